@@ -1,0 +1,5 @@
+"""``python -m goodteacher``."""
+
+from goodteacher.cli import main
+
+main()

@@ -1,0 +1,211 @@
+"""What the command line shows: progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from goodteacher.results import Reference, SweetSpot, percent, points
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from goodteacher.data import Dataset, Finding
+    from goodteacher.distillation import Distillation
+    from goodteacher.scoring import Score
+
+stdout = Console(highlight=False)
+stderr = Console(stderr=True, highlight=False)
+
+
+class ShownProgress:
+    """A :class:`~goodteacher.progress.Progress` that a person can watch.
+
+    On a terminal it is a bar with the time left; elsewhere (a log file) a line for each stage.
+    """
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._stage: TaskID | None = None
+
+    def begin(self, stage: str, total: float) -> None:
+        """Show a new bar."""
+        self._stage = self._bars.add_task(stage, total=total)
+        if not stderr.is_terminal:
+            stderr.print(f"{stage} ...")
+
+    def advance(self, units: float) -> None:
+        """Move the bar."""
+        if self._stage is not None:
+            self._bars.advance(self._stage, units)
+
+    def note(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._bars.console.print(f"note: {text}")
+
+
+@contextmanager
+def shown_progress() -> Iterator[ShownProgress]:
+    """Show progress on stderr while the block runs."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    bars = Progress(*columns, console=stderr, disable=not stderr.is_terminal)
+    with bars:
+        yield ShownProgress(bars)
+
+
+def print_json(value: Any) -> None:
+    """Print a machine-readable result on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def print_error(text: str) -> None:
+    """Print why the command ends."""
+    stderr.print(f"[bold red]error:[/] {_escaped(text)}", soft_wrap=True)
+
+
+def print_sweet_spot(found: SweetSpot, folder: str) -> None:
+    """Print the answer as a table and a few sentences."""
+    teacher, cost = found.teacher, found.cost
+    stdout.print(
+        f"\nSweet spot: teacher of batch size {teacher.batch_size} after {teacher.epoch} epochs, "
+        f"distilled with {found.recipe}\n"
+    )
+    stdout.print(_students_table(found))
+    share = f"{100 * (1 - found.level):g} %"
+    stdout.print(
+        f"n = {found.student.num_seeds} paired seeds; {share} intervals over seeds and test "
+        f"examples, in brackets; * holds for all four comparisons together.\n\n{found.summary}\n"
+        f"\n{cost.num_students} students in {cost.student_seconds:.0f} s, teachers in "
+        f"{cost.teacher_seconds:.0f} s.\nReport: {folder}/report.html"
+    )
+
+
+def _students_table(found: SweetSpot) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("students of", no_wrap=True)
+    for title in ("teacher, test %", "student, test %", "sweet spot minus it, points"):
+        table.add_column(title, justify="right", no_wrap=True)
+    low, high = found.student.interval
+    table.add_row(
+        "sweet spot",
+        percent(found.teacher.test_accuracy),
+        f"{percent(found.student.test_accuracy)} [{percent(low)}, {percent(high)}]",
+    )
+    for name, reference in found.references:
+        table.add_row(*_reference_cells(name, reference))
+    return table
+
+
+def _reference_cells(name: str, reference: Reference) -> tuple[str, ...]:
+    teacher = reference.teacher_test_accuracy
+    low, high = reference.interval
+    wide_low, wide_high = reference.adjusted_interval
+    star = "*" if wide_low > 0 or wide_high < 0 else " "
+    return (
+        name.replace("_", " "),
+        "" if teacher is None else percent(teacher),
+        percent(reference.test_accuracy),
+        f"{points(reference.difference)} [{points(low)}, {points(high)}]{star}",
+    )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def print_distillation(result: Distillation) -> None:
+    """Print what a recipe reached, and what it added to the labels alone."""
+    low, high = result.interval
+    gain_low, gain_high = result.gain_interval
+    stdout.print(
+        f"Student of {result.arm}: {percent(result.test_accuracy)} % test "
+        f"[{percent(low)}, {percent(high)}]\n"
+        f"Same student, labels alone: {percent(result.cross_entropy_test_accuracy)} % test\n"
+        f"Gain: {points(result.gain)} points [{points(gain_low)}, {points(gain_high)}]",
+        markup=False,
+    )
+    if result.covers_seeds:
+        stdout.print(f"n = {result.num_seeds} paired seeds")
+    else:
+        stdout.print(
+            "n = 1 seed: the interval covers the test examples only. Another seed may tell "
+            "another story; ask for more with --seeds."
+        )
+    stdout.print(f"Student: {result.folder}/student")
+
+
+def print_score(result: Score) -> None:
+    """Print a response's measurements, a row for each temperature."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    titles = (
+        "T",
+        "similarity S, nats",
+        "class part",
+        "instance part",
+        "effective classes",
+        "one-hot share",
+        "off-class mass",
+        "NLL, nats",
+        "Brier",
+        "ACE",
+    )
+    for title in titles:
+        table.add_column(title, justify="right")
+    for m in result.measurements:
+        values = (
+            m.similarity,
+            m.class_part,
+            m.instance_part,
+            m.effective_classes,
+            m.share_one_hot,
+            m.off_class_mass,
+            m.nll,
+            m.brier,
+            m.ace,
+        )
+        best = "*" if m.temperature == result.optimal_temperature else ""
+        table.add_row(f"{m.temperature:.3g}{best}", *(f"{value:.4g}" for value in values))
+    first = result.measurements[0]
+    stdout.print(
+        f"{result.num_examples} examples, {result.num_classes} classes, "
+        f"accuracy {percent(first.accuracy)} %"
+    )
+    stdout.print(table)
+    stdout.print("* the temperature that minimises the negative log-likelihood")
+    if result.num_classes == 2:
+        stdout.print("With two classes there is no off-class structure: S is 0 by definition.")
+
+
+def print_findings(dataset: Dataset, findings: Sequence[Finding]) -> None:
+    """Print what the doctor found."""
+    stdout.print(
+        f"{dataset.name}: {len(dataset.train)} training and {len(dataset.test)} test examples, "
+        f"{dataset.num_classes} classes, inputs {list(dataset.input_shape)}",
+        markup=False,
+    )
+    for finding in findings:
+        stdout.print(f"{finding.severity}: {finding.message}", markup=False)
+    if not findings:
+        stdout.print("Nothing to report.")

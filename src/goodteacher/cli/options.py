@@ -1,0 +1,86 @@
+"""Command-line options made from the settings: one place for each name, default and help text."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+from pydantic.fields import FieldInfo
+
+from goodteacher.config import DataConfig, Frozen, RuntimeConfig, SearchConfig, StudentConfig
+from goodteacher.config import TeacherConfig as _TeacherConfig
+
+PANELS: Mapping[type[Frozen], str] = {
+    _TeacherConfig: "Teacher",
+    StudentConfig: "Student",
+    SearchConfig: "Search",
+    DataConfig: "Data",
+    RuntimeConfig: "Machine",
+}
+"""Heading in ``--help`` of each group of settings; what no group claims stands under Recipe."""
+
+
+def with_settings(
+    kind: type[Frozen], *, leave_out: frozenset[str]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one option for each setting of ``kind``.
+
+    The command receives them in its keyword ``settings``, a mapping of those that were given.
+
+    Args:
+        kind: The settings class.
+        leave_out: Settings that the command takes in its own way.
+    """
+    names = [name for name in kind.model_fields if name not in leave_out]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def run(**given: Any) -> None:
+            settings = {name: given.pop(name) for name in names}
+            command(**given, settings={k: v for k, v in settings.items() if v is not None})
+
+        own = list(inspect.signature(command, eval_str=True).parameters.values())
+        kept = [p for p in own if p.name != "settings"]
+        made = [_parameter(name, kind.model_fields[name], _panel(kind, name)) for name in names]
+        run.__signature__ = inspect.Signature([*kept, *made])  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in (*kept, *made)}
+        run.__doc__, run.__name__ = command.__doc__, command.__name__
+        return run
+
+    return decorate
+
+
+def _panel(kind: type[Frozen], name: str) -> str:
+    return next((title for group, title in PANELS.items() if name in group.model_fields), "Recipe")
+
+
+def _parameter(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
+    flag = "--" + name.replace("_", "-")
+    is_switch = field.annotation is bool
+    option = typer.Option(
+        f"{flag}/--no-{flag[2:]}" if is_switch else flag,
+        help=_help(field),
+        rich_help_panel=panel,
+        show_default=False,
+        metavar=None if is_switch else "VALUE",
+    )
+    annotation: Any = Annotated[bool | None, option] if is_switch else Annotated[str | None, option]
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+    )
+
+
+def _help(field: FieldInfo) -> str:
+    text = (field.description or "").strip()
+    if field.default is None or "default" in text:
+        return text
+    return f"{text} (default: {_shown(field.default)})"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(_shown(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,207 @@
+"""Opening the test split, once, and saying what the search found.
+
+Every choice has been made when this module runs: it only measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from goodteacher.calibration import accuracy
+from goodteacher.results import (
+    Arm,
+    Checkpoint,
+    Cost,
+    Reference,
+    References,
+    Source,
+    StudentResult,
+    StudentRow,
+    SweetSpot,
+    TeacherChoice,
+    TrajectoryRecord,
+    summarize,
+)
+from goodteacher.statistics import Interval, accuracy_interval, paired_interval, simultaneous
+from goodteacher.students import StudentTask
+from goodteacher.sweet_spot import FAMILIES, Family, Found, Search
+from goodteacher.tasks import Context
+from goodteacher.training.evaluate import compute_logits
+
+Correct = npt.NDArray[np.bool_]
+
+
+def conclude(
+    search: Search,
+    records: Sequence[TrajectoryRecord],
+    found: Found,
+    confirmed: Sequence[StudentTask],
+) -> SweetSpot:
+    """Measure the winners and their teachers on the test split.
+
+    Args:
+        search: The search, for its settings and trajectories.
+        records: Every healthy record of the trajectories.
+        found: The winners.
+        confirmed: The confirmation tasks, one for each fresh seed.
+    """
+    context, config = search.context, search.config
+    correct = correct_by_arm(context, confirmed)
+    selection = _selection_by_arm(context, confirmed)
+    winner = found.winners["sweet_spot"]
+    result = _student_result(winner, correct[winner], selection[winner], config.level)
+    teachers = _teacher_accuracies(search, found.winners.values())
+    references = _references(found.winners, correct, selection, teachers, config.level)
+    return SweetSpot(
+        teacher=_teacher_choice(winner, records, teachers),
+        recipe=winner.recipe,
+        student=result,
+        references=references,
+        cost=cost_of(search, found, confirmed),
+        level=config.level,
+        summary=summarize(result, references),
+    )
+
+
+def confirmed_rows(context: Context, confirmed: Sequence[StudentTask]) -> list[StudentRow]:
+    """Return the rows of the confirmation with their accuracy on the test split."""
+    accuracies = {arm: c.mean(axis=1) for arm, c in correct_by_arm(context, confirmed).items()}
+    return [
+        row.model_copy(update={"test_accuracy": float(accuracies[arm][number])})
+        for number, task in enumerate(confirmed)
+        for arm, row in zip(task.arms, task.rows(context.store), strict=True)
+    ]
+
+
+def cost_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) -> Cost:
+    """Add up what the search took."""
+    store, config = search.context.store, search.config
+    runs = [task.records(store) for task in search.trajectories]
+    student_tasks = [*(task for rung in found.rungs for task in rung.tasks), *confirmed]
+    first = found.rungs[0].tasks
+    grid = len(config.batch_sizes) * len(config.recorded_epochs) * len(config.recipes)
+    students = sum(len(task.arms) for task in first) + sum(len(task.arms) for task in confirmed)
+    return Cost(
+        teacher_seconds=sum(records[-1].seconds for records in runs),
+        student_seconds=sum(row.student_seconds for t in student_tasks for row in t.rows(store)),
+        num_students=students,
+        student_epochs_run=round(sum(task.work for task in student_tasks)),
+        student_epochs_exhaustive=grid * config.student_epochs * config.search_seeds,
+        teacher_epochs_run=sum(records[-1].epoch for records in runs),
+        teacher_epochs_full=config.epochs * len(config.batch_sizes),
+    )
+
+
+def correct_by_arm(context: Context, tasks: Sequence[StudentTask]) -> dict[Arm, Correct]:
+    """Open the test split and say who is right on it.
+
+    Args:
+        context: The study.
+        tasks: Finished tasks of the same arms, one for each seed, that kept their students.
+
+    Returns:
+        For each arm, bool [num_seeds, num_examples].
+    """
+    test = context.data.test.open("every choice is made: measure the students")
+    for task in tasks:
+        if not task.has_predictions(context.store, "test"):
+            task.predict(context, test, "test")
+    hits = [
+        task.predictions(context.store, "test").numpy() == test.labels.numpy() for task in tasks
+    ]
+    return dict(zip(tasks[0].arms, np.stack(hits, axis=1), strict=True))
+
+
+def _selection_by_arm(context: Context, confirmed: Sequence[StudentTask]) -> dict[Arm, float]:
+    table = [[row.selection_accuracy for row in task.rows(context.store)] for task in confirmed]
+    return dict(zip(confirmed[0].arms, np.mean(table, axis=0).tolist(), strict=True))
+
+
+def _student_result(
+    arm: Arm, correct: Correct, selection_accuracy: float, level: float
+) -> StudentResult:
+    interval = accuracy_interval(correct, level=level)
+    return StudentResult(
+        arm=arm.key,
+        selection_accuracy=selection_accuracy,
+        test_accuracy=interval.mean,
+        interval=(interval.low, interval.high),
+        num_seeds=interval.n_seeds,
+    )
+
+
+def _teacher_accuracies(search: Search, winners: Iterable[Arm]) -> dict[Source, float]:
+    """Return the accuracy on the test split of every teacher among the winners."""
+    test = search.context.data.test.open("every choice is made: measure the teachers")
+    tasks = {task.batch_size: task for task in search.trajectories}
+    checkpoints = {arm.source for arm in winners if isinstance(arm.source, Checkpoint)}
+    found: dict[Source, float] = {}
+    for checkpoint in checkpoints:
+        network = tasks[checkpoint.batch_size].load_teacher(search.context, checkpoint.epoch)
+        logits = compute_logits(
+            network,
+            test.inputs,
+            normalization=search.context.data.normalization,
+            machine=search.context.machine,
+        )
+        found[checkpoint] = accuracy(logits, test.labels)
+    return found
+
+
+def _teacher_choice(
+    winner: Arm, records: Sequence[TrajectoryRecord], teachers: Mapping[Source, float]
+) -> TeacherChoice:
+    record = next(record for record in records if record.checkpoint == winner.source)
+    return TeacherChoice(
+        batch_size=record.batch_size,
+        epoch=record.epoch,
+        variant=record.variant,
+        selection_accuracy=record.selection_accuracy,
+        test_accuracy=teachers[record.checkpoint],
+    )
+
+
+def _references(
+    winners: Mapping[Family, Arm],
+    correct: Mapping[Arm, Correct],
+    selection: Mapping[Arm, float],
+    teachers: Mapping[Source, float],
+    level: float,
+) -> References:
+    names = FAMILIES[1:]
+    ours = correct[winners["sweet_spot"]]
+    single = [paired_interval(ours, correct[winners[name]], level=level) for name in names]
+    joint = simultaneous(single, level=level)
+    entries = {
+        name: _reference(
+            winners[name],
+            correct[winners[name]],
+            selection[winners[name]],
+            (one, wide),
+            teachers.get(winners[name].source),
+        )
+        for name, one, wide in zip(names, single, joint, strict=True)
+    }
+    return References.model_validate(entries)
+
+
+def _reference(
+    arm: Arm,
+    correct: Correct,
+    selection_accuracy: float,
+    intervals: tuple[Interval, Interval],
+    teacher_accuracy: float | None,
+) -> Reference:
+    single, joint = intervals
+    return Reference(
+        arm=arm.key,
+        selection_accuracy=selection_accuracy,
+        test_accuracy=float(correct.mean()),
+        difference=single.mean,
+        interval=(single.low, single.high),
+        adjusted_interval=(joint.low, joint.high),
+        teacher_test_accuracy=teacher_accuracy,
+    )

@@ -1,0 +1,412 @@
+"""Settings of a study: frozen, checked on construction, saved beside the results.
+
+A setting has one name everywhere: it is the field below, the key in ``study.toml``, the keyword of
+:func:`goodteacher.search` and, with dashes, the option of ``goodteacher search``. Its description
+below is the text of ``--help``. Unknown names are refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import tomli_w
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from goodteacher.errors import ConfigError
+
+OptimizerName = Literal["sgd", "adam", "adamw"]
+ScheduleName = Literal["constant", "linear", "cosine"]
+LossName = Literal["kl", "mse", "dkd", "dist", "ttm"]
+
+
+def _split_commas(value: object) -> object:
+    """Read ``"32,128"`` as a list, and a lone number as a list of one."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return [value] if isinstance(value, int | float) else value
+
+
+def _check_list(name: str, values: tuple[Any, ...]) -> None:
+    if not values:
+        raise ValueError(f"{name} must name at least one value")
+    if len(set(values)) != len(values):
+        raise ValueError(f"{name} may name each value once, but got {list(values)}")
+
+
+class Frozen(BaseModel):
+    """A value that cannot change, refuses unknown keys, and has a stable hash."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def digest(self) -> str:
+        """Return 16 hexadecimal digits that name this value."""
+        return digest_of(self.model_dump(mode="json"))
+
+
+def digest_of(value: object) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of a JSON-like value.
+
+    Example:
+        >>> digest_of({"b": 1, "a": 2}) == digest_of({"a": 2, "b": 1})
+        True
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+ConfigT = TypeVar("ConfigT", bound=Frozen)
+
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+UnitFloat = Annotated[float, Field(ge=0, le=1)]
+PositiveInts = Annotated[tuple[PositiveInt, ...], BeforeValidator(_split_commas)]
+PositiveFloats = Annotated[tuple[PositiveFloat, ...], BeforeValidator(_split_commas)]
+UnitFloats = Annotated[tuple[UnitFloat, ...], BeforeValidator(_split_commas)]
+
+
+class Optimization(Frozen):
+    """How one network, or one stack of networks, is optimised."""
+
+    optimizer: OptimizerName
+    learning_rate: PositiveFloat
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    schedule: ScheduleName = "constant"
+    batch_size: PositiveInt
+    micro_batch_size: PositiveInt | None = None
+
+
+class Recipe(Frozen):
+    """Loss name, temperature and alpha; ``alpha`` weights the teacher term."""
+
+    loss: LossName = "kl"
+    temperature: PositiveFloat = 1.0
+    alpha: UnitFloat = 1.0
+    standardize: bool = False
+
+    def __str__(self) -> str:
+        name = f"{self.loss}+std" if self.standardize else self.loss
+        return f"{name} T={self.temperature:g} alpha={self.alpha:g}"
+
+
+class RuntimeConfig(Frozen):
+    """Where and how fast the work runs. Nothing here may change what is asked, only the machine."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="where to train; auto takes a GPU when there is one"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="arithmetic of matrix products and convolutions (losses, weights and "
+        "optimizer stay float32); auto takes bfloat16 where the hardware has it",
+    )
+    threads: PositiveInt | None = Field(None, description="CPU threads (default: PyTorch's choice)")
+    engine: Literal["local"] = Field("local", description="where tasks run")
+    memory_gib: PositiveFloat = Field(
+        2.0, description="memory in GiB that one stack of students may take; larger groups split"
+    )
+
+
+class DataConfig(Frozen):
+    """How a data set is read and split."""
+
+    data: str = Field(description="data set: digits, a folder, an .npz file or a hub name")
+    selection_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1, description="share of the training data on which every choice is made"
+    )
+    transfer_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="share of the rest on which the teacher responds and students learn"
+    )
+    split_seed: Annotated[int, Field(ge=0)] = Field(
+        0, description="seed of the split into transfer set and selection split"
+    )
+    normalization: Literal["auto", "none"] = Field(
+        "auto", description="auto: zero mean, unit variance per channel or feature"
+    )
+    resize: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(_split_commas)] = (
+        Field(None, description="height,width to which images are resized (default: never)")
+    )
+    skip_corrupt: bool = Field(False, description="leave out images that cannot be decoded")
+
+
+class StudentConfig(Frozen):
+    """The student and how it is trained."""
+
+    student: str = Field(description="student architecture, e.g. mlp:64 or cnn:16,32,64")
+    student_epochs: PositiveInt = Field(18, description="epochs of a student's training")
+    student_batch_size: PositiveInt = Field(256, description="examples per student step")
+    student_optimizer: OptimizerName = Field("adam", description="sgd (Nesterov), adam or adamw")
+    student_learning_rate: PositiveFloat = Field(2e-3, description="peak learning rate of students")
+    student_weight_decay: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="weight decay of students"
+    )
+    student_schedule: ScheduleName = Field("cosine", description="learning-rate decay of students")
+
+    @property
+    def student_optimization(self) -> Optimization:
+        """The student's settings as the trainer wants them."""
+        return Optimization(
+            optimizer=self.student_optimizer,
+            learning_rate=self.student_learning_rate,
+            weight_decay=self.student_weight_decay,
+            schedule=self.student_schedule,
+            batch_size=self.student_batch_size,
+        )
+
+
+class TeacherConfig(Frozen):
+    """The teacher and its trajectories: one training run for each batch size."""
+
+    teacher: str = Field(description="teacher architecture, e.g. mlp:800,800 or resnet:20")
+    batch_sizes: PositiveInts = Field((32, 128, 512), description="one teacher run for each")
+    epochs: PositiveInt = Field(32, description="epochs of a teacher's training")
+    record_epochs: PositiveInts | None = Field(
+        None, description="epochs whose response is kept (default: 1, 2, 4, 8, ... and the last)"
+    )
+    teacher_seed: Annotated[int, Field(ge=0)] = Field(
+        0, description="seed of the teacher's weights and order of examples"
+    )
+    optimizer: OptimizerName = Field("adam", description="sgd (Nesterov), adam or adamw")
+    learning_rate: PositiveFloat = Field(
+        1e-3, description="teacher's learning rate at reference_batch_size"
+    )
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="momentum of sgd")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="teacher's weight decay")
+    schedule: ScheduleName = Field(
+        "constant",
+        description="teacher's learning-rate decay; constant keeps a checkpoint independent of "
+        "how long the run goes on",
+    )
+    lr_rule: Literal["constant", "sqrt", "linear"] = Field(
+        "constant", description="how the learning rate grows with batch size"
+    )
+    budget: Literal["epochs", "steps"] = Field(
+        "epochs",
+        description="what batch sizes share: epochs, or the number of steps that "
+        "reference_batch_size takes in them",
+    )
+    reference_batch_size: PositiveInt = Field(
+        128, description="batch size at which lr_rule and budget change nothing"
+    )
+    micro_batch_size: PositiveInt | None = Field(
+        None, description="split a teacher's batch into pieces of this size (same gradient)"
+    )
+    variants: Annotated[tuple[Literal["raw"], ...], BeforeValidator(_split_commas)] = Field(
+        ("raw",), description="kinds of checkpoint to consider"
+    )
+
+    @property
+    def recorded_epochs(self) -> tuple[int, ...]:
+        """Epochs whose response is kept, in order; the last epoch is always among them."""
+        if self.record_epochs is not None:
+            return tuple(sorted({*self.record_epochs, self.epochs}))
+        powers = {2**k for k in range(self.epochs.bit_length()) if 2**k <= self.epochs}
+        return tuple(sorted({*powers, self.epochs}))
+
+    def learning_rate_for(self, batch_size: int) -> float:
+        """Return the learning rate at a batch size under ``lr_rule``."""
+        exponent = {"constant": 0.0, "sqrt": 0.5, "linear": 1.0}[self.lr_rule]
+        return self.learning_rate * float((batch_size / self.reference_batch_size) ** exponent)
+
+    def teacher_optimization(self, batch_size: int) -> Optimization:
+        """Return the settings of the trajectory at one batch size."""
+        return Optimization(
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate_for(batch_size),
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            schedule=self.schedule,
+            batch_size=batch_size,
+            micro_batch_size=self.micro_batch_size,
+        )
+
+    @model_validator(mode="after")
+    def _check_teacher(self) -> Self:
+        _check_list("batch_sizes", self.batch_sizes)
+        if self.record_epochs and max(self.record_epochs) > self.epochs:
+            raise ValueError(
+                f"record_epochs must lie within epochs = {self.epochs}, but got "
+                f"{list(self.record_epochs)}. Raise epochs or drop the later ones"
+            )
+        return self
+
+
+class SearchConfig(Frozen):
+    """How the sweet spot is looked for."""
+
+    temperatures: PositiveFloats = Field((1.0, 2.0, 4.0, 8.0), description="temperatures to try")
+    alphas: UnitFloats = Field((0.5, 1.0), description="weights of the teacher term to try")
+    losses: Annotated[tuple[LossName, ...], BeforeValidator(_split_commas)] = Field(
+        ("kl",), description="teacher terms to try: kl, mse, dkd, dist, ttm"
+    )
+    standardize: bool = Field(False, description="standardise logits in the teacher term")
+    smoothings: UnitFloats = Field(
+        (0.02, 0.05, 0.1, 0.2, 0.3), description="strengths tried for tuned label smoothing"
+    )
+    shortlist: PositiveInt = Field(8, description="checkpoints that students try")
+    halving: Annotated[int, Field(ge=2)] = Field(
+        3, description="each rung keeps one in this many students and trains them this much longer"
+    )
+    search_seeds: PositiveInt = Field(2, description="paired student seeds while searching")
+    seeds: PositiveInt = Field(5, description="fresh paired student seeds for the confirmation")
+    exhaustive: bool = Field(False, description="train every candidate to the end")
+    level: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.05, description="level of the intervals: 0.05 means 95 %"
+    )
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Every recipe of the grid, without the ones that say the same thing twice."""
+        return tuple(
+            Recipe(loss=loss, temperature=t, alpha=a, standardize=self.standardize)
+            for loss in self.losses
+            for t in self._temperatures_of(loss)
+            for a in self.alphas
+            if a > 0
+        )
+
+    def _temperatures_of(self, loss: LossName) -> tuple[float, ...]:
+        return (1.0,) if loss == "mse" else self.temperatures
+
+    @model_validator(mode="after")
+    def _check_search(self) -> Self:
+        for name in ("temperatures", "alphas", "losses", "smoothings"):
+            _check_list(name, getattr(self, name))
+        if not self.recipes:
+            raise ValueError(
+                "alphas must hold a value above 0: alpha weights the teacher term, and alpha = 0 "
+                "is plain cross-entropy, which is always trained as a reference"
+            )
+        if any(not 0 < smoothing < 1 for smoothing in self.smoothings):
+            raise ValueError(f"smoothings must lie inside (0, 1), but got {list(self.smoothings)}")
+        return self
+
+
+class StudyConfig(RuntimeConfig, DataConfig, SearchConfig, StudentConfig, TeacherConfig):
+    """All settings of a study, flat: the content of ``study.toml``.
+
+    Example:
+        >>> config = parse(StudyConfig, data="digits", teacher="mlp:64", student="mlp:8", epochs=6)
+        >>> config.recorded_epochs
+        (1, 2, 4, 6)
+    """
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Every architecture that the study will build."""
+        return (self.teacher, self.student)
+
+
+class DistillConfig(RuntimeConfig, DataConfig, StudentConfig):
+    """Settings of ``goodteacher distill``: one recipe, no search."""
+
+    loss: LossName = Field("kl", description="teacher term: kl, mse, dkd, dist or ttm")
+    temperature: PositiveFloat = Field(1.0, description="temperature of the teacher term")
+    alpha: UnitFloat = Field(1.0, description="weight of the teacher term")
+    standardize: bool = Field(False, description="standardise logits in the teacher term")
+    seeds: PositiveInt = Field(1, description="paired student seeds")
+    level: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.05, description="level of the intervals: 0.05 means 95 %"
+    )
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Every architecture that will be built."""
+        return (self.student,)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe these settings name."""
+        return Recipe(
+            loss=self.loss,
+            temperature=self.temperature,
+            alpha=self.alpha,
+            standardize=self.standardize,
+        )
+
+
+RUNTIME_SETTINGS = frozenset({"threads", "engine", "memory_gib"})
+"""Settings that may differ when a study is resumed: they move the work, not the answer."""
+
+
+def parse(kind: type[ConfigT], /, **settings: Any) -> ConfigT:
+    """Build settings, turning every complaint into one :class:`ConfigError`.
+
+    Args:
+        kind: The settings class to build.
+        **settings: Values by name; strings are read as the command line reads them.
+
+    Raises:
+        ConfigError: A name is unknown, missing, or its value breaks its rule.
+    """
+    try:
+        return kind(**settings)
+    except ValidationError as error:
+        known = list(kind.model_fields)
+        lines = [_complaint(item, known) for item in error.errors(include_url=False)]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _complaint(item: Mapping[str, Any], known: list[str]) -> str:
+    name = str(item["loc"][0]) if item["loc"] else ""
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Known settings: {', '.join(known)}."
+        return f"{name} is not a setting. {hint}"
+    if item["type"] == "missing":
+        return f"{name} is missing: it has no default and must be given."
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if not name:
+        return f"{message}."
+    return f"{name} = {item['input']!r} is not allowed: {message[0].lower()}{message[1:]}."
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read settings from a TOML file.
+
+    Raises:
+        ConfigError: The file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}. Is the path right?") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}. Settings look like: epochs = 32") from None
+
+
+def to_toml(config: Frozen) -> str:
+    """Write settings as TOML, every one of them; settings that are None are left out.
+
+    Example:
+        >>> print(to_toml(Recipe(temperature=4)), end="")
+        loss = "kl"
+        temperature = 4.0
+        alpha = 1.0
+        standardize = false
+    """
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+
+
+def differences(old: Frozen, new: Frozen) -> dict[str, tuple[Any, Any]]:
+    """Return the settings that differ, as ``name -> (old, new)``, leaving out runtime ones."""
+    before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
+    names = [name for name in {**before, **after} if name not in RUNTIME_SETTINGS]
+    return {
+        name: (before.get(name), after.get(name))
+        for name in names
+        if before.get(name) != after.get(name)
+    }

@@ -1,0 +1,27 @@
+"""Data sets: loading, checking, dividing and normalising them.
+
+`load_dataset` reads any source into a `Dataset`, `doctor` looks for what may spoil a study, and
+`prepare` divides it into the parts that a study uses.
+"""
+
+from goodteacher.data.dataset import UNLABELLED, Dataset, Split
+from goodteacher.data.doctor import Finding, doctor
+from goodteacher.data.normalization import Normalization
+from goodteacher.data.sources import SOURCES, Source, load_dataset
+from goodteacher.data.splits import Opening, SealedSplit, StudyData, prepare
+
+__all__ = [
+    "SOURCES",
+    "UNLABELLED",
+    "Dataset",
+    "Finding",
+    "Normalization",
+    "Opening",
+    "SealedSplit",
+    "Source",
+    "Split",
+    "StudyData",
+    "doctor",
+    "load_dataset",
+    "prepare",
+]

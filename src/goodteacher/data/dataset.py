@@ -1,0 +1,314 @@
+"""A data set in memory: two splits of one table of examples, checked at the door.
+
+Images stay ``uint8`` (a quarter of the memory of ``float32``) and are normalised when a batch is
+used; features stay ``float32``. Everything that would spoil a study silently - a missing class, a
+NaN, a label that is out of range - is refused here, before any training, so that code in the layers
+above may rely on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from goodteacher.errors import DataError
+
+UNLABELLED = -1
+"""The label of an example whose class is not known; only training data may have it."""
+
+_SHOWN = 5  # how many offending values, ids or classes a message lists before it only counts
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Hold the examples of one split, row by row.
+
+    Attributes:
+        inputs: images, ``uint8 [num_examples, channels, height, width]``, or features,
+            ``float32 [num_examples, num_features]``.
+        labels: class numbers, ``int64 [num_examples]``; -1 marks an unlabelled example.
+        ids: the name of every example within its split, ``int64 [num_examples]``, unique: its row
+            number in the source, unless the source names ids. Responses are aligned by it.
+
+    Raises:
+        DataError: The split is empty, a tensor has another type or shape, or an id comes twice.
+
+    Example:
+        >>> split = Split.from_arrays([[0.0, 1.0], [2.0, 3.0]], [1, 0])
+        >>> len(split), split.subset([1]).ids.tolist()
+        (2, [1])
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    ids: Tensor
+
+    def __post_init__(self) -> None:
+        _check_inputs(self.inputs)
+        _check_integer_vector(self.labels, "labels", len(self.inputs))
+        _check_integer_vector(self.ids, "ids", len(self.inputs))
+        _check_unique(self.ids)
+
+    @classmethod
+    def from_arrays(cls, inputs: Any, labels: Any, ids: Any = None) -> Split:
+        """Build a split from anything that NumPy or torch reads as arrays.
+
+        Four axes are images and must be ``uint8``; two axes are features of any numeric type, kept
+        as ``float32``. Labels may be any integer type, also as a column ``[num_examples, 1]``.
+
+        Args:
+            inputs: ``[num_examples, channels, height, width]`` or ``[num_examples, num_features]``.
+            labels: ``[num_examples]``, integers.
+            ids: ``[num_examples]``, unique integers; row numbers when omitted.
+
+        Raises:
+            DataError: See `Split`; also for labels or ids that are not integers.
+
+        Example:
+            >>> Split.from_arrays(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), [0, 1]).inputs.shape
+            torch.Size([2, 1, 8, 8])
+        """
+        tensor = _as_tensor(inputs, "inputs")
+        if tensor.ndim == 2:
+            tensor = tensor.to(torch.float32)
+        rows = torch.arange(len(tensor)) if ids is None else _as_int64(ids, "ids")
+        return cls(tensor, _as_int64(labels, "labels"), rows)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: Tensor | Sequence[int]) -> Split:
+        """Return the examples at ``indices`` (row positions, not ids), in that order.
+
+        Args:
+            indices: ``[num_chosen]``, each in ``0..len(self) - 1``, none twice.
+
+        Raises:
+            DataError: ``indices`` is empty or names a row twice.
+        """
+        rows = torch.as_tensor(indices, dtype=torch.int64)
+        return Split(self.inputs[rows], self.labels[rows], self.ids[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Hold a classification data set: a training split, a test split and the names of the classes.
+
+    Attributes:
+        name: how the user knows it; no part of its identity.
+        train: what teachers and students learn from; may contain unlabelled examples (-1).
+        test: what the final evaluation uses, once; every example is labelled.
+        class_names: the name of class ``c`` at position ``c``; unique.
+
+    Raises:
+        DataError: There is only one class, a label is out of range, an input is NaN or infinite,
+            the splits have different input shapes, or a class has no example in one of them.
+
+    Example:
+        >>> def split():
+        ...     return Split.from_arrays([[0.0], [1.0]], [0, 1])
+        >>> data = Dataset("tiny", split(), split(), ("cat", "dog"))
+        >>> data.num_classes, data.input_shape, data.is_image
+        (2, (1,), False)
+    """
+
+    name: str
+    train: Split
+    test: Split
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_class_names(self.class_names)
+        _check_same_inputs(self.train, self.test)
+        for split_name, split in (("train", self.train), ("test", self.test)):
+            _check_finite(split, split_name)
+            lowest = UNLABELLED if split_name == "train" else 0
+            _check_label_range(split, split_name, lowest, self.num_classes)
+            _check_classes_present(split, split_name, self.class_names)
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example: ``(channels, height, width)`` or ``(num_features,)``."""
+        return tuple(self.train.inputs.shape[1:])
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the inputs are images."""
+        return self.train.inputs.ndim == 4
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The SHA-256 (hexadecimal) of contents, shapes, labels, ids and class names.
+
+        The name does not enter: the same data under another name is the same data.
+        """
+        digest = hashlib.sha256()
+        for split in (self.train, self.test):
+            for tensor in (split.inputs, split.labels, split.ids):
+                digest.update(f"{tensor.dtype}{tuple(tensor.shape)};".encode())
+                digest.update(np.ascontiguousarray(tensor.numpy()).data)
+        # repr() quotes each name, so that ("a", "b") and ("a, b",) differ
+        digest.update(repr(self.class_names).encode())
+        return digest.hexdigest()
+
+
+def shorten(values: Iterable[object]) -> str:
+    """List the first few values for a message and count the rest.
+
+    Example:
+        >>> shorten(range(7))
+        '0, 1, 2, 3, 4 and 2 more'
+    """
+    shown = [str(value) for value in values]
+    rest = len(shown) - _SHOWN
+    return ", ".join(shown[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _as_tensor(values: Any, role: str) -> Tensor:
+    if isinstance(values, Tensor):
+        return values
+    try:
+        array = np.asarray(values)
+        # torch shares an array's memory, so read-only, reversed and byte-swapped arrays are copied
+        native = array.dtype.newbyteorder("=")
+        return torch.from_numpy(np.require(array, native, requirements=["C", "W"]))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{role} must be an array of numbers, but could not be read as one ({error}). Do its"
+            " rows differ in length, or does it hold text or Python objects? Convert it to a"
+            " numeric NumPy array or torch tensor."
+        ) from error
+
+
+def _as_int64(values: Any, role: str) -> Tensor:
+    tensor = _as_tensor(values, role)
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+        raise DataError(
+            f"{role} must be integers, but have type {tensor.dtype}. Are they one column of a"
+            f" table of floats, or probabilities? Convert them, for example with"
+            f" {role}.astype('int64')."
+        )
+    if tensor.ndim == 2 and tensor.shape[1] == 1:
+        tensor = tensor[:, 0]
+    return tensor.to(torch.int64)
+
+
+def _check_inputs(inputs: Tensor) -> None:
+    shape = list(inputs.shape)
+    if (inputs.ndim, inputs.dtype) not in {(4, torch.uint8), (2, torch.float32)}:
+        raise DataError(
+            f"inputs must be uint8 images [N, channels, height, width] or float32 features [N, D],"
+            f" but are {inputs.dtype} {shape}. Images scaled to 0..1 are given as"
+            " (255 * images).round().astype('uint8'); an image without a channel axis needs one."
+        )
+    if inputs.numel() == 0:
+        raise DataError(
+            f"A split needs at least one example with at least one value, but its inputs have"
+            f" shape {shape}. Is the source empty, or did a filter remove every row?"
+        )
+
+
+def _check_integer_vector(values: Tensor, role: str, num_examples: int) -> None:
+    if values.dtype != torch.int64:
+        raise DataError(
+            f"{role} must be an int64 tensor, but have type {values.dtype}."
+            " Split.from_arrays converts other integer types."
+        )
+    if tuple(values.shape) != (num_examples,):
+        raise DataError(
+            f"{role} must have shape [{num_examples}], one for each of the {num_examples} inputs,"
+            f" but have {list(values.shape)}. Do inputs and {role} come from different files, or"
+            f" are {role} one-hot? Give one integer for each example."
+        )
+
+
+def _check_unique(ids: Tensor) -> None:
+    unique, counts = torch.unique(ids, return_counts=True)
+    if len(unique) < len(ids):
+        repeated = unique[counts > 1].tolist()
+        raise DataError(
+            f"ids must be unique within a split, but {len(repeated)} come more than once"
+            f" ({shorten(repeated)}). Responses are aligned by id. Were files concatenated, or"
+            " rows drawn with replacement? Number the rows anew, or leave the ids out."
+        )
+
+
+def _check_class_names(class_names: tuple[str, ...]) -> None:
+    if len(class_names) < 2:
+        raise DataError(
+            f"A data set needs at least two classes, but has {len(class_names)}"
+            f" ({shorten(class_names) or 'none'}). Is the label column the right one, or was the"
+            " data filtered by class?"
+        )
+    repeated = sorted({name for name in class_names if class_names.count(name) > 1})
+    if repeated:
+        raise DataError(
+            f"Class names must be unique, but these come more than once: {shorten(repeated)}."
+            " A name says which output of the network is meant. Rename the classes."
+        )
+
+
+def _check_same_inputs(train: Split, test: Split) -> None:
+    shapes = [list(split.inputs.shape[1:]) for split in (train, test)]
+    if shapes[0] != shapes[1]:
+        raise DataError(
+            f"Inputs of both splits must have one shape, but those of train are {shapes[0]} and"
+            f" those of test {shapes[1]}. Were they prepared by different programs? For images of"
+            " different sizes, set resize=(height, width)."
+        )
+
+
+def _check_finite(split: Split, split_name: str) -> None:
+    if split.inputs.dtype == torch.uint8:
+        return
+    bad_rows = (~torch.isfinite(split.inputs)).any(dim=1)
+    if bad_rows.any():
+        raise DataError(
+            f"Inputs must be finite, but {int(bad_rows.sum())} of {len(split)} examples of the"
+            f" {split_name} split hold NaN or infinity"
+            f" (ids {shorten(split.ids[bad_rows].tolist())})."
+            " Are values missing, or is a number too large for float32? Fill in or drop these rows."
+        )
+
+
+def _check_label_range(split: Split, split_name: str, lowest: int, num_classes: int) -> None:
+    bad_rows = (split.labels < lowest) | (split.labels >= num_classes)
+    if not bad_rows.any():
+        return
+    unlabelled = "" if lowest == 0 else " (or -1, unlabelled)"
+    hint = (
+        "Examples of the test split must be labelled; does this source hide its test labels?"
+        if bool((split.labels[bad_rows] == UNLABELLED).all())
+        else "Are labels numbered from 1, or do the class names belong to other data?"
+    )
+    raise DataError(
+        f"Labels must be in 0..{num_classes - 1}{unlabelled} for {num_classes} classes, but"
+        f" {int(bad_rows.sum())} of {len(split)} in the {split_name} split are not"
+        f" (values {shorten(torch.unique(split.labels[bad_rows]).tolist())};"
+        f" ids {shorten(split.ids[bad_rows].tolist())}). {hint} Correct the labels in the source."
+    )
+
+
+def _check_classes_present(split: Split, split_name: str, class_names: tuple[str, ...]) -> None:
+    labels = split.labels[split.labels >= 0]
+    counts = torch.bincount(labels, minlength=len(class_names)).tolist()
+    missing = [name for name, count in zip(class_names, counts, strict=True) if count == 0]
+    if missing:
+        raise DataError(
+            f"Every class needs an example in every split, but {len(missing)} of"
+            f" {len(class_names)} classes have none in the {split_name} split ({shorten(missing)})."
+            " Was the data split without stratification, are labels numbered from 1, or is it"
+            " sorted by class and cut? Split it anew, stratified, or drop these classes."
+        )

@@ -1,0 +1,374 @@
+"""Look for what may spoil a study, before any training.
+
+What makes a data set unusable is refused by `Dataset` itself; the doctor judges data that can be
+used. Every check is a function that yields findings, and `CHECKS` lists them: a new check is one
+more function. Thresholds are ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from goodteacher.data.dataset import Dataset, Split, shorten
+
+Severity = Literal["error", "warning", "info"]
+
+_TINY_CLASS = 10  # examples in the training split
+_IMBALANCE = 3.0  # largest class over smallest
+_LEAKAGE_ERROR = 0.1  # share of the test split
+_SHARE_SHIFT = 0.1  # total variation distance between class shares
+_DISAGREEMENT = 0.1  # share of test examples that two trained students typically decide differently
+_COARSE_TEST = 0.02  # accuracy difference above which a test split is called small
+_WIDE_SCALE = 1e4  # largest feature spread over smallest
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Report one thing about the data.
+
+    Attributes:
+        severity: ``error``: results would mean nothing; ``warning``: read them with care; ``info``:
+            good to know.
+        code: a stable name for programs.
+        message: what was found, the likely cause and the next step.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+
+
+def doctor(dataset: Dataset) -> list[Finding]:
+    """Examine a data set.
+
+    Args:
+        dataset: what to examine; nothing is changed.
+
+    Returns:
+        Findings, errors first, then warnings, then infos; never empty, since the resolution of the
+        test split is always told.
+
+    Example:
+        >>> split = Split.from_arrays([[0.0], [1.0]] * 10, [0, 1] * 10)
+        >>> [finding.code for finding in doctor(Dataset("tiny", split, split, ("a", "b")))][:2]
+        ['leakage', 'duplicates']
+    """
+    patient = _Patient(dataset)
+    findings = [finding for check in CHECKS for finding in check(patient)]
+    order = ("error", "warning", "info")
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
+
+
+def resolvable_difference(num_examples: int, *, disagreement: float = _DISAGREEMENT) -> float:
+    """Return the smallest accuracy difference that a test split tells from zero.
+
+        1.96 * sqrt(disagreement / num_examples)
+
+    the half-width of the 95 % interval of a paired difference between two classifiers that decide a
+    share ``disagreement`` of the examples differently (McNemar's variance at no difference).
+
+    Args:
+        num_examples: in the test split; at least 1.
+        disagreement: share, in (0, 1]. The default of 0.1 is ours, as a rule of thumb.
+
+    Returns:
+        A share of examples: 0.01 is one point.
+
+    Example:
+        >>> round(resolvable_difference(10_000), 4)
+        0.0062
+    """
+    return 1.96 * math.sqrt(disagreement / num_examples)
+
+
+class _Patient:
+    """A data set with what several checks need, computed once."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self.train = dataset.train
+        self.test = dataset.test
+        self.class_names = dataset.class_names
+
+    @cached_property
+    def train_counts(self) -> Tensor:
+        return _class_counts(self.train, self.dataset.num_classes)
+
+    @cached_property
+    def test_counts(self) -> Tensor:
+        return _class_counts(self.test, self.dataset.num_classes)
+
+    @cached_property
+    def train_groups(self) -> dict[bytes, list[int]]:
+        return _group_rows(self.train)
+
+    @cached_property
+    def test_groups(self) -> dict[bytes, list[int]]:
+        return _group_rows(self.test)
+
+
+def _class_counts(split: Split, num_classes: int) -> Tensor:
+    return torch.bincount(split.labels[split.labels >= 0], minlength=num_classes)
+
+
+def _group_rows(split: Split) -> dict[bytes, list[int]]:
+    """Group row positions by the content of their inputs."""
+    groups: dict[bytes, list[int]] = defaultdict(list)
+    rows = np.ascontiguousarray(split.inputs.reshape(len(split), -1).numpy())
+    for position, row in enumerate(rows):
+        groups[hashlib.blake2b(row.data, digest_size=16).digest()].append(position)
+    return groups
+
+
+def _check_balance(patient: _Patient) -> Iterator[Finding]:
+    counts = patient.train_counts
+    smallest, largest = int(counts.argmin()), int(counts.argmax())
+    ratio = int(counts[largest]) / int(counts[smallest])
+    if ratio > _IMBALANCE:
+        yield Finding(
+            "warning",
+            "imbalance",
+            f"The largest class ({patient.class_names[largest]!r}, {counts[largest]} examples) has"
+            f" {ratio:.1f} times as many as the smallest ({patient.class_names[smallest]!r},"
+            f" {counts[smallest]}). Accuracy then hides what happens to small classes: look at the"
+            " results of each class as well.",
+        )
+
+
+def _check_tiny_classes(patient: _Patient) -> Iterator[Finding]:
+    tiny = [
+        f"{name}: {count}"
+        for name, count in zip(patient.class_names, patient.train_counts.tolist(), strict=True)
+        if count < _TINY_CLASS
+    ]
+    if tiny:
+        yield Finding(
+            "warning",
+            "tiny_class",
+            f"{len(tiny)} of {len(patient.class_names)} classes have fewer than {_TINY_CLASS}"
+            f" training examples ({shorten(tiny)}). The selection split needs one of each, and the"
+            " similarity of such classes cannot be estimated. Add examples or merge classes.",
+        )
+
+
+def _check_shares(patient: _Patient) -> Iterator[Finding]:
+    shares = [counts / counts.sum() for counts in (patient.train_counts, patient.test_counts)]
+    distance = float((shares[0] - shares[1]).abs().sum() / 2)
+    # what sampling alone would give: the mean absolute deviation of each class's share
+    variance = shares[0] * (1 - shares[0]) * (1 / len(patient.train) + 1 / len(patient.test))
+    chance = float((variance.sqrt() * math.sqrt(2 / math.pi)).sum() / 2)
+    if distance > _SHARE_SHIFT + 2 * chance:
+        yield Finding(
+            "warning",
+            "class_shares",
+            f"The classes have other shares in train than in test: {distance:.0%} of the examples"
+            " would have to change class. Was one of the splits filtered, or are its labels in"
+            " another order? Choices made on the training data may not carry over.",
+        )
+
+
+def _check_name_order(patient: _Patient) -> Iterator[Finding]:
+    names = patient.class_names
+    if all(name.isdecimal() for name in names) and list(names) != sorted(names, key=int):
+        position = next(p for p, name in enumerate(sorted(names, key=int)) if name != names[p])
+        yield Finding(
+            "warning",
+            "class_order",
+            f"Class names are numbers, but not in the order of numbers: label {position} means"
+            f" class {names[position]!r}. Were they sorted as text, as names of folders are? A"
+            " network that was trained elsewhere numbers them otherwise: pad the names with zeros"
+            " (01, 02, ..., 10).",
+        )
+
+
+def _check_class_means(patient: _Patient) -> Iterator[Finding]:
+    """Compare each class's mean test input with every class's mean training input."""
+    train = _class_means(patient.train, patient.train_counts)
+    test = _class_means(patient.test, patient.test_counts)
+    distances = torch.cdist(test, train, compute_mode="donot_use_mm_for_euclid_dist")
+    nearest = distances.argmin(dim=1)
+    own, best = distances.diagonal(), distances.min(dim=1).values
+    enough = torch.minimum(patient.train_counts, patient.test_counts) >= _TINY_CLASS
+    # twice as near to another class is more than the noise of a mean over ten examples
+    suspects = torch.nonzero(enough & (own > 2 * best)).flatten().tolist()
+    if len(suspects) >= 2:
+        names = patient.class_names
+        pairs = [f"test {names[c]!r} is like train {names[int(nearest[c])]!r}" for c in suspects]
+        yield Finding(
+            "error",
+            "class_order",
+            f"The mean inputs of {len(suspects)} of {len(names)} test classes are at least twice as"
+            f" near to those of another training class as to their own ({shorten(pairs)}). Are"
+            " the classes numbered in another order in the two splits? Give both one order.",
+        )
+
+
+def _class_means(split: Split, counts: Tensor) -> Tensor:
+    """Return ``float32 [num_classes, num_values]``, adding up a few thousand rows at a time."""
+    sums = torch.zeros(len(counts), split.inputs[0].numel())
+    labelled = torch.nonzero(split.labels >= 0).flatten()
+    for rows in torch.split(labelled, 4096):
+        sums.index_add_(0, split.labels[rows], split.inputs[rows].flatten(1).float())
+    return sums / counts[:, None]
+
+
+def _check_constant(patient: _Patient) -> Iterator[Finding]:
+    flat = patient.train.inputs.flatten(1)
+    constant = int((flat.amin(dim=0) == flat.amax(dim=0)).sum())
+    noun = "pixels" if patient.dataset.is_image else "features"
+    if constant == flat.shape[1]:
+        yield Finding(
+            "error",
+            "constant_inputs",
+            f"All {len(flat)} training inputs are identical, so there is nothing to learn from. Was"
+            " the wrong column or folder read, or were values rounded away (0..1 stored as uint8)?",
+        )
+    elif constant:
+        yield Finding(
+            "info",
+            "constant_inputs",
+            f"{constant} of {flat.shape[1]} {noun} have one value in all training examples; they"
+            " carry nothing there.",
+        )
+
+
+def _check_value_range(patient: _Patient) -> Iterator[Finding]:
+    if not patient.dataset.is_image:
+        return
+    low, high = (int(value) for value in torch.aminmax(patient.train.inputs))
+    if high <= 1:
+        yield Finding(
+            "warning",
+            "value_range",
+            f"Images use only the values {low}..{high} of 0..255. Were they scaled to 0..1 and then"
+            " cut to integers, which loses all shades? If they are black and white by nature, all"
+            " is well; otherwise store (255 * images).round().",
+        )
+    elif high < 128:
+        yield Finding(
+            "info",
+            "value_range",
+            f"Images use only the values {low}..{high} of 0..255. Normalisation evens that out, but"
+            " a network trained elsewhere expects the whole range.",
+        )
+
+
+def _check_feature_scales(patient: _Patient) -> Iterator[Finding]:
+    if patient.dataset.is_image:
+        return
+    low, high = torch.aminmax(patient.train.inputs, dim=0)
+    spread = (high.double() - low.double())[high > low]
+    if len(spread) and float(spread.max() / spread.min()) > _WIDE_SCALE:
+        yield Finding(
+            "info",
+            "feature_scales",
+            f"The ranges of the features differ up to {float(spread.max() / spread.min()):.0e}"
+            "-fold. Keep normalization='auto', which evens them out.",
+        )
+
+
+def _check_duplicates(patient: _Patient) -> Iterator[Finding]:
+    repeats = [rows for rows in patient.train_groups.values() if len(rows) > 1]
+    surplus = sum(len(rows) - 1 for rows in repeats)
+    if surplus:
+        share = surplus / len(patient.train)
+        ids = [_ids(patient.train, rows) for rows in repeats]
+        yield Finding(
+            "warning" if share > 0.01 else "info",
+            "duplicates",
+            f"{surplus} of {len(patient.train)} training examples ({share:.1%}) repeat another one"
+            f" exactly (ids {shorten(ids)}). A copy may land in the selection split, which then"
+            " flatters networks that memorise. Remove copies if there are many.",
+        )
+
+
+def _check_leakage(patient: _Patient) -> Iterator[Finding]:
+    shared = [key for key in patient.test_groups if key in patient.train_groups]
+    leaked = sum(len(patient.test_groups[key]) for key in shared)
+    if leaked:
+        share = leaked / len(patient.test)
+        pairs = [
+            f"{_ids(patient.test, patient.test_groups[key])}"
+            f" as {_ids(patient.train, patient.train_groups[key])}"
+            for key in shared
+        ]
+        yield Finding(
+            "error" if share > _LEAKAGE_ERROR else "warning",
+            "leakage",
+            f"{leaked} of {len(patient.test)} test examples ({share:.1%}) are in the training split"
+            f" too (test id as train id: {shorten(pairs)}). Test accuracy then rewards memory."
+            " Remove them from the training data.",
+        )
+
+
+def _check_conflicts(patient: _Patient) -> Iterator[Finding]:
+    labels = patient.train.labels.tolist()
+    conflicts = [
+        rows
+        for rows in patient.train_groups.values()
+        if len({labels[row] for row in rows if labels[row] >= 0}) > 1
+    ]
+    if conflicts:
+        ids = [_ids(patient.train, rows) for rows in conflicts]
+        yield Finding(
+            "warning",
+            "conflicting_labels",
+            f"{len(conflicts)} training inputs come with more than one label (ids {shorten(ids)})."
+            " No network can have both right. Is the labelling noisy? Decide on one, or drop them.",
+        )
+
+
+def _check_resolution(patient: _Patient) -> Iterator[Finding]:
+    difference = resolvable_difference(len(patient.test))
+    coarse = difference > _COARSE_TEST
+    advice = " Smaller gains stay undecided: hold out more test examples." if coarse else ""
+    yield Finding(
+        "warning" if coarse else "info",
+        "test_resolution",
+        f"{len(patient.test)} test examples tell differences in accuracy of about"
+        f" {100 * difference:.1f} points from zero (95 %, two students that differ on"
+        f" {_DISAGREEMENT:.0%} of the examples).{advice}",
+    )
+
+
+def _check_unlabelled(patient: _Patient) -> Iterator[Finding]:
+    unlabelled = int((patient.train.labels < 0).sum())
+    if unlabelled:
+        yield Finding(
+            "info",
+            "unlabelled",
+            f"{unlabelled} of {len(patient.train)} training examples are unlabelled. They go to the"
+            " transfer set, where students learn from the teacher's response alone.",
+        )
+
+
+def _ids(split: Split, rows: list[int]) -> str:
+    return "=".join(map(str, split.ids[rows[:3]].tolist()))
+
+
+CHECKS: tuple[Callable[[_Patient], Iterator[Finding]], ...] = (
+    _check_class_means,
+    _check_name_order,
+    _check_shares,
+    _check_balance,
+    _check_tiny_classes,
+    _check_unlabelled,
+    _check_constant,
+    _check_value_range,
+    _check_feature_scales,
+    _check_leakage,
+    _check_duplicates,
+    _check_conflicts,
+    _check_resolution,
+)
+"""Every check, in the order of the report (within one severity)."""

@@ -1,0 +1,172 @@
+"""Load a data set from whatever the user names: the table of sources.
+
+A source says whether it understands a name, and loads it. To add one, write the two functions and
+put them into `SOURCES`; the first source that claims a name loads it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from sklearn.datasets import load_digits
+
+from goodteacher.data.arrays import dataset_from_arrays, read_npz
+from goodteacher.data.dataset import Dataset
+from goodteacher.data.folders import (
+    hold_out,
+    is_image_folder,
+    is_table_file,
+    is_table_folder,
+    load_image_folder,
+    load_table_file,
+    load_table_folder,
+)
+from goodteacher.data.hub import is_hub_name, load_from_hub
+from goodteacher.data.images import ImageOptions
+from goodteacher.errors import DataError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Describe one kind of source.
+
+    Attributes:
+        description: what the user gives, for messages and help.
+        claims: whether a name means this source.
+        load: loads what is named.
+    """
+
+    description: str
+    claims: Callable[[str], bool]
+    load: Callable[[str, ImageOptions], Dataset]
+
+
+def load_dataset(
+    spec: str | Path | Mapping[str, Any] | Dataset,
+    *,
+    resize: tuple[int, int] | None = None,
+    skip_corrupt: bool = False,
+) -> Dataset:
+    """Load a data set into memory, decoded and checked.
+
+    Args:
+        spec: a name or path that a source of `SOURCES` understands; or arrays by name
+            (``x_train, y_train, x_test, y_test``); or a `Dataset`, which is returned as it is.
+        resize: ``(height, width)`` that every image gets; images of different sizes are refused
+            without it.
+        skip_corrupt: leave unreadable images out, with a warning, instead of refusing the data.
+
+    Raises:
+        DataError: No source understands ``spec``, or what it names cannot be used.
+        ConfigError: ``resize`` is not two positive integers.
+
+    Example:
+        >>> data = load_dataset("digits")
+        >>> len(data.train), len(data.test), data.input_shape, data.num_classes
+        (1437, 360, (1, 8, 8), 10)
+    """
+    options = ImageOptions(resize, skip_corrupt)
+    if isinstance(spec, Dataset):
+        return spec
+    if isinstance(spec, Mapping):
+        return dataset_from_arrays("arrays", spec, options)
+    text = str(spec)
+    try:
+        for source in SOURCES.values():
+            if source.claims(text):
+                return source.load(text, options)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(
+            f"{text!r} cannot be read ({error}). Is the path right, may you read everything in it,"
+            " and is every file whole? Correct the path, the permissions or the file."
+        ) from error
+    raise _unknown(text)
+
+
+def _load_digits(_: str, options: ImageOptions) -> Dataset:
+    """Load scikit-learn's digits, with the fixed test split of `hold_out`.
+
+    Their ink counts 0..16 are stored as ``round(255 / 16 * count)``, so that 16 is white; nothing
+    is lost. Ids are scikit-learn's row numbers.
+    """
+    source = load_digits()
+    images = np.round(source.images * (255 / 16)).astype(np.uint8)
+    labels = source.target.astype(np.int64)
+    arrays: dict[str, Any] = {"class_names": source.target_names}
+    for split, rows in zip(("train", "test"), hold_out(labels, "digits"), strict=True):
+        arrays |= {f"x_{split}": images[rows], f"y_{split}": labels[rows], f"ids_{split}": rows}
+    return dataset_from_arrays("digits", arrays, options)
+
+
+def _load_npz(spec: str, options: ImageOptions) -> Dataset:
+    path = _path(spec)
+    return dataset_from_arrays(path.stem, read_npz(path), options)
+
+
+def _is_npz(spec: str) -> bool:
+    return _path(spec).suffix == ".npz" and _path(spec).is_file()
+
+
+def _path(spec: str) -> Path:
+    try:
+        return Path(spec).expanduser()
+    except RuntimeError:  # "~name" of a user who does not exist
+        return Path(spec)
+
+
+def _at_path(
+    description: str,
+    claims: Callable[[Path], bool],
+    load: Callable[[Path, ImageOptions], Dataset],
+) -> Source:
+    """Describe a source whose functions take a path."""
+    return Source(
+        description,
+        lambda spec: bool(spec) and claims(_path(spec)),
+        lambda spec, options: load(_path(spec), options),
+    )
+
+
+SOURCES: dict[str, Source] = {
+    "digits": Source(
+        "digits (scikit-learn's 8x8 images)", lambda spec: spec == "digits", _load_digits
+    ),
+    "npz": Source("an .npz file of x_train, y_train, x_test, y_test", _is_npz, _load_npz),
+    "table file": _at_path(
+        "a .parquet or .csv file with a column 'label'", is_table_file, load_table_file
+    ),
+    "table folder": _at_path(
+        "a folder with train.parquet and test.parquet (or .csv)", is_table_folder, load_table_folder
+    ),
+    "image folder": _at_path(
+        "a folder of images, train/<class>/* and test/<class>/*", is_image_folder, load_image_folder
+    ),
+    "hub": Source(
+        "a Hugging Face data set, hf:owner/name or hf:owner/name:config", is_hub_name, load_from_hub
+    ),
+}
+"""Every source of data, in the order in which they are asked; also the list that messages show."""
+
+
+def _unknown(spec: str) -> DataError:
+    exists = bool(spec) and _path(spec).exists()
+    problem = "exists, but holds no data set known here" if exists else "is no known name or path"
+    understood = "; ".join(source.description for source in SOURCES.values())
+    return DataError(f"{spec!r} {problem}.{_suggestion(spec)} Understood are: {understood}.")
+
+
+def _suggestion(spec: str) -> str:
+    """Suggest the closest name: a source's own, or a neighbour of the path that was meant."""
+    path = _path(spec)
+    if not spec or path.exists():
+        return ""
+    neighbours = path.parent.iterdir() if path.parent.is_dir() else iter(())
+    by_name = {neighbour.name: str(neighbour) for neighbour in neighbours} | {"digits": "digits"}
+    close = difflib.get_close_matches(path.name, by_name, n=1)
+    return f" Did you mean {by_name[close[0]]!r}?" if close else ""

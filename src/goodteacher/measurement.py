@@ -1,0 +1,39 @@
+"""What one response says on one split at one temperature."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from goodteacher.calibration import accuracy, calibration
+from goodteacher.results import Measurement
+from goodteacher.similarity import similarity_information
+
+
+def measure(logits: Tensor, labels: Tensor, *, split: str, temperature: float) -> Measurement:
+    """Measure a response at one temperature.
+
+    Args:
+        logits: Raw logits [N, C].
+        labels: int64 [N]; -1 where unknown.
+        split: Name of the split, for the record.
+        temperature: T > 0.
+    """
+    known = labels >= 0
+    fit = calibration(logits[known], labels[known], temperature=temperature)
+    similarity = similarity_information(logits, labels, temperature=temperature)
+    return Measurement.model_validate(
+        {
+            "split": split,
+            "temperature": temperature,
+            "accuracy": accuracy(logits[known], labels[known]),
+            "nll": fit.nll,
+            "brier": fit.brier,
+            "ace": fit.ace,
+            "similarity": similarity.total,
+            "class_part": similarity.class_part,
+            "instance_part": similarity.instance_part,
+            "effective_classes": similarity.effective_classes,
+            "share_one_hot": similarity.share_one_hot,
+            "off_class_mass": similarity.off_class_mass,
+        }
+    )

@@ -1,0 +1,180 @@
+"""Networks of the user's own: ``python:package.module:factory``."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from goodteacher.errors import ModelError
+
+DUMMY_BATCH = 2
+
+
+def load_factory(path: str) -> Callable[..., object]:
+    """Import the callable that ``package.module:factory`` names.
+
+    Args:
+        path: Module path, a colon, and the name of a callable in it (dots reach into classes).
+
+    Returns:
+        The callable.
+
+    Raises:
+        ModelError: If the module cannot be imported, has no such name, or it cannot be called.
+
+    >>> load_factory("torch.nn:Identity")
+    <class 'torch.nn.modules.linear.Identity'>
+    """
+    module_name, _, name = path.partition(":")
+    found = _attribute(_import(module_name), module_name, name)
+    if not callable(found):
+        raise ModelError(
+            f"{name!r} in module {module_name!r} is a {type(found).__name__}, but a model factory "
+            "must be callable: it gets num_classes and returns an nn.Module. Name the function or "
+            "the class that makes the network, not a network."
+        )
+    return found
+
+
+def build_from_factory(path: str, *, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    """Call the user's factory and check that what it returns classifies.
+
+    The factory gets ``num_classes``; one that requires two arguments, or has one named
+    ``input_shape``, gets ``(num_classes, input_shape)``. The network is then run on a dummy batch of
+    2 examples in eval mode, without gradients, and every module's mode is restored.
+
+    Args:
+        path: ``package.module:factory``.
+        num_classes: Number of logits that the network must give.
+        input_shape: Shape of one example.
+
+    Returns:
+        The network, in the mode in which the factory returned it.
+
+    Raises:
+        ModelError: If the factory fails, returns something else than an ``nn.Module``, or the
+            network's output for the dummy batch is not a finite float tensor ``[2, num_classes]``.
+    """
+    factory = load_factory(path)
+    arguments = (num_classes, input_shape) if _takes_shape(factory) else (num_classes,)
+    try:
+        network = factory(*arguments)
+    except Exception as error:
+        raise ModelError(
+            f"The model factory {path!r} failed when called with {_listing(arguments)}: "
+            f"{_reason(error)}. It must accept num_classes, or (num_classes, input_shape)."
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise ModelError(
+            f"The model factory {path!r} returned a {type(network).__name__}, but it must return "
+            "an nn.Module. Does it end with a return statement?"
+        )
+    check_classifies(network, name=path, num_classes=num_classes, input_shape=input_shape)
+    return network
+
+
+def check_classifies(
+    network: nn.Module, *, name: str, num_classes: int, input_shape: tuple[int, ...]
+) -> None:
+    """Run a network on a dummy batch of 2 examples and check the shape and values of its output.
+
+    Args:
+        network: Any module; parameters, buffers and the mode of each module are left as they were.
+        name: What error messages call it.
+        num_classes: Number of logits that it must give.
+        input_shape: Shape of one example.
+
+    Raises:
+        ModelError: If the network fails or its output is not finite floats ``[2, num_classes]``.
+
+    >>> check_classifies(nn.Linear(4, 3), name="mine", num_classes=3, input_shape=(4,))
+    """
+    logits = _dummy_output(network, name, input_shape)
+    expected = [DUMMY_BATCH, num_classes]
+    if not isinstance(logits, Tensor):
+        raise ModelError(
+            f"The network {name!r} returned a {type(logits).__name__} for a batch of shape "
+            f"{[DUMMY_BATCH, *input_shape]}, but it must return a tensor of logits {expected}. "
+            "Does it return extra outputs? Wrap it so that only the logits come back."
+        )
+    if list(logits.shape) != expected:
+        raise ModelError(
+            f"The network {name!r} returned shape {list(logits.shape)} for a batch of shape "
+            f"{[DUMMY_BATCH, *input_shape]}, but logits must have shape {expected}. Does the "
+            "factory use its num_classes argument, and flatten or pool before the last layer?"
+        )
+    if not logits.is_floating_point() or not bool(torch.isfinite(logits).all()):
+        raise ModelError(
+            f"The network {name!r} returned logits that are not finite floating point numbers "
+            f"(dtype {logits.dtype}) for a batch of random inputs. Check its initial weights, and "
+            "that it returns logits and not predicted classes."
+        )
+
+
+def _dummy_output(network: nn.Module, name: str, input_shape: tuple[int, ...]) -> object:
+    anchor = next(network.parameters(), torch.zeros(()))
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(DUMMY_BATCH, *input_shape, generator=generator).to(anchor.device)
+    modes = [(module, module.training) for module in network.modules()]
+    try:
+        with torch.no_grad():
+            return network.eval()(inputs)
+    except Exception as error:
+        raise ModelError(
+            f"The network {name!r} failed on a batch of shape {list(inputs.shape)}: "
+            f"{_reason(error)}. It must map inputs of shape [batch, {_listing(input_shape)}] to "
+            "logits. Does it expect another number of channels or another image size?"
+        ) from error
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _import(module_name: str) -> object:
+    try:
+        return importlib.import_module(module_name)
+    except Exception as error:
+        raise ModelError(
+            f"Module {module_name!r} of the model factory cannot be imported: {_reason(error)}. "
+            "Is it installed, or its folder on PYTHONPATH?"
+        ) from error
+
+
+def _attribute(module: object, module_name: str, name: str) -> object:
+    found = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise ModelError(
+                f"Module {module_name!r} has no {name!r}, so the model factory cannot be loaded. "
+                "Check the name after the last colon of the specification."
+            )
+        found = getattr(found, part)
+    return found
+
+
+def _takes_shape(factory: Callable[..., object]) -> bool:
+    """Tell whether a factory wants ``input_shape`` besides ``num_classes``."""
+    try:
+        parameters = inspect.signature(factory).parameters
+    except ValueError:  # some built-in callables have no signature
+        return False
+    positional = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    )
+    candidates = [value for value in parameters.values() if value.kind in positional]
+    required = [value for value in candidates if value.default is inspect.Parameter.empty]
+    second_is_shape = len(candidates) > 1 and candidates[1].name == "input_shape"
+    return second_is_shape or len(required) == 2
+
+
+def _listing(values: tuple[object, ...]) -> str:
+    return ", ".join(str(value) for value in values)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(". ")

@@ -1,0 +1,23 @@
+"""The report: a study's result files, drawn into one page that needs nothing else.
+
+| module       | owns                                                                             |
+|--------------|----------------------------------------------------------------------------------|
+| `findings`   | reading a study folder; the only module here that does                           |
+| `rungs`      | what the search's students reached: means and spread of each arm on a rung       |
+| `quantities` | the table of what is said about a teacher: names, units, splits                  |
+| `headline`   | the answer: the table of confirmed students and the plot of their differences    |
+| `maps`       | batch size x epoch                                                               |
+| `curves`     | a quantity over epochs, a line for each batch size                               |
+| `students`   | students over temperature, and students against their teachers                   |
+| `facts`      | tables: cost, settings, data, environment                                        |
+| `parts`      | what a page is made of: tables, views, panels, sections                          |
+| `theme`      | colours, light and dark                                                          |
+| `page`       | which parts, in which order, and the HTML around them                            |
+
+Every figure has a *data function* (findings to plain frozen data) and a *drawing function* (that
+data to a Plotly figure). Figures read result files; nothing is drawn from live objects.
+"""
+
+from goodteacher.report.page import write_report
+
+__all__ = ["write_report"]

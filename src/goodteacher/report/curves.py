@@ -1,0 +1,136 @@
+"""Curves: a quantity over epochs, one line for each batch size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from goodteacher.report.findings import Findings
+from goodteacher.report.maps import epoch_title
+from goodteacher.report.parts import Panel, Table, View
+from goodteacher.report.quantities import QUANTITIES, Quantity
+from goodteacher.report.theme import STAR, SYMBOLS, new_figure, power_ticks
+
+OVER_EPOCHS = (
+    "similarity",
+    "class_part",
+    "instance_part",
+    "similarity_best_temperature",
+    "effective_classes",
+    "accuracy",
+    "nll",
+    "best_nll",
+    "optimal_temperature",
+)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A quantity along one trajectory.
+
+    Attributes:
+        batch_size: The trajectory.
+        epochs: Recorded epochs at which it was measured.
+        values: The quantity there, in its unit.
+    """
+
+    batch_size: int
+    epochs: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A quantity along all trajectories.
+
+    Attributes:
+        quantity: What is shown.
+        epoch_title: Title of the epoch axis.
+        lines: One for each batch size, ascending; a trajectory without a value has none.
+        chosen: Epoch and value at the sweet spot, if there is one.
+    """
+
+    quantity: Quantity
+    epoch_title: str
+    lines: tuple[Curve, ...]
+    chosen: tuple[int, float] | None
+
+
+def curves_of(findings: Findings, quantity: Quantity) -> Curves:
+    """Return a quantity along all trajectories; diverged records have no value."""
+    known: dict[int, list[tuple[int, float]]] = {}
+    for record in findings.records:
+        value = quantity.of(record)
+        if value is not None:
+            known.setdefault(record.batch_size, []).append((record.epoch, value))
+    lines = tuple(
+        Curve(size, tuple(epoch for epoch, _ in pairs), tuple(value for _, value in pairs))
+        for size, pairs in sorted(known.items())
+    )
+    return Curves(quantity, epoch_title(findings.config), lines, _chosen(findings, quantity))
+
+
+def draw_curves(curves: Curves) -> go.Figure:
+    """Draw one line for each batch size over a logarithmic epoch axis."""
+    figure = new_figure(height=310)
+    for number, line in enumerate(curves.lines):
+        figure.add_scatter(
+            x=line.epochs,
+            y=line.values,
+            mode="lines+markers",
+            marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 7},
+            name=str(line.batch_size),
+            hovertemplate=f"batch {line.batch_size} epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+        )
+    if curves.chosen is not None:
+        epoch, value = curves.chosen
+        figure.add_scatter(
+            x=[epoch],
+            y=[value],
+            mode="markers",
+            marker=STAR,
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    ticks = power_ticks([epoch for line in curves.lines for epoch in line.epochs])
+    figure.update_xaxes(
+        title_text=curves.epoch_title, type="log", tickvals=ticks, ticktext=[str(t) for t in ticks]
+    )
+    figure.update_yaxes(title_text=curves.quantity.axis)
+    return figure.update_layout(legend_title_text="batch size", showlegend=True)
+
+
+def curve_panel(findings: Findings, name: str) -> Panel:
+    """Return a quantity over epochs with its caption and numbers."""
+    quantity = QUANTITIES[name]
+    curves = curves_of(findings, quantity)
+    star = " Star: the sweet spot." if curves.chosen else ""
+    caption = f"{quantity.meaning} {quantity.setting(findings.data)}{star}"
+    view = View("", draw_curves(curves), caption, curves_table(curves))
+    return Panel(f"curve-{name.replace('_', '-')}", quantity.title, (view,))
+
+
+def curves_table(curves: Curves) -> Table:
+    """Return the numbers of all lines, an epoch a row."""
+    values = {
+        (line.batch_size, epoch): value
+        for line in curves.lines
+        for epoch, value in zip(line.epochs, line.values, strict=True)
+    }
+    sizes = [line.batch_size for line in curves.lines]
+    rows = tuple(
+        (str(epoch), *(_shown(curves.quantity, values.get((size, epoch))) for size in sizes))
+        for epoch in sorted({epoch for _, epoch in values})
+    )
+    return Table("", ("epoch", *(f"batch size {size}" for size in sizes)), rows)
+
+
+def _chosen(findings: Findings, quantity: Quantity) -> tuple[int, float] | None:
+    record = findings.record_of(findings.chosen) if findings.chosen else None
+    value = quantity.of(record) if record else None
+    return None if record is None or value is None else (record.epoch, value)
+
+
+def _shown(quantity: Quantity, value: float | None) -> str:
+    return "-" if value is None else quantity.shown(value)

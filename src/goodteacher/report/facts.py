@@ -1,0 +1,133 @@
+"""Tables of facts: what the search cost, its settings, its data and the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from goodteacher.report.findings import Findings
+from goodteacher.report.parts import Table
+from goodteacher.results import Cost, StudentRow, TrajectoryRecord
+
+_MOST_CLASS_NAMES = 100
+
+
+def cost_of(findings: Findings) -> Cost:
+    """Return what the search took; of an unfinished one, what it took so far."""
+    if findings.sweet_spot is not None:
+        return findings.sweet_spot.cost
+    config, last = findings.config, _last_records(findings.records)
+    epochs_by_student = _epochs_by_student(findings.students)
+    grid = len(config.batch_sizes) * len(config.recorded_epochs) * len(config.recipes)
+    return Cost(
+        teacher_seconds=sum(record.seconds for record in last),
+        student_seconds=sum(row.student_seconds for row in findings.students),
+        num_students=len(epochs_by_student),
+        student_epochs_run=sum(epochs_by_student.values()),
+        student_epochs_exhaustive=grid * config.student_epochs * config.search_seeds,
+        teacher_epochs_run=sum(record.epoch for record in last),
+        teacher_epochs_full=config.epochs * len(config.batch_sizes),
+    )
+
+
+def cost_table(findings: Findings) -> Table:
+    """Return the cost as a table."""
+    cost = cost_of(findings)
+    teachers, students = cost.teacher_epochs_run, cost.student_epochs_run
+    planned = f"of {cost.teacher_epochs_full:,} planned"
+    grid = (
+        f"{_share(students, cost.student_epochs_exhaustive)} of the "
+        f"{cost.student_epochs_exhaustive:,} that the exhaustive grid takes without references "
+        "and confirmation"
+    )
+    rows = (
+        ("teachers, training time", f"{cost.teacher_seconds:,.1f} s", "all trajectories"),
+        ("teachers, epochs", f"{teachers:,}", planned),
+        (
+            "students, training time",
+            f"{cost.student_seconds:,.1f} s",
+            "references and confirmation included",
+        ),
+        ("students trained", f"{cost.num_students:,}", "each arm and seed counts once"),
+        ("students, epochs", f"{students:,}", grid),
+    )
+    state = "" if findings.sweet_spot else " so far"
+    caption = f"What the search took{state}, on the machine below; one run (n = 1, no spread)."
+    return Table(caption, ("", "amount", "beside it"), rows)
+
+
+def settings_table(findings: Findings) -> Table:
+    """Return every setting of the study with its meaning."""
+    config = findings.config
+    rows = tuple(
+        (name, _plain(getattr(config, name)), field.description or "")
+        for name, field in sorted(type(config).model_fields.items())
+    )
+    return Table(
+        "All settings, as study.toml holds them.", ("setting", "value", "what it is"), rows
+    )
+
+
+def data_table(findings: Findings) -> Table:
+    """Return sizes and classes of the data."""
+    data = findings.data
+    rows = (
+        ("data", findings.config.data, ""),
+        ("teacher's training data", f"{data.training:,}", "examples"),
+        ("transfer set", f"{data.transfer:,}", "examples; teachers respond, students learn"),
+        ("selection split", f"{data.selection:,}", "examples; every choice is made here"),
+        ("test split", f"{data.test:,}", "examples; sealed until every choice was made"),
+        ("input", " x ".join(str(size) for size in data.input_shape), "shape of one example"),
+        ("classes", f"{len(data.class_names):,}", _listed(data.class_names)),
+        ("fingerprint", data.fingerprint, "names the exact content"),
+    )
+    return Table("The data and their parts.", ("", "value", ""), rows)
+
+
+def environment_table(findings: Findings) -> Table:
+    """Return the machine and the versions."""
+    rows = tuple((name, _plain(value)) for name, value in _flat(findings.environment))
+    return Table("Machine and versions.", ("", "value"), rows)
+
+
+def _last_records(records: Iterable[TrajectoryRecord]) -> list[TrajectoryRecord]:
+    last: dict[int, TrajectoryRecord] = {record.batch_size: record for record in records}
+    return list(last.values())
+
+
+def _epochs_by_student(rows: Iterable[StudentRow]) -> Mapping[tuple[str, int, str], int]:
+    """Return how far each student trained; rungs of one student are one student."""
+    found: dict[tuple[str, int, str], int] = {}
+    for row in rows:
+        student = (row.stage, row.seed, row.arm)
+        found[student] = max(row.student_epochs, found.get(student, 0))
+    return found
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:_MOST_CLASS_NAMES])
+    rest = len(names) - _MOST_CLASS_NAMES
+    return f"{shown}, and {rest:,} more" if rest > 0 else shown
+
+
+def _plain(value: object) -> str:
+    """Write a setting's value as a person would."""
+    if value is None:
+        return "default"
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _flat(values: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value)
+        else:
+            yield name, value

@@ -1,0 +1,114 @@
+"""Reading a study folder: everything that the report says comes from here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from goodteacher.config import StudyConfig
+from goodteacher.results import Checkpoint, DataSummary, StudentRow, SweetSpot, TrajectoryRecord
+from goodteacher.store import Store
+from goodteacher.sweet_spot import converged, most_accurate, shortlist
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The result files of a study, finished or not.
+
+    Attributes:
+        name: Name of the folder.
+        config: Its settings.
+        data: Its data.
+        environment: The machine and versions, as ``environment.json`` holds them.
+        records: Every recorded epoch, by batch size and epoch, diverged ones included.
+        students: A row for each trained student.
+        sweet_spot: The answer; None while the search has not finished.
+    """
+
+    name: str
+    config: StudyConfig
+    data: DataSummary
+    environment: Mapping[str, Any]
+    records: tuple[TrajectoryRecord, ...]
+    students: tuple[StudentRow, ...]
+    sweet_spot: SweetSpot | None
+
+    @property
+    def healthy(self) -> tuple[TrajectoryRecord, ...]:
+        """Records of teachers that did not diverge."""
+        return tuple(record for record in self.records if record.status == "ok")
+
+    @property
+    def chosen(self) -> Checkpoint | None:
+        """The sweet spot's teacher; None while the search has not finished."""
+        if self.sweet_spot is None:
+            return None
+        teacher = self.sweet_spot.teacher
+        return Checkpoint(
+            batch_size=teacher.batch_size, epoch=teacher.epoch, variant=teacher.variant
+        )
+
+    @property
+    def shortlisted(self) -> frozenset[Checkpoint]:
+        """Checkpoints that compete for the sweet spot, by the search's own rule."""
+        size = len(self.healthy) if self.config.exhaustive else self.config.shortlist
+        return frozenset(record.checkpoint for record in shortlist(self.healthy, size))
+
+    @property
+    def reference_teachers(self) -> frozenset[Checkpoint]:
+        """The converged and the most accurate teacher, by the search's own rule."""
+        if not self.healthy:
+            return frozenset()
+        return frozenset(rule(self.healthy).checkpoint for rule in (converged, most_accurate))
+
+    def record_of(self, checkpoint: Checkpoint) -> TrajectoryRecord | None:
+        """Return what was recorded at a checkpoint, if anything was."""
+        found = (record for record in self.records if record.checkpoint == checkpoint)
+        return next(found, None)
+
+
+def read_findings(store: Store) -> Findings:
+    """Read the result files of a study.
+
+    Args:
+        store: The study folder. ``students.parquet`` and ``sweet_spot.json`` may be missing; then
+            the students are those of the tasks that are done.
+
+    Raises:
+        StudyError: A file is missing that every study has, or holds something else.
+        ConfigError: ``study.toml`` cannot be read.
+    """
+    finished = store.exists("sweet_spot.json")
+    return Findings(
+        name=store.root.resolve().name,
+        config=store.config(StudyConfig),
+        data=store.read_json("data.json", DataSummary),
+        environment=_environment(store),
+        records=_records(store),
+        students=_students(store),
+        sweet_spot=store.read_json("sweet_spot.json", SweetSpot) if finished else None,
+    )
+
+
+def _environment(store: Store) -> Mapping[str, Any]:
+    path = store.path("environment.json")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
+
+
+def _records(store: Store) -> tuple[TrajectoryRecord, ...]:
+    names = _names(store, "teachers/*/trajectory.jsonl")
+    records = [r for name in names for r in store.read_records(name, TrajectoryRecord)]
+    return tuple(sorted(records, key=lambda record: (record.batch_size, record.epoch)))
+
+
+def _students(store: Store) -> tuple[StudentRow, ...]:
+    whole = store.exists("students.parquet")
+    names = ["students.parquet"] if whole else _names(store, "students/*/rows.parquet")
+    return tuple(row for name in names for row in store.read_table(name, StudentRow))
+
+
+def _names(store: Store, pattern: str) -> Iterable[str]:
+    return [path.relative_to(store.root).as_posix() for path in sorted(store.root.glob(pattern))]

@@ -1,0 +1,279 @@
+"""Maps: batch size x epoch, of students and of their teachers, on the same axes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from goodteacher.config import Recipe, StudyConfig
+from goodteacher.report.findings import Findings
+from goodteacher.report.parts import Panel, Table, View
+from goodteacher.report.quantities import QUANTITIES, Quantity
+from goodteacher.report.rungs import ArmScore, RungScores, last_rungs, rung_lengths
+from goodteacher.report.theme import MAP_COLORS, OUTLINE, new_figure
+from goodteacher.results import Checkpoint
+
+TEACHER_QUANTITIES = (
+    "similarity",
+    "similarity_best_temperature",
+    "similarity_selection",
+    "effective_classes",
+    "best_nll",
+    "accuracy",
+)
+SURVIVED = "▸"
+CHOSEN = "★"
+
+_MOST_COLUMNS_WITH_TEXT = 12
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One checkpoint on a map.
+
+    Attributes:
+        value: What the colour shows; None where there is nothing to show.
+        text: What the cell says.
+        note: What it says at length, on hovering.
+    """
+
+    value: float | None
+    text: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A map.
+
+    Attributes:
+        unit: Title of the colour bar.
+        epoch_title: Title of the epoch axis.
+        batch_sizes: Rows, ascending.
+        epochs: Columns, ascending.
+        cells: One row for each batch size.
+        chosen: The sweet spot's teacher, outlined.
+    """
+
+    unit: str
+    epoch_title: str
+    batch_sizes: tuple[int, ...]
+    epochs: tuple[int, ...]
+    cells: tuple[tuple[Cell, ...], ...]
+    chosen: Checkpoint | None
+
+
+def student_grid(findings: Findings, rung: RungScores, recipe: Recipe | None = None) -> Grid:
+    """Return the map of student accuracy after the first rung.
+
+    Args:
+        findings: The study.
+        rung: Its first rung: every checkpoint's students at equal epochs.
+        recipe: Show this recipe's students; by default each checkpoint's best recipe.
+    """
+    scores = rung.best_by_checkpoint(recipe)
+    survivors = last_rungs(findings.students)
+
+    def cell(checkpoint: Checkpoint) -> Cell:
+        if checkpoint not in scores:
+            return _untried(findings, checkpoint)
+        return _student_cell(findings, checkpoint, scores[checkpoint], survivors)
+
+    return _grid(findings, "%", cell)
+
+
+def teacher_grid(findings: Findings, quantity: Quantity) -> Grid:
+    """Return the map of something measured of the teachers."""
+
+    def cell(checkpoint: Checkpoint) -> Cell:
+        record = findings.record_of(checkpoint)
+        value = None if record is None else quantity.of(record)
+        if value is None:
+            return _absent(findings, checkpoint)
+        star = CHOSEN if checkpoint == findings.chosen else ""
+        shown = quantity.shown(value)
+        return Cell(value, _lines(shown, star), f"{checkpoint}<br>{quantity.title}: {shown}")
+
+    return _grid(findings, quantity.unit, cell)
+
+
+def draw_grid(grid: Grid) -> go.Figure:
+    """Draw a map with the number in each cell and the sweet spot outlined."""
+    figure = new_figure(height=110 + 58 * len(grid.batch_sizes))
+    rows = [str(size) for size in grid.batch_sizes]
+    columns = [str(epoch) for epoch in grid.epochs]
+    roomy = len(columns) <= _MOST_COLUMNS_WITH_TEXT
+    figure.add_heatmap(
+        x=columns,
+        y=rows,
+        z=[[cell.value for cell in row] for row in grid.cells],
+        text=[[cell.text for cell in row] for row in grid.cells],
+        texttemplate="%{text}" if roomy else None,
+        customdata=[[cell.note for cell in row] for row in grid.cells],
+        hovertemplate="%{customdata}<extra></extra>",
+        hoverongaps=False,
+        colorscale=MAP_COLORS,
+        xgap=2,
+        ygap=2,
+        colorbar={"title": {"text": grid.unit}, "thickness": 10, "outlinewidth": 0},
+    )
+    _write_gaps(figure, grid)
+    _outline(figure, grid)
+    figure.update_xaxes(title_text=grid.epoch_title, type="category", showgrid=False)
+    figure.update_yaxes(title_text="teacher batch size", type="category", showgrid=False)
+    return figure
+
+
+def student_panel(findings: Findings, rung: RungScores) -> Panel:
+    """Return the map of students: best recipe first, then each recipe alone."""
+    recipes: tuple[Recipe | None, ...] = (None, *findings.config.recipes)
+    views = tuple(_student_view(findings, rung, recipe) for recipe in recipes)
+    return Panel("map-students", "Student accuracy, first rung", views)
+
+
+def teacher_panel(findings: Findings) -> Panel:
+    """Return the map of teachers: similarity information first, other quantities to select."""
+    views = tuple(_teacher_view(findings, QUANTITIES[name]) for name in TEACHER_QUANTITIES)
+    return Panel("map-teachers", "What the teacher's response holds", views)
+
+
+def grid_table(grid: Grid) -> Table:
+    """Return a map's numbers."""
+    head = ("batch size", *(f"epoch {epoch}" for epoch in grid.epochs))
+    rows = tuple(
+        (str(size), *(cell.text.replace("<br>", " ") for cell in row))
+        for size, row in zip(grid.batch_sizes, grid.cells, strict=True)
+    )
+    return Table("", head, rows)
+
+
+def epoch_title(config: StudyConfig) -> str:
+    """Return the title of an epoch axis; under a budget of steps, epochs are only nominal."""
+    if config.budget == "epochs":
+        return "teacher epoch"
+    return f"teacher epoch (in steps of batch size {config.reference_batch_size})"
+
+
+def _grid(findings: Findings, unit: str, cell: Callable[[Checkpoint], Cell]) -> Grid:
+    sizes = tuple(sorted(findings.config.batch_sizes))
+    epochs = findings.config.recorded_epochs
+    cells = tuple(
+        tuple(cell(Checkpoint(batch_size=size, epoch=epoch)) for epoch in epochs) for size in sizes
+    )
+    return Grid(unit, epoch_title(findings.config), sizes, epochs, cells, findings.chosen)
+
+
+def _student_cell(
+    findings: Findings,
+    checkpoint: Checkpoint,
+    score: ArmScore,
+    survivors: Mapping[Checkpoint, int],
+) -> Cell:
+    value = 100 * score.mean
+    listed = checkpoint in findings.shortlisted
+    marks = SURVIVED * survivors.get(checkpoint, 0) if listed else ""
+    if checkpoint == findings.chosen:
+        marks += CHOSEN
+    number = f"{value:.2f}" if listed else f"({value:.2f})"
+    spread = "" if score.deviation is None else f" ± {100 * score.deviation:.2f} (SD)"
+    status = "" if listed else "<br>not shortlisted: a reference teacher"
+    note = f"{checkpoint}<br>{value:.2f} %{spread}, n = {score.n}<br>{score.recipe}{status}"
+    return Cell(value, _lines(number, marks), note)
+
+
+def _untried(findings: Findings, checkpoint: Checkpoint) -> Cell:
+    cell = _absent(findings, checkpoint)
+    if cell.text:
+        return cell
+    return dataclasses.replace(cell, text="-", note=f"{checkpoint}<br>not tried by students")
+
+
+def _absent(findings: Findings, checkpoint: Checkpoint) -> Cell:
+    """Return the cell of a teacher without a number: diverged, or not there (yet)."""
+    earlier = [r for r in findings.records if r.batch_size == checkpoint.batch_size]
+    if any(r.status == "diverged" and r.epoch <= checkpoint.epoch for r in earlier):
+        return Cell(None, "†", f"{checkpoint}<br>the teacher diverged")
+    if findings.record_of(checkpoint) is None:
+        return Cell(None, "?", f"{checkpoint}<br>not recorded yet")
+    return Cell(None, "", str(checkpoint))
+
+
+def _lines(number: str, marks: str) -> str:
+    return f"{number}<br>{marks}" if marks else number
+
+
+def _write_gaps(figure: go.Figure, grid: Grid) -> None:
+    """Write into cells without a colour, where a heat map writes nothing."""
+    gaps = [
+        (str(epoch), str(size), cell)
+        for size, row in zip(grid.batch_sizes, grid.cells, strict=True)
+        for epoch, cell in zip(grid.epochs, row, strict=True)
+        if cell.value is None
+    ]
+    figure.add_scatter(
+        x=[x for x, _, _ in gaps],
+        y=[y for _, y, _ in gaps],
+        text=[cell.text for _, _, cell in gaps],
+        customdata=[cell.note for _, _, cell in gaps],
+        mode="text",
+        hovertemplate="%{customdata}<extra></extra>",
+        showlegend=False,
+    )
+
+
+def _outline(figure: go.Figure, grid: Grid) -> None:
+    if grid.chosen is None:
+        return
+    column, row = (
+        grid.epochs.index(grid.chosen.epoch),
+        grid.batch_sizes.index(grid.chosen.batch_size),
+    )
+    figure.add_shape(
+        type="rect",
+        x0=column - 0.5,
+        x1=column + 0.5,
+        y0=row - 0.5,
+        y1=row + 0.5,
+        line={"color": OUTLINE, "width": 3},
+    )
+
+
+def _student_view(findings: Findings, rung: RungScores, recipe: Recipe | None) -> View:
+    grid = student_grid(findings, rung, recipe)
+    label = "each checkpoint's best recipe" if recipe is None else str(recipe)
+    return View(label, draw_grid(grid), _student_caption(findings, rung, label), grid_table(grid))
+
+
+def _student_caption(findings: Findings, rung: RungScores, label: str) -> str:
+    later = [f"{epochs:,}" for epochs in rung_lengths(findings.students)[1:]]
+    marks = (
+        f" {SURVIVED} stands for each rung survived (students went on to {' and '.join(later)} "
+        "epochs), by any recipe and not only the one shown."
+        if later
+        else ""
+    )
+    optimism = " The best of several recipes is a little optimistic." if "best" in label else ""
+    return (
+        f"Accuracy in % on the selection split (n = {findings.data.selection:,} examples) of "
+        f"students of {label}, mean of {_count(rung.num_seeds, 'seed')} after "
+        f"{_count(rung.student_epochs, 'student epoch')}: the first rung, the only one on which "
+        f"all were trained alike.{marks} {CHOSEN} and outline: the sweet spot. "
+        "( ): not shortlisted, trained as a reference. -: not tried by students. "
+        f"†: the teacher diverged. ?: not recorded.{optimism}"
+    )
+
+
+def _teacher_view(findings: Findings, quantity: Quantity) -> View:
+    grid = teacher_grid(findings, quantity)
+    caption = (
+        f"{quantity.meaning} {quantity.setting(findings.data)} One teacher run for each batch "
+        f"size (n = 1, so no spread). {CHOSEN} and outline: the sweet spot."
+    )
+    return View(quantity.label, draw_grid(grid), caption, grid_table(grid))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,77 @@
+"""What a page is made of: tables, views, panels and sections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text; the first column names the rows.
+
+    Attributes:
+        caption: What it shows, with n, spread, split and units.
+        head: Column titles.
+        rows: Cells; each row is as long as ``head``.
+    """
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """One figure with what stands beside it.
+
+    Attributes:
+        label: Its entry in the panel's selector.
+        figure: The figure, without a template: the page brings a light and a dark one.
+        caption: What it shows in a few sentences: the figure's text alternative.
+        table: The numbers behind it.
+    """
+
+    label: str
+    figure: go.Figure
+    caption: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A place on the page that shows one view at a time.
+
+    Attributes:
+        key: Identifier, unique on the page.
+        title: Heading.
+        views: At least one; the first is shown until the reader selects another.
+    """
+
+    key: str
+    title: str
+    views: tuple[View, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page under one heading.
+
+    Attributes:
+        key: Identifier, unique on the page.
+        title: Heading.
+        lead: Paragraphs above the panels.
+        panels: Figures, laid out side by side where there is room.
+        tables: Tables below them.
+        columns: Panels in a row on a wide screen.
+        folded: Whether the tables open on a click (and on paper).
+    """
+
+    key: str
+    title: str
+    lead: tuple[str, ...] = ()
+    panels: tuple[Panel, ...] = ()
+    tables: tuple[Table, ...] = ()
+    columns: int = 2
+    folded: bool = False

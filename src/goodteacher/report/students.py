@@ -1,0 +1,308 @@
+"""Students over temperature, and students against their teachers.
+
+Both take the search's first rung: later rungs have dropped the losers and trained the rest longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from goodteacher.errors import InputError
+from goodteacher.report.findings import Findings
+from goodteacher.report.parts import Panel, Table, View
+from goodteacher.report.quantities import QUANTITIES, Quantity
+from goodteacher.report.rungs import ArmScore, RungScores
+from goodteacher.report.theme import NEUTRAL, STAR, SYMBOLS, new_figure
+from goodteacher.results import Checkpoint
+from goodteacher.statistics import spearman
+
+AGAINST = ("accuracy", "similarity", "similarity_best_temperature", "effective_classes", "best_nll")
+
+
+@dataclass(frozen=True)
+class Level:
+    """A reference that has no temperature of the study's: its accuracy in %."""
+
+    name: str
+    mean: float
+
+
+@dataclass(frozen=True)
+class TemperatureLine:
+    """One loss and alpha over temperature.
+
+    Attributes:
+        name: Loss and alpha.
+        temperatures: Ascending.
+        means: Accuracy in %, mean over seeds.
+        deviations: Standard deviation over seeds in points; None for one seed.
+    """
+
+    name: str
+    temperatures: tuple[float, ...]
+    means: tuple[float, ...]
+    deviations: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class TemperatureCurves:
+    """The students of one checkpoint over temperature.
+
+    Attributes:
+        checkpoint: Their teacher.
+        lines: One for each loss and alpha.
+        levels: Cross-entropy and the best label smoothing, trained alike.
+    """
+
+    checkpoint: Checkpoint
+    lines: tuple[TemperatureLine, ...]
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """A teacher and its best students.
+
+    Attributes:
+        checkpoint: The teacher.
+        teacher: Something measured of it, in its unit.
+        student: Accuracy of its best recipe's students in %, mean over seeds.
+        deviation: Standard deviation over seeds in points; None for one seed.
+    """
+
+    checkpoint: Checkpoint
+    teacher: float
+    student: float
+    deviation: float | None
+
+
+def leading(findings: Findings, rung: RungScores) -> Checkpoint | None:
+    """Return the sweet spot's teacher, or the first rung's best while there is no sweet spot."""
+    if findings.chosen is not None:
+        return findings.chosen
+    scores = rung.best_by_checkpoint()
+    return max(scores, key=lambda checkpoint: scores[checkpoint].mean, default=None)
+
+
+def temperature_curves(rung: RungScores, checkpoint: Checkpoint) -> TemperatureCurves:
+    """Return one checkpoint's students over temperature, beside those that have no teacher."""
+    groups: dict[str, list[ArmScore]] = {}
+    for score in rung.scores:
+        if score.checkpoint == checkpoint:
+            loss = f"{score.recipe.loss}{'+std' if score.recipe.standardize else ''}"
+            groups.setdefault(f"{loss}, alpha = {score.recipe.alpha:g}", []).append(score)
+    lines = tuple(_temperature_line(name, scores) for name, scores in groups.items())
+    return TemperatureCurves(checkpoint, lines, _levels(rung))
+
+
+def draw_temperature_curves(curves: TemperatureCurves) -> go.Figure:
+    """Draw accuracy over a logarithmic temperature axis, with levels for the references."""
+    figure = new_figure(height=380)
+    for number, line in enumerate(curves.lines):
+        figure.add_scatter(
+            x=line.temperatures,
+            y=line.means,
+            mode="lines+markers",
+            name=line.name,
+            marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
+            error_y=_error_bars(line.deviations),
+            hovertemplate="T = %{x:g}: %{y:.2f} %<extra></extra>",
+        )
+    ticks = sorted({t for line in curves.lines for t in line.temperatures})
+    for level, dash in zip(curves.levels, ("dash", "dot"), strict=False):
+        figure.add_scatter(
+            x=[ticks[0] / 1.15, ticks[-1] * 1.15],
+            y=[level.mean, level.mean],
+            mode="lines",
+            name=level.name,
+            line={"color": NEUTRAL, "dash": dash},
+            hovertemplate=f"{level.name}: %{{y:.2f}} %<extra></extra>",
+        )
+    figure.update_xaxes(
+        title_text="temperature T", type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks]
+    )
+    return figure.update_yaxes(title_text="student accuracy, %").update_layout(showlegend=True)
+
+
+def pairings(findings: Findings, rung: RungScores, quantity: Quantity) -> tuple[Pairing, ...]:
+    """Return each tried teacher's measurement with its best students' accuracy."""
+    found = []
+    for checkpoint, score in rung.best_by_checkpoint().items():
+        record = findings.record_of(checkpoint)
+        value = quantity.of(record) if record else None
+        if value is not None:
+            spread = None if score.deviation is None else 100 * score.deviation
+            found.append(Pairing(checkpoint, value, 100 * score.mean, spread))
+    return tuple(sorted(found, key=lambda p: (p.checkpoint.batch_size, p.checkpoint.epoch)))
+
+
+def draw_pairings(
+    pairs: Sequence[Pairing], quantity: Quantity, chosen: Checkpoint | None
+) -> go.Figure:
+    """Draw a point for each teacher, a symbol for each batch size, a star on the sweet spot."""
+    figure = new_figure(height=380)
+    sizes = sorted({pair.checkpoint.batch_size for pair in pairs})
+    for number, size in enumerate(sizes):
+        own = [pair for pair in pairs if pair.checkpoint.batch_size == size]
+        figure.add_scatter(
+            x=[pair.teacher for pair in own],
+            y=[pair.student for pair in own],
+            mode="markers+text",
+            name=str(size),
+            text=[str(pair.checkpoint.epoch) for pair in own],
+            textposition="top right",
+            textfont={"size": 11},
+            marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 9},
+            error_y={**_error_bars([pair.deviation for pair in own]), "thickness": 1, "width": 3},
+            hovertemplate=f"batch {size} epoch %{{text}}<br>{quantity.title}: %{{x:.4g}}"
+            "<br>students: %{y:.2f} %<extra></extra>",
+        )
+    stars = [pair for pair in pairs if pair.checkpoint == chosen]
+    figure.add_scatter(
+        x=[pair.teacher for pair in stars],
+        y=[pair.student for pair in stars],
+        mode="markers",
+        marker=STAR,
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    figure.update_xaxes(title_text=quantity.axis)
+    figure.update_yaxes(title_text="student accuracy, %")
+    return figure.update_layout(legend_title_text="batch size", showlegend=True)
+
+
+def rank_sentence(pairs: Sequence[Pairing]) -> str:
+    """Say how well the teacher's measurement orders its students."""
+    try:
+        found = spearman([pair.teacher for pair in pairs], [pair.student for pair in pairs])
+    except InputError:
+        return f"Too few or too equal points (n = {len(pairs)}) for a rank correlation."
+    return (
+        f"Spearman's rank correlation: {found.rho:+.2f} over n = {found.n} checkpoints; those of "
+        "one teacher run are not independent, so read it as a description."
+    )
+
+
+def most_accurate_sentence(pairs: Sequence[Pairing]) -> str:
+    """Say whether the most accurate teacher has the most accurate students.
+
+    Args:
+        pairs: Teachers by accuracy in %, at least one.
+
+    Example:
+        >>> far = Checkpoint(batch_size=32, epoch=9)
+        >>> most_accurate_sentence([Pairing(far, 97.0, 90.0, None)])[:58]
+        'The most accurate teacher tried (batch 32 epoch 9, 97.00 %'
+    """
+    teacher = max(pairs, key=lambda pair: pair.teacher)
+    student = max(pairs, key=lambda pair: pair.student)
+    opening = (
+        f"The most accurate teacher tried ({teacher.checkpoint}, {teacher.teacher:.2f} %) has "
+        f"students of {teacher.student:.2f} %"
+    )
+    if teacher.student == student.student:
+        return f"{opening}, the most accurate ones."
+    return (
+        f"{opening}; the most accurate students, {student.student:.2f} %, are those of "
+        f"{student.checkpoint} (teacher {student.teacher:.2f} %)."
+    )
+
+
+def temperature_panel(findings: Findings, rung: RungScores, checkpoint: Checkpoint) -> Panel:
+    """Return the students of one checkpoint over temperature."""
+    curves = temperature_curves(rung, checkpoint)
+    role = "the sweet spot's teacher" if findings.chosen else "leading on the first rung so far"
+    caption = (
+        f"Students of {checkpoint} ({role}) beside cross-entropy and the best label smoothing, "
+        f"which have no teacher. {_basis(findings, rung)}"
+    )
+    view = View("", draw_temperature_curves(curves), caption, _temperature_table(curves))
+    return Panel("temperature", "Students over temperature", (view,))
+
+
+def pairing_panel(findings: Findings, rung: RungScores) -> Panel:
+    """Return students against teachers: accuracy first, other quantities to select."""
+    views = tuple(_pairing_view(findings, rung, QUANTITIES[name]) for name in AGAINST)
+    return Panel("pairings", "Is the best model the best teacher?", views)
+
+
+def _pairing_view(findings: Findings, rung: RungScores, quantity: Quantity) -> View:
+    pairs = pairings(findings, rung, quantity)
+    is_accuracy = quantity is QUANTITIES["accuracy"]
+    answer = f"{most_accurate_sentence(pairs)} " if is_accuracy and pairs else ""
+    caption = (
+        f"{answer}A point is a teacher and the students of its best recipe; beside it the "
+        f"teacher's epoch; star: the sweet spot. {rank_sentence(pairs)} "
+        f"{_basis(findings, rung)} {_teacher_basis(findings, quantity)}"
+    )
+    figure = draw_pairings(pairs, quantity, findings.chosen)
+    return View(quantity.label, figure, caption, _pairing_table(pairs, quantity))
+
+
+def _teacher_basis(findings: Findings, quantity: Quantity) -> str:
+    return f"{quantity.title}: {quantity.meaning} {quantity.setting(findings.data)}"
+
+
+def _basis(findings: Findings, rung: RungScores) -> str:
+    bars = ", bars: standard deviation over seeds" if rung.num_seeds > 1 else ", no spread"
+    return (
+        f"Accuracy on the selection split (n = {findings.data.selection:,} examples) after "
+        f"{rung.student_epochs} student epochs, the first rung (seeds: n = {rung.num_seeds}{bars})."
+    )
+
+
+def _temperature_line(name: str, scores: Iterable[ArmScore]) -> TemperatureLine:
+    ordered = sorted(scores, key=lambda score: score.recipe.temperature)
+    return TemperatureLine(
+        name,
+        tuple(score.recipe.temperature for score in ordered),
+        tuple(100 * score.mean for score in ordered),
+        tuple(None if s.deviation is None else 100 * s.deviation for s in ordered),
+    )
+
+
+def _levels(rung: RungScores) -> tuple[Level, ...]:
+    plain, smooth = rung.best_of("one_hot"), rung.best_of("smoothing")
+    levels = []
+    if plain is not None:
+        levels.append(Level("cross-entropy", 100 * plain.mean))
+    if smooth is not None:
+        levels.append(Level(f"label smoothing {smooth.smoothing:g}", 100 * smooth.mean))
+    return tuple(levels)
+
+
+def _error_bars(deviations: Sequence[float | None]) -> dict[str, object]:
+    known = all(value is not None for value in deviations)
+    return {"type": "data", "array": list(deviations), "visible": known, "thickness": 1.5}
+
+
+def _temperature_table(curves: TemperatureCurves) -> Table:
+    rows = [
+        (line.name, f"{temperature:g}", f"{mean:.2f}", _points(spread))
+        for line in curves.lines
+        for temperature, mean, spread in zip(
+            line.temperatures, line.means, line.deviations, strict=True
+        )
+    ]
+    levels = [(level.name, "-", f"{level.mean:.2f}", "-") for level in curves.levels]
+    return Table("", ("students", "T", "accuracy, %", "SD, points"), (*rows, *levels))
+
+
+def _pairing_table(pairs: Sequence[Pairing], quantity: Quantity) -> Table:
+    rows = tuple(
+        (
+            str(pair.checkpoint),
+            quantity.shown(pair.teacher),
+            f"{pair.student:.2f}",
+            _points(pair.deviation),
+        )
+        for pair in pairs
+    )
+    return Table("", ("teacher", quantity.axis, "students, %", "SD, points"), rows)
+
+
+def _points(deviation: float | None) -> str:
+    return "-" if deviation is None else f"{deviation:.2f}"

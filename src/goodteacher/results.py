@@ -1,0 +1,319 @@
+"""What a study found: frozen values, and the JSON and Parquet files that hold them.
+
+Result files are a public interface: they carry ``schema_version`` and are read back through the
+same classes. Accuracies and differences are fractions in [0, 1]; only the display turns them into
+points. An interval is ``[low, high]``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from goodteacher.config import Frozen, Recipe
+
+Pair = tuple[float, float]
+"""An interval, low and high."""
+
+
+class OneHotSource(Frozen):
+    """The labels themselves: the target of plain cross-entropy."""
+
+    kind: Literal["one_hot"] = "one_hot"
+
+    def __str__(self) -> str:
+        return "labels"
+
+
+class SmoothingSource(Frozen):
+    """Label smoothing: ``smoothing`` spread over all classes, the label's own included."""
+
+    kind: Literal["smoothing"] = "smoothing"
+    smoothing: Annotated[float, Field(gt=0, lt=1)]
+
+    def __str__(self) -> str:
+        return f"smoothing={self.smoothing:g}"
+
+
+class Checkpoint(Frozen):
+    """A teacher at one point of one trajectory."""
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    batch_size: int
+    epoch: int
+    variant: Literal["raw"] = "raw"
+
+    def __str__(self) -> str:
+        return f"batch {self.batch_size} epoch {self.epoch}"
+
+
+class FileSource(Frozen):
+    """A response that the user brought, named by a digest of its content."""
+
+    kind: Literal["file"] = "file"
+    content: str
+
+    def __str__(self) -> str:
+        return f"file {self.content}"
+
+
+Source = Annotated[
+    OneHotSource | SmoothingSource | Checkpoint | FileSource, Field(discriminator="kind")
+]
+"""Where the target of a student comes from. Blends and ladder rungs will be further kinds."""
+
+
+class Arm(Frozen):
+    """What a student learns from, and how: a candidate or a control."""
+
+    source: Source
+    recipe: Recipe
+
+    @property
+    def key(self) -> str:
+        """A readable name that no other arm has."""
+        return f"{self.source} | {self.recipe}"
+
+
+CROSS_ENTROPY = Arm(source=OneHotSource(), recipe=Recipe(alpha=0.0))
+"""The arm that learns from the labels alone."""
+
+
+def smoothing_arm(smoothing: float) -> Arm:
+    """Return the arm that learns from smoothed labels."""
+    return Arm(source=SmoothingSource(smoothing=smoothing), recipe=Recipe())
+
+
+class Measurement(Frozen):
+    """One response measured on one split at one temperature."""
+
+    split: Literal["transfer", "selection", "given"]
+    temperature: float
+    accuracy: float
+    nll: float = Field(description="nats")
+    brier: float
+    ace: float = Field(description="adaptive calibration error")
+    similarity: float = Field(description="S, nats")
+    class_part: float = Field(description="nats")
+    instance_part: float = Field(description="nats")
+    effective_classes: float
+    share_one_hot: float = Field(description="share of examples with effective classes < 1.05")
+    off_class_mass: float
+
+
+class TrajectoryRecord(Frozen):
+    """A teacher at one recorded epoch, as ``trajectory.jsonl`` holds it."""
+
+    batch_size: int
+    epoch: int = Field(description="the recorded epoch that the settings name")
+    variant: Literal["raw"] = "raw"
+    steps: int
+    passes: float = Field(description="times that each training example was seen")
+    seconds: float = Field(description="training time since the start of the trajectory")
+    learning_rate: float
+    training_loss: float | None = Field(description="mean since the record before, nats")
+    status: Literal["ok", "diverged"] = "ok"
+    optimal_temperature: float | None = Field(description="minimises NLL on the selection split")
+    measurements: tuple[Measurement, ...] = ()
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint that this record describes."""
+        return Checkpoint(batch_size=self.batch_size, epoch=self.epoch, variant=self.variant)
+
+    def at(self, split: str, temperature: float = 1.0) -> Measurement:
+        """Return the measurement on a split at a temperature.
+
+        Raises:
+            KeyError: It was not measured.
+        """
+        for measurement in self.measurements:
+            if measurement.split == split and measurement.temperature == temperature:
+                return measurement
+        raise KeyError(f"no measurement on {split} at temperature {temperature}")
+
+    @property
+    def best_nll(self) -> float:
+        """Held-out negative log-likelihood at the temperature that minimises it, nats."""
+        if self.optimal_temperature is None:
+            return float("inf")
+        return self.at("selection", self.optimal_temperature).nll
+
+    @property
+    def selection_accuracy(self) -> float:
+        """The teacher's own accuracy on the selection split."""
+        return self.at("selection").accuracy if self.measurements else 0.0
+
+
+class StudentRow(Frozen):
+    """One trained student at the end of one task: a row of ``students.parquet``."""
+
+    task: str
+    stage: Literal["search", "confirm", "distill"]
+    rung: int
+    seed: int
+    arm: str
+    source: str
+    batch_size: int | None = None
+    epoch: int | None = None
+    variant: str | None = None
+    smoothing: float | None = None
+    loss: str
+    temperature: float
+    alpha: float
+    standardize: bool
+    student_epochs: int
+    status: Literal["ok", "diverged"]
+    training_loss: float | None
+    selection_accuracy: float
+    test_accuracy: float | None = None
+    student_seconds: float = Field(description="this student's share of its stack's time")
+
+
+class DataSummary(Frozen):
+    """Content of ``data.json``: which data, and how many examples each part holds."""
+
+    fingerprint: str
+    class_names: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    training: int
+    transfer: int
+    selection: int
+    test: int
+
+
+class TeacherChoice(Frozen):
+    """The sweet-spot teacher."""
+
+    batch_size: int
+    epoch: int
+    variant: Literal["raw"]
+    selection_accuracy: float
+    test_accuracy: float
+
+
+class StudentResult(Frozen):
+    """The students of one arm, confirmed with fresh seeds."""
+
+    arm: str
+    selection_accuracy: float
+    test_accuracy: float
+    interval: Pair
+    num_seeds: int
+
+
+class Reference(Frozen):
+    """A reference beside the sweet spot; ``difference`` is the sweet spot minus it, paired."""
+
+    arm: str
+    selection_accuracy: float
+    test_accuracy: float
+    difference: float
+    interval: Pair
+    adjusted_interval: Pair = Field(description="simultaneous over all references")
+    teacher_test_accuracy: float | None = None
+
+
+class References(Frozen):
+    """What the sweet spot has to beat, each with its own best recipe."""
+
+    cross_entropy: Reference
+    label_smoothing: Reference
+    converged_teacher: Reference
+    most_accurate_teacher: Reference
+
+
+class Cost(Frozen):
+    """What the search took, references and confirmation included."""
+
+    teacher_seconds: float = Field(description="training time of all trajectories")
+    student_seconds: float = Field(description="training time of all students")
+    num_students: int
+    student_epochs_run: int
+    student_epochs_exhaustive: int = Field(
+        description="what training every candidate of the grid to the end would have run"
+    )
+    teacher_epochs_run: int
+    teacher_epochs_full: int
+
+
+class SweetSpot(Frozen):
+    """Content of ``sweet_spot.json``."""
+
+    schema_version: Literal[1] = 1
+    teacher: TeacherChoice
+    recipe: Recipe
+    student: StudentResult
+    references: References
+    cost: Cost
+    level: float
+    summary: str
+
+
+def points(fraction: float) -> str:
+    """Format a difference of accuracies in points.
+
+    Example:
+        >>> points(0.0123)
+        '+1.23'
+    """
+    return f"{100 * fraction:+.2f}"
+
+
+def percent(fraction: float) -> str:
+    """Format an accuracy in per cent.
+
+    Example:
+        >>> percent(0.8712)
+        '87.12'
+    """
+    return f"{100 * fraction:.2f}"
+
+
+def summarize(student: StudentResult, references: References) -> str:
+    """Say in plain sentences what the confirmation showed."""
+    named = {
+        "plain cross-entropy": references.cross_entropy,
+        "tuned label smoothing": references.label_smoothing,
+        "the converged teacher": references.converged_teacher,
+        "the most accurate teacher": references.most_accurate_teacher,
+    }
+    outcomes = {name: _outcome(student, reference) for name, reference in named.items()}
+    sentences = [
+        f"The sweet spot's students reach {percent(student.test_accuracy)} % on the test split "
+        f"(mean of {student.num_seeds} seeds)."
+    ]
+    for outcome, words in _OUTCOMES.items():
+        names = [name for name, found in outcomes.items() if found == outcome]
+        if names:
+            sentences.append(f"{words} {_listed(names)}.")
+    if outcomes["plain cross-entropy"] != "better":
+        sentences.append("No gain over training on the labels alone is shown here.")
+    elif outcomes["tuned label smoothing"] != "better":
+        sentences.append(
+            "Distillation helps, but no more than label smoothing is shown to: on this evidence "
+            "it may be regularization."
+        )
+    return " ".join(sentences)
+
+
+_OUTCOMES = {
+    "better": "They are better than those of",
+    "worse": "They are worse than those of",
+    "unresolved": "No difference is resolved against",
+    "same": "The sweet spot is at the same time the best arm of",
+}
+
+
+def _outcome(student: StudentResult, reference: Reference) -> str:
+    if reference.arm == student.arm:
+        return "same"
+    low, high = reference.adjusted_interval
+    if low > 0:
+        return "better"
+    return "worse" if high < 0 else "unresolved"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,48 @@
+"""Intervals, tests and ranks for arms trained with the same seeds, tested on the same examples.
+
+| module      | owns                                                                              |
+|-------------|-----------------------------------------------------------------------------------|
+| `intervals` | the crossed model of seeds and examples; accuracies and paired differences        |
+| `decisions` | superiority, equivalence, many comparisons, and how many seeds a decision takes   |
+| `ranks`     | rank correlation and regret of a score                                            |
+"""
+
+from goodteacher.statistics.decisions import (
+    SeedPlan,
+    adjusted_level,
+    equivalence_p_value,
+    holm,
+    p_greater,
+    practically_equal,
+    seeds_needed,
+    simultaneous,
+)
+from goodteacher.statistics.intervals import (
+    Interval,
+    Resamples,
+    accuracy_interval,
+    crossed_interval,
+    paired_interval,
+    pigeonhole_resamples,
+)
+from goodteacher.statistics.ranks import RankCorrelation, regret, spearman
+
+__all__ = [
+    "Interval",
+    "RankCorrelation",
+    "Resamples",
+    "SeedPlan",
+    "accuracy_interval",
+    "adjusted_level",
+    "crossed_interval",
+    "equivalence_p_value",
+    "holm",
+    "p_greater",
+    "paired_interval",
+    "pigeonhole_resamples",
+    "practically_equal",
+    "regret",
+    "seeds_needed",
+    "simultaneous",
+    "spearman",
+]

@@ -1,0 +1,324 @@
+"""Groups of students: the arms of one seed, trained as a stack.
+
+A :class:`StudentTask` trains one student for each arm from the same initial weights on the same
+order of examples, so the arms of a seed differ by what they learn from and by nothing else. A task
+may go on from an earlier task's students, keeping some of them: a rung of successive halving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from goodteacher.config import Frozen, Optimization, digest_of
+from goodteacher.data import Split
+from goodteacher.errors import RunError
+from goodteacher.models import build_model
+from goodteacher.results import (
+    Arm,
+    Checkpoint,
+    FileSource,
+    OneHotSource,
+    SmoothingSource,
+    Source,
+    StudentRow,
+)
+from goodteacher.store import Store
+from goodteacher.targets import logits_of, smoothing_targets
+from goodteacher.tasks import Context, DataKey
+from goodteacher.training.evaluate import compute_predictions
+from goodteacher.training.loop import Trainer, steps_per_epoch
+from goodteacher.training.objective import StackObjective
+from goodteacher.training.stacking import Stack, stack_networks
+from goodteacher.training.width import stack_width
+from goodteacher.trajectories import load_response
+
+
+class StudentTask(Frozen):
+    """Students of one seed, one for each arm, trained up to an epoch."""
+
+    data: DataKey
+    student: str
+    optimization: Optimization
+    student_epochs: int
+    until_epoch: int
+    seed: int
+    arms: tuple[Arm, ...]
+    teachers: tuple[tuple[int, str], ...] = ()
+    parent: StudentTask | None = None
+    stage: Literal["search", "confirm", "distill"]
+    rung: int = 0
+    keep_state: bool
+    memory_gib: float
+
+    @property
+    def key(self) -> str:
+        """Name of the task and of its folder below ``students/``."""
+        # How much memory a stack may take changes the grouping, never what is trained.
+        fields = self.model_dump(mode="json", exclude={"memory_gib", "parent"})
+        fields["parent"] = self.parent.key if self.parent else None
+        return f"{self.stage}-{self.rung}-seed-{self.seed}-{digest_of(fields)[:8]}"
+
+    @property
+    def from_epoch(self) -> int:
+        """Epochs that the students have behind them when the task begins."""
+        return self.parent.until_epoch if self.parent else 0
+
+    @property
+    def work(self) -> float:
+        """Size of the task, in student-epochs."""
+        return float(len(self.arms) * (self.until_epoch - self.from_epoch))
+
+    def done(self, store: Store) -> bool:
+        """Say whether the task's rows exist."""
+        return store.exists(self._file("rows.parquet"))
+
+    def rows(self, store: Store) -> list[StudentRow]:
+        """Return one row for each arm, in the order of ``arms``."""
+        return store.read_table(self._file("rows.parquet"), StudentRow)
+
+    def predictions(self, store: Store, split: str) -> Tensor:
+        """Return predicted classes on ``selection`` or ``test``, int16 [S, N]."""
+        return store.read_tensors(self._file(f"{split}.safetensors"))["predictions"]
+
+    def has_predictions(self, store: Store, split: str) -> bool:
+        """Say whether the students have been run on a split."""
+        return store.exists(self._file(f"{split}.safetensors"))
+
+    def run(self, context: Context) -> None:
+        """Train the students; write predictions, state and, last, their rows."""
+        store = context.store
+        parts = [self._train(context, chunk) for chunk in self._chunks(context)]
+        predictions = torch.cat([part.predictions for part in parts])
+        store.write_tensors(self._file("selection.safetensors"), {"predictions": predictions})
+        if self.keep_state:
+            store.write_tensors(self._file("state.safetensors"), _joined([p.state for p in parts]))
+        rows = [row for part in parts for row in part.rows]
+        store.write_table(self._file("rows.parquet"), rows, StudentRow)
+
+    def drop_state(self, store: Store) -> None:
+        """Remove the students' weights, once no later task goes on from them."""
+        store.remove(self._file("state.safetensors"))
+
+    def predict(self, context: Context, split: Split, name: str) -> None:
+        """Run the trained students on another split and keep their predictions."""
+        parts = []
+        for chunk in self._chunks(context):
+            stack = self._stack(context, len(chunk))
+            state = self._state(context.store, chunk)
+            stack.load_state_dict(_network_part(state))
+            parts.append(self._predictions(context, stack, split))
+        tensors = {"predictions": torch.cat(parts)}
+        context.store.write_tensors(self._file(f"{name}.safetensors"), tensors)
+
+    def load_student(self, context: Context, arm: Arm) -> nn.Module:
+        """Return the trained student of an arm as a plain network in evaluation mode."""
+        state = self._state(context.store, [self.arms.index(arm)])
+        stack = self._stack(context, 1)
+        stack.load_state_dict(_network_part(state))
+        network = self._network(context)
+        network.load_state_dict(stack.state_dict_of(0))
+        return network.eval()
+
+    def _file(self, name: str) -> str:
+        return f"students/{self.key}/{name}"
+
+    def _network(self, context: Context) -> nn.Module:
+        return build_model(
+            self.student,
+            num_classes=context.data.num_classes,
+            input_shape=context.data.input_shape,
+            seed=self.seed,
+        )
+
+    def _stack(self, context: Context, num_students: int) -> Stack:
+        example = context.data.normalization(context.data.transfer.inputs[:2])
+        network = self._network(context)
+        stack = stack_networks([network] * num_students, example_input=example)
+        return stack.to(context.machine.device)
+
+    def _chunks(self, context: Context) -> Iterator[list[int]]:
+        example = context.data.normalization(context.data.transfer.inputs[:2])
+        width = stack_width(
+            self._network(context),
+            example,
+            batch_size=self.optimization.batch_size,
+            memory_bytes=self.memory_gib * 2**30,
+        )
+        numbers = list(range(len(self.arms)))
+        # Even chunks: 300 students at a width of 200 are 150 and 150, not 200 and 100.
+        count = -(-len(numbers) // width)
+        size = -(-len(numbers) // count)
+        for begin in range(0, len(numbers), size):
+            yield numbers[begin : begin + size]
+
+    def _state(self, store: Store, chunk: Sequence[int]) -> dict[str, Tensor]:
+        """Return the tensors of some of this task's own students."""
+        return select_students(store.read_tensors(self._file("state.safetensors")), chunk)
+
+    def _train(self, context: Context, chunk: list[int]) -> _Trained:
+        arms = [self.arms[i] for i in chunk]
+        stack = self._stack(context, len(arms))
+        transfer = context.data.transfer
+        per_epoch = steps_per_epoch(len(transfer), self.optimization.batch_size)
+        trainer = Trainer(
+            stack,
+            self._objective(context, arms),
+            transfer.inputs,
+            normalization=context.data.normalization,
+            plan=self.optimization,
+            total_steps=self.student_epochs * per_epoch,
+            order_seed=self.seed,
+            machine=context.machine,
+        )
+        if self.parent is not None:
+            kept = [self.parent.arms.index(arm) for arm in arms]
+            state = self.parent._state(context.store, kept)
+            trainer.load(state, self.parent.until_epoch * per_epoch)
+        seconds, loss = 0.0, torch.full((len(arms),), torch.nan)
+        for epoch in range(self.from_epoch + 1, self.until_epoch + 1):
+            segment = trainer.run_until(epoch * per_epoch)
+            seconds, loss = seconds + segment.seconds, segment.mean_loss
+            context.progress.advance(len(arms))
+        healthy = (loss.isfinite() & finite_students(stack).to(loss.device)).cpu()
+        predictions = self._predictions(context, stack, context.data.selection)
+        accuracies = accuracy_of(predictions, context.data.selection.labels)
+        rows = [
+            self._row(arm, float(x), bool(ok), float(a), seconds / len(arms))
+            for arm, x, ok, a in zip(arms, loss, healthy, accuracies, strict=True)
+        ]
+        return _Trained(predictions, trainer.state() if self.keep_state else {}, rows)
+
+    def _objective(self, context: Context, arms: Sequence[Arm]) -> StackObjective:
+        sources = list(dict.fromkeys(arm.source for arm in arms))
+        targets = torch.stack([self._target(context, source) for source in sources])
+        return StackObjective(
+            targets,
+            [sources.index(arm.source) for arm in arms],
+            [arm.recipe for arm in arms],
+            context.data.transfer.labels,
+            device=context.machine.device,
+        )
+
+    def _target(self, context: Context, source: Source) -> Tensor:
+        return TARGETS[source.kind](self, context, source)
+
+    def _predictions(self, context: Context, stack: Stack, split: Split) -> Tensor:
+        return compute_predictions(
+            stack,
+            split.inputs,
+            normalization=context.data.normalization,
+            machine=context.machine,
+            batch_size=self.optimization.batch_size,
+        )
+
+    def _row(
+        self, arm: Arm, loss: float, healthy: bool, accuracy: float, seconds: float
+    ) -> StudentRow:
+        source = arm.source.model_dump()
+        return StudentRow(
+            task=self.key,
+            stage=self.stage,
+            rung=self.rung,
+            seed=self.seed,
+            arm=arm.key,
+            source=arm.source.kind,
+            batch_size=source.get("batch_size"),
+            epoch=source.get("epoch"),
+            variant=source.get("variant"),
+            smoothing=source.get("smoothing"),
+            **arm.recipe.model_dump(),
+            student_epochs=self.until_epoch,
+            status="ok" if healthy else "diverged",
+            training_loss=loss if healthy else None,
+            selection_accuracy=accuracy if healthy else 0.0,
+            student_seconds=seconds,
+        )
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What one stack leaves behind."""
+
+    predictions: Tensor
+    state: dict[str, Tensor]
+    rows: list[StudentRow]
+
+
+def _one_hot_target(task: StudentTask, context: Context, source: Any) -> Tensor:
+    # alpha is 0 for this arm: the teacher term has no weight, any finite response will do.
+    return torch.zeros(len(context.data.transfer), context.data.num_classes)
+
+
+def _smoothing_target(task: StudentTask, context: Context, source: SmoothingSource) -> Tensor:
+    labels = context.data.transfer.labels
+    targets = smoothing_targets(labels, context.data.num_classes, smoothing=source.smoothing)
+    return logits_of(targets, temperature=1.0).float()
+
+
+def _checkpoint_target(task: StudentTask, context: Context, source: Checkpoint) -> Tensor:
+    trajectory = dict(task.teachers)[source.batch_size]
+    return load_response(context.store, trajectory, source, context.data.transfer)
+
+
+def _file_target(task: StudentTask, context: Context, source: FileSource) -> Tensor:
+    tensors = context.store.read_tensors("response.safetensors")
+    if source.content != context.store.read_notes("response.safetensors").get("content"):
+        raise RunError("response.safetensors is not the response this task was planned with.")
+    return tensors["logits"]
+
+
+TARGETS: Mapping[str, Callable[[StudentTask, Context, Any], Tensor]] = {
+    OneHotSource().kind: _one_hot_target,
+    "smoothing": _smoothing_target,
+    "checkpoint": _checkpoint_target,
+    "file": _file_target,
+}
+"""What each kind of source gives the students: raw logits [N, C] on the transfer set."""
+
+
+def select_students(state: Mapping[str, Tensor], students: Sequence[int]) -> dict[str, Tensor]:
+    """Return the part of a stack's state that belongs to some students.
+
+    Args:
+        state: Named tensors; all but scalars (an optimizer's step count) lead with axis [S].
+        students: Numbers of the students wanted, in the order wanted.
+    """
+    index = torch.tensor(students)
+    return {k: v if v.dim() == 0 else v.index_select(0, index) for k, v in state.items()}
+
+
+def finite_students(stack: Stack) -> Tensor:
+    """Say for each student whether all of its weights are finite, bool [S]."""
+    checks = [p.detach().isfinite().flatten(1).all(1) for p in stack.parameters()]
+    return torch.stack(checks).all(0)
+
+
+def accuracy_of(predictions: Tensor, labels: Tensor) -> Tensor:
+    """Return the share of right predictions.
+
+    Args:
+        predictions: Class numbers [S, N].
+        labels: Class numbers [N].
+
+    Returns:
+        Accuracies in [0, 1], float64 [S].
+    """
+    return (predictions == labels.to(predictions.dtype)).double().mean(-1)
+
+
+def _joined(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    first = states[0]
+    if len(states) == 1:
+        return first
+    return {
+        k: v if v.dim() == 0 else torch.cat([s[k].cpu() for s in states]) for k, v in first.items()
+    }
+
+
+def _network_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}

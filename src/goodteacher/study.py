@@ -1,0 +1,243 @@
+"""A study: one teacher-student pair on one data set, in one folder.
+
+:func:`search` makes or resumes one; :class:`Study` reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from goodteacher.conclude import conclude, confirmed_rows
+from goodteacher.config import DistillConfig, StudyConfig, parse
+from goodteacher.data import Dataset, StudyData, load_dataset, prepare
+from goodteacher.engines import ENGINES
+from goodteacher.errors import StudyError
+from goodteacher.export import Classifier, deliver, load_student, make_card
+from goodteacher.models import build_model
+from goodteacher.progress import Progress, Silent
+from goodteacher.report import write_report
+from goodteacher.results import DataSummary, StudentRow, SweetSpot, TrajectoryRecord
+from goodteacher.store import Store, environment
+from goodteacher.students import StudentTask
+from goodteacher.sweet_spot import Found, Search, all_rows
+from goodteacher.tasks import Context
+from goodteacher.training.machine import choose_machine
+
+SWEET_SPOT_FILE = "sweet_spot.json"
+
+_Settings = StudyConfig | DistillConfig
+
+
+class Study:
+    """A finished or unfinished study, read from its folder.
+
+    Args:
+        folder: The study's folder.
+
+    Raises:
+        StudyError: There is no study there.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.store = Store.open(folder)
+
+    @property
+    def folder(self) -> Path:
+        """Where the study is."""
+        return self.store.root
+
+    @property
+    def config(self) -> StudyConfig:
+        """The settings it was made with."""
+        return self.store.config(StudyConfig)
+
+    @property
+    def data(self) -> DataSummary:
+        """What its data are."""
+        return self.store.read_json("data.json", DataSummary)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the sweet spot has been found."""
+        return self.store.exists(SWEET_SPOT_FILE)
+
+    @property
+    def sweet_spot(self) -> SweetSpot:
+        """The answer.
+
+        Raises:
+            StudyError: The search has not finished.
+        """
+        return self.store.read_json(SWEET_SPOT_FILE, SweetSpot)
+
+    @property
+    def report(self) -> Path:
+        """Where the report is."""
+        return self.store.path("report.html")
+
+    def trajectories(self) -> list[TrajectoryRecord]:
+        """Return every recorded epoch of every teacher, by batch size and epoch."""
+        files = sorted(self.folder.glob("teachers/*/trajectory.jsonl"))
+        names = [str(path.relative_to(self.folder)) for path in files]
+        return [r for name in names for r in self.store.read_records(name, TrajectoryRecord)]
+
+    def students(self) -> list[StudentRow]:
+        """Return a row for every trained student."""
+        return self.store.read_table("students.parquet", StudentRow)
+
+    def student(self) -> Classifier:
+        """Return the delivered student, ready to classify."""
+        return load_student(self.folder / "student")
+
+
+def search(
+    data: str | Path | Dataset,
+    *,
+    teacher: str,
+    student: str,
+    out: str | Path,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Study:
+    """Find the sweet spot of a teacher-student pair, or go on with a search that was stopped.
+
+    Args:
+        data: A data set, or what :func:`~goodteacher.data.load_dataset` understands.
+        teacher: Teacher architecture, such as ``"mlp:800,800"``.
+        student: Student architecture, such as ``"mlp:64"``.
+        out: The study's folder. An existing study with the same settings is resumed.
+        progress: Told how far the search is.
+        **settings: Any field of :class:`~goodteacher.config.StudyConfig`.
+
+    Returns:
+        The finished study.
+
+    Raises:
+        InputError: Something given cannot work; raised before any training.
+        RunError: The work itself failed.
+
+    Example:
+        >>> study = search("digits", teacher="mlp:32", student="mlp:4", out=getfixture("tmp_path"),
+        ...                batch_sizes=[64], epochs=2, student_epochs=2, seeds=2)
+        >>> study.sweet_spot.teacher.batch_size
+        64
+    """
+    name = data.name if isinstance(data, Dataset) else str(data)
+    config = parse(StudyConfig, data=name, teacher=teacher, student=student, **settings)
+    context = prepare_context(config, out, data=data, progress=progress or Silent())
+    plan = Search(config, context, ENGINES[config.engine](context))
+    plan.check()
+    with context.store.lock():
+        _run(plan)
+    return Study(context.store.root)
+
+
+def prepare_context(
+    config: _Settings, out: str | Path, *, data: str | Path | Dataset, progress: Progress
+) -> Context:
+    """Check data, architectures and folder, then set the folder up; nothing is trained.
+
+    Args:
+        config: Settings of a study or of a single distillation.
+        out: The folder.
+        data: The data, or where they are.
+        progress: Told how far the work is.
+
+    Raises:
+        InputError: Something cannot work; the folder has not been touched.
+    """
+    folder = Path(out)
+    Store.check(folder, config)
+    machine = choose_machine(config)
+    loaded = load_dataset(data, resize=config.resize, skip_corrupt=config.skip_corrupt)
+    for spec in config.architectures:
+        build_model(spec, num_classes=loaded.num_classes, input_shape=loaded.input_shape, seed=0)
+    store = Store(folder)
+    parts = prepare(
+        loaded,
+        selection_fraction=config.selection_fraction,
+        transfer_fraction=config.transfer_fraction,
+        seed=config.split_seed,
+        normalization=config.normalization,
+        on_open=lambda opening: store.log("test_split_opened", reason=opening.reason),
+    )
+    _check_same_data(store, parts)
+    store = Store.create(folder, config)
+    store.write_json("data.json", summary_of(parts))
+    store.write_json("environment.json", environment(str(machine)))
+    return Context(parts, store, machine, progress)
+
+
+def summary_of(data: StudyData) -> DataSummary:
+    """Return what ``data.json`` says."""
+    return DataSummary(
+        fingerprint=data.fingerprint,
+        class_names=data.class_names,
+        input_shape=data.input_shape,
+        training=len(data.training),
+        transfer=len(data.transfer),
+        selection=len(data.selection),
+        test=len(data.test),
+    )
+
+
+def _check_same_data(store: Store, data: StudyData) -> None:
+    if not store.exists("data.json"):
+        return
+    before = store.read_json("data.json", DataSummary).fingerprint
+    if before != data.fingerprint:
+        raise StudyError(
+            f"{store.root} holds a study of other data (fingerprint {before[:12]}, now "
+            f"{data.fingerprint[:12]}). Were the files changed? Name a new folder with --out."
+        )
+
+
+def _run(plan: Search) -> None:
+    store = plan.context.store
+    store.log("search_resumed" if store.exists(SWEET_SPOT_FILE) else "search_started")
+    records = plan.teach()
+    found = plan.explore(records)
+    confirmed = plan.confirm(found.winners.values())
+    if not store.exists(SWEET_SPOT_FILE):
+        _finish(plan, records, found, confirmed)
+    write_report(store)
+    store.log("search_finished")
+
+
+def _finish(
+    plan: Search,
+    records: Sequence[TrajectoryRecord],
+    found: Found,
+    confirmed: Sequence[StudentTask],
+) -> None:
+    """Open the test split, write the students' table, deliver the best student, then the answer."""
+    context = plan.context
+    answer = conclude(plan, records, found, confirmed)
+    confirmations = confirmed_rows(context, confirmed)
+    explored = [row for rung in found.rungs for row in all_rows(context.store, rung.tasks)]
+    context.store.write_table("students.parquet", [*explored, *confirmations], StudentRow)
+    _deliver(plan, found, confirmed, confirmations)
+    context.store.write_json(SWEET_SPOT_FILE, answer)
+
+
+def _deliver(
+    plan: Search,
+    found: Found,
+    confirmed: Sequence[StudentTask],
+    rows: Sequence[StudentRow],
+) -> None:
+    """Deliver the sweet spot's student that does best on the selection split."""
+    arm = found.winners["sweet_spot"]
+    ours = [row for row in rows if row.arm == arm.key]
+    row = max(ours, key=lambda row: row.selection_accuracy)
+    task = next(task for task in confirmed if task.key == row.task)
+    card = make_card(
+        plan.context,
+        architecture=plan.config.student,
+        arm=arm.key,
+        seed=row.seed,
+        accuracies=(row.selection_accuracy, row.test_accuracy or 0.0),
+    )
+    deliver(plan.context.store, task.load_student(plan.context, arm), card)

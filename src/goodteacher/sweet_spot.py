@@ -1,0 +1,314 @@
+"""The sweet spot: which teacher, at which temperature and alpha, makes the best student.
+
+The search (DESIGN, section 3) runs in stages, each a list of tasks handed to an engine:
+
+1. trajectories, one for each batch size;
+2. a shortlist of checkpoints by held-out negative log-likelihood at its best temperature, *our*
+   choice of score until a better one is shown;
+3. successive halving over shortlist x recipes, on the selection split. The references - plain
+   cross-entropy, tuned label smoothing, the converged and the most accurate teacher - go through
+   the same rungs, each a family with a winner of its own, so all are tuned equally;
+4. confirmation of the winners with fresh paired seeds;
+5. only then the test split is opened, once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from goodteacher.config import StudyConfig
+from goodteacher.errors import ConfigError, RunError
+from goodteacher.results import (
+    CROSS_ENTROPY,
+    Arm,
+    Checkpoint,
+    StudentRow,
+    TrajectoryRecord,
+    smoothing_arm,
+)
+from goodteacher.store import Store
+from goodteacher.students import StudentTask
+from goodteacher.tasks import Context, DataKey, Engine
+from goodteacher.trajectories import TrajectoryTask, plan_trajectories
+
+CONFIRM_SEED = 1_000_000
+"""Confirmation seeds count from here, search seeds from 0, so that they never meet."""
+
+Family = str
+FAMILIES: tuple[Family, ...] = (
+    "sweet_spot",
+    "cross_entropy",
+    "label_smoothing",
+    "converged_teacher",
+    "most_accurate_teacher",
+)
+"""The sweet spot and its references; each family has a winner."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A stage of successive halving: who trains, and up to which epoch."""
+
+    number: int
+    until_epoch: int
+    tasks: tuple[StudentTask, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the search chose, before anything was confirmed."""
+
+    families: Mapping[Family, tuple[Arm, ...]]
+    winners: Mapping[Family, Arm]
+    rungs: tuple[Rung, ...]
+
+
+class Search:
+    """The stages of a search, over one study.
+
+    Args:
+        config: The study's settings.
+        context: Its data, folder and machine.
+        engine: Where tasks run.
+    """
+
+    def __init__(self, config: StudyConfig, context: Context, engine: Engine) -> None:
+        self.config = config
+        self.context = context
+        self.engine = engine
+        self.key = DataKey.of(config, context.data, context.machine)
+        self.trajectories = plan_trajectories(
+            config,
+            self.key,
+            num_examples=len(context.data.training),
+            temperatures=config.temperatures,
+        )
+
+    def check(self) -> None:
+        """Refuse what cannot work, before any training.
+
+        Raises:
+            ConfigError: A batch size exceeds the examples there are.
+        """
+        _check_batch("batch_sizes", max(self.config.batch_sizes), len(self.context.data.training))
+        size = self.config.student_batch_size
+        _check_batch("student_batch_size", size, len(self.context.data.transfer))
+
+    def teach(self) -> list[TrajectoryRecord]:
+        """Run the trajectories and return every record that did not diverge.
+
+        Raises:
+            RunError: Every teacher diverged before its first record.
+        """
+        self.engine.run("teachers", self.trajectories)
+        records = [r for task in self.trajectories for r in task.records(self.context.store)]
+        healthy = [record for record in records if record.status == "ok"]
+        if not healthy:
+            raise RunError(
+                "every teacher diverged before its first recorded epoch. Lower learning_rate "
+                f"(now {self.config.learning_rate:g}) or set precision to float32."
+            )
+        return healthy
+
+    def explore(self, records: Sequence[TrajectoryRecord]) -> Found:
+        """Choose a winner for each family on the selection split."""
+        families = plan_families(self.config, records)
+        alive = {name: list(arms) for name, arms in families.items()}
+        rungs: list[Rung] = []
+        for number, until in enumerate(rung_epochs(self.config)):
+            rung = self._rung(number, until, _union(alive.values()), rungs)
+            self.engine.run(f"students, rung {number + 1}", rung.tasks)
+            scores = mean_accuracies(self.context.store, rung.tasks)
+            if rungs:
+                _drop_states(self.context.store, rungs[-1])
+            rungs.append(rung)
+            last = until == self.config.student_epochs
+            alive = {
+                name: best(arms, scores, 1 if last else -(-len(arms) // self.config.halving))
+                for name, arms in alive.items()
+            }
+        _drop_states(self.context.store, rungs[-1])
+        winners = {name: arms[0] for name, arms in alive.items()}
+        return Found(families, winners, tuple(rungs))
+
+    def confirm(self, winners: Iterable[Arm]) -> tuple[StudentTask, ...]:
+        """Train the winners again with fresh paired seeds."""
+        arms = tuple(dict.fromkeys(winners))
+        seeds = range(CONFIRM_SEED, CONFIRM_SEED + self.config.seeds)
+        tasks = tuple(
+            self._students(
+                seed, arms, stage="confirm", until_epoch=self.config.student_epochs, keep=True
+            )
+            for seed in seeds
+        )
+        self.engine.run("confirmation", tasks)
+        return tasks
+
+    def _rung(self, number: int, until: int, arms: list[Arm], earlier: list[Rung]) -> Rung:
+        tasks = tuple(
+            self._students(
+                seed,
+                tuple(arms),
+                stage="search",
+                until_epoch=until,
+                keep=until < self.config.student_epochs,
+                rung=number,
+                parent=earlier[-1].tasks[seed] if earlier else None,
+            )
+            for seed in range(self.config.search_seeds)
+        )
+        return Rung(number, until, tasks)
+
+    def _students(
+        self,
+        seed: int,
+        arms: tuple[Arm, ...],
+        *,
+        stage: str,
+        until_epoch: int,
+        keep: bool,
+        rung: int = 0,
+        parent: StudentTask | None = None,
+    ) -> StudentTask:
+        return StudentTask.model_validate(
+            {
+                "data": self.key,
+                "student": self.config.student,
+                "optimization": self.config.student_optimization,
+                "student_epochs": self.config.student_epochs,
+                "until_epoch": until_epoch,
+                "seed": seed,
+                "arms": arms,
+                "teachers": tuple((task.batch_size, task.key) for task in self.trajectories),
+                "parent": parent,
+                "stage": stage,
+                "rung": rung,
+                "keep_state": keep,
+                "memory_gib": self.config.memory_gib,
+            }
+        )
+
+
+def rung_epochs(config: StudyConfig) -> tuple[int, ...]:
+    """Return up to which epoch students train on each rung.
+
+    Three rungs, the last at ``student_epochs``, each ``halving`` times as long as the one before;
+    an exhaustive search has the last one only.
+
+    Args:
+        config: The study's settings.
+
+    Example:
+        >>> from goodteacher.config import parse
+        >>> study = parse(StudyConfig, data="digits", teacher="mlp:8", student="mlp:8")
+        >>> rung_epochs(study)
+        (2, 6, 18)
+    """
+    if config.exhaustive:
+        return (config.student_epochs,)
+    lengths = [max(1, round(config.student_epochs / config.halving**k)) for k in (2, 1, 0)]
+    return tuple(sorted(set(lengths)))
+
+
+def plan_families(
+    config: StudyConfig, records: Sequence[TrajectoryRecord]
+) -> dict[Family, tuple[Arm, ...]]:
+    """Return the arms of each family.
+
+    Args:
+        config: The study's settings.
+        records: Recorded epochs of all trajectories, none diverged.
+    """
+    candidates = records if config.exhaustive else shortlist(records, config.shortlist)
+    return {
+        "sweet_spot": _arms(config, [record.checkpoint for record in candidates]),
+        "cross_entropy": (CROSS_ENTROPY,),
+        "label_smoothing": tuple(smoothing_arm(value) for value in config.smoothings),
+        "converged_teacher": _arms(config, [converged(records).checkpoint]),
+        "most_accurate_teacher": _arms(config, [most_accurate(records).checkpoint]),
+    }
+
+
+def shortlist(records: Sequence[TrajectoryRecord], size: int) -> list[TrajectoryRecord]:
+    """Return the checkpoints with the lowest held-out NLL at its best temperature, best first."""
+    return sorted(records, key=lambda record: record.best_nll)[:size]
+
+
+def converged(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:
+    """Return the teacher that common practice would take: the most accurate of the final ones."""
+    last: dict[int, TrajectoryRecord] = {}
+    for record in records:
+        if record.batch_size not in last or record.epoch > last[record.batch_size].epoch:
+            last[record.batch_size] = record
+    return most_accurate(list(last.values()))
+
+
+def most_accurate(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:
+    """Return the teacher with the highest accuracy on the selection split."""
+    return max(records, key=lambda record: (record.selection_accuracy, -record.best_nll))
+
+
+def mean_accuracies(store: Store, tasks: Iterable[StudentTask]) -> dict[Arm, float]:
+    """Return each arm's selection accuracy, the mean over the seeds of a rung.
+
+    A student that diverged counts as 0: a recipe that fails on one seed is not one to deliver.
+    """
+    found: dict[Arm, list[float]] = defaultdict(list)
+    for task in tasks:
+        for arm, row in zip(task.arms, task.rows(store), strict=True):
+            found[arm].append(row.selection_accuracy)
+    return {arm: math.fsum(values) / len(values) for arm, values in found.items()}
+
+
+def best(arms: Sequence[Arm], scores: Mapping[Arm, float], keep: int) -> list[Arm]:
+    """Return the ``keep`` arms of highest score, best first; ties keep their order."""
+    return sorted(arms, key=lambda arm: -scores[arm])[:keep]
+
+
+def all_rows(store: Store, tasks: Iterable[StudentTask]) -> list[StudentRow]:
+    """Return the rows of all tasks, in order."""
+    return [row for task in tasks for row in task.rows(store)]
+
+
+def _arms(config: StudyConfig, checkpoints: Sequence[Checkpoint]) -> tuple[Arm, ...]:
+    return tuple(
+        Arm(source=checkpoint, recipe=recipe)
+        for checkpoint in checkpoints
+        for recipe in config.recipes
+    )
+
+
+def _union(families: Iterable[Iterable[Arm]]) -> list[Arm]:
+    """Return every arm once; an arm of two families is trained once."""
+    return list(dict.fromkeys(arm for arms in families for arm in arms))
+
+
+def _drop_states(store: Store, rung: Rung) -> None:
+    for task in rung.tasks:
+        task.drop_state(store)
+
+
+def _check_batch(name: str, size: int, available: int) -> None:
+    if size > available:
+        raise ConfigError(
+            f"{name} holds {size}, but there are only {available} examples to train on. "
+            f"Use at most {available}, or lower selection_fraction."
+        )
+
+
+__all__ = [
+    "CONFIRM_SEED",
+    "FAMILIES",
+    "Found",
+    "Search",
+    "TrajectoryTask",
+    "all_rows",
+    "converged",
+    "most_accurate",
+    "plan_families",
+    "rung_epochs",
+    "shortlist",
+]

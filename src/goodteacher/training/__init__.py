@@ -1,0 +1,1 @@
+"""Optimisation: one network, or many stacked students, through one loop."""

@@ -1,0 +1,257 @@
+"""The one training loop: a network, or a stack of them, learns from an objective.
+
+Teachers and students, one or three hundred, go through :class:`Trainer`. Its state is the network,
+the optimizer and a step number; the order of examples is a function of (seed, epoch), so a run that
+stops at any step and goes on later takes the very same steps as one that never stopped.
+
+For speed, examples are gathered and normalised a few thousand at a time rather than batch by batch,
+the loss is accumulated on the device, and nothing inside an epoch waits for a number.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from goodteacher.config import Optimization
+from goodteacher.data import Normalization
+from goodteacher.training.machine import Machine
+
+_GATHER = 8192
+"""Examples gathered and normalised at once: large enough to hide the call, small enough to fit."""
+
+
+class Objective(Protocol):
+    """What a network learns: outputs and the positions of their examples in, losses out."""
+
+    def __call__(self, logits: Tensor, positions: Tensor) -> Tensor:
+        """Return the mean loss over the batch: a scalar, or one for each stacked student [S]."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What one call of :meth:`Trainer.run_until` did."""
+
+    step: int
+    seconds: float
+    mean_loss: Tensor
+
+
+def _sgd(parameters: list[nn.Parameter], plan: Optimization, fused: bool) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        parameters,
+        lr=plan.learning_rate,
+        momentum=plan.momentum,
+        nesterov=plan.momentum > 0,
+        weight_decay=plan.weight_decay,
+        fused=fused,
+    )
+
+
+def _adam(parameters: list[nn.Parameter], plan: Optimization, fused: bool) -> torch.optim.Optimizer:
+    return torch.optim.Adam(
+        parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=fused
+    )
+
+
+def _adamw(
+    parameters: list[nn.Parameter], plan: Optimization, fused: bool
+) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=fused
+    )
+
+
+OPTIMIZERS: Mapping[
+    str, Callable[[list[nn.Parameter], Optimization, bool], torch.optim.Optimizer]
+] = {
+    "sgd": _sgd,
+    "adam": _adam,
+    "adamw": _adamw,
+}
+"""Optimizers by name. Each works element by element, so stacked networks stay independent."""
+
+SCHEDULES: Mapping[str, Callable[[float], float]] = {
+    "constant": lambda progress: 1.0,
+    "linear": lambda progress: 1.0 - progress,
+    "cosine": lambda progress: 0.5 * (1.0 + math.cos(math.pi * progress)),
+}
+"""Learning-rate factors over the share of the run that is done, in [0, 1)."""
+
+
+class Trainer:
+    """A network on its way through its training.
+
+    Args:
+        network: The network, or a stack; its output goes to ``objective``.
+        objective: The loss of a batch.
+        inputs: All examples, as stored: [N, ...].
+        normalization: Turns stored inputs into the network's.
+        plan: Optimizer, schedule, batch size.
+        total_steps: Steps of the whole run, for the schedule.
+        order_seed: Seed of the order of examples.
+        machine: Where arithmetic happens.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        objective: Objective,
+        inputs: Tensor,
+        *,
+        normalization: Normalization,
+        plan: Optimization,
+        total_steps: int,
+        order_seed: int,
+        machine: Machine,
+    ) -> None:
+        self.network = network.to(machine.device)
+        self.objective = objective
+        self.inputs = inputs.to(machine.device)
+        self.normalization = normalization.to(machine.device)
+        self.plan = plan
+        self.total_steps = total_steps
+        self.order_seed = order_seed
+        self.machine = machine
+        self.step = 0
+        parameters = [p for p in network.parameters() if p.requires_grad]
+        fused = machine.device.type in ("cpu", "cuda", "mps")
+        self.optimizer = OPTIMIZERS[plan.optimizer](parameters, plan, fused)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that see every example once; the last batch may be smaller."""
+        return steps_per_epoch(len(self.inputs), self.plan.batch_size)
+
+    def run_until(self, step: int) -> Segment:
+        """Train up to (and with) a step number, counted from the start of the run.
+
+        Args:
+            step: The number of steps that shall have been taken.
+
+        Returns:
+            Segment: steps taken so far, seconds of this call, and the mean loss over its examples
+            (a scalar, or one for each student), still on the device.
+        """
+        started = time.perf_counter()
+        self.network.train()
+        total: Tensor | None = None
+        seen = 0
+        for inputs, positions in self._batches(step):
+            loss = self._step(inputs, positions)
+            weighted = loss * len(positions)
+            total = weighted if total is None else total + weighted
+            seen += len(positions)
+        mean = total / seen if total is not None else torch.tensor(math.nan)
+        self.machine.wait()
+        return Segment(self.step, time.perf_counter() - started, mean)
+
+    def _step(self, inputs: Tensor, positions: Tensor) -> Tensor:
+        rate = self.plan.learning_rate * SCHEDULES[self.plan.schedule](self.step / self.total_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._accumulate(inputs, positions)
+        self.optimizer.step()
+        self.step += 1
+        return loss
+
+    def _accumulate(self, inputs: Tensor, positions: Tensor) -> Tensor:
+        """Add up the batch's gradient, in micro-batches where the plan says so."""
+        size = self.plan.micro_batch_size or len(positions)
+        if size >= len(positions):
+            return self._backward(inputs, positions, 1.0)
+        pieces = zip(inputs.split(size), positions.split(size), strict=True)
+        losses = [self._backward(x, p, len(p) / len(positions)) for x, p in pieces]
+        return torch.stack(losses).sum(0)
+
+    def _backward(self, inputs: Tensor, positions: Tensor, weight: float) -> Tensor:
+        with self.machine.arithmetic():
+            logits = self.network(inputs)
+        loss = self.objective(logits.float(), positions)
+        if weight != 1.0:
+            loss = loss * weight
+        # Stacked students share no parameter, so the sum's gradient is each one's own.
+        loss.sum().backward()
+        return loss.detach()
+
+    def _batches(self, until: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the inputs and positions of each step up to ``until``."""
+        size = self.plan.batch_size
+        per_gather = max(1, _GATHER // size)
+        while self.step < until:
+            epoch, first = divmod(self.step, self.steps_per_epoch)
+            order = example_order(len(self.inputs), self.order_seed, epoch)
+            order = order.to(self.machine.device)
+            last = min(self.steps_per_epoch, first + until - self.step)
+            for begin in range(first, last, per_gather):
+                positions = order[begin * size : min(begin + per_gather, last) * size]
+                inputs = self.normalization(self.inputs[positions])
+                yield from zip(inputs.split(size), positions.split(size), strict=True)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that is needed to go on later, as flat named tensors.
+
+        Optimizer tensors are named ``optimizer.<slot>.<parameter number>``.
+        """
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        for number, slots in self.optimizer.state_dict()["state"].items():
+            for slot, value in slots.items():
+                if value is not None:
+                    tensors[f"optimizer.{slot}.{number}"] = torch.as_tensor(value)
+        return tensors
+
+    def load(self, state: Mapping[str, Tensor], step: int) -> None:
+        """Go on from what :meth:`state` returned after ``step`` steps."""
+        self.network.load_state_dict(_under("network.", state))
+        packed = self.optimizer.state_dict()
+        packed["state"] = _nested_slots(_under("optimizer.", state))
+        self.optimizer.load_state_dict(packed)
+        self.step = step
+
+
+def steps_per_epoch(num_examples: int, batch_size: int) -> int:
+    """Return the steps of one epoch; the last batch may be smaller.
+
+    Example:
+        >>> steps_per_epoch(1000, 128)
+        8
+    """
+    return -(-num_examples // batch_size)
+
+
+def example_order(num_examples: int, seed: int, epoch: int) -> Tensor:
+    """Return the order of examples in an epoch: a function of (seed, epoch) alone.
+
+    Args:
+        num_examples: Number of examples N.
+        seed: The run's seed.
+        epoch: The epoch, from 0.
+
+    Returns:
+        A permutation, int64 [N], on the CPU.
+
+    Example:
+        >>> bool((example_order(9, 1, 0) == example_order(9, 1, 0)).all())
+        True
+    """
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
+    return torch.randperm(num_examples, generator=generator)
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _nested_slots(flat: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    nested: dict[int, dict[str, Tensor]] = {}
+    for name, value in flat.items():
+        slot, number = name.rsplit(".", 1)
+        nested.setdefault(int(number), {})[slot] = value.clone()
+    return nested

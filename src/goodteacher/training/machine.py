@@ -1,0 +1,79 @@
+"""Choosing where to compute, and how precisely."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+import torch
+
+from goodteacher.config import RuntimeConfig
+from goodteacher.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where arithmetic happens, and how precise it is while training."""
+
+    device: torch.device
+    autocast: torch.dtype | None = None
+
+    def arithmetic(self) -> contextlib.AbstractContextManager[object]:
+        """Return the context in which networks train."""
+        if self.autocast is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=self.autocast)
+
+    def wait(self) -> None:
+        """Wait until the device has done its work, so that a clock means something."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def __str__(self) -> str:
+        name = "float32" if self.autocast is None else str(self.autocast).removeprefix("torch.")
+        return f"{self.device} {name}"
+
+
+def choose_machine(runtime: RuntimeConfig) -> Machine:
+    """Return the machine that the settings name, and set the number of threads.
+
+    ``precision = auto`` takes bfloat16 where the hardware multiplies it faster (a CUDA GPU since
+    Ampere, a CPU with AVX512-BF16 or AMX) and float32 elsewhere.
+
+    Raises:
+        ConfigError: The device named is not there.
+    """
+    if runtime.threads is not None:
+        torch.set_num_threads(runtime.threads)
+    device = _device(runtime.device)
+    wants_bfloat16 = runtime.precision == "bfloat16" or (
+        runtime.precision == "auto" and _multiplies_bfloat16(device)
+    )
+    return Machine(device, torch.bfloat16 if wants_bfloat16 else None)
+
+
+def _device(name: str) -> torch.device:
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(kind for kind, there in present.items() if there)
+    if not present[name]:
+        there = ", ".join(kind for kind, is_there in present.items() if is_there)
+        raise ConfigError(
+            f"device = {name!r} is not available here: this PyTorch sees {there}. "
+            "Use --device auto, or install a PyTorch build for that device."
+        )
+    return torch.device(name)
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    if device.type != "cpu":
+        return False
+    # PyTorch has no public question for this; where the private one is missing, float32 is safe.
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, probe, lambda: False)()) for probe in probes)

@@ -1,0 +1,100 @@
+"""What stacked students learn: each its own target, temperature and alpha, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from goodteacher.config import Recipe
+from goodteacher.losses import TeacherTerm, mixture, teacher_term
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Students whose teacher term is the same function."""
+
+    term: TeacherTerm
+    standardize: bool
+    students: Tensor
+    targets: Tensor
+    temperature: Tensor
+    alpha: Tensor
+
+
+class StackObjective:
+    """The distillation losses of S students that share their batches.
+
+    Args:
+        targets: K responses on the transfer set, raw logits [K, N, C].
+        target_of: For each student, which of the K it learns from, S numbers.
+        recipes: For each student, its loss, temperature and alpha, S recipes.
+        labels: Labels of the transfer set, int64 [N]; -1 where unknown.
+        device: Where the losses are computed; all tensors move there.
+    """
+
+    def __init__(
+        self,
+        targets: Tensor,
+        target_of: Sequence[int],
+        recipes: Sequence[Recipe],
+        labels: Tensor,
+        *,
+        device: torch.device,
+    ) -> None:
+        self._targets = targets.to(device)
+        self._labels = labels.to(device)
+        self._num_students = len(recipes)
+        kinds = dict.fromkeys((recipe.loss, recipe.standardize) for recipe in recipes)
+        self._groups = [_group(kind, target_of, recipes, device=device) for kind in kinds]
+
+    def __call__(self, logits: Tensor, positions: Tensor) -> Tensor:
+        """Return each student's mean loss over the batch.
+
+        Args:
+            logits: The students' logits [S, B, C].
+            positions: Positions of the batch's examples in the transfer set, int64 [B].
+
+        Returns:
+            Losses in nats [S].
+        """
+        labels = self._labels[positions]
+        batch = self._targets[:, positions]
+        if len(self._groups) == 1:
+            return _losses(self._groups[0], logits, batch, labels)
+        losses = logits.new_empty(self._num_students)
+        for group in self._groups:
+            losses[group.students] = _losses(group, logits[group.students], batch, labels)
+        return losses
+
+
+def _losses(group: _Group, logits: Tensor, batch: Tensor, labels: Tensor) -> Tensor:
+    return mixture(
+        logits,
+        batch[group.targets],
+        labels,
+        temperature=group.temperature,
+        alpha=group.alpha,
+        term=group.term,
+        standardize=group.standardize,
+    )
+
+
+def _group(
+    kind: tuple[str, bool],
+    target_of: Sequence[int],
+    recipes: Sequence[Recipe],
+    *,
+    device: torch.device,
+) -> _Group:
+    members = [i for i, r in enumerate(recipes) if (r.loss, r.standardize) == kind]
+    return _Group(
+        term=teacher_term(kind[0]),
+        standardize=kind[1],
+        students=torch.tensor(members, device=device),
+        targets=torch.tensor([target_of[i] for i in members], device=device),
+        temperature=torch.tensor([recipes[i].temperature for i in members], device=device),
+        alpha=torch.tensor([recipes[i].alpha for i in members], device=device),
+    )

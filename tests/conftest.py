@@ -1,0 +1,20 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+# The networks of the tests are tiny: a second thread only waits for the first.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets, or a skip that says how to name it."""
+    named = os.environ.get("GOODTEACHER_DATA")
+    if not named:
+        pytest.skip("GOODTEACHER_DATA names no folder of data sets")
+    folder = Path(named)
+    if not (folder / "mnist" / "train.parquet").exists():
+        pytest.skip(f"GOODTEACHER_DATA = {folder} holds no mnist/train.parquet")
+    return folder

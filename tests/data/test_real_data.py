@@ -1,0 +1,72 @@
+"""Real data sets, where they are at hand: GOODTEACHER_DATA names the folder that holds them."""
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from goodteacher.data import doctor, load_dataset, prepare
+from goodteacher.errors import DataError
+
+
+def real_folder(name):
+    root = os.environ.get("GOODTEACHER_DATA")
+    if not root:
+        pytest.skip("GOODTEACHER_DATA is not set: no real data at hand")
+    folder = Path(root) / name
+    if not folder.is_dir():
+        pytest.skip(f"GOODTEACHER_DATA holds no {name}")
+    return folder
+
+
+@pytest.fixture
+def small_copy(tmp_path):
+    """The first thousand rows of each split, so that the test stays fast."""
+
+    def copy(name):
+        for split in ("train", "test"):
+            batch = next(
+                pq.ParquetFile(real_folder(name) / f"{split}.parquet").iter_batches(batch_size=1000)
+            )
+            pq.write_table(pa.Table.from_batches([batch]), tmp_path / f"{split}.parquet")
+        return tmp_path
+
+    return copy
+
+
+@pytest.mark.parametrize(
+    "name, shape, class_name",
+    [
+        ("mnist", (1, 28, 28), "0"),
+        ("fashion_mnist", (1, 28, 28), "T - shirt / top"),
+        ("cifar10", (3, 32, 32), "airplane"),
+    ],
+)
+def test_real_images_are_read_and_sound(small_copy, name, shape, class_name):
+    data = load_dataset(small_copy(name))
+    assert data.input_shape == shape
+    assert (len(data.train), len(data.test), data.num_classes) == (1000, 1000, 10)
+    assert data.class_names[0] == class_name
+    assert not [finding for finding in doctor(data) if finding.severity == "error"]
+    parts = prepare(data)
+    normalised = parts.normalization(parts.training.inputs)
+    assert normalised.mean().abs() < 1e-3
+    assert (normalised.std() - 1).abs() < 1e-2
+
+
+def test_the_whole_of_fashion_mnist_loads():
+    data = load_dataset(real_folder("fashion_mnist"))
+    assert (len(data.train), len(data.test)) == (60_000, 10_000)
+    assert torch.bincount(data.train.labels).tolist() == [6000] * 10
+    # the mean and standard deviation that everyone uses for this data set
+    parts = prepare(data)
+    assert parts.normalization.mean.item() == pytest.approx(0.2860, abs=1e-3)
+    assert parts.normalization.std.item() == pytest.approx(0.3530, abs=1e-3)
+
+
+def test_real_text_is_refused_for_now():
+    with pytest.raises(DataError, match="has text"):
+        load_dataset(real_folder("banking77"))

@@ -1,0 +1,116 @@
+import json
+import os
+
+import pytest
+import torch
+
+from goodteacher.config import Recipe, StudyConfig, parse
+from goodteacher.errors import StudyError
+from goodteacher.store import Store
+
+
+def config(**changes):
+    return parse(StudyConfig, data="digits", teacher="mlp:8", student="mlp:4", **changes)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store.create(tmp_path / "study", config())
+
+
+def test_settings_are_kept_beside_the_study(store):
+    assert store.config(StudyConfig) == config()
+    assert Store.open(store.root).config(StudyConfig) == config()
+
+
+def test_same_settings_go_on_with_the_study(store):
+    store.log("before")
+    again = Store.create(store.root, config(threads=2))
+    assert [event["event"] for event in again.events()] == ["before"]
+
+
+def test_other_settings_are_refused_and_named(store):
+    with pytest.raises(StudyError, match="epochs was 32, now 8; teacher_seed was 0, now 3"):
+        Store.create(store.root, config(epochs=8, teacher_seed=3))
+
+
+def test_folder_of_other_things_is_refused(tmp_path):
+    (tmp_path / "holiday.jpg").write_text("x")
+    with pytest.raises(StudyError, match="not empty and holds no study.toml"):
+        Store.create(tmp_path, config())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["holiday.jpg"]
+
+
+def test_file_instead_of_a_folder_is_refused(tmp_path):
+    target = tmp_path / "out"
+    target.write_text("x")
+    with pytest.raises(StudyError, match="is a file, but a study is a folder"):
+        Store.create(target, config())
+
+
+def test_folder_below_a_file_is_refused(tmp_path):
+    (tmp_path / "out").write_text("x")
+    with pytest.raises(StudyError, match="is not a folder that you may write to"):
+        Store.create(tmp_path / "out" / "study", config())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_that_cannot_be_written_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(StudyError, match="may write to"):
+        Store.create(tmp_path / "study", config())
+
+
+def test_opening_what_is_no_study_is_refused(tmp_path):
+    with pytest.raises(StudyError, match=r"it has no study\.toml"):
+        Store.open(tmp_path)
+
+
+def test_file_appears_whole_or_not_at_all(store):
+    with pytest.raises(RuntimeError, match="killed"), store.writing("a", "b.txt") as path:
+        path.write_text("half")
+        raise RuntimeError("killed")
+    assert not store.exists("a", "b.txt")
+    assert list(store.path("a").iterdir()) == []
+
+
+def test_results_survive_a_round_trip(store):
+    recipe = Recipe(temperature=4)
+    store.write_json("recipe.json", recipe)
+    store.write_records("recipes.jsonl", [recipe, Recipe()])
+    store.write_table("recipes.parquet", [recipe, Recipe()], Recipe)
+    assert store.read_json("recipe.json", Recipe) == recipe
+    assert store.read_records("recipes.jsonl", Recipe) == [recipe, Recipe()]
+    assert store.read_table("recipes.parquet", Recipe) == [recipe, Recipe()]
+
+
+def test_tensors_survive_a_round_trip_with_their_notes(store):
+    tensors = {"a": torch.arange(6.0).reshape(2, 3).T, "b": torch.tensor(3)}
+    store.write_tensors("x.safetensors", tensors, view="0")
+    back = store.read_tensors("x.safetensors")
+    assert all(torch.equal(back[name], tensors[name]) for name in tensors)
+    assert store.read_notes("x.safetensors")["view"] == "0"
+
+
+def test_missing_or_foreign_result_is_a_clear_error(store):
+    with pytest.raises(StudyError, match="cannot be read: No such file"):
+        store.read_json("sweet_spot.json", Recipe)
+    store.write_text("recipe.json", json.dumps({"loss": "kl", "colour": "red"}))
+    with pytest.raises(StudyError, match="does not hold a Recipe"):
+        store.read_json("recipe.json", Recipe)
+
+
+def test_torn_last_event_is_skipped(store):
+    store.log("one", seconds=1.5)
+    with store.path("events.jsonl").open("a") as handle:
+        handle.write('{"time": 3, "eve')
+    assert [event["event"] for event in store.events()] == ["one"]
+
+
+def test_study_belongs_to_one_process_at_a_time(store):
+    other = Store.open(store.root)
+    with store.lock():
+        with pytest.raises(StudyError, match="in use by another goodteacher process"), other.lock():
+            pass
+    with other.lock():
+        pass

@@ -1,0 +1,158 @@
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from goodteacher.config import Optimization
+from goodteacher.data import Normalization
+from goodteacher.training.loop import (
+    OPTIMIZERS,
+    SCHEDULES,
+    Trainer,
+    example_order,
+    steps_per_epoch,
+)
+from goodteacher.training.machine import Machine
+
+CPU = Machine(torch.device("cpu"))
+HALVES = Normalization(torch.tensor(0.5), torch.tensor(0.25), unit=255.0)
+N, D, C = 37, 6, 3
+
+
+@pytest.fixture
+def problem():
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.randint(0, 256, (N, D), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(0, C, (N,), generator=generator)
+    return inputs, labels
+
+
+def trainer(problem, *, machine=CPU, order_seed=3, total_steps=24, **plan):
+    inputs, labels = problem
+    torch.manual_seed(0)
+    plan = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 8, **plan}
+    return Trainer(
+        nn.Sequential(nn.Linear(D, 5), nn.ReLU(), nn.Linear(5, C)),
+        lambda logits, positions: F.cross_entropy(logits, labels[positions]),
+        inputs,
+        normalization=HALVES,
+        plan=Optimization(**plan),
+        total_steps=total_steps,
+        order_seed=order_seed,
+        machine=machine,
+    )
+
+
+def weights(trainer):
+    return torch.cat([p.detach().flatten() for p in trainer.network.parameters()])
+
+
+def plain_sgd(problem, steps, *, batch_size=8, momentum=0.9, rate=0.1, schedule=None):
+    """Train as a textbook would, one batch at a time, without the trainer."""
+    inputs, labels = problem
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(D, 5), nn.ReLU(), nn.Linear(5, C))
+    velocity = [torch.zeros_like(p) for p in network.parameters()]
+    batches = itertools.chain.from_iterable(
+        example_order(N, 3, epoch).split(batch_size) for epoch in itertools.count()
+    )
+    for step, rows in enumerate(itertools.islice(batches, steps)):
+        x = (inputs[rows].float() / 255 - 0.5) / 0.25
+        grads = torch.autograd.grad(
+            F.cross_entropy(network(x), labels[rows]), list(network.parameters())
+        )
+        now = rate * (schedule(step) if schedule else 1.0)
+        with torch.no_grad():
+            for p, v, g in zip(network.parameters(), velocity, grads, strict=True):
+                v.mul_(momentum).add_(g)
+                p.sub_(now * (g + momentum * v))  # Nesterov
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+
+def test_training_is_nesterov_sgd_over_shuffled_epochs(problem):
+    run = trainer(problem)
+    run.run_until(13)  # crosses epochs, with their smaller last batch
+    torch.testing.assert_close(weights(run), plain_sgd(problem, 13), rtol=1e-5, atol=1e-6)
+
+
+def test_cosine_schedule_multiplies_the_learning_rate(problem):
+    run = trainer(problem, schedule="cosine", total_steps=20)
+    run.run_until(11)
+    expected = plain_sgd(problem, 11, schedule=lambda t: 0.5 * (1 + math.cos(math.pi * t / 20)))
+    torch.testing.assert_close(weights(run), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+def test_run_that_stops_and_goes_on_equals_one_that_never_stopped(problem, optimizer):
+    whole = trainer(problem, optimizer=optimizer, schedule="linear", weight_decay=0.01)
+    whole.run_until(17)
+    first = trainer(problem, optimizer=optimizer, schedule="linear", weight_decay=0.01)
+    first.run_until(7)  # in the middle of an epoch
+    second = trainer(problem, optimizer=optimizer, schedule="linear", weight_decay=0.01)
+    second.load({k: v.clone() for k, v in first.state().items()}, 7)
+    second.run_until(17)
+    assert torch.equal(weights(second), weights(whole))
+
+
+@pytest.mark.parametrize("micro", [1, 3, 5, 8, 100])
+def test_micro_batches_give_the_gradient_of_the_whole_batch(problem, micro):
+    whole, pieces = trainer(problem), trainer(problem, micro_batch_size=micro)
+    loss = whole.run_until(9).mean_loss
+    loss_of_pieces = pieces.run_until(9).mean_loss
+    torch.testing.assert_close(weights(pieces), weights(whole), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(loss_of_pieces, loss, rtol=1e-5, atol=1e-6)
+
+
+def test_batch_larger_than_the_gather_is_one_step(problem, monkeypatch):
+    monkeypatch.setattr("goodteacher.training.loop._GATHER", 4)
+    run = trainer(problem)
+    run.run_until(13)
+    torch.testing.assert_close(weights(run), plain_sgd(problem, 13), rtol=1e-5, atol=1e-6)
+
+
+def test_mean_loss_is_the_mean_over_examples(problem):
+    run = trainer(problem, learning_rate=1e-12)
+    segment = run.run_until(run.steps_per_epoch)
+    inputs, labels = problem
+    expected = F.cross_entropy(run.network(HALVES(inputs)), labels)
+    torch.testing.assert_close(segment.mean_loss, expected.detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_order_seed_changes_the_order_and_nothing_else(problem):
+    one, other = trainer(problem, order_seed=1), trainer(problem, order_seed=2)
+    assert torch.equal(weights(one), weights(other))
+    one.run_until(1)
+    other.run_until(1)
+    assert not torch.equal(weights(one), weights(other))
+
+
+def test_example_order_is_a_permutation_that_differs_between_epochs():
+    first, second = example_order(100, 7, 0), example_order(100, 7, 1)
+    assert sorted(first.tolist()) == list(range(100))
+    assert not torch.equal(first, second)
+    assert torch.equal(first, example_order(100, 7, 0))
+
+
+@pytest.mark.parametrize(("n", "batch", "steps"), [(8, 8, 1), (9, 8, 2), (1, 8, 1), (16, 8, 2)])
+def test_steps_per_epoch_counts_the_smaller_last_batch(n, batch, steps):
+    assert steps_per_epoch(n, batch) == steps
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULES))
+def test_schedule_begins_at_the_peak_and_never_rises(name):
+    factors = [SCHEDULES[name](t / 50) for t in range(50)]
+    assert factors[0] == 1.0
+    assert all(b <= a for a, b in itertools.pairwise(factors))
+    assert factors[-1] >= 0
+
+
+def test_bfloat16_training_stays_near_float32_and_keeps_float32_weights(problem):
+    exact, rough = trainer(problem), trainer(problem, machine=Machine(CPU.device, torch.bfloat16))
+    exact.run_until(10)
+    rough.run_until(10)
+    assert weights(rough).dtype == torch.float32
+    assert (weights(rough) - weights(exact)).abs().max() < 0.02
+    assert not torch.equal(weights(rough), weights(exact))
