@@ -37,9 +37,7 @@ def test_every_setting_is_described():
     exhaustive=st.booleans(),
 )
 @settings(max_examples=25, deadline=None)
-def test_settings_survive_a_round_trip_through_toml(
-    batch_sizes, epochs, temperatures, exhaustive
-):
+def test_settings_survive_a_round_trip_through_toml(batch_sizes, epochs, temperatures, exhaustive):
     config = study(
         batch_sizes=batch_sizes, epochs=epochs, temperatures=temperatures, exhaustive=exhaustive
     )
@@ -68,9 +66,7 @@ def test_recorded_epochs_double_and_end_with_the_last(epochs, asked, recorded):
     assert study(epochs=epochs, record_epochs=asked).recorded_epochs == recorded
 
 
-@pytest.mark.parametrize(
-    ("rule", "expected"), [("constant", 0.1), ("sqrt", 0.2), ("linear", 0.4)]
-)
+@pytest.mark.parametrize(("rule", "expected"), [("constant", 0.1), ("sqrt", 0.2), ("linear", 0.4)])
 def test_learning_rate_follows_its_rule(rule, expected):
     config = study(lr_rule=rule, learning_rate=0.1, reference_batch_size=128)
     assert config.learning_rate_for(512) == pytest.approx(expected)

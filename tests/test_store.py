@@ -109,8 +109,8 @@ def test_torn_last_event_is_skipped(store):
 
 def test_study_belongs_to_one_process_at_a_time(store):
     other = Store.open(store.root)
-    with store.lock():
-        with pytest.raises(StudyError, match="in use by another goodteacher process"), other.lock():
-            pass
+    taken = pytest.raises(StudyError, match="in use by another goodteacher process")
+    with store.lock(), taken, other.lock():
+        pass
     with other.lock():
         pass

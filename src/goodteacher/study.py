@@ -13,7 +13,7 @@ from goodteacher.conclude import conclude, confirmed_rows
 from goodteacher.config import DistillConfig, StudyConfig, parse
 from goodteacher.data import Dataset, StudyData, load_dataset, prepare
 from goodteacher.engines import ENGINES
-from goodteacher.errors import StudyError
+from goodteacher.errors import ConfigError, StudyError
 from goodteacher.export import Classifier, deliver, load_student, make_card
 from goodteacher.models import build_model
 from goodteacher.progress import Progress, Silent
@@ -128,7 +128,6 @@ def search(
     config = parse(StudyConfig, data=name, teacher=teacher, student=student, **settings)
     context = prepare_context(config, out, data=data, progress=progress or Silent())
     plan = Search(config, context, ENGINES[config.engine](context))
-    plan.check()
     with context.store.lock():
         _run(plan)
     return Study(context.store.root)
@@ -163,6 +162,7 @@ def prepare_context(
         normalization=config.normalization,
         on_open=lambda opening: store.log("test_split_opened", reason=opening.reason),
     )
+    _check_batches(config, parts)
     _check_same_data(store, parts)
     store = Store.create(folder, config)
     store.write_json("data.json", summary_of(parts))
@@ -181,6 +181,20 @@ def summary_of(data: StudyData) -> DataSummary:
         selection=len(data.selection),
         test=len(data.test),
     )
+
+
+def _check_batches(config: _Settings, data: StudyData) -> None:
+    _check_batch("student_batch_size", config.student_batch_size, len(data.transfer))
+    if isinstance(config, StudyConfig):
+        _check_batch("batch_sizes", max(config.batch_sizes), len(data.training))
+
+
+def _check_batch(name: str, size: int, available: int) -> None:
+    if size > available:
+        raise ConfigError(
+            f"{name} holds {size}, but there are only {available} examples to train on. "
+            f"Use at most {available}."
+        )
 
 
 def _check_same_data(store: Store, data: StudyData) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from goodteacher.config import StudyConfig
-from goodteacher.errors import ConfigError, RunError
+from goodteacher.errors import RunError
 from goodteacher.results import (
     CROSS_ENTROPY,
     Arm,
@@ -86,16 +86,6 @@ class Search:
             num_examples=len(context.data.training),
             temperatures=config.temperatures,
         )
-
-    def check(self) -> None:
-        """Refuse what cannot work, before any training.
-
-        Raises:
-            ConfigError: A batch size exceeds the examples there are.
-        """
-        _check_batch("batch_sizes", max(self.config.batch_sizes), len(self.context.data.training))
-        size = self.config.student_batch_size
-        _check_batch("student_batch_size", size, len(self.context.data.transfer))
 
     def teach(self) -> list[TrajectoryRecord]:
         """Run the trajectories and return every record that did not diverge.
@@ -289,14 +279,6 @@ def _union(families: Iterable[Iterable[Arm]]) -> list[Arm]:
 def _drop_states(store: Store, rung: Rung) -> None:
     for task in rung.tasks:
         task.drop_state(store)
-
-
-def _check_batch(name: str, size: int, available: int) -> None:
-    if size > available:
-        raise ConfigError(
-            f"{name} holds {size}, but there are only {available} examples to train on. "
-            f"Use at most {available}, or lower selection_fraction."
-        )
 
 
 __all__ = [

@@ -22,7 +22,7 @@ def test_bfloat16_multiplies_in_bfloat16():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_missing_device_is_refused_with_what_there_is():
-    with pytest.raises(ConfigError, match="device = 'cuda' is not available here.*cpu"):
+    with pytest.raises(ConfigError, match=r"device = 'cuda' is not available here.*cpu"):
         choose_machine(parse(RuntimeConfig, device="cuda"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 from dataclasses import dataclass
 
 import torch
@@ -46,6 +47,8 @@ def choose_machine(runtime: RuntimeConfig) -> Machine:
     if runtime.threads is not None:
         torch.set_num_threads(runtime.threads)
     device = _device(runtime.device)
+    if device.type == "cpu":
+        _keep_freed_memory()
     wants_bfloat16 = runtime.precision == "bfloat16" or (
         runtime.precision == "auto" and _multiplies_bfloat16(device)
     )
@@ -67,6 +70,23 @@ def _device(name: str) -> torch.device:
             "Use --device auto, or install a PyTorch build for that device."
         )
     return torch.device(name)
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+
+
+def _keep_freed_memory() -> None:
+    """Ask glibc to reuse large freed blocks instead of giving them back to the system.
+
+    Every training step frees and allocates the same tensors. By default each large one is mapped
+    and its pages faulted in anew: measured, that is 10 to 20 % of the time of a wide stack.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    except (OSError, AttributeError):
+        return  # another C library: nothing to ask for
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
