@@ -36,7 +36,7 @@ def test_other_settings_are_refused_and_named(store):
 
 def test_folder_of_other_things_is_refused(tmp_path):
     (tmp_path / "holiday.jpg").write_text("x")
-    with pytest.raises(StudyError, match="not empty and holds no study.toml"):
+    with pytest.raises(StudyError, match=r"not empty and holds no study\.toml"):
         Store.create(tmp_path, config())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["holiday.jpg"]
 
@@ -67,9 +67,13 @@ def test_opening_what_is_no_study_is_refused(tmp_path):
 
 
 def test_file_appears_whole_or_not_at_all(store):
-    with pytest.raises(RuntimeError, match="killed"), store.writing("a", "b.txt") as path:
-        path.write_text("half")
-        raise RuntimeError("killed")
+    def write_half():
+        with store.writing("a", "b.txt") as path:
+            path.write_text("half")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        write_half()
     assert not store.exists("a", "b.txt")
     assert list(store.path("a").iterdir()) == []
 

@@ -242,7 +242,7 @@ def test_budget_of_steps_gives_batch_sizes_equal_steps(tmp_path):
 
 def test_teacher_that_diverges_is_a_record_with_a_status(tmp_path):
     settings = {**SETTINGS, "optimizer": "sgd", "learning_rate": 1e25}
-    with pytest.raises(RunError, match="every teacher diverged.*Lower learning_rate"):
+    with pytest.raises(RunError, match=r"every teacher diverged.*Lower learning_rate"):
         search(dataset(), out=tmp_path / "diverged", **settings)
     records = Study(tmp_path / "diverged").trajectories()
     assert {record.status for record in records} == {"diverged"}

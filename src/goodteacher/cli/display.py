@@ -95,17 +95,19 @@ def print_sweet_spot(found: SweetSpot, folder: str) -> None:
     stdout.print(_students_table(found))
     share = f"{100 * (1 - found.level):g} %"
     stdout.print(
-        f"n = {found.student.num_seeds} paired seeds; {share} intervals over seeds and test "
-        f"examples, in brackets; * holds for all four comparisons together.\n\n{found.summary}\n"
+        f"Test accuracy in %, differences in points; n = {found.student.num_seeds} paired seeds.\n"
+        f"Brackets: {share} interval over seeds and test examples.\n"
+        f"*: holds for all four comparisons together.\n\n{found.summary}\n"
         f"\n{cost.num_students} students in {cost.student_seconds:.0f} s, teachers in "
-        f"{cost.teacher_seconds:.0f} s.\nReport: {folder}/report.html"
+        f"{cost.teacher_seconds:.0f} s.\nReport: {folder}/report.html",
+        markup=False,
     )
 
 
 def _students_table(found: SweetSpot) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("students of", no_wrap=True)
-    for title in ("teacher, test %", "student, test %", "sweet spot minus it, points"):
+    for title in ("teacher", "student", "sweet spot minus it"):
         table.add_column(title, justify="right", no_wrap=True)
     low, high = found.student.interval
     table.add_row(
@@ -156,41 +158,31 @@ def print_distillation(result: Distillation) -> None:
     stdout.print(f"Student: {result.folder}/student")
 
 
+_MEASURES = {
+    "similarity S, nats": "similarity",
+    "  class part": "class_part",
+    "  instance part": "instance_part",
+    "effective classes": "effective_classes",
+    "share one-hot": "share_one_hot",
+    "off-class mass": "off_class_mass",
+    "NLL, nats": "nll",
+    "Brier score": "brier",
+    "calibration error (ACE)": "ace",
+}
+
+
 def print_score(result: Score) -> None:
-    """Print a response's measurements, a row for each temperature."""
+    """Print a response's measurements, a column for each temperature."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    titles = (
-        "T",
-        "similarity S, nats",
-        "class part",
-        "instance part",
-        "effective classes",
-        "one-hot share",
-        "off-class mass",
-        "NLL, nats",
-        "Brier",
-        "ACE",
-    )
-    for title in titles:
-        table.add_column(title, justify="right")
+    table.add_column("")
     for m in result.measurements:
-        values = (
-            m.similarity,
-            m.class_part,
-            m.instance_part,
-            m.effective_classes,
-            m.share_one_hot,
-            m.off_class_mass,
-            m.nll,
-            m.brier,
-            m.ace,
-        )
-        best = "*" if m.temperature == result.optimal_temperature else ""
-        table.add_row(f"{m.temperature:.3g}{best}", *(f"{value:.4g}" for value in values))
-    first = result.measurements[0]
+        star = "*" if m.temperature == result.optimal_temperature else ""
+        table.add_column(f"T={m.temperature:.3g}{star}", justify="right")
+    for title, name in _MEASURES.items():
+        table.add_row(title, *(f"{getattr(m, name):.4g}" for m in result.measurements))
     stdout.print(
         f"{result.num_examples} examples, {result.num_classes} classes, "
-        f"accuracy {percent(first.accuracy)} %"
+        f"accuracy {percent(result.measurements[0].accuracy)} %"
     )
     stdout.print(table)
     stdout.print("* the temperature that minimises the negative log-likelihood")

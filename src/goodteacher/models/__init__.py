@@ -1,4 +1,4 @@
-"""Architectures by specification: ``mlp:64``, ``cnn:16,32``, ``resnet:20``, ``wrn:16-2``, and yours.
+"""Architectures by specification: ``mlp:64``, ``cnn:16,32``, ``resnet:20``, ``wrn:16-2``, yours.
 
 A specification is ``family:argument``. :data:`~goodteacher.models.build.FAMILIES` is the table of
 families; a new one is a builder function and an entry there. All networks are made of modules only

@@ -28,7 +28,7 @@ class Family:
         build: ``(argument, num_classes, input_shape) -> network``; the argument is canonical.
         canonical: Brings a well-formed argument into the one form that is hashed.
         image: Whether inputs must be images ``(channels, height, width)``.
-        depth_rule: ``(multiple, remainder)`` of the first number; ``(6, 2)`` asks for 6n + 2, n >= 1.
+        depth_rule: ``(multiple, remainder)`` of the first number; ``(6, 2)`` is 6n + 2, n >= 1.
     """
 
     grammar: str
@@ -260,7 +260,7 @@ def _check_classes(num_classes: int) -> None:
 def _check_seed(seed: int) -> None:
     if not _is_int(seed) or not 0 <= seed <= MAX_SEED:
         raise ModelError(
-            f"seed must be a whole number from 0 to 2^63 - 1, but got {seed!r}. Choose a small one, "
+            f"seed must be in the range 0 to 2^63 - 1, but got {seed!r}. Choose a small one, "
             "such as 0."
         )
 

@@ -44,7 +44,7 @@ def build_from_factory(path: str, *, num_classes: int, input_shape: tuple[int, .
     """Call the user's factory and check that what it returns classifies.
 
     The factory gets ``num_classes``; one that requires two arguments, or has one named
-    ``input_shape``, gets ``(num_classes, input_shape)``. The network is then run on a dummy batch of
+    ``input_shape``, gets ``(num_classes, input_shape)``. Then it is run on a dummy batch of
     2 examples in eval mode, without gradients, and every module's mode is restored.
 
     Args:

@@ -1,0 +1,125 @@
+"""What one epoch of one student costs: a plain loop against a stack.
+
+Plain: one `mlp:64` student, a DataLoader over a Dataset, float32, the `mlp:800,800` teacher run for
+every batch - what a tutorial does. Stack: goodteacher's students from stored responses, at several
+widths. Same data (random, in the shape of Fashion-MNIST), same batch size, same optimizer, one run;
+the two are timed in turn, so that a noisy machine disturbs both alike.
+
+    python benchmarks/student_epoch.py [--repeats 5] [--examples 54000]
+
+Target: at least 40 times cheaper in a stack of 200 or more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+
+import torch
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+from goodteacher.config import Optimization, Recipe, RuntimeConfig
+from goodteacher.data import Normalization
+from goodteacher.models import build_model
+from goodteacher.store import environment
+from goodteacher.training.loop import Trainer, steps_per_epoch
+from goodteacher.training.machine import choose_machine
+from goodteacher.training.objective import StackObjective
+from goodteacher.training.stacking import stack_networks
+
+SHAPE, CLASSES, BATCH = (1, 28, 28), 10, 256
+RECIPES = [Recipe(temperature=t, alpha=a) for t in (1, 2, 4, 8) for a in (0.5, 1.0)]
+
+
+def make_data(examples: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (examples, *SHAPE), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(0, CLASSES, (examples,), generator=generator)
+    responses = torch.randn(8, examples, CLASSES, generator=generator)
+    return images, labels, responses
+
+
+def plain_epoch(images: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the seconds of one epoch of one student in a plain loop."""
+    teacher = build_model("mlp:800,800", num_classes=CLASSES, input_shape=SHAPE, seed=0).eval()
+    student = build_model("mlp:64", num_classes=CLASSES, input_shape=SHAPE, seed=1)
+    optimizer = torch.optim.Adam(student.parameters(), lr=1e-3)
+    loader = DataLoader(TensorDataset(images, labels), batch_size=BATCH, shuffle=True)
+    started = time.perf_counter()
+    for batch, target in loader:
+        inputs = (batch.float() / 255 - 0.5) / 0.5
+        with torch.no_grad():
+            response = F.softmax(teacher(inputs) / 4, dim=1)
+        logits = student(inputs)
+        term = F.kl_div(F.log_softmax(logits / 4, dim=1), response, reduction="batchmean") * 16
+        loss = 0.5 * F.cross_entropy(logits, target) + 0.5 * term
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return time.perf_counter() - started
+
+
+def stacked_epoch(
+    images: torch.Tensor, labels: torch.Tensor, responses: torch.Tensor, width: int
+) -> float:
+    """Return the seconds of one epoch of one student in a stack of ``width``."""
+    machine = choose_machine(RuntimeConfig(device="cpu"))
+    normalization = Normalization(torch.tensor(0.5), torch.tensor(0.5), unit=255.0)
+    network = build_model("mlp:64", num_classes=CLASSES, input_shape=SHAPE, seed=1)
+    objective = StackObjective(
+        responses,
+        [i % len(responses) for i in range(width)],
+        [RECIPES[i % len(RECIPES)] for i in range(width)],
+        labels,
+        device=machine.device,
+    )
+    steps = steps_per_epoch(len(images), BATCH)
+    trainer = Trainer(
+        stack_networks([network] * width, example_input=normalization(images[:2])),
+        objective,
+        images,
+        normalization=normalization,
+        plan=Optimization(optimizer="adam", learning_rate=1e-3, batch_size=BATCH),
+        total_steps=2 * steps,
+        order_seed=0,
+        machine=machine,
+    )
+    trainer.run_until(2)
+    return trainer.run_until(2 + steps).seconds / width
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--examples", type=int, default=54_000)
+    parser.add_argument("--widths", type=int, nargs="*", default=[1, 8, 64, 256])
+    options = parser.parse_args()
+    images, labels, responses = make_data(options.examples)
+    plain_epoch(images[:2048], labels[:2048])  # warm up
+    plain: list[float] = []
+    stacked: dict[int, list[float]] = {width: [] for width in options.widths}
+    for _ in range(options.repeats):
+        plain.append(plain_epoch(images, labels))
+        for width in options.widths:
+            stacked[width].append(stacked_epoch(images, labels, responses, width))
+    ratios = {w: [p / s for p, s in zip(plain, stacked[w], strict=True)] for w in options.widths}
+    result = {
+        "n": options.repeats,
+        "examples": options.examples,
+        "environment": environment(str(choose_machine(RuntimeConfig(device="cpu")))),
+        "plain_seconds": spread(plain),
+        "stacked_seconds": {w: spread(values) for w, values in stacked.items()},
+        "times_cheaper": {w: spread(values) for w, values in ratios.items()},
+    }
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

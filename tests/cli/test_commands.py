@@ -1,0 +1,249 @@
+"""The command line as its users meet it: exit codes, JSON on stdout, one clear message."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from goodteacher.cli import app
+from tests.made import SETTINGS, arrays
+
+runner = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def circle(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "circle.npz"
+    np.savez(path, **arrays())
+    return path
+
+
+@pytest.fixture(scope="module")
+def logits(tmp_path_factory):
+    made = arrays()
+    path = tmp_path_factory.mktemp("responses") / "teacher.npz"
+    angles = 2 * np.pi * np.arange(4) / 4
+    centres = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    np.savez(path, logits=3 * made["x_train"][:, :2] @ centres.T, labels=made["y_train"])
+    return path
+
+
+def options(**changes):
+    merged = {**SETTINGS, "seeds": 2, "search_seeds": 1, "student_epochs": 3, **changes}
+    return [f"--{name.replace('_', '-')}={_text(value)}" for name, value in merged.items()]
+
+
+def _text(value):
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def run(*arguments):
+    return runner.invoke(app, [str(argument) for argument in arguments])
+
+
+def test_search_prints_a_table_and_the_way_to_the_report(circle, tmp_path):
+    result = run("search", circle, "--out", tmp_path / "s", *options())
+    assert result.exit_code == 0, result.stderr
+    for text in ("Sweet spot: teacher of batch size", "cross entropy", "report.html", "n = 2"):
+        assert text in result.stdout
+    assert "students, rung 1" in result.stderr
+
+
+def test_search_as_json_is_the_answer_and_nothing_else(circle, tmp_path):
+    result = run("search", circle, "--out", tmp_path / "s", "--json", *options())
+    assert result.exit_code == 0, result.stderr
+    answer = json.loads(result.stdout)
+    assert answer == json.loads((tmp_path / "s" / "sweet_spot.json").read_text())
+    assert answer["schema_version"] == 1
+    assert set(answer["references"]) == {
+        "cross_entropy",
+        "label_smoothing",
+        "converged_teacher",
+        "most_accurate_teacher",
+    }
+
+
+def test_settings_come_from_a_file_and_the_command_line_wins(circle, tmp_path):
+    made = tmp_path / "study.toml"
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in SETTINGS.items()}
+    plain |= {"data": str(circle), "seeds": 2, "search_seeds": 1, "student_epochs": 3}
+    made.write_text("\n".join(f"{k} = {json.dumps(v)}" for k, v in plain.items()))
+    out = tmp_path / "s"
+    result = run("search", "--config", made, "--out", out, "--epochs", 2, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert "epochs = 2" in (out / "study.toml").read_text().splitlines()
+
+
+def test_distill_says_what_it_added_to_the_labels_alone(circle, logits, tmp_path):
+    arguments = ("distill", circle, "--responses", logits, "--student", "mlp:3")
+    arguments += ("--student-epochs", 3, "--student-batch-size", 32, "--temperature", 2)
+    result = run(*arguments, "--out", tmp_path / "one")
+    assert result.exit_code == 0, result.stderr
+    assert "Gain:" in result.stdout
+    assert "n = 1 seed: the interval covers the test examples only" in result.stdout
+    result = run(*arguments, "--out", tmp_path / "three", "--seeds", 3, "--json")
+    found = json.loads(result.stdout)
+    assert found["num_seeds"] == 3
+    assert found["gain"] == pytest.approx(
+        found["test_accuracy"] - found["cross_entropy_test_accuracy"]
+    )
+    assert (tmp_path / "three" / "student" / "model.safetensors").exists()
+
+
+def test_distill_goes_on_only_with_the_same_response(circle, logits, tmp_path):
+    arguments = ("--student", "mlp:3", "--student-epochs", 1, "--student-batch-size", 32)
+    first = run("distill", circle, "--responses", logits, "--out", tmp_path / "d", *arguments)
+    again = run("distill", circle, "--responses", logits, "--out", tmp_path / "d", *arguments)
+    assert first.exit_code == again.exit_code == 0
+    assert first.stdout == again.stdout
+    other = tmp_path / "other.npy"
+    np.save(other, np.random.default_rng(0).normal(size=(240, 4)))
+    result = run("distill", circle, "--responses", other, "--out", tmp_path / "d", *arguments)
+    assert result.exit_code == 2
+    assert "students of another response" in result.stderr
+
+
+def test_score_measures_at_each_temperature(logits):
+    result = run("score", logits, "--labels", logits, "--temperatures", "1,4", "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    temperatures = [m["temperature"] for m in found["measurements"]]
+    assert temperatures == sorted({1.0, 4.0, found["optimal_temperature"]})
+    shown = run("score", logits, "--labels", logits)
+    assert "similarity S" in shown.stdout
+
+
+def test_doctor_describes_the_data(circle):
+    result = run("doctor", circle, "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert (found["train"], found["test"], found["num_classes"]) == (240, 120, 4)
+    assert "240 training and 120 test examples" in run("doctor", circle).stdout
+
+
+def test_report_is_written_again(circle, tmp_path):
+    run("search", circle, "--out", tmp_path / "s", *options())
+    (tmp_path / "s" / "report.html").unlink()
+    result = run("report", tmp_path / "s", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "s" / "report.html").exists()
+
+
+def spoiled(name, value):
+    made = arrays()
+    made[name] = value(made[name])
+    return made
+
+
+BAD_DATA = {
+    "empty data": (lambda x: x[:0], "x_train"),
+    "one class": (lambda y: y * 0, "y_train"),
+    "label out of range": (lambda y: y - 2, "y_train"),
+    "labels not integers": (lambda y: y + 0.5, "y_train"),
+    "not a number": (lambda x: np.where(x > 2, np.nan, x), "x_train"),
+    "infinity": (lambda x: np.where(x > 2, np.inf, x), "x_test"),
+    "class missing in the test split": (lambda y: np.minimum(y, 2), "y_test"),
+    "another number of features": (lambda x: x[:, :3], "x_test"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_DATA)
+def test_bad_data_end_with_one_message_and_exit_code_two(case, tmp_path):
+    change, name = BAD_DATA[case]
+    path = tmp_path / "bad.npz"
+    np.savez(path, **spoiled(name, change))
+    result = run("search", path, "--out", tmp_path / "out", *options())
+    assert result.exit_code == 2, result.output
+    assert result.stderr.startswith("error: ")
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "epochs = '0' is not allowed"),
+        ({"student_learning_rate": -1}, "student_learning_rate = '-1' is not allowed"),
+        ({"batch_sizes": "16,9999"}, "batch_sizes holds 9999"),
+        ({"teacher": "mpl:3"}, "mpl"),
+        ({"student": "python:nowhere:make"}, "nowhere"),
+        ({"temperatures": "hot"}, "temperatures = 'hot' is not allowed"),
+    ],
+)
+def test_bad_setting_ends_with_one_message_and_exit_code_two(circle, tmp_path, changes, message):
+    result = run("search", circle, "--out", tmp_path / "out", *options(**changes))
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_error_is_json_too_when_json_is_asked_for(circle, tmp_path):
+    result = run("search", circle, "--out", tmp_path / "o", "--json", *options(epochs=0))
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["error"]["type"] == "ConfigError"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((240, 3)), "The response has 3 classes, but the data have 4"),
+        (np.zeros((100, 4)), "100 rows and no ids"),
+        (np.full((240, 4), np.nan), "240 of 240 rows of the response hold NaN"),
+        (np.full((240, 4), 0.25), "look like probabilities"),
+    ],
+)
+def test_response_that_does_not_fit_is_refused(circle, tmp_path, values, message):
+    path = tmp_path / "r.npy"
+    np.save(path, values)
+    out = tmp_path / "out"
+    result = run("distill", circle, "--responses", path, "--student", "mlp:3", "--out", out)
+    assert result.exit_code == 2, result.output
+    assert message in " ".join(result.stderr.split())
+    assert not out.exists()
+
+
+def test_output_that_is_a_file_is_refused(circle, tmp_path):
+    target = tmp_path / "out"
+    target.write_text("mine")
+    result = run("search", circle, "--out", target, *options())
+    assert result.exit_code == 2
+    assert "is a file" in result.stderr
+    assert target.read_text() == "mine"
+
+
+def test_missing_teacher_is_named(circle, tmp_path):
+    result = run("search", circle, "--student", "mlp:3", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "teacher is missing" in result.stderr
+
+
+def test_interrupt_exits_with_130_and_the_study_can_go_on(circle, tmp_path):
+    out = tmp_path / "s"
+    command = [sys.executable, "-m", "goodteacher", "search", str(circle), f"--out={out}"]
+    command += options(epochs=400, record_epochs="1,400")
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(out.glob("teachers/*/trajectory.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(running.pid, signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "interrupted. Give the same command again" in errors
+    assert "Traceback" not in errors
+    assert (out / "study.toml").exists()
+
+
+def test_every_setting_is_an_option_of_search():
+    from goodteacher.config import StudyConfig
+
+    text = run("search", "--help").stdout
+    for name in StudyConfig.model_fields:
+        if name != "data":
+            assert f"--{name.replace('_', '-')}" in text
