@@ -23,9 +23,10 @@ LAYERS = [
     ["students"],
     ["engines"],
     ["sweet_spot"],
-    ["conclude", "export", "report"],
+    ["conclude", "export", "report", "verdict"],
     ["study", "scoring"],
     ["distillation"],
+    ["verification"],
     ["cli"],
     ["__init__", "__main__"],
 ]

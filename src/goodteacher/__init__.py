@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from goodteacher.similarity import SimilarityInformation, similarity_information
     from goodteacher.study import Study, search
     from goodteacher.targets import ladder_targets
+    from goodteacher.verification import Verdict, verify
 
 __version__ = "0.1.0"
 
@@ -52,6 +53,7 @@ _HOMES = {
     "goodteacher.similarity": ("SimilarityInformation", "similarity_information"),
     "goodteacher.study": ("Study", "search"),
     "goodteacher.targets": ("ladder_targets",),
+    "goodteacher.verification": ("Verdict", "verify"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -72,6 +74,7 @@ __all__ = [
     "Split",
     "Study",
     "StudyError",
+    "Verdict",
     "__version__",
     "distill",
     "distillation_loss",
@@ -82,6 +85,7 @@ __all__ = [
     "score",
     "search",
     "similarity_information",
+    "verify",
 ]
 
 

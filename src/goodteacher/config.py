@@ -46,6 +46,12 @@ def _check_list(name: str, values: tuple[Any, ...]) -> None:
         raise ValueError(f"{name} may name each value once, but got {list(values)}")
 
 
+def _check_smoothings(values: tuple[float, ...]) -> None:
+    _check_list("smoothings", values)
+    if any(not 0 < smoothing < 1 for smoothing in values):
+        raise ValueError(f"smoothings must lie inside (0, 1), but got {list(values)}")
+
+
 class Frozen(BaseModel):
     """A value that cannot change, refuses unknown keys, and has a stable hash."""
 
@@ -283,15 +289,14 @@ class SearchConfig(Frozen):
 
     @model_validator(mode="after")
     def _check_search(self) -> Self:
-        for name in ("temperatures", "alphas", "losses", "smoothings"):
+        for name in ("temperatures", "alphas", "losses"):
             _check_list(name, getattr(self, name))
         if not self.recipes:
             raise ValueError(
                 "alphas must hold a value above 0: alpha weights the teacher term, and alpha = 0 "
                 "is plain cross-entropy, which is always trained as a reference"
             )
-        if any(not 0 < smoothing < 1 for smoothing in self.smoothings):
-            raise ValueError(f"smoothings must lie inside (0, 1), but got {list(self.smoothings)}")
+        _check_smoothings(self.smoothings)
         return self
 
 
@@ -336,6 +341,28 @@ class DistillConfig(RuntimeConfig, DataConfig, StudentConfig):
             alpha=self.alpha,
             standardize=self.standardize,
         )
+
+
+class VerifyConfig(DistillConfig):
+    """Settings of ``goodteacher verify`` for a response that the user brings."""
+
+    seeds: Annotated[int, Field(ge=3)] = Field(20, description="paired student seeds")
+    margin: UnitFloat = Field(
+        0.002, description="margin of practical equivalence: 0.002 is 0.2 points of accuracy"
+    )
+    smoothings: UnitFloats = Field(
+        (0.02, 0.05, 0.1, 0.2, 0.3), description="strengths tried for tuned label smoothing"
+    )
+
+    @model_validator(mode="after")
+    def _check_verify(self) -> Self:
+        _check_smoothings(self.smoothings)
+        if self.alpha == 0:
+            raise ValueError(
+                "alpha must be above 0: it weights the teacher term, and with alpha = 0 there is "
+                "no teacher to judge"
+            )
+        return self
 
 
 RUNTIME_SETTINGS = frozenset({"threads", "engine", "memory_gib"})

@@ -93,12 +93,12 @@ def distill(
     """
     name = data.name if isinstance(data, Dataset) else str(data)
     config = parse(DistillConfig, data=name, student=student, **settings)
-    response = _read(responses, probabilities=probabilities)
+    response = read_any_response(responses, probabilities=probabilities)
     dataset = load_dataset(data, resize=config.resize, skip_corrupt=config.skip_corrupt)
-    response = _fitted(response, dataset)
+    response = fitted_response(response, dataset)
     context = prepare_context(config, out, data=dataset, progress=progress or Silent())
     with context.store.lock():
-        source = _keep_response(context, response)
+        source = keep_response(context, response)
         arms = tuple(dict.fromkeys((Arm(source=source, recipe=config.recipe), CROSS_ENTROPY)))
         tasks = _plan(config, context, arms)
         ENGINES[config.engine](context).run("students", tasks)
@@ -107,7 +107,10 @@ def distill(
     return context.store.read_json(RESULT_FILE, Distillation)
 
 
-def _read(responses: str | Path | Response | Tensor, *, probabilities: bool) -> Response:
+def read_any_response(
+    responses: str | Path | Response | Tensor, *, probabilities: bool
+) -> Response:
+    """Return a response, from a file where it is one; a tensor's rows are in the data's order."""
     if isinstance(responses, Response):
         return responses
     if isinstance(responses, Tensor):
@@ -115,7 +118,7 @@ def _read(responses: str | Path | Response | Tensor, *, probabilities: bool) -> 
     return read_response(responses, probabilities=probabilities)
 
 
-def _fitted(response: Response, dataset: Dataset) -> Response:
+def fitted_response(response: Response, dataset: Dataset) -> Response:
     """Refuse a response for other classes or other examples; give it ids if it has none."""
     if response.num_classes != dataset.num_classes:
         raise ResponseError(
@@ -133,7 +136,7 @@ def _fitted(response: Response, dataset: Dataset) -> Response:
     return Response(response.logits, dataset.train.ids)
 
 
-def _keep_response(context: Context, response: Response) -> FileSource:
+def keep_response(context: Context, response: Response) -> FileSource:
     """Copy the response, aligned with the transfer set, into the folder."""
     logits = response.aligned_to(context.data.transfer.ids).contiguous()
     content = hashlib.sha256(logits.numpy().tobytes()).hexdigest()[:16]

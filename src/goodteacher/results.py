@@ -58,10 +58,23 @@ class FileSource(Frozen):
         return f"file {self.content}"
 
 
+class TargetSource(Frozen):
+    """A target made of a response: a rung of the ladder, or a falsification arm."""
+
+    kind: Literal["target"] = "target"
+    base: Annotated[Checkpoint | FileSource, Field(discriminator="kind")]
+    target: str = Field(description="a name in targets.LADDER or targets.FALSIFICATION")
+    temperature: Annotated[float, Field(gt=0)] = Field(description="the recipe's")
+
+    def __str__(self) -> str:
+        return f"{self.target} of {self.base} at T={self.temperature:g}"
+
+
 Source = Annotated[
-    OneHotSource | SmoothingSource | Checkpoint | FileSource, Field(discriminator="kind")
+    OneHotSource | SmoothingSource | Checkpoint | FileSource | TargetSource,
+    Field(discriminator="kind"),
 ]
-"""Where the target of a student comes from. Blends and ladder rungs will be further kinds."""
+"""Where the target of a student comes from. Blends will be a further kind."""
 
 
 class Arm(Frozen):
@@ -150,7 +163,7 @@ class StudentRow(Frozen):
     """One trained student at the end of one task: a row of ``students.parquet``."""
 
     task: str
-    stage: Literal["search", "confirm", "distill"]
+    stage: Literal["search", "confirm", "distill", "verify"]
     rung: int
     seed: int
     arm: str
@@ -249,6 +262,62 @@ class SweetSpot(Frozen):
     cost: Cost
     level: float
     summary: str
+
+
+class Effect(Frozen):
+    """A paired difference of two arms' test accuracies."""
+
+    mean: float
+    interval: Pair
+
+
+class Rung(Frozen):
+    """A rung of the ladder; ``step`` is what its ingredient adds to the rung below."""
+
+    rung: int
+    name: str
+    test_accuracy: float
+    selection_accuracy: float
+    step: Effect | None
+
+
+class Control(Frozen):
+    """An arm beside the ladder; ``full_response_minus_it`` is paired."""
+
+    name: str
+    test_accuracy: float
+    selection_accuracy: float
+    full_response_minus_it: Effect
+
+
+VerdictName = Literal["knowledge", "regularization", "no_gain", "inconclusive"]
+
+
+class Verdict(Frozen):
+    """Content of ``verdict.json``: did the student learn class similarity from the teacher?"""
+
+    schema_version: Literal[1] = 1
+    verdict: VerdictName
+    explanation: str
+    teacher: str
+    recipe: Recipe
+    gain: Effect = Field(description="full response minus cross-entropy")
+    knowledge: Effect = Field(description="full response minus rung 2: what similarity adds")
+    regularization: Effect = Field(description="rung 2 minus cross-entropy")
+    best_regularizer: str = Field(description="chosen on the selection split")
+    over_best_regularizer: Effect
+    ladder: tuple[Rung, ...]
+    controls: tuple[Control, ...]
+    num_seeds: int
+    level: float
+    margin: float
+    resolvable_margin: float = Field(
+        description="smallest difference that this test split resolves with any number of seeds"
+    )
+    more_seeds: int | None = Field(
+        description="further seeds that the observed spread asks for; null where decided, or where "
+        "no number of seeds would do"
+    )
 
 
 def points(fraction: float) -> str:

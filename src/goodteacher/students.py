@@ -26,9 +26,10 @@ from goodteacher.results import (
     SmoothingSource,
     Source,
     StudentRow,
+    TargetSource,
 )
 from goodteacher.store import Store
-from goodteacher.targets import logits_of, smoothing_targets
+from goodteacher.targets import FALSIFICATION, LADDER, logits_of, smoothing_targets
 from goodteacher.tasks import Context, DataKey
 from goodteacher.training.evaluate import compute_predictions
 from goodteacher.training.loop import Trainer, steps_per_epoch
@@ -50,7 +51,7 @@ class StudentTask(Frozen):
     arms: tuple[Arm, ...]
     teachers: tuple[tuple[int, str], ...] = ()
     parent: StudentTask | None = None
-    stage: Literal["search", "confirm", "distill"]
+    stage: Literal["search", "confirm", "distill", "verify"]
     rung: int = 0
     keep_state: bool
     memory_gib: float
@@ -272,11 +273,24 @@ def _file_target(task: StudentTask, context: Context, source: FileSource) -> Ten
     return tensors["logits"]
 
 
+def _made_target(task: StudentTask, context: Context, source: TargetSource) -> Tensor:
+    """Make a rung of the ladder, or a falsification arm drawn anew for each student seed."""
+    logits = TARGETS[source.base.kind](task, context, source.base)
+    labels, temperature = context.data.transfer.labels, source.temperature
+    if source.target in LADDER:
+        target = LADDER[source.target](logits, labels, temperature=temperature)
+    else:
+        make = FALSIFICATION[source.target]
+        target = make(logits, labels, temperature=temperature, seed=task.seed)
+    return logits_of(target, temperature=temperature).float()
+
+
 TARGETS: Mapping[str, Callable[[StudentTask, Context, Any], Tensor]] = {
     OneHotSource().kind: _one_hot_target,
     "smoothing": _smoothing_target,
     "checkpoint": _checkpoint_target,
     "file": _file_target,
+    "target": _made_target,
 }
 """What each kind of source gives the students: raw logits [N, C] on the transfer set."""
 

@@ -18,7 +18,7 @@ from goodteacher.export import Classifier, deliver, load_student, make_card
 from goodteacher.models import build_model
 from goodteacher.progress import Progress, Silent
 from goodteacher.report import write_report
-from goodteacher.results import DataSummary, StudentRow, SweetSpot, TrajectoryRecord
+from goodteacher.results import DataSummary, StudentRow, SweetSpot, TrajectoryRecord, Verdict
 from goodteacher.store import Store, environment
 from goodteacher.students import StudentTask
 from goodteacher.sweet_spot import Found, Search, all_rows
@@ -26,6 +26,7 @@ from goodteacher.tasks import Context
 from goodteacher.training.machine import choose_machine
 
 SWEET_SPOT_FILE = "sweet_spot.json"
+VERDICT_FILE = "verdict.json"
 
 _Settings = StudyConfig | DistillConfig
 
@@ -71,6 +72,15 @@ class Study:
             StudyError: The search has not finished.
         """
         return self.store.read_json(SWEET_SPOT_FILE, SweetSpot)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Knowledge or regularization, as ``goodteacher verify`` found.
+
+        Raises:
+            StudyError: The study has not been verified.
+        """
+        return self.store.read_json(VERDICT_FILE, Verdict)
 
     @property
     def report(self) -> Path:
@@ -168,6 +178,17 @@ def prepare_context(
     store.write_json("data.json", summary_of(parts))
     store.write_json("environment.json", environment(str(machine)))
     return Context(parts, store, machine, progress)
+
+
+def resume_context(study: Study, progress: Progress) -> Context:
+    """Load a study's data again, to go on working in its folder.
+
+    Args:
+        study: A study whose data are found by name: not one of arrays given in Python.
+        progress: Told how far the work is.
+    """
+    config = study.config
+    return prepare_context(config, study.folder, data=config.data, progress=progress)
 
 
 def summary_of(data: StudyData) -> DataSummary:

@@ -21,11 +21,12 @@ from goodteacher.cli.display import (
     print_json,
     print_score,
     print_sweet_spot,
+    print_verdict,
     shown_progress,
     stderr,
 )
 from goodteacher.cli.options import with_settings
-from goodteacher.config import DistillConfig, StudyConfig, read_toml
+from goodteacher.config import DistillConfig, StudyConfig, VerifyConfig, read_toml
 from goodteacher.errors import ConfigError, GoodteacherError, InputError
 
 app = typer.Typer(
@@ -136,6 +137,41 @@ def distill(
             print_json(result.model_dump(mode="json"))
         else:
             print_distillation(result)
+
+
+@app.command()
+@with_settings(VerifyConfig, leave_out=frozenset({"data", "student"}))
+def verify(
+    data: Annotated[str, typer.Argument(help="a finished study; with --responses, a data set")],
+    responses: Annotated[
+        Path | None, typer.Option(help="teacher's logits on the training data of a data set")
+    ] = None,
+    student: Annotated[str | None, typer.Option(help="with --responses, such as mlp:64")] = None,
+    out: Annotated[Path | None, typer.Option(help="with --responses, folder of the result")] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="the file holds probabilities, not logits")
+    ] = False,
+    as_json: AsJson = False,
+    settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
+) -> None:
+    """Tell whether the students' gain is knowledge or only regularization."""
+    with _door(as_json):
+        from goodteacher.verification import verify as run
+
+        with shown_progress() as progress:
+            verdict = run(
+                data,
+                responses=responses,
+                student=student,
+                out=out,
+                probabilities=probabilities,
+                progress=progress,
+                **settings,
+            )
+        if as_json:
+            print_json(verdict.model_dump(mode="json"))
+        else:
+            print_verdict(verdict)
 
 
 @app.command()

@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from goodteacher.results import Reference, SweetSpot, percent, points
+from goodteacher.results import Effect, Reference, SweetSpot, Verdict, percent, points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,6 +156,42 @@ def print_distillation(result: Distillation) -> None:
             "another story; ask for more with --seeds."
         )
     stdout.print(f"Student: {result.folder}/student")
+
+
+def print_verdict(found: Verdict) -> None:
+    """Print the verdict, its ladder and its controls."""
+    stdout.print(f"\n[bold]{found.verdict}[/]: {_escaped(found.explanation)}\n")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("students of", no_wrap=True)
+    table.add_column("test", justify="right", no_wrap=True)
+    table.add_column("step from the rung below", justify="right", no_wrap=True)
+    for rung in found.ladder:
+        step = _shown_effect(rung.step) if rung.step else ""
+        table.add_row(f"{rung.rung} {rung.name}", percent(rung.test_accuracy), step)
+    table.add_section()
+    table.add_row("[bold]controls[/]", "", "[bold]full response minus it[/]")
+    for control in found.controls:
+        effect = _shown_effect(control.full_response_minus_it)
+        table.add_row(control.name, percent(control.test_accuracy), effect)
+    stdout.print(table)
+    stdout.print(
+        f"Teacher: {found.teacher}, {found.recipe}. Test accuracy in %, differences in points; "
+        f"n = {found.num_seeds} paired seeds; {100 * (1 - found.level):g} % intervals; margin "
+        f"{100 * found.margin:g} points.",
+        markup=False,
+    )
+    if found.more_seeds is not None:
+        stdout.print(f"The observed spread asks for {found.more_seeds} further seeds.")
+    if found.verdict == "inconclusive" and found.more_seeds is None:
+        stdout.print(
+            "No number of seeds would decide: this test split resolves differences of about "
+            f"{100 * found.resolvable_margin:.2f} points at best. Use a larger one."
+        )
+
+
+def _shown_effect(effect: Effect) -> str:
+    low, high = effect.interval
+    return f"{points(effect.mean)} [{points(low)}, {points(high)}]"
 
 
 _MEASURES = {

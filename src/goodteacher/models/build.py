@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import numbers
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -14,7 +15,8 @@ from goodteacher.errors import ModelError
 from goodteacher.models import factory, feedforward, residual
 
 NUMBER = r"0*[1-9][0-9]{0,6}"  # seven digits: larger widths are typing errors
-MAX_SEED = 2**63 - 1
+DEPTH = r"0*[1-9][0-9]{0,3}"  # four digits: larger depths only fill the memory, block by block
+MAX_SEED = 2**32 - 1  # PyTorch's CPU generator ignores the higher bits: 2^32 would repeat seed 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +24,12 @@ class Family:
     """One family of architectures: how its argument is written, and who builds it.
 
     Attributes:
-        grammar: The argument in words, for error messages.
+        grammar: The specification in words, for error messages.
         example: A complete specification, for error messages.
-        pattern: Regular expression that a well-formed argument (without spaces) matches whole.
+        pattern: Regular expression that a well-formed argument matches whole, once the spaces
+            beside its separators are gone.
         build: ``(argument, num_classes, input_shape) -> network``; the argument is canonical.
-        canonical: Brings a well-formed argument into the one form that is hashed.
+        canonical: Brings a well-formed argument into the one form that stands for it.
         image: Whether inputs must be images ``(channels, height, width)``.
         depth_rule: ``(multiple, remainder)`` of the first number; ``(6, 2)`` is 6n + 2, n >= 1.
     """
@@ -78,14 +81,14 @@ def _python(argument: str, num_classes: int, input_shape: tuple[int, ...]) -> nn
 
 FAMILIES: Mapping[str, Family] = {
     "mlp": Family(
-        grammar="mlp:WIDTH,WIDTH,... with the units of each hidden layer",
+        grammar="mlp:WIDTH,WIDTH,... with the units of each hidden layer, 1 to 9999999",
         example="mlp:1200,1200",
         pattern=rf"{NUMBER}(,{NUMBER})*",
         build=_mlp,
         canonical=_plain_numbers,
     ),
     "cnn": Family(
-        grammar="cnn:WIDTH,WIDTH,... with the channels of each convolution",
+        grammar="cnn:WIDTH,WIDTH,... with the channels of each convolution, 1 to 9999999",
         example="cnn:32,64,128",
         pattern=rf"{NUMBER}(,{NUMBER})*",
         build=_cnn,
@@ -93,18 +96,18 @@ FAMILIES: Mapping[str, Family] = {
         image=True,
     ),
     "resnet": Family(
-        grammar="resnet:DEPTH or resnet:DEPTHxWIDTH with DEPTH = 6n + 2",
+        grammar="resnet:DEPTH or resnet:DEPTHxWIDTH with DEPTH = 6n + 2 of at most 4 digits",
         example="resnet:20",
-        pattern=rf"{NUMBER}([xX]{NUMBER})?",
+        pattern=rf"{DEPTH}([xX]{NUMBER})?",
         build=_resnet,
         canonical=_without_unit_width,
         image=True,
         depth_rule=(6, 2),
     ),
     "wrn": Family(
-        grammar="wrn:DEPTH-WIDTH with DEPTH = 6n + 4",
+        grammar="wrn:DEPTH-WIDTH with DEPTH = 6n + 4 of at most 4 digits",
         example="wrn:16-2",
-        pattern=rf"{NUMBER}-{NUMBER}",
+        pattern=rf"{DEPTH}-{NUMBER}",
         build=_wrn,
         canonical=_plain_numbers,
         image=True,
@@ -126,9 +129,9 @@ LATER = ("timm", "torchvision", "hf")
 def canonical_spec(spec: str) -> str:
     """Bring a specification into the one form that stands for the architecture.
 
-    Spaces go, the family is lower case, numbers lose leading zeros, a width factor of 1 is dropped.
-    Two specifications of equal canonical form make equal networks from equal seeds, so this is what
-    a configuration's hash is taken of.
+    Spaces beside separators go, the family is lower case, numbers lose leading zeros, a width
+    factor of 1 is dropped. Two specifications of equal canonical form make equal networks from
+    equal seeds, so this is the form to compare and to hash.
 
     Args:
         spec: ``family:argument``.
@@ -137,7 +140,7 @@ def canonical_spec(spec: str) -> str:
         The canonical specification.
 
     Raises:
-        ModelError: If the family is unknown or its argument malformed.
+        ModelError: If the family is unknown, its argument malformed, or the depth none of its own.
 
     >>> canonical_spec(" MLP: 1200, 0800 ")
     'mlp:1200,800'
@@ -153,14 +156,16 @@ def build_model(
 
     Args:
         spec: ``mlp:1200,1200``, ``cnn:32,64,128``, ``resnet:20``, ``resnet:8x4``, ``wrn:16-2`` or
-            ``python:package.module:factory``.
+            ``python:package.module:factory``, a callable that gets ``num_classes``, and
+            ``input_shape`` if it takes that.
         num_classes: Number C of logits; at least 2.
         input_shape: Shape of one example: ``(features,)`` or ``(channels, height, width)``.
-        seed: Seeds PyTorch's CPU generator while the network is made, 0 to 2^63 - 1. Afterwards the
-            global generators are as they were.
+        seed: Seeds PyTorch's CPU generator while the network is made, 0 to 2^32 - 1. Afterwards
+            that generator is as it was.
 
     Returns:
-        A network on the CPU, from ``[B, *input_shape]`` to raw logits ``[B, C]``.
+        A network from ``[B, *input_shape]`` to raw logits ``[B, C]``, on the CPU unless a user's
+        factory puts it elsewhere.
 
     Raises:
         ModelError: If the specification, the number of classes, the shape or the seed is not
@@ -175,15 +180,17 @@ def build_model(
     _check_classes(num_classes)
     _check_shape(input_shape, spec, image=family.image)
     _check_seed(seed)
+    shape = tuple(int(size) for size in input_shape)
     with torch.random.fork_rng(devices=[]):
         # torch.manual_seed would also reseed the accelerators, which fork_rng does not restore.
-        torch.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(int(seed))
         try:
-            return family.build(argument, num_classes, tuple(input_shape))
+            return family.build(argument, int(num_classes), shape)
         except (MemoryError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0].rstrip(". ")  # a C++ stack may follow
             raise ModelError(
-                f"The network {spec!r} for inputs of shape {list(input_shape)} cannot be made: "
-                f"{error}. Is it larger than the memory? Choose a smaller one."
+                f"The network {spec!r} for inputs of shape {list(shape)} cannot be made: {reason}. "
+                "Is it larger than the memory? Choose a smaller one."
             ) from error
 
 
@@ -202,19 +209,24 @@ def _parse(spec: str) -> tuple[str, str]:
             f"A model specification must be a string, but got {spec!r} of type "
             f"{type(spec).__name__}. Write it as in {FAMILIES['mlp'].example!r}."
         )
-    name, _, argument = re.sub(r"\s+", "", spec).partition(":")
+    name, _, argument = _without_spaces(spec).partition(":")
     name = name.lower()
     if name not in FAMILIES:
         raise ModelError(_unknown_family(spec, name))
     family = FAMILIES[name]
     if not re.fullmatch(family.pattern, argument):
         raise ModelError(
-            f"The model specification {spec!r} is malformed: it must be {family.grammar}, all "
-            f"numbers positive and of at most 7 digits. For example {family.example!r}."
+            f"The model specification {spec!r} is malformed: it must be {family.grammar}. "
+            f"For example {family.example!r}."
         )
     argument = family.canonical(argument)
     _check_depth(spec, family, argument)
     return name, argument
+
+
+def _without_spaces(spec: str) -> str:
+    """Drop spaces at the ends and beside separators; ``64 32`` keeps its own and is refused."""
+    return re.sub(r"(?<!\w)\s+|\s+(?!\w)", "", spec)
 
 
 def _unknown_family(spec: str, name: str) -> str:
@@ -246,7 +258,8 @@ def _check_depth(spec: str, family: Family, argument: str) -> None:
 
 
 def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Tell whether a value is a whole number; NumPy's count, since labels and shapes have them."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _check_classes(num_classes: int) -> None:
@@ -260,17 +273,17 @@ def _check_classes(num_classes: int) -> None:
 def _check_seed(seed: int) -> None:
     if not _is_int(seed) or not 0 <= seed <= MAX_SEED:
         raise ModelError(
-            f"seed must be in the range 0 to 2^63 - 1, but got {seed!r}. Choose a small one, "
-            "such as 0."
+            f"seed must be in the range 0 to 2^32 - 1, and whole, but got {seed!r}. PyTorch "
+            "ignores the higher bits of a seed. Choose a small one, such as 0."
         )
 
 
 def _check_shape(input_shape: tuple[int, ...], spec: str, *, image: bool) -> None:
-    sizes = list(input_shape)
+    sizes = list(input_shape) if isinstance(input_shape, Sequence) else []
     if not sizes or not all(_is_int(size) and size >= 1 for size in sizes):
         raise ModelError(
-            f"input_shape must be one or more positive whole numbers, but got {sizes}. Give the "
-            "shape of one example, without the batch: (784,) or (1, 28, 28)."
+            f"input_shape must be one or more positive whole numbers, but got {input_shape!r}. "
+            "Give the shape of one example, without the batch: (784,) or (1, 28, 28)."
         )
     if image and len(sizes) != 3:
         raise ModelError(

@@ -24,14 +24,15 @@ def load_factory(path: str) -> Callable[..., object]:
         The callable.
 
     Raises:
-        ModelError: If the module cannot be imported, has no such name, or it cannot be called.
+        ModelError: If the module cannot be imported, has no such name, or it cannot be called, or
+            is a network already.
 
     >>> load_factory("torch.nn:Identity")
     <class 'torch.nn.modules.linear.Identity'>
     """
     module_name, _, name = path.partition(":")
     found = _attribute(_import(module_name), module_name, name)
-    if not callable(found):
+    if not callable(found) or isinstance(found, nn.Module):  # a network can be called, on inputs
         raise ModelError(
             f"{name!r} in module {module_name!r} is a {type(found).__name__}, but a model factory "
             "must be callable: it gets num_classes and returns an nn.Module. Name the function or "
@@ -43,9 +44,10 @@ def load_factory(path: str) -> Callable[..., object]:
 def build_from_factory(path: str, *, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
     """Call the user's factory and check that what it returns classifies.
 
-    The factory gets ``num_classes``; one that requires two arguments, or has one named
-    ``input_shape``, gets ``(num_classes, input_shape)``. Then it is run on a dummy batch of
-    2 examples in eval mode, without gradients, and every module's mode is restored.
+    The factory gets ``num_classes``, by that name if it has it and else as its first argument. One
+    that has an argument ``input_shape`` gets that too, by name; one that requires two arguments of
+    other names gets ``(num_classes, input_shape)``. Then the network is run on a dummy batch of 2
+    examples in eval mode, without gradients, and every module's mode is restored.
 
     Args:
         path: ``package.module:factory``.
@@ -60,12 +62,13 @@ def build_from_factory(path: str, *, num_classes: int, input_shape: tuple[int, .
             network's output for the dummy batch is not a finite float tensor ``[2, num_classes]``.
     """
     factory = load_factory(path)
-    arguments = (num_classes, input_shape) if _takes_shape(factory) else (num_classes,)
+    arguments, keywords = _arguments(factory, num_classes, input_shape)
     try:
-        network = factory(*arguments)
+        network = factory(*arguments, **keywords)
     except Exception as error:
+        given = (*arguments, *(f"{name}={value}" for name, value in keywords.items()))
         raise ModelError(
-            f"The model factory {path!r} failed when called with {_listing(arguments)}: "
+            f"The model factory {path!r} failed when called with {_listing(given)}: "
             f"{_reason(error)}. It must accept num_classes, or (num_classes, input_shape)."
         ) from error
     if not isinstance(network, nn.Module):
@@ -137,7 +140,7 @@ def _dummy_output(network: nn.Module, name: str, input_shape: tuple[int, ...]) -
 def _import(module_name: str) -> object:
     try:
         return importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that parses arguments on import exits
         raise ModelError(
             f"Module {module_name!r} of the model factory cannot be imported: {_reason(error)}. "
             "Is it installed, or its folder on PYTHONPATH?"
@@ -156,25 +159,35 @@ def _attribute(module: object, module_name: str, name: str) -> object:
     return found
 
 
-def _takes_shape(factory: Callable[..., object]) -> bool:
-    """Tell whether a factory wants ``input_shape`` besides ``num_classes``."""
+def _arguments(
+    factory: Callable[..., object], num_classes: int, input_shape: tuple[int, ...]
+) -> tuple[tuple[object, ...], dict[str, object]]:
+    """Choose what a factory is called with: by name what it names, the rest by position."""
+    parameters = _parameters(factory)
+    offered = {"num_classes": num_classes, "input_shape": input_shape}
+    named = {p.name for p in parameters if p.kind is not inspect.Parameter.POSITIONAL_ONLY}
+    required = [p for p in parameters if p.kind in _POSITIONAL and p.default is p.empty]
+    if not required and any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        named.add("num_classes")  # make(pretrained=False, **kwargs) must not be pretrained=10
+    if "input_shape" not in named and len(required) == 2:
+        return (num_classes, input_shape), {}
+    keywords = {name: value for name, value in offered.items() if name in named}
+    return (() if "num_classes" in named else (num_classes,)), keywords
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _parameters(factory: Callable[..., object]) -> list[inspect.Parameter]:
     try:
-        parameters = inspect.signature(factory).parameters
-    except ValueError:  # some built-in callables have no signature
-        return False
-    positional = (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    )
-    candidates = [value for value in parameters.values() if value.kind in positional]
-    required = [value for value in candidates if value.default is inspect.Parameter.empty]
-    second_is_shape = len(candidates) > 1 and candidates[1].name == "input_shape"
-    return second_is_shape or len(required) == 2
+        return list(inspect.signature(factory).parameters.values())
+    except (TypeError, ValueError):  # some built-in callables have no signature
+        return []
 
 
 def _listing(values: tuple[object, ...]) -> str:
     return ", ".join(str(value) for value in values)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".rstrip(". ")

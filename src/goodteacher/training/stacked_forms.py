@@ -54,7 +54,9 @@ class StackedLinear(nn.Module):
         """Return [S, B, out]."""
         if self.shared:
             flat = F.linear(inputs, _joined(self.weight), _flat(self.bias))
-            return _split_features(flat, self.num_students)
+            # One plain copy here spares the slow strided ones that the batched products of the
+            # backward pass would make: measured, 12 % of the step of 256 `mlp:64` students.
+            return _split_features(flat, self.num_students).contiguous()
         weight = self.weight.transpose(1, 2)
         if self.bias is None:
             return torch.bmm(inputs, weight)

@@ -1,0 +1,182 @@
+"""``verify``: is a teacher's gain knowledge or regularization?
+
+For a finished study it judges the sweet spot's teacher and recipe, with seeds of its own; for a
+response that the user brings, the recipe given. The rule is in ``verdict``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from goodteacher.conclude import correct_by_arm
+from goodteacher.config import StudyConfig, VerifyConfig, parse
+from goodteacher.data import Dataset, load_dataset
+from goodteacher.distillation import fitted_response, keep_response, read_any_response
+from goodteacher.engines import ENGINES
+from goodteacher.errors import ConfigError, ResponseError
+from goodteacher.progress import Progress, Silent
+from goodteacher.responses import Response
+from goodteacher.results import Arm, Checkpoint, FileSource, Recipe, Verdict
+from goodteacher.store import Store
+from goodteacher.students import StudentTask
+from goodteacher.study import VERDICT_FILE, Study, prepare_context, resume_context
+from goodteacher.sweet_spot import Search
+from goodteacher.tasks import Context, DataKey
+from goodteacher.verdict import judge, plan_arms
+
+VERIFY_SEED = 2_000_000
+"""Verification seeds count from here, so that they meet neither search nor confirmation seeds."""
+
+
+def verify(
+    data: str | Path | Dataset | Study,
+    *,
+    responses: str | Path | Response | Tensor | None = None,
+    student: str | None = None,
+    out: str | Path | None = None,
+    probabilities: bool = False,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Verdict:
+    """Tell whether students learn class similarity from a teacher, or are only regularized.
+
+    Args:
+        data: A finished study or its folder; with ``responses``, a data set.
+        responses: A teacher's raw logits on the training data, aligned by id.
+        student: Student architecture, with ``responses``.
+        out: Folder of the result, with ``responses``.
+        probabilities: The file holds probabilities rather than logits.
+        progress: Told how far the work is.
+        **settings: With ``responses``, any field of :class:`~goodteacher.config.VerifyConfig`; for
+            a study, ``seeds``, ``margin`` and ``level``.
+
+    Returns:
+        The verdict, which is also written to ``verdict.json``.
+
+    Raises:
+        InputError: Something given cannot work; raised before any training.
+
+    Example:
+        >>> import torch
+        >>> from goodteacher.data import load_dataset
+        >>> digits = load_dataset("digits")
+        >>> similar = torch.randn(10, 10, generator=torch.Generator().manual_seed(0))
+        >>> logits = similar[digits.train.labels] + 6 * torch.eye(10)[digits.train.labels]
+        >>> found = verify(digits, responses=logits, student="mlp:4", out=getfixture("tmp_path"),
+        ...                student_epochs=1, seeds=3, smoothings=[0.1])
+        >>> [rung.name for rung in found.ladder][-1], found.num_seeds
+        ('full_response', 3)
+    """
+    watcher = progress or Silent()
+    if responses is None:
+        folder = data.folder if isinstance(data, Study) else data
+        return _verify_study(Study(_as_path(folder)), settings, watcher)
+    if student is None or out is None:
+        raise ConfigError("verify needs student and out beside responses: --student and --out.")
+    if isinstance(data, Study):
+        raise ConfigError("verify takes a study or responses, not both.")
+    name = data.name if isinstance(data, Dataset) else str(data)
+    config = parse(VerifyConfig, data=name, student=student, **settings)
+    dataset = load_dataset(data, resize=config.resize, skip_corrupt=config.skip_corrupt)
+    response = fitted_response(read_any_response(responses, probabilities=probabilities), dataset)
+    _check_structure(response)
+    context = prepare_context(config, out, data=dataset, progress=watcher)
+    with context.store.lock():
+        source = keep_response(context, response)
+        return _judge(context, config, source, config.recipe, teachers=())
+
+
+def _verify_study(study: Study, settings: Mapping[str, Any], progress: Progress) -> Verdict:
+    """Judge a study's sweet spot; only what belongs to the judgement can be set."""
+    own = {"seeds", "margin", "level", "smoothings"}
+    unknown = sorted(set(settings) - own)
+    if unknown:
+        raise ConfigError(
+            f"{', '.join(unknown)} is decided by the study. Of a study, verify takes "
+            f"{', '.join(sorted(own))}."
+        )
+    made_with, spot = study.config, study.sweet_spot
+    shared = set(StudyConfig.model_fields) & set(VerifyConfig.model_fields) - {"seeds"}
+    inherited = {name: getattr(made_with, name) for name in shared}
+    recipe = spot.recipe.model_dump()
+    config = parse(VerifyConfig, **{**inherited, **recipe, **settings})
+    context = resume_context(study, progress)
+    source = Checkpoint(batch_size=spot.teacher.batch_size, epoch=spot.teacher.epoch)
+    runs = Search(made_with, context, ENGINES[config.engine](context)).trajectories
+    with context.store.lock():
+        teachers = tuple((task.batch_size, task.key) for task in runs)
+        return _judge(context, config, source, spot.recipe, teachers=teachers)
+
+
+def _judge(
+    context: Context,
+    config: VerifyConfig,
+    source: Checkpoint | FileSource,
+    recipe: Recipe,
+    *,
+    teachers: tuple[tuple[int, str], ...],
+) -> Verdict:
+    arms = plan_arms(source, recipe, config.smoothings)
+    tasks = _plan(context, config, tuple(dict.fromkeys(arms.values())), teachers)
+    ENGINES[config.engine](context).run("verification", tasks)
+    selection = _selection(context.store, tasks)
+    correct = correct_by_arm(context, tasks)
+    verdict = judge(
+        {name: correct[arm] for name, arm in arms.items()},
+        {name: selection[arm] for name, arm in arms.items()},
+        teacher=str(source),
+        recipe=recipe,
+        level=config.level,
+        margin=config.margin,
+    )
+    context.store.write_json(VERDICT_FILE, verdict)
+    return verdict
+
+
+def _plan(
+    context: Context,
+    config: VerifyConfig,
+    arms: tuple[Arm, ...],
+    teachers: tuple[tuple[int, str], ...],
+) -> tuple[StudentTask, ...]:
+    key = DataKey.of(config, context.data, context.machine)
+    return tuple(
+        StudentTask(
+            data=key,
+            student=config.student,
+            optimization=config.student_optimization,
+            student_epochs=config.student_epochs,
+            until_epoch=config.student_epochs,
+            seed=VERIFY_SEED + number,
+            arms=arms,
+            teachers=teachers,
+            stage="verify",
+            keep_state=True,
+            memory_gib=config.memory_gib,
+        )
+        for number in range(config.seeds)
+    )
+
+
+def _selection(store: Store, tasks: Sequence[StudentTask]) -> dict[Arm, float]:
+    table = [[row.selection_accuracy for row in task.rows(store)] for task in tasks]
+    return dict(zip(tasks[0].arms, np.mean(table, axis=0).tolist(), strict=True))
+
+
+def _check_structure(response: Response) -> None:
+    if response.is_one_hot:
+        raise ResponseError(
+            "Every row of the response is a hard 0/1 label, so it holds no similarity information "
+            "to test. Record the teacher's raw logits, before any argmax or rounding."
+        )
+
+
+def _as_path(value: object) -> Path | str:
+    if isinstance(value, Path | str):
+        return value
+    raise ConfigError("verify needs a study's folder, or a data set together with responses.")
