@@ -1,10 +1,11 @@
 """What one epoch of one student costs: a plain loop against a stack.
 
 Plain: one `mlp:64` student, a DataLoader over a Dataset, float32, the `mlp:800,800` teacher run for
-every batch - what a tutorial does; the Dataset normalises an image when it is asked for it. Lean: the
-same loop over a TensorDataset, normalising whole batches: the least a plain loop can cost. Stack: goodteacher's students from stored responses, at several
-widths. Same data (random, in the shape of Fashion-MNIST), same batch size, same optimizer, one run;
-the two are timed in turn, so that a noisy machine disturbs both alike.
+every batch - what a tutorial does; the Dataset normalises an image when it is asked for it. Lean:
+the same loop over a TensorDataset, normalising whole batches - the least that a plain loop costs.
+Stack: goodteacher's students from stored responses, at several widths. Same data (random, in the
+shape of Fashion-MNIST), same batch size, same optimizer, one run; all are timed in turn, so that a
+noisy machine disturbs them alike.
 
     python benchmarks/student_epoch.py [--repeats 5] [--examples 54000]
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from goodteacher.results import CROSS_ENTROPY, FileSource, Recipe
+from goodteacher.config import Recipe
+from goodteacher.results import CROSS_ENTROPY, FileSource
 from goodteacher.statistics import Interval
 from goodteacher.verdict import REGULARIZERS, RUNGS, TUNED, decide, judge, plan_arms
 

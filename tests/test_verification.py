@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from goodteacher import search, verify
 from goodteacher.cli import app
+from goodteacher.config import Recipe
 from goodteacher.errors import ConfigError, ResponseError
-from goodteacher.results import FileSource, Recipe, TargetSource
+from goodteacher.results import FileSource, TargetSource
 from goodteacher.targets import ladder_targets
 from tests.made import SETTINGS, arrays, dataset
 

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from goodteacher.export import Classifier, load_student
     from goodteacher.losses import distillation_loss
     from goodteacher.responses import Response, read_response
+    from goodteacher.results import Verdict
     from goodteacher.scoring import Score, score
     from goodteacher.similarity import SimilarityInformation, similarity_information
     from goodteacher.study import Study, search
     from goodteacher.targets import ladder_targets
-    from goodteacher.verification import Verdict, verify
+    from goodteacher.verification import verify
 
 __version__ = "0.1.0"
 
@@ -49,11 +50,12 @@ _HOMES = {
     "goodteacher.export": ("Classifier", "load_student"),
     "goodteacher.losses": ("distillation_loss",),
     "goodteacher.responses": ("Response", "read_response"),
+    "goodteacher.results": ("Verdict",),
     "goodteacher.scoring": ("Score", "score"),
     "goodteacher.similarity": ("SimilarityInformation", "similarity_information"),
     "goodteacher.study": ("Study", "search"),
     "goodteacher.targets": ("ladder_targets",),
-    "goodteacher.verification": ("Verdict", "verify"),
+    "goodteacher.verification": ("verify",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

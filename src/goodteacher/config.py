@@ -76,6 +76,7 @@ def digest_of(value: object) -> str:
 ConfigT = TypeVar("ConfigT", bound=Frozen)
 
 PositiveInt = Annotated[int, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 UnitFloat = Annotated[float, Field(ge=0, le=1)]
 PositiveInts = Annotated[tuple[PositiveInt, ...], BeforeValidator(_split_commas)]
@@ -136,7 +137,7 @@ class DataConfig(Frozen):
     transfer_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0, description="share of the rest on which the teacher responds and students learn"
     )
-    split_seed: Annotated[int, Field(ge=0)] = Field(
+    split_seed: Seed = Field(
         0, description="seed of the split into transfer set and selection split"
     )
     normalization: Literal["auto", "none"] = Field(
@@ -182,9 +183,7 @@ class TeacherConfig(Frozen):
     record_epochs: PositiveInts | None = Field(
         None, description="epochs whose response is kept (default: 1, 2, 4, 8, ... and the last)"
     )
-    teacher_seed: Annotated[int, Field(ge=0)] = Field(
-        0, description="seed of the teacher's weights and order of examples"
-    )
+    teacher_seed: Seed = Field(0, description="seed of the teacher's weights and order of examples")
     optimizer: OptimizerName = Field("adam", description="sgd (Nesterov), adam or adamw")
     learning_rate: PositiveFloat = Field(
         1e-3, description="teacher's learning rate at reference_batch_size"

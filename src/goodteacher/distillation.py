@@ -19,6 +19,7 @@ from goodteacher.data import Dataset, load_dataset
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ResponseError, StudyError
 from goodteacher.export import Classifier, deliver, load_student, make_card
+from goodteacher.models import canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.responses import Response, read_response
 from goodteacher.results import CROSS_ENTROPY, Arm, FileSource, Pair
@@ -92,7 +93,7 @@ def distill(
         1
     """
     name = data.name if isinstance(data, Dataset) else str(data)
-    config = parse(DistillConfig, data=name, student=student, **settings)
+    config = parse(DistillConfig, data=name, student=canonical_spec(student), **settings)
     response = read_any_response(responses, probabilities=probabilities)
     dataset = load_dataset(data, resize=config.resize, skip_corrupt=config.skip_corrupt)
     response = fitted_response(response, dataset)

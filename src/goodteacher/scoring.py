@@ -52,8 +52,8 @@ def score(
         >>> import torch
         >>> logits = torch.tensor([[4.0, 2.0, 0.0], [0.0, 4.0, 2.0]])
         >>> found = score(Response(logits, torch.arange(2)), labels=torch.tensor([0, 1]))
-        >>> [round(m.similarity, 4) for m in found.measurements][:2]
-        [0.0435, 0.0541]
+        >>> {m.temperature: round(m.similarity, 4) for m in found.measurements}[1.0]
+        0.0437
     """
     grid = parse(_Settings, temperatures=temperatures).temperatures
     response = responses if isinstance(responses, Response) else _read(responses, probabilities)

@@ -15,7 +15,7 @@ from goodteacher.data import Dataset, StudyData, load_dataset, prepare
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.export import Classifier, deliver, load_student, make_card
-from goodteacher.models import build_model
+from goodteacher.models import build_model, canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.report import write_report
 from goodteacher.results import DataSummary, StudentRow, SweetSpot, TrajectoryRecord, Verdict
@@ -135,7 +135,8 @@ def search(
         64
     """
     name = data.name if isinstance(data, Dataset) else str(data)
-    config = parse(StudyConfig, data=name, teacher=teacher, student=student, **settings)
+    specs = {"teacher": canonical_spec(teacher), "student": canonical_spec(student)}
+    config = parse(StudyConfig, data=name, **specs, **settings)
     context = prepare_context(config, out, data=data, progress=progress or Silent())
     plan = Search(config, context, ENGINES[config.engine](context))
     with context.store.lock():

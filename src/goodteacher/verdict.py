@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from goodteacher.config import Recipe
 from goodteacher.results import (
     CROSS_ENTROPY,
     Arm,
@@ -32,7 +33,6 @@ from goodteacher.results import (
     Control,
     Effect,
     FileSource,
-    Recipe,
     Rung,
     TargetSource,
     Verdict,

@@ -14,14 +14,15 @@ import numpy as np
 from torch import Tensor
 
 from goodteacher.conclude import correct_by_arm
-from goodteacher.config import StudyConfig, VerifyConfig, parse
+from goodteacher.config import Recipe, StudyConfig, VerifyConfig, parse
 from goodteacher.data import Dataset, load_dataset
 from goodteacher.distillation import fitted_response, keep_response, read_any_response
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, ResponseError
+from goodteacher.models import canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.responses import Response
-from goodteacher.results import Arm, Checkpoint, FileSource, Recipe, Verdict
+from goodteacher.results import Arm, Checkpoint, FileSource, Verdict
 from goodteacher.store import Store
 from goodteacher.students import StudentTask
 from goodteacher.study import VERDICT_FILE, Study, prepare_context, resume_context
@@ -81,7 +82,7 @@ def verify(
     if isinstance(data, Study):
         raise ConfigError("verify takes a study or responses, not both.")
     name = data.name if isinstance(data, Dataset) else str(data)
-    config = parse(VerifyConfig, data=name, student=student, **settings)
+    config = parse(VerifyConfig, data=name, student=canonical_spec(student), **settings)
     dataset = load_dataset(data, resize=config.resize, skip_corrupt=config.skip_corrupt)
     response = fitted_response(read_any_response(responses, probabilities=probabilities), dataset)
     _check_structure(response)
