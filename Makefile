@@ -17,7 +17,8 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/goodteacher search digits --teacher mlp:256,256 --student mlp:8 \
-	  --batch-sizes 16,64,256 --epochs 32 --out demo
+	  --batch-sizes 16,64,256 --epochs 32 \
+	  --student-batch-size 32 --student-epochs 54 --seeds 10 --threads 1 --out demo
 
 test: $(READY)
 	$(BIN)/pytest

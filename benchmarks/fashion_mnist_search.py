@@ -37,6 +37,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None)
     options, further = parser.parse_known_args()
     out = options.out or Path(tempfile.mkdtemp()) / "fashion_mnist"
+    if "GOODTEACHER_DATA" not in os.environ:
+        parser.error("GOODTEACHER_DATA must name a folder with fashion_mnist/train.parquet")
     data = Path(os.environ["GOODTEACHER_DATA"]) / "fashion_mnist"
     command = [sys.executable, "-m", "goodteacher", "search", str(data), f"--out={out}", "--json"]
     started = time.perf_counter()
