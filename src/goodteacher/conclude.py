@@ -26,7 +26,7 @@ from goodteacher.results import (
     summarize,
 )
 from goodteacher.statistics import Interval, accuracy_interval, paired_interval, simultaneous
-from goodteacher.students import StudentTask
+from goodteacher.students import StudentTask, mean_accuracies
 from goodteacher.sweet_spot import FAMILIES, Family, Found, Search
 from goodteacher.tasks import Context
 from goodteacher.training.evaluate import compute_logits
@@ -50,7 +50,7 @@ def conclude(
     """
     context, config = search.context, search.config
     correct = correct_by_arm(context, confirmed)
-    selection = _selection_by_arm(context, confirmed)
+    selection = mean_accuracies(context.store, confirmed)
     winner = found.winners["sweet_spot"]
     result = _student_result(winner, correct[winner], selection[winner], config.level)
     teachers = _teacher_accuracies(search, found.winners.values())
@@ -113,11 +113,6 @@ def correct_by_arm(context: Context, tasks: Sequence[StudentTask]) -> dict[Arm, 
         task.predictions(context.store, "test").numpy() == test.labels.numpy() for task in tasks
     ]
     return dict(zip(tasks[0].arms, np.stack(hits, axis=1), strict=True))
-
-
-def _selection_by_arm(context: Context, confirmed: Sequence[StudentTask]) -> dict[Arm, float]:
-    table = [[row.selection_accuracy for row in task.rows(context.store)] for task in confirmed]
-    return dict(zip(confirmed[0].arms, np.mean(table, axis=0).tolist(), strict=True))
 
 
 def _student_result(

@@ -24,7 +24,7 @@ from goodteacher.progress import Progress, Silent
 from goodteacher.responses import Response, read_response
 from goodteacher.results import CROSS_ENTROPY, Arm, FileSource, Pair
 from goodteacher.statistics import accuracy_interval, paired_interval
-from goodteacher.students import StudentTask
+from goodteacher.students import StudentTask, paired_tasks
 from goodteacher.study import prepare_context
 from goodteacher.tasks import Context, DataKey
 
@@ -100,8 +100,14 @@ def distill(
     context = prepare_context(config, out, data=dataset, progress=progress or Silent())
     with context.store.lock():
         source = keep_response(context, response)
-        arms = tuple(dict.fromkeys((Arm(source=source, recipe=config.recipe), CROSS_ENTROPY)))
-        tasks = _plan(config, context, arms)
+        tasks = paired_tasks(
+            config,
+            DataKey.of(config, context.data, context.machine),
+            (Arm(source=source, recipe=config.recipe), CROSS_ENTROPY),
+            stage="distill",
+            seeds=range(config.seeds),
+            memory_gib=config.memory_gib,
+        )
         ENGINES[config.engine](context).run("students", tasks)
         if not context.store.exists(RESULT_FILE):
             _conclude(config, context, tasks)
@@ -148,27 +154,6 @@ def keep_response(context: Context, response: Response) -> FileSource:
         )
     store.write_tensors(RESPONSE_FILE, {"logits": logits}, content=content)
     return FileSource(content=content)
-
-
-def _plan(
-    config: DistillConfig, context: Context, arms: tuple[Arm, ...]
-) -> tuple[StudentTask, ...]:
-    key = DataKey.of(config, context.data, context.machine)
-    return tuple(
-        StudentTask(
-            data=key,
-            student=config.student,
-            optimization=config.student_optimization,
-            student_epochs=config.student_epochs,
-            until_epoch=config.student_epochs,
-            seed=seed,
-            arms=arms,
-            stage="distill",
-            keep_state=True,
-            memory_gib=config.memory_gib,
-        )
-        for seed in range(config.seeds)
-    )
 
 
 def _conclude(config: DistillConfig, context: Context, tasks: tuple[StudentTask, ...]) -> None:

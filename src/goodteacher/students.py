@@ -7,14 +7,16 @@ may go on from an earlier task's students, keeping some of them: a rung of succe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from goodteacher.config import Frozen, Optimization, digest_of
+from goodteacher.config import Frozen, Optimization, StudentConfig, digest_of
 from goodteacher.data import Split
 from goodteacher.errors import RunError
 from goodteacher.models import build_model
@@ -239,6 +241,57 @@ class StudentTask(Frozen):
             selection_accuracy=accuracy if healthy else 0.0,
             student_seconds=seconds,
         )
+
+
+def paired_tasks(
+    config: StudentConfig,
+    data: DataKey,
+    arms: Sequence[Arm],
+    *,
+    stage: Literal["confirm", "distill", "verify"],
+    seeds: Sequence[int],
+    teachers: tuple[tuple[int, str], ...] = (),
+    memory_gib: float,
+) -> tuple[StudentTask, ...]:
+    """Return one task for each seed, each training every arm to the end and keeping its students.
+
+    Args:
+        config: The student and its training.
+        data: The data and their split.
+        arms: What students learn from; an arm given twice is trained once.
+        stage: What the tasks are for.
+        seeds: Student seeds.
+        teachers: Trajectories, as (batch size, task key).
+        memory_gib: Memory that a stack may take.
+    """
+    return tuple(
+        StudentTask(
+            data=data,
+            student=config.student,
+            optimization=config.student_optimization,
+            student_epochs=config.student_epochs,
+            until_epoch=config.student_epochs,
+            seed=seed,
+            arms=tuple(dict.fromkeys(arms)),
+            teachers=teachers,
+            stage=stage,
+            keep_state=True,
+            memory_gib=memory_gib,
+        )
+        for seed in seeds
+    )
+
+
+def mean_accuracies(store: Store, tasks: Iterable[StudentTask]) -> dict[Arm, float]:
+    """Return each arm's selection accuracy, the mean over the tasks' seeds.
+
+    A student that diverged counts as 0: a recipe that fails on one seed is not one to deliver.
+    """
+    found: dict[Arm, list[float]] = defaultdict(list)
+    for task in tasks:
+        for arm, row in zip(task.arms, task.rows(store), strict=True):
+            found[arm].append(row.selection_accuracy)
+    return {arm: math.fsum(values) / len(values) for arm, values in found.items()}
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ The search (DESIGN, section 3) runs in stages, each a list of tasks handed to an
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +28,7 @@ from goodteacher.results import (
     smoothing_arm,
 )
 from goodteacher.store import Store
-from goodteacher.students import StudentTask
+from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
 from goodteacher.tasks import Context, DataKey, Engine
 from goodteacher.trajectories import TrajectoryTask, plan_trajectories
 
@@ -126,60 +124,44 @@ class Search:
 
     def confirm(self, winners: Iterable[Arm]) -> tuple[StudentTask, ...]:
         """Train the winners again with fresh paired seeds."""
-        arms = tuple(dict.fromkeys(winners))
-        seeds = range(CONFIRM_SEED, CONFIRM_SEED + self.config.seeds)
-        tasks = tuple(
-            self._students(
-                seed, arms, stage="confirm", until_epoch=self.config.student_epochs, keep=True
-            )
-            for seed in seeds
+        tasks = paired_tasks(
+            self.config,
+            self.key,
+            list(winners),
+            stage="confirm",
+            seeds=range(CONFIRM_SEED, CONFIRM_SEED + self.config.seeds),
+            teachers=self.teachers,
+            memory_gib=self.config.memory_gib,
         )
         self.engine.run("confirmation", tasks)
         return tasks
 
+    @property
+    def teachers(self) -> tuple[tuple[int, str], ...]:
+        """The trajectories, as tasks of students name them: (batch size, task key)."""
+        return tuple((task.batch_size, task.key) for task in self.trajectories)
+
     def _rung(self, number: int, until: int, arms: list[Arm], earlier: list[Rung]) -> Rung:
+        config = self.config
         tasks = tuple(
-            self._students(
-                seed,
-                tuple(arms),
-                stage="search",
+            StudentTask(
+                data=self.key,
+                student=config.student,
+                optimization=config.student_optimization,
+                student_epochs=config.student_epochs,
                 until_epoch=until,
-                keep=until < self.config.student_epochs,
-                rung=number,
+                seed=seed,
+                arms=tuple(arms),
+                teachers=self.teachers,
                 parent=earlier[-1].tasks[seed] if earlier else None,
+                stage="search",
+                rung=number,
+                keep_state=until < config.student_epochs,
+                memory_gib=config.memory_gib,
             )
-            for seed in range(self.config.search_seeds)
+            for seed in range(config.search_seeds)
         )
         return Rung(number, until, tasks)
-
-    def _students(
-        self,
-        seed: int,
-        arms: tuple[Arm, ...],
-        *,
-        stage: str,
-        until_epoch: int,
-        keep: bool,
-        rung: int = 0,
-        parent: StudentTask | None = None,
-    ) -> StudentTask:
-        return StudentTask.model_validate(
-            {
-                "data": self.key,
-                "student": self.config.student,
-                "optimization": self.config.student_optimization,
-                "student_epochs": self.config.student_epochs,
-                "until_epoch": until_epoch,
-                "seed": seed,
-                "arms": arms,
-                "teachers": tuple((task.batch_size, task.key) for task in self.trajectories),
-                "parent": parent,
-                "stage": stage,
-                "rung": rung,
-                "keep_state": keep,
-                "memory_gib": self.config.memory_gib,
-            }
-        )
 
 
 def rung_epochs(config: StudyConfig) -> tuple[int, ...]:
@@ -239,18 +221,6 @@ def converged(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:
 def most_accurate(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:
     """Return the teacher with the highest accuracy on the selection split."""
     return max(records, key=lambda record: (record.selection_accuracy, -record.best_nll))
-
-
-def mean_accuracies(store: Store, tasks: Iterable[StudentTask]) -> dict[Arm, float]:
-    """Return each arm's selection accuracy, the mean over the seeds of a rung.
-
-    A student that diverged counts as 0: a recipe that fails on one seed is not one to deliver.
-    """
-    found: dict[Arm, list[float]] = defaultdict(list)
-    for task in tasks:
-        for arm, row in zip(task.arms, task.rows(store), strict=True):
-            found[arm].append(row.selection_accuracy)
-    return {arm: math.fsum(values) / len(values) for arm, values in found.items()}
 
 
 def best(arms: Sequence[Arm], scores: Mapping[Arm, float], keep: int) -> list[Arm]:

@@ -21,6 +21,7 @@ intersection-union test). The best regularizer is chosen on the selection split.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -97,20 +98,12 @@ def judge(
     """
     smoothings = [name for name in correct if name.startswith("label_smoothing_")]
     tuned = max(smoothings, key=lambda name: selection[name])
-    correct = {**correct, TUNED: correct[tuned]}
-    selection = {**selection, TUNED: selection[tuned]}
-    best = max(REGULARIZERS, key=lambda name: selection[name])
-
-    def minus(first: str, second: str) -> Interval:
-        return paired_interval(correct[first], correct[second], level=level)
-
-    full, plain, confident = RUNGS[4], RUNGS[0], RUNGS[2]
-    over = {name: minus(full, name) for name in REGULARIZERS}
-    knowledge = minus(full, confident)
+    arms = _Arms({**correct, TUNED: correct[tuned]}, {**selection, TUNED: selection[tuned]}, level)
+    best = max(REGULARIZERS, key=lambda name: selection.get(name, selection[tuned]))
+    plain, confident, full = RUNGS[0], RUNGS[2], RUNGS[4]
+    over = {name: arms.minus(full, name) for name in REGULARIZERS}
+    knowledge = arms.minus(full, confident)
     verdict = decide(knowledge=knowledge, over=over, best=best, margin=margin)
-    deciding = over[plain] if verdict != "inconclusive" else _undecided(knowledge, over, margin)
-    plan = seeds_needed(deciding, margin if deciding is knowledge else 0.0)
-    controls = [*FALSIFICATION, TUNED]
     return Verdict(
         verdict=verdict,
         explanation=_EXPLANATIONS[verdict](over[plain], knowledge, over[best], best),
@@ -118,34 +111,47 @@ def judge(
         recipe=recipe,
         gain=_effect(over[plain]),
         knowledge=_effect(knowledge),
-        regularization=_effect(minus(confident, plain)),
+        regularization=_effect(arms.minus(confident, plain)),
         best_regularizer=best,
         over_best_regularizer=_effect(over[best]),
-        ladder=tuple(
-            Rung(
-                rung=number,
-                name=name,
-                test_accuracy=float(correct[name].mean()),
-                selection_accuracy=selection[name],
-                step=_effect(minus(name, RUNGS[number - 1])) if number else None,
-            )
-            for number, name in enumerate(RUNGS)
-        ),
-        controls=tuple(
-            Control(
-                name=name,
-                test_accuracy=float(correct[name].mean()),
-                selection_accuracy=selection[name],
-                full_response_minus_it=_effect(minus(full, name)),
-            )
-            for name in controls
-        ),
+        ladder=tuple(arms.rung(number) for number in range(len(RUNGS))),
+        controls=tuple(arms.control(name) for name in (*FALSIFICATION, TUNED)),
         num_seeds=knowledge.n_seeds,
         level=level,
         margin=margin,
         resolvable_margin=seeds_needed(knowledge, margin).smallest_margin,
-        more_seeds=plan.further_seeds if verdict == "inconclusive" else None,
+        more_seeds=_more_seeds(knowledge, over, margin) if verdict == "inconclusive" else None,
     )
+
+
+@dataclass(frozen=True)
+class _Arms:
+    """What all arms reached, by name."""
+
+    correct: Mapping[str, Correct]
+    selection: Mapping[str, float]
+    level: float
+
+    def minus(self, first: str, second: str) -> Interval:
+        return paired_interval(self.correct[first], self.correct[second], level=self.level)
+
+    def rung(self, number: int) -> Rung:
+        name = RUNGS[number]
+        return Rung(
+            rung=number,
+            name=name,
+            test_accuracy=float(self.correct[name].mean()),
+            selection_accuracy=self.selection[name],
+            step=_effect(self.minus(name, RUNGS[number - 1])) if number else None,
+        )
+
+    def control(self, name: str) -> Control:
+        return Control(
+            name=name,
+            test_accuracy=float(self.correct[name].mean()),
+            selection_accuracy=self.selection[name],
+            full_response_minus_it=_effect(self.minus(RUNGS[4], name)),
+        )
 
 
 def decide(
@@ -169,11 +175,12 @@ def decide(
     return "inconclusive"
 
 
-def _undecided(knowledge: Interval, over: Mapping[str, Interval], margin: float) -> Interval:
-    """Return the comparison that stands between the observed means and a verdict."""
+def _more_seeds(knowledge: Interval, over: Mapping[str, Interval], margin: float) -> int | None:
+    """Return the further seeds for the comparison that stands between the means and a verdict."""
     if knowledge.low <= margin:
-        return knowledge
-    return min(over.values(), key=lambda interval: interval.low)
+        return seeds_needed(knowledge, margin).further_seeds
+    weakest = min(over.values(), key=lambda interval: interval.low)
+    return seeds_needed(weakest, 0.0).further_seeds
 
 
 def _effect(interval: Interval) -> Effect:

@@ -6,11 +6,10 @@ response that the user brings, the recipe given. The rule is in ``verdict``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from goodteacher.conclude import correct_by_arm
@@ -22,9 +21,8 @@ from goodteacher.errors import ConfigError, ResponseError
 from goodteacher.models import canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.responses import Response
-from goodteacher.results import Arm, Checkpoint, FileSource, Verdict
-from goodteacher.store import Store
-from goodteacher.students import StudentTask
+from goodteacher.results import Checkpoint, FileSource, Verdict
+from goodteacher.students import mean_accuracies, paired_tasks
 from goodteacher.study import VERDICT_FILE, Study, prepare_context, resume_context
 from goodteacher.sweet_spot import Search
 from goodteacher.tasks import Context, DataKey
@@ -108,9 +106,8 @@ def _verify_study(study: Study, settings: Mapping[str, Any], progress: Progress)
     config = parse(VerifyConfig, **{**inherited, **recipe, **settings})
     context = resume_context(study, progress)
     source = Checkpoint(batch_size=spot.teacher.batch_size, epoch=spot.teacher.epoch)
-    runs = Search(made_with, context, ENGINES[config.engine](context)).trajectories
+    teachers = Search(made_with, context, ENGINES[config.engine](context)).teachers
     with context.store.lock():
-        teachers = tuple((task.batch_size, task.key) for task in runs)
         return _judge(context, config, source, spot.recipe, teachers=teachers)
 
 
@@ -123,9 +120,17 @@ def _judge(
     teachers: tuple[tuple[int, str], ...],
 ) -> Verdict:
     arms = plan_arms(source, recipe, config.smoothings)
-    tasks = _plan(context, config, tuple(dict.fromkeys(arms.values())), teachers)
+    tasks = paired_tasks(
+        config,
+        DataKey.of(config, context.data, context.machine),
+        list(arms.values()),
+        stage="verify",
+        seeds=range(VERIFY_SEED, VERIFY_SEED + config.seeds),
+        teachers=teachers,
+        memory_gib=config.memory_gib,
+    )
     ENGINES[config.engine](context).run("verification", tasks)
-    selection = _selection(context.store, tasks)
+    selection = mean_accuracies(context.store, tasks)
     correct = correct_by_arm(context, tasks)
     verdict = judge(
         {name: correct[arm] for name, arm in arms.items()},
@@ -137,36 +142,6 @@ def _judge(
     )
     context.store.write_json(VERDICT_FILE, verdict)
     return verdict
-
-
-def _plan(
-    context: Context,
-    config: VerifyConfig,
-    arms: tuple[Arm, ...],
-    teachers: tuple[tuple[int, str], ...],
-) -> tuple[StudentTask, ...]:
-    key = DataKey.of(config, context.data, context.machine)
-    return tuple(
-        StudentTask(
-            data=key,
-            student=config.student,
-            optimization=config.student_optimization,
-            student_epochs=config.student_epochs,
-            until_epoch=config.student_epochs,
-            seed=VERIFY_SEED + number,
-            arms=arms,
-            teachers=teachers,
-            stage="verify",
-            keep_state=True,
-            memory_gib=config.memory_gib,
-        )
-        for number in range(config.seeds)
-    )
-
-
-def _selection(store: Store, tasks: Sequence[StudentTask]) -> dict[Arm, float]:
-    table = [[row.selection_accuracy for row in task.rows(store)] for task in tasks]
-    return dict(zip(tasks[0].arms, np.mean(table, axis=0).tolist(), strict=True))
 
 
 def _check_structure(response: Response) -> None:

@@ -7,7 +7,7 @@ import pytest
 from goodteacher.config import Recipe
 from goodteacher.report import write_report
 from goodteacher.report.findings import read_findings
-from goodteacher.report.page import answer, notes, render, sections
+from goodteacher.report.page import answer, notes, render
 from goodteacher.report.rungs import first_rung, last_rungs, rung_lengths
 from goodteacher.results import Checkpoint
 from tests.report.build import (
@@ -42,20 +42,6 @@ def test_page_says_what_the_answer_says(store):
     assert "92.00 % on the test split" in html
     for number in ("92.00", "89.00", "+3.00", "91.50"):
         assert number in html
-
-
-def test_every_section_is_there_in_reading_order(findings):
-    titles = [section.title for section in sections(findings)]
-    assert titles == [
-        "The answer",
-        "The map: batch size x epoch",
-        "Teachers over epochs",
-        "Students",
-        "Cost",
-        "Settings",
-        "Data",
-        "Environment",
-    ]
 
 
 def test_unfinished_study_says_so_and_shows_what_there_is(unfinished):

@@ -53,7 +53,7 @@ def cost_table(findings: Findings) -> Table:
     )
     state = "" if findings.sweet_spot else " so far"
     caption = f"What the search took{state}, on the machine below; one run (n = 1, no spread)."
-    return Table(caption, ("", "amount", "beside it"), rows)
+    return Table(caption, ("what", "amount", "note"), rows)
 
 
 def settings_table(findings: Findings) -> Table:
@@ -81,13 +81,13 @@ def data_table(findings: Findings) -> Table:
         ("classes", f"{len(data.class_names):,}", _listed(data.class_names)),
         ("fingerprint", data.fingerprint, "names the exact content"),
     )
-    return Table("The data and their parts.", ("", "value", ""), rows)
+    return Table("The data and their parts.", ("what", "value", "note"), rows)
 
 
 def environment_table(findings: Findings) -> Table:
     """Return the machine and the versions."""
     rows = tuple((name, _plain(value)) for name, value in _flat(findings.environment))
-    return Table("Machine and versions.", ("", "value"), rows)
+    return Table("Machine and versions.", ("what", "value"), rows)
 
 
 def _last_records(records: Iterable[TrajectoryRecord]) -> list[TrajectoryRecord]:

@@ -85,7 +85,7 @@ def draw_differences(differences: Sequence[Difference]) -> go.Figure:
         name="joint interval",
     )
     figure.add_vline(x=0, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
-    figure.update_xaxes(title_text="sweet spot minus reference, points of test accuracy")
+    figure.update_xaxes(title_text="sweet spot minus reference, points")
     return figure.update_yaxes(autorange="reversed").update_layout(showlegend=False)
 
 

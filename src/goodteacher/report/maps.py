@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -110,7 +111,7 @@ def draw_grid(grid: Grid) -> go.Figure:
         x=columns,
         y=rows,
         z=[[cell.value for cell in row] for row in grid.cells],
-        text=[[cell.text for cell in row] for row in grid.cells],
+        text=[["" if cell.value is None else cell.text for cell in row] for row in grid.cells],
         texttemplate="%{text}" if roomy else None,
         customdata=[[cell.note for cell in row] for row in grid.cells],
         hovertemplate="%{customdata}<extra></extra>",
@@ -227,10 +228,9 @@ def _write_gaps(figure: go.Figure, grid: Grid) -> None:
 def _outline(figure: go.Figure, grid: Grid) -> None:
     if grid.chosen is None:
         return
-    column, row = (
-        grid.epochs.index(grid.chosen.epoch),
-        grid.batch_sizes.index(grid.chosen.batch_size),
-    )
+    # On a category axis positions count from 0.
+    column = grid.epochs.index(grid.chosen.epoch)
+    row = grid.batch_sizes.index(grid.chosen.batch_size)
     figure.add_shape(
         type="rect",
         x0=column - 0.5,
@@ -244,7 +244,19 @@ def _outline(figure: go.Figure, grid: Grid) -> None:
 def _student_view(findings: Findings, rung: RungScores, recipe: Recipe | None) -> View:
     grid = student_grid(findings, rung, recipe)
     label = "each checkpoint's best recipe" if recipe is None else str(recipe)
-    return View(label, draw_grid(grid), _student_caption(findings, rung, label), grid_table(grid))
+    caption = f"{_student_caption(findings, rung, label)}{_spread(rung, recipe)}"
+    return View(label, draw_grid(grid), caption, grid_table(grid))
+
+
+def _spread(rung: RungScores, recipe: Recipe | None) -> str:
+    scores = rung.best_by_checkpoint(recipe).values()
+    known = [score.deviation for score in scores if score.deviation is not None]
+    if not known:
+        return " One seed, so no spread."
+    return (
+        f" Standard deviation over seeds: {100 * statistics.median(known):.2f} points (median "
+        "over cells); cells share their seeds, so they differ more surely than that."
+    )
 
 
 def _student_caption(findings: Findings, rung: RungScores, label: str) -> str:

@@ -5,6 +5,7 @@ Both take the search's first rung: later rungs have dropped the losers and train
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -187,27 +188,28 @@ def rank_sentence(pairs: Sequence[Pairing]) -> str:
 
 
 def most_accurate_sentence(pairs: Sequence[Pairing]) -> str:
-    """Say whether the most accurate teacher has the most accurate students.
+    """Say whether the most accurate teachers have the most accurate students; ties are all named.
 
     Args:
         pairs: Teachers by accuracy in %, at least one.
 
     Example:
-        >>> far = Checkpoint(batch_size=32, epoch=9)
-        >>> most_accurate_sentence([Pairing(far, 97.0, 90.0, None)])[:58]
-        'The most accurate teacher tried (batch 32 epoch 9, 97.00 %'
+        >>> far = Pairing(Checkpoint(batch_size=32, epoch=9), 97.0, 90.0, None)
+        >>> near = Pairing(Checkpoint(batch_size=32, epoch=4), 95.0, 91.0, None)
+        >>> for sentence in most_accurate_sentence([far, near]).split(". "):
+        ...     print(sentence)
+        Most accurate teacher tried (97.00 %): batch 32 epoch 9; its students reach 90.00 %
+        Most accurate students (91.00 %): those of batch 32 epoch 4.
     """
-    teacher = max(pairs, key=lambda pair: pair.teacher)
-    student = max(pairs, key=lambda pair: pair.student)
-    opening = (
-        f"The most accurate teacher tried ({teacher.checkpoint}, {teacher.teacher:.2f} %) has "
-        f"students of {teacher.student:.2f} %"
-    )
-    if teacher.student == student.student:
-        return f"{opening}, the most accurate ones."
+    teacher, student = max(p.teacher for p in pairs), max(p.student for p in pairs)
+    teachers = [pair for pair in pairs if math.isclose(pair.teacher, teacher)]
+    students = [pair for pair in pairs if math.isclose(pair.student, student)]
+    one = len(teachers) == 1
+    whose = "its students" if one else "their best students"
     return (
-        f"{opening}; the most accurate students, {student.student:.2f} %, are those of "
-        f"{student.checkpoint} (teacher {student.teacher:.2f} %)."
+        f"Most accurate teacher{'' if one else 's'} tried ({teacher:.2f} %): {_named(teachers)}; "
+        f"{whose} reach {max(p.student for p in teachers):.2f} %. "
+        f"Most accurate students ({student:.2f} %): those of {_named(students)}."
     )
 
 
@@ -242,15 +244,24 @@ def _pairing_view(findings: Findings, rung: RungScores, quantity: Quantity) -> V
     return View(quantity.label, figure, caption, _pairing_table(pairs, quantity))
 
 
+def _named(pairs: Sequence[Pairing]) -> str:
+    return " and ".join(str(pair.checkpoint) for pair in pairs)
+
+
 def _teacher_basis(findings: Findings, quantity: Quantity) -> str:
     return f"{quantity.title}: {quantity.meaning} {quantity.setting(findings.data)}"
 
 
 def _basis(findings: Findings, rung: RungScores) -> str:
-    bars = ", bars: standard deviation over seeds" if rung.num_seeds > 1 else ", no spread"
+    bars = (
+        f"mean of n = {rung.num_seeds} seeds, bars: standard deviation over them. All arms share "
+        "their seeds, so their differences vary less than the bars"
+        if rung.num_seeds > 1
+        else "n = 1 seed, no spread"
+    )
     return (
         f"Accuracy on the selection split (n = {findings.data.selection:,} examples) after "
-        f"{rung.student_epochs} student epochs, the first rung (seeds: n = {rung.num_seeds}{bars})."
+        f"{rung.student_epochs} student epochs, the first rung; {bars}."
     )
 
 

@@ -5,7 +5,7 @@
   const themes = read("themes");
   const plots = [...document.querySelectorAll(".plot")];
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const settings = { responsive: true, displayModeBar: false };
+  const settings = { displayModeBar: false };
   let printing = false;
 
   function draw(plot) {
@@ -13,6 +13,8 @@
     const figure = structuredClone(figures[plot.dataset.figures][Number(plot.dataset.view || 0)]);
     figure.layout.template = themes[dark.matches && !printing ? "dark" : "light"];
     plot.style.height = `${figure.layout.height}px`;
+    // Plotly's own resizing waits for a timer, which printing does not.
+    figure.layout.width = plot.clientWidth;
     Plotly.react(plot, figure.data, figure.layout, settings);
   }
 
@@ -30,13 +32,18 @@
       if (on) details.dataset.open = details.open;
       details.open = on || details.dataset.open === "true";
     }
-    for (const plot of plots) {
-      draw(plot);
-      Plotly.Plots.resize(plot);
-    }
+    plots.forEach(draw);
   }
 
-  plots.forEach(draw);
+  const watch = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      if (target.clientWidth !== target.layout.width) draw(target);
+    }
+  });
+  for (const plot of plots) {
+    draw(plot);
+    watch.observe(plot);
+  }
   for (const choice of document.querySelectorAll("select[data-plot]")) {
     const plot = document.getElementById(choice.dataset.plot);
     choice.addEventListener("change", () => select(plot, Number(choice.value)));

@@ -1,0 +1,87 @@
+import pytest
+
+from goodteacher.errors import StudyError
+from goodteacher.report.findings import read_findings
+from goodteacher.results import Checkpoint, StudentRow
+from tests.report.build import (
+    CHOSEN,
+    WINNER,
+    diverged,
+    record,
+    row,
+    settings,
+    sweet_spot,
+    write_study,
+)
+
+
+def test_finished_study_is_read_whole(findings):
+    assert findings.name == "study"
+    assert [(r.batch_size, r.epoch) for r in findings.records] == [
+        (32, 1),
+        (32, 2),
+        (32, 4),
+        (128, 1),
+        (128, 2),
+        (128, 4),
+    ]
+    assert findings.sweet_spot == sweet_spot()
+    assert findings.chosen == CHOSEN
+    assert len(findings.students) == 2 * (5 * 4 + 3) + 4 + 3
+    assert findings.environment["versions"] == {"torch": "2.9"}
+
+
+def test_batch_sizes_are_ordered_as_numbers_not_as_names(tmp_path):
+    store = write_study(tmp_path / "s", config=settings(batch_sizes=[512, 8]))
+    sizes = [r.batch_size for r in read_findings(store).records]
+    assert sizes == sorted(sizes)
+
+
+def test_unfinished_study_has_no_answer(unfinished):
+    found = read_findings(unfinished)
+    assert found.sweet_spot is None
+    assert found.chosen is None
+    assert found.students == ()
+
+
+def test_students_of_finished_tasks_are_shown_before_their_table_exists(unfinished):
+    for seed in (0, 1):
+        rows = [row(WINNER, accuracy=0.9, seed=seed)]
+        unfinished.write_table(f"students/search-0-seed-{seed}/rows.parquet", rows, StudentRow)
+    assert [r.seed for r in read_findings(unfinished).students] == [0, 1]
+
+
+def test_study_without_any_teacher_has_no_reference_teachers(tmp_path):
+    found = read_findings(write_study(tmp_path / "s", records=[]))
+    assert found.records == ()
+    assert found.reference_teachers == frozenset()
+    assert found.shortlisted == frozenset()
+
+
+def test_shortlist_takes_the_lowest_held_out_nll(tmp_path):
+    store = write_study(tmp_path / "s", config=settings(shortlist=2))
+    both = {Checkpoint(batch_size=128, epoch=2), Checkpoint(batch_size=32, epoch=2)}
+    assert read_findings(store).shortlisted == both
+
+
+def test_exhaustive_search_shortlists_every_healthy_checkpoint(tmp_path):
+    records = [record(32, 1), record(32, 2), diverged(128, 1)]
+    config = settings(exhaustive=True, shortlist=1)
+    found = read_findings(write_study(tmp_path / "s", config=config, records=records))
+    assert {c.epoch for c in found.shortlisted} == {1, 2}
+
+
+def test_reference_teachers_are_the_most_accurate_ones(findings):
+    # Accuracy grows with the epoch only, so ties go to the lower NLL: the larger batch size.
+    assert findings.reference_teachers == {Checkpoint(batch_size=128, epoch=4)}
+
+
+def test_missing_data_file_is_an_error_that_names_it(unfinished):
+    unfinished.remove("data.json")
+    with pytest.raises(StudyError, match=r"data\.json cannot be read"):
+        read_findings(unfinished)
+
+
+def test_missing_environment_is_no_reason_to_fail(unfinished):
+    unfinished.remove("environment.json")
+    assert read_findings(unfinished).environment == {}

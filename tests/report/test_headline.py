@@ -1,0 +1,82 @@
+import pytest
+
+from goodteacher.report.headline import (
+    comparison_table,
+    differences_of,
+    differences_panel,
+    draw_differences,
+    spread,
+)
+from goodteacher.results import CROSS_ENTROPY
+from tests.report.build import WINNER, confirm_rows, sweet_spot
+
+
+def test_differences_are_in_points_with_both_intervals():
+    first = differences_of(sweet_spot())[0]
+    assert first.name == "cross-entropy"
+    assert first.mean == pytest.approx(3.0)
+    assert first.interval == pytest.approx((2.0, 4.0))
+    assert first.joint_interval == pytest.approx((1.0, 5.0))
+
+
+def test_reference_that_is_the_sweet_spot_itself_is_marked():
+    assert [d.same for d in differences_of(sweet_spot())] == [False, False, False, True]
+
+
+def test_error_bars_end_where_the_intervals_do():
+    differences = differences_of(sweet_spot())
+    single, joint = draw_differences(differences).data
+    for number, difference in enumerate(differences):
+        for trace, (low, high) in (
+            (single, difference.interval),
+            (joint, difference.joint_interval),
+        ):
+            middle = trace.x[number]
+            assert middle + trace.error_x.array[number] == pytest.approx(high)
+            assert middle - trace.error_x.arrayminus[number] == pytest.approx(low)
+
+
+def test_forest_plot_has_a_zero_line():
+    (shape,) = draw_differences(differences_of(sweet_spot())).layout.shapes
+    assert (shape.x0, shape.x1) == (0, 0)
+
+
+def test_spread_is_the_deviation_of_the_confirmation_only():
+    assert spread(confirm_rows(), WINNER.key) == "2.00"  # points, of 90, 92, 94 %
+    assert spread(confirm_rows(), CROSS_ENTROPY.key) == "-"
+    assert spread(confirm_rows()[:1], WINNER.key) == "-"
+
+
+def test_table_holds_teacher_student_difference_and_seeds(findings):
+    table = comparison_table(findings, findings.sweet_spot)
+    rows = {row[0]: [cell.replace("\xa0", " ") for cell in row] for row in table.rows}
+    assert rows["the sweet spot"][2:5] == ["91.25", "92.00 [90.00, 94.00]", "2.00"]
+    assert rows["cross-entropy"][2:] == [
+        "-",
+        "89.00",
+        "-",
+        "+3.00 [+2.00, +4.00]",
+        "[+1.00, +5.00]",
+        "3",
+    ]
+    assert rows["converged teacher"][2] == "93.75"
+    assert rows["most accurate teacher"][5:7] == ["same arm", "-"]
+    assert all(len(row) == len(table.head) for row in table.rows)
+
+
+def test_table_says_n_split_and_level(findings):
+    caption = comparison_table(findings, findings.sweet_spot).caption
+    for part in ("test split (n = 360 examples)", "3 fresh paired seeds", "95 % intervals"):
+        assert part in caption
+
+
+def test_one_seed_is_not_called_an_interval_over_seeds(findings):
+    student = findings.sweet_spot.student.model_copy(update={"num_seeds": 1})
+    caption = comparison_table(findings, sweet_spot(student=student)).caption
+    assert "1 fresh seed." in caption
+    assert "over test examples only" in caption
+
+
+def test_level_names_the_intervals():
+    (view,) = differences_panel(sweet_spot(level=0.1)).views
+    assert "90 % interval" in view.caption

@@ -1,0 +1,160 @@
+import pytest
+
+from goodteacher.report.findings import read_findings
+from goodteacher.report.maps import (
+    draw_grid,
+    epoch_title,
+    grid_table,
+    student_grid,
+    student_panel,
+    teacher_grid,
+    teacher_panel,
+)
+from goodteacher.report.quantities import QUANTITIES
+from goodteacher.report.rungs import first_rung
+from tests.report.build import (
+    CHOSEN,
+    WINNER,
+    diverged,
+    finish_study,
+    record,
+    row,
+    settings,
+    write_study,
+)
+
+
+@pytest.fixture
+def rung(findings):
+    return first_rung(findings.students)
+
+
+def at(grid, batch_size, epoch):
+    return grid.cells[grid.batch_sizes.index(batch_size)][grid.epochs.index(epoch)]
+
+
+def test_student_map_shows_the_best_recipes_mean_of_the_first_rung(findings, rung):
+    grid = student_grid(findings, rung)
+    # 0.9 + T / 1000 - alpha / 1000 at T = 2 and alpha = 0.5; the later rungs' 0.95 is not shown.
+    assert at(grid, 128, 2).value == pytest.approx(90.15)
+    assert at(grid, 128, 1).value == pytest.approx(89.15)
+    assert at(grid, 32, 4).value == pytest.approx(87.15)
+
+
+def test_student_map_of_one_recipe_leaves_the_others_out(findings, rung):
+    recipe = WINNER.recipe.model_copy(update={"temperature": 1.0, "alpha": 1.0})
+    assert at(student_grid(findings, rung, recipe), 128, 2).value == pytest.approx(90.0)
+
+
+def test_checkpoint_that_no_student_tried_has_no_number(findings, rung):
+    cell = at(student_grid(findings, rung), 32, 1)
+    assert cell.value is None
+    assert cell.text == "-"
+    assert "not tried by students" in cell.note
+
+
+def test_survivors_and_the_sweet_spot_are_marked(findings, rung):
+    grid = student_grid(findings, rung)
+    assert at(grid, 128, 2).text == "90.15<br>▸▸★"
+    assert at(grid, 128, 1).text == "89.15"
+
+
+def test_teacher_tried_only_as_a_reference_stands_in_brackets(findings, rung):
+    cell = at(student_grid(findings, rung), 32, 4)
+    assert cell.text == "(87.15)"
+    assert "not shortlisted" in cell.note
+
+
+def test_teacher_map_is_on_the_same_axes_and_reads_the_quantity(findings, rung):
+    grid = teacher_grid(findings, QUANTITIES["similarity"])
+    students = student_grid(findings, rung)
+    assert (grid.batch_sizes, grid.epochs) == (students.batch_sizes, students.epochs)
+    assert at(grid, 32, 4).value == pytest.approx(0.225)
+    assert at(grid, 128, 2).text == "0.116<br>★"
+
+
+def test_diverged_and_missing_teachers_are_told_apart(tmp_path):
+    records = [record(32, 1), diverged(32, 2), record(128, 1)]
+    findings = read_findings(write_study(tmp_path / "s", records=records))
+    grid = teacher_grid(findings, QUANTITIES["similarity"])
+    assert [at(grid, 32, epoch).text for epoch in (2, 4)] == ["†", "†"]
+    assert [at(grid, 128, epoch).text for epoch in (2, 4)] == ["?", "?"]
+
+
+def test_rows_are_batch_sizes_ascending_whatever_the_settings_say(tmp_path):
+    store = write_study(tmp_path / "s", config=settings(batch_sizes=[128, 32]))
+    grid = teacher_grid(read_findings(store), QUANTITIES["accuracy"])
+    assert grid.batch_sizes == (32, 128)
+
+
+def test_drawing_outlines_the_sweet_spots_cell(findings, rung):
+    (shape,) = draw_grid(student_grid(findings, rung)).layout.shapes
+    assert (shape.x0, shape.x1, shape.y0, shape.y1) == (0.5, 1.5, 0.5, 1.5)
+
+
+def test_drawing_writes_gaps_once(findings, rung):
+    heatmap, gaps = draw_grid(student_grid(findings, rung)).data
+    assert heatmap.text[0][0] == ""
+    assert heatmap.z[0][0] is None
+    assert (gaps.x, gaps.y, gaps.text) == (("1",), ("32",), ("-",))
+
+
+def test_many_columns_leave_the_numbers_to_hovering_and_the_table(tmp_path):
+    config = settings(epochs=20, record_epochs=range(1, 21))
+    grid = teacher_grid(read_findings(write_study(tmp_path / "s", config=config)), _accuracy())
+    assert draw_grid(grid).data[0].texttemplate is None
+    assert len(grid_table(grid).head) == 21
+
+
+def test_table_behind_a_map_holds_its_numbers(findings, rung):
+    table = grid_table(student_grid(findings, rung))
+    assert table.head == ("batch size", "epoch 1", "epoch 2", "epoch 4")
+    assert table.rows[1][2] == "90.15 ▸▸★"
+
+
+def test_student_map_offers_every_recipe(findings, rung):
+    labels = [view.label for view in student_panel(findings, rung).views]
+    assert labels[0] == "each checkpoint's best recipe"
+    assert labels[1:] == [str(recipe) for recipe in findings.config.recipes]
+
+
+def test_student_caption_names_n_split_epochs_and_spread(findings, rung):
+    caption = student_panel(findings, rung).views[0].caption
+    for part in (
+        "selection split (n = 150 examples)",
+        "2 seeds after 2 student epochs",
+        "6 and 18 epochs",
+        "Standard deviation over seeds: 1.41 points",
+    ):
+        assert part in caption
+
+
+def test_single_seed_claims_no_spread(findings):
+    rows = [row(WINNER, accuracy=0.9)]
+    caption = student_panel(findings, first_rung(rows)).views[0].caption
+    assert "One seed, so no spread." in caption
+
+
+def test_teacher_map_starts_with_similarity_information(findings):
+    first = teacher_panel(findings).views[0]
+    assert first.label == "Similarity information S at T = 1, nats"
+    assert "n = 1,000" in first.caption
+
+
+def test_exhaustive_search_marks_no_survivors(tmp_path):
+    store = write_study(tmp_path / "s", config=settings(exhaustive=True))
+    finish_study(store)
+    findings = read_findings(store)
+    rows = [row(WINNER, accuracy=0.9, student_epochs=18)]
+    cell = at(student_grid(findings, first_rung(rows)), CHOSEN.batch_size, CHOSEN.epoch)
+    assert "(" not in cell.text
+
+
+def test_budget_of_steps_is_named_on_the_axis():
+    assert epoch_title(settings()) == "teacher epoch"
+    title = epoch_title(settings(budget="steps", reference_batch_size=64))
+    assert title == "teacher epoch (in steps of batch size 64)"
+
+
+def _accuracy():
+    return QUANTITIES["accuracy"]
