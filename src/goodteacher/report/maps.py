@@ -263,7 +263,8 @@ def _student_caption(findings: Findings, rung: RungScores, label: str) -> str:
     later = [f"{epochs:,}" for epochs in rung_lengths(findings.students)[1:]]
     marks = (
         f" {SURVIVED} stands for each rung survived (students went on to {' and '.join(later)} "
-        "epochs), by any recipe and not only the one shown."
+        "epochs), by any recipe and not only the one shown; the converged and the most accurate "
+        "teacher go on in any case, as references."
         if later
         else ""
     )

@@ -149,7 +149,7 @@ def _answer_sections(findings: Findings) -> tuple[Section, ...]:
 
 
 def _map_section(findings: Findings, rung: RungScores | None) -> Section:
-    title, panels = "The map: batch size by epoch", []
+    title, panels = "The map: batch size x epoch", []
     if rung is not None:
         panels.append(maps.student_panel(findings, rung))
     if findings.healthy:
