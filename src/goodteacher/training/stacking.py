@@ -1,320 +1,464 @@
-"""Many networks of one architecture as one: a leading axis [S] on every parameter and buffer.
+"""Many networks of one architecture as one: a leading axis ``[S]`` on every parameter and buffer.
 
-A :class:`Stack` computes all students' logits from one shared batch. There are three ways, tried in
-this order, and all keep the same tensors under the same names:
+However a stack runs, its tensors are the same, so any optimizer that works element by element
+trains the S networks independently, and choosing students is ``index_select`` on axis 0. There are
+three ways of running, tried in this order:
 
-- ``fused``  layers replaced by their stacked forms (see ``stacked_forms``): fewest, widest kernels;
-- ``vmap``   ``torch.func.vmap`` over the plain network, for layers without a stacked form;
-- ``loop``   one student after another, for what vmap cannot trace.
+``fused``
+    a graph of wide operations (:mod:`goodteacher.training.stacked_forms`): one product for the
+    first layer of all students, batched products and grouped convolutions for the others;
+``vmap``
+    ``torch.func``: any network without data-dependent control flow;
+``loop``
+    one student after another, on views of the same tensors: any network.
 
-Each way is compared with the plain network on an example when the stack is made, so a wrong one is
-never used silently. Element-wise optimizers train the students independently of each other.
+A way is taken only if it agrees with the plain networks on a small batch: outputs in training and
+evaluation, gradients, and buffers after a training step, in float64 where the network allows it.
+Falling back warns, with the reason.
 """
 
 from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, cast
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from goodteacher.errors import ModelError
-from goodteacher.training.stacked_forms import (
-    EACH_NUMBER,
-    STACKED_FORMS,
-    Layout,
-    NoStackedForm,
-    repeated,
-)
+from goodteacher.training.stacked_forms import NotFusableError, Program, fuse
 
 Kind = Literal["fused", "vmap", "loop"]
 
+_PROBE_EXAMPLES = 3  # unlike the number of probed networks: a mix-up of axes cannot go unseen
+_PROBE_NETWORKS = 2
+
 
 class StackingWarning(UserWarning):
-    """Students cannot be stacked the fastest way; they train the same, but slower."""
+    """Networks run together in a slower way than the fused one; results are the same."""
 
 
 class Stack(nn.Module):
-    """S students of one architecture as one module. Made by :func:`stack_networks`.
+    """S networks of one architecture that see the same inputs; made by :func:`stack_networks`.
 
-    ``state_dict`` has the plain network's names below ``body.``, each tensor with a leading [S].
-
-    Args:
-        body: A module that holds the stacked tensors under the plain network's names.
-        run: Computes logits [S, B, C] from the body and a batch.
-        kind: How it runs.
-        num_students: S.
+    Attributes:
+        network: The architecture, with parameters and buffers ``[S, ...]`` under the plain names.
+        kind: How it runs: ``fused``, ``vmap`` or ``loop``.
     """
 
-    def __init__(
-        self,
-        body: nn.Module,
-        run: Callable[[nn.Module, Tensor], Tensor],
-        kind: Kind,
-        num_students: int,
-    ) -> None:
+    def __init__(self, networks: Sequence[nn.Module], *, kind: Kind) -> None:
         super().__init__()
-        self.body = body
         self.kind: Kind = kind
-        self.num_students = num_students
-        self._run = run
+        self.network = _with_stacked_tensors(networks)
+        # In a tuple, so that nn.Module does not count the template's parameters as the stack's.
+        self._template = (copy.deepcopy(networks[0]),)
+        self._num_students = len(networks)
+        self._program: Program | None = None
+        if kind == "fused":
+            self._program = fuse(self._template[0], self.network)
+
+    @property
+    def num_students(self) -> int:
+        """Number S of networks."""
+        return self._num_students
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return logits [S, B, C] of a batch [B, ...] that all students share."""
-        return self._run(self.body, inputs)
+        """Run all networks on shared inputs.
+
+        Args:
+            inputs: ``[B, ...]``.
+
+        Returns:
+            Logits ``[S, B, C]``, in general not contiguous in memory.
+        """
+        return _FORWARDS[self.kind](self, inputs)
+
+    def select(
+        self, indices: Sequence[int] | Tensor, *, optimizer: torch.optim.Optimizer | None = None
+    ) -> None:
+        """Keep some students, in the order given, and drop the others; in place.
+
+        Parameters stay the same objects, so an optimizer goes on as if it had only ever had these
+        students. Gradients are cleared.
+
+        Args:
+            indices: Numbers of the students to keep, 0 to S - 1, at least one.
+            optimizer: An element-wise optimizer of this stack; its state is selected likewise.
+
+        Raises:
+            ModelError: If there are no indices, or one is out of range.
+
+        >>> nets = [nn.Sequential(nn.Linear(4, 3))] * 5
+        >>> stack = stack_networks(nets, example_input=torch.ones(2, 4))
+        >>> stack.select([3, 1])
+        >>> stack.num_students, stack(torch.zeros(6, 4)).shape
+        (2, torch.Size([2, 6, 3]))
+        """
+        chosen = self._checked(indices)
+        if optimizer is not None:
+            _select_slots(optimizer, list(self.parameters()), chosen)
+        for tensor in (*self.parameters(), *self.buffers()):
+            # .data keeps the object, which the optimizer knows, while its shape changes.
+            tensor.data = tensor.data.index_select(0, chosen.to(tensor.device))
+            tensor.grad = None
+        self._num_students = len(chosen)
 
     def state_dict_of(self, student: int) -> dict[str, Tensor]:
-        """Return one student's state, loadable into the plain network."""
-        return {name: tensor[student].detach() for name, tensor in self.body.state_dict().items()}
+        """Return one student's state, for ``load_state_dict`` of a plain network; a copy.
+
+        Args:
+            student: Number of the student, 0 to S - 1.
+
+        >>> nets = [nn.Sequential(nn.Linear(4, 3))] * 5
+        >>> stack = stack_networks(nets, example_input=torch.ones(2, 4))
+        >>> {name: tensor.shape for name, tensor in stack.state_dict_of(2).items()}
+        {'0.weight': torch.Size([3, 4]), '0.bias': torch.Size([3])}
+        """
+        number = int(self._checked([student]))
+        return {name: tensor[number].clone() for name, tensor in self._state().items()}
+
+    def network_of(self, student: int) -> nn.Module:
+        """Return one student as a plain network of its own, in the stack's mode.
+
+        Args:
+            student: Number of the student, 0 to S - 1.
+        """
+        number = int(self._checked([student]))
+        plain = copy.deepcopy(self._template[0])
+        tensors = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
+        with torch.no_grad():
+            for name, own in (*plain.named_parameters(), *plain.named_buffers()):
+                own.data = tensors[name][number].clone()
+        return plain.train(self.training)
+
+    def stacked_state(self) -> dict[str, Tensor]:
+        """Return all students' state as flat named tensors ``[S, ...]``; a copy."""
+        return {name: tensor.clone() for name, tensor in self._state().items()}
+
+    def load_stacked_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what :meth:`stacked_state` returned for a stack of as many students.
+
+        Raises:
+            ModelError: If names or shapes differ from this stack's.
+        """
+        try:
+            self.network.load_state_dict(state)
+        except RuntimeError as error:
+            raise ModelError(
+                f"The saved state does not fit this stack of {self.num_students} students: "
+                f"{error}. Was it saved for another architecture, or another number of students?"
+            ) from error
+
+    def extra_repr(self) -> str:
+        """Tell how many students there are, and how they run."""
+        return f"num_students={self.num_students}, kind={self.kind!r}"
+
+    def _state(self) -> dict[str, Tensor]:
+        return {name: tensor.detach() for name, tensor in self.network.state_dict().items()}
+
+    def _checked(self, indices: Sequence[int] | Tensor) -> Tensor:
+        chosen = torch.as_tensor(indices, dtype=torch.long, device="cpu").flatten()
+        if not len(chosen) or int(chosen.min()) < 0 or int(chosen.max()) >= self.num_students:
+            raise ModelError(
+                f"Students {chosen.tolist()} cannot be taken from a stack of {self.num_students}: "
+                f"name at least one, by numbers from 0 to {self.num_students - 1}."
+            )
+        return chosen
 
 
-def stack_networks(networks: Sequence[nn.Module], *, example_input: Tensor) -> Stack:
-    """Stack networks of one architecture, keeping each one's weights.
+def stack_networks(
+    networks: Sequence[nn.Module], *, example_input: Tensor, kind: Kind | None = None
+) -> Stack:
+    """Stack networks of one architecture into one module with tensors ``[S, ...]``.
+
+    The networks are copied and stay as they are; the same network may be given S times. The stack
+    is on their device, in the mode (training or evaluation) of the first.
 
     Args:
-        networks: S plain networks whose states have equal names and shapes; one network may stand
-            several times.
-        example_input: A few examples [n, ...] on which the stack is compared with the networks.
+        networks: S plain networks, alike but for the values of their tensors.
+        example_input: A few inputs ``[n, ...]`` as the networks will see them, for the trial that
+            decides how the stack runs.
+        kind: The way of running to take; by default the fastest that agrees with the networks.
 
     Returns:
-        The stack, in the fastest way that gives the plain networks' outputs.
+        The stack.
 
     Raises:
-        ModelError: There is no network, or their architectures differ.
+        ModelError: If there are no networks, they differ in more than values, they fail on the
+            example, or the ``kind`` asked for does not work.
 
-    Example:
-        >>> students = [nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))] * 5
-        >>> stack = stack_networks(students, example_input=torch.zeros(2, 3))
-        >>> stack(torch.zeros(7, 3)).shape, stack.kind
-        (torch.Size([5, 7, 2]), 'fused')
+    Warns:
+        StackingWarning: If the networks cannot be fused and no ``kind`` is given.
+
+    >>> nets = [nn.Sequential(nn.Flatten(), nn.Linear(4, 3)) for _ in range(5)]
+    >>> stack = stack_networks(nets, example_input=torch.zeros(2, 2, 2))
+    >>> stack.kind, stack(torch.zeros(8, 2, 2)).shape
+    ('fused', torch.Size([5, 8, 3]))
     """
     _check_alike(networks)
-    reasons = []
-    for kind, make in _WAYS.items():
-        try:
-            # Two students are enough to see that the way is right, whatever the stack's width.
-            _check_outputs(make(networks[0], 2), networks[0], example_input)
-            stack = make(networks[0], len(networks))
-            _load_all(stack, networks)
-        except Exception as error:  # any failure of a way means: try the next one
-            reasons.append(f"{kind}: {_first_line(error)}")
-            continue
-        if reasons:
-            warnings.warn(
-                f"students run in the way {kind!r}, slower than they could ({'; '.join(reasons)}). "
-                "Results are the same. A form in STACKED_FORMS makes a layer fast.",
-                StackingWarning,
-                stacklevel=2,
+    trial = _Trial(networks, example_input)
+    if kind is not None:
+        reason = trial.objection(kind)
+        if reason is not None:
+            raise ModelError(
+                f"The networks cannot be stacked as {kind!r}: {reason}. Leave kind out, and the "
+                "fastest way that works is chosen."
             )
-        return stack
-    raise ModelError(
-        f"{type(networks[0]).__name__} cannot be trained as a student ({'; '.join(reasons)}). "
-        "Does its output depend on chance in evaluation mode, or on the size of the batch?"
-    )
+        return Stack(networks, kind=kind)
+    reasons: list[str] = []
+    for candidate in cast("tuple[Kind, ...]", ("fused", "vmap")):
+        reason = trial.objection(candidate)
+        if reason is None:
+            _warn(candidate, reasons)
+            return Stack(networks, kind=candidate)
+        reasons.append(f"{candidate}: {reason}")
+    _warn("loop", reasons)
+    return Stack(networks, kind="loop")
 
 
-def _fused(template: nn.Module, num_students: int) -> Stack:
-    """Replace every layer by its stacked form, following layouts through the traced graph."""
-    template = copy.deepcopy(template)
-    graph = _Tracer().trace(template)
-    layouts: dict[fx.Node, Layout] = {}
-    replaced: dict[str, nn.Module] = {}
-    for node in graph.nodes:
-        layouts[node] = _HANDLERS[node.op](node, template, num_students, layouts, replaced)
-    for path, module in replaced.items():
-        _set_submodule(template, path, module)
-    if any(layouts[node] != "features" for node in graph.nodes if node.op == "output"):
-        raise NoStackedForm("the output is no vector of logits")
-    body = fx.GraphModule(template, graph)
-    if set(body.state_dict()) != set(template.state_dict()):
-        raise NoStackedForm("a layer with weights is never called")
-    return Stack(body, lambda module, inputs: module(inputs), "fused", num_students)
-
-
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return type(m) in STACKED_FORMS or super().is_leaf_module(m, module_qualified_name)
-
-
-Handler = Callable[[fx.Node, nn.Module, int, dict[fx.Node, Layout], dict[str, nn.Module]], Layout]
-
-
-def _on_placeholder(
-    node: fx.Node,
-    template: nn.Module,
-    num_students: int,
-    layouts: dict[fx.Node, Layout],
-    replaced: dict[str, nn.Module],
-) -> Layout:
-    return "shared"
-
-
-def _on_module(
-    node: fx.Node,
-    template: nn.Module,
-    num_students: int,
-    layouts: dict[fx.Node, Layout],
-    replaced: dict[str, nn.Module],
-) -> Layout:
-    path = str(node.target)
-    layer = template.get_submodule(path)
-    form = STACKED_FORMS.get(type(layer))
-    if form is None:
-        raise NoStackedForm(f"no stacked form of {type(layer).__name__}")
-    stacked, layout = form(layer, num_students, _layout_of(node, layouts))
-    has_weights = bool(layer.state_dict())
-    if path in replaced and (has_weights or type(replaced[path]) is not type(stacked)):
-        raise NoStackedForm(f"{path} is called twice")
-    replaced[path] = stacked
-    return layout
-
-
-def _on_function(
-    node: fx.Node,
-    template: nn.Module,
-    num_students: int,
-    layouts: dict[fx.Node, Layout],
-    replaced: dict[str, nn.Module],
-) -> Layout:
-    if node.target not in EACH_NUMBER:
-        raise NoStackedForm(f"no stacked form of the call {node.target}")
-    return _layout_of(node, layouts)
-
-
-def _on_output(
-    node: fx.Node,
-    template: nn.Module,
-    num_students: int,
-    layouts: dict[fx.Node, Layout],
-    replaced: dict[str, nn.Module],
-) -> Layout:
-    return _layout_of(node, layouts)
-
-
-def _on_other(
-    node: fx.Node,
-    template: nn.Module,
-    num_students: int,
-    layouts: dict[fx.Node, Layout],
-    replaced: dict[str, nn.Module],
-) -> Layout:
-    raise NoStackedForm(f"no stacked form of {node.op} {node.target}")
-
-
-_HANDLERS: dict[str, Handler] = {
-    "placeholder": _on_placeholder,
-    "call_module": _on_module,
-    "call_function": _on_function,
-    "output": _on_output,
-    "call_method": _on_other,
-    "get_attr": _on_other,
-}
-
-
-def _layout_of(node: fx.Node, layouts: dict[fx.Node, Layout]) -> Layout:
-    found = {layouts[source] for source in node.all_input_nodes}
-    if len(found) != 1:
-        raise NoStackedForm(f"{node.target} meets the layouts {sorted(found)}")
-    return found.pop()
-
-
-def _set_submodule(root: nn.Module, path: str, module: nn.Module) -> None:
-    parent, _, name = path.rpartition(".")
-    setattr(root.get_submodule(parent), name, module)
-
-
-def _with_leading_axis(template: nn.Module, num_students: int) -> nn.Module:
-    """Return a copy of a network whose parameters and buffers lead with [S]; it cannot run."""
-    body = copy.deepcopy(template)
-    for module in body.modules():
-        for name, parameter in list(module.named_parameters(recurse=False)):
-            values = repeated(parameter, num_students)
-            setattr(module, name, nn.Parameter(values, parameter.requires_grad))
-        for name, buffer in list(module.named_buffers(recurse=False)):
-            setattr(module, name, repeated(buffer, num_students))
-    return body
-
-
-def _vmapped(template: nn.Module, num_students: int) -> Stack:
-    body = _with_leading_axis(template, num_students)
-    plain = copy.deepcopy(template)
-
-    def run(module: nn.Module, inputs: Tensor) -> Tensor:
-        plain.train(module.training)
-
-        def one(tensors: dict[str, Tensor]) -> Tensor:
-            logits: Tensor = functional_call(plain, tensors, (inputs,))
-            return logits
-
-        stacked: Tensor = vmap(one, randomness="different")(_tensors(module))
-        return stacked
-
-    return Stack(body, run, "vmap", num_students)
-
-
-def _looped(template: nn.Module, num_students: int) -> Stack:
-    body = _with_leading_axis(template, num_students)
-    plain = copy.deepcopy(template)
-
-    def run(module: nn.Module, inputs: Tensor) -> Tensor:
-        plain.train(module.training)
-        # Slices are views, so running statistics written to them are the stack's own.
-        tensors = _tensors(module)
-        return torch.stack(
-            [
-                functional_call(plain, {name: t[i] for name, t in tensors.items()}, (inputs,))
-                for i in range(num_students)
-            ]
+def _warn(kind: Kind, reasons: Sequence[str]) -> None:
+    if reasons:
+        warnings.warn(
+            f"These networks run by {kind!r}, which is slower, with the same results. What stood "
+            f"against a faster way: {'; '.join(reasons)}.",
+            StackingWarning,
+            stacklevel=3,
         )
 
-    return Stack(body, run, "loop", num_students)
+
+# The three ways of running -----------------------------------------------------------------------
 
 
-_WAYS: dict[Kind, Callable[[nn.Module, int], Stack]] = {
-    "fused": _fused,
-    "vmap": _vmapped,
-    "loop": _looped,
+def _run_fused(stack: Stack, inputs: Tensor) -> Tensor:
+    return cast(Program, stack._program)(stack.network, inputs)
+
+
+def _run_vmap(stack: Stack, inputs: Tensor) -> Tensor:
+    def run_one(tensors: dict[str, Tensor], inputs: Tensor) -> Any:
+        return functional_call(stack.network, tensors, (inputs,))
+
+    run_all = vmap(run_one, in_dims=(0, None), randomness="different")
+    return cast(Tensor, run_all(_tensors(stack.network), inputs))
+
+
+def _run_loop(stack: Stack, inputs: Tensor) -> Tensor:
+    # unbind: its gradient is one stack of all students', where S slices would add up S full ones.
+    parameters = {name: p.unbind(0) for name, p in stack.network.named_parameters()}
+    buffers = dict(stack.network.named_buffers())
+    outputs = []
+    for i in range(stack.num_students):
+        own = {name: buffer[i] for name, buffer in buffers.items()}
+        tensors = {**{name: slices[i] for name, slices in parameters.items()}, **own}
+        outputs.append(functional_call(stack.network, tensors, (inputs,)))
+        _write_back(buffers, before=own, after=tensors, student=i)
+    return torch.stack(outputs)
+
+
+def _write_back(
+    buffers: Mapping[str, Tensor],
+    *,
+    before: Mapping[str, Tensor],
+    after: Mapping[str, Tensor],
+    student: int,
+) -> None:
+    """Keep buffers that a network has replaced; those changed in place are views already."""
+    for name, buffer in buffers.items():
+        if after[name] is not before[name]:
+            buffer[student].copy_(after[name].detach())
+
+
+_FORWARDS: Mapping[Kind, Callable[[Stack, Tensor], Tensor]] = {
+    "fused": _run_fused,
+    "vmap": _run_vmap,
+    "loop": _run_loop,
 }
 
 
-def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+def _tensors(network: nn.Module) -> dict[str, Tensor]:
+    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
 
 
-def _load_all(stack: Stack, networks: Sequence[nn.Module]) -> None:
-    """Copy each network's state into its place in the stack."""
-    if all(network is networks[0] for network in networks):
-        return  # the stack was made of copies of the first
-    states = [network.state_dict() for network in networks]
-    stack.body.load_state_dict({k: torch.stack([s[k] for s in states]) for k in states[0]})
+# Stacking and selecting tensors ------------------------------------------------------------------
 
 
 def _check_alike(networks: Sequence[nn.Module]) -> None:
     if not networks:
-        raise ModelError("There is no network to stack. A stack has at least one student.")
-    shapes = [{k: v.shape for k, v in network.state_dict().items()} for network in networks]
-    if any(shape != shapes[0] for shape in shapes):
+        raise ModelError("There are no networks to stack: give at least one.")
+    first = _description(networks[0])
+    for number, network in enumerate(networks):
+        if network is not networks[0] and _description(network) != first:
+            raise ModelError(
+                f"Networks 0 and {number} cannot be stacked: they must be of one architecture, "
+                "with equal layers, shapes and types. Build them from one specification."
+            )
+
+
+def _description(network: nn.Module) -> tuple[str, dict[str, tuple[torch.Size, torch.dtype]]]:
+    return repr(network), {n: (t.shape, t.dtype) for n, t in _tensors(network).items()}
+
+
+def _with_stacked_tensors(networks: Sequence[nn.Module]) -> nn.Module:
+    """Copy the first network and give it all networks' parameters and buffers as ``[S, ...]``."""
+    skeleton = copy.deepcopy(networks[0])
+    tied: dict[int, nn.Parameter] = {}
+    for name, module in list(skeleton.named_modules()):
+        siblings = [network.get_submodule(name) for network in networks]
+        for key, parameter in module._parameters.items():
+            if parameter is None:
+                continue
+            # A parameter that two layers share must stay one parameter.
+            if id(parameter) not in tied:
+                slices = [cast(Tensor, sibling._parameters[key]).detach() for sibling in siblings]
+                stacked = nn.Parameter(torch.stack(slices), parameter.requires_grad)
+                tied[id(parameter)] = stacked
+            module._parameters[key] = tied[id(parameter)]
+        for key, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[key] = torch.stack(
+                    [cast(Tensor, s._buffers[key]) for s in siblings]
+                )
+    return skeleton
+
+
+def _select_slots(
+    optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter], chosen: Tensor
+) -> None:
+    """Select students in the optimizer's tensors; step counts, which are scalars, are for all."""
+    for parameter in parameters:
+        slots = optimizer.state.get(parameter, {})
+        for slot, value in slots.items():
+            if isinstance(value, Tensor) and value.dim() > 0:
+                slots[slot] = value.index_select(0, chosen.to(value.device))
+
+
+# The trial ---------------------------------------------------------------------------------------
+
+
+class _Trial:
+    """Whether a way of running agrees with the plain networks, on a few examples.
+
+    Two copies of the networks get weights that differ from each other and from any initial value
+    that could hide a mistake (zeros, ones), and dropout is switched off.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module], example_input: Tensor) -> None:
+        self.random = False
+        for dtype, tolerance in ((torch.float64, 1e-6), (None, 1e-3)):
+            self.tolerance = tolerance
+            self.inputs = _probe_inputs(example_input, dtype)
+            self.networks = [
+                _probe_network(networks[i % len(networks)], seed=i, dtype=dtype)
+                for i in range(_PROBE_NETWORKS)
+            ]
+            try:
+                self.expected = self._plain()
+            except Exception as error:
+                failure = error  # perhaps only because of float64
+                continue
+            self.random = not _agree(self.expected, self._plain(), tolerance)
+            return
         raise ModelError(
-            "Networks of a stack must have equal parameter names and shapes, but these differ. "
-            "Were they built from one specification?"
-        )
+            f"The networks fail on inputs of shape {list(self.inputs.shape)}: "
+            f"{type(failure).__name__}: {failure}. Give example inputs as the networks take them."
+        ) from failure
+
+    def objection(self, kind: Kind) -> str | None:
+        """Say what stands against a way of running; ``None`` if nothing does."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                stack = Stack(self.networks, kind=kind)
+                found = _observe(stack, self.inputs)
+        except NotFusableError as error:
+            return str(error)
+        except Exception as error:
+            return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        # What a network draws in training differs from run to run; evaluation must agree.
+        names = ("evaluation",) if self.random else tuple(self.expected)
+        wrong = [
+            name
+            for name in names
+            if not _agree({name: self.expected[name]}, {name: found[name]}, self.tolerance)
+        ]
+        return f"it does not agree with the plain networks in {', '.join(wrong)}" if wrong else None
+
+    def _plain(self) -> dict[str, list[Tensor]]:
+        """Observe each plain network, and stack what was seen."""
+        seen = []
+        for network in self.networks:
+            seen.append(_observe(copy.deepcopy(network), self.inputs))
+        return {
+            name: [torch.stack(tensors) for tensors in zip(*(s[name] for s in seen), strict=True)]
+            for name in seen[0]
+        }
 
 
-@torch.no_grad()
-def _check_outputs(stack: Stack, first: nn.Module, example_input: Tensor) -> None:
-    """Compare a stack's second student with the plain network, in both modes."""
-    for training in (False, True):
-        if training and any(isinstance(m, nn.Dropout) for m in first.modules()):
-            continue  # its masks are drawn anew, so there is nothing to compare
-        plain = copy.deepcopy(first).train(training)
-        ours, theirs = stack.train(training)(example_input)[1], plain(example_input)
-        if ours.shape != theirs.shape or not torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4):
-            raise NoStackedForm("its output is not that of the plain network")
+def _probe_inputs(example_input: Tensor, dtype: torch.dtype | None) -> Tensor:
+    rows = torch.arange(_PROBE_EXAMPLES) % len(example_input)
+    inputs = example_input.detach().cpu()[rows]
+    if not inputs.is_floating_point():
+        return inputs
+    noise = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(0))
+    return (inputs + noise).to(dtype or inputs.dtype)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+def _probe_network(network: nn.Module, *, seed: int, dtype: torch.dtype | None) -> nn.Module:
+    probe = copy.deepcopy(network).to(device="cpu", dtype=dtype)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in probe.parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.add_(0.1 * noise)
+    for module in probe.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+    return probe
+
+
+def _observe(module: nn.Module, inputs: Tensor) -> dict[str, list[Tensor]]:
+    """Run a training and an evaluation pass; return outputs, gradients and buffers."""
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        training = cast(Tensor, module.train()(inputs))
+        gradients = _gradients(training, [p for p in module.parameters() if p.requires_grad])
+        with torch.no_grad():
+            evaluation = cast(Tensor, module.eval()(inputs))
+    return {
+        "training": [training.detach()],
+        "evaluation": [evaluation],
+        "gradients": gradients,
+        # Read now: a network may have replaced a buffer rather than changed it.
+        "buffers": [buffer.clone() for buffer in module.buffers()],
+    }
+
+
+def _gradients(outputs: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
+    if not parameters or not outputs.requires_grad:
+        return [torch.zeros_like(parameter) for parameter in parameters]
+    # Unlike weights for each logit: a plain sum has no gradient behind a batch normalisation.
+    shape = outputs.shape[-2:]
+    weights = torch.linspace(-1, 1, shape.numel(), dtype=outputs.dtype).reshape(shape) ** 3
+    found = torch.autograd.grad((outputs * weights).sum(), parameters, allow_unused=True)
+    pairs = zip(found, parameters, strict=True)
+    return [torch.zeros_like(p) if gradient is None else gradient for gradient, p in pairs]
+
+
+def _agree(
+    expected: Mapping[str, list[Tensor]], found: Mapping[str, list[Tensor]], tolerance: float
+) -> bool:
+    pairs = _pairs(expected, found)
+    return all(a.shape == b.shape and _close(a, b, tolerance) for a, b in pairs)
+
+
+def _pairs(
+    expected: Mapping[str, list[Tensor]], found: Mapping[str, list[Tensor]]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    for name, tensors in expected.items():
+        yield from zip(tensors, found[name], strict=True)
+
+
+def _close(expected: Tensor, found: Tensor, tolerance: float) -> bool:
+    scale = float(expected.abs().max()) if expected.numel() else 0.0
+    return torch.allclose(found.double(), expected.double(), rtol=0, atol=tolerance * (scale + 1))
