@@ -89,17 +89,27 @@ class TrajectoryTask(Frozen):
             trainer.load(state, records[-1].steps)
             context.progress.advance(self._work_of(trainer.step))
         for point in self.points[len(records) :]:
-            before = trainer.step
-            segment = trainer.run_until(point.step)
+            segment = self._train_until(context, trainer, point.step)
             record = self._record(context, trainer, point, segment, records)
             records.append(record)
             self._save(context.store, trainer, records)
-            context.progress.advance(self._work_of(trainer.step - before))
             if record.status == "diverged":
                 context.progress.note(f"teacher at batch size {self.batch_size} diverged")
                 context.progress.advance(self._work_of(self.total_steps - trainer.step))
                 break
         context.store.remove(self._resume_file(records[-1].epoch))
+
+    def _train_until(self, context: Context, trainer: Trainer, step: int) -> Segment:
+        """Train to a step, an epoch at a time, so that whoever watches sees it move."""
+        begun, seconds, loss = trainer.step, 0.0, torch.zeros(())
+        while trainer.step < step:
+            before = trainer.step
+            segment = trainer.run_until(min(step, before + trainer.steps_per_epoch))
+            taken = segment.step - before
+            seconds += segment.seconds
+            loss = loss + segment.mean_loss.cpu() * taken / (step - begun)
+            context.progress.advance(self._work_of(taken))
+        return Segment(trainer.step, seconds, loss)
 
     def load_teacher(self, context: Context, epoch: int) -> nn.Module:
         """Return the teacher at a recorded epoch."""
