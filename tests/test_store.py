@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -59,6 +60,12 @@ def test_folder_that_cannot_be_written_is_refused(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(StudyError, match="may write to"):
         Store.create(tmp_path / "study", config())
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no file system that refuses root")
+def test_folder_that_the_system_refuses_to_make_is_refused():
+    with pytest.raises(StudyError, match="/proc/study cannot be written"):
+        Store.create("/proc/study", config())
 
 
 def test_opening_what_is_no_study_is_refused(tmp_path):

@@ -65,9 +65,14 @@ class Store:
         """
         path = Path(root)
         cls.check(path, config)
-        path.mkdir(parents=True, exist_ok=True)
         store = cls(path)
-        store.write_text(CONFIG_FILE, to_toml(config))
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            store.write_text(CONFIG_FILE, to_toml(config))
+        except OSError as error:  # a full or read-only disk shows only when written to
+            raise StudyError(
+                f"{path} cannot be written: {error.strerror}. Name another folder with --out."
+            ) from None
         return store
 
     @staticmethod
