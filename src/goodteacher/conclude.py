@@ -26,6 +26,7 @@ from goodteacher.results import (
     summarize,
 )
 from goodteacher.statistics import Interval, accuracy_interval, paired_interval, simultaneous
+from goodteacher.store import Store
 from goodteacher.students import StudentTask, mean_accuracies
 from goodteacher.sweet_spot import FAMILIES, Family, Found, Search
 from goodteacher.tasks import Context
@@ -39,17 +40,18 @@ def conclude(
     records: Sequence[TrajectoryRecord],
     found: Found,
     confirmed: Sequence[StudentTask],
+    correct: Mapping[Arm, Correct],
 ) -> SweetSpot:
-    """Measure the winners and their teachers on the test split.
+    """Compare the winners on the test split, and measure their teachers there.
 
     Args:
         search: The search, for its settings and trajectories.
         records: Every healthy record of the trajectories.
         found: The winners.
         confirmed: The confirmation tasks, one for each fresh seed.
+        correct: Who of the confirmed students is right: see :func:`correct_by_arm`.
     """
     context, config = search.context, search.config
-    correct = correct_by_arm(context, confirmed)
     selection = mean_accuracies(context.store, confirmed)
     winner = found.winners["sweet_spot"]
     result = _student_result(winner, correct[winner], selection[winner], config.level)
@@ -66,13 +68,20 @@ def conclude(
     )
 
 
-def confirmed_rows(context: Context, confirmed: Sequence[StudentTask]) -> list[StudentRow]:
-    """Return the rows of the confirmation with their accuracy on the test split."""
-    accuracies = {arm: c.mean(axis=1) for arm, c in correct_by_arm(context, confirmed).items()}
+def confirmed_rows(
+    store: Store, confirmed: Sequence[StudentTask], correct: Mapping[Arm, Correct]
+) -> list[StudentRow]:
+    """Return the rows of the confirmation with their accuracy on the test split.
+
+    Args:
+        store: The study folder.
+        confirmed: The confirmation tasks, one for each fresh seed.
+        correct: Who of the confirmed students is right: see :func:`correct_by_arm`.
+    """
     return [
-        row.model_copy(update={"test_accuracy": float(accuracies[arm][number])})
+        row.model_copy(update={"test_accuracy": float(correct[arm][number].mean())})
         for number, task in enumerate(confirmed)
-        for arm, row in zip(task.arms, task.rows(context.store), strict=True)
+        for arm, row in zip(task.arms, task.rows(store), strict=True)
     ]
 
 

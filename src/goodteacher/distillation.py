@@ -94,9 +94,7 @@ def distill(
     """
     name = data.name if isinstance(data, Dataset) else str(data)
     config = parse(DistillConfig, data=name, student=canonical_spec(student), **settings)
-    response = read_any_response(responses, probabilities=probabilities)
-    dataset = load_dataset(data, resize=config.resize, skip_corrupt=config.skip_corrupt)
-    response = fitted_response(response, dataset)
+    response, dataset = load_pair(responses, data, config, probabilities=probabilities)
     context = prepare_context(config, out, data=dataset, progress=progress or Silent())
     with context.store.lock():
         source = keep_response(context, response)
@@ -112,6 +110,19 @@ def distill(
         if not context.store.exists(RESULT_FILE):
             _conclude(config, context, tasks)
     return context.store.read_json(RESULT_FILE, Distillation)
+
+
+def load_pair(
+    responses: str | Path | Response | Tensor,
+    data: str | Path | Dataset,
+    config: DistillConfig,
+    *,
+    probabilities: bool,
+) -> tuple[Response, Dataset]:
+    """Read a response and the data it is for, and check that they fit."""
+    response = read_any_response(responses, probabilities=probabilities)
+    dataset = load_dataset(data, resize=config.resize, skip_corrupt=config.skip_corrupt)
+    return fitted_response(response, dataset), dataset
 
 
 def read_any_response(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from goodteacher.conclude import conclude, confirmed_rows
+from goodteacher.conclude import conclude, confirmed_rows, correct_by_arm
 from goodteacher.config import DistillConfig, StudyConfig, parse
 from goodteacher.data import Dataset, StudyData, load_dataset, prepare
 from goodteacher.engines import ENGINES
@@ -250,8 +250,9 @@ def _finish(
 ) -> None:
     """Open the test split, write the students' table, deliver the best student, then the answer."""
     context = plan.context
-    answer = conclude(plan, records, found, confirmed)
-    confirmations = confirmed_rows(context, confirmed)
+    correct = correct_by_arm(context, confirmed)
+    answer = conclude(plan, records, found, confirmed, correct)
+    confirmations = confirmed_rows(context.store, confirmed, correct)
     explored = [row for rung in found.rungs for row in all_rows(context.store, rung.tasks)]
     context.store.write_table("students.parquet", [*explored, *confirmations], StudentRow)
     _deliver(plan, found, confirmed, confirmations)

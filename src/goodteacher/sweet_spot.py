@@ -30,7 +30,7 @@ from goodteacher.results import (
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
 from goodteacher.tasks import Context, DataKey, Engine
-from goodteacher.trajectories import TrajectoryTask, plan_trajectories
+from goodteacher.trajectories import plan_trajectories
 
 CONFIRM_SEED = 1_000_000
 """Confirmation seeds count from here, search seeds from 0, so that they never meet."""
@@ -249,18 +249,3 @@ def _union(families: Iterable[Iterable[Arm]]) -> list[Arm]:
 def _drop_states(store: Store, rung: Rung) -> None:
     for task in rung.tasks:
         task.drop_state(store)
-
-
-__all__ = [
-    "CONFIRM_SEED",
-    "FAMILIES",
-    "Found",
-    "Search",
-    "TrajectoryTask",
-    "all_rows",
-    "converged",
-    "most_accurate",
-    "plan_families",
-    "rung_epochs",
-    "shortlist",
-]

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from goodteacher.conclude import correct_by_arm
 from goodteacher.config import Recipe, StudyConfig, VerifyConfig, parse
-from goodteacher.data import Dataset, load_dataset
-from goodteacher.distillation import fitted_response, keep_response, read_any_response
+from goodteacher.data import Dataset
+from goodteacher.distillation import keep_response, load_pair
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, ResponseError
 from goodteacher.models import canonical_spec
@@ -81,8 +81,7 @@ def verify(
         raise ConfigError("verify takes a study or responses, not both.")
     name = data.name if isinstance(data, Dataset) else str(data)
     config = parse(VerifyConfig, data=name, student=canonical_spec(student), **settings)
-    dataset = load_dataset(data, resize=config.resize, skip_corrupt=config.skip_corrupt)
-    response = fitted_response(read_any_response(responses, probabilities=probabilities), dataset)
+    response, dataset = load_pair(responses, data, config, probabilities=probabilities)
     _check_structure(response)
     context = prepare_context(config, out, data=dataset, progress=watcher)
     with context.store.lock():
