@@ -86,7 +86,8 @@ def verify(
     context = prepare_context(config, out, data=dataset, progress=watcher)
     with context.store.lock():
         source = keep_response(context, response)
-        return _judge(context, config, source, config.recipe, teachers=())
+        key = DataKey.of(config, context.data, context.machine)
+        return _judge(context, config, key, source, config.recipe, teachers=())
 
 
 def _verify_study(study: Study, settings: Mapping[str, Any], progress: Progress) -> Verdict:
@@ -105,14 +106,16 @@ def _verify_study(study: Study, settings: Mapping[str, Any], progress: Progress)
     config = parse(VerifyConfig, **{**inherited, **recipe, **settings})
     context = resume_context(study, progress)
     source = Checkpoint(batch_size=spot.teacher.batch_size, epoch=spot.teacher.epoch)
-    teachers = Search(made_with, context, ENGINES[config.engine](context)).teachers
+    plan = Search(made_with, context, ENGINES[config.engine](context))
+    _check_labels_unmixed(plan.key)
     with context.store.lock():
-        return _judge(context, config, source, spot.recipe, teachers=teachers)
+        return _judge(context, config, plan.key, source, spot.recipe, teachers=plan.teachers)
 
 
 def _judge(
     context: Context,
     config: VerifyConfig,
+    key: DataKey,
     source: Checkpoint | FileSource,
     recipe: Recipe,
     *,
@@ -121,12 +124,13 @@ def _judge(
     arms = plan_arms(source, recipe, config.smoothings)
     tasks = paired_tasks(
         config,
-        DataKey.of(config, context.data, context.machine),
+        key,
         list(arms.values()),
         stage="verify",
         seeds=range(VERIFY_SEED, VERIFY_SEED + config.seeds),
         teachers=teachers,
         memory_gib=config.memory_gib,
+        stack_width=config.stack_width,
     )
     ENGINES[config.engine](context).run("verification", tasks)
     selection = mean_accuracies(context.store, tasks)
@@ -141,6 +145,15 @@ def _judge(
     )
     context.store.write_json(VERDICT_FILE, verdict)
     return verdict
+
+
+def _check_labels_unmixed(key: DataKey) -> None:
+    if key.augmentation.mixup and key.views > 1:
+        raise ConfigError(
+            "The students of this study saw images mixed by mixup, which have two labels each, and "
+            "the rungs of the ladder need one. Search again without mixup in augment, or with "
+            "views = 1: then the teacher's training is mixed and the students' is not."
+        )
 
 
 def _check_structure(response: Response) -> None:

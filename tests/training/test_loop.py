@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from goodteacher.config import Optimization
-from goodteacher.data import Normalization
+from goodteacher.data import Examples, Normalization, Split
 from goodteacher.training.loop import (
     OPTIMIZERS,
     SCHEDULES,
@@ -36,9 +36,8 @@ def trainer(problem, *, machine=CPU, order_seed=3, total_steps=24, **plan):
     plan = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 8, **plan}
     return Trainer(
         nn.Sequential(nn.Linear(D, 5), nn.ReLU(), nn.Linear(5, C)),
-        lambda logits, positions: F.cross_entropy(logits, labels[positions]),
-        inputs,
-        normalization=HALVES,
+        lambda logits, positions, view: F.cross_entropy(logits, labels[positions]),
+        Examples(Split(inputs.float(), labels, torch.arange(N)), HALVES),
         plan=Optimization(**plan),
         total_steps=total_steps,
         order_seed=order_seed,
