@@ -127,6 +127,11 @@ class RuntimeConfig(Frozen):
         description="arithmetic of matrix products and convolutions (losses, weights and "
         "optimizer stay float32); auto takes bfloat16 where the hardware has it",
     )
+    compile: bool = Field(
+        False,
+        description="torch.compile networks for training, with CUDA graphs on a GPU: half a minute "
+        "for each shape, which only long runs of small networks on a GPU can earn back",
+    )
     threads: PositiveInt | None = Field(None, description="CPU threads (default: PyTorch's choice)")
     engine: Literal["local"] = Field("local", description="where tasks run")
     memory_gib: PositiveFloat | None = Field(

@@ -1,5 +1,6 @@
 import itertools
 import math
+import shutil
 
 import pytest
 import torch
@@ -155,3 +156,14 @@ def test_bfloat16_training_stays_near_float32_and_keeps_float32_weights(problem)
     assert weights(rough).dtype == torch.float32
     assert (weights(rough) - weights(exact)).abs().max() < 0.02
     assert not torch.equal(weights(rough), weights(exact))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's compiler itself
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
+def test_compiled_training_takes_the_same_steps(problem):
+    plain = trainer(problem)
+    compiled = trainer(problem, machine=Machine(CPU.device, compiles=True))
+    plain.run_until(7)  # whole batches and a smaller one
+    compiled.run_until(7)
+    torch.testing.assert_close(weights(compiled), weights(plain), rtol=1e-4, atol=1e-5)
+    assert compiled.state().keys() == plain.state().keys()

@@ -126,6 +126,7 @@ class Trainer:
         self.order_seed = order_seed
         self.machine = machine
         self.step = 0
+        self._forward = machine.ready(self.network)
         parameters = [p for p in network.parameters() if p.requires_grad]
         fused = machine.device.type in ("cpu", "cuda", "mps")
         self.optimizer = OPTIMIZERS[plan.optimizer](parameters, plan, fused)
@@ -179,7 +180,7 @@ class Trainer:
 
     def _backward(self, inputs: Tensor, positions: Tensor, view: int, weight: float) -> Tensor:
         with self.machine.arithmetic():
-            logits = self.network(inputs)
+            logits = self._forward(inputs)
         loss = self.objective(logits.float(), positions, view)
         if weight != 1.0:
             loss = loss * weight
