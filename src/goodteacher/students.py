@@ -204,6 +204,7 @@ class StudentTask(Frozen):
             [sources.index(arm.source) for arm in arms],
             [arm.recipe for arm in arms],
             context.data.transfer.labels,
+            labelled_only=[isinstance(arm.source, SmoothingSource) for arm in arms],
             device=context.machine.device,
         )
 
@@ -311,7 +312,9 @@ def _one_hot_target(task: StudentTask, context: Context, source: Any) -> Tensor:
 def _smoothing_target(task: StudentTask, context: Context, source: SmoothingSource) -> Tensor:
     labels = context.data.transfer.labels
     targets = smoothing_targets(labels, context.data.num_classes, smoothing=source.smoothing)
-    return logits_of(targets, temperature=1.0).float()
+    # Rows without a label have no weight in the loss; any probabilities will do.
+    filled = torch.where(targets.any(1, keepdim=True), targets, 1 / context.data.num_classes)
+    return logits_of(filled, temperature=1.0).float()
 
 
 def _checkpoint_target(task: StudentTask, context: Context, source: Checkpoint) -> Tensor:

@@ -1,4 +1,8 @@
-"""What stacked students learn: each its own target, temperature and alpha, in one call."""
+"""What stacked students learn: each its own target, temperature and alpha, in one call.
+
+Students of smoothed labels have no target for an unlabelled example. It must then weigh nothing:
+their teacher term is the mean over the labelled examples of the batch, as the cross-entropy is.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,16 @@ import torch
 from torch import Tensor
 
 from goodteacher.config import Recipe
-from goodteacher.losses import TeacherTerm, mixture, teacher_term
+from goodteacher.losses import UNLABELLED, TeacherTerm, mixture, teacher_term
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Students whose teacher term is the same function."""
+    """Students whose teacher term is the same function of the same examples."""
 
     term: TeacherTerm
     standardize: bool
+    labelled_only: bool
     students: Tensor
     targets: Tensor
     temperature: Tensor
@@ -32,6 +37,8 @@ class StackObjective:
         target_of: For each student, which of the K it learns from, S numbers.
         recipes: For each student, its loss, temperature and alpha, S recipes.
         labels: Labels of the transfer set, int64 [N]; -1 where unknown.
+        labelled_only: For each student, whether its target is made of the labels, so that only the
+            labelled examples count; such a recipe is ``kl`` with alpha = 1. None: for no student.
         device: Where the losses are computed; all tensors move there.
     """
 
@@ -42,13 +49,19 @@ class StackObjective:
         recipes: Sequence[Recipe],
         labels: Tensor,
         *,
+        labelled_only: Sequence[bool] | None = None,
         device: torch.device,
     ) -> None:
         self._targets = targets.to(device)
         self._labels = labels.to(device)
         self._num_students = len(recipes)
-        kinds = dict.fromkeys((recipe.loss, recipe.standardize) for recipe in recipes)
-        self._groups = [_group(kind, target_of, recipes, device=device) for kind in kinds]
+        some_unlabelled = bool((labels == UNLABELLED).any())
+        flags = labelled_only if labelled_only and some_unlabelled else [False] * len(recipes)
+        kinds = [(r.loss, r.standardize, f) for r, f in zip(recipes, flags, strict=True)]
+        self._groups = [
+            _group(kind, [i for i, k in enumerate(kinds) if k == kind], target_of, recipes, device)
+            for kind in dict.fromkeys(kinds)
+        ]
 
     def __call__(self, logits: Tensor, positions: Tensor) -> Tensor:
         """Return each student's mean loss over the batch.
@@ -71,28 +84,35 @@ class StackObjective:
 
 
 def _losses(group: _Group, logits: Tensor, batch: Tensor, labels: Tensor) -> Tensor:
-    return mixture(
+    targets = batch[group.targets]
+    if group.labelled_only:
+        # An example that equals its target adds nothing to the loss, and nothing to the gradient.
+        logits = torch.where((labels != UNLABELLED).unsqueeze(-1), logits, targets)
+    losses = mixture(
         logits,
-        batch[group.targets],
+        targets,
         labels,
         temperature=group.temperature,
         alpha=group.alpha,
         term=group.term,
         standardize=group.standardize,
     )
+    if not group.labelled_only:
+        return losses
+    return losses * (len(labels) / (labels != UNLABELLED).sum().clamp_min(1))
 
 
 def _group(
-    kind: tuple[str, bool],
+    kind: tuple[str, bool, bool],
+    members: list[int],
     target_of: Sequence[int],
     recipes: Sequence[Recipe],
-    *,
     device: torch.device,
 ) -> _Group:
-    members = [i for i, r in enumerate(recipes) if (r.loss, r.standardize) == kind]
     return _Group(
         term=teacher_term(kind[0]),
         standardize=kind[1],
+        labelled_only=kind[2],
         students=torch.tensor(members, device=device),
         targets=torch.tensor([target_of[i] for i in members], device=device),
         temperature=torch.tensor([recipes[i].temperature for i in members], device=device),
