@@ -9,7 +9,7 @@ from goodteacher.verdict import (
     REGULARIZERS,
     RUNGS,
     TUNED,
-    decide,
+    Weighed,
     judge,
     plan_arms,
 )
@@ -28,7 +28,7 @@ def verdict(*, knowledge, gain, rung_1=None, rung_2=None, tuned=None):
     over = dict(
         zip(REGULARIZERS, (gain, rung_1 or gain, rung_2 or gain, tuned or gain), strict=True)
     )
-    return decide(knowledge=knowledge, over=over, best=TUNED, margin=MARGIN)
+    return Weighed(knowledge=knowledge, over=over, best=TUNED).decide(MARGIN)
 
 
 CLEAR, NONE, OPEN, WORSE = (

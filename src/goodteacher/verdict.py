@@ -133,28 +133,22 @@ def judge(
         {**arms, TUNED: arms[tuned]},
         level,
     )
-    regularizers = [name for name in (*REGULARIZERS, PSEUDO_LABELS) if name in known.correct]
-    best = max(regularizers, key=lambda name: known.selection[name])
-    plain, confident, full = RUNGS[0], RUNGS[2], RUNGS[4]
-    over = {name: known.minus(full, name) for name in regularizers}
-    knowledge = known.minus(full, confident)
-    verdict = decide(knowledge=knowledge, over=over, best=best, margin=margin)
-    plan = _plan(knowledge, over, best, margin)
-    evidence = _Evidence(over[plain], knowledge, over[best], best, PSEUDO_LABELS in over, plan)
-    controls = [name for name in (*FALSIFICATION, *over) if name in correct and name not in RUNGS]
+    weighed = weigh(known.correct, known.selection, level=level)
+    verdict, plan = weighed.decide(margin), weighed.plan(margin)
+    controls = [name for name in (*FALSIFICATION, PSEUDO_LABELS) if name in correct]
     return Verdict(
         verdict=verdict,
-        explanation=_EXPLANATIONS[verdict](evidence),
+        explanation=_EXPLANATIONS[verdict](weighed, plan),
         teacher=teacher,
-        recipe=arms[full].recipe,
-        gain=_effect(over[plain]),
-        knowledge=_effect(knowledge),
-        regularization=_effect(known.minus(confident, plain)),
-        best_regularizer=best,
-        over_best_regularizer=_effect(over[best]),
+        recipe=arms[RUNGS[4]].recipe,
+        gain=_effect(weighed.gain),
+        knowledge=_effect(weighed.knowledge),
+        regularization=_effect(known.minus(RUNGS[2], RUNGS[0])),
+        best_regularizer=weighed.best,
+        over_best_regularizer=_effect(weighed.over_best),
         ladder=tuple(known.rung(number) for number in range(len(RUNGS))),
         controls=tuple(known.control(name) for name in (*controls, TUNED)),
-        num_seeds=knowledge.n_seeds,
+        num_seeds=weighed.gain.n_seeds,
         level=level,
         margin=margin,
         smoothing=smoothings[tuned].smoothing,
@@ -195,49 +189,76 @@ class _Arms:
         )
 
 
-def decide(
-    *, knowledge: Interval, over: Mapping[str, Interval], best: str, margin: float
-) -> VerdictName:
-    """Return the verdict for the intervals that the rule looks at.
+@dataclass(frozen=True)
+class Weighed:
+    """The comparisons that the rule looks at.
 
-    Args:
+    Attributes:
         knowledge: Full response minus rung 2.
         over: Full response minus each regularizer.
         best: The regularizer that is best on the selection split.
-        margin: Margin of practical equivalence.
     """
-    gain = over[RUNGS[0]]
-    if knowledge.low > margin and all(interval.low > 0 for interval in over.values()):
-        return "knowledge"
-    if gain.high < margin:
-        return "no_gain"
-    if gain.low > 0 and over[best].high < margin:
-        return "regularization"
-    return "inconclusive"
 
-
-@dataclass(frozen=True)
-class _Evidence:
-    """What an explanation speaks of."""
-
-    gain: Interval
     knowledge: Interval
-    over: Interval
+    over: Mapping[str, Interval]
     best: str
-    pseudo_labelled: bool
-    plan: SeedPlan
+
+    @property
+    def gain(self) -> Interval:
+        """Full response minus cross-entropy."""
+        return self.over[RUNGS[0]]
+
+    @property
+    def over_best(self) -> Interval:
+        """Full response minus the best regularizer."""
+        return self.over[self.best]
+
+    def decide(self, margin: float) -> VerdictName:
+        """Return the verdict.
+
+        Args:
+            margin: Margin of practical equivalence.
+        """
+        pays = all(interval.low > 0 for interval in self.over.values())
+        if self.knowledge.low > margin and pays:
+            return "knowledge"
+        if self.gain.high < margin:
+            return "no_gain"
+        if self.gain.low > 0 and self.over_best.high < margin:
+            return "regularization"
+        return "inconclusive"
+
+    def plan(self, margin: float) -> SeedPlan:
+        """Plan the seeds for the comparison that stands between the means and a verdict."""
+        weakest = min(self.over.values(), key=lambda interval: interval.low)
+        if self.knowledge.high > margin and all(i.high > 0 for i in self.over.values()):
+            open_one = self.knowledge.low <= margin
+            undecided = (self.knowledge, margin) if open_one else (weakest, 0.0)
+        elif self.gain.mean < margin:
+            undecided = (self.gain, margin)
+        else:
+            undecided = (self.gain, 0.0) if self.gain.low <= 0 else (self.over_best, margin)
+        return seeds_needed(*undecided)
 
 
-def _plan(knowledge: Interval, over: Mapping[str, Interval], best: str, margin: float) -> SeedPlan:
-    """Plan the seeds for the comparison that stands between the means and a verdict."""
-    gain, weakest = over[RUNGS[0]], min(over.values(), key=lambda interval: interval.low)
-    if knowledge.high > margin and all(interval.high > 0 for interval in over.values()):
-        undecided = (knowledge, margin) if knowledge.low <= margin else (weakest, 0.0)
-    elif gain.mean < margin:
-        undecided = (gain, margin)
-    else:
-        undecided = (gain, 0.0) if gain.low <= 0 else (over[best], margin)
-    return seeds_needed(*undecided)
+def weigh(
+    correct: Mapping[str, Correct], selection: Mapping[str, float], *, level: float
+) -> Weighed:
+    """Compare the full response with what it has to beat.
+
+    Args:
+        correct: Who is right on the test split, bool [num_seeds, num_examples]: the full response
+            and every regularizer, tuned label smoothing under the name ``TUNED``.
+        selection: Mean accuracy of each on the selection split.
+        level: Level of the intervals.
+    """
+
+    def full_minus(name: str) -> Interval:
+        return paired_interval(correct[RUNGS[4]], correct[name], level=level)
+
+    over = {name: full_minus(name) for name in (*REGULARIZERS, PSEUDO_LABELS) if name in correct}
+    best = max(over, key=lambda name: selection[name])
+    return Weighed(knowledge=over[RUNGS[2]], over=over, best=best)
 
 
 def _effect(interval: Interval) -> Effect:
@@ -248,52 +269,52 @@ def _shown(interval: Interval) -> str:
     return f"{points(interval.mean)} points [{points(interval.low)}, {points(interval.high)}]"
 
 
-def _knowledge(found: _Evidence) -> str:
+def _knowledge(found: Weighed, plan: SeedPlan) -> str:
     return (
         "The students learned class similarity from the teacher. Distillation adds "
         f"{_shown(found.gain)} to training on the labels; {_shown(found.knowledge)} of it cannot "
         "come from smoothing with the teacher's own confidence, and the best regularizer "
-        f"({found.best}) is beaten by {_shown(found.over)}."
+        f"({found.best}) is beaten by {_shown(found.over_best)}."
     )
 
 
-def _regularization(found: _Evidence) -> str:
+def _regularization(found: Weighed, plan: SeedPlan) -> str:
     cheaper = (
         "The teacher's most probable class for the unlabelled examples is enough."
-        if found.pseudo_labelled
+        if PSEUDO_LABELS in found.over
         else "Label smoothing is the cheaper way to this gain."
     )
     return (
         f"Distillation adds {_shown(found.gain)} to training on the labels, but a regularizer that "
-        f"knows nothing of class similarity ({found.best}) does as well: {_shown(found.over)} "
+        f"knows nothing of class similarity ({found.best}) does as well: {_shown(found.over_best)} "
         f"between them. {cheaper}"
     )
 
 
-def _no_gain(found: _Evidence) -> str:
+def _no_gain(found: Weighed, plan: SeedPlan) -> str:
     return (
         f"Distillation does not help here: it adds {_shown(found.gain)} to training on the labels, "
         "less than the margin."
     )
 
 
-def _inconclusive(found: _Evidence) -> str:
-    further = found.plan.further_seeds
+def _inconclusive(found: Weighed, plan: SeedPlan) -> str:
+    further = plan.further_seeds
     advice = (
         f"The observed spread asks for {further} further seeds"
         if further is not None
         else "No number of seeds would decide: this test split of "
         f"{found.knowledge.n_examples} examples resolves differences of about "
-        f"{100 * found.plan.smallest_margin:.2f} points at best. Use a larger one"
+        f"{100 * plan.smallest_margin:.2f} points at best. Use a larger one"
     )
     return (
         f"These seeds do not decide. Gain over the labels: {_shown(found.gain)}; what similarity "
         f"adds: {_shown(found.knowledge)}; over the best regularizer ({found.best}): "
-        f"{_shown(found.over)}. {advice}."
+        f"{_shown(found.over_best)}. {advice}."
     )
 
 
-_EXPLANATIONS: Mapping[VerdictName, Callable[[_Evidence], str]] = {
+_EXPLANATIONS: Mapping[VerdictName, Callable[[Weighed, SeedPlan], str]] = {
     "knowledge": _knowledge,
     "regularization": _regularization,
     "no_gain": _no_gain,
@@ -305,8 +326,9 @@ __all__ = [
     "REGULARIZERS",
     "RUNGS",
     "TUNED",
-    "decide",
+    "Weighed",
     "judge",
     "plan_arms",
     "target_arm",
+    "weigh",
 ]
