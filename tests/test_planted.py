@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from goodteacher.config import Optimization, Recipe, RuntimeConfig
-from goodteacher.data import Normalization
+from goodteacher.data import Examples, Split
+from goodteacher.data.normalization import no_normalization
 from goodteacher.models import build_model
 from goodteacher.targets import logits_of
 from goodteacher.training.loop import Trainer
@@ -66,14 +67,13 @@ def library_students(problem, targets, seed, *, steps):
         schedule="cosine",
         batch_size=task.batch_size,
     )
-    objective = StackObjective(
-        logits_of(targets).float(), [0, 1], [Recipe()] * 2, problem.train[1], device=machine.device
-    )
+    split = Split(*problem.train, torch.arange(task.train))
+    examples = Examples(split, no_normalization(split.inputs))
+    responses = logits_of(targets).float()[:, None]
     trainer = Trainer(
         stack,
-        objective,
-        problem.train[0],
-        normalization=Normalization(torch.zeros(shape), torch.ones(shape)),
+        StackObjective(responses, [0, 1], [Recipe()] * 2, examples, device=machine.device),
+        examples,
         plan=plan,
         total_steps=task.steps,
         order_seed=seed,

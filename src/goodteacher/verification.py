@@ -91,7 +91,8 @@ def verify(
     context = prepare_context(config, out, data=dataset, progress=watcher)
     with context.store.lock():
         source = keep_response(context, response)
-        return _Verification(context, config, source).run()
+        key = DataKey.of(config, context.data, context.machine)
+        return _Verification(context, config, key, source).run()
 
 
 def _verify_study(study: Study, settings: Mapping[str, Any], progress: Progress) -> Verdict:
@@ -109,9 +110,10 @@ def _verify_study(study: Study, settings: Mapping[str, Any], progress: Progress)
     config = parse(VerifyConfig, **{**inherited, **recipe, **settings})
     context = resume_context(study, progress)
     source = Checkpoint(batch_size=spot.teacher.batch_size, epoch=spot.teacher.epoch)
-    teachers = Search(made_with, context, ENGINES[config.engine](context)).teachers
+    plan = Search(made_with, context, ENGINES[config.engine](context))
+    _check_labels_unmixed(plan.key)
     with context.store.lock():
-        return _Verification(context, config, source, teachers).run()
+        return _Verification(context, config, plan.key, source, plan.teachers).run()
 
 
 _JUDGEMENT = frozenset(
@@ -127,6 +129,7 @@ class _Verification:
 
     context: Context
     config: VerifyConfig
+    key: DataKey
     source: Checkpoint | FileSource
     teachers: tuple[tuple[int, str], ...] = ()
 
@@ -200,12 +203,13 @@ class _Verification:
         config, context = self.config, self.context
         tasks = paired_tasks(
             config,
-            DataKey.of(config, context.data, context.machine),
+            self.key,
             list(arms),
             stage="verify",
             seeds=range(first, first + seeds),
             teachers=self.teachers,
             memory_gib=config.memory_gib,
+            stack_width=config.stack_width,
         )
         ENGINES[config.engine](context).run(stage, tasks)
         return tasks
@@ -239,6 +243,15 @@ class _Verification:
                 f"this folder was judged before, {earlier.verdict} from {earlier.num_seeds} seeds, "
                 "by another plan. Its look is not corrected for: plan --until-decided at once."
             )
+
+
+def _check_labels_unmixed(key: DataKey) -> None:
+    if key.augmentation.mixup and key.views > 1:
+        raise ConfigError(
+            "The students of this study saw images mixed by mixup, which have two labels each, and "
+            "the rungs of the ladder need one. Search again without mixup in augment, or with "
+            "views = 1: then the teacher's training is mixed and the students' is not."
+        )
 
 
 def _check_structure(response: Response) -> None:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from goodteacher.config import Recipe
-from goodteacher.losses import UNLABELLED, TeacherTerm, mixture, teacher_term
+from goodteacher.data import UNLABELLED, Examples
+from goodteacher.losses import TeacherTerm, mixture, teacher_term
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,11 @@ class StackObjective:
     """The distillation losses of S students that share their batches.
 
     Args:
-        targets: K responses on the transfer set, raw logits [K, N, C].
+        targets: K responses on the transfer set, each raw logits [V, N, C], one for each view, or
+            [1, N, C] for all of them.
         target_of: For each student, which of the K it learns from, S numbers.
         recipes: For each student, its loss, temperature and alpha, S recipes.
-        labels: Labels of the transfer set, int64 [N]; -1 where unknown.
+        examples: The transfer set, for its labels.
         labelled_only: For each student, whether its target is made of the labels, so that only the
             labelled examples count; such a recipe is ``kl`` with alpha = 1. None: for no student.
         device: Where the losses are computed; all tensors move there.
@@ -44,17 +46,18 @@ class StackObjective:
 
     def __init__(
         self,
-        targets: Tensor,
+        targets: Sequence[Tensor],
         target_of: Sequence[int],
         recipes: Sequence[Recipe],
-        labels: Tensor,
+        examples: Examples,
         *,
         labelled_only: Sequence[bool] | None = None,
         device: torch.device,
     ) -> None:
-        self._targets = targets.to(device)
-        self._labels = labels.to(device)
+        self._targets = [target.to(device) for target in targets]
+        self._examples = examples
         self._num_students = len(recipes)
+        labels = examples.labels(torch.arange(len(examples)), num_classes=targets[0].shape[-1])
         some_unlabelled = bool((labels == UNLABELLED).any())
         flags = labelled_only if labelled_only and some_unlabelled else [False] * len(recipes)
         kinds = [(r.loss, r.standardize, f) for r, f in zip(recipes, flags, strict=True)]
@@ -62,25 +65,33 @@ class StackObjective:
             _group(kind, [i for i, k in enumerate(kinds) if k == kind], target_of, recipes, device)
             for kind in dict.fromkeys(kinds)
         ]
+        self._view, self._seen = 0, self._targets_of(0)
 
-    def __call__(self, logits: Tensor, positions: Tensor) -> Tensor:
+    def __call__(self, logits: Tensor, positions: Tensor, view: int) -> Tensor:
         """Return each student's mean loss over the batch.
 
         Args:
             logits: The students' logits [S, B, C].
             positions: Positions of the batch's examples in the transfer set, int64 [B].
+            view: The view of them that the students saw.
 
         Returns:
             Losses in nats [S].
         """
-        labels = self._labels[positions]
-        batch = self._targets[:, positions]
+        if view != self._view:
+            self._view, self._seen = view, self._targets_of(view)
+        labels = self._examples.labels(positions, view, num_classes=logits.shape[-1])
+        batch = self._seen[:, positions]
         if len(self._groups) == 1:
             return _losses(self._groups[0], logits, batch, labels)
         losses = logits.new_empty(self._num_students)
         for group in self._groups:
             losses[group.students] = _losses(group, logits[group.students], batch, labels)
         return losses
+
+    def _targets_of(self, view: int) -> Tensor:
+        """Return all targets for one view, [K, N, C]; once an epoch, so that steps only index."""
+        return torch.stack([target[view % len(target)] for target in self._targets])
 
 
 def _losses(group: _Group, logits: Tensor, batch: Tensor, labels: Tensor) -> Tensor:
