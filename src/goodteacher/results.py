@@ -279,6 +279,7 @@ class Rung(Frozen):
     test_accuracy: float
     selection_accuracy: float
     step: Effect | None
+    recipe: Recipe | None = Field(default=None, description="how its students learned")
 
 
 class Control(Frozen):
@@ -291,6 +292,14 @@ class Control(Frozen):
 
 
 VerdictName = Literal["knowledge", "regularization", "no_gain", "inconclusive"]
+
+
+class Look(Frozen):
+    """A look at the test split, after which more seeds were trained or not."""
+
+    seeds: int
+    level: float = Field(description="of its intervals; the levels of all planned looks sum up")
+    verdict: VerdictName
 
 
 class Verdict(Frozen):
@@ -309,8 +318,18 @@ class Verdict(Frozen):
     ladder: tuple[Rung, ...]
     controls: tuple[Control, ...]
     num_seeds: int
-    level: float
+    level: float = Field(description="of the intervals here: that of the last look")
     margin: float
+    error_level: float | None = Field(default=None, description="of all planned looks together")
+    until_decided: int | None = Field(
+        default=None, description="seeds at most; null: one look was planned"
+    )
+    looks: tuple[Look, ...] = ()
+    tuned_arms: bool = Field(
+        default=False, description="each arm has its own best temperature and alpha"
+    )
+    smoothing: float | None = Field(default=None, description="strength of tuned label smoothing")
+    num_unlabelled: int = Field(default=0, description="transfer examples without a label")
     resolvable_margin: float = Field(
         description="smallest difference that this test split resolves with any number of seeds"
     )

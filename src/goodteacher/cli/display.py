@@ -176,16 +176,29 @@ def print_verdict(found: Verdict) -> None:
     stdout.print(table)
     stdout.print(
         f"Teacher: {found.teacher}, {found.recipe}. Test accuracy in %, differences in points; "
-        f"n = {found.num_seeds} paired seeds; {100 * (1 - found.level):g} % intervals; margin "
+        f"n = {found.num_seeds} paired seeds; {100 * (1 - found.level):.4g} % intervals; margin "
         f"{100 * found.margin:g} points.",
         markup=False,
     )
-    if found.more_seeds is not None:
-        stdout.print(f"The observed spread asks for {found.more_seeds} further seeds.")
-    if found.verdict == "inconclusive" and found.more_seeds is None:
-        stdout.print(
-            "No number of seeds would decide: this test split resolves differences of about "
-            f"{100 * found.resolvable_margin:.2f} points at best. Use a larger one."
+    for line in _verdict_remarks(found):
+        stdout.print(line, markup=False)
+
+
+def _verdict_remarks(found: Verdict) -> Iterator[str]:
+    """Yield what was special about this verification, a line each."""
+    if found.until_decided is not None:
+        looks = ", ".join(f"{k.seeds} seeds ({k.verdict}, {k.level:.3g})" for k in found.looks)
+        yield (
+            f"Looks (verdict, level): {looks}; up to {found.until_decided} seeds were planned, at "
+            f"{found.error_level:g} together."
+        )
+    if found.tuned_arms:
+        recipes = ", ".join(f"{rung.name} {rung.recipe}" for rung in found.ladder[1:])
+        yield f"Each arm at its own best: {recipes}."
+    if found.num_unlabelled:
+        yield (
+            f"{found.num_unlabelled} transfer examples have no label: rungs 1 to 4 take the "
+            "teacher's most probable class, cross-entropy and label smoothing leave them out."
         )
 
 

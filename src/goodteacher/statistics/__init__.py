@@ -4,6 +4,7 @@
 |-------------|-----------------------------------------------------------------------------------|
 | `intervals` | the crossed model of seeds and examples; accuracies and paired differences        |
 | `decisions` | superiority, equivalence, many comparisons, and how many seeds a decision takes   |
+| `sequential`| looking again after adding seeds: what each look may spend of the level           |
 | `ranks`     | rank correlation and regret of a score                                            |
 """
 
@@ -26,9 +27,11 @@ from goodteacher.statistics.intervals import (
     pigeonhole_resamples,
 )
 from goodteacher.statistics.ranks import RankCorrelation, regret, spearman
+from goodteacher.statistics.sequential import PlannedLook, plan_looks
 
 __all__ = [
     "Interval",
+    "PlannedLook",
     "RankCorrelation",
     "Resamples",
     "SeedPlan",
@@ -40,6 +43,7 @@ __all__ = [
     "p_greater",
     "paired_interval",
     "pigeonhole_resamples",
+    "plan_looks",
     "practically_equal",
     "regret",
     "seeds_needed",
