@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Optimization, Recipe, RuntimeConfig
-from goodteacher.data import Normalization
+from goodteacher.data import Examples, Normalization, Split
 from goodteacher.training.evaluate import compute_logits
-from goodteacher.training.loop import Trainer, steps_per_epoch
+from goodteacher.training.loop import Objective, Trainer, steps_per_epoch
 from goodteacher.training.machine import Machine, choose_machine
 from goodteacher.training.objective import StackObjective
 from goodteacher.training.stacking import stack_networks
@@ -35,6 +35,13 @@ def normalization_of(data: Arrays) -> Normalization:
     """Return the data's normalisation as goodteacher holds it."""
     mean, std = (torch.from_numpy(values)[:, None, None] for values in (data.mean, data.std))
     return Normalization(mean, std, unit=255.0)
+
+
+def examples_of(data: Arrays, machine: Machine) -> Examples:
+    """Return the data as goodteacher's networks see them."""
+    labels = torch.from_numpy(data.labels)
+    split = Split(torch.from_numpy(data.images), labels, torch.arange(len(labels)))
+    return Examples(split, normalization_of(data), device=machine.device)
 
 
 def optimization_of(job: Job) -> Optimization:
@@ -73,36 +80,35 @@ def stack_trainer(
         job: Optimizer, batch size, epochs, seed.
         machine: Where arithmetic happens.
     """
+    examples = examples_of(data, machine)
     objective = StackObjective(
-        responses[None],
-        [0] * len(recipes),
-        recipes,
-        torch.from_numpy(data.labels),
-        device=machine.device,
+        [responses[None]], [0] * len(recipes), recipes, examples, device=machine.device
     )
-    example = normalization_of(data)(torch.from_numpy(data.images[:2]))
-    stack = stack_networks([network] * len(recipes), example_input=example)
-    return _trainer(stack, objective, data, job=job, machine=machine)
+    sample = examples.inputs(torch.arange(2)).cpu()
+    stack = stack_networks([network] * len(recipes), example_input=sample)
+    return _trainer(stack, objective, examples, job=job, machine=machine)
 
 
 def labels_trainer(network: nn.Module, data: Arrays, *, job: Job, machine: Machine) -> Trainer:
     """Return the trainer of one plain network that learns the labels alone."""
-    labels = torch.from_numpy(data.labels).to(machine.device)
+    examples = examples_of(data, machine)
 
-    def cross_entropy(logits: Tensor, positions: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(logits, labels[positions])
+    def cross_entropy(logits: Tensor, positions: Tensor, view: int) -> Tensor:
+        labels = examples.labels(positions, view, num_classes=logits.shape[-1])
+        return nn.functional.cross_entropy(logits, labels)
 
-    return _trainer(network, cross_entropy, data, job=job, machine=machine)
+    return _trainer(network, cross_entropy, examples, job=job, machine=machine)
 
 
-def _trainer(network: nn.Module, objective, data: Arrays, *, job: Job, machine: Machine) -> Trainer:
+def _trainer(
+    network: nn.Module, objective: Objective, examples: Examples, *, job: Job, machine: Machine
+) -> Trainer:
     return Trainer(
         network,
         objective,
-        torch.from_numpy(data.images),
-        normalization=normalization_of(data),
+        examples,
         plan=optimization_of(job),
-        total_steps=job.epochs * steps_per_epoch(len(data.labels), job.batch_size),
+        total_steps=job.epochs * steps_per_epoch(len(examples), job.batch_size),
         order_seed=job.seed,
         machine=machine,
     )
@@ -116,12 +122,7 @@ class GoodteacherSession(TorchSession):
         self.machine = machine_of(job)
         self.precision = str(self.machine).split()[-1]
         started = time.perf_counter()
-        responses = compute_logits(
-            self.teacher,
-            torch.from_numpy(data.images),
-            normalization=normalization_of(data),
-            machine=self.machine,
-        )
+        responses = compute_logits(self.teacher, examples_of(data, self.machine))
         self.teacher_seconds = time.perf_counter() - started
         self.trainer = stack_trainer(
             self.student, data, responses, recipes_for(job), job=job, machine=self.machine
