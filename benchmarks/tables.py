@@ -1,0 +1,166 @@
+"""Write the tables of `docs/benchmarks.md` anew from `benchmarks/results/*.json`.
+
+    python benchmarks/tables.py
+
+A table stands between the lines `<!-- NAME -->` and `<!-- end -->`; a test compares each with its
+result, so that a figure is never typed by hand. A result that is missing says so in its place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from peers.table import figure
+from peers.table import render as render_peers
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "benchmarks.md"
+RESULTS = ROOT / "benchmarks" / "results"
+
+Result = Mapping[str, Any]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out rows as a Markdown table.
+
+    >>> print(table(["a", "b"], [["1", "2"]]))
+    | a | b |
+    |---|---|
+    | 1 | 2 |
+    """
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        "|" + "|".join(cells) + "|" if cells[0] == "---" else f"| {' | '.join(cells)} |"
+        for cells in lines
+    )
+
+
+def machine_of(result: Result) -> str:
+    machine = result["environment"]
+    return f"{machine['processor']}, {machine['threads']} threads, {machine['device']}"
+
+
+def step_cost(result: Result) -> str:
+    """What a step costs, and the ratios that the targets are about."""
+    cost = result["milliseconds_per_student_step"]
+    steps = table(
+        ["what is timed", "ms per student-step"],
+        [[name, figure(value, ".1f")] for name, value in cost.items()],
+    )
+    ratios = table(
+        ["ratio", "median (lowest-highest)"],
+        [[name, figure(value, ".2f")] for name, value in result["ratios"].items()],
+    )
+    return f"{machine_of(result)}; n = {result['n']}.\n\n{ratios}\n\n{steps}"
+
+
+def teacher_step(result: Result) -> str:
+    """A teacher's step beside its floors."""
+    rows = [
+        [
+            f"`{row['teacher']}`",
+            str(row["batch_size"]),
+            *(figure(row["milliseconds"][k], ".2f") for k in ("step", "passes", "optimizer")),
+            f"{row['floor_products']:.2f}",
+            f"{row['floor_optimizer']:.2f}",
+        ]
+        for row in result["teachers"]
+    ]
+    head = ["teacher", "batch", "step, ms", "forward and backward", "optimizer"]
+    rate, speed = result["product_gflops"], result["copy_gb_per_second"]
+    return (
+        f"{machine_of(result)}; n = {result['n']}. In the same run a large matrix product reached "
+        f"{rate:.0f} GFLOP/s and a large copy {speed:.1f} GB/s: the floors.\n\n"
+        + table([*head, "floor of the products", "floor of the optimizer"], rows)
+    )
+
+
+def stack_profile(result: Result) -> str:
+    """Where the time of a stack goes."""
+    kinds = result["by_kind"]
+    total = sum(kinds.values())
+    rows = [[kind, f"{ms:.2f}", f"{100 * ms / total:.0f} %"] for kind, ms in kinds.items()]
+    return (
+        f"{result['width']} stacked `{result['student']}`, batch size {result['batch_size']}: "
+        f"{result['milliseconds_per_student_step']:.1f} ms per student-step. {machine_of(result)}; "
+        f"n = 1 profile.\n\n{table(['operations', 'ms', 'share'], rows)}\n\n"
+        f"A student-step multiplies {result['gflop_per_student_step']:.2f} GFLOP: "
+        f"{result['floor_milliseconds']:.1f} ms at the rate of a large matrix product measured in "
+        f"the same run ({result['product_gflops']:.0f} GFLOP/s). The convolutions run at "
+        f"{result['convolution_gflops']:.0f}."
+    )
+
+
+def scaling(result: Result) -> str:
+    """How cost grows."""
+    rows = [
+        [
+            name.replace("over", "over the number of"),
+            f"{curve['points'][0]['size']:,} to {curve['points'][-1]['size']:,}",
+            f"{figure(curve['points'][0]['seconds'], '.3g')}",
+            f"{figure(curve['points'][-1]['seconds'], '.3g')}",
+            f"{curve['growth']:.2f}",
+            f"{curve['steepest']:.2f}",
+        ]
+        for name, curve in result["curves"].items()
+    ]
+    head = ["students", "from-to", "s an epoch at the first", "at the last", "growth", "steepest"]
+    return f"{machine_of(result)}; n = {result['n']}.\n\n{table(head, rows)}"
+
+
+def student_epoch(result: Result) -> str:
+    """A student-epoch of a small perceptron, beside plain loops."""
+    widths = result["stacked_seconds"]
+    rows = [
+        [
+            width,
+            figure(seconds, ".3f"),
+            figure(result["times_cheaper_than_plain"][width], ".1f"),
+            figure(result["times_cheaper_than_lean"][width], ".1f"),
+        ]
+        for width, seconds in widths.items()
+    ]
+    head = ["students in the stack", "s per student-epoch", "times cheaper than plain", "than lean"]
+    plain, lean = (figure(result[f"{k}_seconds"], ".2f") for k in ("plain", "lean"))
+    return (
+        f"{result['examples']:,} examples; plain loop {plain} s, lean loop {lean} s. "
+        f"{machine_of(result)}; n = {result['n']}.\n\n{table(head, rows)}"
+    )
+
+
+TABLES: Mapping[str, Callable[[Result], str]] = {
+    "peers": render_peers,
+    "peers_small": render_peers,
+    "step_cost": step_cost,
+    "stack_profile": stack_profile,
+    "student_epoch": student_epoch,
+    "teacher_step": teacher_step,
+    "scaling": scaling,
+}
+"""Name of a result, and of its place on the page, to what renders it."""
+
+_PLACE = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def rendered(name: str) -> str:
+    """Return what stands on the page for a result."""
+    path = RESULTS / f"{name}.json"
+    body = TABLES[name](json.loads(path.read_text())) if path.exists() else "*Not measured.*"
+    return f"<!-- {name} -->\n{body}\n<!-- end -->"
+
+
+def page_of(text: str) -> str:
+    """Return the page with every table made anew."""
+    return _PLACE.sub(lambda place: rendered(place[1]), text)
+
+
+def main() -> None:
+    PAGE.write_text(page_of(PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    main()
