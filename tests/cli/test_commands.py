@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 
 import numpy as np
@@ -261,3 +262,25 @@ def test_waiting_threads_let_others_work_unless_the_user_says_otherwise(monkeypa
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     share_cores()
     assert "GOMP_SPINCOUNT" not in os.environ
+
+
+@pytest.mark.filterwarnings("always::goodteacher.training.stacking.StackingWarning")
+def test_student_that_cannot_be_stacked_is_told_once(circle, tmp_path, monkeypatch):
+    source = """
+        from torch import nn
+        class Odd(nn.Module):
+            def __init__(self, num_classes):
+                super().__init__()
+                self.layer = nn.Linear(6, num_classes)
+            def forward(self, inputs):
+                logits = self.layer(inputs)
+                return logits * 2 if float(logits.detach().sum()) > 0 else logits.relu_() * 2
+    """
+    (tmp_path / "odd.py").write_text(textwrap.dedent(source))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    chosen = options(student="python:odd:Odd", seeds=2)
+    result = runner.invoke(app, ["search", str(circle), *chosen, f"--out={tmp_path / 's'}"])
+    assert result.exit_code == 0, result.stderr
+    told = " ".join(result.stderr.split())
+    assert told.count("These networks run by 'loop', which is slower") == 1
+    assert "torch.fx cannot trace it (TypeError" in told

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,7 +47,7 @@ Out = Annotated[Path, typer.Option(help="folder of the result; made if it is mis
 @contextmanager
 def _door(as_json: bool) -> Iterator[None]:
     """Turn what goes wrong into one message and an exit code."""
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _shown_once()
     try:
         yield
     except GoodteacherError as error:
@@ -60,8 +60,16 @@ def _door(as_json: bool) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    stderr.print(f"warning: {message}", markup=False)
+def _shown_once() -> Callable[..., None]:
+    """Return what prints a warning, and the same one never again."""
+    shown: set[str] = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        if str(message) not in shown:
+            shown.add(str(message))
+            stderr.print(f"warning: {message}", markup=False)
+
+    return show
 
 
 def _merged(config: Path | None, settings: dict[str, Any], **own: Any) -> dict[str, Any]:

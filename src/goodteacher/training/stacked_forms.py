@@ -20,6 +20,7 @@ The logical shape is a view of either. All of it is ours.
 from __future__ import annotations
 
 import operator
+import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -350,7 +351,7 @@ def _trace(plain: nn.Module) -> fx.Graph:
     try:
         graphs = [fx.Tracer().trace(plain.train(training)) for training in (True, False)]
     except Exception as error:
-        raise NotFusableError(f"torch.fx cannot trace it ({_first_line(error)})") from error
+        raise NotFusableError(f"torch.fx cannot trace it ({brief(error)})") from error
     finally:
         for module, training in modes:
             module.training = training
@@ -359,8 +360,10 @@ def _trace(plain: nn.Module) -> fx.Graph:
     return graphs[0]
 
 
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+def brief(error: Exception) -> str:
+    """Return an error's name and what it begins with."""
+    text = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {textwrap.shorten(text, 100, placeholder=' ...')}"
 
 
 def _rewrite_placeholder(node: fx.Node, network: nn.Module, stacked: set[fx.Node]) -> bool:

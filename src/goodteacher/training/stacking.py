@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from goodteacher.errors import ModelError
-from goodteacher.training.stacked_forms import NotFusableError, Program, fuse
+from goodteacher.training.stacked_forms import NotFusableError, Program, brief, fuse
 
 Kind = Literal["fused", "vmap", "loop"]
 
@@ -375,7 +375,7 @@ class _Trial:
         except NotFusableError as error:
             return str(error)
         except Exception as error:
-            return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+            return brief(error)
         # What a network draws in training differs from run to run; evaluation must agree.
         names = ("evaluation",) if self.random else tuple(self.expected)
         wrong = [
