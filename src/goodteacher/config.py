@@ -13,7 +13,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import tomli_w
 from pydantic import (
@@ -39,6 +39,11 @@ def _split_commas(value: object) -> object:
     return [value] if isinstance(value, int | float) else value
 
 
+def _as_text(value: object) -> object:
+    """Take a number where text is meant, as of a class."""
+    return str(value) if isinstance(value, int) else value
+
+
 def _check_list(name: str, values: tuple[Any, ...]) -> None:
     if not values:
         raise ValueError(f"{name} must name at least one value")
@@ -54,6 +59,10 @@ def _check_smoothings(values: tuple[float, ...]) -> None:
 
 class Frozen(BaseModel):
     """A value that cannot change, refuses unknown keys, and has a stable hash."""
+
+    may_differ: ClassVar[frozenset[str]] = frozenset()
+    """Settings of this kind that may differ when a folder is used again: no result depends on what
+    they were before."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -342,8 +351,38 @@ class DistillConfig(RuntimeConfig, DataConfig, StudentConfig):
         )
 
 
-class VerifyConfig(DistillConfig):
+class EvidenceConfig(Frozen):
+    """What ``goodteacher verify`` reports beside the verdict, where asked for.
+
+    None of it moves the verdict, so any of it may be asked for later in the same folder.
+    """
+
+    curve_temperatures: PositiveFloats = Field(
+        (),
+        description="measure what each rung gains at these temperatures, such as 1,2,4,8,16,32 "
+        "(default: none)",
+    )
+    omit_class: Annotated[str | None, BeforeValidator(_as_text)] = Field(
+        None,
+        description="name or number of a class that further students never see (default: none)",
+    )
+    evidence_seeds: Annotated[int, Field(ge=3)] | None = Field(
+        None,
+        description="paired student seeds of the temperature curve and the omitted class "
+        "(default: as many as seeds)",
+    )
+
+    @model_validator(mode="after")
+    def _check_evidence(self) -> Self:
+        if self.curve_temperatures:
+            _check_list("curve_temperatures", self.curve_temperatures)
+        return self
+
+
+class VerifyConfig(DistillConfig, EvidenceConfig):
     """Settings of ``goodteacher verify`` for a response that the user brings."""
+
+    may_differ: ClassVar[frozenset[str]] = frozenset(EvidenceConfig.model_fields)
 
     seeds: Annotated[int, Field(ge=3)] = Field(20, description="paired student seeds")
     margin: UnitFloat = Field(
@@ -360,6 +399,11 @@ class VerifyConfig(DistillConfig):
             raise ValueError(
                 "alpha must be above 0: it weights the teacher term, and with alpha = 0 there is "
                 "no teacher to judge"
+            )
+        if self.loss == "mse" and self.curve_temperatures:
+            raise ValueError(
+                "curve_temperatures asks how the gain depends on temperature, but the loss mse "
+                "compares raw logits and has none. Leave it out, or use another loss"
             )
         return self
 
@@ -428,9 +472,10 @@ def to_toml(config: Frozen) -> str:
 
 
 def differences(old: Frozen, new: Frozen) -> dict[str, tuple[Any, Any]]:
-    """Return the settings that differ, as ``name -> (old, new)``, leaving out runtime ones."""
+    """Return the settings that differ, as ``name -> (old, new)``, leaving out what may."""
     before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
-    names = [name for name in {**before, **after} if name not in RUNTIME_SETTINGS]
+    free = RUNTIME_SETTINGS | new.may_differ
+    names = [name for name in {**before, **after} if name not in free]
     return {
         name: (before.get(name), after.get(name))
         for name in names

@@ -7,6 +7,7 @@ may go on from an earlier task's students, keeping some of them: a rung of succe
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from goodteacher.config import Frozen, Optimization, StudentConfig, digest_of
 from goodteacher.data import Split
 from goodteacher.errors import RunError
 from goodteacher.models import build_model
+from goodteacher.responses import Response
 from goodteacher.results import (
     Arm,
     Checkpoint,
@@ -33,7 +35,7 @@ from goodteacher.results import (
 from goodteacher.store import Store
 from goodteacher.targets import FALSIFICATION, LADDER, logits_of, smoothing_targets
 from goodteacher.tasks import Context, DataKey
-from goodteacher.training.evaluate import compute_predictions
+from goodteacher.training.evaluate import compute_logits, compute_predictions
 from goodteacher.training.loop import Trainer, steps_per_epoch
 from goodteacher.training.objective import StackObjective
 from goodteacher.training.stacking import Stack, stack_networks
@@ -57,6 +59,7 @@ class StudentTask(Frozen):
     rung: int = 0
     keep_state: bool
     memory_gib: float
+    omit_class: int | None = None
 
     @property
     def key(self) -> str:
@@ -64,6 +67,8 @@ class StudentTask(Frozen):
         # How much memory a stack may take changes the grouping, never what is trained.
         fields = self.model_dump(mode="json", exclude={"memory_gib", "parent"})
         fields["parent"] = self.parent.key if self.parent else None
+        if self.omit_class is None:  # tasks that see every class keep the name they always had
+            del fields["omit_class"]
         return f"{self.stage}-{self.rung}-seed-{self.seed}-{digest_of(fields)[:8]}"
 
     @property
@@ -94,7 +99,7 @@ class StudentTask(Frozen):
 
     def run(self, context: Context) -> None:
         """Train the students; write predictions, state and, last, their rows."""
-        store = context.store
+        store, context = context.store, self._seen(context)
         parts = [self._train(context, chunk) for chunk in self._chunks(context)]
         predictions = torch.cat([part.predictions for part in parts])
         store.write_tensors(self._file("selection.safetensors"), {"predictions": predictions})
@@ -109,14 +114,24 @@ class StudentTask(Frozen):
 
     def predict(self, context: Context, split: Split, name: str) -> None:
         """Run the trained students on another split and keep their predictions."""
-        parts = []
-        for chunk in self._chunks(context):
-            stack = self._stack(context, len(chunk))
-            state = self._state(context.store, chunk)
-            stack.load_state_dict(_network_part(state))
-            parts.append(self._predictions(context, stack, split))
+        stacks = self._trained(context)
+        parts = [self._predictions(context, stack, split) for stack in stacks]
         tensors = {"predictions": torch.cat(parts)}
         context.store.write_tensors(self._file(f"{name}.safetensors"), tensors)
+
+    def logits(self, context: Context, split: Split) -> Tensor:
+        """Run the trained students on a split and return their logits, float32 [S, N, C]."""
+        parts = [
+            compute_logits(
+                stack,
+                split.inputs,
+                normalization=context.data.normalization,
+                machine=context.machine,
+                batch_size=self.optimization.batch_size,
+            )
+            for stack in self._trained(context)
+        ]
+        return torch.cat(parts)
 
     def load_student(self, context: Context, arm: Arm) -> nn.Module:
         """Return the trained student of an arm as a plain network in evaluation mode."""
@@ -158,6 +173,25 @@ class StudentTask(Frozen):
         size = -(-len(numbers) // count)
         for begin in range(0, len(numbers), size):
             yield numbers[begin : begin + size]
+
+    def _trained(self, context: Context) -> Iterator[Stack]:
+        """Yield the trained students, a stack after another."""
+        for chunk in self._chunks(context):
+            stack = self._stack(context, len(chunk))
+            stack.load_state_dict(_network_part(self._state(context.store, chunk)))
+            yield stack
+
+    def _seen(self, context: Context) -> Context:
+        """Return the context with the transfer set that these students see.
+
+        Without the omitted class; unlabelled examples could be of it, so they are left out too.
+        """
+        if self.omit_class is None:
+            return context
+        transfer = context.data.transfer
+        kept = (transfer.labels != self.omit_class) & (transfer.labels >= 0)
+        data = dataclasses.replace(context.data, transfer=transfer.subset(kept.nonzero()[:, 0]))
+        return dataclasses.replace(context, data=data)
 
     def _state(self, store: Store, chunk: Sequence[int]) -> dict[str, Tensor]:
         """Return the tensors of some of this task's own students."""
@@ -252,6 +286,7 @@ def paired_tasks(
     seeds: Sequence[int],
     teachers: tuple[tuple[int, str], ...] = (),
     memory_gib: float,
+    omit_class: int | None = None,
 ) -> tuple[StudentTask, ...]:
     """Return one task for each seed, each training every arm to the end and keeping its students.
 
@@ -263,6 +298,7 @@ def paired_tasks(
         seeds: Student seeds.
         teachers: Trajectories, as (batch size, task key).
         memory_gib: Memory that a stack may take.
+        omit_class: Number of a class whose examples the students never see.
     """
     return tuple(
         StudentTask(
@@ -277,6 +313,7 @@ def paired_tasks(
             stage=stage,
             keep_state=True,
             memory_gib=memory_gib,
+            omit_class=omit_class,
         )
         for seed in seeds
     )
@@ -323,7 +360,8 @@ def _file_target(task: StudentTask, context: Context, source: FileSource) -> Ten
     tensors = context.store.read_tensors("response.safetensors")
     if source.content != context.store.read_notes("response.safetensors").get("content"):
         raise RunError("response.safetensors is not the response this task was planned with.")
-    return tensors["logits"]
+    # By id, since students that miss a class see fewer examples than the response has.
+    return Response(tensors["logits"], tensors["ids"]).aligned_to(context.data.transfer.ids)
 
 
 def _made_target(task: StudentTask, context: Context, source: TargetSource) -> Tensor:

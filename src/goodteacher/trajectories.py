@@ -219,19 +219,22 @@ def response_file(task_key: str, epoch: int, split: str, view: int = 0) -> str:
     return f"teachers/{task_key}/responses/epoch-{epoch:05d}.{split}.view-{view}.safetensors"
 
 
-def load_response(store: Store, task_key: str, checkpoint: Checkpoint, split: Split) -> Tensor:
-    """Return a checkpoint's response on the transfer set, aligned with a split by id.
+def load_response(
+    store: Store, task_key: str, checkpoint: Checkpoint, split: Split, *, name: str = "transfer"
+) -> Tensor:
+    """Return a checkpoint's response, aligned with a split by id.
 
     Args:
         store: The study folder.
         task_key: The trajectory that the checkpoint belongs to.
         checkpoint: The recorded epoch.
         split: The examples wanted.
+        name: Which of the recorded responses covers them, in ``RESPONSE_SPLITS``.
 
     Returns:
         Raw logits, float32 [len(split), C].
     """
-    path = store.path(response_file(task_key, checkpoint.epoch, "transfer"))
+    path = store.path(response_file(task_key, checkpoint.epoch, name))
     return read_response(path).aligned_to(split.ids)
 
 

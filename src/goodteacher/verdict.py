@@ -62,18 +62,25 @@ def plan_arms(
         recipe: How students learn from it.
         smoothings: Strengths of label smoothing to tune over.
     """
-
-    def made(target: str) -> Arm:
-        source = TargetSource(base=base, target=target, temperature=recipe.temperature)
-        return Arm(source=source, recipe=recipe)
-
     return {
         RUNGS[0]: CROSS_ENTROPY,
-        **{name: made(name) for name in RUNGS[1:4]},
-        RUNGS[4]: Arm(source=base, recipe=recipe),
-        **{name: made(name) for name in FALSIFICATION},
+        **{name: target_arm(base, name, recipe) for name in (*RUNGS[1:], *FALSIFICATION)},
         **{f"label_smoothing_{value:g}": smoothing_arm(value) for value in smoothings},
     }
+
+
+def target_arm(base: Checkpoint | FileSource, target: str, recipe: Recipe) -> Arm:
+    """Return the arm that learns from a target made of a response.
+
+    Args:
+        base: Whose response it is.
+        target: A name in ``targets.LADDER`` or ``targets.FALSIFICATION``.
+        recipe: How students learn; its temperature softens the response before the target is made.
+    """
+    if target == RUNGS[4]:
+        return Arm(source=base, recipe=recipe)
+    source = TargetSource(base=base, target=target, temperature=recipe.temperature)
+    return Arm(source=source, recipe=recipe)
 
 
 def judge(
@@ -228,4 +235,4 @@ _EXPLANATIONS = {
     "inconclusive": _inconclusive,
 }
 
-__all__ = ["REGULARIZERS", "RUNGS", "TUNED", "decide", "judge", "plan_arms"]
+__all__ = ["REGULARIZERS", "RUNGS", "TUNED", "decide", "judge", "plan_arms", "target_arm"]

@@ -13,13 +13,23 @@ from typing import Any
 from torch import Tensor
 
 from goodteacher.conclude import correct_by_arm
-from goodteacher.config import Recipe, StudyConfig, VerifyConfig, parse
+from goodteacher.config import EvidenceConfig, Recipe, StudyConfig, VerifyConfig, parse
 from goodteacher.data import Dataset
 from goodteacher.distillation import keep_response, load_pair
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, ResponseError
+from goodteacher.evidence import (
+    Case,
+    Teachers,
+    check_omission,
+    gather,
+    given_teachers,
+    study_teachers,
+    with_independent,
+)
 from goodteacher.models import canonical_spec
 from goodteacher.progress import Progress, Silent
+from goodteacher.report import write_report
 from goodteacher.responses import Response
 from goodteacher.results import Checkpoint, FileSource, Verdict
 from goodteacher.students import mean_accuracies, paired_tasks
@@ -39,6 +49,7 @@ def verify(
     student: str | None = None,
     out: str | Path | None = None,
     probabilities: bool = False,
+    independent_responses: str | Path | Response | Tensor | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Verdict:
@@ -49,13 +60,17 @@ def verify(
         responses: A teacher's raw logits on the training data, aligned by id.
         student: Student architecture, with ``responses``.
         out: Folder of the result, with ``responses``.
-        probabilities: The file holds probabilities rather than logits.
+        probabilities: The files hold probabilities rather than logits.
+        independent_responses: Raw logits of another teacher on the same data, for the fidelity in
+            excess of it; a study has other trajectories of its own.
         progress: Told how far the work is.
         **settings: With ``responses``, any field of :class:`~goodteacher.config.VerifyConfig`; for
-            a study, ``seeds``, ``margin`` and ``level``.
+            a study, ``seeds``, ``margin``, ``level`` and those of
+            :class:`~goodteacher.config.EvidenceConfig`.
 
     Returns:
-        The verdict, which is also written to ``verdict.json``.
+        The verdict, which is also written to ``verdict.json``; beside it ``evidence.json`` and
+        ``report.html``.
 
     Raises:
         InputError: Something given cannot work; raised before any training.
@@ -74,7 +89,8 @@ def verify(
     watcher = progress or Silent()
     if responses is None:
         folder = data.folder if isinstance(data, Study) else data
-        return _verify_study(Study(_as_path(folder)), settings, watcher)
+        study = Study(_as_path(folder))
+        return _verify_study(study, settings, independent_responses, probabilities, watcher)
     if student is None or out is None:
         raise ConfigError("verify needs student and out beside responses: --student and --out.")
     if isinstance(data, Study):
@@ -83,15 +99,24 @@ def verify(
     config = parse(VerifyConfig, data=name, student=canonical_spec(student), **settings)
     response, dataset = load_pair(responses, data, config, probabilities=probabilities)
     _check_structure(response)
+    independent = _independent(independent_responses, dataset, config, probabilities)
     context = prepare_context(config, out, data=dataset, progress=watcher)
+    check_omission(config, context.data)
+    teachers = given_teachers(response, independent, context.data.selection)
     with context.store.lock():
         source = keep_response(context, response)
-        return _judge(context, config, source, config.recipe, teachers=())
+        return _judge(context, config, source, config.recipe, teachers, trajectories=())
 
 
-def _verify_study(study: Study, settings: Mapping[str, Any], progress: Progress) -> Verdict:
+def _verify_study(
+    study: Study,
+    settings: Mapping[str, Any],
+    independent_responses: str | Path | Response | Tensor | None,
+    probabilities: bool,
+    progress: Progress,
+) -> Verdict:
     """Judge a study's sweet spot; only what belongs to the judgement can be set."""
-    own = {"seeds", "margin", "level", "smoothings"}
+    own = {"seeds", "margin", "level", "smoothings", *EvidenceConfig.model_fields}
     unknown = sorted(set(settings) - own)
     if unknown:
         raise ConfigError(
@@ -103,11 +128,30 @@ def _verify_study(study: Study, settings: Mapping[str, Any], progress: Progress)
     inherited = {name: getattr(made_with, name) for name in shared}
     recipe = spot.recipe.model_dump()
     config = parse(VerifyConfig, **{**inherited, **recipe, **settings})
+    independent = _independent(independent_responses, made_with.data, config, probabilities)
     context = resume_context(study, progress)
+    check_omission(config, context.data)
     source = Checkpoint(batch_size=spot.teacher.batch_size, epoch=spot.teacher.epoch)
-    teachers = Search(made_with, context, ENGINES[config.engine](context)).teachers
+    trajectories = Search(made_with, context, ENGINES[config.engine](context)).teachers
+    selection = context.data.selection
+    teachers = study_teachers(
+        context.store, dict(trajectories), study.trajectories(), source, selection
+    )
+    if independent is not None:
+        teachers = with_independent(teachers, independent, selection)
     with context.store.lock():
-        return _judge(context, config, source, spot.recipe, teachers=teachers)
+        return _judge(context, config, source, spot.recipe, teachers, trajectories=trajectories)
+
+
+def _independent(
+    responses: str | Path | Response | Tensor | None,
+    data: str | Dataset,
+    config: VerifyConfig,
+    probabilities: bool,
+) -> Response | None:
+    if responses is None:
+        return None
+    return load_pair(responses, data, config, probabilities=probabilities)[0]
 
 
 def _judge(
@@ -115,8 +159,9 @@ def _judge(
     config: VerifyConfig,
     source: Checkpoint | FileSource,
     recipe: Recipe,
+    teachers: Teachers,
     *,
-    teachers: tuple[tuple[int, str], ...],
+    trajectories: tuple[tuple[int, str], ...],
 ) -> Verdict:
     arms = plan_arms(source, recipe, config.smoothings)
     tasks = paired_tasks(
@@ -125,7 +170,7 @@ def _judge(
         list(arms.values()),
         stage="verify",
         seeds=range(VERIFY_SEED, VERIFY_SEED + config.seeds),
-        teachers=teachers,
+        teachers=trajectories,
         memory_gib=config.memory_gib,
     )
     ENGINES[config.engine](context).run("verification", tasks)
@@ -140,6 +185,8 @@ def _judge(
         margin=config.margin,
     )
     context.store.write_json(VERDICT_FILE, verdict)
+    gather(Case(context, config, source, arms, tasks, trajectories, teachers))
+    write_report(context.store)
     return verdict
 
 

@@ -25,10 +25,17 @@ from goodteacher.statistics.intervals import (
     paired_interval,
     pigeonhole_resamples,
 )
-from goodteacher.statistics.ranks import RankCorrelation, regret, spearman
+from goodteacher.statistics.ranks import (
+    MatrixCorrelation,
+    RankCorrelation,
+    mantel,
+    regret,
+    spearman,
+)
 
 __all__ = [
     "Interval",
+    "MatrixCorrelation",
     "RankCorrelation",
     "Resamples",
     "SeedPlan",
@@ -37,6 +44,7 @@ __all__ = [
     "crossed_interval",
     "equivalence_p_value",
     "holm",
+    "mantel",
     "p_greater",
     "paired_interval",
     "pigeonhole_resamples",
