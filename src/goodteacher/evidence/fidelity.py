@@ -63,6 +63,7 @@ def fidelity(case: Case) -> Fidelity | None:
     return Fidelity(
         num_examples=len(selection),
         num_seeds=case.num_seeds,
+        teacher_held_out=isinstance(case.source, Checkpoint),
         teacher=str(case.source),
         teacher_accuracy=_share(own == labels),
         independent=case.teachers.independent_name if independent is not None else None,
@@ -178,7 +179,7 @@ def with_independent(
     if other is None:
         gap = "The independent response does not cover the selection split."
         return dataclasses.replace(teachers, missing=teachers.missing or gap)
-    return Teachers(teachers.own, other, "the independent response", _still_missing(teachers))
+    return Teachers(teachers.own, other, "a response given beside", _still_missing(teachers))
 
 
 def _still_missing(teachers: Teachers) -> str | None:

@@ -6,7 +6,9 @@ most of the target. Hinton et al. raised the bias of c's logit until the accurac
 was best, and found most test examples of c recognised. Ours differs in two things: the offset is
 chosen on the *selection* split, so that c is predicted as often as it occurs there, and
 cross-entropy's students get the same, as the floor: their logit of c says at least how little an
-example is like every other class.
+example is like every other class. Rung 2 may lie well above that floor: the teacher's own
+confidence says which examples are near *some* other class, and where c is their neighbour that is a
+trace of c. So the full response is compared with rung 2 both as trained and after correction.
 
 Source: Hinton, Vinyals and Dean, *Distilling the Knowledge in a Neural Network*, 2015 (arXiv
 1503.02531), section 3.
@@ -116,6 +118,7 @@ def omitted_class(case: Case) -> OmittedClass | None:
             for name, found in students.items()
         ),
         knowledge=effects["knowledge"],
+        corrected_knowledge=effects["corrected_knowledge"],
     )
 
 
@@ -190,14 +193,15 @@ def _joined(seeds: Sequence[_Students]) -> _Students:
 def _effects(
     students: Mapping[str, _Students], of_class: Hits, level: float
 ) -> dict[str, JointEffect]:
-    """Compare rungs on the class after correction: each with rung 0, and rung 4 with rung 2."""
-    pairs = {name: (name, PLAIN) for name in RUNGS[1:]} | {"knowledge": (FULL, CONFIDENT)}
-    intervals = [
-        paired_interval(
-            students[a].corrected[:, of_class], students[b].corrected[:, of_class], level=level
-        )
-        for a, b in pairs.values()
-    ]
+    """Compare rungs on the class: each with rung 0 after correction, rung 4 with 2 also before."""
+    corrected = {name: found.corrected[:, of_class] for name, found in students.items()}
+    plain = {name: found.plain[:, of_class] for name, found in students.items()}
+    pairs = {
+        **{name: (corrected[name], corrected[PLAIN]) for name in RUNGS[1:]},
+        "knowledge": (plain[FULL], plain[CONFIDENT]),
+        "corrected_knowledge": (corrected[FULL], corrected[CONFIDENT]),
+    }
+    intervals = [paired_interval(a, b, level=level) for a, b in pairs.values()]
     return dict(zip(pairs, joint_effects(intervals, level=level), strict=True))
 
 

@@ -85,8 +85,9 @@ class OmittedClass(Frozen):
     )
     arms: tuple[OmittedArm, ...]
     knowledge: JointEffect = Field(
-        description="accuracy on the class after correction, full response minus rung 2"
+        description="accuracy on the class as trained, full response minus rung 2"
     )
+    corrected_knowledge: JointEffect = Field(description="the same after correction")
 
 
 class FidelityArm(Frozen):
@@ -110,6 +111,9 @@ class Fidelity(Frozen):
 
     num_examples: int
     num_seeds: int
+    teacher_held_out: bool = Field(
+        description="whether the own teacher is known not to have learned from the split"
+    )
     teacher: str
     teacher_accuracy: float
     independent: str | None

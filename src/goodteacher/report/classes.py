@@ -72,7 +72,6 @@ def confusion_panels(evidence: Evidence) -> tuple[Panel, ...]:
     found, names = evidence.confusion, evidence.class_names
     if not found.change:
         return ()
-    table = pairs_table(found, names)
     moved = (
         "Change of the confusion matrix, full response minus rung 2, in points of the true "
         f"class's test examples; mean of {evidence.num_seeds} seeds. Red: confused more often. The "
@@ -82,8 +81,18 @@ def confusion_panels(evidence: Evidence) -> tuple[Panel, ...]:
         "Similarity matrix of the response on the transfer set at the recipe's temperature, "
         f"T = {evidence.recipe.temperature:g}: where the mass off the label goes, in %."
     )
-    change = View("", draw_matrix(found.change, names, diverging=True), moved, table)
-    similarity = View("", draw_matrix(found.similarity, names, diverging=False), alike, table)
+    change = View(
+        "",
+        draw_matrix(found.change, names, diverging=True),
+        moved,
+        matrix_table(found.change, names),
+    )
+    similarity = View(
+        "",
+        draw_matrix(found.similarity, names, diverging=False),
+        alike,
+        matrix_table(found.similarity, names),
+    )
     return (
         Panel("confusion-change", "Where confusions move", (change,)),
         Panel("confusion-similarity", "What the response calls alike", (similarity,)),
@@ -118,6 +127,15 @@ def draw_matrix(rows: Rows, names: Sequence[str], *, diverging: bool) -> go.Figu
     )
 
 
+def matrix_table(rows: Rows, names: Sequence[str]) -> Table:
+    """Return the numbers of a class-by-class matrix, in % or points."""
+    cells = (
+        (name, *("-" if i == j else f"{100 * value:.2f}" for j, value in enumerate(row)))
+        for i, (name, row) in enumerate(zip(names, rows, strict=True))
+    )
+    return Table("", ("true class", *names), tuple(cells))
+
+
 def pairs_table(found: Confusion, names: Sequence[str]) -> Table:
     """Return the pairs whose confusion changes most."""
     rows = tuple(
@@ -146,7 +164,7 @@ def associations(found: Confusion) -> str:
     )
 
 
-def flips_lead(found: Flips) -> tuple[str, ...]:
+def flips_lead(found: Flips, level: float) -> tuple[str, ...]:
     """Say how many examples flip, and how many of them beyond chance."""
     counts = (
         f"Of {found.num_examples:,} test examples, {found.gained:,} are right with more of the "
@@ -154,6 +172,8 @@ def flips_lead(found: Flips) -> tuple[str, ...]:
         f"with fewer. Beyond chance (sign test over the seeds, Holm over the examples) are "
         f"{found.resolved_gained:,} and {found.resolved_lost:,}."
     )
+    if 2.0 ** (1 - found.num_seeds) * found.num_examples > level:
+        counts += f" With {found.num_seeds} seeds no example could be."
     warning = (
         "The examples below are the extremes of many, so some would look as striking by chance."
     )

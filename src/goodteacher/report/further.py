@@ -23,6 +23,12 @@ from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.theme import NEUTRAL, SYMBOLS, new_figure, power_ticks
 from goodteacher.results import Pair, percent, points
 
+_HELD_OUT = {
+    True: "It did not learn from these examples, and neither did the students.",
+    False: "The students did not learn from these examples; a teacher that did predicts the labels "
+    "there, and agreement with it is hardly more than accuracy.",
+}
+
 
 @dataclass(frozen=True)
 class GainLine:
@@ -96,7 +102,7 @@ def curve_panels(curve: TemperatureCurve, level: float) -> tuple[Panel, ...]:
         draw_lines([knowledge], title="full response minus rung 2, points"),
         "What similarity adds to smoothing of the same confidence, example by example, at the same "
         f"T. Whiskers: {share} intervals over {seeds}, joint over {len(curve.points)} "
-        f"temperatures. {curve.reading}",
+        "temperatures.",
         _line_table([knowledge]),
     )
     return (
@@ -123,9 +129,9 @@ def omitted_table(found: OmittedClass, level: float) -> Table:
         f"examples of it and on all. The correction adds to its logit what makes it as frequent "
         f"among predictions on the selection split as it is there. Labels after correction are the "
         f"floor: they teach nothing of the class. Students of the labels that did see it reach "
-        f"{_estimate(found.seen_accuracy)} % on it. After correction, the full response minus own "
-        f"confidence: {_joint(found.knowledge)} points (joint). Brackets: {confidence(level)} "
-        "intervals over seeds and test examples."
+        f"{_estimate(found.seen_accuracy)} % on it. The full response minus own confidence: "
+        f"{_joint(found.knowledge)} points as trained, {_joint(found.corrected_knowledge)} after "
+        f"correction (joint). Brackets: {confidence(level)} intervals over seeds and test examples."
     )
     return Table(caption, head, tuple(_omitted_row(arm) for arm in found.arms))
 
@@ -135,15 +141,16 @@ def fidelity_table(found: Fidelity, level: float) -> Table:
     beside = ""
     if found.independent is not None and found.independent_accuracy is not None:
         beside = (
-            f" The independent teacher, {found.independent}, is right on "
+            f" The independent teacher ({found.independent}) is right on "
             f"{percent(found.independent_accuracy)} %; the two agree on "
-            f"{percent(found.teachers_agree or 0.0)} %."
+            f"{percent(found.teachers_agree or 0.0)} %. Excess: agreement with the own teacher "
+            "minus that with the independent one."
         )
     caption = (
         f"Share of the selection split ({found.num_examples:,} examples, {found.num_seeds} paired "
-        "seeds) on which a student's most probable class is the teacher's. The own teacher, "
-        f"{found.teacher}, is right on {percent(found.teacher_accuracy)} % there.{beside} Excess: "
-        "agreement with the own teacher minus that with the independent one. Differences to the "
+        "seeds) on which a student's most probable class is the teacher's. The own teacher "
+        f"({found.teacher}) is right on {percent(found.teacher_accuracy)} % there. "
+        f"{_HELD_OUT[found.teacher_held_out]}{beside} Differences to the "
         f"labels' students are joint over the rungs; brackets: {confidence(level)} intervals."
     )
     head = (

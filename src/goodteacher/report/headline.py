@@ -88,7 +88,10 @@ def draw_differences(
     )
     figure.add_vline(x=0, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
     figure.update_xaxes(title_text=title)
-    return figure.update_yaxes(autorange="reversed").update_layout(showlegend=False)
+    # Names may be numerals: without the type they would be places on an axis of numbers.
+    return figure.update_yaxes(autorange="reversed", type="category").update_layout(
+        showlegend=False
+    )
 
 
 def differences_panel(found: SweetSpot) -> Panel:

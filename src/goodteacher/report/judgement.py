@@ -46,7 +46,8 @@ def remark(verdict: Verdict) -> str:
 
 def _verdict_section(verdict: Verdict) -> Section:
     title = "Knowledge or regularization?"
-    lead = (f"{ANSWERS[verdict.verdict]} {verdict.explanation}", remark(verdict))
+    name = verdict.verdict.replace("_", " ")
+    lead = (f"Verdict: {name}. {verdict.explanation}", remark(verdict))
     panels, tables = (ladder.ladder_panel(verdict),), (ladder.controls_table(verdict),)
     return Section("verdict", title, lead, panels, tables, columns=1)
 
@@ -59,6 +60,7 @@ def _evidence_sections(found: Evidence | None) -> tuple[Section, ...]:
         *_omitted_section(found),
         _fidelity_section(found),
         _class_section(found),
+        _confusion_section(found),
         _flip_section(found),
     )
 
@@ -86,18 +88,20 @@ def _fidelity_section(found: Evidence) -> Section:
 
 
 def _class_section(found: Evidence) -> Section:
-    panels = (classes.class_panel(found), *classes.confusion_panels(found))
-    tables = (
-        () if found.confusion.change else (classes.pairs_table(found.confusion, found.class_names),)
-    )
-    return Section("classes", "Class by class", (), panels, tables)
+    return Section("classes", "Class by class", (), (classes.class_panel(found),), columns=1)
+
+
+def _confusion_section(found: Evidence) -> Section:
+    panels = classes.confusion_panels(found)
+    table = classes.pairs_table(found.confusion, found.class_names)
+    return Section("confusion", "Between which classes", (), panels, (table,), folded=True)
 
 
 def _flip_section(found: Evidence) -> Section:
     return Section(
         "flips",
         "Which examples flip",
-        classes.flips_lead(found.flips),
+        classes.flips_lead(found.flips, found.level),
         tables=(classes.flips_table(found.flips, found.class_names),),
         galleries=classes.flip_galleries(found.flips, found.class_names),
         folded=True,
