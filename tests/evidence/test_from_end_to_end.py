@@ -275,3 +275,19 @@ def test_single_distillation_has_no_report(tmp_path):
     (tmp_path / "study.toml").write_text('data = "digits"\nstudent = "mlp:4"\n')
     with pytest.raises(StudyError, match="holds a single distillation, which has no report"):
         write_report(Store.open(tmp_path))
+
+
+def test_test_split_moves_no_choice(tmp_path):
+    """Other test examples, the same offsets and fidelity: both come from the selection split."""
+    found = []
+    for name, data in (("one", dataset()), ("other", dataset(num_test=80))):
+        train = dataset().train
+        assert torch.equal(data.train.labels, train.labels)
+        data = type(data)(data.name, train, data.test, data.class_names)
+        verify(data, responses=bayes_logits(), out=tmp_path / name, omit_class="a", **QUICK)
+        found.append(Store.open(tmp_path / name).read_json(EVIDENCE_FILE, Evidence))
+    one, other = found
+    assert one.flips.num_examples != other.flips.num_examples
+    offsets = [[arm.mean_offset for arm in run.omitted.arms] for run in found]
+    assert offsets[0] == offsets[1]
+    assert one.fidelity == other.fidelity
