@@ -13,7 +13,7 @@ LAYERS = [
     ["errors"],
     ["_checks"],
     ["_off_class"],
-    ["losses", "targets", "similarity", "calibration", "statistics"],
+    ["losses", "targets", "similarity", "calibration", "statistics", "augmentation"],
     ["config", "progress"],
     ["results"],
     ["data", "models", "store", "responses", "measurement"],

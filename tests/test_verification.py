@@ -80,7 +80,7 @@ def test_students_learn_from_the_ladders_targets(tmp_path):
 
     for name in ("mean_smoothing", "confidence_smoothing", "class_similarity"):
         source = TargetSource(base=base, target=name, temperature=2.0)
-        logits = TARGETS["target"](Task(), context, source)
+        (logits,) = TARGETS["target"](Task(), context, source)
         torch.testing.assert_close(
             torch.softmax(logits / 2.0, 1), expected[name], rtol=1e-4, atol=1e-6
         )

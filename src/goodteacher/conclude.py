@@ -163,12 +163,7 @@ def _teacher_accuracies(search: Search, winners: Iterable[Arm]) -> dict[Source, 
     found: dict[Source, float] = {}
     for checkpoint in checkpoints:
         network = tasks[checkpoint.batch_size].load_teacher(search.context, checkpoint.epoch)
-        logits = compute_logits(
-            network,
-            test.inputs,
-            normalization=search.context.data.normalization,
-            machine=search.context.machine,
-        )
+        logits = compute_logits(network, search.context.examples(test))
         found[checkpoint] = accuracy(logits, test.labels)
     return found
 

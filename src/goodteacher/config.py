@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import tomli_w
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -25,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from goodteacher.augmentation import Augmentation
 from goodteacher.errors import ConfigError
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
@@ -55,6 +57,11 @@ def _check_smoothings(values: tuple[float, ...]) -> None:
     _check_list("smoothings", values)
     if any(not 0 < smoothing < 1 for smoothing in values):
         raise ValueError(f"smoothings must lie inside (0, 1), but got {list(values)}")
+
+
+def _check_augment(specs: tuple[str, ...]) -> tuple[str, ...]:
+    Augmentation.parse(specs)
+    return specs
 
 
 class Frozen(BaseModel):
@@ -129,10 +136,22 @@ class RuntimeConfig(Frozen):
         description="arithmetic of matrix products and convolutions (losses, weights and "
         "optimizer stay float32); auto takes bfloat16 where the hardware has it",
     )
+    compile: bool = Field(
+        False,
+        description="torch.compile networks for training, with CUDA graphs on a GPU: half a minute "
+        "for each shape, which only long runs of small networks on a GPU can earn back",
+    )
     threads: PositiveInt | None = Field(None, description="CPU threads (default: PyTorch's choice)")
     engine: Literal["local"] = Field("local", description="where tasks run")
-    memory_gib: PositiveFloat = Field(
-        2.0, description="memory in GiB that one stack of students may take; larger groups split"
+    memory_gib: PositiveFloat | None = Field(
+        None,
+        description="memory in GiB that one stack of students may take; larger groups split "
+        "(default: half of what is free)",
+    )
+    stack_width: PositiveInt | None = Field(
+        None,
+        description="students that train in one stack (default: measured, within memory_gib); "
+        "runs with equal widths agree to the last bit",
     )
 
 
@@ -218,6 +237,18 @@ class TeacherConfig(Frozen):
     micro_batch_size: PositiveInt | None = Field(
         None, description="split a teacher's batch into pieces of this size (same gradient)"
     )
+    augment: Annotated[
+        tuple[str, ...], BeforeValidator(_split_commas), AfterValidator(_check_augment)
+    ] = Field(
+        (),
+        description="what happens to the teacher's images, and to views of them: flip, crop:4, "
+        "cutout:8, mixup:0.2 (default: nothing)",
+    )
+    views: PositiveInt = Field(
+        1,
+        description="views of each image that students see in turn, the image itself and random "
+        "ones under augment; the teacher responds once to each",
+    )
     variants: Annotated[tuple[Literal["raw"], ...], BeforeValidator(_split_commas)] = Field(
         ("raw",), description="kinds of checkpoint to consider"
     )
@@ -255,7 +286,17 @@ class TeacherConfig(Frozen):
                 f"record_epochs must lie within epochs = {self.epochs}, but got "
                 f"{list(self.record_epochs)}. Raise epochs or drop the later ones"
             )
+        if self.views > 1 and not self.augmentation:
+            raise ValueError(
+                f"views = {self.views} needs augment, such as flip,crop:4: without it, every view "
+                "is the image itself"
+            )
         return self
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What ``augment`` says."""
+        return Augmentation.parse(self.augment)
 
 
 class SearchConfig(Frozen):
@@ -321,6 +362,14 @@ class StudyConfig(RuntimeConfig, DataConfig, SearchConfig, StudentConfig, Teache
     def architectures(self) -> tuple[str, ...]:
         """Every architecture that the study will build."""
         return (self.teacher, self.student)
+
+    @model_validator(mode="after")
+    def _check_mixup(self) -> Self:
+        if self.augmentation.mixup and "dkd" in self.losses:
+            raise ValueError(
+                "dkd needs one label for each image, and mixup mixes two. Leave out one of them"
+            )
+        return self
 
 
 class DistillConfig(RuntimeConfig, DataConfig, StudentConfig):
@@ -408,7 +457,7 @@ class VerifyConfig(DistillConfig, EvidenceConfig):
         return self
 
 
-RUNTIME_SETTINGS = frozenset({"threads", "engine", "memory_gib"})
+RUNTIME_SETTINGS = frozenset({"threads", "engine", "memory_gib", "stack_width"})
 """Settings that may differ when a study is resumed: they move the work, not the answer."""
 
 

@@ -105,6 +105,7 @@ def distill(
             stage="distill",
             seeds=range(config.seeds),
             memory_gib=config.memory_gib,
+            stack_width=config.stack_width,
         )
         ENGINES[config.engine](context).run("students", tasks)
         if not context.store.exists(RESULT_FILE):

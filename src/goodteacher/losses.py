@@ -147,7 +147,7 @@ def mixture(
     Args:
         student_logits: `[..., N, C]`.
         teacher_logits: `[..., N, C]`, broadcast to the students.
-        labels: int64 `[N]`; -1 is unlabelled.
+        labels: As `cross_entropy` takes them; `dkd` needs integers.
         temperature: T > 0, a number or `[...]`.
         alpha: `[0, 1]`, a number or `[...]`.
         term: The teacher term, e.g. `TEACHER_TERMS["kl"]`.
@@ -178,7 +178,7 @@ def cross_entropy(student_logits: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         student_logits: `[..., N, C]`.
-        labels: int64 `[N]`; -1 is unlabelled.
+        labels: int64 `[N]`; -1 is unlabelled. Or probabilities, float `[N, C]` (mixed labels).
 
     Returns:
         `[...]`, nats.
@@ -188,6 +188,8 @@ def cross_entropy(student_logits: Tensor, labels: Tensor) -> Tensor:
         tensor(0.6931)
     """
     student = _class_major(student_logits)
+    if labels.is_floating_point():
+        return -(labels * _log_softmax(student)).sum(-1).mean(-1)
     if student.ndim == 2:
         total = F.cross_entropy(student, labels, ignore_index=UNLABELLED, reduction="sum")
         return total / len(labels)

@@ -12,13 +12,14 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Frozen, Optimization, StudentConfig, digest_of
-from goodteacher.data import Split
+from goodteacher.data import Examples, Split
 from goodteacher.errors import RunError
 from goodteacher.models import build_model
 from goodteacher.responses import Response
@@ -28,7 +29,6 @@ from goodteacher.results import (
     FileSource,
     OneHotSource,
     SmoothingSource,
-    Source,
     StudentRow,
     TargetSource,
 )
@@ -37,10 +37,15 @@ from goodteacher.targets import FALSIFICATION, LADDER, logits_of, smoothing_targ
 from goodteacher.tasks import Context, DataKey
 from goodteacher.training.evaluate import compute_logits, compute_predictions
 from goodteacher.training.loop import Trainer, steps_per_epoch
+from goodteacher.training.memory import stack_memory, unless_memory_runs_out
 from goodteacher.training.objective import StackObjective
 from goodteacher.training.stacking import Stack, stack_networks
-from goodteacher.training.width import stack_width
+from goodteacher.training.width import WidthChoice, even_groups, fastest_width, widest_stack
 from goodteacher.trajectories import load_response
+
+_TIMED_STEPS, _WORTH_MEASURING = 3, 400
+"""Steps that a trial of a width is timed for, and steps of a task from which on it is tried: all
+trials of a task then take about a hundredth of its time."""
 
 
 class StudentTask(Frozen):
@@ -58,14 +63,15 @@ class StudentTask(Frozen):
     stage: Literal["search", "confirm", "distill", "verify"]
     rung: int = 0
     keep_state: bool
-    memory_gib: float
+    memory_gib: float | None = None
+    stack_width: int | None = None
     omit_class: int | None = None
 
     @property
     def key(self) -> str:
         """Name of the task and of its folder below ``students/``."""
-        # How much memory a stack may take changes the grouping, never what is trained.
-        fields = self.model_dump(mode="json", exclude={"memory_gib", "parent"})
+        # How wide a stack may be changes the grouping, never what is trained.
+        fields = self.model_dump(mode="json", exclude={"memory_gib", "stack_width", "parent"})
         fields["parent"] = self.parent.key if self.parent else None
         if self.omit_class is None:  # tasks that see every class keep the name they always had
             del fields["omit_class"]
@@ -100,7 +106,7 @@ class StudentTask(Frozen):
     def run(self, context: Context) -> None:
         """Train the students; write predictions, state and, last, their rows."""
         store, context = context.store, self._seen(context)
-        parts = [self._train(context, chunk) for chunk in self._chunks(context)]
+        parts = list(self._train_all(context))
         predictions = torch.cat([part.predictions for part in parts])
         store.write_tensors(self._file("selection.safetensors"), {"predictions": predictions})
         if self.keep_state:
@@ -121,16 +127,9 @@ class StudentTask(Frozen):
 
     def logits(self, context: Context, split: Split) -> Tensor:
         """Run the trained students on a split and return their logits, float32 [S, N, C]."""
-        parts = [
-            compute_logits(
-                stack,
-                split.inputs,
-                normalization=context.data.normalization,
-                machine=context.machine,
-                batch_size=self.optimization.batch_size,
-            )
-            for stack in self._trained(context)
-        ]
+        examples, size = context.examples(split), self.optimization.batch_size
+        stacks = self._trained(context)
+        parts = [compute_logits(stack, examples, batch_size=size) for stack in stacks]
         return torch.cat(parts)
 
     def load_student(self, context: Context, arm: Arm) -> nn.Module:
@@ -154,25 +153,64 @@ class StudentTask(Frozen):
         )
 
     def _stack(self, context: Context, num_students: int) -> Stack:
-        example = context.data.normalization(context.data.transfer.inputs[:2])
         network = self._network(context)
-        stack = stack_networks([network] * num_students, example_input=example)
+        stack = stack_networks([network] * num_students, example_input=_sample(context))
         return stack.to(context.machine.device)
 
     def _chunks(self, context: Context) -> Iterator[list[int]]:
-        example = context.data.normalization(context.data.transfer.inputs[:2])
-        width = stack_width(
+        width = self._choose_width(context).width
+        yield from (list(group) for group in even_groups(len(self.arms), width))
+
+    def _choose_width(self, context: Context) -> WidthChoice:
+        """Return how many students to train at once: as recorded in the folder, or chosen now.
+
+        Stacks of other widths agree but for rounding, so a study that goes on keeps its widths.
+        """
+        if context.store.exists(self._width_file):
+            return context.store.read_json(self._width_file, WidthChoice)
+        limit = min(len(self.arms), self.stack_width or self._memory_limit(context))
+        steps = (self.until_epoch - self.from_epoch) * self._steps_per_epoch(context)
+        if self.stack_width or limit == 1 or steps < _WORTH_MEASURING:
+            choice = WidthChoice(width=limit)
+        else:
+            choice = fastest_width(lambda width: self._seconds(context, width), limit=limit)
+        if choice.trials or limit < len(self.arms):
+            self._keep_width(context, choice)
+        return choice
+
+    def _keep_width(self, context: Context, choice: WidthChoice) -> None:
+        context.progress.note(f"{self.student} students train in {choice}")
+        context.store.log("stack_width", student=self.student, **choice.model_dump(mode="json"))
+        context.store.write_json(self._width_file, choice)
+
+    @property
+    def _width_file(self) -> str:
+        """Where the width of stacks like this one is kept: of about as many such students."""
+        cap = 4 ** math.ceil(math.log(len(self.arms), 4))
+        optimization = self.optimization.model_dump(mode="json")
+        kind = digest_of([self.student, optimization, self.data.model_dump(mode="json")])[:8]
+        return f"students/width-{kind}-{cap}.json"
+
+    def _memory_limit(self, context: Context) -> int:
+        return widest_stack(
             self._network(context),
-            example,
+            _sample(context),
             batch_size=self.optimization.batch_size,
-            memory_bytes=self.memory_gib * 2**30,
+            memory_bytes=stack_memory(context.machine.device, self.memory_gib),
         )
-        numbers = list(range(len(self.arms)))
-        # Even chunks: 300 students at a width of 200 are 150 and 150, not 200 and 100.
-        count = -(-len(numbers) // width)
-        size = -(-len(numbers) // count)
-        for begin in range(0, len(numbers), size):
-            yield numbers[begin : begin + size]
+
+    def _seconds(self, context: Context, width: int) -> float | None:
+        """Measure a step of a stack of the first students; None if it does not fit."""
+
+        def measured() -> float:
+            trainer = self._trainer(context, self.arms[:width])
+            trainer.run_until(1)  # allocates
+            return min(trainer.run_until(trainer.step + 1).seconds for _ in range(_TIMED_STEPS))
+
+        return unless_memory_runs_out(measured)
+
+    def _steps_per_epoch(self, context: Context) -> int:
+        return steps_per_epoch(len(context.data.transfer), self.optimization.batch_size)
 
     def _trained(self, context: Context) -> Iterator[Stack]:
         """Yield the trained students, a stack after another."""
@@ -197,21 +235,49 @@ class StudentTask(Frozen):
         """Return the tensors of some of this task's own students."""
         return select_students(store.read_tensors(self._file("state.safetensors")), chunk)
 
-    def _train(self, context: Context, chunk: list[int]) -> _Trained:
-        arms = [self.arms[i] for i in chunk]
-        stack = self._stack(context, len(arms))
-        transfer = context.data.transfer
-        per_epoch = steps_per_epoch(len(transfer), self.optimization.batch_size)
-        trainer = Trainer(
-            stack,
-            self._objective(context, arms),
-            transfer.inputs,
-            normalization=context.data.normalization,
+    def _train_all(self, context: Context) -> Iterator[_Trained]:
+        """Train every student, in smaller stacks where memory runs out."""
+        waiting = list(range(len(self.arms)))
+        width = self._choose_width(context).width
+        while waiting:
+            group = list(next(even_groups(len(waiting), width)))
+            chunk = [waiting[i] for i in group]
+            part = unless_memory_runs_out(partial(self._train, context, chunk))
+            if part is None:
+                width = self._narrower(context, len(chunk))
+                continue
+            yield part
+            waiting = waiting[len(chunk) :]
+
+    def _narrower(self, context: Context, width: int) -> int:
+        if width == 1:
+            raise RunError(
+                f"Memory does not hold one student {self.student} at a batch size of "
+                f"{self.optimization.batch_size} on {context.machine.device}. Lower "
+                "student_batch_size, take a smaller student, or free memory."
+            )
+        context.progress.note(f"out of memory with {width} students at once: halving")
+        choice = WidthChoice(width=-(-width // 2))
+        self._keep_width(context, choice)
+        return choice.width
+
+    def _trainer(self, context: Context, arms: Sequence[Arm]) -> Trainer:
+        transfer = self._transfer(context)
+        return Trainer(
+            self._stack(context, len(arms)),
+            self._objective(context, arms, transfer),
+            transfer,
             plan=self.optimization,
-            total_steps=self.student_epochs * per_epoch,
+            total_steps=self.student_epochs * self._steps_per_epoch(context),
             order_seed=self.seed,
             machine=context.machine,
+            view_of=lambda epoch: epoch % self.data.views,
         )
+
+    def _train(self, context: Context, chunk: list[int]) -> _Trained:
+        arms = [self.arms[i] for i in chunk]
+        trainer, per_epoch = self._trainer(context, arms), self._steps_per_epoch(context)
+        stack = cast(Stack, trainer.network)
         if self.parent is not None:
             kept = [self.parent.arms.index(arm) for arm in arms]
             state = self.parent._state(context.store, kept)
@@ -230,28 +296,24 @@ class StudentTask(Frozen):
         ]
         return _Trained(predictions, trainer.state() if self.keep_state else {}, rows)
 
-    def _objective(self, context: Context, arms: Sequence[Arm]) -> StackObjective:
+    def _transfer(self, context: Context) -> Examples:
+        return context.examples(context.data.transfer, self.data.augmentation)
+
+    def _objective(
+        self, context: Context, arms: Sequence[Arm], transfer: Examples
+    ) -> StackObjective:
         sources = list(dict.fromkeys(arm.source for arm in arms))
-        targets = torch.stack([self._target(context, source) for source in sources])
         return StackObjective(
-            targets,
+            [TARGETS[source.kind](self, context, source) for source in sources],
             [sources.index(arm.source) for arm in arms],
             [arm.recipe for arm in arms],
-            context.data.transfer.labels,
+            transfer,
             device=context.machine.device,
         )
 
-    def _target(self, context: Context, source: Source) -> Tensor:
-        return TARGETS[source.kind](self, context, source)
-
     def _predictions(self, context: Context, stack: Stack, split: Split) -> Tensor:
-        return compute_predictions(
-            stack,
-            split.inputs,
-            normalization=context.data.normalization,
-            machine=context.machine,
-            batch_size=self.optimization.batch_size,
-        )
+        examples = context.examples(split)
+        return compute_predictions(stack, examples, batch_size=self.optimization.batch_size)
 
     def _row(
         self, arm: Arm, loss: float, healthy: bool, accuracy: float, seconds: float
@@ -285,7 +347,8 @@ def paired_tasks(
     stage: Literal["confirm", "distill", "verify"],
     seeds: Sequence[int],
     teachers: tuple[tuple[int, str], ...] = (),
-    memory_gib: float,
+    memory_gib: float | None,
+    stack_width: int | None = None,
     omit_class: int | None = None,
 ) -> tuple[StudentTask, ...]:
     """Return one task for each seed, each training every arm to the end and keeping its students.
@@ -297,7 +360,8 @@ def paired_tasks(
         stage: What the tasks are for.
         seeds: Student seeds.
         teachers: Trajectories, as (batch size, task key).
-        memory_gib: Memory that a stack may take.
+        memory_gib: Memory that a stack may take; None is half of what is free.
+        stack_width: Students of a stack; None measures which width is fastest.
         omit_class: Number of a class whose examples the students never see.
     """
     return tuple(
@@ -313,6 +377,7 @@ def paired_tasks(
             stage=stage,
             keep_state=True,
             memory_gib=memory_gib,
+            stack_width=stack_width,
             omit_class=omit_class,
         )
         for seed in seeds
@@ -342,18 +407,28 @@ class _Trained:
 
 def _one_hot_target(task: StudentTask, context: Context, source: Any) -> Tensor:
     # alpha is 0 for this arm: the teacher term has no weight, any finite response will do.
-    return torch.zeros(len(context.data.transfer), context.data.num_classes)
+    return torch.zeros(1, len(context.data.transfer), context.data.num_classes)
 
 
 def _smoothing_target(task: StudentTask, context: Context, source: SmoothingSource) -> Tensor:
     labels = context.data.transfer.labels
-    targets = smoothing_targets(labels, context.data.num_classes, smoothing=source.smoothing)
-    return logits_of(targets, temperature=1.0).float()
+    smoothed = smoothing_targets(labels, context.data.num_classes, smoothing=source.smoothing)
+    if not task.data.augmentation.mixup:
+        return logits_of(smoothed, temperature=1.0).float()[None]
+    examples = task._transfer(context)
+    everyone = torch.arange(len(examples))
+    mixed = [examples.mixed(smoothed, everyone, view) for view in range(task.data.views)]
+    return torch.stack([logits_of(targets, temperature=1.0).float() for targets in mixed])
 
 
 def _checkpoint_target(task: StudentTask, context: Context, source: Checkpoint) -> Tensor:
     trajectory = dict(task.teachers)[source.batch_size]
-    return load_response(context.store, trajectory, source, context.data.transfer)
+    transfer = context.data.transfer
+    views = [
+        load_response(context.store, trajectory, source, transfer, view=view)
+        for view in range(task.data.views)
+    ]
+    return torch.stack(views)
 
 
 def _file_target(task: StudentTask, context: Context, source: FileSource) -> Tensor:
@@ -361,19 +436,27 @@ def _file_target(task: StudentTask, context: Context, source: FileSource) -> Ten
     if source.content != context.store.read_notes("response.safetensors").get("content"):
         raise RunError("response.safetensors is not the response this task was planned with.")
     # By id, since students that miss a class see fewer examples than the response has.
-    return Response(tensors["logits"], tensors["ids"]).aligned_to(context.data.transfer.ids)
+    response = Response(tensors["logits"], tensors["ids"])
+    return response.aligned_to(context.data.transfer.ids)[None]
 
 
 def _made_target(task: StudentTask, context: Context, source: TargetSource) -> Tensor:
-    """Make a rung of the ladder, or a falsification arm drawn anew for each student seed."""
-    logits = TARGETS[source.base.kind](task, context, source.base)
+    """Make a rung of the ladder, or a falsification arm drawn anew for each student seed.
+
+    Each view of a response is treated alone, and with the same seed: a map of classes that is wrong
+    is wrong in the same way in every view.
+    """
+    views = TARGETS[source.base.kind](task, context, source.base)
     labels, temperature = context.data.transfer.labels, source.temperature
+    made = [_made_of(logits, labels, source, seed=task.seed) for logits in views]
+    return torch.stack([logits_of(target, temperature=temperature).float() for target in made])
+
+
+def _made_of(logits: Tensor, labels: Tensor, source: TargetSource, *, seed: int) -> Tensor:
     if source.target in LADDER:
-        target = LADDER[source.target](logits, labels, temperature=temperature)
-    else:
-        make = FALSIFICATION[source.target]
-        target = make(logits, labels, temperature=temperature, seed=task.seed)
-    return logits_of(target, temperature=temperature).float()
+        return LADDER[source.target](logits, labels, temperature=source.temperature)
+    make = FALSIFICATION[source.target]
+    return make(logits, labels, temperature=source.temperature, seed=seed)
 
 
 TARGETS: Mapping[str, Callable[[StudentTask, Context, Any], Tensor]] = {
@@ -383,7 +466,13 @@ TARGETS: Mapping[str, Callable[[StudentTask, Context, Any], Tensor]] = {
     "file": _file_target,
     "target": _made_target,
 }
-"""What each kind of source gives the students: raw logits [N, C] on the transfer set."""
+"""What each kind of source gives the students: raw logits on the transfer set, [V, N, C] for each
+view, or [1, N, C] for all of them."""
+
+
+def _sample(context: Context) -> Tensor:
+    """Return a few examples as a network takes them."""
+    return context.examples(context.data.transfer).inputs(torch.arange(2)).cpu()
 
 
 def select_students(state: Mapping[str, Tensor], students: Sequence[int]) -> dict[str, Tensor]:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from goodteacher.augmentation import Augmentation
 from goodteacher.conclude import conclude, confirmed_rows, correct_by_arm
 from goodteacher.config import DistillConfig, StudyConfig, parse
-from goodteacher.data import Dataset, StudyData, load_dataset, prepare
+from goodteacher.data import UNLABELLED, Dataset, StudyData, load_dataset, prepare
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
@@ -184,6 +185,8 @@ def prepare_context(
         on_open=lambda opening: store.log("test_split_opened", reason=opening.reason),
     )
     _check_batches(config, parts)
+    if isinstance(config, StudyConfig):
+        _check_augmentation(config.augmentation, parts)
     _check_same_data(store, parts)
     store = Store.create(folder, config)
     store.write_json("data.json", summary_of(parts))
@@ -226,6 +229,29 @@ def _check_batch(name: str, size: int, available: int) -> None:
         raise ConfigError(
             f"{name} holds {size}, but there are only {available} examples to train on. "
             f"Use at most {available}."
+        )
+
+
+def _check_augmentation(augmentation: Augmentation, data: StudyData) -> None:
+    if not augmentation:
+        return
+    if len(data.input_shape) != 3:
+        raise ConfigError(
+            f"augment = {augmentation} is for images, but an example of these data is a vector of "
+            f"{data.input_shape[0]} features. Leave augment out, or give the images themselves."
+        )
+    side = min(data.input_shape[1:])
+    largest = max(augmentation.crop, augmentation.cutout)
+    if largest >= side:
+        raise ConfigError(
+            f"augment = {augmentation} names {largest} pixels, but images have sides of {side}. "
+            "Padding and cutout must be smaller than the image."
+        )
+    unlabelled = int((data.transfer.labels == UNLABELLED).sum())
+    if augmentation.mixup and unlabelled:
+        raise ConfigError(
+            f"mixup mixes the labels of two images, but {unlabelled} examples of the transfer set "
+            "have none. Leave mixup out of augment, or label them."
         )
 
 

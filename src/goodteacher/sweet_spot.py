@@ -77,7 +77,13 @@ class Search:
         self.config = config
         self.context = context
         self.engine = engine
-        self.key = DataKey.of(config, context.data, context.machine)
+        self.key = DataKey.of(
+            config,
+            context.data,
+            context.machine,
+            augment=config.augment,
+            views=config.views,
+        )
         self.trajectories = plan_trajectories(
             config,
             self.key,
@@ -132,6 +138,7 @@ class Search:
             seeds=range(CONFIRM_SEED, CONFIRM_SEED + self.config.seeds),
             teachers=self.teachers,
             memory_gib=self.config.memory_gib,
+            stack_width=self.config.stack_width,
         )
         self.engine.run("confirmation", tasks)
         return tasks
@@ -158,6 +165,7 @@ class Search:
                 rung=number,
                 keep_state=until < config.student_epochs,
                 memory_gib=config.memory_gib,
+                stack_width=config.stack_width,
             )
             for seed in range(config.search_seeds)
         )

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from goodteacher.augmentation import Augmentation
 from goodteacher.config import DataConfig, Frozen
-from goodteacher.data import StudyData
+from goodteacher.data import Examples, Split, StudyData
 from goodteacher.progress import Progress
 from goodteacher.store import Store
 from goodteacher.training.machine import Machine
@@ -27,6 +28,18 @@ class Context:
     store: Store
     machine: Machine
     progress: Progress
+
+    def examples(
+        self, split: Split, augmentation: Augmentation | None = None, *, stream: int = 0
+    ) -> Examples:
+        """Return a split as networks see it, on this machine's device."""
+        return Examples(
+            split,
+            self.data.normalization,
+            device=self.machine.device,
+            augmentation=augmentation,
+            stream=stream,
+        )
 
 
 class Task(Protocol):
@@ -55,7 +68,7 @@ class Engine(Protocol):
 
 
 class DataKey(Frozen):
-    """What a task's result depends on besides its own settings: the data and how it was split."""
+    """What a task's result depends on besides its own settings: the data and how they are seen."""
 
     fingerprint: str
     selection_fraction: float
@@ -63,10 +76,25 @@ class DataKey(Frozen):
     split_seed: int
     normalization: str
     precision: str
+    augment: tuple[str, ...] = ()
+    views: int = 1
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What happens to images in views other than the plain one."""
+        return Augmentation.parse(self.augment)
 
     @classmethod
-    def of(cls, config: DataConfig, data: StudyData, machine: Machine) -> DataKey:
-        """Return the key for a data set split under these settings."""
+    def of(
+        cls,
+        config: DataConfig,
+        data: StudyData,
+        machine: Machine,
+        *,
+        augment: tuple[str, ...] = (),
+        views: int = 1,
+    ) -> DataKey:
+        """Return the key for a data set split, and augmented, under these settings."""
         return cls(
             fingerprint=data.fingerprint,
             selection_fraction=config.selection_fraction,
@@ -74,4 +102,6 @@ class DataKey(Frozen):
             split_seed=config.split_seed,
             normalization=config.normalization,
             precision=str(machine),
+            augment=augment,
+            views=views,
         )

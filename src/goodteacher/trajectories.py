@@ -7,6 +7,9 @@ gives every epoch's teacher, so only batch sizes multiply runs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +17,7 @@ from torch.nn import functional as F
 from goodteacher.calibration import optimal_temperature
 from goodteacher.config import Frozen, Optimization, TeacherConfig
 from goodteacher.data import Split
+from goodteacher.errors import RunError
 from goodteacher.measurement import measure
 from goodteacher.models import build_model
 from goodteacher.responses import Response, read_response, write_response
@@ -22,8 +26,12 @@ from goodteacher.store import Store
 from goodteacher.tasks import Context, DataKey
 from goodteacher.training.evaluate import compute_logits
 from goodteacher.training.loop import Segment, Trainer, steps_per_epoch
+from goodteacher.training.memory import unless_memory_runs_out
 
 RESPONSE_SPLITS = ("transfer", "selection")
+
+TEACHER_STREAM = 1
+"""Streams of augmentation from here on are teachers'; 0 is that of a study's fixed views."""
 
 _STEP_OVERHEAD = 64
 """A step costs about as much as this many examples beside its own; for the time left only."""
@@ -81,13 +89,41 @@ class TrajectoryTask(Frozen):
         return store.read_records(f"{self._folder}/trajectory.jsonl", TrajectoryRecord)
 
     def run(self, context: Context) -> None:
-        """Train on from the last recorded epoch to the end."""
+        """Train on from the last recorded epoch to the end, in smaller pieces if memory runs out.
+
+        Raises:
+            RunError: Memory does not hold a single example.
+        """
+        piece = self.optimization.micro_batch_size or self.batch_size
+        context.progress.advance(self._work_of(self._steps_behind(context.store)))
+        while (last := unless_memory_runs_out(partial(self._go_on, context, piece))) is None:
+            piece = self._halved(context, piece)
+        context.store.remove(self._resume_file(last.epoch))
+
+    def _steps_behind(self, store: Store) -> int:
+        records = self.records(store)
+        return records[-1].steps if records else 0
+
+    def _halved(self, context: Context, piece: int) -> int:
+        if piece == 1:
+            raise RunError(
+                f"Memory does not hold one example of teacher {self.teacher} on "
+                f"{context.machine.device}. Take a smaller teacher, or free memory."
+            )
+        half = -(-piece // 2)
+        context.progress.note(
+            f"out of memory: teacher at batch size {self.batch_size} goes on in pieces of {half} "
+            "(same gradient; batch normalisation sees each piece alone)"
+        )
+        return half
+
+    def _go_on(self, context: Context, piece: int) -> TrajectoryRecord:
+        """Train from the last record to the end, and return the last record then."""
         records = self.records(context.store)
-        trainer = self._trainer(context)
+        trainer = self._trainer(context, piece)
         if records:
             state = context.store.read_tensors(self._resume_file(records[-1].epoch))
             trainer.load(state, records[-1].steps)
-            context.progress.advance(self._work_of(trainer.step))
         for point in self.points[len(records) :]:
             segment = self._train_until(context, trainer, point.step)
             record = self._record(context, trainer, point, segment, records)
@@ -97,7 +133,7 @@ class TrajectoryTask(Frozen):
                 context.progress.note(f"teacher at batch size {self.batch_size} diverged")
                 context.progress.advance(self._work_of(self.total_steps - trainer.step))
                 break
-        context.store.remove(self._resume_file(records[-1].epoch))
+        return records[-1]
 
     def _train_until(self, context: Context, trainer: Trainer, step: int) -> Segment:
         """Train to a step, an epoch at a time, so that whoever watches sees it move."""
@@ -133,21 +169,24 @@ class TrajectoryTask(Frozen):
             seed=self.teacher_seed,
         )
 
-    def _trainer(self, context: Context) -> Trainer:
-        labels = context.data.training.labels.to(context.machine.device)
+    def _trainer(self, context: Context, piece: int) -> Trainer:
+        examples = context.examples(
+            context.data.training, self.data.augmentation, stream=TEACHER_STREAM + self.teacher_seed
+        )
 
-        def cross_entropy(logits: Tensor, positions: Tensor) -> Tensor:
-            return F.cross_entropy(logits, labels[positions])
+        def cross_entropy(logits: Tensor, positions: Tensor, view: int) -> Tensor:
+            labels = examples.labels(positions, view, num_classes=logits.shape[-1])
+            return F.cross_entropy(logits, labels)
 
         return Trainer(
             self._network(context),
             cross_entropy,
-            context.data.training.inputs,
-            normalization=context.data.normalization,
-            plan=self.optimization,
+            examples,
+            plan=self.optimization.model_copy(update={"micro_batch_size": piece}),
             total_steps=self.total_steps,
             order_seed=self.teacher_seed,
             machine=context.machine,
+            view_of=_fresh_view,
         )
 
     def _record(
@@ -158,11 +197,14 @@ class TrajectoryTask(Frozen):
         segment: Segment,
         earlier: list[TrajectoryRecord],
     ) -> TrajectoryRecord:
-        responses = {name: _respond(context, trainer.network, name) for name in RESPONSE_SPLITS}
+        respond = partial(self._respond, context, trainer.network)
+        responses = {name: respond(name) for name in RESPONSE_SPLITS}
         loss = float(segment.mean_loss)
         healthy = all(bool(logits.isfinite().all()) for logits in responses.values())
         if healthy:
-            self._write_responses(context, trainer, point.epoch, responses)
+            views = {("transfer", view): respond("transfer", view) for view in self._other_views}
+            plain = {(name, 0): logits for name, logits in responses.items()}
+            self._write_responses(context, trainer, point.epoch, {**plain, **views})
         best_t, measurements = self._measure(context, responses) if healthy else (None, ())
         return TrajectoryRecord(
             batch_size=self.batch_size,
@@ -189,16 +231,28 @@ class TrajectoryTask(Frozen):
             for temperature in temperatures
         )
 
+    @property
+    def _other_views(self) -> range:
+        return range(1, self.data.views)
+
+    def _respond(self, context: Context, network: nn.Module, name: str, view: int = 0) -> Tensor:
+        examples = context.examples(_split(context, name), self.data.augmentation)
+        return compute_logits(network, examples, view=view)
+
     def _write_responses(
-        self, context: Context, trainer: Trainer, epoch: int, responses: dict[str, Tensor]
+        self,
+        context: Context,
+        trainer: Trainer,
+        epoch: int,
+        responses: Mapping[tuple[str, int], Tensor],
     ) -> None:
         store = context.store
         weights = trainer.network.state_dict()
         store.write_tensors(f"{self._folder}/checkpoints/{_stem(epoch)}", weights)
-        for name, logits in responses.items():
+        for (name, view), logits in responses.items():
             response = Response(logits=logits, ids=_split(context, name).ids)
-            notes = {"split": name, "view": "0", "teacher": self.teacher, "task": self.key}
-            path = store.path(response_file(self.key, epoch, name))
+            notes = {"split": name, "view": str(view), "teacher": self.teacher, "task": self.key}
+            path = store.path(response_file(self.key, epoch, name, view))
             path.parent.mkdir(parents=True, exist_ok=True)
             write_response(path, response, metadata=notes)
 
@@ -220,7 +274,13 @@ def response_file(task_key: str, epoch: int, split: str, view: int = 0) -> str:
 
 
 def load_response(
-    store: Store, task_key: str, checkpoint: Checkpoint, split: Split, *, name: str = "transfer"
+    store: Store,
+    task_key: str,
+    checkpoint: Checkpoint,
+    split: Split,
+    *,
+    name: str = "transfer",
+    view: int = 0,
 ) -> Tensor:
     """Return a checkpoint's response, aligned with a split by id.
 
@@ -230,11 +290,12 @@ def load_response(
         checkpoint: The recorded epoch.
         split: The examples wanted.
         name: Which of the recorded responses covers them, in ``RESPONSE_SPLITS``.
+        view: The view of them that the teacher saw.
 
     Returns:
         Raw logits, float32 [len(split), C].
     """
-    path = store.path(response_file(task_key, checkpoint.epoch, name))
+    path = store.path(response_file(task_key, checkpoint.epoch, name, view))
     return read_response(path).aligned_to(split.ids)
 
 
@@ -286,11 +347,6 @@ def _split(context: Context, name: str) -> Split:
     return {"transfer": context.data.transfer, "selection": context.data.selection}[name]
 
 
-def _respond(context: Context, network: nn.Module, name: str) -> Tensor:
-    with torch.inference_mode():
-        return compute_logits(
-            network,
-            _split(context, name).inputs,
-            normalization=context.data.normalization,
-            machine=context.machine,
-        )
+def _fresh_view(epoch: int) -> int:
+    """Return a view that no other epoch sees, and never the plain one."""
+    return epoch + 1

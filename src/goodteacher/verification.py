@@ -105,7 +105,8 @@ def verify(
     teachers = given_teachers(response, independent, context.data.selection)
     with context.store.lock():
         source = keep_response(context, response)
-        return _judge(context, config, source, config.recipe, teachers, trajectories=())
+        key = DataKey.of(config, context.data, context.machine)
+        return _judge(context, config, key, source, config.recipe, teachers, trajectories=())
 
 
 def _verify_study(
@@ -126,21 +127,24 @@ def _verify_study(
     made_with, spot = study.config, study.sweet_spot
     shared = set(StudyConfig.model_fields) & set(VerifyConfig.model_fields) - {"seeds"}
     inherited = {name: getattr(made_with, name) for name in shared}
-    recipe = spot.recipe.model_dump()
-    config = parse(VerifyConfig, **{**inherited, **recipe, **settings})
+    config = parse(VerifyConfig, **{**inherited, **spot.recipe.model_dump(), **settings})
     independent = _independent(independent_responses, made_with.data, config, probabilities)
     context = resume_context(study, progress)
     check_omission(config, context.data)
     source = Checkpoint(batch_size=spot.teacher.batch_size, epoch=spot.teacher.epoch)
-    trajectories = Search(made_with, context, ENGINES[config.engine](context)).teachers
+    plan = Search(made_with, context, ENGINES[config.engine](context))
+    _check_labels_unmixed(plan.key)
     selection = context.data.selection
     teachers = study_teachers(
-        context.store, dict(trajectories), study.trajectories(), source, selection
+        context.store, dict(plan.teachers), study.trajectories(), source, selection
     )
     if independent is not None:
         teachers = with_independent(teachers, independent, selection)
     with context.store.lock():
-        return _judge(context, config, source, spot.recipe, teachers, trajectories=trajectories)
+        recipe, trajectories = spot.recipe, plan.teachers
+        return _judge(
+            context, config, plan.key, source, recipe, teachers, trajectories=trajectories
+        )
 
 
 def _independent(
@@ -157,6 +161,7 @@ def _independent(
 def _judge(
     context: Context,
     config: VerifyConfig,
+    key: DataKey,
     source: Checkpoint | FileSource,
     recipe: Recipe,
     teachers: Teachers,
@@ -166,12 +171,13 @@ def _judge(
     arms = plan_arms(source, recipe, config.smoothings)
     tasks = paired_tasks(
         config,
-        DataKey.of(config, context.data, context.machine),
+        key,
         list(arms.values()),
         stage="verify",
         seeds=range(VERIFY_SEED, VERIFY_SEED + config.seeds),
         teachers=trajectories,
         memory_gib=config.memory_gib,
+        stack_width=config.stack_width,
     )
     ENGINES[config.engine](context).run("verification", tasks)
     selection = mean_accuracies(context.store, tasks)
@@ -188,6 +194,15 @@ def _judge(
     gather(Case(context, config, source, arms, tasks, trajectories, teachers))
     write_report(context.store)
     return verdict
+
+
+def _check_labels_unmixed(key: DataKey) -> None:
+    if key.augmentation.mixup and key.views > 1:
+        raise ConfigError(
+            "The students of this study saw images mixed by mixup, which have two labels each, and "
+            "the rungs of the ladder need one. Search again without mixup in augment, or with "
+            "views = 1: then the teacher's training is mixed and the students' is not."
+        )
 
 
 def _check_structure(response: Response) -> None:

@@ -1,5 +1,6 @@
 import itertools
 import math
+import shutil
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from goodteacher.config import Optimization
-from goodteacher.data import Normalization
+from goodteacher.data import Examples, Normalization, Split
 from goodteacher.training.loop import (
     OPTIMIZERS,
     SCHEDULES,
@@ -36,9 +37,8 @@ def trainer(problem, *, machine=CPU, order_seed=3, total_steps=24, **plan):
     plan = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 8, **plan}
     return Trainer(
         nn.Sequential(nn.Linear(D, 5), nn.ReLU(), nn.Linear(5, C)),
-        lambda logits, positions: F.cross_entropy(logits, labels[positions]),
-        inputs,
-        normalization=HALVES,
+        lambda logits, positions, view: F.cross_entropy(logits, labels[positions]),
+        Examples(Split(inputs.float(), labels, torch.arange(N)), HALVES),
         plan=Optimization(**plan),
         total_steps=total_steps,
         order_seed=order_seed,
@@ -156,3 +156,14 @@ def test_bfloat16_training_stays_near_float32_and_keeps_float32_weights(problem)
     assert weights(rough).dtype == torch.float32
     assert (weights(rough) - weights(exact)).abs().max() < 0.02
     assert not torch.equal(weights(rough), weights(exact))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's compiler itself
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
+def test_compiled_training_takes_the_same_steps(problem):
+    plain = trainer(problem)
+    compiled = trainer(problem, machine=Machine(CPU.device, compiles=True))
+    plain.run_until(7)  # whole batches and a smaller one
+    compiled.run_until(7)
+    torch.testing.assert_close(weights(compiled), weights(plain), rtol=1e-4, atol=1e-5)
+    assert compiled.state().keys() == plain.state().keys()

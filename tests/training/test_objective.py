@@ -1,7 +1,10 @@
 import torch
 from torch.nn import functional as F
 
+from goodteacher.augmentation import Augmentation
 from goodteacher.config import Recipe
+from goodteacher.data import Examples, Split
+from goodteacher.data.normalization import no_normalization
 from goodteacher.losses import distillation_loss
 from goodteacher.training.objective import StackObjective
 
@@ -11,12 +14,20 @@ CPU = torch.device("cpu")
 
 def make(recipes, target_of):
     generator = torch.Generator().manual_seed(0)
-    targets = torch.randn(3, N, C, generator=generator)
+    targets = torch.randn(3, 1, N, C, generator=generator)
     labels = torch.randint(0, C, (N,), generator=generator)
     logits = torch.randn(len(recipes), B, C, generator=generator)
     positions = torch.randperm(N, generator=generator)[:B]
-    objective = StackObjective(targets, target_of, recipes, labels, device=CPU)
-    return objective, targets, labels, logits, positions
+    objective = StackObjective(targets, target_of, recipes, labelled(labels), device=CPU)
+    return objective, targets[:, 0], labels, logits, positions
+
+
+def labelled(labels, **augmentation):
+    images = torch.zeros(len(labels), 1, 2, 2, dtype=torch.uint8)
+    split = Split(images, labels, torch.arange(len(labels)))
+    return Examples(
+        split, no_normalization(images), augmentation=Augmentation(**augmentation), device=CPU
+    )
 
 
 def test_each_student_has_the_loss_of_its_own_recipe_and_target():
@@ -30,7 +41,7 @@ def test_each_student_has_the_loss_of_its_own_recipe_and_target():
     ]
     target_of = [2, 0, 1, 1, 2, 0]
     objective, targets, labels, logits, positions = make(recipes, target_of)
-    losses = objective(logits, positions)
+    losses = objective(logits, positions, 0)
     for student, recipe in enumerate(recipes):
         alone = distillation_loss(
             logits[student],
@@ -45,7 +56,7 @@ def test_gradient_reaches_each_student_through_its_own_loss_only():
     recipes = [Recipe(alpha=0.5), Recipe(loss="mse"), Recipe(alpha=0.0)]
     objective, _, _, logits, positions = make(recipes, [0, 1, 2])
     logits.requires_grad_()
-    objective(logits, positions)[1].backward()
+    objective(logits, positions, 0)[1].backward()
     reached = logits.grad.abs().sum((1, 2)) > 0
     assert reached.tolist() == [False, True, False]
 
@@ -53,4 +64,34 @@ def test_gradient_reaches_each_student_through_its_own_loss_only():
 def test_alpha_zero_is_cross_entropy_to_the_last_bit():
     objective, _, labels, logits, positions = make([Recipe(alpha=0.0)], [0])
     plain = F.cross_entropy(logits[0], labels[positions])
-    torch.testing.assert_close(objective(logits, positions)[0], plain, rtol=1e-6, atol=0)
+    torch.testing.assert_close(objective(logits, positions, 0)[0], plain, rtol=1e-6, atol=0)
+
+
+def test_each_view_is_met_by_its_own_response_and_shared_targets_by_all():
+    generator = torch.Generator().manual_seed(3)
+    labels = torch.randint(0, C, (N,), generator=generator)
+    of_views, shared = torch.randn(2, N, C), torch.randn(1, N, C)
+    objective = StackObjective(
+        [of_views, shared], [0, 1], [Recipe(), Recipe()], labelled(labels, flip=True), device=CPU
+    )
+    positions, logits = torch.tensor([3, 7]), torch.randn(2, 2, C)
+    for view in (0, 1, 0):
+        losses = objective(logits, positions, view)
+        for student, target in enumerate((of_views[view], shared[0])):
+            alone = distillation_loss(
+                logits[student], target[positions], labels[positions], temperature=1.0, alpha=1.0
+            )
+            torch.testing.assert_close(losses[student], alone)
+
+
+def test_mixed_labels_give_the_mixture_of_both_cross_entropies():
+    labels = torch.arange(N) % C
+    examples = labelled(labels, mixup=1.0)
+    objective = StackObjective(
+        [torch.zeros(1, N, C)], [0], [Recipe(alpha=0.0)], examples, device=CPU
+    )
+    positions, logits = torch.arange(B), torch.randn(1, B, C)
+    mixed = examples.labels(positions, 1, num_classes=C)
+    assert ((mixed > 0).sum(1) == 2).any()  # some images are mixed with another class's
+    expected = F.cross_entropy(logits[0], mixed)
+    torch.testing.assert_close(objective(logits, positions, 1)[0], expected)

@@ -6,6 +6,7 @@
 
 from goodteacher.data.dataset import UNLABELLED, Dataset, Split
 from goodteacher.data.doctor import Finding, doctor
+from goodteacher.data.examples import Examples
 from goodteacher.data.normalization import Normalization
 from goodteacher.data.sources import SOURCES, Source, load_dataset
 from goodteacher.data.splits import Opening, SealedSplit, StudyData, prepare
@@ -14,6 +15,7 @@ __all__ = [
     "SOURCES",
     "UNLABELLED",
     "Dataset",
+    "Examples",
     "Finding",
     "Normalization",
     "Opening",

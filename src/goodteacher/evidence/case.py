@@ -18,7 +18,7 @@ from goodteacher.evidence.results import Estimate, JointEffect
 from goodteacher.results import Arm, Checkpoint, FileSource
 from goodteacher.statistics import Interval, accuracy_interval, simultaneous
 from goodteacher.students import TARGETS, StudentTask, paired_tasks
-from goodteacher.tasks import Context, DataKey
+from goodteacher.tasks import Context
 from goodteacher.verdict import RUNGS
 
 PLAIN, CONSTANT, CONFIDENT, ALIKE, FULL = RUNGS
@@ -97,8 +97,8 @@ class Case:
 
     @cached_property
     def response(self) -> Tensor:
-        """The judged response on the transfer set, raw logits [N, C]."""
-        return TARGETS[self.source.kind](self.tasks[0], self.context, self.source)
+        """The judged response to the plain view of the transfer set, raw logits [N, C]."""
+        return TARGETS[self.source.kind](self.tasks[0], self.context, self.source)[0]
 
     def train(
         self, arms: Iterable[Arm], stage: str, *, omit_class: int | None = None
@@ -113,12 +113,13 @@ class Case:
         config, first = self.config, self.tasks[0].seed
         tasks = paired_tasks(
             config,
-            DataKey.of(config, self.context.data, self.context.machine),
+            self.tasks[0].data,
             list(arms),
             stage="verify",
             seeds=range(first, first + (config.evidence_seeds or config.seeds)),
             teachers=self.trajectories,
             memory_gib=config.memory_gib,
+            stack_width=config.stack_width,
             omit_class=omit_class,
         )
         ENGINES[config.engine](self.context).run(stage, tasks)

@@ -37,9 +37,10 @@ def mlp(widths: Sequence[int], *, num_classes: int, input_shape: Sequence[int]) 
 def cnn(widths: Sequence[int], *, num_classes: int, input_shape: Sequence[int]) -> nn.Sequential:
     """Make a plain convolutional network of one 3x3 layer for each width.
 
-    Each layer is convolution (padded, no bias), batch normalisation, ReLU and 2x2 max pooling; the
-    pooling is left out once a side of the map is a single pixel. Then the map is averaged over
-    space, and a linear layer classifies. Convolutions start from N(0, 2 / fan_out). Ours.
+    Each layer is convolution (padded, no bias), batch normalisation, 2x2 max pooling and ReLU; the
+    pooling is left out once a side of the map is a single pixel. (Pooling first gives the same
+    numbers as ReLU first, on a quarter of the map.) Then the map is averaged over space, and a
+    linear layer classifies. Convolutions start from N(0, 2 / fan_out). Ours.
 
     Args:
         widths: Output channels of each convolution.
@@ -51,7 +52,7 @@ def cnn(widths: Sequence[int], *, num_classes: int, input_shape: Sequence[int]) 
 
     >>> net = cnn((16, 32), num_classes=10, input_shape=(1, 8, 8))
     >>> [type(module).__name__ for module in net[:4]]
-    ['Conv2d', 'BatchNorm2d', 'ReLU', 'MaxPool2d']
+    ['Conv2d', 'BatchNorm2d', 'MaxPool2d', 'ReLU']
     """
     layers = itertools.chain.from_iterable(_cnn_layers(widths, input_shape))
     network = nn.Sequential(*layers, *pooled_head(widths[-1], num_classes))
@@ -64,5 +65,5 @@ def _cnn_layers(widths: Sequence[int], input_shape: Sequence[int]) -> Iterator[l
     side = min(sides)
     for width in widths:
         pooling = [nn.MaxPool2d(2)] if side > 1 else []
-        yield [conv3x3(in_channels, width), nn.BatchNorm2d(width), nn.ReLU(), *pooling]
+        yield [conv3x3(in_channels, width), nn.BatchNorm2d(width), *pooling, nn.ReLU()]
         in_channels, side = width, max(1, side // 2)

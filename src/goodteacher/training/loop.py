@@ -4,8 +4,9 @@ Teachers and students, one or three hundred, go through :class:`Trainer`. Its st
 the optimizer and a step number; the order of examples is a function of (seed, epoch), so a run that
 stops at any step and goes on later takes the very same steps as one that never stopped.
 
-For speed, examples are gathered and normalised a few thousand at a time rather than batch by batch,
-the loss is accumulated on the device, and nothing inside an epoch waits for a number.
+For speed, examples are gathered, augmented and normalised a few thousand at a time rather than
+batch by batch, the loss is accumulated on the device, and nothing inside an epoch waits for a
+number.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Optimization
-from goodteacher.data import Normalization
+from goodteacher.data import Examples
 from goodteacher.training.machine import Machine
 
-_GATHER = 8192
-"""Examples gathered and normalised at once: large enough to hide the call, small enough to fit."""
+_GATHER, _GATHER_BYTES = 8192, 2**27
+"""Examples, and bytes, gathered and normalised at once: enough to hide the call, and to fit."""
 
 
 class Objective(Protocol):
-    """What a network learns: outputs and the positions of their examples in, losses out."""
+    """What a network learns: outputs, positions of their examples and the view in, losses out."""
 
-    def __call__(self, logits: Tensor, positions: Tensor) -> Tensor:
+    def __call__(self, logits: Tensor, positions: Tensor, view: int) -> Tensor:
         """Return the mean loss over the batch: a scalar, or one for each stacked student [S]."""
 
 
@@ -85,41 +86,47 @@ SCHEDULES: Mapping[str, Callable[[float], float]] = {
 """Learning-rate factors over the share of the run that is done, in [0, 1)."""
 
 
+def plain_view(epoch: int) -> int:
+    """Return view 0, the examples as they are, for every epoch."""
+    return 0
+
+
 class Trainer:
     """A network on its way through its training.
 
     Args:
         network: The network, or a stack; its output goes to ``objective``.
         objective: The loss of a batch.
-        inputs: All examples, as stored: [N, ...].
-        normalization: Turns stored inputs into the network's.
+        examples: What it sees: N examples.
         plan: Optimizer, schedule, batch size.
         total_steps: Steps of the whole run, for the schedule.
         order_seed: Seed of the order of examples.
         machine: Where arithmetic happens.
+        view_of: Which view of the examples an epoch (from 0) sees; by default the plain one.
     """
 
     def __init__(
         self,
         network: nn.Module,
         objective: Objective,
-        inputs: Tensor,
+        examples: Examples,
         *,
-        normalization: Normalization,
         plan: Optimization,
         total_steps: int,
         order_seed: int,
         machine: Machine,
+        view_of: Callable[[int], int] = plain_view,
     ) -> None:
         self.network = network.to(machine.device)
         self.objective = objective
-        self.inputs = inputs.to(machine.device)
-        self.normalization = normalization.to(machine.device)
+        self.examples = examples
+        self.view_of = view_of
         self.plan = plan
         self.total_steps = total_steps
         self.order_seed = order_seed
         self.machine = machine
         self.step = 0
+        self._forward = machine.ready(self.network)
         parameters = [p for p in network.parameters() if p.requires_grad]
         fused = machine.device.type in ("cpu", "cuda", "mps")
         self.optimizer = OPTIMIZERS[plan.optimizer](parameters, plan, fused)
@@ -127,7 +134,7 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """Steps that see every example once; the last batch may be smaller."""
-        return steps_per_epoch(len(self.inputs), self.plan.batch_size)
+        return steps_per_epoch(len(self.examples), self.plan.batch_size)
 
     def run_until(self, step: int) -> Segment:
         """Train up to (and with) a step number, counted from the start of the run.
@@ -143,8 +150,8 @@ class Trainer:
         self.network.train()
         total: Tensor | None = None
         seen = 0
-        for inputs, positions in self._batches(step):
-            loss = self._step(inputs, positions)
+        for inputs, positions, view in self._batches(step):
+            loss = self._step(inputs, positions, view)
             weighted = loss * len(positions)
             total = weighted if total is None else total + weighted
             seen += len(positions)
@@ -152,48 +159,50 @@ class Trainer:
         self.machine.wait()
         return Segment(self.step, time.perf_counter() - started, mean)
 
-    def _step(self, inputs: Tensor, positions: Tensor) -> Tensor:
+    def _step(self, inputs: Tensor, positions: Tensor, view: int) -> Tensor:
         rate = self.plan.learning_rate * SCHEDULES[self.plan.schedule](self.step / self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._accumulate(inputs, positions)
+        loss = self._accumulate(inputs, positions, view)
         self.optimizer.step()
         self.step += 1
         return loss
 
-    def _accumulate(self, inputs: Tensor, positions: Tensor) -> Tensor:
+    def _accumulate(self, inputs: Tensor, positions: Tensor, view: int) -> Tensor:
         """Add up the batch's gradient, in micro-batches where the plan says so."""
         size = self.plan.micro_batch_size or len(positions)
         if size >= len(positions):
-            return self._backward(inputs, positions, 1.0)
+            return self._backward(inputs, positions, view, 1.0)
         pieces = zip(inputs.split(size), positions.split(size), strict=True)
-        losses = [self._backward(x, p, len(p) / len(positions)) for x, p in pieces]
+        losses = [self._backward(x, p, view, len(p) / len(positions)) for x, p in pieces]
         return torch.stack(losses).sum(0)
 
-    def _backward(self, inputs: Tensor, positions: Tensor, weight: float) -> Tensor:
+    def _backward(self, inputs: Tensor, positions: Tensor, view: int, weight: float) -> Tensor:
         with self.machine.arithmetic():
-            logits = self.network(inputs)
-        loss = self.objective(logits.float(), positions)
+            logits = self._forward(inputs)
+        loss = self.objective(logits.float(), positions, view)
         if weight != 1.0:
             loss = loss * weight
         # Stacked students share no parameter, so the sum's gradient is each one's own.
         loss.sum().backward()
         return loss.detach()
 
-    def _batches(self, until: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the inputs and positions of each step up to ``until``."""
+    def _batches(self, until: int) -> Iterator[tuple[Tensor, Tensor, int]]:
+        """Yield the inputs, positions and view of each step up to ``until``."""
         size = self.plan.batch_size
-        per_gather = max(1, _GATHER // size)
+        per_gather = max(1, min(_GATHER, _GATHER_BYTES // self.examples.bytes_each) // size)
         while self.step < until:
             epoch, first = divmod(self.step, self.steps_per_epoch)
-            order = example_order(len(self.inputs), self.order_seed, epoch)
+            view = self.view_of(epoch)
+            order = example_order(len(self.examples), self.order_seed, epoch)
             order = order.to(self.machine.device)
             last = min(self.steps_per_epoch, first + until - self.step)
             for begin in range(first, last, per_gather):
                 positions = order[begin * size : min(begin + per_gather, last) * size]
-                inputs = self.normalization(self.inputs[positions])
-                yield from zip(inputs.split(size), positions.split(size), strict=True)
+                inputs = self.examples.inputs(positions, view)
+                for batch in zip(inputs.split(size), positions.split(size), strict=True):
+                    yield *batch, view
 
     def state(self) -> dict[str, Tensor]:
         """Return all that is needed to go on later, as flat named tensors.

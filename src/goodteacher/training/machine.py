@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor, nn
 
 from goodteacher.config import RuntimeConfig
 from goodteacher.errors import ConfigError
@@ -18,6 +20,16 @@ class Machine:
 
     device: torch.device
     autocast: torch.dtype | None = None
+    compiles: bool = False
+
+    def ready(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        """Return what runs a network's forward pass in training: the network, or it compiled.
+
+        ``reduce-overhead`` records CUDA graphs on a GPU; on a CPU it is the default mode.
+        """
+        if not self.compiles:
+            return network
+        return torch.compile(network, mode="reduce-overhead", dynamic=False)
 
     def arithmetic(self) -> contextlib.AbstractContextManager[object]:
         """Return the context in which networks train."""
@@ -32,7 +44,7 @@ class Machine:
 
     def __str__(self) -> str:
         name = "float32" if self.autocast is None else str(self.autocast).removeprefix("torch.")
-        return f"{self.device} {name}"
+        return f"{self.device} {name}" + (" compiled" if self.compiles else "")
 
 
 def choose_machine(runtime: RuntimeConfig) -> Machine:
@@ -52,7 +64,8 @@ def choose_machine(runtime: RuntimeConfig) -> Machine:
     wants_bfloat16 = runtime.precision == "bfloat16" or (
         runtime.precision == "auto" and _multiplies_bfloat16(device)
     )
-    return Machine(device, torch.bfloat16 if wants_bfloat16 else None)
+    autocast = torch.bfloat16 if wants_bfloat16 else None
+    return Machine(device, autocast, compiles=runtime.compile)
 
 
 def _device(name: str) -> torch.device:

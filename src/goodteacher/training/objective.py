@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from goodteacher.config import Recipe
+from goodteacher.data import Examples
 from goodteacher.losses import TeacherTerm, mixture, teacher_term
 
 
@@ -28,46 +29,55 @@ class StackObjective:
     """The distillation losses of S students that share their batches.
 
     Args:
-        targets: K responses on the transfer set, raw logits [K, N, C].
+        targets: K responses on the transfer set, each raw logits [V, N, C], one for each view, or
+            [1, N, C] for all of them.
         target_of: For each student, which of the K it learns from, S numbers.
         recipes: For each student, its loss, temperature and alpha, S recipes.
-        labels: Labels of the transfer set, int64 [N]; -1 where unknown.
+        examples: The transfer set, for its labels.
         device: Where the losses are computed; all tensors move there.
     """
 
     def __init__(
         self,
-        targets: Tensor,
+        targets: Sequence[Tensor],
         target_of: Sequence[int],
         recipes: Sequence[Recipe],
-        labels: Tensor,
+        examples: Examples,
         *,
         device: torch.device,
     ) -> None:
-        self._targets = targets.to(device)
-        self._labels = labels.to(device)
+        self._targets = [target.to(device) for target in targets]
+        self._examples = examples
         self._num_students = len(recipes)
         kinds = dict.fromkeys((recipe.loss, recipe.standardize) for recipe in recipes)
         self._groups = [_group(kind, target_of, recipes, device=device) for kind in kinds]
+        self._view, self._seen = 0, self._targets_of(0)
 
-    def __call__(self, logits: Tensor, positions: Tensor) -> Tensor:
+    def __call__(self, logits: Tensor, positions: Tensor, view: int) -> Tensor:
         """Return each student's mean loss over the batch.
 
         Args:
             logits: The students' logits [S, B, C].
             positions: Positions of the batch's examples in the transfer set, int64 [B].
+            view: The view of them that the students saw.
 
         Returns:
             Losses in nats [S].
         """
-        labels = self._labels[positions]
-        batch = self._targets[:, positions]
+        if view != self._view:
+            self._view, self._seen = view, self._targets_of(view)
+        labels = self._examples.labels(positions, view, num_classes=logits.shape[-1])
+        batch = self._seen[:, positions]
         if len(self._groups) == 1:
             return _losses(self._groups[0], logits, batch, labels)
         losses = logits.new_empty(self._num_students)
         for group in self._groups:
             losses[group.students] = _losses(group, logits[group.students], batch, labels)
         return losses
+
+    def _targets_of(self, view: int) -> Tensor:
+        """Return all targets for one view, [K, N, C]; once an epoch, so that steps only index."""
+        return torch.stack([target[view % len(target)] for target in self._targets])
 
 
 def _losses(group: _Group, logits: Tensor, batch: Tensor, labels: Tensor) -> Tensor:

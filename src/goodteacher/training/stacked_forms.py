@@ -12,7 +12,7 @@ How a stacked tensor lies in memory is another matter, and it is where the time 
 - a linear layer computes ``weight @ inputs^T`` and leaves ``[S, features, B]``: forward and both
   gradients of the next product then read it without a transposed copy;
 - a convolution leaves ``[B, S * channels, H, W]``, the layout of grouped convolution, in the
-  channels-last order on a CPU. Batch normalisation and pooling work on it as it is.
+  channels-last order if its inputs come so. Batch normalisation and pooling work on it as it is.
 
 The logical shape is a view of either. All of it is ours.
 """
@@ -98,7 +98,7 @@ class StackedConv2d(nn.Conv2d):
         if self.padding_mode != "zeros":
             raise NotFusableError(f"a convolution pads with {self.padding_mode!r}")
         if shared and self.groups == 1:
-            folded, groups = _channels_last_on_cpu(inputs), 1
+            folded, groups = inputs, 1
         else:
             stacked = inputs.expand(num_students, *inputs.shape) if shared else inputs
             folded, groups = fold(stacked), num_students * self.groups
@@ -112,17 +112,6 @@ class StackedConv2d(nn.Conv2d):
             groups,
         )
         return unfold(outputs, num_students)
-
-
-def _channels_last_on_cpu(inputs: Tensor) -> Tensor:
-    """Bring images into the channels-last order, which CPU kernels run several times faster.
-
-    ``clone`` and not ``contiguous``: for a single channel the latter keeps ambiguous strides, and
-    the convolution's output would be in the other order. GPUs keep the order they are given.
-    """
-    if inputs.device.type != "cpu":
-        return inputs
-    return inputs.clone(memory_format=torch.channels_last)
 
 
 class _StackedBatchNorm(nn.modules.batchnorm._BatchNorm):

@@ -1,0 +1,68 @@
+import torch
+
+from goodteacher.augmentation import Augmentation
+from goodteacher.data import Examples, Normalization, Split
+from goodteacher.data.views import crop_and_flip
+
+HALVES = Normalization(torch.tensor(0.5), torch.tensor(0.25), unit=255.0)
+N, C = 30, 3
+
+
+def split(channels=3):
+    generator = torch.Generator().manual_seed(0)
+    shape = (N, channels, 8, 8)
+    pictures = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    return Split(pictures, torch.arange(N) % C, torch.arange(N) * 3 + 11)
+
+
+def augmented(**augmentation):
+    return Examples(split(), HALVES, augmentation=Augmentation(**augmentation))
+
+
+def test_view_zero_is_the_image_itself_whatever_the_augmentation():
+    positions = torch.tensor([4, 0, 4])
+    plain = HALVES(split().inputs[positions])
+    examples = augmented(flip=True, crop=2, cutout=3, mixup=1.0)
+    assert torch.equal(examples.inputs(positions), plain)
+    assert torch.equal(examples.labels(positions, num_classes=C), positions % C)
+
+
+def test_images_come_channels_last_even_with_a_single_channel():
+    for channels in (1, 3):
+        examples = Examples(split(channels), HALVES)
+        inputs = examples.inputs(torch.arange(5))
+        assert inputs.stride() == (64 * channels, 1, 8 * channels, channels)
+
+
+def test_other_views_are_augmented_before_they_are_normalised():
+    positions, data = torch.tensor([9, 2, 17]), split()
+    augmentation = Augmentation(flip=True, crop=2)
+    expected = crop_and_flip(
+        data.inputs[positions], data.ids[positions], augmentation, view=5, stream=0
+    )
+    assert torch.equal(augmented(flip=True, crop=2).inputs(positions, 5), HALVES(expected))
+
+
+def test_mixed_images_and_labels_are_mixed_in_the_same_shares():
+    examples = augmented(mixup=1.0)
+    everyone = torch.arange(N)
+    inputs, labels = examples.inputs(everyone, 1), examples.labels(everyone, 1, num_classes=C)
+    own = examples.inputs(everyone)
+    torch.testing.assert_close(labels.sum(1), torch.ones(N))
+    seen = 0
+    for i in range(N):
+        share = labels[i, i % C]
+        # The partner is whoever makes the mixture exact; a pair of one class hides its share.
+        rest = [(inputs[i] - share * own[i]) - (1 - share) * own[j] for j in range(N)]
+        if 0.05 < share < 0.95:
+            assert min(float(r.abs().max()) for r in rest) < 1e-4
+            seen += 1
+    assert seen > 5
+
+
+def test_anything_that_belongs_to_an_example_is_mixed_as_its_image_is():
+    examples, everyone = augmented(mixup=1.0), torch.arange(N)
+    one_hot = torch.nn.functional.one_hot(everyone % C, C).float()
+    mixed = examples.mixed(one_hot, everyone, 1)
+    assert torch.equal(mixed, examples.labels(everyone, 1, num_classes=C))
+    assert torch.equal(examples.mixed(one_hot, everyone, 0), one_hot)
