@@ -34,8 +34,10 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)
+	$(BIN)/python benchmarks/peers/run.py --out benchmarks/results/peers.json
+	$(BIN)/python benchmarks/step_cost.py --out benchmarks/results/step_cost.json
 	$(BIN)/python benchmarks/student_epoch.py
 	$(BIN)/python benchmarks/fashion_mnist_search.py
 
 clean:
-	rm -rf $(VENV) demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .bench demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

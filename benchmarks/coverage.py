@@ -3,6 +3,7 @@
     python benchmarks/coverage.py                      the table in statistics/intervals.py
     python benchmarks/coverage.py --comparators        the resampling rules too (slow)
     python benchmarks/coverage.py --experiments 100    a quick look
+    python benchmarks/coverage.py --looks              the table in docs/verdict.md: adding seeds
 
 Each experiment draws fresh seeds and fresh test examples of a planted world and compares two arms:
 a share of the examples flips between them (a few often, most never), each example leans one way,
@@ -22,7 +23,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from goodteacher.statistics import crossed_interval, paired_interval, pigeonhole_resamples
+from goodteacher.statistics import (
+    crossed_interval,
+    paired_interval,
+    pigeonhole_resamples,
+    plan_looks,
+)
 
 Matrix = npt.NDArray[np.float64]
 CONCENTRATION = 6.0  # of the Beta distribution of flip rates: most examples near 0, a few often
@@ -134,15 +140,53 @@ def measure(
     }
 
 
+def measure_looks(experiments: int, num_examples: int, *, flips: float) -> dict[str, float]:
+    """Give how often (percent) some look at 20, 40 or 60 seeds excludes the truth, 0.5 points.
+
+    That is what a wrong verdict takes: an interval on the wrong side of what it is compared with.
+    """
+    planned = plan_looks(20, 60, level=0.05)
+    rules = {
+        "planned": {look.seeds: look.level for look in planned},
+        "not corrected": {look.seeds: 0.05 for look in planned},
+        "one look": {60: 0.05},
+    }
+    rng = np.random.default_rng([num_examples, round(1e4 * flips)])
+    wrong = dict.fromkeys(rules, 0)
+    for _ in range(experiments):
+        difference = draw_differences(rng, 60, num_examples, flips=flips, effect=0.005)
+        intervals = {n: paired_interval(*as_arms(difference[:n])) for n in (20, 40, 60)}
+        for name, levels in rules.items():
+            at_level = [intervals[n].with_level(level) for n, level in levels.items()]
+            wrong[name] += any(not look.low <= 0.005 <= look.high for look in at_level)
+    return {name: 100 * count / experiments for name, count in wrong.items()}
+
+
+def print_looks(experiments: int, examples: list[int]) -> None:
+    """Print the table of looks as Markdown."""
+    print(
+        "| examples | flips | planned looks | not corrected | one look at 60 |\n" + "|---" * 5 + "|"
+    )
+    for num_examples, flips in itertools.product(examples, (0.03, 0.08)):
+        cell = measure_looks(experiments, num_examples, flips=flips)
+        shares = " | ".join(f"{share:.1f}" for share in cell.values())
+        print(f"| {num_examples} | {flips} | {shares} |", flush=True)
+    print(f"\nPercent of n = {experiments} experiments in which some look excludes the truth.")
+
+
 def main() -> None:
-    """Print the coverage table as Markdown."""
+    """Print the coverage table, or that of looks, as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--experiments", type=int, default=3000)
     parser.add_argument("--examples", type=int, nargs="+", default=[500, 2000, 10000])
     parser.add_argument("--lean", type=float, default=0.7)
     parser.add_argument("--seed-spread", type=float, default=0.003)
     parser.add_argument("--comparators", action="store_true")
+    parser.add_argument("--looks", action="store_true", help="adding seeds, instead of coverage")
     arguments = parser.parse_args()
+    if arguments.looks:
+        print_looks(arguments.experiments, arguments.examples)
+        return
     rules = DEFAULT_RULES | (SLOW_RULES if arguments.comparators else {})
     started = time.perf_counter()
     print("| seeds | examples | flips | effect | " + " | ".join(rules) + " |")

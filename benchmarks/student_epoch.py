@@ -25,10 +25,10 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from goodteacher.config import Optimization, Recipe, RuntimeConfig
-from goodteacher.data import Normalization
+from goodteacher.data import Examples, Normalization, Split
 from goodteacher.models import build_model
 from goodteacher.store import environment
-from goodteacher.training.loop import Trainer, steps_per_epoch
+from goodteacher.training.loop import Trainer
 from goodteacher.training.machine import choose_machine
 from goodteacher.training.objective import StackObjective
 from goodteacher.training.stacking import stack_networks
@@ -37,9 +37,11 @@ SHAPE, CLASSES, BATCH = (1, 28, 28), 10, 256
 RECIPES = [Recipe(temperature=t, alpha=a) for t in (1, 2, 4, 8) for a in (0.5, 1.0)]
 
 
-def make_data(examples: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def make_data(
+    examples: int, shape: tuple[int, ...] = SHAPE
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (examples, *SHAPE), dtype=torch.uint8, generator=generator)
+    images = torch.randint(0, 256, (examples, *shape), dtype=torch.uint8, generator=generator)
     labels = torch.randint(0, CLASSES, (examples,), generator=generator)
     responses = torch.randn(8, examples, CLASSES, generator=generator)
     return images, labels, responses
@@ -87,33 +89,48 @@ def _epoch(data: Dataset, prepare: Callable[[torch.Tensor], torch.Tensor]) -> fl
     return time.perf_counter() - started
 
 
+def student_trainer(
+    student: str,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    responses: torch.Tensor,
+    *,
+    width: int,
+    batch_size: int = BATCH,
+) -> Trainer:
+    """Return the trainer of a stack of students, each with a response and a recipe in turn."""
+    machine = choose_machine(RuntimeConfig())
+    normalization = Normalization(torch.tensor(0.5), torch.tensor(0.5), unit=255.0)
+    split = Split(images, labels, torch.arange(len(labels)))
+    examples = Examples(split, normalization, device=machine.device)
+    shape = tuple(images.shape[1:])
+    network = build_model(student, num_classes=CLASSES, input_shape=shape, seed=1)
+    objective = StackObjective(
+        responses[:, None],
+        [i % len(responses) for i in range(width)],
+        [RECIPES[i % len(RECIPES)] for i in range(width)],
+        examples,
+        device=machine.device,
+    )
+    sample = examples.inputs(torch.arange(2)).cpu()
+    return Trainer(
+        stack_networks([network] * width, example_input=sample).to(machine.device),
+        objective,
+        examples,
+        plan=Optimization(optimizer="adam", learning_rate=1e-3, batch_size=batch_size),
+        total_steps=10**6,
+        order_seed=0,
+        machine=machine,
+    )
+
+
 def stacked_epoch(
     images: torch.Tensor, labels: torch.Tensor, responses: torch.Tensor, width: int
 ) -> float:
     """Return the seconds of one epoch of one student in a stack of ``width``."""
-    machine = choose_machine(RuntimeConfig(device="cpu"))
-    normalization = Normalization(torch.tensor(0.5), torch.tensor(0.5), unit=255.0)
-    network = build_model("mlp:64", num_classes=CLASSES, input_shape=SHAPE, seed=1)
-    objective = StackObjective(
-        responses,
-        [i % len(responses) for i in range(width)],
-        [RECIPES[i % len(RECIPES)] for i in range(width)],
-        labels,
-        device=machine.device,
-    )
-    steps = steps_per_epoch(len(images), BATCH)
-    trainer = Trainer(
-        stack_networks([network] * width, example_input=normalization(images[:2])),
-        objective,
-        images,
-        normalization=normalization,
-        plan=Optimization(optimizer="adam", learning_rate=1e-3, batch_size=BATCH),
-        total_steps=2 * steps,
-        order_seed=0,
-        machine=machine,
-    )
+    trainer = student_trainer("mlp:64", images, labels, responses, width=width)
     trainer.run_until(2)
-    return trainer.run_until(2 + steps).seconds / width
+    return trainer.run_until(2 + trainer.steps_per_epoch).seconds / width
 
 
 def spread(values: list[float]) -> dict[str, float]:

@@ -327,15 +327,26 @@ def test_each_student_may_have_its_own_teacher(name):
 
 
 @pytest.mark.parametrize("students", [(), (2,)])
-def test_unlabelled_examples_have_the_teacher_term_only_and_count_in_the_mean(students):
+def test_labels_term_is_the_mean_over_the_labelled_and_teacher_term_over_all(students):
     student, teacher, labels = batch(num_examples=4, students=students, seed=19)
     partly = torch.where(torch.arange(4) < 2, labels, UNLABELLED)
     log_probs = torch.log_softmax(student, -1)
-    expected = -(log_probs[..., 0, labels[0]] + log_probs[..., 1, labels[1]]) / 4
+    expected = -(log_probs[..., 0, labels[0]] + log_probs[..., 1, labels[1]]) / 2
     torch.testing.assert_close(cross_entropy(student, partly), expected, rtol=1e-12, atol=0.0)
     full = distillation_loss(student, teacher, partly, temperature=2.0, alpha=1.0)
     labelled = distillation_loss(student, teacher, labels, temperature=2.0, alpha=1.0)
     assert torch.equal(full, labelled)
+
+
+@pytest.mark.parametrize("students", [(), (2,)])
+def test_batch_without_a_label_has_no_labels_term_and_a_finite_gradient(students):
+    student, teacher, labels = batch(students=students, seed=19)
+    student.requires_grad_()
+    none = torch.full_like(labels, UNLABELLED)
+    loss = distillation_loss(student, teacher, none, temperature=1.0, alpha=0.0)
+    loss.sum().backward()
+    assert not loss.any()
+    assert not student.grad.any()
 
 
 def test_dkd_takes_the_teachers_class_for_an_unlabelled_example():

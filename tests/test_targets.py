@@ -282,9 +282,17 @@ def test_every_target_refuses_a_response_that_cannot_be_used(name):
         EVERY[name](logits, labels, temperature=-1.0)
 
 
-def test_smoothing_needs_a_label_for_each_example_and_a_strength_in_range():
-    labels = torch.tensor([0, -1])
-    with pytest.raises(ResponseError, match="-1 is not a label here, but got -1"):
+def test_smoothed_labels_of_an_unlabelled_example_add_nothing_to_a_cross_entropy():
+    labels, logits = torch.tensor([2, -1, 0]), torch.randn(3, 4)
+    target = smoothing_targets(labels, 4, smoothing=0.3)
+    by_example = -(target * logits.log_softmax(1)).sum(1)
+    plain = F.cross_entropy(logits[[0, 2]], labels[[0, 2]], label_smoothing=0.3, reduction="none")
+    torch.testing.assert_close(by_example, torch.stack([plain[0], torch.tensor(0.0), plain[1]]))
+
+
+def test_smoothing_needs_labels_and_a_strength_in_range():
+    labels = torch.tensor([0, -2])
+    with pytest.raises(ResponseError, match=r"\(or be -1, unlabelled\), but got -2"):
         smoothing_targets(labels, 3, smoothing=0.1)
     with pytest.raises(ResponseError, match="labels are empty"):
         smoothing_targets(labels[:0], 3, smoothing=0.1)

@@ -4,7 +4,15 @@ import pytest
 from goodteacher.config import Recipe
 from goodteacher.results import CROSS_ENTROPY, FileSource
 from goodteacher.statistics import Interval
-from goodteacher.verdict import REGULARIZERS, RUNGS, TUNED, decide, judge, plan_arms
+from goodteacher.verdict import (
+    PSEUDO_LABELS,
+    REGULARIZERS,
+    RUNGS,
+    TUNED,
+    Weighed,
+    judge,
+    plan_arms,
+)
 
 BASE = FileSource(content="abc")
 RECIPE = Recipe(temperature=2.0, alpha=0.5)
@@ -20,7 +28,7 @@ def verdict(*, knowledge, gain, rung_1=None, rung_2=None, tuned=None):
     over = dict(
         zip(REGULARIZERS, (gain, rung_1 or gain, rung_2 or gain, tuned or gain), strict=True)
     )
-    return decide(knowledge=knowledge, over=over, best=TUNED, margin=MARGIN)
+    return Weighed(knowledge=knowledge, over=over, best=TUNED).decide(MARGIN)
 
 
 CLEAR, NONE, OPEN, WORSE = (
@@ -51,14 +59,14 @@ def test_rule_gives_the_verdict_that_the_docs_give(effects, expected):
     assert verdict(**effects) == expected
 
 
-def planted(gains, *, seeds=10, examples=4000, base=0.7):
+def planted(gains, *, seeds=10, examples=4000, base=0.7, unlabelled=False):
     """Arms whose accuracies differ by known amounts, on the same seeds and examples."""
     rng = np.random.default_rng(0)
     luck = rng.uniform(size=(seeds, examples))
-    arms = plan_arms(BASE, RECIPE, (0.1, 0.2))
+    arms = plan_arms(BASE, RECIPE, (0.1, 0.2), unlabelled=unlabelled)
     correct = {name: luck < base + gains.get(name, 0.0) for name in arms}
     selection = {name: base + gains.get(name, 0.0) for name in arms}
-    return judge(correct, selection, teacher="planted", recipe=RECIPE, level=0.05, margin=MARGIN)
+    return judge(correct, selection, arms=arms, teacher="planted", level=0.05, margin=MARGIN)
 
 
 LADDER_GAINS = {
@@ -119,8 +127,8 @@ def test_undecided_verdict_asks_for_seeds_or_says_that_none_would_do():
     found = judge(
         correct,
         dict.fromkeys(arms, 0.7),
+        arms=arms,
         teacher="noisy",
-        recipe=RECIPE,
         level=0.05,
         margin=MARGIN,
     )
@@ -134,3 +142,53 @@ def test_arms_share_the_recipe_and_differ_in_the_target():
     made = [arms[name] for name in (*RUNGS[1:], "permuted", "class_map_permuted")]
     assert {arm.recipe for arm in made} == {RECIPE}
     assert len({arm.key for arm in arms.values()}) == len(arms)
+
+
+def test_each_rung_may_have_its_own_recipe_and_falsification_follows_the_full_response():
+    own = {name: Recipe(temperature=float(number)) for number, name in enumerate(RUNGS) if number}
+    arms = plan_arms(BASE, RECIPE, (0.1,), own=own)
+    assert {name: arms[name].recipe for name in RUNGS[1:]} == own
+    assert [arms[name].source.temperature for name in RUNGS[1:4]] == [1.0, 2.0, 3.0]
+    assert arms["permuted"].recipe == own["full_response"]
+    assert arms["permuted"].source.temperature == 4.0
+
+
+def test_classes_named_for_unlabelled_examples_are_no_knowledge():
+    """The teacher's most probable class alone brings the gain: nothing is said of similarity."""
+    gains = dict.fromkeys(RUNGS[1:], 0.05) | {PSEUDO_LABELS: 0.05, "confidence_smoothing": 0.03}
+    without = {k: v for k, v in gains.items() if k not in (PSEUDO_LABELS, "mean_smoothing")}
+    assert planted(without).verdict == "knowledge"
+    found = planted(gains, unlabelled=True)
+    assert found.verdict == "regularization"
+    assert PSEUDO_LABELS in [control.name for control in found.controls]
+    assert "most probable class for the unlabelled examples is enough" in found.explanation
+
+
+def test_undecided_between_regularization_and_no_gain_asks_for_seeds_too():
+    """Similarity is ruled out, so what is open is the gain over the labels."""
+    rng = np.random.default_rng(2)
+    arms = plan_arms(BASE, RECIPE, (0.1,))
+    luck, shift = rng.uniform(size=(6, 3000)), rng.normal(0, 0.02, size=(6, 1))
+    better = luck < 0.71 + shift
+    correct = dict.fromkeys(arms, better) | {"one_hot": luck < 0.7}
+    found = judge(
+        correct, dict.fromkeys(arms, 0.7), arms=arms, teacher="x", level=0.05, margin=MARGIN
+    )
+    assert found.knowledge.interval[1] < MARGIN
+    assert found.verdict == "inconclusive"
+    assert found.more_seeds > 0
+    assert f"asks for {found.more_seeds} further seeds" in found.explanation
+
+
+def test_undecided_verdict_of_a_small_test_split_says_what_it_resolves():
+    arms = plan_arms(BASE, RECIPE, (0.1,))
+    correct = {name: np.tile(np.arange(40) < 28, (4, 1)) for name in arms}
+    correct["full_response"] = np.tile(np.arange(40) < 29, (4, 1))
+    found = judge(
+        correct, dict.fromkeys(arms, 0.7), arms=arms, teacher="x", level=0.05, margin=MARGIN
+    )
+    assert (found.verdict, found.more_seeds) == ("inconclusive", None)
+    resolved = f"{100 * found.resolvable_margin:.2f} points at best"
+    assert f"this test split of 40 examples resolves differences of about {resolved}" in (
+        found.explanation
+    )

@@ -1,18 +1,30 @@
 """The verdict from end to end: for a study, and for a response that the user brings."""
 
 import json
+import shutil
+from collections import defaultdict
+from typing import ClassVar
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors import safe_open
 from typer.testing import CliRunner
 
 from goodteacher import search, verify
 from goodteacher.cli import app
-from goodteacher.config import Recipe
+from goodteacher.config import Recipe, VerifyConfig, parse
+from goodteacher.data import Dataset, load_dataset
 from goodteacher.errors import ConfigError, ResponseError
+from goodteacher.progress import Silent
 from goodteacher.results import FileSource, TargetSource
+from goodteacher.students import paired_tasks
+from goodteacher.study import prepare_context
 from goodteacher.targets import ladder_targets
+from goodteacher.tasks import DataKey
+from goodteacher.verdict import target_arm
+from goodteacher.verification import TUNE_SEED, VERIFY_SEED
 from tests.made import SETTINGS, arrays, dataset
 
 QUICK = {
@@ -99,6 +111,247 @@ def test_study_is_judged_by_its_sweet_spot(tmp_path):
         verify(study, temperature=3)
 
 
+# --- adding seeds until it is decided ------------------------------------------------------------
+
+
+UNDECIDED = {**QUICK, "seeds": 3, "until_decided": 9, "student_epochs": 1, "margin": 0.0}
+"""Students of one epoch differ so much by seed that a margin of 0 stays open."""
+
+
+@pytest.fixture(scope="module")
+def looked(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("looks") / "own"
+    return folder, verify(dataset(), responses=bayes_logits(), out=folder, **UNDECIDED)
+
+
+def test_seeds_are_added_at_planned_looks_until_the_last(looked):
+    folder, verdict = looked
+    assert [(look.seeds, look.verdict) for look in verdict.looks] == [
+        (3, "inconclusive"),
+        (6, "inconclusive"),
+        (9, "inconclusive"),
+    ]
+    assert sum(look.level for look in verdict.looks) == pytest.approx(0.05)
+    assert (verdict.error_level, verdict.level) == (0.05, verdict.looks[-1].level)
+    assert (verdict.until_decided, verdict.num_seeds) == (9, 9)
+    assert len(list(folder.glob("students/*/rows.parquet"))) == 9
+
+
+def test_looking_stops_where_the_verdict_is_clear(tmp_path):
+    wide = {**UNDECIDED, "margin": 0.9}
+    verdict = verify(dataset(), responses=bayes_logits(), out=tmp_path / "v", **wide)
+    assert verdict.verdict == "no_gain"
+    assert [look.seeds for look in verdict.looks] == [3]
+
+
+def test_stopped_verification_goes_on_to_the_same_looks(looked, tmp_path, monkeypatch):
+    from goodteacher.students import StudentTask
+
+    trained, train = [], StudentTask.run
+
+    def interrupted(task, context):
+        if len(trained) == 4:
+            raise KeyboardInterrupt
+        trained.append(task.seed)
+        train(task, context)
+
+    out = tmp_path / "v"
+    monkeypatch.setattr(StudentTask, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        verify(dataset(), responses=bayes_logits(), out=out, **UNDECIDED)
+    monkeypatch.setattr(StudentTask, "run", train)
+    assert not (out / "verdict.json").exists()
+    assert verify(dataset(), responses=bayes_logits(), out=out, **UNDECIDED) == looked[1]
+
+
+def test_seeds_trained_before_are_used_again_and_the_unplanned_look_is_told(verified, tmp_path):
+    class Heard(Silent):
+        notes: ClassVar[list[str]] = []
+
+        def note(self, text):
+            self.notes.append(text)
+
+    folder = tmp_path / "copy"
+    shutil.copytree(verified[0], folder)
+    more = {**QUICK, "until_decided": 4}
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("students/*/rows.parquet")}
+    verify(dataset(), responses=bayes_logits(), out=folder, progress=Heard(), **more)
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    assert any("by another plan. Its look is not corrected for" in note for note in Heard.notes)
+
+
+# --- each arm at its own best --------------------------------------------------------------------
+
+
+def test_each_arm_has_its_own_best_recipe_chosen_with_other_seeds(tmp_path):
+    grid = {"tune_arms": True, "temperatures": (1.0, 8.0), "alphas": (0.3, 1.0), "search_seeds": 2}
+    out = tmp_path / "v"
+    verdict = verify(dataset(), responses=bayes_logits(), out=out, **{**QUICK, **grid})
+    rows = [r for p in out.glob("students/*/rows.parquet") for r in pq.read_table(p).to_pylist()]
+    tuning = [row for row in rows if row["seed"] >= TUNE_SEED]
+    assert {row["seed"] for row in rows} - {row["seed"] for row in tuning} == set(
+        range(VERIFY_SEED, VERIFY_SEED + 3)
+    )
+    means = defaultdict(list)
+    for row in tuning:
+        means[row["arm"]].append(row["selection_accuracy"])
+    recipes = [Recipe(temperature=2.0)] + [
+        Recipe(temperature=t, alpha=a) for t in (1.0, 8.0) for a in (0.3, 1.0)
+    ]
+    base = FileSource(content=_content(out))
+    for rung in verdict.ladder[1:]:
+        by_recipe = {r: np.mean(means[target_arm(base, rung.name, r).key]) for r in recipes}
+        assert by_recipe[rung.recipe] == max(by_recipe.values())
+    assert verdict.recipe == verdict.ladder[4].recipe
+    assert verdict.tuned_arms
+    assert verdict.smoothing in QUICK["smoothings"]
+    assert not list(out.glob(f"students/*seed-{TUNE_SEED}-*/state.safetensors"))
+
+
+def _content(folder):
+    with safe_open(folder / "response.safetensors", framework="pt") as file:
+        return file.metadata()["content"]
+
+
+# --- transfer examples without a label -----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def half_labelled(tmp_path_factory):
+    """Digits of which every other training label is missing, and a teacher's logits for all."""
+    digits = load_dataset("digits")
+    labels = digits.train.labels.clone()
+    labels[::2] = -1
+    parts = {"x_train": digits.train.inputs, "y_train": labels}
+    parts |= {"x_test": digits.test.inputs, "y_test": digits.test.labels}
+    path = tmp_path_factory.mktemp("half") / "half.npz"
+    np.savez(path, **{name: tensor.numpy() for name, tensor in parts.items()})
+    similar = torch.randn(10, 10, generator=torch.Generator().manual_seed(0))
+    truth = digits.train.labels
+    logits = similar[truth] + 5 * torch.eye(10)[truth]
+    np.save(path.with_name("logits.npy"), logits.numpy())
+    return path
+
+
+HALF = {"student_epochs": 6, "student_batch_size": 64, "threads": 1, "precision": "float32"}
+
+
+def test_study_and_its_verdict_take_unlabelled_examples(half_labelled, tmp_path):
+    settings = {"batch_sizes": (64,), "epochs": 2, "search_seeds": 1, "seeds": 3, **HALF}
+    study = search(half_labelled, teacher="mlp:32", student="mlp:8", out=tmp_path / "s", **settings)
+    assert study.data.transfer == study.data.training + 719
+    assert study.sweet_spot.references.label_smoothing.test_accuracy > 0.5
+    verdict = verify(study, seeds=3)
+    assert verdict.num_unlabelled == 719
+    assert "pseudo_labels" in [control.name for control in verdict.controls]
+
+
+def test_command_line_verifies_and_distills_with_unlabelled_examples(half_labelled, tmp_path):
+    given = [str(half_labelled), f"--responses={half_labelled.with_name('logits.npy')}"]
+    given += ["--student=mlp:8", *(f"--{k.replace('_', '-')}={v}" for k, v in HALF.items())]
+    found = CliRunner().invoke(app, ["verify", *given, "--seeds=3", f"--out={tmp_path / 'v'}"])
+    assert found.exit_code == 0, found.stderr
+    assert "719 transfer examples have no label" in found.stdout
+    assert "pseudo_labels" in found.stdout
+    made = CliRunner().invoke(app, ["distill", *given, f"--out={tmp_path / 'd'}"])
+    assert made.exit_code == 0, made.stderr
+
+
+def test_labels_alone_are_learned_as_if_the_unlabelled_were_not_there(half_labelled, tmp_path):
+    """Cross-entropy on whole batches: one step on all is one step on the labelled ones."""
+    from goodteacher.results import CROSS_ENTROPY, smoothing_arm
+
+    half = load_dataset(half_labelled)
+    known = half.train.labels >= 0
+    rest = Dataset("rest", half.train.subset(known.nonzero()[:, 0]), half.test, half.class_names)
+    weights = []
+    for name, data in (("all", half), ("labelled", rest)):
+        config = parse(VerifyConfig, data=name, student="mlp:8", device="cpu", **HALF)
+        context = prepare_context(config, tmp_path / name, data=data, progress=Silent())
+        plan = {"student_epochs": 3, "student_batch_size": len(context.data.transfer)}
+        (task,) = paired_tasks(
+            config.model_copy(update=plan),
+            DataKey.of(config, context.data, context.machine),
+            [CROSS_ENTROPY, smoothing_arm(0.2)],
+            stage="verify",
+            seeds=[0],
+            memory_gib=1.0,
+        )
+        task.run(context)
+        weights.append([task.load_student(context, arm).state_dict() for arm in task.arms])
+    for on_all, on_labelled in zip(*weights, strict=True):
+        for name, tensor in on_all.items():
+            torch.testing.assert_close(tensor, on_labelled[name], rtol=2e-3, atol=2e-4)
+
+
+# --- what is given wrongly, at the command line --------------------------------------------------
+
+
+def bayes_file(folder, **changes):
+    """A response file with ids, changed by what is wrong with it."""
+    arrays_of = {"logits": bayes_logits().numpy(), "ids": np.arange(240), **changes}
+    path = folder / "response.npz"
+    np.savez(path, **{name: value for name, value in arrays_of.items() if value is not None})
+    return path
+
+
+def verify_at_the_command_line(folder, response, *options):
+    made = folder / "circle.npz"
+    np.savez(made, **arrays())
+    settings = [f"--{k.replace('_', '-')}={_text(v)}" for k, v in {**QUICK, "seeds": 3}.items()]
+    command = ["verify", str(made), f"--responses={response}", f"--out={folder / 'v'}"]
+    return CliRunner().invoke(app, [*command, *settings, *options])
+
+
+PROBABILITIES = torch.softmax(bayes_logits(), 1).numpy()
+HARD = np.eye(4)[arrays()["y_train"]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "message"),
+    [
+        ({"ids": np.arange(240) + 1000}, [], "has no row for 192 of 192 examples: ids 1, 3"),
+        ({"ids": np.arange(240) % 7}, [], "must be unique"),
+        ({"logits": np.zeros((240, 7))}, [], "has 7 classes, but the data have 4"),
+        ({"logits": np.ones((90, 4)), "ids": None}, [], "has 90 rows and no ids"),
+        ({"logits": PROBABILITIES}, [], "Pass probabilities=True (--probabilities)"),
+        ({"logits": 0.5 * PROBABILITIES}, ["--probabilities"], "sums to 0.5"),
+        ({"logits": HARD}, ["--probabilities"], "hard 0/1 label, so it holds no similarity"),
+        ({"logits": 50 * HARD}, [], "Record the teacher's raw logits, before any argmax"),
+        ({}, ["--seeds=2"], "a verdict needs at least 3 paired seeds"),
+        ({}, ["--until-decided=2"], "it must be at least seeds = 3, but is 2"),
+        ({}, ["--tune-arms", "--alphas=0"], "alphas must hold a value above 0"),
+    ],
+)
+def test_bad_input_is_refused_with_what_to_do(tmp_path, changes, options, message):
+    result = verify_at_the_command_line(tmp_path, bayes_file(tmp_path, **changes), *options)
+    assert result.exit_code == 2, result.stderr
+    assert message in " ".join(result.stderr.split())
+
+
+def test_response_in_another_order_is_aligned_by_its_ids(verified, tmp_path):
+    order = np.random.default_rng(0).permutation(240)
+    moved = bayes_file(tmp_path, logits=bayes_logits().numpy()[order], ids=order)
+    assert verify(dataset(), responses=moved, out=tmp_path / "v", **QUICK) == verified[1]
+
+
+def test_response_that_knows_no_label_is_told_before_training(tmp_path):
+    order = np.random.default_rng(0).permutation(240)
+    moved = bayes_file(tmp_path, logits=bayes_logits().numpy()[order], ids=None)
+    result = verify_at_the_command_line(tmp_path, moved)
+    assert result.exit_code == 0, result.stderr
+    said = " ".join(result.stderr.split())
+    assert "no more than chance" in said
+    assert said.index("no more than chance") < said.index("verification, 3 seeds")
+
+
+def test_test_split_too_small_for_the_margin_is_told_before_training(tmp_path):
+    result = verify_at_the_command_line(tmp_path, bayes_file(tmp_path))
+    said = " ".join(result.stderr.split())
+    assert "120 test examples resolve differences of about 5.7 points" in said
+    assert said.index("120 test examples resolve") < said.index("verification, 3 seeds")
+
+
 def test_command_line_gives_the_verdict(tmp_path):
     made, logits = tmp_path / "circle.npz", tmp_path / "logits.npy"
     np.savez(made, **arrays())
@@ -121,7 +374,11 @@ def _text(value):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"seeds": 2}, ConfigError, "seeds = 2 is not allowed: input should be greater than or"),
+        (
+            {"seeds": 2},
+            ConfigError,
+            "seeds = 2 is not allowed: a verdict needs at least 3 paired seeds",
+        ),
         ({"alpha": 0}, ConfigError, "there is no teacher to judge"),
         ({"student": None}, ConfigError, "verify needs student and out"),
         ({"margin": -0.1}, ConfigError, "margin = -0.1 is not allowed"),

@@ -59,6 +59,15 @@ def _check_smoothings(values: tuple[float, ...]) -> None:
         raise ValueError(f"smoothings must lie inside (0, 1), but got {list(values)}")
 
 
+def _check_verdict_seeds(seeds: int) -> int:
+    if seeds < 3:
+        raise ValueError(
+            "a verdict needs at least 3 paired seeds: fewer do not show how far seeds differ. "
+            "Leave it out for the default of 20, or use goodteacher distill for a single student"
+        )
+    return seeds
+
+
 def _check_augment(specs: tuple[str, ...]) -> tuple[str, ...]:
     Augmentation.parse(specs)
     return specs
@@ -299,11 +308,37 @@ class TeacherConfig(Frozen):
         return Augmentation.parse(self.augment)
 
 
-class SearchConfig(Frozen):
-    """How the sweet spot is looked for."""
+class GridConfig(Frozen):
+    """The temperatures and alphas among which a recipe is chosen."""
 
     temperatures: PositiveFloats = Field((1.0, 2.0, 4.0, 8.0), description="temperatures to try")
     alphas: UnitFloats = Field((0.5, 1.0), description="weights of the teacher term to try")
+
+    def grid(self, loss: LossName, *, standardize: bool) -> tuple[Recipe, ...]:
+        """Return every recipe of a loss, without the ones that say the same thing twice."""
+        temperatures = (1.0,) if loss == "mse" else self.temperatures
+        return tuple(
+            Recipe(loss=loss, temperature=t, alpha=a, standardize=standardize)
+            for t in temperatures
+            for a in self.alphas
+            if a > 0
+        )
+
+    @model_validator(mode="after")
+    def _check_grid(self) -> Self:
+        for name in ("temperatures", "alphas"):
+            _check_list(name, getattr(self, name))
+        if not any(self.alphas):
+            raise ValueError(
+                "alphas must hold a value above 0: alpha weights the teacher term, and alpha = 0 "
+                "is plain cross-entropy, which is always trained as a reference"
+            )
+        return self
+
+
+class SearchConfig(GridConfig):
+    """How the sweet spot is looked for."""
+
     losses: Annotated[tuple[LossName, ...], BeforeValidator(_split_commas)] = Field(
         ("kl",), description="teacher terms to try: kl, mse, dkd, dist, ttm"
     )
@@ -325,26 +360,12 @@ class SearchConfig(Frozen):
     @property
     def recipes(self) -> tuple[Recipe, ...]:
         """Every recipe of the grid, without the ones that say the same thing twice."""
-        return tuple(
-            Recipe(loss=loss, temperature=t, alpha=a, standardize=self.standardize)
-            for loss in self.losses
-            for t in self._temperatures_of(loss)
-            for a in self.alphas
-            if a > 0
-        )
-
-    def _temperatures_of(self, loss: LossName) -> tuple[float, ...]:
-        return (1.0,) if loss == "mse" else self.temperatures
+        grids = (self.grid(loss, standardize=self.standardize) for loss in self.losses)
+        return tuple(recipe for grid in grids for recipe in grid)
 
     @model_validator(mode="after")
     def _check_search(self) -> Self:
-        for name in ("temperatures", "alphas", "losses"):
-            _check_list(name, getattr(self, name))
-        if not self.recipes:
-            raise ValueError(
-                "alphas must hold a value above 0: alpha weights the teacher term, and alpha = 0 "
-                "is plain cross-entropy, which is always trained as a reference"
-            )
+        _check_list("losses", self.losses)
         _check_smoothings(self.smoothings)
         return self
 
@@ -428,18 +449,41 @@ class EvidenceConfig(Frozen):
         return self
 
 
-class VerifyConfig(DistillConfig, EvidenceConfig):
+class VerifyConfig(DistillConfig, GridConfig, EvidenceConfig):
     """Settings of ``goodteacher verify`` for a response that the user brings."""
 
-    may_differ: ClassVar[frozenset[str]] = frozenset(EvidenceConfig.model_fields)
+    may_differ: ClassVar[frozenset[str]] = frozenset(
+        {"seeds", "until_decided", *EvidenceConfig.model_fields}
+    )
 
-    seeds: Annotated[int, Field(ge=3)] = Field(20, description="paired student seeds")
+    seeds: Annotated[int, AfterValidator(_check_verdict_seeds)] = Field(
+        20, description="paired student seeds, at least 3; with until_decided, of the first look"
+    )
+    until_decided: PositiveInt | None = Field(
+        None,
+        description="while inconclusive add seeds, up to this many; the looks share the level "
+        "(default: one look)",
+    )
     margin: UnitFloat = Field(
         0.002, description="margin of practical equivalence: 0.002 is 0.2 points of accuracy"
     )
     smoothings: UnitFloats = Field(
         (0.02, 0.05, 0.1, 0.2, 0.3), description="strengths tried for tuned label smoothing"
     )
+    tune_arms: bool = Field(
+        False,
+        description="compare every arm at its own best of temperatures x alphas, chosen on the "
+        "selection split",
+    )
+    search_seeds: PositiveInt = Field(
+        2, description="paired student seeds of that choice; the verdict has seeds of its own"
+    )
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Every recipe that an arm may choose: the one given, and the grid."""
+        grid = self.grid(self.loss, standardize=self.standardize)
+        return tuple(dict.fromkeys((self.recipe, *grid)))
 
     @model_validator(mode="after")
     def _check_verify(self) -> Self:
@@ -453,6 +497,11 @@ class VerifyConfig(DistillConfig, EvidenceConfig):
             raise ValueError(
                 "curve_temperatures asks how the gain depends on temperature, but the loss mse "
                 "compares raw logits and has none. Leave it out, or use another loss"
+            )
+        if self.until_decided is not None and self.until_decided < self.seeds:
+            raise ValueError(
+                f"until_decided is the largest number of seeds, so it must be at least seeds = "
+                f"{self.seeds}, but is {self.until_decided}. Three times seeds is a good start"
             )
         return self
 

@@ -7,6 +7,7 @@ cross-entropy. So the result says what distillation added, and not only what it 
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +166,23 @@ def keep_response(context: Context, response: Response) -> FileSource:
         raise StudyError(
             f"{store.root} holds students of another response. Name a new folder with --out."
         )
+    _note_chance(context, logits)
     store.write_tensors(RESPONSE_FILE, {"logits": logits, "ids": ids}, content=content)
     return FileSource(content=content)
+
+
+def _note_chance(context: Context, logits: Tensor) -> None:
+    """Say so where a response agrees with the labels no more than the commonest class does."""
+    labels = context.data.transfer.labels
+    known = labels >= 0
+    agreement = float((logits.argmax(1) == labels)[known].double().mean())
+    commonest = float(labels[known].bincount().max() / known.sum())
+    if agreement < commonest + 2 * math.sqrt(commonest / int(known.sum())):
+        context.progress.note(
+            f"the response's most probable class is the label for {100 * agreement:.1f} % of the "
+            f"examples, no more than chance ({100 * commonest:.1f} %). Are its rows in another "
+            "order, or its classes? Rows that carry ids are put in order by them."
+        )
 
 
 def _conclude(config: DistillConfig, context: Context, tasks: tuple[StudentTask, ...]) -> None:

@@ -92,8 +92,9 @@ def distillation_loss(
         teacher_logits: `[..., N, C]`, finite; its leading axes broadcast to those of the students.
             A constant: no gradient flows to it.
         labels: int64 `[N]` in `0..C-1`, shared by all students. -1 (`UNLABELLED`) marks an example
-            for which only the teacher term counts: its cross-entropy is 0 and the mean is still
-            over N. Terms that use labels take the teacher's most probable class for it.
+            for which only the teacher term counts: the cross-entropy is the mean over the labelled
+            examples, the teacher term the mean over all N. Terms that use labels take the teacher's
+            most probable class for it.
         temperature: T > 0; a number, or a tensor `[...]` with one for each student.
         alpha: Weight of the teacher term in `[0, 1]`; a number, or a tensor `[...]`. The ranges of
             tensors are not checked, since that would wait for the device.
@@ -173,8 +174,8 @@ def mixture(
 def cross_entropy(student_logits: Tensor, labels: Tensor) -> Tensor:
     """Compute the cross-entropy of each student with the labels, `-mean log q_y`.
 
-    For one student it is `torch.nn.functional.cross_entropy` to the last bit. An unlabelled
-    example contributes 0 and is still counted in the mean.
+    For one student it is `torch.nn.functional.cross_entropy` to the last bit. The mean is over the
+    labelled examples; where there are none it is 0.
 
     Args:
         student_logits: `[..., N, C]`.
@@ -184,18 +185,19 @@ def cross_entropy(student_logits: Tensor, labels: Tensor) -> Tensor:
         `[...]`, nats.
 
     Example:
-        >>> cross_entropy(torch.zeros(2, 4), torch.tensor([3, -1]))  # log(4) / 2
-        tensor(0.6931)
+        >>> cross_entropy(torch.zeros(2, 4), torch.tensor([3, -1]))  # log(4)
+        tensor(1.3863)
     """
     student = _class_major(student_logits)
     if labels.is_floating_point():
         return -(labels * _log_softmax(student)).sum(-1).mean(-1)
+    num_labelled = (labels != UNLABELLED).sum().clamp_min(1)
     if student.ndim == 2:
         total = F.cross_entropy(student, labels, ignore_index=UNLABELLED, reduction="sum")
-        return total / len(labels)
+        return total / num_labelled
     # F.cross_entropy on a stack would give the same, at twice the time.
     likelihood = _at_labels(_log_softmax(student), labels.clamp_min(0))
-    return -torch.where(labels == UNLABELLED, 0.0, likelihood).mean(-1)
+    return -torch.where(labels == UNLABELLED, 0.0, likelihood).sum(-1) / num_labelled
 
 
 def kl(

@@ -7,6 +7,7 @@ points. An interval is ``[low, high]``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -279,6 +280,7 @@ class Rung(Frozen):
     test_accuracy: float
     selection_accuracy: float
     step: Effect | None
+    recipe: Recipe | None = Field(default=None, description="how its students learned")
 
 
 class Control(Frozen):
@@ -291,6 +293,14 @@ class Control(Frozen):
 
 
 VerdictName = Literal["knowledge", "regularization", "no_gain", "inconclusive"]
+
+
+class Look(Frozen):
+    """A look at the test split, after which more seeds were trained or not."""
+
+    seeds: int
+    level: float = Field(description="of its intervals; the levels of all planned looks sum up")
+    verdict: VerdictName
 
 
 class Verdict(Frozen):
@@ -309,8 +319,18 @@ class Verdict(Frozen):
     ladder: tuple[Rung, ...]
     controls: tuple[Control, ...]
     num_seeds: int
-    level: float
+    level: float = Field(description="of the intervals here: that of the last look")
     margin: float
+    error_level: float | None = Field(default=None, description="of all planned looks together")
+    until_decided: int | None = Field(
+        default=None, description="seeds at most; null: one look was planned"
+    )
+    looks: tuple[Look, ...] = ()
+    tuned_arms: bool = Field(
+        default=False, description="each arm has its own best temperature and alpha"
+    )
+    smoothing: float | None = Field(default=None, description="strength of tuned label smoothing")
+    num_unlabelled: int = Field(default=0, description="transfer examples without a label")
     resolvable_margin: float = Field(
         description="smallest difference that this test split resolves with any number of seeds"
     )
@@ -318,6 +338,24 @@ class Verdict(Frozen):
         description="further seeds that the observed spread asks for; null where decided, or where "
         "no number of seeds would do"
     )
+
+
+def verdict_remarks(found: Verdict) -> Iterator[str]:
+    """Yield what was special about this verification, a line each."""
+    if found.until_decided is not None:
+        looks = ", ".join(f"{k.seeds} seeds ({k.verdict}, {k.level:.3g})" for k in found.looks)
+        yield (
+            f"Looks (verdict, level): {looks}; up to {found.until_decided} seeds were planned, at "
+            f"{found.error_level:g} together."
+        )
+    if found.tuned_arms:
+        recipes = ", ".join(f"{rung.name} {rung.recipe}" for rung in found.ladder[1:])
+        yield f"Each arm at its own best: {recipes}."
+    if found.num_unlabelled:
+        yield (
+            f"{found.num_unlabelled} transfer examples have no label: rungs 1 to 4 take the "
+            "teacher's most probable class, cross-entropy and label smoothing leave them out."
+        )
 
 
 def points(fraction: float) -> str:

@@ -308,6 +308,7 @@ class StudentTask(Frozen):
             [sources.index(arm.source) for arm in arms],
             [arm.recipe for arm in arms],
             transfer,
+            labelled_only=[isinstance(arm.source, SmoothingSource) for arm in arms],
             device=context.machine.device,
         )
 
@@ -414,7 +415,9 @@ def _smoothing_target(task: StudentTask, context: Context, source: SmoothingSour
     labels = context.data.transfer.labels
     smoothed = smoothing_targets(labels, context.data.num_classes, smoothing=source.smoothing)
     if not task.data.augmentation.mixup:
-        return logits_of(smoothed, temperature=1.0).float()[None]
+        # Rows without a label have no weight in the loss; any probabilities will do.
+        filled = torch.where(smoothed.any(1, keepdim=True), smoothed, 1 / smoothed.shape[1])
+        return logits_of(filled, temperature=1.0).float()[None]
     examples = task._transfer(context)
     everyone = torch.arange(len(examples))
     mixed = [examples.mixed(smoothed, everyone, view) for view in range(task.data.views)]

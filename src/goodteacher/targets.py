@@ -17,7 +17,8 @@ Neural Networks*, 2018). With two classes rungs 2, 3 and 4 and the permuted arms
 
 Every target is a tensor of probabilities `[N, C]` whose rows sum to 1: computed in float64,
 returned in the response's precision, at least float32. An unlabelled example (label -1) counts as
-of the teacher's most probable class. `logits_of` turns any target into a response, so that it can
+of the teacher's most probable class; label smoothing knows no teacher and has no target for it
+(`smoothing_targets`). `logits_of` turns any target into a response, so that it can
 be given to any loss.
 """
 
@@ -31,7 +32,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from goodteacher._checks import check_labels, check_temperature
+from goodteacher._checks import UNLABELLED, check_labels, check_temperature
 from goodteacher._off_class import log_class_similarity, off_class
 from goodteacher.errors import ConfigError, ResponseError
 
@@ -302,24 +303,26 @@ def smoothing_targets(
     """Make label-smoothing targets: `(1 - smoothing) * one_hot + smoothing / C`.
 
     The uniform part covers the label too, as in `torch.nn.functional.cross_entropy`, so the
-    off-class mass is `smoothing * (C-1) / C`.
+    off-class mass is `smoothing * (C-1) / C`. An unlabelled example has no target: its row is 0, so
+    that it adds nothing to a cross-entropy `-sum target log q`.
 
     Args:
-        labels: Integers `[N]` in `0..C-1`; every example needs one.
+        labels: Integers `[N]` in `0..C-1`; -1 is unlabelled.
         num_classes: C, at least 2.
         smoothing: Strength in `[0, 1]`; 0 is one-hot, 1 is uniform.
         dtype: Of the result.
 
     Returns:
-        Probabilities `[N, C]`.
+        Probabilities `[N, C]`; rows of unlabelled examples are 0.
 
     Raises:
-        ResponseError: If a label is missing or out of range, or there are none.
+        ResponseError: If a label is out of range, or there are none.
         ConfigError: If `smoothing` or `num_classes` is out of range.
 
     Example:
-        >>> smoothing_targets(torch.tensor([0]), 4, smoothing=0.2)
-        tensor([[0.8500, 0.0500, 0.0500, 0.0500]])
+        >>> smoothing_targets(torch.tensor([0, -1]), 4, smoothing=0.2)
+        tensor([[0.8500, 0.0500, 0.0500, 0.0500],
+                [0.0000, 0.0000, 0.0000, 0.0000]])
 
     Source: Szegedy et al., *Rethinking the Inception Architecture*, 2016 (arXiv 1512.00567).
     """
@@ -332,9 +335,10 @@ def smoothing_targets(
         raise ConfigError(f"num_classes must be at least 2, but got {num_classes}.")
     if labels.numel() == 0:
         raise ResponseError("labels are empty, and at least one is needed. Is the split empty?")
-    check_labels(labels, labels.numel(), num_classes, allow_unlabelled=False)
-    hot = F.one_hot(labels.long(), num_classes).double()
-    return ((1 - smoothing) * hot + smoothing / num_classes).to(dtype)
+    check_labels(labels, labels.numel(), num_classes)
+    known = (labels != UNLABELLED).unsqueeze(-1)
+    hot = F.one_hot(labels.long().clamp_min(0), num_classes).double()
+    return (((1 - smoothing) * hot + smoothing / num_classes) * known).to(dtype)
 
 
 def logits_of(probabilities: Tensor, *, temperature: float = 1.0) -> Tensor:

@@ -15,12 +15,18 @@ The rule, with two-sided intervals at ``level`` over seeds and test examples, ma
 
 "Beats by more than x" means that the interval lies above x, "by less than x" that it lies below x.
 The conditions of 1 must all hold, so each is tested at the full level without correction (an
-intersection-union test). The best regularizer is chosen on the selection split.
+intersection-union test). The best regularizer is chosen on the selection split. Where seeds are
+added while inconclusive, each look has its share of the level
+(:func:`~goodteacher.statistics.plan_looks`).
+
+Where some transfer examples have no label, the rungs give them the teacher's most probable class,
+and cross-entropy and label smoothing learn from the labelled ones alone. Then the labels completed
+by those classes are one more regularizer: what they give is no class similarity either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,13 +41,14 @@ from goodteacher.results import (
     Effect,
     FileSource,
     Rung,
+    SmoothingSource,
     TargetSource,
     Verdict,
     VerdictName,
     points,
     smoothing_arm,
 )
-from goodteacher.statistics import Interval, paired_interval, seeds_needed
+from goodteacher.statistics import Interval, SeedPlan, paired_interval, seeds_needed
 from goodteacher.targets import FALSIFICATION, LADDER
 
 Correct = npt.NDArray[np.bool_]
@@ -50,10 +57,17 @@ RUNGS = tuple(LADDER)
 TUNED = "tuned_label_smoothing"
 REGULARIZERS = (*RUNGS[:3], TUNED)
 """What a gain must beat to be knowledge."""
+PSEUDO_LABELS = "pseudo_labels"
+"""Labels completed by the teacher's most probable class: a regularizer where some are missing."""
 
 
 def plan_arms(
-    base: Checkpoint | FileSource, recipe: Recipe, smoothings: Sequence[float]
+    base: Checkpoint | FileSource,
+    recipe: Recipe,
+    smoothings: Sequence[float],
+    *,
+    own: Mapping[str, Recipe] | None = None,
+    unlabelled: bool = False,
 ) -> dict[str, Arm]:
     """Return every arm of a verification by name.
 
@@ -61,12 +75,20 @@ def plan_arms(
         base: Whose response is judged.
         recipe: How students learn from it.
         smoothings: Strengths of label smoothing to tune over.
+        own: Rungs with a recipe of their own, by name. Falsification arms learn as rung 4 does.
+        unlabelled: Whether some examples have no label.
     """
-    return {
+    recipes = dict.fromkeys(RUNGS[1:], recipe) | dict(own or {})
+    full = recipes[RUNGS[4]]
+    arms = {
         RUNGS[0]: CROSS_ENTROPY,
-        **{name: target_arm(base, name, recipe) for name in (*RUNGS[1:], *FALSIFICATION)},
+        **{name: target_arm(base, name, used) for name, used in recipes.items()},
+        **{name: target_arm(base, name, full) for name in FALSIFICATION},
         **{f"label_smoothing_{value:g}": smoothing_arm(value) for value in smoothings},
     }
+    if unlabelled:
+        arms[PSEUDO_LABELS] = target_arm(base, "one_hot", Recipe())
+    return arms
 
 
 def target_arm(base: Checkpoint | FileSource, target: str, recipe: Recipe) -> Arm:
@@ -87,47 +109,51 @@ def judge(
     correct: Mapping[str, Correct],
     selection: Mapping[str, float],
     *,
+    arms: Mapping[str, Arm],
     teacher: str,
-    recipe: Recipe,
     level: float,
     margin: float,
 ) -> Verdict:
-    """Apply the rule.
+    """Apply the rule at one look.
 
     Args:
-        correct: For each arm of :func:`plan_arms`, who is right on the test split, bool
-            [num_seeds, num_examples]; the same seeds and examples for all.
+        correct: For each arm, who is right on the test split, bool [num_seeds, num_examples]; the
+            same seeds and examples for all. Falsification arms may be missing.
         selection: Mean accuracy of each arm on the selection split, for choices.
+        arms: What :func:`plan_arms` planned.
         teacher: What the report calls the teacher.
-        recipe: How students learned.
         level: Level of the intervals.
         margin: Margin of practical equivalence, a difference of accuracies in [0, 1].
     """
-    smoothings = [name for name in correct if name.startswith("label_smoothing_")]
+    smoothings = {n: a.source for n, a in arms.items() if isinstance(a.source, SmoothingSource)}
     tuned = max(smoothings, key=lambda name: selection[name])
-    arms = _Arms({**correct, TUNED: correct[tuned]}, {**selection, TUNED: selection[tuned]}, level)
-    best = max(REGULARIZERS, key=lambda name: selection.get(name, selection[tuned]))
-    plain, confident, full = RUNGS[0], RUNGS[2], RUNGS[4]
-    over = {name: arms.minus(full, name) for name in REGULARIZERS}
-    knowledge = arms.minus(full, confident)
-    verdict = decide(knowledge=knowledge, over=over, best=best, margin=margin)
+    known = _Arms(
+        {**correct, TUNED: correct[tuned]},
+        {**selection, TUNED: selection[tuned]},
+        {**arms, TUNED: arms[tuned]},
+        level,
+    )
+    weighed = weigh(known.correct, known.selection, level=level)
+    verdict, plan = weighed.decide(margin), weighed.plan(margin)
+    controls = [name for name in (*FALSIFICATION, PSEUDO_LABELS) if name in correct]
     return Verdict(
         verdict=verdict,
-        explanation=_EXPLANATIONS[verdict](over[plain], knowledge, over[best], best),
+        explanation=_EXPLANATIONS[verdict](weighed, plan),
         teacher=teacher,
-        recipe=recipe,
-        gain=_effect(over[plain]),
-        knowledge=_effect(knowledge),
-        regularization=_effect(arms.minus(confident, plain)),
-        best_regularizer=best,
-        over_best_regularizer=_effect(over[best]),
-        ladder=tuple(arms.rung(number) for number in range(len(RUNGS))),
-        controls=tuple(arms.control(name) for name in (*FALSIFICATION, TUNED)),
-        num_seeds=knowledge.n_seeds,
+        recipe=arms[RUNGS[4]].recipe,
+        gain=_effect(weighed.gain),
+        knowledge=_effect(weighed.knowledge),
+        regularization=_effect(known.minus(RUNGS[2], RUNGS[0])),
+        best_regularizer=weighed.best,
+        over_best_regularizer=_effect(weighed.over_best),
+        ladder=tuple(known.rung(number) for number in range(len(RUNGS))),
+        controls=tuple(known.control(name) for name in (*controls, TUNED)),
+        num_seeds=weighed.gain.n_seeds,
         level=level,
         margin=margin,
-        resolvable_margin=seeds_needed(knowledge, margin).smallest_margin,
-        more_seeds=_more_seeds(knowledge, over, margin) if verdict == "inconclusive" else None,
+        smoothing=smoothings[tuned].smoothing,
+        resolvable_margin=plan.smallest_margin,
+        more_seeds=plan.further_seeds if verdict == "inconclusive" else None,
     )
 
 
@@ -137,6 +163,7 @@ class _Arms:
 
     correct: Mapping[str, Correct]
     selection: Mapping[str, float]
+    arms: Mapping[str, Arm]
     level: float
 
     def minus(self, first: str, second: str) -> Interval:
@@ -150,6 +177,7 @@ class _Arms:
             test_accuracy=float(self.correct[name].mean()),
             selection_accuracy=self.selection[name],
             step=_effect(self.minus(name, RUNGS[number - 1])) if number else None,
+            recipe=self.arms[name].recipe,
         )
 
     def control(self, name: str) -> Control:
@@ -161,33 +189,76 @@ class _Arms:
         )
 
 
-def decide(
-    *, knowledge: Interval, over: Mapping[str, Interval], best: str, margin: float
-) -> VerdictName:
-    """Return the verdict for the intervals that the rule looks at.
+@dataclass(frozen=True)
+class Weighed:
+    """The comparisons that the rule looks at.
 
-    Args:
+    Attributes:
         knowledge: Full response minus rung 2.
         over: Full response minus each regularizer.
         best: The regularizer that is best on the selection split.
-        margin: Margin of practical equivalence.
     """
-    gain = over[RUNGS[0]]
-    if knowledge.low > margin and all(interval.low > 0 for interval in over.values()):
-        return "knowledge"
-    if gain.high < margin:
-        return "no_gain"
-    if gain.low > 0 and over[best].high < margin:
-        return "regularization"
-    return "inconclusive"
+
+    knowledge: Interval
+    over: Mapping[str, Interval]
+    best: str
+
+    @property
+    def gain(self) -> Interval:
+        """Full response minus cross-entropy."""
+        return self.over[RUNGS[0]]
+
+    @property
+    def over_best(self) -> Interval:
+        """Full response minus the best regularizer."""
+        return self.over[self.best]
+
+    def decide(self, margin: float) -> VerdictName:
+        """Return the verdict.
+
+        Args:
+            margin: Margin of practical equivalence.
+        """
+        pays = all(interval.low > 0 for interval in self.over.values())
+        if self.knowledge.low > margin and pays:
+            return "knowledge"
+        if self.gain.high < margin:
+            return "no_gain"
+        if self.gain.low > 0 and self.over_best.high < margin:
+            return "regularization"
+        return "inconclusive"
+
+    def plan(self, margin: float) -> SeedPlan:
+        """Plan the seeds for the comparison that stands between the means and a verdict."""
+        weakest = min(self.over.values(), key=lambda interval: interval.low)
+        if self.knowledge.high > margin and all(i.high > 0 for i in self.over.values()):
+            open_one = self.knowledge.low <= margin
+            undecided = (self.knowledge, margin) if open_one else (weakest, 0.0)
+        elif self.gain.mean < margin:
+            undecided = (self.gain, margin)
+        else:
+            undecided = (self.gain, 0.0) if self.gain.low <= 0 else (self.over_best, margin)
+        return seeds_needed(*undecided)
 
 
-def _more_seeds(knowledge: Interval, over: Mapping[str, Interval], margin: float) -> int | None:
-    """Return the further seeds for the comparison that stands between the means and a verdict."""
-    if knowledge.low <= margin:
-        return seeds_needed(knowledge, margin).further_seeds
-    weakest = min(over.values(), key=lambda interval: interval.low)
-    return seeds_needed(weakest, 0.0).further_seeds
+def weigh(
+    correct: Mapping[str, Correct], selection: Mapping[str, float], *, level: float
+) -> Weighed:
+    """Compare the full response with what it has to beat.
+
+    Args:
+        correct: Who is right on the test split, bool [num_seeds, num_examples]: the full response
+            and every regularizer, tuned label smoothing under the name ``TUNED``.
+        selection: Mean accuracy of each on the selection split.
+        level: Level of the intervals.
+    """
+
+    def full_minus(name: str) -> Interval:
+        return paired_interval(correct[RUNGS[4]], correct[name], level=level)
+
+    over = {name: full_minus(name) for name in (*REGULARIZERS, PSEUDO_LABELS) if name in correct}
+    best = max(over, key=lambda name: selection[name])
+    return Weighed(knowledge=over[RUNGS[2]], over=over, best=best)
 
 
 def _effect(interval: Interval) -> Effect:
@@ -198,41 +269,66 @@ def _shown(interval: Interval) -> str:
     return f"{points(interval.mean)} points [{points(interval.low)}, {points(interval.high)}]"
 
 
-def _knowledge(gain: Interval, knowledge: Interval, over: Interval, best: str) -> str:
+def _knowledge(found: Weighed, plan: SeedPlan) -> str:
     return (
-        f"The students learned class similarity from the teacher. Distillation adds {_shown(gain)} "
-        f"to training on the labels; {_shown(knowledge)} of it cannot come from smoothing with the "
-        f"teacher's own confidence, and the best regularizer ({best}) is beaten by {_shown(over)}."
+        "The students learned class similarity from the teacher. Distillation adds "
+        f"{_shown(found.gain)} to training on the labels; {_shown(found.knowledge)} of it cannot "
+        "come from smoothing with the teacher's own confidence, and the best regularizer "
+        f"({found.best}) is beaten by {_shown(found.over_best)}."
     )
 
 
-def _regularization(gain: Interval, knowledge: Interval, over: Interval, best: str) -> str:
+def _regularization(found: Weighed, plan: SeedPlan) -> str:
+    cheaper = (
+        "The teacher's most probable class for the unlabelled examples is enough."
+        if PSEUDO_LABELS in found.over
+        else "Label smoothing is the cheaper way to this gain."
+    )
     return (
-        f"Distillation adds {_shown(gain)} to training on the labels, but a regularizer that knows "
-        f"nothing of class similarity ({best}) does as well: {_shown(over)} between them. Label "
-        "smoothing is the cheaper way to this gain."
+        f"Distillation adds {_shown(found.gain)} to training on the labels, but a regularizer that "
+        f"knows nothing of class similarity ({found.best}) does as well: {_shown(found.over_best)} "
+        f"between them. {cheaper}"
     )
 
 
-def _no_gain(gain: Interval, knowledge: Interval, over: Interval, best: str) -> str:
+def _no_gain(found: Weighed, plan: SeedPlan) -> str:
     return (
-        f"Distillation does not help here: it adds {_shown(gain)} to training on the labels, less "
-        "than the margin."
+        f"Distillation does not help here: it adds {_shown(found.gain)} to training on the labels, "
+        "less than the margin."
     )
 
 
-def _inconclusive(gain: Interval, knowledge: Interval, over: Interval, best: str) -> str:
+def _inconclusive(found: Weighed, plan: SeedPlan) -> str:
+    further = plan.further_seeds
+    advice = (
+        f"The observed spread asks for {further} further seeds"
+        if further is not None
+        else "No number of seeds would decide: this test split of "
+        f"{found.knowledge.n_examples} examples resolves differences of about "
+        f"{100 * plan.smallest_margin:.2f} points at best. Use a larger one"
+    )
     return (
-        f"These seeds do not decide. Gain over the labels: {_shown(gain)}; what similarity adds: "
-        f"{_shown(knowledge)}; over the best regularizer ({best}): {_shown(over)}."
+        f"These seeds do not decide. Gain over the labels: {_shown(found.gain)}; what similarity "
+        f"adds: {_shown(found.knowledge)}; over the best regularizer ({found.best}): "
+        f"{_shown(found.over_best)}. {advice}."
     )
 
 
-_EXPLANATIONS = {
+_EXPLANATIONS: Mapping[VerdictName, Callable[[Weighed, SeedPlan], str]] = {
     "knowledge": _knowledge,
     "regularization": _regularization,
     "no_gain": _no_gain,
     "inconclusive": _inconclusive,
 }
 
-__all__ = ["REGULARIZERS", "RUNGS", "TUNED", "decide", "judge", "plan_arms", "target_arm"]
+__all__ = [
+    "PSEUDO_LABELS",
+    "REGULARIZERS",
+    "RUNGS",
+    "TUNED",
+    "Weighed",
+    "judge",
+    "plan_arms",
+    "target_arm",
+    "weigh",
+]

@@ -1,12 +1,14 @@
 """``verify``: is a teacher's gain knowledge or regularization?
 
 For a finished study it judges the sweet spot's teacher and recipe, with seeds of its own; for a
-response that the user brings, the recipe given. The rule is in ``verdict``.
+response that the user brings, the recipe given. The rule is in ``verdict``. Seeds are tasks, so a
+later look trains the further ones only, and a run that was stopped comes to the same looks again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from goodteacher.conclude import correct_by_arm
 from goodteacher.config import EvidenceConfig, Recipe, StudyConfig, VerifyConfig, parse
-from goodteacher.data import Dataset
+from goodteacher.data import UNLABELLED, Dataset, resolvable_difference
 from goodteacher.distillation import keep_response, load_pair
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, ResponseError
@@ -31,15 +33,18 @@ from goodteacher.models import canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.report import write_report
 from goodteacher.responses import Response
-from goodteacher.results import Checkpoint, FileSource, Verdict
-from goodteacher.students import mean_accuracies, paired_tasks
+from goodteacher.results import Arm, Checkpoint, FileSource, Look, Verdict, smoothing_arm
+from goodteacher.statistics import PlannedLook, plan_looks
+from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
 from goodteacher.study import VERDICT_FILE, Study, prepare_context, resume_context
 from goodteacher.sweet_spot import Search
 from goodteacher.tasks import Context, DataKey
-from goodteacher.verdict import judge, plan_arms
+from goodteacher.verdict import RUNGS, judge, plan_arms, target_arm
 
 VERIFY_SEED = 2_000_000
 """Verification seeds count from here, so that they meet neither search nor confirmation seeds."""
+TUNE_SEED = 3_000_000
+"""Seeds that choose each arm's own best recipe count from here."""
 
 
 def verify(
@@ -65,8 +70,8 @@ def verify(
             excess of it; a study has other trajectories of its own.
         progress: Told how far the work is.
         **settings: With ``responses``, any field of :class:`~goodteacher.config.VerifyConfig`; for
-            a study, ``seeds``, ``margin``, ``level`` and those of
-            :class:`~goodteacher.config.EvidenceConfig`.
+            a study only those of the judgement, such as ``seeds``, ``until_decided``, ``margin``,
+            and of :class:`~goodteacher.config.EvidenceConfig`.
 
     Returns:
         The verdict, which is also written to ``verdict.json``; beside it ``evidence.json`` and
@@ -106,7 +111,7 @@ def verify(
     with context.store.lock():
         source = keep_response(context, response)
         key = DataKey.of(config, context.data, context.machine)
-        return _judge(context, config, key, source, config.recipe, teachers, trajectories=())
+        return _Verification(context, config, key, source, teachers).run()
 
 
 def _verify_study(
@@ -117,12 +122,11 @@ def _verify_study(
     progress: Progress,
 ) -> Verdict:
     """Judge a study's sweet spot; only what belongs to the judgement can be set."""
-    own = {"seeds", "margin", "level", "smoothings", *EvidenceConfig.model_fields}
-    unknown = sorted(set(settings) - own)
+    unknown = sorted(set(settings) - _JUDGEMENT)
     if unknown:
         raise ConfigError(
             f"{', '.join(unknown)} is decided by the study. Of a study, verify takes "
-            f"{', '.join(sorted(own))}."
+            f"{', '.join(sorted(_JUDGEMENT))}."
         )
     made_with, spot = study.config, study.sweet_spot
     shared = set(StudyConfig.model_fields) & set(VerifyConfig.model_fields) - {"seeds"}
@@ -141,10 +145,7 @@ def _verify_study(
     if independent is not None:
         teachers = with_independent(teachers, independent, selection)
     with context.store.lock():
-        recipe, trajectories = spot.recipe, plan.teachers
-        return _judge(
-            context, config, plan.key, source, recipe, teachers, trajectories=trajectories
-        )
+        return _Verification(context, config, plan.key, source, teachers, plan.teachers).run()
 
 
 def _independent(
@@ -158,42 +159,144 @@ def _independent(
     return load_pair(responses, data, config, probabilities=probabilities)[0]
 
 
-def _judge(
-    context: Context,
-    config: VerifyConfig,
-    key: DataKey,
-    source: Checkpoint | FileSource,
-    recipe: Recipe,
-    teachers: Teachers,
-    *,
-    trajectories: tuple[tuple[int, str], ...],
-) -> Verdict:
-    arms = plan_arms(source, recipe, config.smoothings)
-    tasks = paired_tasks(
-        config,
-        key,
-        list(arms.values()),
-        stage="verify",
-        seeds=range(VERIFY_SEED, VERIFY_SEED + config.seeds),
-        teachers=trajectories,
-        memory_gib=config.memory_gib,
-        stack_width=config.stack_width,
-    )
-    ENGINES[config.engine](context).run("verification", tasks)
-    selection = mean_accuracies(context.store, tasks)
-    correct = correct_by_arm(context, tasks)
-    verdict = judge(
-        {name: correct[arm] for name, arm in arms.items()},
-        {name: selection[arm] for name, arm in arms.items()},
-        teacher=str(source),
-        recipe=recipe,
-        level=config.level,
-        margin=config.margin,
-    )
-    context.store.write_json(VERDICT_FILE, verdict)
-    gather(Case(context, config, source, arms, tasks, trajectories, teachers))
-    write_report(context.store)
-    return verdict
+_JUDGEMENT = frozenset(
+    {"seeds", "until_decided", "margin", "level", "smoothings"}
+    | {"tune_arms", "temperatures", "alphas", "search_seeds", *EvidenceConfig.model_fields}
+)
+"""What can be set when a study is judged."""
+
+
+@dataclass(frozen=True)
+class _Verification:
+    """A teacher to judge, and with what."""
+
+    context: Context
+    config: VerifyConfig
+    key: DataKey
+    source: Checkpoint | FileSource
+    predictions: Teachers
+    teachers: tuple[tuple[int, str], ...] = ()
+
+    def run(self) -> Verdict:
+        """Look until the verdict is clear or the last planned look has been taken."""
+        config, store = self.config, self.context.store
+        planned = plan_looks(config.seeds, config.until_decided, level=config.level)
+        self._note_small_test_split()
+        self._note_unplanned_look(planned)
+        arms = self._arms()
+        looks: list[Look] = []
+        for plan in planned:
+            found = self._look(arms, plan)
+            looks.append(Look(seeds=plan.seeds, level=plan.level, verdict=found.verdict))
+            if found.verdict != "inconclusive":
+                break
+        verdict = found.model_copy(
+            update={
+                "error_level": config.level,
+                "until_decided": config.until_decided,
+                "looks": tuple(looks),
+                "tuned_arms": config.tune_arms,
+                "num_unlabelled": self._num_unlabelled,
+            }
+        )
+        store.write_json(VERDICT_FILE, verdict)
+        self._gather(arms, verdict.num_seeds)
+        write_report(store)
+        return verdict
+
+    def _gather(self, arms: Mapping[str, Arm], seeds: int) -> None:
+        """Gather the evidence of the verdict's students, and what else is asked for."""
+        tasks = self._tasks(arms.values(), range(VERIFY_SEED, VERIFY_SEED + seeds))
+        context, config = self.context, self.config
+        gather(Case(context, config, self.source, arms, tasks, self.teachers, self.predictions))
+
+    def _look(self, arms: Mapping[str, Arm], plan: PlannedLook) -> Verdict:
+        tasks = self._train(f"verification, {plan.seeds} seeds", arms.values(), plan.seeds)
+        selection = mean_accuracies(self.context.store, tasks)
+        correct = correct_by_arm(self.context, tasks)
+        return judge(
+            {name: correct[arm] for name, arm in arms.items()},
+            {name: selection[arm] for name, arm in arms.items()},
+            arms=arms,
+            teacher=str(self.source),
+            level=plan.level,
+            margin=self.config.margin,
+        )
+
+    def _arms(self) -> dict[str, Arm]:
+        recipe, smoothings = self.config.recipe, self.config.smoothings
+        unlabelled = self._num_unlabelled > 0
+        if not self.config.tune_arms:
+            return plan_arms(self.source, recipe, smoothings, unlabelled=unlabelled)
+        own, smoothing = self._tune()
+        return plan_arms(self.source, recipe, (smoothing,), own=own, unlabelled=unlabelled)
+
+    def _tune(self) -> tuple[dict[str, Recipe], float]:
+        """Choose each rung's recipe and the smoothing, all tuned equally, on the selection split.
+
+        The seeds are none of those that judge, so that no arm is chosen for its luck with them.
+        """
+        rungs = {
+            name: [target_arm(self.source, name, recipe) for recipe in self.config.recipes]
+            for name in RUNGS[1:]
+        }
+        smoothed = {value: smoothing_arm(value) for value in self.config.smoothings}
+        every = [*smoothed.values(), *(arm for arms in rungs.values() for arm in arms)]
+        tasks = self._train("each arm's own best", every, self.config.search_seeds, TUNE_SEED)
+        scores = mean_accuracies(self.context.store, tasks)
+        for task in tasks:
+            task.drop_state(self.context.store)
+        own = {name: max(arms, key=lambda arm: scores[arm]).recipe for name, arms in rungs.items()}
+        return own, max(smoothed, key=lambda value: scores[smoothed[value]])
+
+    def _train(
+        self, stage: str, arms: Iterable[Arm], seeds: int, first: int = VERIFY_SEED
+    ) -> tuple[StudentTask, ...]:
+        tasks = self._tasks(arms, range(first, first + seeds))
+        ENGINES[self.config.engine](self.context).run(stage, tasks)
+        return tasks
+
+    def _tasks(self, arms: Iterable[Arm], seeds: range) -> tuple[StudentTask, ...]:
+        return paired_tasks(
+            self.config,
+            self.key,
+            list(arms),
+            stage="verify",
+            seeds=seeds,
+            teachers=self.teachers,
+            memory_gib=self.config.memory_gib,
+            stack_width=self.config.stack_width,
+        )
+
+    @property
+    def _num_unlabelled(self) -> int:
+        return int((self.context.data.transfer.labels == UNLABELLED).sum())
+
+    def _note_small_test_split(self) -> None:
+        """Say before any training what the test split can resolve, if that is not the margin."""
+        resolvable = resolvable_difference(len(self.context.data.test))
+        if resolvable > self.config.margin:
+            self.context.progress.note(
+                f"{len(self.context.data.test)} test examples resolve differences of about "
+                f"{100 * resolvable:.1f} points between two students (95 %, where they differ on "
+                f"10 % of the examples), but the margin is {100 * self.config.margin:g} points. "
+                "Many seeds help a little; a larger test split, or a larger --margin, helps more."
+            )
+
+    def _note_unplanned_look(self, planned: Sequence[PlannedLook]) -> None:
+        """Say so if the folder was judged by another plan: that look is not corrected for."""
+        store = self.context.store
+        if not store.exists(VERDICT_FILE):
+            return
+        earlier = store.read_json(VERDICT_FILE, Verdict)
+        taken = {(look.seeds, look.level) for look in earlier.looks}
+        taken = taken or {(earlier.num_seeds, earlier.level)}
+        if not taken <= {(look.seeds, look.level) for look in planned}:
+            store.log("judged_again", earlier=earlier.verdict, seeds=earlier.num_seeds)
+            self.context.progress.note(
+                f"this folder was judged before, {earlier.verdict} from {earlier.num_seeds} seeds, "
+                "by another plan. Its look is not corrected for: plan --until-decided at once."
+            )
 
 
 def _check_labels_unmixed(key: DataKey) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from goodteacher.cli import app
+from goodteacher.cli import app, share_cores
 from tests.made import SETTINGS, arrays
 
 runner = CliRunner()
@@ -247,3 +247,17 @@ def test_every_setting_is_an_option_of_search():
     for name in StudyConfig.model_fields:
         if name != "data":
             assert f"--{name.replace('_', '-')}" in text
+
+
+def test_waiting_threads_let_others_work_unless_the_user_says_otherwise(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    share_cores()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    share_cores()
+    assert os.environ["GOMP_SPINCOUNT"] == "1000"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    share_cores()
+    assert "GOMP_SPINCOUNT" not in os.environ

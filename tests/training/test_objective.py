@@ -95,3 +95,45 @@ def test_mixed_labels_give_the_mixture_of_both_cross_entropies():
     assert ((mixed > 0).sum(1) == 2).any()  # some images are mixed with another class's
     expected = F.cross_entropy(logits[0], mixed)
     torch.testing.assert_close(objective(logits, positions, 1)[0], expected)
+
+
+def test_smoothed_labels_are_learned_from_the_labelled_examples_of_the_batch():
+    """The slow way: drop the unlabelled examples first."""
+    _, targets, labels, logits, positions = make([Recipe(), Recipe(), Recipe(alpha=0.0)], [0, 1, 2])
+    partly = labels.clone()
+    partly[positions[::2]] = -1
+    objective = StackObjective(
+        targets[:, None],
+        [0, 1, 2],
+        [Recipe(), Recipe(), Recipe(alpha=0.0)],
+        labelled(partly),
+        labelled_only=[True, False, False],
+        device=CPU,
+    )
+    logits.requires_grad_()
+    losses = objective(logits, positions, 0)
+    kept = positions[1::2]
+    student = torch.log_softmax(logits[0, 1::2], 1)
+    expected = F.kl_div(student, targets[0, kept].softmax(1), reduction="batchmean")
+    torch.testing.assert_close(losses[0], expected)
+    everyone = torch.log_softmax(logits[1], 1)
+    whole = F.kl_div(everyone, targets[1, positions].softmax(1), reduction="batchmean")
+    torch.testing.assert_close(losses[1], whole)
+    plain = F.cross_entropy(logits[2], partly[positions], ignore_index=-1)
+    torch.testing.assert_close(losses[2], plain)
+    losses.sum().backward()
+    assert not logits.grad[[0, 2], ::2].any()
+    assert logits.grad[1, ::2].any()
+
+
+def test_batch_without_a_label_teaches_smoothed_labels_nothing():
+    _, targets, labels, logits, positions = make([Recipe()], [0])
+    labels[positions] = -1
+    objective = StackObjective(
+        targets[:, None], [0], [Recipe()], labelled(labels), labelled_only=[True], device=CPU
+    )
+    logits.requires_grad_()
+    losses = objective(logits, positions, 0)
+    losses.sum().backward()
+    assert losses.abs().item() < 1e-6
+    assert not logits.grad.any()

@@ -6,6 +6,7 @@ With ``--json`` the result is on stdout as JSON; progress and messages go to std
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -255,4 +256,17 @@ def report(
 
 def main() -> None:
     """Run the command line."""
+    share_cores()
     app()
+
+
+def share_cores() -> None:
+    """Let CPU threads sleep soon while they wait for one another, unless the user says otherwise.
+
+    GNU OpenMP, which PyTorch brings on Linux, otherwise lets them spin: on two cores beside two
+    other busy processes, a training step of resnet:20 then takes 4.2 s instead of 0.15 s (medians
+    of 12 steps), and without other processes it gains nothing. It must be said before PyTorch
+    loads, and only a program may say it: a library should leave the environment alone.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -20,7 +20,15 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from goodteacher.results import Effect, Reference, SweetSpot, Verdict, percent, points
+from goodteacher.results import (
+    Effect,
+    Reference,
+    SweetSpot,
+    Verdict,
+    percent,
+    points,
+    verdict_remarks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,17 +184,12 @@ def print_verdict(found: Verdict) -> None:
     stdout.print(table)
     stdout.print(
         f"Teacher: {found.teacher}, {found.recipe}. Test accuracy in %, differences in points; "
-        f"n = {found.num_seeds} paired seeds; {100 * (1 - found.level):g} % intervals; margin "
+        f"n = {found.num_seeds} paired seeds; {100 * (1 - found.level):.4g} % intervals; margin "
         f"{100 * found.margin:g} points.",
         markup=False,
     )
-    if found.more_seeds is not None:
-        stdout.print(f"The observed spread asks for {found.more_seeds} further seeds.")
-    if found.verdict == "inconclusive" and found.more_seeds is None:
-        stdout.print(
-            "No number of seeds would decide: this test split resolves differences of about "
-            f"{100 * found.resolvable_margin:.2f} points at best. Use a larger one."
-        )
+    for line in verdict_remarks(found):
+        stdout.print(line, markup=False)
 
 
 def _shown_effect(effect: Effect) -> str:

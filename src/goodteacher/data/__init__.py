@@ -5,7 +5,7 @@
 """
 
 from goodteacher.data.dataset import UNLABELLED, Dataset, Split
-from goodteacher.data.doctor import Finding, doctor
+from goodteacher.data.doctor import Finding, doctor, resolvable_difference
 from goodteacher.data.examples import Examples
 from goodteacher.data.normalization import Normalization
 from goodteacher.data.sources import SOURCES, Source, load_dataset
@@ -26,4 +26,5 @@ __all__ = [
     "doctor",
     "load_dataset",
     "prepare",
+    "resolvable_difference",
 ]

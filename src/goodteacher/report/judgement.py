@@ -6,7 +6,7 @@ from goodteacher.evidence import Evidence
 from goodteacher.report import classes, further, ladder
 from goodteacher.report.findings import Judgement
 from goodteacher.report.parts import Section
-from goodteacher.results import Verdict
+from goodteacher.results import Verdict, verdict_remarks
 
 ANSWERS = {
     "knowledge": "Knowledge: the students learned class similarity from the teacher.",
@@ -29,19 +29,12 @@ def judgement_sections(judgement: Judgement) -> tuple[Section, ...]:
 
 
 def remark(verdict: Verdict) -> str:
-    """Say who was judged, with what, and what further seeds would do."""
+    """Say who was judged and with what, and what was special about it."""
     said = (
         f"Judged: {verdict.teacher}, distilled with {verdict.recipe}. Margin of practical "
         f"equivalence: {100 * verdict.margin:g} points."
     )
-    if verdict.more_seeds is not None:
-        return f"{said} The observed spread asks for {verdict.more_seeds} further seeds."
-    if verdict.verdict == "inconclusive":
-        return (
-            f"{said} No number of seeds would decide: this test split resolves differences of "
-            f"about {100 * verdict.resolvable_margin:.2f} points at best."
-        )
-    return said
+    return " ".join((said, *verdict_remarks(verdict)))
 
 
 def _verdict_section(verdict: Verdict) -> Section:

@@ -4,6 +4,7 @@
 |-------------|-----------------------------------------------------------------------------------|
 | `intervals` | the crossed model of seeds and examples; accuracies and paired differences        |
 | `decisions` | superiority, equivalence, many comparisons, and how many seeds a decision takes   |
+| `sequential`| looking again after adding seeds: what each look may spend of the level           |
 | `ranks`     | rank correlation and regret of a score                                            |
 """
 
@@ -32,10 +33,12 @@ from goodteacher.statistics.ranks import (
     regret,
     spearman,
 )
+from goodteacher.statistics.sequential import PlannedLook, plan_looks
 
 __all__ = [
     "Interval",
     "MatrixCorrelation",
+    "PlannedLook",
     "RankCorrelation",
     "Resamples",
     "SeedPlan",
@@ -48,6 +51,7 @@ __all__ = [
     "p_greater",
     "paired_interval",
     "pigeonhole_resamples",
+    "plan_looks",
     "practically_equal",
     "regret",
     "seeds_needed",

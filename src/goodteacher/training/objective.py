@@ -1,4 +1,8 @@
-"""What stacked students learn: each its own target, temperature and alpha, in one call."""
+"""What stacked students learn: each its own target, temperature and alpha, in one call.
+
+Students of smoothed labels have no target for an unlabelled example. It must then weigh nothing:
+their teacher term is the mean over the labelled examples of the batch, as the cross-entropy is.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,17 @@ import torch
 from torch import Tensor
 
 from goodteacher.config import Recipe
-from goodteacher.data import Examples
+from goodteacher.data import UNLABELLED, Examples
 from goodteacher.losses import TeacherTerm, mixture, teacher_term
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Students whose teacher term is the same function."""
+    """Students whose teacher term is the same function of the same examples."""
 
     term: TeacherTerm
     standardize: bool
+    labelled_only: bool
     students: Tensor
     targets: Tensor
     temperature: Tensor
@@ -34,6 +39,8 @@ class StackObjective:
         target_of: For each student, which of the K it learns from, S numbers.
         recipes: For each student, its loss, temperature and alpha, S recipes.
         examples: The transfer set, for its labels.
+        labelled_only: For each student, whether its target is made of the labels, so that only the
+            labelled examples count; such a recipe is ``kl`` with alpha = 1. None: for no student.
         device: Where the losses are computed; all tensors move there.
     """
 
@@ -44,13 +51,20 @@ class StackObjective:
         recipes: Sequence[Recipe],
         examples: Examples,
         *,
+        labelled_only: Sequence[bool] | None = None,
         device: torch.device,
     ) -> None:
         self._targets = [target.to(device) for target in targets]
         self._examples = examples
         self._num_students = len(recipes)
-        kinds = dict.fromkeys((recipe.loss, recipe.standardize) for recipe in recipes)
-        self._groups = [_group(kind, target_of, recipes, device=device) for kind in kinds]
+        labels = examples.labels(torch.arange(len(examples)), num_classes=targets[0].shape[-1])
+        some_unlabelled = bool((labels == UNLABELLED).any())
+        flags = labelled_only if labelled_only and some_unlabelled else [False] * len(recipes)
+        kinds = [(r.loss, r.standardize, f) for r, f in zip(recipes, flags, strict=True)]
+        self._groups = [
+            _group(kind, [i for i, k in enumerate(kinds) if k == kind], target_of, recipes, device)
+            for kind in dict.fromkeys(kinds)
+        ]
         self._view, self._seen = 0, self._targets_of(0)
 
     def __call__(self, logits: Tensor, positions: Tensor, view: int) -> Tensor:
@@ -81,28 +95,35 @@ class StackObjective:
 
 
 def _losses(group: _Group, logits: Tensor, batch: Tensor, labels: Tensor) -> Tensor:
-    return mixture(
+    targets = batch[group.targets]
+    if group.labelled_only:
+        # An example that equals its target adds nothing to the loss, and nothing to the gradient.
+        logits = torch.where((labels != UNLABELLED).unsqueeze(-1), logits, targets)
+    losses = mixture(
         logits,
-        batch[group.targets],
+        targets,
         labels,
         temperature=group.temperature,
         alpha=group.alpha,
         term=group.term,
         standardize=group.standardize,
     )
+    if not group.labelled_only:
+        return losses
+    return losses * (len(labels) / (labels != UNLABELLED).sum().clamp_min(1))
 
 
 def _group(
-    kind: tuple[str, bool],
+    kind: tuple[str, bool, bool],
+    members: list[int],
     target_of: Sequence[int],
     recipes: Sequence[Recipe],
-    *,
     device: torch.device,
 ) -> _Group:
-    members = [i for i, r in enumerate(recipes) if (r.loss, r.standardize) == kind]
     return _Group(
         term=teacher_term(kind[0]),
         standardize=kind[1],
+        labelled_only=kind[2],
         students=torch.tensor(members, device=device),
         targets=torch.tensor([target_of[i] for i in members], device=device),
         temperature=torch.tensor([recipes[i].temperature for i in members], device=device),

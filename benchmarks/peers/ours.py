@@ -1,0 +1,136 @@
+"""goodteacher: one student or many, from a response that is computed once.
+
+The only place of the benchmarks of real networks that builds goodteacher's trainer; `step_cost.py`
+uses it too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from goodteacher.config import Optimization, Recipe, RuntimeConfig
+from goodteacher.data import Normalization
+from goodteacher.training.evaluate import compute_logits
+from goodteacher.training.loop import Trainer, steps_per_epoch
+from goodteacher.training.machine import Machine, choose_machine
+from goodteacher.training.objective import StackObjective
+from goodteacher.training.stacking import stack_networks
+from peers.job import Arrays, Job
+from peers.networks import TorchSession, accuracy_of
+
+
+def recipes_for(job: Job) -> list[Recipe]:
+    """Return one recipe for each student, all different; the first is the peers' own."""
+    own = (job.temperature, job.alpha)
+    grid = [(float(t), a) for t in (1, 2, 3, 4, 5, 6, 8, 10) for a in (0.5, 0.7, 0.9, 1.0)]
+    chosen = [own, *(pair for pair in grid if pair != own)][: job.students]
+    return [Recipe(temperature=temperature, alpha=alpha) for temperature, alpha in chosen]
+
+
+def normalization_of(data: Arrays) -> Normalization:
+    """Return the data's normalisation as goodteacher holds it."""
+    mean, std = (torch.from_numpy(values)[:, None, None] for values in (data.mean, data.std))
+    return Normalization(mean, std, unit=255.0)
+
+
+def optimization_of(job: Job) -> Optimization:
+    """Return the optimizer that all tools use."""
+    return Optimization(
+        optimizer="sgd",
+        learning_rate=job.learning_rate,
+        momentum=job.momentum,
+        weight_decay=job.weight_decay,
+        schedule="cosine",
+        batch_size=job.batch_size,
+    )
+
+
+def machine_of(job: Job) -> Machine:
+    """Return the machine that goodteacher chooses by itself."""
+    return choose_machine(RuntimeConfig(device=job.device, threads=job.threads))
+
+
+def stack_trainer(
+    network: nn.Module,
+    data: Arrays,
+    responses: Tensor,
+    recipes: Sequence[Recipe],
+    *,
+    job: Job,
+    machine: Machine,
+) -> Trainer:
+    """Return the trainer of as many students as there are recipes, all learning one response.
+
+    Args:
+        network: The untrained student.
+        data: The transfer set.
+        responses: The teacher's logits on it, [N, C].
+        recipes: One for each student.
+        job: Optimizer, batch size, epochs, seed.
+        machine: Where arithmetic happens.
+    """
+    objective = StackObjective(
+        responses[None],
+        [0] * len(recipes),
+        recipes,
+        torch.from_numpy(data.labels),
+        device=machine.device,
+    )
+    example = normalization_of(data)(torch.from_numpy(data.images[:2]))
+    stack = stack_networks([network] * len(recipes), example_input=example)
+    return _trainer(stack, objective, data, job=job, machine=machine)
+
+
+def labels_trainer(network: nn.Module, data: Arrays, *, job: Job, machine: Machine) -> Trainer:
+    """Return the trainer of one plain network that learns the labels alone."""
+    labels = torch.from_numpy(data.labels).to(machine.device)
+
+    def cross_entropy(logits: Tensor, positions: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(logits, labels[positions])
+
+    return _trainer(network, cross_entropy, data, job=job, machine=machine)
+
+
+def _trainer(network: nn.Module, objective, data: Arrays, *, job: Job, machine: Machine) -> Trainer:
+    return Trainer(
+        network,
+        objective,
+        torch.from_numpy(data.images),
+        normalization=normalization_of(data),
+        plan=optimization_of(job),
+        total_steps=job.epochs * steps_per_epoch(len(data.labels), job.batch_size),
+        order_seed=job.seed,
+        machine=machine,
+    )
+
+
+class GoodteacherSession(TorchSession):
+    """Students that train from a stored response; computing it is timed by itself."""
+
+    def __init__(self, job: Job, data: Arrays) -> None:
+        super().__init__(job, data)
+        self.machine = machine_of(job)
+        self.precision = str(self.machine).split()[-1]
+        started = time.perf_counter()
+        responses = compute_logits(
+            self.teacher,
+            torch.from_numpy(data.images),
+            normalization=normalization_of(data),
+            machine=self.machine,
+        )
+        self.teacher_seconds = time.perf_counter() - started
+        self.trainer = stack_trainer(
+            self.student, data, responses, recipes_for(job), job=job, machine=self.machine
+        )
+
+    def train(self) -> None:
+        """Train all epochs."""
+        self.trainer.run_until(self.trainer.total_steps)
+
+    def accuracy(self) -> float:
+        """Return that of the first student, whose recipe is the peers' own."""
+        return accuracy_of(self.trainer.network.network_of(0), self.data, self.job.device)
