@@ -20,6 +20,7 @@ from goodteacher.statistics import (
     crossed_interval,
     equivalence_p_value,
     holm,
+    mantel,
     p_greater,
     paired_interval,
     pigeonhole_resamples,
@@ -440,3 +441,40 @@ def test_bad_input_is_refused_with_its_value_and_the_rule(call, error, message):
 def test_every_public_name_is_documented():
     for name in statistics.__all__:
         assert getattr(statistics, name).__doc__, name
+
+
+# --- matrices over the same objects --------------------------------------------------------------
+
+
+def test_mantel_p_value_is_that_of_every_renumbering():
+    """Against a slow reference that tries all 120 orders of five objects."""
+    rng = np.random.default_rng(3)
+    first, noise = rng.normal(size=(2, 5, 5))
+    second = first + 0.8 * noise
+    off = ~np.eye(5, dtype=bool)
+
+    def rho(order):
+        moved = second[np.ix_(order, order)]
+        return scipy_stats.spearmanr(first[off], moved[off]).statistic
+
+    every = np.array([rho(list(order)) for order in itertools.permutations(range(5))])
+    exact = float((np.abs(every) >= abs(every[0]) - 1e-12).mean())
+    found = mantel(first, second, num_permutations=4000)
+    assert found.rho == pytest.approx(every[0], abs=1e-12)
+    assert found.p_value == pytest.approx(exact, abs=0.025)
+    assert (found.num_objects, found.num_cells) == (5, 20)
+
+
+def test_mantel_never_looks_at_the_diagonal():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2, 4, 4))
+    plain = mantel(first, second)
+    np.fill_diagonal(first, np.nan)
+    assert mantel(first, second) == plain
+
+
+def test_mantel_refuses_what_has_no_ranks():
+    with pytest.raises(InputError, match="orders nothing"):
+        mantel(np.ones((4, 4)), np.arange(16.0).reshape(4, 4))
+    with pytest.raises(InputError, match="over the same classes"):
+        mantel(np.eye(3), np.eye(4))

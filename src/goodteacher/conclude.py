@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from goodteacher.calibration import accuracy
+from goodteacher.data import Split
 from goodteacher.results import (
     Arm,
     Checkpoint,
@@ -33,6 +34,7 @@ from goodteacher.tasks import Context
 from goodteacher.training.evaluate import compute_logits
 
 Correct = npt.NDArray[np.bool_]
+Predicted = npt.NDArray[np.int16]
 
 
 def conclude(
@@ -115,13 +117,29 @@ def correct_by_arm(context: Context, tasks: Sequence[StudentTask]) -> dict[Arm, 
         For each arm, bool [num_seeds, num_examples].
     """
     test = context.data.test.open("every choice is made: measure the students")
+    predicted = predicted_by_arm(context, tasks, test, "test")
+    return {arm: classes == test.labels.numpy() for arm, classes in predicted.items()}
+
+
+def predicted_by_arm(
+    context: Context, tasks: Sequence[StudentTask], split: Split, name: str
+) -> dict[Arm, Predicted]:
+    """Return the classes that students predict, running them where that has not been done.
+
+    Args:
+        context: The study.
+        tasks: Finished tasks of the same arms, one for each seed, that kept their students.
+        split: The examples.
+        name: What the predictions are kept as: ``selection`` or ``test``.
+
+    Returns:
+        For each arm, int16 [num_seeds, num_examples].
+    """
     for task in tasks:
-        if not task.has_predictions(context.store, "test"):
-            task.predict(context, test, "test")
-    hits = [
-        task.predictions(context.store, "test").numpy() == test.labels.numpy() for task in tasks
-    ]
-    return dict(zip(tasks[0].arms, np.stack(hits, axis=1), strict=True))
+        if not task.has_predictions(context.store, name):
+            task.predict(context, split, name)
+    classes = [task.predictions(context.store, name).numpy() for task in tasks]
+    return dict(zip(tasks[0].arms, np.stack(classes, axis=1), strict=True))
 
 
 def _student_result(

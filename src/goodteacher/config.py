@@ -41,6 +41,11 @@ def _split_commas(value: object) -> object:
     return [value] if isinstance(value, int | float) else value
 
 
+def _as_text(value: object) -> object:
+    """Take a number where text is meant, as of a class."""
+    return str(value) if isinstance(value, int) else value
+
+
 def _check_list(name: str, values: tuple[Any, ...]) -> None:
     if not values:
         raise ValueError(f"{name} must name at least one value")
@@ -416,10 +421,40 @@ class DistillConfig(RuntimeConfig, DataConfig, StudentConfig):
         )
 
 
-class VerifyConfig(DistillConfig, GridConfig):
+class EvidenceConfig(Frozen):
+    """What ``goodteacher verify`` reports beside the verdict, where asked for.
+
+    None of it moves the verdict, so any of it may be asked for later in the same folder.
+    """
+
+    curve_temperatures: PositiveFloats = Field(
+        (),
+        description="measure what each rung gains at these temperatures, such as 1,2,4,8,16,32 "
+        "(default: none)",
+    )
+    omit_class: Annotated[str | None, BeforeValidator(_as_text)] = Field(
+        None,
+        description="name or number of a class that further students never see (default: none)",
+    )
+    evidence_seeds: Annotated[int, Field(ge=3)] | None = Field(
+        None,
+        description="paired student seeds of the temperature curve and the omitted class "
+        "(default: as many as seeds)",
+    )
+
+    @model_validator(mode="after")
+    def _check_evidence(self) -> Self:
+        if self.curve_temperatures:
+            _check_list("curve_temperatures", self.curve_temperatures)
+        return self
+
+
+class VerifyConfig(DistillConfig, GridConfig, EvidenceConfig):
     """Settings of ``goodteacher verify`` for a response that the user brings."""
 
-    may_differ: ClassVar[frozenset[str]] = frozenset({"seeds", "until_decided"})
+    may_differ: ClassVar[frozenset[str]] = frozenset(
+        {"seeds", "until_decided", *EvidenceConfig.model_fields}
+    )
 
     seeds: Annotated[int, AfterValidator(_check_verdict_seeds)] = Field(
         20, description="paired student seeds, at least 3; with until_decided, of the first look"
@@ -457,6 +492,11 @@ class VerifyConfig(DistillConfig, GridConfig):
             raise ValueError(
                 "alpha must be above 0: it weights the teacher term, and with alpha = 0 there is "
                 "no teacher to judge"
+            )
+        if self.loss == "mse" and self.curve_temperatures:
+            raise ValueError(
+                "curve_temperatures asks how the gain depends on temperature, but the loss mse "
+                "compares raw logits and has none. Leave it out, or use another loss"
             )
         if self.until_decided is not None and self.until_decided < self.seeds:
             raise ValueError(

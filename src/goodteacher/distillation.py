@@ -158,7 +158,8 @@ def fitted_response(response: Response, dataset: Dataset) -> Response:
 
 def keep_response(context: Context, response: Response) -> FileSource:
     """Copy the response, aligned with the transfer set, into the folder."""
-    logits = response.aligned_to(context.data.transfer.ids).contiguous()
+    ids = context.data.transfer.ids
+    logits = response.aligned_to(ids).contiguous()
     content = hashlib.sha256(logits.numpy().tobytes()).hexdigest()[:16]
     store = context.store
     if store.exists(RESPONSE_FILE) and store.read_notes(RESPONSE_FILE)["content"] != content:
@@ -166,7 +167,7 @@ def keep_response(context: Context, response: Response) -> FileSource:
             f"{store.root} holds students of another response. Name a new folder with --out."
         )
     _note_chance(context, logits)
-    store.write_tensors(RESPONSE_FILE, {"logits": logits}, content=content)
+    store.write_tensors(RESPONSE_FILE, {"logits": logits, "ids": ids}, content=content)
     return FileSource(content=content)
 
 

@@ -7,6 +7,7 @@ points. An interval is ``[low, high]``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -337,6 +338,24 @@ class Verdict(Frozen):
         description="further seeds that the observed spread asks for; null where decided, or where "
         "no number of seeds would do"
     )
+
+
+def verdict_remarks(found: Verdict) -> Iterator[str]:
+    """Yield what was special about this verification, a line each."""
+    if found.until_decided is not None:
+        looks = ", ".join(f"{k.seeds} seeds ({k.verdict}, {k.level:.3g})" for k in found.looks)
+        yield (
+            f"Looks (verdict, level): {looks}; up to {found.until_decided} seeds were planned, at "
+            f"{found.error_level:g} together."
+        )
+    if found.tuned_arms:
+        recipes = ", ".join(f"{rung.name} {rung.recipe}" for rung in found.ladder[1:])
+        yield f"Each arm at its own best: {recipes}."
+    if found.num_unlabelled:
+        yield (
+            f"{found.num_unlabelled} transfer examples have no label: rungs 1 to 4 take the "
+            "teacher's most probable class, cross-entropy and label smoothing leave them out."
+        )
 
 
 def points(fraction: float) -> str:

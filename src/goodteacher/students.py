@@ -7,6 +7,7 @@ may go on from an earlier task's students, keeping some of them: a rung of succe
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from goodteacher.config import Frozen, Optimization, StudentConfig, digest_of
 from goodteacher.data import Examples, Split
 from goodteacher.errors import RunError
 from goodteacher.models import build_model
+from goodteacher.responses import Response
 from goodteacher.results import (
     Arm,
     Checkpoint,
@@ -33,7 +35,7 @@ from goodteacher.results import (
 from goodteacher.store import Store
 from goodteacher.targets import FALSIFICATION, LADDER, logits_of, smoothing_targets
 from goodteacher.tasks import Context, DataKey
-from goodteacher.training.evaluate import compute_predictions
+from goodteacher.training.evaluate import compute_logits, compute_predictions
 from goodteacher.training.loop import Trainer, steps_per_epoch
 from goodteacher.training.memory import stack_memory, unless_memory_runs_out
 from goodteacher.training.objective import StackObjective
@@ -63,6 +65,7 @@ class StudentTask(Frozen):
     keep_state: bool
     memory_gib: float | None = None
     stack_width: int | None = None
+    omit_class: int | None = None
 
     @property
     def key(self) -> str:
@@ -70,6 +73,8 @@ class StudentTask(Frozen):
         # How wide a stack may be changes the grouping, never what is trained.
         fields = self.model_dump(mode="json", exclude={"memory_gib", "stack_width", "parent"})
         fields["parent"] = self.parent.key if self.parent else None
+        if self.omit_class is None:  # tasks that see every class keep the name they always had
+            del fields["omit_class"]
         return f"{self.stage}-{self.rung}-seed-{self.seed}-{digest_of(fields)[:8]}"
 
     @property
@@ -100,7 +105,7 @@ class StudentTask(Frozen):
 
     def run(self, context: Context) -> None:
         """Train the students; write predictions, state and, last, their rows."""
-        store = context.store
+        store, context = context.store, self._seen(context)
         parts = list(self._train_all(context))
         predictions = torch.cat([part.predictions for part in parts])
         store.write_tensors(self._file("selection.safetensors"), {"predictions": predictions})
@@ -115,14 +120,17 @@ class StudentTask(Frozen):
 
     def predict(self, context: Context, split: Split, name: str) -> None:
         """Run the trained students on another split and keep their predictions."""
-        parts = []
-        for chunk in self._chunks(context):
-            stack = self._stack(context, len(chunk))
-            state = self._state(context.store, chunk)
-            stack.load_state_dict(_network_part(state))
-            parts.append(self._predictions(context, stack, split))
+        stacks = self._trained(context)
+        parts = [self._predictions(context, stack, split) for stack in stacks]
         tensors = {"predictions": torch.cat(parts)}
         context.store.write_tensors(self._file(f"{name}.safetensors"), tensors)
+
+    def logits(self, context: Context, split: Split) -> Tensor:
+        """Run the trained students on a split and return their logits, float32 [S, N, C]."""
+        examples, size = context.examples(split), self.optimization.batch_size
+        stacks = self._trained(context)
+        parts = [compute_logits(stack, examples, batch_size=size) for stack in stacks]
+        return torch.cat(parts)
 
     def load_student(self, context: Context, arm: Arm) -> nn.Module:
         """Return the trained student of an arm as a plain network in evaluation mode."""
@@ -203,6 +211,25 @@ class StudentTask(Frozen):
 
     def _steps_per_epoch(self, context: Context) -> int:
         return steps_per_epoch(len(context.data.transfer), self.optimization.batch_size)
+
+    def _trained(self, context: Context) -> Iterator[Stack]:
+        """Yield the trained students, a stack after another."""
+        for chunk in self._chunks(context):
+            stack = self._stack(context, len(chunk))
+            stack.load_state_dict(_network_part(self._state(context.store, chunk)))
+            yield stack
+
+    def _seen(self, context: Context) -> Context:
+        """Return the context with the transfer set that these students see.
+
+        Without the omitted class; unlabelled examples could be of it, so they are left out too.
+        """
+        if self.omit_class is None:
+            return context
+        transfer = context.data.transfer
+        kept = (transfer.labels != self.omit_class) & (transfer.labels >= 0)
+        data = dataclasses.replace(context.data, transfer=transfer.subset(kept.nonzero()[:, 0]))
+        return dataclasses.replace(context, data=data)
 
     def _state(self, store: Store, chunk: Sequence[int]) -> dict[str, Tensor]:
         """Return the tensors of some of this task's own students."""
@@ -323,6 +350,7 @@ def paired_tasks(
     teachers: tuple[tuple[int, str], ...] = (),
     memory_gib: float | None,
     stack_width: int | None = None,
+    omit_class: int | None = None,
 ) -> tuple[StudentTask, ...]:
     """Return one task for each seed, each training every arm to the end and keeping its students.
 
@@ -335,6 +363,7 @@ def paired_tasks(
         teachers: Trajectories, as (batch size, task key).
         memory_gib: Memory that a stack may take; None is half of what is free.
         stack_width: Students of a stack; None measures which width is fastest.
+        omit_class: Number of a class whose examples the students never see.
     """
     return tuple(
         StudentTask(
@@ -350,6 +379,7 @@ def paired_tasks(
             keep_state=True,
             memory_gib=memory_gib,
             stack_width=stack_width,
+            omit_class=omit_class,
         )
         for seed in seeds
     )
@@ -408,7 +438,9 @@ def _file_target(task: StudentTask, context: Context, source: FileSource) -> Ten
     tensors = context.store.read_tensors("response.safetensors")
     if source.content != context.store.read_notes("response.safetensors").get("content"):
         raise RunError("response.safetensors is not the response this task was planned with.")
-    return tensors["logits"][None]
+    # By id, since students that miss a class see fewer examples than the response has.
+    response = Response(tensors["logits"], tensors["ids"])
+    return response.aligned_to(context.data.transfer.ids)[None]
 
 
 def _made_target(task: StudentTask, context: Context, source: TargetSource) -> Tensor:

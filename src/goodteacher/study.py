@@ -15,6 +15,7 @@ from goodteacher.config import DistillConfig, StudyConfig, parse
 from goodteacher.data import UNLABELLED, Dataset, StudyData, load_dataset, prepare
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, StudyError
+from goodteacher.evidence import EVIDENCE_FILE, Evidence
 from goodteacher.export import Classifier, deliver, load_student, make_card
 from goodteacher.models import build_model, canonical_spec
 from goodteacher.progress import Progress, Silent
@@ -82,6 +83,15 @@ class Study:
             StudyError: The study has not been verified.
         """
         return self.store.read_json(VERDICT_FILE, Verdict)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What ``goodteacher verify`` found beside the verdict.
+
+        Raises:
+            StudyError: The study has not been verified.
+        """
+        return self.store.read_json(EVIDENCE_FILE, Evidence)
 
     @property
     def report(self) -> Path:

@@ -274,21 +274,28 @@ def response_file(task_key: str, epoch: int, split: str, view: int = 0) -> str:
 
 
 def load_response(
-    store: Store, task_key: str, checkpoint: Checkpoint, split: Split, *, view: int = 0
+    store: Store,
+    task_key: str,
+    checkpoint: Checkpoint,
+    split: Split,
+    *,
+    name: str = "transfer",
+    view: int = 0,
 ) -> Tensor:
-    """Return a checkpoint's response on the transfer set, aligned with a split by id.
+    """Return a checkpoint's response, aligned with a split by id.
 
     Args:
         store: The study folder.
         task_key: The trajectory that the checkpoint belongs to.
         checkpoint: The recorded epoch.
         split: The examples wanted.
+        name: Which of the recorded responses covers them, in ``RESPONSE_SPLITS``.
         view: The view of them that the teacher saw.
 
     Returns:
         Raw logits, float32 [len(split), C].
     """
-    path = store.path(response_file(task_key, checkpoint.epoch, "transfer", view))
+    path = store.path(response_file(task_key, checkpoint.epoch, name, view))
     return read_response(path).aligned_to(split.ids)
 
 

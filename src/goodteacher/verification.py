@@ -15,13 +15,23 @@ from typing import Any
 from torch import Tensor
 
 from goodteacher.conclude import correct_by_arm
-from goodteacher.config import Recipe, StudyConfig, VerifyConfig, parse
+from goodteacher.config import EvidenceConfig, Recipe, StudyConfig, VerifyConfig, parse
 from goodteacher.data import UNLABELLED, Dataset, resolvable_difference
 from goodteacher.distillation import keep_response, load_pair
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, ResponseError
+from goodteacher.evidence import (
+    Case,
+    Teachers,
+    check_omission,
+    gather,
+    given_teachers,
+    study_teachers,
+    with_independent,
+)
 from goodteacher.models import canonical_spec
 from goodteacher.progress import Progress, Silent
+from goodteacher.report import write_report
 from goodteacher.responses import Response
 from goodteacher.results import Arm, Checkpoint, FileSource, Look, Verdict, smoothing_arm
 from goodteacher.statistics import PlannedLook, plan_looks
@@ -44,6 +54,7 @@ def verify(
     student: str | None = None,
     out: str | Path | None = None,
     probabilities: bool = False,
+    independent_responses: str | Path | Response | Tensor | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Verdict:
@@ -54,13 +65,17 @@ def verify(
         responses: A teacher's raw logits on the training data, aligned by id.
         student: Student architecture, with ``responses``.
         out: Folder of the result, with ``responses``.
-        probabilities: The file holds probabilities rather than logits.
+        probabilities: The files hold probabilities rather than logits.
+        independent_responses: Raw logits of another teacher on the same data, for the fidelity in
+            excess of it; a study has other trajectories of its own.
         progress: Told how far the work is.
         **settings: With ``responses``, any field of :class:`~goodteacher.config.VerifyConfig`; for
-            a study only those of the judgement, such as ``seeds``, ``until_decided``, ``margin``.
+            a study only those of the judgement, such as ``seeds``, ``until_decided``, ``margin``,
+            and of :class:`~goodteacher.config.EvidenceConfig`.
 
     Returns:
-        The verdict, which is also written to ``verdict.json``.
+        The verdict, which is also written to ``verdict.json``; beside it ``evidence.json`` and
+        ``report.html``.
 
     Raises:
         InputError: Something given cannot work; raised before any training.
@@ -79,7 +94,8 @@ def verify(
     watcher = progress or Silent()
     if responses is None:
         folder = data.folder if isinstance(data, Study) else data
-        return _verify_study(Study(_as_path(folder)), settings, watcher)
+        study = Study(_as_path(folder))
+        return _verify_study(study, settings, independent_responses, probabilities, watcher)
     if student is None or out is None:
         raise ConfigError("verify needs student and out beside responses: --student and --out.")
     if isinstance(data, Study):
@@ -88,14 +104,23 @@ def verify(
     config = parse(VerifyConfig, data=name, student=canonical_spec(student), **settings)
     response, dataset = load_pair(responses, data, config, probabilities=probabilities)
     _check_structure(response)
+    independent = _independent(independent_responses, dataset, config, probabilities)
     context = prepare_context(config, out, data=dataset, progress=watcher)
+    check_omission(config, context.data)
+    teachers = given_teachers(response, independent, context.data.selection)
     with context.store.lock():
         source = keep_response(context, response)
         key = DataKey.of(config, context.data, context.machine)
-        return _Verification(context, config, key, source).run()
+        return _Verification(context, config, key, source, teachers).run()
 
 
-def _verify_study(study: Study, settings: Mapping[str, Any], progress: Progress) -> Verdict:
+def _verify_study(
+    study: Study,
+    settings: Mapping[str, Any],
+    independent_responses: str | Path | Response | Tensor | None,
+    probabilities: bool,
+    progress: Progress,
+) -> Verdict:
     """Judge a study's sweet spot; only what belongs to the judgement can be set."""
     unknown = sorted(set(settings) - _JUDGEMENT)
     if unknown:
@@ -106,19 +131,37 @@ def _verify_study(study: Study, settings: Mapping[str, Any], progress: Progress)
     made_with, spot = study.config, study.sweet_spot
     shared = set(StudyConfig.model_fields) & set(VerifyConfig.model_fields) - {"seeds"}
     inherited = {name: getattr(made_with, name) for name in shared}
-    recipe = spot.recipe.model_dump()
-    config = parse(VerifyConfig, **{**inherited, **recipe, **settings})
+    config = parse(VerifyConfig, **{**inherited, **spot.recipe.model_dump(), **settings})
+    independent = _independent(independent_responses, made_with.data, config, probabilities)
     context = resume_context(study, progress)
+    check_omission(config, context.data)
     source = Checkpoint(batch_size=spot.teacher.batch_size, epoch=spot.teacher.epoch)
     plan = Search(made_with, context, ENGINES[config.engine](context))
     _check_labels_unmixed(plan.key)
+    selection = context.data.selection
+    teachers = study_teachers(
+        context.store, dict(plan.teachers), study.trajectories(), source, selection
+    )
+    if independent is not None:
+        teachers = with_independent(teachers, independent, selection)
     with context.store.lock():
-        return _Verification(context, config, plan.key, source, plan.teachers).run()
+        return _Verification(context, config, plan.key, source, teachers, plan.teachers).run()
+
+
+def _independent(
+    responses: str | Path | Response | Tensor | None,
+    data: str | Dataset,
+    config: VerifyConfig,
+    probabilities: bool,
+) -> Response | None:
+    if responses is None:
+        return None
+    return load_pair(responses, data, config, probabilities=probabilities)[0]
 
 
 _JUDGEMENT = frozenset(
     {"seeds", "until_decided", "margin", "level", "smoothings"}
-    | {"tune_arms", "temperatures", "alphas", "search_seeds"}
+    | {"tune_arms", "temperatures", "alphas", "search_seeds", *EvidenceConfig.model_fields}
 )
 """What can be set when a study is judged."""
 
@@ -131,6 +174,7 @@ class _Verification:
     config: VerifyConfig
     key: DataKey
     source: Checkpoint | FileSource
+    predictions: Teachers
     teachers: tuple[tuple[int, str], ...] = ()
 
     def run(self) -> Verdict:
@@ -156,7 +200,15 @@ class _Verification:
             }
         )
         store.write_json(VERDICT_FILE, verdict)
+        self._gather(arms, verdict.num_seeds)
+        write_report(store)
         return verdict
+
+    def _gather(self, arms: Mapping[str, Arm], seeds: int) -> None:
+        """Gather the evidence of the verdict's students, and what else is asked for."""
+        tasks = self._tasks(arms.values(), range(VERIFY_SEED, VERIFY_SEED + seeds))
+        context, config = self.context, self.config
+        gather(Case(context, config, self.source, arms, tasks, self.teachers, self.predictions))
 
     def _look(self, arms: Mapping[str, Arm], plan: PlannedLook) -> Verdict:
         tasks = self._train(f"verification, {plan.seeds} seeds", arms.values(), plan.seeds)
@@ -200,19 +252,21 @@ class _Verification:
     def _train(
         self, stage: str, arms: Iterable[Arm], seeds: int, first: int = VERIFY_SEED
     ) -> tuple[StudentTask, ...]:
-        config, context = self.config, self.context
-        tasks = paired_tasks(
-            config,
+        tasks = self._tasks(arms, range(first, first + seeds))
+        ENGINES[self.config.engine](self.context).run(stage, tasks)
+        return tasks
+
+    def _tasks(self, arms: Iterable[Arm], seeds: range) -> tuple[StudentTask, ...]:
+        return paired_tasks(
+            self.config,
             self.key,
             list(arms),
             stage="verify",
-            seeds=range(first, first + seeds),
+            seeds=seeds,
             teachers=self.teachers,
-            memory_gib=config.memory_gib,
-            stack_width=config.stack_width,
+            memory_gib=self.config.memory_gib,
+            stack_width=self.config.stack_width,
         )
-        ENGINES[config.engine](context).run(stage, tasks)
-        return tasks
 
     @property
     def _num_unlabelled(self) -> int:

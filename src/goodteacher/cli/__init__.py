@@ -25,6 +25,7 @@ from goodteacher.cli.display import (
     print_verdict,
     shown_progress,
     stderr,
+    stdout,
 )
 from goodteacher.cli.options import with_settings
 from goodteacher.config import DistillConfig, StudyConfig, VerifyConfig, read_toml
@@ -160,6 +161,9 @@ def verify(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="the file holds probabilities, not logits")
     ] = False,
+    independent_responses: Annotated[
+        Path | None, typer.Option(help="logits of another teacher, for the fidelity beyond it")
+    ] = None,
     as_json: AsJson = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
@@ -174,6 +178,7 @@ def verify(
                 student=student,
                 out=out,
                 probabilities=probabilities,
+                independent_responses=independent_responses,
                 progress=progress,
                 **settings,
             )
@@ -181,6 +186,7 @@ def verify(
             print_json(verdict.model_dump(mode="json"))
         else:
             print_verdict(verdict)
+            stdout.print(f"Report: {out or data}/report.html", markup=False)
 
 
 @app.command()
@@ -241,10 +247,10 @@ def doctor(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="a study's folder")],
+    folder: Annotated[Path, typer.Argument(help="folder of a study or of a verification")],
     as_json: AsJson = False,
 ) -> None:
-    """Write a study's report again from its result files."""
+    """Write the report of a study or a verification again from its result files."""
     with _door(as_json):
         from goodteacher.report import write_report
         from goodteacher.store import Store

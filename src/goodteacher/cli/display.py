@@ -20,7 +20,15 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from goodteacher.results import Effect, Reference, SweetSpot, Verdict, percent, points
+from goodteacher.results import (
+    Effect,
+    Reference,
+    SweetSpot,
+    Verdict,
+    percent,
+    points,
+    verdict_remarks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -180,26 +188,8 @@ def print_verdict(found: Verdict) -> None:
         f"{100 * found.margin:g} points.",
         markup=False,
     )
-    for line in _verdict_remarks(found):
+    for line in verdict_remarks(found):
         stdout.print(line, markup=False)
-
-
-def _verdict_remarks(found: Verdict) -> Iterator[str]:
-    """Yield what was special about this verification, a line each."""
-    if found.until_decided is not None:
-        looks = ", ".join(f"{k.seeds} seeds ({k.verdict}, {k.level:.3g})" for k in found.looks)
-        yield (
-            f"Looks (verdict, level): {looks}; up to {found.until_decided} seeds were planned, at "
-            f"{found.error_level:g} together."
-        )
-    if found.tuned_arms:
-        recipes = ", ".join(f"{rung.name} {rung.recipe}" for rung in found.ladder[1:])
-        yield f"Each arm at its own best: {recipes}."
-    if found.num_unlabelled:
-        yield (
-            f"{found.num_unlabelled} transfer examples have no label: rungs 1 to 4 take the "
-            "teacher's most probable class, cross-entropy and label smoothing leave them out."
-        )
 
 
 def _shown_effect(effect: Effect) -> str:

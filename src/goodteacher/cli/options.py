@@ -9,13 +9,21 @@ from typing import Annotated, Any
 import typer
 from pydantic.fields import FieldInfo
 
-from goodteacher.config import DataConfig, Frozen, RuntimeConfig, SearchConfig, StudentConfig
+from goodteacher.config import (
+    DataConfig,
+    EvidenceConfig,
+    Frozen,
+    RuntimeConfig,
+    SearchConfig,
+    StudentConfig,
+)
 from goodteacher.config import TeacherConfig as _TeacherConfig
 
 PANELS: Mapping[type[Frozen], str] = {
     _TeacherConfig: "Teacher",
     StudentConfig: "Student",
     SearchConfig: "Search",
+    EvidenceConfig: "Evidence",
     DataConfig: "Data",
     RuntimeConfig: "Machine",
 }

@@ -9,6 +9,10 @@
 | `maps`       | batch size x epoch                                                               |
 | `curves`     | a quantity over epochs, a line for each batch size                               |
 | `students`   | students over temperature, and students against their teachers                   |
+| `ladder`     | the verdict's waterfall and its controls                                         |
+| `further`    | its temperature curve, omitted class and fidelity                                |
+| `classes`    | which classes gain, where confusions move, which examples flip                   |
+| `judgement`  | the verdict and its evidence as sections                                         |
 | `facts`      | tables: cost, settings, data, environment                                        |
 | `parts`      | what a page is made of: tables, views, panels, sections                          |
 | `theme`      | colours, light and dark                                                          |

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from goodteacher.report.findings import Findings
+from goodteacher.report.findings import Findings, Verified
 from goodteacher.report.parts import Table
 from goodteacher.results import Cost, StudentRow, TrajectoryRecord
 
 _MOST_CLASS_NAMES = 100
+_TRAINING = {
+    Findings: "teacher's training data",
+    Verified: "training data without the selection split",
+}
 
 
 def cost_of(findings: Findings) -> Cost:
@@ -56,8 +60,8 @@ def cost_table(findings: Findings) -> Table:
     return Table(caption, ("what", "amount", "note"), rows)
 
 
-def settings_table(findings: Findings) -> Table:
-    """Return every setting of the study with its meaning."""
+def settings_table(findings: Findings | Verified) -> Table:
+    """Return every setting of the folder with its meaning."""
     config = findings.config
     rows = tuple(
         (name, _plain(getattr(config, name)), field.description or "")
@@ -68,12 +72,12 @@ def settings_table(findings: Findings) -> Table:
     )
 
 
-def data_table(findings: Findings) -> Table:
+def data_table(findings: Findings | Verified) -> Table:
     """Return sizes and classes of the data."""
     data = findings.data
     rows = (
         ("data", findings.config.data, ""),
-        ("teacher's training data", f"{data.training:,}", "examples"),
+        (_TRAINING[type(findings)], f"{data.training:,}", "examples"),
         ("transfer set", f"{data.transfer:,}", "examples; teachers respond, students learn"),
         ("selection split", f"{data.selection:,}", "examples; every choice is made here"),
         ("test split", f"{data.test:,}", "examples; sealed until every choice was made"),
@@ -84,7 +88,7 @@ def data_table(findings: Findings) -> Table:
     return Table("The data and their parts.", ("what", "value", "note"), rows)
 
 
-def environment_table(findings: Findings) -> Table:
+def environment_table(findings: Findings | Verified) -> Table:
     """Return the machine and the versions."""
     rows = tuple((name, _plain(value)) for name, value in _flat(findings.environment))
     return Table("Machine and versions.", ("what", "value"), rows)

@@ -7,10 +7,50 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from goodteacher.config import StudyConfig
-from goodteacher.results import Checkpoint, DataSummary, StudentRow, SweetSpot, TrajectoryRecord
+from goodteacher.config import StudyConfig, VerifyConfig
+from goodteacher.evidence import EVIDENCE_FILE, Evidence
+from goodteacher.results import (
+    Checkpoint,
+    DataSummary,
+    StudentRow,
+    SweetSpot,
+    TrajectoryRecord,
+    Verdict,
+)
 from goodteacher.store import Store
 from goodteacher.sweet_spot import converged, most_accurate, shortlist
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What ``goodteacher verify`` found.
+
+    Attributes:
+        verdict: Knowledge or regularization.
+        evidence: What else tells them apart; None in folders of earlier versions.
+    """
+
+    verdict: Verdict
+    evidence: Evidence | None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The result files of a verification of the user's own teacher.
+
+    Attributes:
+        name: Name of the folder.
+        config: Its settings.
+        data: Its data.
+        environment: The machine and versions, as ``environment.json`` holds them.
+        judgement: The verdict; None while it has not been reached.
+    """
+
+    name: str
+    config: VerifyConfig
+    data: DataSummary
+    environment: Mapping[str, Any]
+    judgement: Judgement | None
 
 
 @dataclass(frozen=True)
@@ -25,6 +65,7 @@ class Findings:
         records: Every recorded epoch, by batch size and epoch, diverged ones included.
         students: A row for each trained student.
         sweet_spot: The answer; None while the search has not finished.
+        judgement: The verdict; None while the study has not been verified.
     """
 
     name: str
@@ -34,6 +75,7 @@ class Findings:
     records: tuple[TrajectoryRecord, ...]
     students: tuple[StudentRow, ...]
     sweet_spot: SweetSpot | None
+    judgement: Judgement | None = None
 
     @property
     def healthy(self) -> tuple[TrajectoryRecord, ...]:
@@ -89,7 +131,35 @@ def read_findings(store: Store) -> Findings:
         records=_records(store),
         students=_students(store),
         sweet_spot=store.read_json("sweet_spot.json", SweetSpot) if finished else None,
+        judgement=_judgement(store),
     )
+
+
+def read_verified(store: Store) -> Verified:
+    """Read the result files of a verification.
+
+    Args:
+        store: The folder. ``verdict.json`` may be missing.
+
+    Raises:
+        StudyError: A file is missing that every verification has, or holds something else.
+        ConfigError: ``study.toml`` cannot be read.
+    """
+    return Verified(
+        name=store.root.resolve().name,
+        config=store.config(VerifyConfig),
+        data=store.read_json("data.json", DataSummary),
+        environment=_environment(store),
+        judgement=_judgement(store),
+    )
+
+
+def _judgement(store: Store) -> Judgement | None:
+    if not store.exists("verdict.json"):
+        return None
+    known = store.exists(EVIDENCE_FILE)
+    evidence = store.read_json(EVIDENCE_FILE, Evidence) if known else None
+    return Judgement(store.read_json("verdict.json", Verdict), evidence)
 
 
 def _environment(store: Store) -> Mapping[str, Any]:

@@ -53,16 +53,18 @@ def differences_of(found: SweetSpot) -> tuple[Difference, ...]:
             name=NAMES[key],
             arm=reference.arm,
             mean=100 * reference.difference,
-            interval=_in_points(reference.interval),
-            joint_interval=_in_points(reference.adjusted_interval),
+            interval=in_points(reference.interval),
+            joint_interval=in_points(reference.adjusted_interval),
             same=reference.arm == found.student.arm,
         )
         for key, reference in found.references
     )
 
 
-def draw_differences(differences: Sequence[Difference]) -> go.Figure:
-    """Draw a point, its interval (thick) and its joint interval (thin) for each reference."""
+def draw_differences(
+    differences: Sequence[Difference], *, title: str = "sweet spot minus reference, points"
+) -> go.Figure:
+    """Draw a point, its interval (thick) and its joint interval (thin) for each difference."""
     names = [_row_name(difference) for difference in differences]
     means = [difference.mean for difference in differences]
     figure = new_figure(height=90 + 52 * len(differences))
@@ -71,7 +73,7 @@ def draw_differences(differences: Sequence[Difference]) -> go.Figure:
         y=names,
         mode="markers",
         marker={"size": 11},
-        error_x=_error_bars(means, [d.interval for d in differences], width=0, thickness=5),
+        error_x=error_bars(means, [d.interval for d in differences], width=0, thickness=5),
         hovertemplate="%{y}: %{x:+.2f} points<extra></extra>",
         name="interval",
     )
@@ -80,13 +82,16 @@ def draw_differences(differences: Sequence[Difference]) -> go.Figure:
         y=names,
         mode="markers",
         marker={"size": 1, "color": NEUTRAL},
-        error_x=_error_bars(means, [d.joint_interval for d in differences], width=6, thickness=1.5),
+        error_x=error_bars(means, [d.joint_interval for d in differences], width=6, thickness=1.5),
         hoverinfo="skip",
         name="joint interval",
     )
     figure.add_vline(x=0, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
-    figure.update_xaxes(title_text="sweet spot minus reference, points")
-    return figure.update_yaxes(autorange="reversed").update_layout(showlegend=False)
+    figure.update_xaxes(title_text=title)
+    # Names may be numerals: without the type they would be places on an axis of numbers.
+    return figure.update_yaxes(autorange="reversed", type="category").update_layout(
+        showlegend=False
+    )
 
 
 def differences_panel(found: SweetSpot) -> Panel:
@@ -124,7 +129,7 @@ def comparison_table(findings: Findings, found: SweetSpot) -> Table:
         "the sweet spot",
         found.student.arm,
         percent(found.teacher.test_accuracy),
-        f"{percent(found.student.test_accuracy)} {_range(found.student.interval, percent)}",
+        f"{percent(found.student.test_accuracy)} {shown_range(found.student.interval, percent)}",
         spread(findings.students, found.student.arm),
         "-",
         "-",
@@ -182,7 +187,7 @@ def _reference_cells(
 ) -> tuple[str, ...]:
     same = reference.arm == found.student.arm
     teacher = reference.teacher_test_accuracy
-    difference = f"{points(reference.difference)} {_range(reference.interval, points)}"
+    difference = f"{points(reference.difference)} {shown_range(reference.interval, points)}"
     return (
         name,
         reference.arm,
@@ -190,7 +195,7 @@ def _reference_cells(
         percent(reference.test_accuracy),
         spread(findings.students, reference.arm),
         "same arm" if same else difference,
-        "-" if same else _range(reference.adjusted_interval, points),
+        "-" if same else shown_range(reference.adjusted_interval, points),
         str(found.student.num_seeds),
     )
 
@@ -199,17 +204,20 @@ def _row_name(difference: Difference) -> str:
     return f"{difference.name}<br>(same arm)" if difference.same else difference.name
 
 
-def _in_points(interval: Pair) -> Pair:
+def in_points(interval: Pair) -> Pair:
+    """Return an interval of fractions in points."""
     return (100 * interval[0], 100 * interval[1])
 
 
-def _range(interval: Pair, form: Callable[[float], str]) -> str:
+def shown_range(interval: Pair, form: Callable[[float], str]) -> str:
+    """Format an interval, never broken over lines."""
     return f"[{form(interval[0])},{_NO_BREAK}{form(interval[1])}]"
 
 
-def _error_bars(
+def error_bars(
     means: Sequence[float], intervals: Sequence[Pair], *, width: int, thickness: float
 ) -> dict[str, object]:
+    """Return Plotly's error bars for intervals around means."""
     return {
         "type": "data",
         "symmetric": False,

@@ -11,12 +11,14 @@ import jinja2
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from goodteacher.report import curves, facts, headline, maps, students
-from goodteacher.report.findings import Findings, read_findings
-from goodteacher.report.parts import Panel, Section
+from goodteacher.config import read_toml
+from goodteacher.errors import StudyError
+from goodteacher.report import curves, facts, headline, judgement, maps, students
+from goodteacher.report.findings import Findings, Verified, read_findings, read_verified
+from goodteacher.report.parts import Page, Panel, Section
 from goodteacher.report.rungs import RungScores, first_rung
 from goodteacher.report.theme import THEMES
-from goodteacher.store import Store
+from goodteacher.store import CONFIG_FILE, Store
 
 REPORT_FILE = "report.html"
 
@@ -31,6 +33,20 @@ DEFINITIONS = (
     "Whether a gain is knowledge or only regularization is not settled by this page: that takes "
     "the ladder of controls.",
 )
+VERIFIED_DEFINITIONS = (
+    DEFINITIONS[0],
+    "Every rung trains students from the same initial weights on the same order of examples, so "
+    "differences are paired over seeds. Label smoothing was tuned on the selection split. "
+    "Accuracies are in %, differences in points of accuracy.",
+    judgement.DEFINITION,
+)
+_NO_SIMILARITY = (
+    "With two classes there is no off-class structure: S is 0 by definition, and so are its parts."
+)
+_UNJUDGED = (
+    "This verification has not finished: there is no verdict yet. Run the same goodteacher verify "
+    "again to go on."
+)
 PROVENANCE = (
     "Formulas and procedures are ours; the idea is Vats & Crandall's (arXiv 2112.10047), of which "
     "only the abstract was available."
@@ -38,13 +54,13 @@ PROVENANCE = (
 
 
 def write_report(store: Store) -> Path:
-    """Write ``report.html`` from the result files of a study, finished or not.
+    """Write ``report.html`` from the result files of a study or a verification, finished or not.
 
     The page needs nothing else: no network, no other file. What an unfinished study does not have
     yet is named as missing.
 
     Args:
-        store: The study folder.
+        store: The folder.
 
     Returns:
         Path of the report.
@@ -52,14 +68,14 @@ def write_report(store: Store) -> Path:
     Raises:
         StudyError: A result file is missing that every study has, or holds something else.
     """
-    store.write_text(REPORT_FILE, render(read_findings(store)))
+    store.write_text(REPORT_FILE, render(_read(store)))
     return store.path(REPORT_FILE)
 
 
-def render(findings: Findings) -> str:
+def render(findings: Findings | Verified) -> str:
     """Return the page as HTML."""
-    parts = sections(findings)
-    panels = [panel for section in parts for panel in section.panels]
+    page = study_page(findings) if isinstance(findings, Findings) else verified_page(findings)
+    panels = [panel for section in page.sections for panel in section.panels]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("goodteacher.report"),
         autoescape=True,
@@ -68,17 +84,43 @@ def render(findings: Findings) -> str:
         undefined=jinja2.StrictUndefined,
     )
     return environment.get_template("page.html").render(
-        findings=findings,
-        answer=answer(findings),
-        sections=parts,
-        notes=notes(findings),
-        definitions=DEFINITIONS,
+        page=page,
         provenance=PROVENANCE,
         css=_asset("page.css"),
         script=_asset("page.js"),
         plotly=get_plotlyjs(),
         figures=_script_json({panel.key: _figures(panel) for panel in panels}),
         themes=_script_json(THEMES),
+    )
+
+
+def study_page(findings: Findings) -> Page:
+    """Return what is said about a study."""
+    config = findings.config
+    judged = findings.judgement is not None
+    return Page(
+        name=findings.name,
+        title=f"{config.student} taught by {config.teacher} on {config.data}",
+        answer=answer(findings),
+        notes=notes(findings),
+        sections=sections(findings),
+        definitions=(*DEFINITIONS[:-1], judgement.DEFINITION if judged else DEFINITIONS[-1]),
+    )
+
+
+def verified_page(verified: Verified) -> Page:
+    """Return what is said about a verification of the user's own teacher."""
+    config, found = verified.config, verified.judgement
+    return Page(
+        name=verified.name,
+        title=f"{config.student} taught by a given response on {config.data}",
+        answer=judgement.ANSWERS[found.verdict.verdict] if found else _UNJUDGED,
+        notes=(_NO_SIMILARITY,) if len(verified.data.class_names) == 2 else (),
+        sections=(
+            *(judgement.judgement_sections(found) if found else ()),
+            *_closing_sections(verified),
+        ),
+        definitions=VERIFIED_DEFINITIONS,
     )
 
 
@@ -113,10 +155,7 @@ def notes(findings: Findings) -> tuple[str, ...]:
             "accuracy 0, as it did in the search."
         )
     if len(findings.data.class_names) == 2:
-        found.append(
-            "With two classes there is no off-class structure: S is 0 by definition, and so are "
-            "its parts."
-        )
+        found.append(_NO_SIMILARITY)
     if findings.sweet_spot is not None and findings.sweet_spot.student.num_seeds == 1:
         found.append("Confirmed with one seed: another seed may tell another story.")
     return tuple(found)
@@ -127,15 +166,35 @@ def sections(findings: Findings) -> tuple[Section, ...]:
     rung = first_rung(findings.students)
     return (
         *_answer_sections(findings),
+        *(judgement.judgement_sections(findings.judgement) if findings.judgement else ()),
         _map_section(findings, rung),
         _curve_section(findings),
         _student_section(findings, rung),
         Section("cost", "Cost", tables=(facts.cost_table(findings),)),
+        *_closing_sections(findings),
+    )
+
+
+def _closing_sections(findings: Findings | Verified) -> tuple[Section, ...]:
+    return (
         Section("settings", "Settings", tables=(facts.settings_table(findings),), folded=True),
         Section("data", "Data", tables=(facts.data_table(findings),)),
         Section(
             "environment", "Environment", tables=(facts.environment_table(findings),), folded=True
         ),
+    )
+
+
+def _read(store: Store) -> Findings | Verified:
+    """Read whichever kind of folder it is; its settings tell."""
+    settings = read_toml(store.path(CONFIG_FILE))
+    if "teacher" in settings:
+        return read_findings(store)
+    if "margin" in settings:
+        return read_verified(store)
+    raise StudyError(
+        f"{store.root} holds a single distillation, which has no report: its numbers are in "
+        "distillation.json. Reports are made of studies and verifications."
     )
 
 

@@ -55,6 +55,32 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """An example shown.
+
+    Attributes:
+        png: The picture, PNG in base64.
+        lines: What stands below it.
+    """
+
+    png: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures under one caption.
+
+    Attributes:
+        caption: What they have in common.
+        pictures: In order; may be empty.
+    """
+
+    caption: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of the page under one heading.
 
@@ -64,6 +90,7 @@ class Section:
         lead: Paragraphs above the panels.
         panels: Figures, laid out side by side where there is room.
         tables: Tables below them.
+        galleries: Pictures below them.
         columns: Panels in a row on a wide screen.
         folded: Whether the tables open on a click (and on paper).
     """
@@ -73,5 +100,27 @@ class Section:
     lead: tuple[str, ...] = ()
     panels: tuple[Panel, ...] = ()
     tables: tuple[Table, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
     columns: int = 2
     folded: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that the page says.
+
+    Attributes:
+        name: Name of the folder.
+        title: Heading.
+        answer: The one sentence that the reader came for.
+        notes: What a reader must know before trusting the numbers.
+        sections: In reading order.
+        definitions: How to read the page, a paragraph each.
+    """
+
+    name: str
+    title: str
+    answer: str
+    notes: tuple[str, ...]
+    sections: tuple[Section, ...]
+    definitions: tuple[str, ...]

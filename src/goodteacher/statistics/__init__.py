@@ -26,11 +26,18 @@ from goodteacher.statistics.intervals import (
     paired_interval,
     pigeonhole_resamples,
 )
-from goodteacher.statistics.ranks import RankCorrelation, regret, spearman
+from goodteacher.statistics.ranks import (
+    MatrixCorrelation,
+    RankCorrelation,
+    mantel,
+    regret,
+    spearman,
+)
 from goodteacher.statistics.sequential import PlannedLook, plan_looks
 
 __all__ = [
     "Interval",
+    "MatrixCorrelation",
     "PlannedLook",
     "RankCorrelation",
     "Resamples",
@@ -40,6 +47,7 @@ __all__ = [
     "crossed_interval",
     "equivalence_p_value",
     "holm",
+    "mantel",
     "p_greater",
     "paired_interval",
     "pigeonhole_resamples",

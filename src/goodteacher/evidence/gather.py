@@ -1,0 +1,39 @@
+"""All the evidence, into one result."""
+
+from __future__ import annotations
+
+from goodteacher.evidence.case import Case
+from goodteacher.evidence.classes import class_gains, confusion
+from goodteacher.evidence.curve import temperature_curve
+from goodteacher.evidence.fidelity import fidelity
+from goodteacher.evidence.flips import flips
+from goodteacher.evidence.omitted import omitted_class
+from goodteacher.evidence.results import EVIDENCE_FILE, Evidence
+
+
+def gather(case: Case) -> Evidence:
+    """Gather the evidence and write ``evidence.json``.
+
+    What the verdict's own students say is always reported; the temperature curve and the omitted
+    class train further students, where they are asked for. Students that were trained before are
+    not trained again.
+
+    Args:
+        case: A verification that has been judged.
+    """
+    found = Evidence(
+        teacher=str(case.source),
+        recipe=case.recipe,
+        num_seeds=case.num_seeds,
+        level=case.config.level,
+        class_names=case.context.data.class_names,
+        curve=temperature_curve(case),
+        omitted=omitted_class(case),
+        fidelity=fidelity(case),
+        fidelity_missing=case.teachers.missing,
+        classes=class_gains(case),
+        confusion=confusion(case),
+        flips=flips(case),
+    )
+    case.context.store.write_json(EVIDENCE_FILE, found)
+    return found

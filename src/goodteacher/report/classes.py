@@ -1,0 +1,249 @@
+"""Which classes gain, where the confusions move, and which test examples flip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import plotly.graph_objects as go
+
+from goodteacher.evidence.results import (
+    Association,
+    ClassGain,
+    Confusion,
+    Evidence,
+    Flip,
+    Flips,
+)
+from goodteacher.report.headline import Difference, confidence, draw_differences, in_points
+from goodteacher.report.parts import Gallery, Panel, Picture, Table, View
+from goodteacher.report.theme import MAP_COLORS, new_figure
+from goodteacher.results import percent, points
+
+MOST_BARS = 30
+"""Classes in the figure; the table has all."""
+
+Rows = tuple[tuple[float, ...], ...]
+
+
+def differences_by_class(gains: Sequence[ClassGain]) -> tuple[Difference, ...]:
+    """Return what similarity does for each measured class in points, the largest gain first.
+
+    Of many classes, the ones that gain most and the ones that lose most.
+    """
+    known = sorted(
+        (
+            Difference(
+                name=found.name,
+                arm="",
+                mean=100 * found.gain.mean,
+                interval=in_points(found.gain.interval),
+                joint_interval=in_points(found.gain.adjusted_interval),
+                same=False,
+            )
+            for found in gains
+            if found.gain is not None
+        ),
+        key=lambda difference: -difference.mean,
+    )
+    if len(known) > MOST_BARS:
+        known = [*known[: MOST_BARS // 2], *known[-MOST_BARS // 2 :]]
+    return tuple(known)
+
+
+def class_panel(evidence: Evidence) -> Panel:
+    """Return the gains by class with their caption and numbers."""
+    differences = differences_by_class(evidence.classes)
+    measured = sum(found.gain is not None for found in evidence.classes)
+    some = f" The figure shows {len(differences)} of them." if len(differences) < measured else ""
+    caption = (
+        "Test accuracy on each class, full response minus rung 2 (own confidence): what similarity "
+        f"adds. Thick: {confidence(evidence.level)} interval over {evidence.num_seeds} seeds and "
+        f"the class's test examples; thin, with caps: joint over {measured} classes.{some}"
+    )
+    head = ("class", "test examples", "own confidence, %", "full response, %", "gain, points")
+    table = Table("", (*head, "low", "high", "joint low", "joint high"), _class_rows(evidence))
+    title = "full response minus own confidence, points"
+    view = View("", draw_differences(differences, title=title), caption, table)
+    return Panel("class-gains", "Which classes gain", (view,))
+
+
+def confusion_panels(evidence: Evidence) -> tuple[Panel, ...]:
+    """Return the change of the confusion matrix beside the similarity matrix."""
+    found, names = evidence.confusion, evidence.class_names
+    if not found.change:
+        return ()
+    moved = (
+        "Change of the confusion matrix, full response minus rung 2, in points of the true "
+        f"class's test examples; mean of {evidence.num_seeds} seeds. Red: confused more often. The "
+        "diagonal is left out. " + associations(found)
+    )
+    alike = (
+        "Similarity matrix of the response on the transfer set at the recipe's temperature, "
+        f"T = {evidence.recipe.temperature:g}: where the mass off the label goes, in %."
+    )
+    change = View(
+        "",
+        draw_matrix(found.change, names, diverging=True),
+        moved,
+        matrix_table(found.change, names),
+    )
+    similarity = View(
+        "",
+        draw_matrix(found.similarity, names, diverging=False),
+        alike,
+        matrix_table(found.similarity, names),
+    )
+    return (
+        Panel("confusion-change", "Where confusions move", (change,)),
+        Panel("confusion-similarity", "What the response calls alike", (similarity,)),
+    )
+
+
+def draw_matrix(rows: Rows, names: Sequence[str], *, diverging: bool) -> go.Figure:
+    """Draw a class-by-class matrix of shares, in %, without its diagonal.
+
+    Args:
+        rows: ``[C, C]``; true classes down, other classes across.
+        names: Names of the classes.
+        diverging: Whether 0 is in the middle of the colours rather than at their end.
+    """
+    figure = new_figure(height=min(760, 150 + 30 * len(names)))
+    blank = [[None if i == j else 100 * v for j, v in enumerate(row)] for i, row in enumerate(rows)]
+    colors = {"colorscale": "RdBu_r", "zmid": 0} if diverging else {"colorscale": MAP_COLORS}
+    figure.add_heatmap(
+        x=list(names),
+        y=list(names),
+        z=blank,
+        hovertemplate="%{y}, taken for %{x}: %{z:.2f}<extra></extra>",
+        hoverongaps=False,
+        xgap=1,
+        ygap=1,
+        colorbar={"title": {"text": "points" if diverging else "%"}, "thickness": 10},
+        **colors,
+    )
+    figure.update_xaxes(title_text="other class", type="category", showgrid=False)
+    return figure.update_yaxes(
+        title_text="true class", type="category", showgrid=False, autorange="reversed"
+    )
+
+
+def matrix_table(rows: Rows, names: Sequence[str]) -> Table:
+    """Return the numbers of a class-by-class matrix, in % or points."""
+    cells = (
+        (name, *("-" if i == j else f"{100 * value:.2f}" for j, value in enumerate(row)))
+        for i, (name, row) in enumerate(zip(names, rows, strict=True))
+    )
+    return Table("", ("true class", *names), tuple(cells))
+
+
+def pairs_table(found: Confusion, names: Sequence[str]) -> Table:
+    """Return the pairs whose confusion changes most."""
+    rows = tuple(
+        (
+            f"{names[pair.true]} taken for {names[pair.predicted]}",
+            percent(pair.similarity),
+            percent(pair.confidence_smoothing),
+            percent(pair.full_response),
+            points(pair.change),
+        )
+        for pair in found.pairs
+    )
+    head = ("pair", "similarity, %", "own confidence, %", "full response, %", "change, points")
+    return Table("The pairs whose confusion changes most, either way.", head, rows)
+
+
+def associations(found: Confusion) -> str:
+    """Say how the confusions go with the similarity matrix."""
+    base, change = found.confused_with_similarity, found.change_with_similarity
+    if base is None or change is None:
+        return "With so few classes or changes there is no correlation to report."
+    return (
+        "Rank correlation with the similarity matrix, cell by cell off the diagonal: of this "
+        f"change {_association(change)}; of rung 2's own confusions {_association(base)}; n = "
+        f"{change.num_pairs:,} pairs of {change.num_classes} classes, p by renumbering the classes."
+    )
+
+
+def flips_lead(found: Flips, level: float) -> tuple[str, ...]:
+    """Say how many examples flip, and how many of them beyond chance."""
+    counts = (
+        f"Of {found.num_examples:,} test examples, {found.gained:,} are right with more of the "
+        f"{found.num_seeds} seeds under the full response than under rung 2, and {found.lost:,} "
+        f"with fewer. Beyond chance (sign test over the seeds, Holm over the examples) are "
+        f"{found.resolved_gained:,} and {found.resolved_lost:,}."
+    )
+    if 2.0 ** (1 - found.num_seeds) * found.num_examples > level:
+        counts += f" With {found.num_seeds} seeds no example could be."
+    warning = (
+        "The examples below are the extremes of many, so some would look as striking by chance."
+    )
+    return (counts, warning)
+
+
+def flip_galleries(found: Flips, names: Sequence[str]) -> tuple[Gallery, ...]:
+    """Return pictures of the examples that flip most; none where the data are no images."""
+    titled = {
+        "Right with the full response, wrong with rung 2": found.most_gained,
+        "Wrong with the full response, right with rung 2": found.most_lost,
+    }
+    galleries = (
+        Gallery(title, tuple(_pictures(shown, names, found.num_seeds)))
+        for title, shown in titled.items()
+    )
+    return tuple(gallery for gallery in galleries if gallery.pictures)
+
+
+def flips_table(found: Flips, names: Sequence[str]) -> Table:
+    """Return the examples that flip most, the gained first."""
+    rows = tuple(
+        (
+            str(flip.id),
+            names[flip.label],
+            f"{flip.confidence_smoothing_right} of {found.num_seeds}",
+            names[flip.confidence_smoothing_says],
+            f"{flip.full_response_right} of {found.num_seeds}",
+            names[flip.full_response_says],
+        )
+        for flip in (*found.most_gained, *found.most_lost)
+    )
+    head = ("test id", "class", "own confidence right", "it says", "full response right", "it says")
+    return Table("The same by id.", head, rows)
+
+
+def _class_rows(evidence: Evidence) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (
+            found.name,
+            f"{found.num_examples:,}",
+            percent(found.confidence_smoothing),
+            percent(found.full_response),
+            *_gain_cells(found),
+        )
+        for found in evidence.classes
+    )
+
+
+def _gain_cells(found: ClassGain) -> tuple[str, ...]:
+    if found.gain is None:
+        return ("-",) * 5
+    values = (found.gain.mean, *found.gain.interval, *found.gain.adjusted_interval)
+    return tuple(points(value) for value in values)
+
+
+def _association(found: Association) -> str:
+    return f"{found.rho:+.2f} (p = {found.p_value:.3f})"
+
+
+def _pictures(shown: Sequence[Flip], names: Sequence[str], seeds: int) -> Iterator[Picture]:
+    for flip in shown:
+        if flip.picture is not None:
+            before = names[flip.confidence_smoothing_says]
+            after = names[flip.full_response_says]
+            yield Picture(
+                flip.picture,
+                (
+                    names[flip.label],
+                    f"rung 2: {flip.confidence_smoothing_right}/{seeds} right, says {before}",
+                    f"full: {flip.full_response_right}/{seeds} right, says {after}",
+                ),
+            )

@@ -1,0 +1,227 @@
+"""The temperature curve, the omitted class and fidelity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from goodteacher.evidence.results import (
+    CurveArm,
+    Estimate,
+    Fidelity,
+    FidelityArm,
+    JointEffect,
+    OmittedArm,
+    OmittedClass,
+    TemperatureCurve,
+)
+from goodteacher.report.headline import confidence, error_bars, in_points, shown_range
+from goodteacher.report.ladder import rung_name, shown_effect
+from goodteacher.report.parts import Panel, Table, View
+from goodteacher.report.theme import NEUTRAL, SYMBOLS, new_figure, power_ticks
+from goodteacher.results import Pair, percent, points
+
+_HELD_OUT = {
+    True: "It did not learn from these examples, and neither did the students.",
+    False: "The students did not learn from these examples; a teacher that did predicts the labels "
+    "there, and agreement with it is hardly more than accuracy.",
+}
+
+
+@dataclass(frozen=True)
+class GainLine:
+    """A difference over temperature, in points.
+
+    Attributes:
+        name: What it is the gain of.
+        temperatures: Ascending.
+        means: One for each temperature.
+        intervals: Joint intervals.
+    """
+
+    name: str
+    temperatures: tuple[float, ...]
+    means: tuple[float, ...]
+    intervals: tuple[Pair, ...]
+
+
+def gain_lines(curve: TemperatureCurve) -> tuple[GainLine, ...]:
+    """Return the gain of each rung over cross-entropy."""
+    names = [arm.name for arm in curve.points[0].arms]
+    arms = {name: [_arm_of(point.arms, name) for point in curve.points] for name in names}
+    return tuple(
+        _line(curve, rung_name(name), [arm.gain for arm in found]) for name, found in arms.items()
+    )
+
+
+def knowledge_line(curve: TemperatureCurve) -> GainLine:
+    """Return the full response minus rung 2 over temperature."""
+    return _line(curve, "full response minus own confidence", [p.knowledge for p in curve.points])
+
+
+def draw_lines(lines: Sequence[GainLine], *, title: str) -> go.Figure:
+    """Draw differences over a logarithmic temperature axis, with joint intervals."""
+    figure = new_figure(height=380)
+    for number, line in enumerate(lines):
+        # Side by side, since intervals at one place would hide each other.
+        aside = 1.04 ** (number - (len(lines) - 1) / 2)
+        figure.add_scatter(
+            x=[t * aside for t in line.temperatures],
+            y=line.means,
+            mode="lines+markers",
+            name=line.name,
+            marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
+            error_y=error_bars(line.means, line.intervals, width=4, thickness=1.3),
+            customdata=line.temperatures,
+            hovertemplate="T = %{customdata:g}: %{y:+.2f} points<extra></extra>",
+        )
+    figure.add_hline(y=0, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
+    ticks = power_ticks(lines[0].temperatures)
+    figure.update_xaxes(
+        title_text="temperature T", type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks]
+    )
+    return figure.update_yaxes(title_text=title).update_layout(showlegend=len(lines) > 1)
+
+
+def curve_panels(curve: TemperatureCurve, level: float) -> tuple[Panel, ...]:
+    """Return the gains over temperature, and what similarity adds to them."""
+    share, count = confidence(level), sum(len(point.arms) for point in curve.points)
+    seeds = f"{curve.num_seeds} paired seeds and the test examples"
+    gains, knowledge = gain_lines(curve), knowledge_line(curve)
+    first = View(
+        "",
+        draw_lines(gains, title="gain over the labels, points"),
+        f"Each rung made of the response at temperature T and learned at that T, minus plain "
+        f"cross-entropy. Whiskers: {share} intervals over {seeds}, joint over all {count} gains.",
+        _line_table(gains),
+    )
+    second = View(
+        "",
+        draw_lines([knowledge], title="full response minus rung 2, points"),
+        "What similarity adds to smoothing of the same confidence, example by example, at the same "
+        f"T. Whiskers: {share} intervals over {seeds}, joint over {len(curve.points)} "
+        "temperatures.",
+        _line_table([knowledge]),
+    )
+    return (
+        Panel("curve-gains", "Gain over temperature", (first,)),
+        Panel("curve-knowledge", "What similarity adds, over temperature", (second,)),
+    )
+
+
+def omitted_table(found: OmittedClass, level: float) -> Table:
+    """Return what students know of a class that they never saw."""
+    head = (
+        "students of",
+        f"on {found.class_name}, %",
+        "overall, %",
+        "bias correction",
+        f"on {found.class_name} after it, %",
+        "overall after it, %",
+        "after it, minus labels, points",
+        "joint interval",
+    )
+    caption = (
+        f"Students that never saw class {found.class_name} ({found.num_transfer:,} examples of the "
+        f"others, {found.num_seeds} paired seeds), on the {found.num_class_examples:,} test "
+        f"examples of it and on all. The correction adds to its logit what makes it as frequent "
+        f"among predictions on the selection split as it is there. Labels after correction are the "
+        f"floor: they teach nothing of the class. Students of the labels that did see it reach "
+        f"{_estimate(found.seen_accuracy)} % on it. The full response minus own confidence: "
+        f"{_joint(found.knowledge)} points as trained, {_joint(found.corrected_knowledge)} after "
+        f"correction (joint). Brackets: {confidence(level)} intervals over seeds and test examples."
+    )
+    return Table(caption, head, tuple(_omitted_row(arm) for arm in found.arms))
+
+
+def fidelity_table(found: Fidelity, level: float) -> Table:
+    """Return how far students predict what their own teacher predicts."""
+    beside = ""
+    if found.independent is not None and found.independent_accuracy is not None:
+        beside = (
+            f" The independent teacher ({found.independent}) is right on "
+            f"{percent(found.independent_accuracy)} %; the two agree on "
+            f"{percent(found.teachers_agree or 0.0)} %. Excess: agreement with the own teacher "
+            "minus that with the independent one."
+        )
+    caption = (
+        f"Share of the selection split ({found.num_examples:,} examples, {found.num_seeds} paired "
+        "seeds) on which a student's most probable class is the teacher's. The own teacher "
+        f"({found.teacher}) is right on {percent(found.teacher_accuracy)} % there. "
+        f"{_HELD_OUT[found.teacher_held_out]}{beside} Differences to the "
+        f"labels' students are joint over the rungs; brackets: {confidence(level)} intervals."
+    )
+    head = (
+        "students of",
+        "accuracy, %",
+        "with own teacher, %",
+        "with independent, %",
+        "excess, points",
+        "own, minus labels'",
+        "excess, minus labels'",
+    )
+    return Table(caption, head, tuple(_fidelity_row(arm) for arm in found.arms))
+
+
+def _line(curve: TemperatureCurve, name: str, effects: Sequence[JointEffect]) -> GainLine:
+    return GainLine(
+        name=name,
+        temperatures=tuple(point.temperature for point in curve.points),
+        means=tuple(100 * effect.mean for effect in effects),
+        intervals=tuple(in_points(effect.adjusted_interval) for effect in effects),
+    )
+
+
+def _arm_of(arms: Sequence[CurveArm], name: str) -> CurveArm:
+    return next(arm for arm in arms if arm.name == name)
+
+
+def _line_table(lines: Sequence[GainLine]) -> Table:
+    rows = tuple(
+        (
+            f"{temperature:g}",
+            *(
+                f"{line.means[place]:+.2f} [{low:+.2f}, {high:+.2f}]"
+                for line in lines
+                for low, high in [line.intervals[place]]
+            ),
+        )
+        for place, temperature in enumerate(lines[0].temperatures)
+    )
+    return Table("", ("T", *(line.name for line in lines)), rows)
+
+
+def _omitted_row(arm: OmittedArm) -> tuple[str, ...]:
+    effect = arm.over_cross_entropy
+    return (
+        rung_name(arm.name),
+        _estimate(arm.class_accuracy),
+        _estimate(arm.overall_accuracy),
+        f"{arm.mean_offset:+.2f}",
+        _estimate(arm.corrected_class_accuracy),
+        _estimate(arm.corrected_overall_accuracy),
+        "-" if effect is None else points(effect.mean),
+        "-" if effect is None else shown_range(effect.adjusted_interval, points),
+    )
+
+
+def _fidelity_row(arm: FidelityArm) -> tuple[str, ...]:
+    return (
+        rung_name(arm.name),
+        percent(arm.accuracy),
+        _estimate(arm.own),
+        "-" if arm.independent is None else _estimate(arm.independent),
+        shown_effect(arm.excess),
+        "-" if arm.over_cross_entropy is None else _joint(arm.over_cross_entropy),
+        "-" if arm.excess_over_cross_entropy is None else _joint(arm.excess_over_cross_entropy),
+    )
+
+
+def _estimate(found: Estimate) -> str:
+    return f"{percent(found.mean)} {shown_range(found.interval, percent)}"
+
+
+def _joint(effect: JointEffect) -> str:
+    return f"{points(effect.mean)} {shown_range(effect.adjusted_interval, points)}"

@@ -1,0 +1,101 @@
+"""The verdict and its evidence, as sections of a page."""
+
+from __future__ import annotations
+
+from goodteacher.evidence import Evidence
+from goodteacher.report import classes, further, ladder
+from goodteacher.report.findings import Judgement
+from goodteacher.report.parts import Section
+from goodteacher.results import Verdict, verdict_remarks
+
+ANSWERS = {
+    "knowledge": "Knowledge: the students learned class similarity from the teacher.",
+    "regularization": "Regularization: smoothing that knows nothing of similarity does as well.",
+    "no_gain": "No gain: distillation does not help here.",
+    "inconclusive": "Inconclusive: these seeds do not decide between knowledge and regularization.",
+}
+"""The verdict as a reader came for it."""
+
+DEFINITION = (
+    "Knowledge asks for both: the full response beats smoothing with the teacher's own confidence "
+    "by more than the margin (similarity is used), and beats every regularizer, tuned label "
+    "smoothing included (it pays). The rest of the evidence does not enter it."
+)
+
+
+def judgement_sections(judgement: Judgement) -> tuple[Section, ...]:
+    """Return the verdict, and what evidence there is, in reading order."""
+    return (_verdict_section(judgement.verdict), *_evidence_sections(judgement.evidence))
+
+
+def remark(verdict: Verdict) -> str:
+    """Say who was judged and with what, and what was special about it."""
+    said = (
+        f"Judged: {verdict.teacher}, distilled with {verdict.recipe}. Margin of practical "
+        f"equivalence: {100 * verdict.margin:g} points."
+    )
+    return " ".join((said, *verdict_remarks(verdict)))
+
+
+def _verdict_section(verdict: Verdict) -> Section:
+    title = "Knowledge or regularization?"
+    name = verdict.verdict.replace("_", " ")
+    lead = (f"Verdict: {name}. {verdict.explanation}", remark(verdict))
+    panels, tables = (ladder.ladder_panel(verdict),), (ladder.controls_table(verdict),)
+    return Section("verdict", title, lead, panels, tables, columns=1)
+
+
+def _evidence_sections(found: Evidence | None) -> tuple[Section, ...]:
+    if found is None:
+        return ()
+    return (
+        *_curve_section(found),
+        *_omitted_section(found),
+        _fidelity_section(found),
+        _class_section(found),
+        _confusion_section(found),
+        _flip_section(found),
+    )
+
+
+def _curve_section(found: Evidence) -> tuple[Section, ...]:
+    if found.curve is None:
+        return ()
+    panels = further.curve_panels(found.curve, found.level)
+    return (Section("temperature", "Over temperature", (found.curve.reading,), panels),)
+
+
+def _omitted_section(found: Evidence) -> tuple[Section, ...]:
+    if found.omitted is None:
+        return ()
+    table = further.omitted_table(found.omitted, found.level)
+    title = f"Without class {found.omitted.class_name}"
+    return (Section("omitted", title, tables=(table,)),)
+
+
+def _fidelity_section(found: Evidence) -> Section:
+    lead = () if found.fidelity_missing is None else (found.fidelity_missing,)
+    some = found.fidelity
+    tables = () if some is None else (further.fidelity_table(some, found.level),)
+    return Section("fidelity", "Fidelity", lead, tables=tables)
+
+
+def _class_section(found: Evidence) -> Section:
+    return Section("classes", "Class by class", (), (classes.class_panel(found),), columns=1)
+
+
+def _confusion_section(found: Evidence) -> Section:
+    panels = classes.confusion_panels(found)
+    table = classes.pairs_table(found.confusion, found.class_names)
+    return Section("confusion", "Between which classes", (), panels, (table,), folded=True)
+
+
+def _flip_section(found: Evidence) -> Section:
+    return Section(
+        "flips",
+        "Which examples flip",
+        classes.flips_lead(found.flips, found.level),
+        tables=(classes.flips_table(found.flips, found.class_names),),
+        galleries=classes.flip_galleries(found.flips, found.class_names),
+        folded=True,
+    )

@@ -1,0 +1,151 @@
+"""The ladder as a waterfall, and the controls beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from goodteacher.report.headline import confidence, error_bars, in_points, shown_range
+from goodteacher.report.parts import Panel, Table, View
+from goodteacher.report.theme import NEUTRAL, new_figure
+from goodteacher.results import Effect, Pair, Rung, Verdict, percent, points
+
+RUNG_NAMES = {
+    "one_hot": "labels",
+    "mean_smoothing": "mean smoothing",
+    "confidence_smoothing": "own confidence",
+    "class_similarity": "class similarity",
+    "full_response": "full response",
+}
+"""How the rungs are called on the page."""
+
+KINDS = ("regularization", "knowledge", "in all")
+"""What a bar of the waterfall stands for; rungs 1 and 2 regularize, rungs 3 and 4 teach."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A step of the waterfall, in points over cross-entropy.
+
+    Attributes:
+        name: The rung that the step leads to, or the whole gain.
+        kind: One of ``KINDS``.
+        start: Where the step begins.
+        step: How far it goes.
+        interval: Interval of the step itself.
+    """
+
+    name: str
+    kind: str
+    start: float
+    step: float
+    interval: Pair
+
+    @property
+    def end(self) -> float:
+        """Where the step ends."""
+        return self.start + self.step
+
+
+def waterfall_of(verdict: Verdict) -> tuple[Bar, ...]:
+    """Return the steps of the ladder and their sum, the gain."""
+    bars: list[Bar] = []
+    level = 0.0
+    for rung in verdict.ladder:
+        if rung.step is None:
+            continue
+        kind = KINDS[rung.rung > 2]
+        step = 100 * rung.step.mean
+        bars.append(Bar(rung_name(rung.name), kind, level, step, in_points(rung.step.interval)))
+        level += step
+    gain = verdict.gain
+    whole = Bar("gain in all", KINDS[2], 0.0, 100 * gain.mean, in_points(gain.interval))
+    return (*bars, whole)
+
+
+def draw_waterfall(bars: tuple[Bar, ...]) -> go.Figure:
+    """Draw each step from where the one before ended, with its interval at its end."""
+    figure = new_figure(height=400)
+    labels = [f"{bar.name}<br>{bar.step:+.2f}" for bar in bars]
+    for kind in KINDS:
+        chosen = [(bar, label) for bar, label in zip(bars, labels, strict=True) if bar.kind == kind]
+        figure.add_bar(
+            x=[label for _, label in chosen],
+            y=[bar.step for bar, _ in chosen],
+            base=[bar.start for bar, _ in chosen],
+            width=0.6,
+            name=kind,
+            error_y=error_bars(
+                [bar.step for bar, _ in chosen],
+                [bar.interval for bar, _ in chosen],
+                width=6,
+                thickness=1.8,
+            )
+            | {"color": NEUTRAL},
+            customdata=[[bar.step, *bar.interval] for bar, _ in chosen],
+            hovertemplate="%{customdata[0]:+.2f} points "
+            "[%{customdata[1]:+.2f}, %{customdata[2]:+.2f}]<extra></extra>",
+        )
+    for place, bar in enumerate(bars[:-1]):
+        line = {"color": NEUTRAL, "width": 1, "dash": "dot"}
+        figure.add_shape(type="line", x0=place, x1=place + 1, y0=bar.end, y1=bar.end, line=line)
+    figure.add_hline(y=0, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
+    order = {"categoryorder": "array", "categoryarray": labels}
+    figure.update_xaxes(title_text="what the rung adds", type="category", showgrid=False, **order)
+    return figure.update_yaxes(title_text="gain over the labels, points")
+
+
+def ladder_panel(verdict: Verdict) -> Panel:
+    """Return the waterfall with its caption and numbers."""
+    caption = (
+        "Test accuracy that each rung of the ladder adds to the one before, in points; the steps "
+        "sum to the gain over plain cross-entropy exactly. Rungs 1 and 2 smooth the labels as the "
+        "teacher's confidence says (regularization); rungs 3 and 4 add what it says of other "
+        f"classes (knowledge). Whiskers: {confidence(verdict.level)} interval of the step itself, "
+        f"over {verdict.num_seeds} paired seeds and the test examples."
+    )
+    head = ("rung", "students, test %", "step, points", "interval")
+    table = Table("", head, tuple(_ladder_row(rung) for rung in verdict.ladder))
+    view = View("", draw_waterfall(waterfall_of(verdict)), caption, table)
+    return Panel("ladder", "The ladder", (view,))
+
+
+def controls_table(verdict: Verdict) -> Table:
+    """Return the controls beside the ladder."""
+    rows = tuple(
+        (
+            control.name.replace("_", " "),
+            percent(control.test_accuracy),
+            percent(control.selection_accuracy),
+            shown_effect(control.full_response_minus_it),
+        )
+        for control in verdict.controls
+    )
+    caption = (
+        "Controls: the response with its similarity falsified, and label smoothing tuned on the "
+        f"selection split. Mean of {verdict.num_seeds} paired seeds; brackets: "
+        f"{confidence(verdict.level)} intervals over seeds and test examples."
+    )
+    head = ("students of", "test %", "selection %", "full response minus it, points")
+    return Table(caption, head, rows)
+
+
+def rung_name(name: str) -> str:
+    """Return how a rung is called on the page."""
+    return RUNG_NAMES.get(name, name.replace("_", " "))
+
+
+def shown_effect(effect: Effect | None) -> str:
+    """Format a difference in points with its interval; "-" for none."""
+    if effect is None:
+        return "-"
+    return f"{points(effect.mean)} {shown_range(effect.interval, points)}"
+
+
+def _ladder_row(rung: Rung) -> tuple[str, ...]:
+    name = f"{rung.rung} {rung_name(rung.name)}"
+    if rung.step is None:
+        return (name, percent(rung.test_accuracy), "-", "-")
+    step = points(rung.step.mean), shown_range(rung.step.interval, points)
+    return (name, percent(rung.test_accuracy), *step)

@@ -1,0 +1,77 @@
+import pytest
+
+from goodteacher.evidence.results import ClassGain, Flips, JointEffect
+from goodteacher.report.classes import MOST_BARS, differences_by_class, draw_matrix, flips_lead
+from goodteacher.report.further import draw_lines, gain_lines, knowledge_line
+from tests.evidence.test_curve import PLANTED, curve_of
+
+
+def test_lines_hold_joint_intervals_in_points_a_rung_each():
+    curve, _ = curve_of(PLANTED)
+    lines = gain_lines(curve)
+    assert [line.name for line in lines] == [
+        "mean smoothing",
+        "own confidence",
+        "class similarity",
+        "full response",
+    ]
+    full = curve.points[1].arms[-1].gain
+    assert lines[-1].temperatures == (1.0, 8.0)
+    assert lines[-1].means[1] == pytest.approx(100 * full.mean)
+    assert lines[-1].intervals[1] == pytest.approx([100 * v for v in full.adjusted_interval])
+    assert knowledge_line(curve).means[0] == pytest.approx(100 * curve.points[0].knowledge.mean)
+
+
+def test_lines_stand_side_by_side_but_tell_their_temperature():
+    curve, _ = curve_of(PLANTED)
+    figure = draw_lines(gain_lines(curve), title="gain")
+    places = {line.x[0] for line in figure.data}
+    assert len(places) == 4
+    assert all(tuple(line.customdata) == (1.0, 8.0) for line in figure.data)
+
+
+def gain(number, mean):
+    effect = JointEffect(mean=mean, interval=(mean, mean), adjusted_interval=(mean, mean))
+    return ClassGain(
+        number=number,
+        name=f"class {number}",
+        num_examples=5,
+        confidence_smoothing=0.5,
+        full_response=0.5 + mean,
+        gain=effect,
+    )
+
+
+def test_of_many_classes_both_ends_are_shown_in_order():
+    gains = [gain(number, number / 1000) for number in range(MOST_BARS + 11)]
+    shown = differences_by_class(gains)
+    assert len(shown) == MOST_BARS
+    assert [d.mean for d in shown] == sorted((d.mean for d in shown), reverse=True)
+    assert shown[0].name == f"class {MOST_BARS + 10}"
+    assert shown[-1].name == "class 0"
+
+
+def test_classes_that_were_not_measured_are_left_out():
+    lone = gain(1, 0.1).model_copy(update={"gain": None})
+    assert [d.name for d in differences_by_class([gain(0, 0.2), lone])] == ["class 0"]
+
+
+def test_matrix_has_no_diagonal_and_a_neutral_middle():
+    figure = draw_matrix(((0.9, 0.1), (-0.2, 0.8)), ("a", "b"), diverging=True)
+    assert list(figure.data[0].z[0]) == [None, 10.0]
+    assert figure.data[0].zmid == 0
+
+
+@pytest.mark.parametrize(("seeds", "possible"), [(3, False), (20, True)])
+def test_few_seeds_cannot_resolve_an_example_and_the_page_says_so(seeds, possible):
+    found = Flips(
+        num_examples=1000,
+        num_seeds=seeds,
+        gained=5,
+        lost=4,
+        resolved_gained=0,
+        resolved_lost=0,
+        most_gained=(),
+        most_lost=(),
+    )
+    assert ("no example could be" in flips_lead(found, 0.05)[0]) is not possible
