@@ -1,4 +1,5 @@
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,9 @@ from goodteacher.config import (
     to_toml,
 )
 from goodteacher.errors import ConfigError
+from goodteacher.models import build_model
 
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 NAMES = {"data": "digits", "teacher": "mlp:8", "student": "mlp:4"}
 
 
@@ -144,3 +147,10 @@ def test_unreadable_toml_is_a_clear_error(tmp_path):
 def test_reference_batch_size_changes_nothing_for_itself():
     config = parse(TeacherConfig, teacher="mlp:8", lr_rule="linear", learning_rate=0.3)
     assert config.teacher_optimization(config.reference_batch_size).learning_rate == 0.3
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda path: path.stem)
+def test_settings_of_the_experiments_are_allowed(path):
+    config = parse(StudyConfig, data="somewhere", **read_toml(path))
+    for spec in config.architectures:
+        build_model(spec, num_classes=10, input_shape=(3, 32, 32), seed=0)
