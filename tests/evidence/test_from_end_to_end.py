@@ -293,3 +293,26 @@ def test_test_split_moves_no_choice(tmp_path):
     offsets = [[arm.mean_offset for arm in run.omitted.arms] for run in found]
     assert offsets[0] == offsets[1]
     assert one.fidelity == other.fidelity
+
+
+def test_evidence_of_tuned_arms_unlabelled_examples_and_added_seeds(tmp_path):
+    """The rungs' own recipes, every seed of the last look, no unlabelled example."""
+    whole = dataset()
+    labels = whole.train.labels.clone()
+    labels[::5] = -1
+    train = type(whole.train)(whole.train.inputs, labels, whole.train.ids)
+    data = type(whole)(whole.name, train, whole.test, whole.class_names)
+    asked = {"tune_arms": True, "temperatures": (1, 2), "alphas": 1, "until_decided": 4}
+    asked |= {"search_seeds": 1, "omit_class": "b", "curve_temperatures": 2}
+    found = verify(data, responses=bayes_logits(), out=tmp_path / "v", **{**QUICK, **asked})
+    store = Store.open(tmp_path / "v")
+    evidence = store.read_json(EVIDENCE_FILE, Evidence)
+    assert evidence.num_seeds == evidence.flips.num_seeds == found.num_seeds
+    assert evidence.recipe == found.recipe
+    assert evidence.omitted.num_seeds == 3
+    transfer = store.read_tensors("response.safetensors")["ids"]
+    kept = [labels[row] for row in transfer.tolist() if labels[row] not in (-1, 1)]
+    assert evidence.omitted.num_transfer == len(kept)
+    page = Page(store.path("report.html").read_text(encoding="utf-8"))
+    assert "Each arm at its own best" in page.text
+    assert "48 transfer examples have no label" in page.text
