@@ -20,6 +20,7 @@ LAYERS = [
     ["training"],
     ["tasks"],
     ["trajectories"],
+    ["student_targets"],
     ["students"],
     ["engines"],
     ["sweet_spot"],
