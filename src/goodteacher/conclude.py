@@ -6,14 +6,18 @@ Every choice has been made when this module runs: it only measures.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from goodteacher.calibration import accuracy
 from goodteacher.data import Split
+from goodteacher.mixing import combined
 from goodteacher.results import (
     Arm,
+    Blend,
     Checkpoint,
     Cost,
     Reference,
@@ -23,7 +27,8 @@ from goodteacher.results import (
     StudentRow,
     SweetSpot,
     TeacherChoice,
-    TrajectoryRecord,
+    TeacherRecord,
+    TeacherSource,
     summarize,
 )
 from goodteacher.statistics import Interval, accuracy_interval, paired_interval, simultaneous
@@ -39,7 +44,7 @@ Predicted = npt.NDArray[np.int16]
 
 def conclude(
     search: Search,
-    records: Sequence[TrajectoryRecord],
+    records: Sequence[TeacherRecord],
     found: Found,
     confirmed: Sequence[StudentTask],
     correct: Mapping[Arm, Correct],
@@ -48,7 +53,7 @@ def conclude(
 
     Args:
         search: The search, for its settings and trajectories.
-        records: Every healthy record of the trajectories.
+        records: Every healthy record of the trajectories, and of means of their responses.
         found: The winners.
         confirmed: The confirmation tasks, one for each fresh seed.
         correct: Who of the confirmed students is right: see :func:`correct_by_arm`.
@@ -159,25 +164,28 @@ def _teacher_accuracies(search: Search, winners: Iterable[Arm]) -> dict[Source, 
     """Return the accuracy on the test split of every teacher among the winners."""
     test = search.context.data.test.open("every choice is made: measure the teachers")
     tasks = {task.batch_size: task for task in search.trajectories}
-    checkpoints = {arm.source for arm in winners if isinstance(arm.source, Checkpoint)}
-    found: dict[Source, float] = {}
-    for checkpoint in checkpoints:
+    examples = search.context.examples(test)
+
+    @cache
+    def logits_of(checkpoint: Checkpoint) -> Tensor:
         network = tasks[checkpoint.batch_size].load_teacher(search.context, checkpoint.epoch)
-        logits = compute_logits(network, search.context.examples(test))
-        found[checkpoint] = accuracy(logits, test.labels)
-    return found
+        return compute_logits(network, examples)
+
+    teachers = {arm.source for arm in winners if isinstance(arm.source, TeacherSource)}
+    return {one: accuracy(combined(one, logits_of), test.labels) for one in teachers}
 
 
 def _teacher_choice(
-    winner: Arm, records: Sequence[TrajectoryRecord], teachers: Mapping[Source, float]
+    winner: Arm, records: Sequence[TeacherRecord], teachers: Mapping[Source, float]
 ) -> TeacherChoice:
-    record = next(record for record in records if record.checkpoint == winner.source)
+    record = next(record for record in records if record.source == winner.source)
     return TeacherChoice(
         batch_size=record.batch_size,
         epoch=record.epoch,
-        variant=record.variant,
+        variant=record.source.variant,
+        members=record.source.members if isinstance(record.source, Blend) else (),
         selection_accuracy=record.selection_accuracy,
-        test_accuracy=teachers[record.checkpoint],
+        test_accuracy=teachers[record.source],
     )
 
 

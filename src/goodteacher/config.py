@@ -31,6 +31,7 @@ from goodteacher.errors import ConfigError
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
 ScheduleName = Literal["constant", "linear", "cosine"]
+VariantName = Literal["raw", "average", "blend"]
 LossName = Literal["kl", "mse", "dkd", "dist", "ttm"]
 
 
@@ -258,8 +259,10 @@ class TeacherConfig(Frozen):
         description="views of each image that students see in turn, the image itself and random "
         "ones under augment; the teacher responds once to each",
     )
-    variants: Annotated[tuple[Literal["raw"], ...], BeforeValidator(_split_commas)] = Field(
-        ("raw",), description="kinds of checkpoint to consider"
+    variants: Annotated[tuple[VariantName, ...], BeforeValidator(_split_commas)] = Field(
+        ("raw",),
+        description="kinds of teacher to consider: raw (a checkpoint), average (mean response of "
+        "a trajectory so far), blend (weighted mean over epochs and batch sizes)",
     )
 
     @property
@@ -290,6 +293,7 @@ class TeacherConfig(Frozen):
     @model_validator(mode="after")
     def _check_teacher(self) -> Self:
         _check_list("batch_sizes", self.batch_sizes)
+        _check_list("variants", self.variants)
         if self.record_epochs and max(self.record_epochs) > self.epochs:
             raise ValueError(
                 f"record_epochs must lie within epochs = {self.epochs}, but got "

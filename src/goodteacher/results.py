@@ -48,6 +48,67 @@ class Checkpoint(Frozen):
     def __str__(self) -> str:
         return f"batch {self.batch_size} epoch {self.epoch}"
 
+    @property
+    def batch_sizes(self) -> frozenset[int]:
+        """Every batch size that has a part in it."""
+        return frozenset({self.batch_size})
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Itself; of a blend it is the heaviest member."""
+        return self
+
+
+class BlendMember(Frozen):
+    """A checkpoint's part in a mean of responses."""
+
+    batch_size: int
+    epoch: int
+    weight: Annotated[float, Field(gt=0, le=1)]
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint."""
+        return Checkpoint(batch_size=self.batch_size, epoch=self.epoch)
+
+
+class Blend(Frozen):
+    """A teacher made of recorded responses: their weighted mean (see ``blends``)."""
+
+    kind: Literal["blend"] = "blend"
+    variant: Literal["average", "blend"]
+    members: Annotated[tuple[BlendMember, ...], Field(min_length=1)]
+
+    def __str__(self) -> str:
+        if self.variant == "average":
+            return f"batch {self.batch_size} average to epoch {self.epoch}"
+        parts = " + ".join(f"{m.weight:g} x {m.checkpoint}" for m in self.members)
+        return f"blend of {parts}"
+
+    @property
+    def batch_sizes(self) -> frozenset[int]:
+        """Every batch size that has a part in it."""
+        return frozenset(member.batch_size for member in self.members)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The heaviest member; of an average, whose members weigh the same, the last one."""
+        return max(reversed(self.members), key=lambda member: member.weight).checkpoint
+
+    @property
+    def batch_size(self) -> int:
+        """Batch size of the heaviest member."""
+        return self.checkpoint.batch_size
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the heaviest member."""
+        return self.checkpoint.epoch
+
+
+TeacherSource = Checkpoint | Blend
+"""A teacher of a study."""
+
 
 class FileSource(Frozen):
     """A response that the user brought, named by a digest of its content."""
@@ -63,7 +124,7 @@ class TargetSource(Frozen):
     """A target made of a response: a rung of the ladder, or a falsification arm."""
 
     kind: Literal["target"] = "target"
-    base: Annotated[Checkpoint | FileSource, Field(discriminator="kind")]
+    base: Annotated[Checkpoint | Blend | FileSource, Field(discriminator="kind")]
     target: str = Field(description="a name in targets.LADDER or targets.FALSIFICATION")
     temperature: Annotated[float, Field(gt=0)] = Field(description="the recipe's")
 
@@ -72,10 +133,10 @@ class TargetSource(Frozen):
 
 
 Source = Annotated[
-    OneHotSource | SmoothingSource | Checkpoint | FileSource | TargetSource,
+    OneHotSource | SmoothingSource | Checkpoint | Blend | FileSource | TargetSource,
     Field(discriminator="kind"),
 ]
-"""Where the target of a student comes from. Blends will be a further kind."""
+"""Where the target of a student comes from."""
 
 
 class Arm(Frozen):
@@ -116,25 +177,11 @@ class Measurement(Frozen):
     off_class_mass: float
 
 
-class TrajectoryRecord(Frozen):
-    """A teacher at one recorded epoch, as ``trajectory.jsonl`` holds it."""
+class Measured(Frozen):
+    """A response that was measured on the transfer set and on the selection split."""
 
-    batch_size: int
-    epoch: int = Field(description="the recorded epoch that the settings name")
-    variant: Literal["raw"] = "raw"
-    steps: int
-    passes: float = Field(description="times that each training example was seen")
-    seconds: float = Field(description="training time since the start of the trajectory")
-    learning_rate: float
-    training_loss: float | None = Field(description="mean since the record before, nats")
-    status: Literal["ok", "diverged"] = "ok"
     optimal_temperature: float | None = Field(description="minimises NLL on the selection split")
     measurements: tuple[Measurement, ...] = ()
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """The checkpoint that this record describes."""
-        return Checkpoint(batch_size=self.batch_size, epoch=self.epoch, variant=self.variant)
 
     def at(self, split: str, temperature: float = 1.0) -> Measurement:
         """Return the measurement on a split at a temperature.
@@ -158,6 +205,50 @@ class TrajectoryRecord(Frozen):
     def selection_accuracy(self) -> float:
         """The teacher's own accuracy on the selection split."""
         return self.at("selection").accuracy if self.measurements else 0.0
+
+
+class TrajectoryRecord(Measured):
+    """A teacher at one recorded epoch, as ``trajectory.jsonl`` holds it."""
+
+    batch_size: int
+    epoch: int = Field(description="the recorded epoch that the settings name")
+    variant: Literal["raw"] = "raw"
+    steps: int
+    passes: float = Field(description="times that each training example was seen")
+    seconds: float = Field(description="training time since the start of the trajectory")
+    learning_rate: float
+    training_loss: float | None = Field(description="mean since the record before, nats")
+    status: Literal["ok", "diverged"] = "ok"
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint that this record describes."""
+        return Checkpoint(batch_size=self.batch_size, epoch=self.epoch, variant=self.variant)
+
+    @property
+    def source(self) -> Checkpoint:
+        """What a student of this teacher learns from."""
+        return self.checkpoint
+
+
+class BlendRecord(Measured):
+    """A mean of recorded responses, as ``blends.jsonl`` holds it."""
+
+    source: Blend
+
+    @property
+    def batch_size(self) -> int:
+        """Batch size of the heaviest member."""
+        return self.source.batch_size
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the heaviest member."""
+        return self.source.epoch
+
+
+TeacherRecord = TrajectoryRecord | BlendRecord
+"""A teacher that was measured."""
 
 
 class StudentRow(Frozen):
@@ -198,13 +289,29 @@ class DataSummary(Frozen):
 
 
 class TeacherChoice(Frozen):
-    """The sweet-spot teacher."""
+    """The sweet-spot teacher; of a mean of responses, batch size and epoch are its heaviest's."""
 
     batch_size: int
     epoch: int
-    variant: Literal["raw"]
+    variant: Literal["raw", "average", "blend"]
+    members: tuple[BlendMember, ...] = Field(default=(), description="of an average or a blend")
     selection_accuracy: float
     test_accuracy: float
+
+    @property
+    def source(self) -> TeacherSource:
+        """What its students learn from."""
+        if self.variant == "raw":
+            return Checkpoint(batch_size=self.batch_size, epoch=self.epoch)
+        return Blend(variant=self.variant, members=self.members)
+
+    @property
+    def described(self) -> str:
+        """What it is, in words."""
+        if self.variant == "raw":
+            return f"the teacher of batch size {self.batch_size} after epoch {self.epoch}"
+        count = len(self.members)
+        return f"the mean of {count} recorded response{'s' * (count > 1)} ({self.source})"
 
 
 class StudentResult(Frozen):

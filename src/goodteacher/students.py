@@ -21,16 +21,17 @@ from torch import Tensor, nn
 from goodteacher.config import Frozen, Optimization, StudentConfig, digest_of
 from goodteacher.data import Examples, Split
 from goodteacher.errors import RunError
+from goodteacher.mixing import load_teacher_response
 from goodteacher.models import build_model
 from goodteacher.responses import Response
 from goodteacher.results import (
     Arm,
-    Checkpoint,
     FileSource,
     OneHotSource,
     SmoothingSource,
     StudentRow,
     TargetSource,
+    TeacherSource,
 )
 from goodteacher.store import Store
 from goodteacher.targets import FALSIFICATION, LADDER, logits_of, smoothing_targets
@@ -41,7 +42,6 @@ from goodteacher.training.memory import stack_memory, unless_memory_runs_out
 from goodteacher.training.objective import StackObjective
 from goodteacher.training.stacking import Stack, stack_networks
 from goodteacher.training.width import WidthChoice, even_groups, fastest_width, widest_stack
-from goodteacher.trajectories import load_response
 
 _TIMED_STEPS, _WORTH_MEASURING = 3, 400
 """Steps that a trial of a width is timed for, and steps of a task from which on it is tried: all
@@ -319,7 +319,7 @@ class StudentTask(Frozen):
     def _row(
         self, arm: Arm, loss: float, healthy: bool, accuracy: float, seconds: float
     ) -> StudentRow:
-        source = arm.source.model_dump()
+        source = arm.source
         return StudentRow(
             task=self.key,
             stage=self.stage,
@@ -327,10 +327,10 @@ class StudentTask(Frozen):
             seed=self.seed,
             arm=arm.key,
             source=arm.source.kind,
-            batch_size=source.get("batch_size"),
-            epoch=source.get("epoch"),
-            variant=source.get("variant"),
-            smoothing=source.get("smoothing"),
+            batch_size=getattr(source, "batch_size", None),
+            epoch=getattr(source, "epoch", None),
+            variant=getattr(source, "variant", None),
+            smoothing=getattr(source, "smoothing", None),
             **arm.recipe.model_dump(),
             student_epochs=self.until_epoch,
             status="ok" if healthy else "diverged",
@@ -424,11 +424,10 @@ def _smoothing_target(task: StudentTask, context: Context, source: SmoothingSour
     return torch.stack([logits_of(targets, temperature=1.0).float() for targets in mixed])
 
 
-def _checkpoint_target(task: StudentTask, context: Context, source: Checkpoint) -> Tensor:
-    trajectory = dict(task.teachers)[source.batch_size]
-    transfer = context.data.transfer
+def _teacher_target(task: StudentTask, context: Context, source: TeacherSource) -> Tensor:
+    transfer, teachers = context.data.transfer, dict(task.teachers)
     views = [
-        load_response(context.store, trajectory, source, transfer, view=view)
+        load_teacher_response(context.store, teachers, source, transfer, view=view)
         for view in range(task.data.views)
     ]
     return torch.stack(views)
@@ -465,7 +464,8 @@ def _made_of(logits: Tensor, labels: Tensor, source: TargetSource, *, seed: int)
 TARGETS: Mapping[str, Callable[[StudentTask, Context, Any], Tensor]] = {
     OneHotSource().kind: _one_hot_target,
     "smoothing": _smoothing_target,
-    "checkpoint": _checkpoint_target,
+    "checkpoint": _teacher_target,
+    "blend": _teacher_target,
     "file": _file_target,
     "target": _made_target,
 }

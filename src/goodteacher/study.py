@@ -20,7 +20,14 @@ from goodteacher.export import Classifier, deliver, load_student, make_card
 from goodteacher.models import build_model, canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.report import write_report
-from goodteacher.results import DataSummary, StudentRow, SweetSpot, TrajectoryRecord, Verdict
+from goodteacher.results import (
+    DataSummary,
+    StudentRow,
+    SweetSpot,
+    TeacherRecord,
+    TrajectoryRecord,
+    Verdict,
+)
 from goodteacher.store import Store, environment
 from goodteacher.students import StudentTask
 from goodteacher.sweet_spot import Found, Search, all_rows
@@ -270,17 +277,18 @@ def _run(plan: Search) -> None:
     store = plan.context.store
     store.log("search_resumed" if store.exists(SWEET_SPOT_FILE) else "search_started")
     records = plan.teach()
-    found = plan.explore(records)
+    blends = plan.mix(records)
+    found = plan.explore(records, blends)
     confirmed = plan.confirm(found.winners.values())
     if not store.exists(SWEET_SPOT_FILE):
-        _finish(plan, records, found, confirmed)
+        _finish(plan, [*records, *blends], found, confirmed)
     write_report(store)
     store.log("search_finished")
 
 
 def _finish(
     plan: Search,
-    records: Sequence[TrajectoryRecord],
+    records: Sequence[TeacherRecord],
     found: Found,
     confirmed: Sequence[StudentTask],
 ) -> None:

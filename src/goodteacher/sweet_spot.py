@@ -19,11 +19,14 @@ from dataclasses import dataclass
 
 from goodteacher.config import StudyConfig
 from goodteacher.errors import RunError
+from goodteacher.mixing import MEANS, BlendTask
 from goodteacher.results import (
     CROSS_ENTROPY,
     Arm,
-    Checkpoint,
+    BlendRecord,
     StudentRow,
+    TeacherRecord,
+    TeacherSource,
     TrajectoryRecord,
     smoothing_arm,
 )
@@ -107,9 +110,25 @@ class Search:
             )
         return healthy
 
-    def explore(self, records: Sequence[TrajectoryRecord]) -> Found:
+    def mix(self, records: Sequence[TrajectoryRecord]) -> list[BlendRecord]:
+        """Return the averages and the blend that ``variants`` asks for."""
+        if not MEANS.keys() & set(self.config.variants):
+            return []
+        task = BlendTask(
+            data=self.key,
+            teachers=self.teachers,
+            checkpoints=tuple(record.checkpoint for record in records),
+            variants=self.config.variants,
+            temperatures=self.config.temperatures,
+        )
+        self.engine.run("blends", [task])
+        return task.records(self.context.store)
+
+    def explore(
+        self, records: Sequence[TrajectoryRecord], blends: Sequence[BlendRecord] = ()
+    ) -> Found:
         """Choose a winner for each family on the selection split."""
-        families = plan_families(self.config, records)
+        families = plan_families(self.config, records, blends)
         alive = {name: list(arms) for name, arms in families.items()}
         rungs: list[Rung] = []
         for number, until in enumerate(rung_epochs(self.config)):
@@ -194,17 +213,20 @@ def rung_epochs(config: StudyConfig) -> tuple[int, ...]:
 
 
 def plan_families(
-    config: StudyConfig, records: Sequence[TrajectoryRecord]
+    config: StudyConfig,
+    records: Sequence[TrajectoryRecord],
+    blends: Sequence[BlendRecord] = (),
 ) -> dict[Family, tuple[Arm, ...]]:
     """Return the arms of each family.
 
     Args:
         config: The study's settings.
         records: Recorded epochs of all trajectories, none diverged.
+        blends: Means of their responses.
     """
-    candidates = records if config.exhaustive else shortlist(records, config.shortlist)
+    competing = candidates(config, records, blends)
     return {
-        "sweet_spot": _arms(config, [record.checkpoint for record in candidates]),
+        "sweet_spot": _arms(config, [record.source for record in competing]),
         "cross_entropy": (CROSS_ENTROPY,),
         "label_smoothing": tuple(smoothing_arm(value) for value in config.smoothings),
         "converged_teacher": _arms(config, [converged(records).checkpoint]),
@@ -212,8 +234,30 @@ def plan_families(
     }
 
 
-def shortlist(records: Sequence[TrajectoryRecord], size: int) -> list[TrajectoryRecord]:
-    """Return the checkpoints with the lowest held-out NLL at its best temperature, best first."""
+def candidates(
+    config: StudyConfig,
+    records: Sequence[TrajectoryRecord],
+    blends: Sequence[BlendRecord] = (),
+) -> list[TeacherRecord]:
+    """Return the teachers that compete for the sweet spot.
+
+    Checkpoints and averages compete for the shortlist. A blend always joins it: its NLL was
+    minimised on the examples that rank, so its own rank would say little.
+
+    Args:
+        config: The study's settings.
+        records: Recorded epochs of all trajectories, none diverged.
+        blends: Means of their responses.
+    """
+    raw = records if "raw" in config.variants else ()
+    ranked: list[TeacherRecord] = [*raw, *(r for r in blends if r.source.variant == "average")]
+    chosen = [r for r in blends if r.source.variant == "blend"]
+    listed = ranked if config.exhaustive else shortlist(ranked, config.shortlist)
+    return [*listed, *chosen]
+
+
+def shortlist(records: Sequence[TeacherRecord], size: int) -> list[TeacherRecord]:
+    """Return the teachers with the lowest held-out NLL at its best temperature, best first."""
     return sorted(records, key=lambda record: record.best_nll)[:size]
 
 
@@ -241,11 +285,9 @@ def all_rows(store: Store, tasks: Iterable[StudentTask]) -> list[StudentRow]:
     return [row for task in tasks for row in task.rows(store)]
 
 
-def _arms(config: StudyConfig, checkpoints: Sequence[Checkpoint]) -> tuple[Arm, ...]:
+def _arms(config: StudyConfig, teachers: Sequence[TeacherSource]) -> tuple[Arm, ...]:
     return tuple(
-        Arm(source=checkpoint, recipe=recipe)
-        for checkpoint in checkpoints
-        for recipe in config.recipes
+        Arm(source=teacher, recipe=recipe) for teacher in teachers for recipe in config.recipes
     )
 
 

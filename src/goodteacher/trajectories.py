@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from goodteacher.calibration import optimal_temperature
 from goodteacher.config import Frozen, Optimization, TeacherConfig
 from goodteacher.data import Split
 from goodteacher.errors import RunError
-from goodteacher.measurement import measure
+from goodteacher.measurement import measure_splits
 from goodteacher.models import build_model
 from goodteacher.responses import Response, read_response, write_response
 from goodteacher.results import Checkpoint, Measurement, TrajectoryRecord
@@ -222,21 +221,15 @@ class TrajectoryTask(Frozen):
     def _measure(
         self, context: Context, responses: dict[str, Tensor]
     ) -> tuple[float, tuple[Measurement, ...]]:
-        labels = {name: _split(context, name).labels for name in RESPONSE_SPLITS}
-        best = optimal_temperature(responses["selection"], labels["selection"])
-        temperatures = sorted({1.0, *self.temperatures, best})
-        return best, tuple(
-            measure(responses[name], labels[name], split=name, temperature=temperature)
-            for name in RESPONSE_SPLITS
-            for temperature in temperatures
-        )
+        labels = {name: split_of(context, name).labels for name in RESPONSE_SPLITS}
+        return measure_splits(responses, labels, temperatures=self.temperatures)
 
     @property
     def _other_views(self) -> range:
         return range(1, self.data.views)
 
     def _respond(self, context: Context, network: nn.Module, name: str, view: int = 0) -> Tensor:
-        examples = context.examples(_split(context, name), self.data.augmentation)
+        examples = context.examples(split_of(context, name), self.data.augmentation)
         return compute_logits(network, examples, view=view)
 
     def _write_responses(
@@ -250,7 +243,7 @@ class TrajectoryTask(Frozen):
         weights = trainer.network.state_dict()
         store.write_tensors(f"{self._folder}/checkpoints/{_stem(epoch)}", weights)
         for (name, view), logits in responses.items():
-            response = Response(logits=logits, ids=_split(context, name).ids)
+            response = Response(logits=logits, ids=split_of(context, name).ids)
             notes = {"split": name, "view": str(view), "teacher": self.teacher, "task": self.key}
             path = store.path(response_file(self.key, epoch, name, view))
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -343,7 +336,8 @@ def plan_trajectories(
     )
 
 
-def _split(context: Context, name: str) -> Split:
+def split_of(context: Context, name: str) -> Split:
+    """Return the split that a name in ``RESPONSE_SPLITS`` stands for."""
     return {"transfer": context.data.transfer, "selection": context.data.selection}[name]
 
 
