@@ -17,7 +17,7 @@ LAYERS = [
     ["blends"],
     ["config", "progress"],
     ["results"],
-    ["data", "models", "store", "responses", "measurement"],
+    ["data", "models", "store", "responses", "measurement", "scores"],
     ["training"],
     ["tasks"],
     ["trajectories"],

@@ -31,6 +31,27 @@ from goodteacher.errors import ConfigError
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
 ScheduleName = Literal["constant", "linear", "cosine"]
+ScoreName = Literal[
+    "best_nll",
+    "nll",
+    "best_brier",
+    "brier",
+    "best_ace",
+    "ace",
+    "similarity",
+    "best_similarity",
+    "class_part",
+    "instance_part",
+    "selection_similarity",
+    "selection_class_part",
+    "selection_instance_part",
+    "accuracy",
+    "entropy",
+    "saturation_gap",
+    "wrong_class_variance",
+    "cmi",
+    "half_way",
+]
 VariantName = Literal["raw", "average", "blend"]
 LossName = Literal["kl", "mse", "dkd", "dist", "ttm"]
 
@@ -351,6 +372,11 @@ class SearchConfig(GridConfig):
         (0.02, 0.05, 0.1, 0.2, 0.3), description="strengths tried for tuned label smoothing"
     )
     shortlist: PositiveInt = Field(8, description="checkpoints that students try")
+    shortlist_by: ScoreName = Field(
+        "best_nll",
+        description="score of teachers that makes the shortlist: best_nll is held-out NLL at its "
+        "best temperature; the others are in docs/method.md",
+    )
     halving: Annotated[int, Field(ge=2)] = Field(
         3, description="each rung keeps one in this many students and trains them this much longer"
     )

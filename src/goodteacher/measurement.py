@@ -8,7 +8,12 @@ from torch import Tensor
 
 from goodteacher.calibration import accuracy, calibration, optimal_temperature
 from goodteacher.results import Measurement
-from goodteacher.similarity import similarity_information
+from goodteacher.similarity import (
+    conditional_mutual_information,
+    mean_entropy,
+    similarity_information,
+    wrong_class_variance,
+)
 
 
 def measure(logits: Tensor, labels: Tensor, *, split: str, temperature: float) -> Measurement:
@@ -37,6 +42,9 @@ def measure(logits: Tensor, labels: Tensor, *, split: str, temperature: float) -
             "effective_classes": similarity.effective_classes,
             "share_one_hot": similarity.share_one_hot,
             "off_class_mass": similarity.off_class_mass,
+            "entropy": mean_entropy(logits, labels, temperature=temperature),
+            "wrong_class_variance": wrong_class_variance(logits, labels, temperature=temperature),
+            "cmi": conditional_mutual_information(logits, labels, temperature=temperature),
         }
     )
 

@@ -175,6 +175,9 @@ class Measurement(Frozen):
     effective_classes: float
     share_one_hot: float = Field(description="share of examples with effective classes < 1.05")
     off_class_mass: float
+    entropy: float | None = Field(default=None, description="mean entropy, nats")
+    wrong_class_variance: float | None = None
+    cmi: float | None = Field(default=None, description="conditional mutual information, nats")
 
 
 class Measured(Frozen):

@@ -3,8 +3,8 @@
 The search (DESIGN, section 3) runs in stages, each a list of tasks handed to an engine:
 
 1. trajectories, one for each batch size;
-2. a shortlist of checkpoints by held-out negative log-likelihood at its best temperature, *our*
-   choice of score until a better one is shown;
+2. a shortlist of teachers by a score; held-out negative log-likelihood at its best temperature is
+   *our* choice until a better one is shown;
 3. successive halving over shortlist x recipes, on the selection split. The references - plain
    cross-entropy, tuned label smoothing, the converged and the most accurate teacher - go through
    the same rungs, each a family with a winner of its own, so all are tuned equally;
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from goodteacher.config import StudyConfig
+from goodteacher.config import ScoreName, StudyConfig
 from goodteacher.errors import RunError
 from goodteacher.mixing import MEANS, BlendTask
 from goodteacher.results import (
@@ -30,6 +30,7 @@ from goodteacher.results import (
     TrajectoryRecord,
     smoothing_arm,
 )
+from goodteacher.scores import ranked
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
 from goodteacher.tasks import Context, DataKey, Engine
@@ -250,15 +251,19 @@ def candidates(
         blends: Means of their responses.
     """
     raw = records if "raw" in config.variants else ()
-    ranked: list[TeacherRecord] = [*raw, *(r for r in blends if r.source.variant == "average")]
+    rivals: list[TeacherRecord] = [*raw, *(r for r in blends if r.source.variant == "average")]
     chosen = [r for r in blends if r.source.variant == "blend"]
-    listed = ranked if config.exhaustive else shortlist(ranked, config.shortlist)
+    listed = (
+        rivals if config.exhaustive else shortlist(rivals, config.shortlist, by=config.shortlist_by)
+    )
     return [*listed, *chosen]
 
 
-def shortlist(records: Sequence[TeacherRecord], size: int) -> list[TeacherRecord]:
-    """Return the teachers with the lowest held-out NLL at its best temperature, best first."""
-    return sorted(records, key=lambda record: record.best_nll)[:size]
+def shortlist(
+    records: Sequence[TeacherRecord], size: int, *, by: ScoreName = "best_nll"
+) -> list[TeacherRecord]:
+    """Return the teachers of best score, best first."""
+    return ranked(records, by)[:size]
 
 
 def converged(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:
