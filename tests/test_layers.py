@@ -23,7 +23,7 @@ LAYERS = [
     ["trajectories"],
     ["mixing"],
     ["students"],
-    ["engines"],
+    ["engines", "probing"],
     ["sweet_spot"],
     ["conclude", "export", "verdict"],
     ["evidence"],

@@ -96,10 +96,11 @@ def cost_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) -> C
     """Add up what the search took."""
     store, config = search.context.store, search.config
     runs = [task.records(store) for task in search.trajectories]
-    student_tasks = [*(task for rung in found.rungs for task in rung.tasks), *confirmed]
+    probes = search.probes
+    student_tasks = [*probes, *(task for rung in found.rungs for task in rung.tasks), *confirmed]
     first = found.rungs[0].tasks
     grid = len(config.batch_sizes) * len(config.recorded_epochs) * len(config.recipes)
-    students = sum(len(task.arms) for task in first) + sum(len(task.arms) for task in confirmed)
+    students = sum(len(task.arms) for task in (*probes, *first, *confirmed))
     return Cost(
         teacher_seconds=sum(records[-1].seconds for records in runs),
         student_seconds=sum(row.student_seconds for t in student_tasks for row in t.rows(store)),
@@ -108,6 +109,7 @@ def cost_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) -> C
         student_epochs_exhaustive=grid * config.student_epochs * config.search_seeds,
         teacher_epochs_run=sum(records[-1].epoch for records in runs),
         teacher_epochs_full=config.epochs * len(config.batch_sizes),
+        probe_epochs_run=round(sum(task.work for task in probes)),
     )
 
 

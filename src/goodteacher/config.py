@@ -382,6 +382,11 @@ class SearchConfig(GridConfig):
     )
     search_seeds: PositiveInt = Field(2, description="paired student seeds while searching")
     seeds: PositiveInt = Field(5, description="fresh paired student seeds for the confirmation")
+    patience: PositiveInt | None = Field(
+        None,
+        description="stop a teacher once its probe students have declined for this many recorded "
+        "epochs (default: teach to the end)",
+    )
     exhaustive: bool = Field(False, description="train every candidate to the end")
     level: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         0.05, description="level of the intervals: 0.05 means 95 %"
@@ -397,6 +402,11 @@ class SearchConfig(GridConfig):
     def _check_search(self) -> Self:
         _check_list("losses", self.losses)
         _check_smoothings(self.smoothings)
+        if self.exhaustive and self.patience is not None:
+            raise ValueError(
+                "exhaustive trains students of every teacher, and patience stops teachers early. "
+                "Leave out one of them"
+            )
         return self
 
 

@@ -222,6 +222,9 @@ class TrajectoryRecord(Measured):
     learning_rate: float
     training_loss: float | None = Field(description="mean since the record before, nats")
     status: Literal["ok", "diverged"] = "ok"
+    stopped: bool = Field(
+        default=False, description="teaching stopped here: probe students had declined"
+    )
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -258,7 +261,7 @@ class StudentRow(Frozen):
     """One trained student at the end of one task: a row of ``students.parquet``."""
 
     task: str
-    stage: Literal["search", "confirm", "distill", "verify"]
+    stage: Literal["search", "probe", "confirm", "distill", "verify"]
     rung: int
     seed: int
     arm: str
@@ -359,7 +362,10 @@ class Cost(Frozen):
         description="what training every candidate of the grid to the end would have run"
     )
     teacher_epochs_run: int
-    teacher_epochs_full: int
+    teacher_epochs_full: int = Field(description="what was planned")
+    probe_epochs_run: int = Field(
+        default=0, description="student epochs of probe students, among student_epochs_run"
+    )
 
 
 class SweetSpot(Frozen):

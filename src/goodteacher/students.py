@@ -60,7 +60,7 @@ class StudentTask(Frozen):
     arms: tuple[Arm, ...]
     teachers: tuple[tuple[int, str], ...] = ()
     parent: StudentTask | None = None
-    stage: Literal["search", "confirm", "distill", "verify"]
+    stage: Literal["search", "probe", "confirm", "distill", "verify"]
     rung: int = 0
     keep_state: bool
     memory_gib: float | None = None

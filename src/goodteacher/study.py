@@ -297,7 +297,8 @@ def _finish(
     correct = correct_by_arm(context, confirmed)
     answer = conclude(plan, records, found, confirmed, correct)
     confirmations = confirmed_rows(context.store, confirmed, correct)
-    explored = [row for rung in found.rungs for row in all_rows(context.store, rung.tasks)]
+    searched = [*plan.probes, *(task for rung in found.rungs for task in rung.tasks)]
+    explored = all_rows(context.store, searched)
     context.store.write_table("students.parquet", [*explored, *confirmations], StudentRow)
     _deliver(plan, found, confirmed, confirmations)
     context.store.write_json(SWEET_SPOT_FILE, answer)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from goodteacher.config import ScoreName, StudyConfig
 from goodteacher.errors import RunError
 from goodteacher.mixing import MEANS, BlendTask
+from goodteacher.probing import has_declined, probe_task, probed
 from goodteacher.results import (
     CROSS_ENTROPY,
     Arm,
@@ -34,7 +35,7 @@ from goodteacher.scores import ranked
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
 from goodteacher.tasks import Context, DataKey, Engine
-from goodteacher.trajectories import plan_trajectories
+from goodteacher.trajectories import TrajectoryTask, plan_trajectories
 
 CONFIRM_SEED = 1_000_000
 """Confirmation seeds count from here, search seeds from 0, so that they never meet."""
@@ -101,7 +102,10 @@ class Search:
         Raises:
             RunError: Every teacher diverged before its first record.
         """
-        self.engine.run("teachers", self.trajectories)
+        if self.config.patience is None:
+            self.engine.run("teachers", self.trajectories)
+        else:
+            self._teach_with_patience(self.config.patience)
         records = [r for task in self.trajectories for r in task.records(self.context.store)]
         healthy = [record for record in records if record.status == "ok"]
         if not healthy:
@@ -110,6 +114,60 @@ class Search:
                 f"(now {self.config.learning_rate:g}) or set precision to float32."
             )
         return healthy
+
+    @property
+    def probes(self) -> tuple[StudentTask, ...]:
+        """Probe students of the epochs recorded so far; none without ``patience``."""
+        if self.config.patience is None:
+            return ()
+        found = (self._probe(number) for number in range(len(self.config.recorded_epochs) - 1))
+        return tuple(probe for probe in found if probe.arms)
+
+    def _teach_with_patience(self, patience: int) -> None:
+        """Teach from one recorded epoch to the next those whose probe students do not decline."""
+        store = self.context.store
+        reached: dict[int, list[float]] = {task.batch_size: [] for task in self.trajectories}
+        going = list(self.trajectories)
+        for number, epoch in enumerate(self.config.recorded_epochs):
+            parts = [task.model_copy(update={"until": epoch}) for task in going]
+            self.engine.run(f"teachers, to epoch {epoch}", parts)
+            probe = self._probe(number)
+            if epoch == self.config.epochs or not probe.arms:
+                return
+            self.engine.run(f"probe students, epoch {epoch}", [probe])
+            accuracies = probed(store, probe)
+            for checkpoint, accuracy in accuracies.items():
+                reached[checkpoint.batch_size].append(accuracy)
+            sizes = {checkpoint.batch_size for checkpoint in accuracies}
+            declined = {size for size in sizes if has_declined(reached[size], patience)}
+            for task in going:
+                if task.batch_size in declined:
+                    self._stop(task, epoch)
+            going = [task for task in going if task.batch_size in sizes - declined]
+
+    def _probe(self, number: int) -> StudentTask:
+        """Return the probe students of every healthy teacher recorded at an epoch."""
+        store, epoch = self.context.store, self.config.recorded_epochs[number]
+        checkpoints = [
+            record.checkpoint
+            for task in self.trajectories
+            for record in task.records(store)
+            if record.epoch == epoch and record.status == "ok"
+        ]
+        return probe_task(
+            self.config,
+            self.key,
+            checkpoints,
+            number=number,
+            until_epoch=first_rung(self.config),
+            teachers=self.teachers,
+        )
+
+    def _stop(self, task: TrajectoryTask, epoch: int) -> None:
+        store = self.context.store
+        if not task.records(store)[-1].stopped:
+            store.log("teacher_stopped", batch_size=task.batch_size, epoch=epoch)
+        task.stop(store)
 
     def mix(self, records: Sequence[TrajectoryRecord]) -> list[BlendRecord]:
         """Return the averages and the blend that ``variants`` asks for."""
@@ -209,8 +267,13 @@ def rung_epochs(config: StudyConfig) -> tuple[int, ...]:
     """
     if config.exhaustive:
         return (config.student_epochs,)
-    lengths = [max(1, round(config.student_epochs / config.halving**k)) for k in (2, 1, 0)]
-    return tuple(sorted(set(lengths)))
+    lengths = {max(1, round(config.student_epochs / config.halving**k)) for k in (1, 0)}
+    return tuple(sorted({first_rung(config), *lengths}))
+
+
+def first_rung(config: StudyConfig) -> int:
+    """Return the epochs of the first of three rungs, which are also those of probe students."""
+    return max(1, round(config.student_epochs / config.halving**2))
 
 
 def plan_families(

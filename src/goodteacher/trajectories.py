@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from goodteacher.config import Frozen, Optimization, TeacherConfig
+from goodteacher.config import Frozen, Optimization, TeacherConfig, digest_of
 from goodteacher.data import Split
 from goodteacher.errors import RunError
 from goodteacher.measurement import measure_splits
@@ -52,6 +52,8 @@ class TrajectoryTask(Frozen):
     optimization: Optimization
     points: tuple[RecordPoint, ...]
     temperatures: tuple[float, ...]
+    until: int | None = None
+    """Recorded epoch at which this task ends; the run may go on from there in another task."""
 
     @property
     def batch_size(self) -> int:
@@ -61,7 +63,9 @@ class TrajectoryTask(Frozen):
     @property
     def key(self) -> str:
         """Name of the task and of its folder below ``teachers/``."""
-        return f"batch-{self.batch_size:05d}-{self.digest()[:8]}"
+        # Parts of one run share its folder, so where a part ends has no place in the name.
+        fields = self.model_dump(mode="json", exclude={"until"})
+        return f"batch-{self.batch_size:05d}-{digest_of(fields)[:8]}"
 
     @property
     def total_steps(self) -> int:
@@ -71,17 +75,23 @@ class TrajectoryTask(Frozen):
     @property
     def work(self) -> float:
         """Size of the task, in examples."""
-        return self._work_of(self.total_steps)
+        return self._work_of(self._wanted[-1].step)
+
+    @property
+    def _wanted(self) -> tuple[RecordPoint, ...]:
+        until = self.points[-1].epoch if self.until is None else self.until
+        return tuple(point for point in self.points if point.epoch <= until)
 
     def _work_of(self, steps: int) -> float:
         return float(steps * (self.batch_size + _STEP_OVERHEAD))
 
     def done(self, store: Store) -> bool:
-        """Say whether the run has reached its end, or diverged."""
+        """Say whether the run has reached the task's end, was stopped, or diverged."""
         records = self.records(store)
-        return bool(records) and (
-            records[-1].status == "diverged" or records[-1].steps == self.total_steps
-        )
+        if not records:
+            return False
+        last = records[-1]
+        return last.stopped or last.status == "diverged" or last.steps >= self._wanted[-1].step
 
     def records(self, store: Store) -> list[TrajectoryRecord]:
         """Return what has been recorded so far."""
@@ -97,7 +107,15 @@ class TrajectoryTask(Frozen):
         context.progress.advance(self._work_of(self._steps_behind(context.store)))
         while (last := unless_memory_runs_out(partial(self._go_on, context, piece))) is None:
             piece = self._halved(context, piece)
-        context.store.remove(self._resume_file(last.epoch))
+        if last.status == "diverged" or last.steps == self.total_steps:
+            context.store.remove(self._resume_file(last.epoch))
+
+    def stop(self, store: Store) -> None:
+        """Note that the run ends with its last record, once and for all."""
+        *earlier, last = self.records(store)
+        stopped = last.model_copy(update={"stopped": True})
+        store.write_records(f"{self._folder}/trajectory.jsonl", [*earlier, stopped])
+        store.remove(self._resume_file(last.epoch))
 
     def _steps_behind(self, store: Store) -> int:
         records = self.records(store)
@@ -123,14 +141,14 @@ class TrajectoryTask(Frozen):
         if records:
             state = context.store.read_tensors(self._resume_file(records[-1].epoch))
             trainer.load(state, records[-1].steps)
-        for point in self.points[len(records) :]:
+        for point in self._wanted[len(records) :]:
             segment = self._train_until(context, trainer, point.step)
             record = self._record(context, trainer, point, segment, records)
             records.append(record)
             self._save(context.store, trainer, records)
             if record.status == "diverged":
                 context.progress.note(f"teacher at batch size {self.batch_size} diverged")
-                context.progress.advance(self._work_of(self.total_steps - trainer.step))
+                context.progress.advance(self._work_of(self._wanted[-1].step - trainer.step))
                 break
         return records[-1]
 

@@ -44,6 +44,7 @@ def cost_table(findings: Findings) -> Table:
         f"{cost.student_epochs_exhaustive:,} that the exhaustive grid takes without references "
         "and confirmation"
     )
+    probes = f"; {cost.probe_epochs_run:,} by probe students" if cost.probe_epochs_run else ""
     rows = (
         ("teachers, training time", f"{cost.teacher_seconds:,.1f} s", "all trajectories"),
         ("teachers, epochs", f"{teachers:,}", planned),
@@ -53,7 +54,7 @@ def cost_table(findings: Findings) -> Table:
             "references and confirmation included",
         ),
         ("students trained", f"{cost.num_students:,}", "each arm and seed counts once"),
-        ("students, epochs", f"{students:,}", grid),
+        ("students, epochs", f"{students:,}", grid + probes),
     )
     state = "" if findings.sweet_spot else " so far"
     caption = f"What the search took{state}, on the machine below; one run (n = 1, no spread)."

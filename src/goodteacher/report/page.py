@@ -145,6 +145,13 @@ def notes(findings: Findings) -> tuple[str, ...]:
         for record in findings.records
         if record.status == "diverged"
     ]
+    found += [
+        f"Teaching at batch size {record.batch_size} stopped after epoch {record.epoch}, since "
+        f"probe students had declined for {findings.config.patience} recorded epochs. Where all "
+        "stopped, the converged teacher is the last one recorded."
+        for record in findings.records
+        if record.stopped
+    ]
     lost = sum(row.status == "diverged" for row in findings.students)
     if lost:
         found.append(

@@ -164,7 +164,8 @@ QUANTITIES: Mapping[str, Quantity] = {
         "nats",
         "selection",
         _AT_BEST,
-        "Overconfidence that temperature can mend is gone here. The shortlist takes the lowest.",
+        "Overconfidence that temperature can mend is gone here. By default the shortlist takes the "
+        "lowest.",
         _measured("nll", "selection", best_temperature=True),
         3,
     ),
