@@ -210,9 +210,9 @@ def test_stored_response_of_a_blend_is_aligned_by_id(study):
 
 def test_report_of_a_blend_shows_its_members_and_no_star(study):
     page = render(read_findings(study.store))
-    assert "Averages and blends" in page
+    assert "Variants of checkpoints" in page
     assert str(study.sweet_spot.teacher.source) in page
-    assert "The sweet spot is a mean of responses" in page
+    assert "The sweet spot is a variant" in page
 
 
 def test_study_of_a_blend_again_changes_nothing(study):

@@ -21,7 +21,7 @@ LAYERS = [
     ["training"],
     ["tasks"],
     ["trajectories"],
-    ["mixing"],
+    ["mixing", "cooldowns"],
     ["students"],
     ["engines", "probing"],
     ["sweet_spot"],

@@ -61,7 +61,7 @@ def mean_response(responses: Sequence[Tensor], weights: Sequence[float]) -> Tens
 
 
 def choose_blend(
-    responses: Tensor, labels: Tensor, *, bags: int = 10, rounds: int = 20, seed: int = 0
+    responses: Tensor, labels: Tensor, *, bags: int = 5, rounds: int = 20, seed: int = 0
 ) -> tuple[float, ...]:
     """Choose the weights of a blend by greedy ensemble selection on held-out examples.
 

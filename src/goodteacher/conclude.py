@@ -96,7 +96,7 @@ def cost_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) -> C
     """Add up what the search took."""
     store, config = search.context.store, search.config
     runs = [task.records(store) for task in search.trajectories]
-    probes = search.probes
+    probes, cooldowns = search.probes, search.cooldowns
     student_tasks = [*probes, *(task for rung in found.rungs for task in rung.tasks), *confirmed]
     first = found.rungs[0].tasks
     grid = len(config.batch_sizes) * len(config.recorded_epochs) * len(config.recipes)
@@ -109,6 +109,8 @@ def cost_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) -> C
         student_epochs_exhaustive=grid * config.student_epochs * config.search_seeds,
         teacher_epochs_run=sum(records[-1].epoch for records in runs),
         teacher_epochs_full=config.epochs * len(config.batch_sizes),
+        cooldown_seconds=sum(r.seconds for task in cooldowns for r in task.records(store)),
+        cooldown_epochs_run=config.cooldown_epochs * len(cooldowns),
         probe_epochs_run=round(sum(task.work for task in probes)),
     )
 
@@ -165,13 +167,11 @@ def _student_result(
 def _teacher_accuracies(search: Search, winners: Iterable[Arm]) -> dict[Source, float]:
     """Return the accuracy on the test split of every teacher among the winners."""
     test = search.context.data.test.open("every choice is made: measure the teachers")
-    tasks = {task.batch_size: task for task in search.trajectories}
     examples = search.context.examples(test)
 
     @cache
     def logits_of(checkpoint: Checkpoint) -> Tensor:
-        network = tasks[checkpoint.batch_size].load_teacher(search.context, checkpoint.epoch)
-        return compute_logits(network, examples)
+        return compute_logits(search.load_teacher(checkpoint), examples)
 
     teachers = {arm.source for arm in winners if isinstance(arm.source, TeacherSource)}
     return {one: accuracy(combined(one, logits_of), test.labels) for one in teachers}

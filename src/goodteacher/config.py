@@ -52,7 +52,7 @@ ScoreName = Literal[
     "cmi",
     "half_way",
 ]
-VariantName = Literal["raw", "average", "blend"]
+VariantName = Literal["raw", "cooldown", "average", "blend"]
 LossName = Literal["kl", "mse", "dkd", "dist", "ttm"]
 
 
@@ -282,8 +282,12 @@ class TeacherConfig(Frozen):
     )
     variants: Annotated[tuple[VariantName, ...], BeforeValidator(_split_commas)] = Field(
         ("raw",),
-        description="kinds of teacher to consider: raw (a checkpoint), average (mean response of "
-        "a trajectory so far), blend (weighted mean over epochs and batch sizes)",
+        description="kinds of teacher to consider: raw (a checkpoint), cooldown (a short decay "
+        "branch from it), average (mean response of a trajectory so far), blend (weighted mean "
+        "over epochs and batch sizes)",
+    )
+    cooldown_epochs: PositiveInt = Field(
+        1, description="epochs of a cooldown, over which the learning rate falls to zero"
     )
 
     @property

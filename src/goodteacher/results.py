@@ -37,16 +37,21 @@ class SmoothingSource(Frozen):
         return f"smoothing={self.smoothing:g}"
 
 
+TeacherVariant = Literal["raw", "cooldown"]
+"""A checkpoint of a trajectory, or the end of a short decay branch from it."""
+
+
 class Checkpoint(Frozen):
     """A teacher at one point of one trajectory."""
 
     kind: Literal["checkpoint"] = "checkpoint"
     batch_size: int
     epoch: int
-    variant: Literal["raw"] = "raw"
+    variant: TeacherVariant = "raw"
 
     def __str__(self) -> str:
-        return f"batch {self.batch_size} epoch {self.epoch}"
+        after = "" if self.variant == "raw" else f" {self.variant}"
+        return f"batch {self.batch_size} epoch {self.epoch}{after}"
 
     @property
     def batch_sizes(self) -> frozenset[int]:
@@ -55,8 +60,8 @@ class Checkpoint(Frozen):
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """Itself; of a blend it is the heaviest member."""
-        return self
+        """The trajectory's own checkpoint; of a blend it is the heaviest member."""
+        return Checkpoint(batch_size=self.batch_size, epoch=self.epoch)
 
 
 class BlendMember(Frozen):
@@ -215,7 +220,7 @@ class TrajectoryRecord(Measured):
 
     batch_size: int
     epoch: int = Field(description="the recorded epoch that the settings name")
-    variant: Literal["raw"] = "raw"
+    variant: TeacherVariant = "raw"
     steps: int
     passes: float = Field(description="times that each training example was seen")
     seconds: float = Field(description="training time since the start of the trajectory")
@@ -299,7 +304,7 @@ class TeacherChoice(Frozen):
 
     batch_size: int
     epoch: int
-    variant: Literal["raw", "average", "blend"]
+    variant: Literal["raw", "cooldown", "average", "blend"]
     members: tuple[BlendMember, ...] = Field(default=(), description="of an average or a blend")
     selection_accuracy: float
     test_accuracy: float
@@ -307,15 +312,16 @@ class TeacherChoice(Frozen):
     @property
     def source(self) -> TeacherSource:
         """What its students learn from."""
-        if self.variant == "raw":
-            return Checkpoint(batch_size=self.batch_size, epoch=self.epoch)
+        if self.variant == "raw" or self.variant == "cooldown":
+            return Checkpoint(batch_size=self.batch_size, epoch=self.epoch, variant=self.variant)
         return Blend(variant=self.variant, members=self.members)
 
     @property
     def described(self) -> str:
         """What it is, in words."""
-        if self.variant == "raw":
-            return f"the teacher of batch size {self.batch_size} after epoch {self.epoch}"
+        if not self.members:
+            cooled = ", cooled down" if self.variant == "cooldown" else ""
+            return f"the teacher of batch size {self.batch_size} after epoch {self.epoch}{cooled}"
         count = len(self.members)
         return f"the mean of {count} recorded response{'s' * (count > 1)} ({self.source})"
 
@@ -363,6 +369,8 @@ class Cost(Frozen):
     )
     teacher_epochs_run: int
     teacher_epochs_full: int = Field(description="what was planned")
+    cooldown_seconds: float = Field(default=0.0, description="training time of all cooldowns")
+    cooldown_epochs_run: int = Field(default=0, description="beside teacher_epochs_run")
     probe_epochs_run: int = Field(
         default=0, description="student epochs of probe students, among student_epochs_run"
     )

@@ -277,11 +277,11 @@ def _run(plan: Search) -> None:
     store = plan.context.store
     store.log("search_resumed" if store.exists(SWEET_SPOT_FILE) else "search_started")
     records = plan.teach()
-    blends = plan.mix(records)
-    found = plan.explore(records, blends)
+    others: list[TeacherRecord] = [*plan.cool(), *plan.mix(records)]
+    found = plan.explore(records, others)
     confirmed = plan.confirm(found.winners.values())
     if not store.exists(SWEET_SPOT_FILE):
-        _finish(plan, [*records, *blends], found, confirmed)
+        _finish(plan, [*records, *others], found, confirmed)
     write_report(store)
     store.log("search_finished")
 

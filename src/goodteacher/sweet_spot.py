@@ -17,7 +17,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from torch import nn
+
 from goodteacher.config import ScoreName, StudyConfig
+from goodteacher.cooldowns import CooldownTask, cooldown_task
 from goodteacher.errors import RunError
 from goodteacher.mixing import MEANS, BlendTask
 from goodteacher.probing import has_declined, probe_task, probed
@@ -25,6 +28,7 @@ from goodteacher.results import (
     CROSS_ENTROPY,
     Arm,
     BlendRecord,
+    Checkpoint,
     StudentRow,
     TeacherRecord,
     TeacherSource,
@@ -169,6 +173,37 @@ class Search:
             store.log("teacher_stopped", batch_size=task.batch_size, epoch=epoch)
         task.stop(store)
 
+    @property
+    def cooldowns(self) -> tuple[CooldownTask, ...]:
+        """The branches from what has been recorded; none unless ``variants`` asks for them."""
+        if "cooldown" not in self.config.variants:
+            return ()
+        return tuple(
+            self._cooldown(task, record.epoch)
+            for task in self.trajectories
+            for record in task.records(self.context.store)
+            if record.status == "ok"
+        )
+
+    def cool(self) -> list[TrajectoryRecord]:
+        """Run the cooldowns and return every record that did not diverge."""
+        tasks = self.cooldowns
+        if tasks:
+            self.engine.run("cooldowns", tasks)
+        records = [record for task in tasks for record in task.records(self.context.store)]
+        return [record for record in records if record.status == "ok"]
+
+    def load_teacher(self, checkpoint: Checkpoint) -> nn.Module:
+        """Return a recorded teacher."""
+        trunk = next(t for t in self.trajectories if t.batch_size == checkpoint.batch_size)
+        raw = checkpoint.variant == "raw"
+        task = trunk if raw else self._cooldown(trunk, checkpoint.epoch)
+        return task.load_teacher(self.context, checkpoint.epoch)
+
+    def _cooldown(self, trunk: TrajectoryTask, epoch: int) -> CooldownTask:
+        count = len(self.context.data.training)
+        return cooldown_task(self.config, trunk, epoch, num_examples=count)
+
     def mix(self, records: Sequence[TrajectoryRecord]) -> list[BlendRecord]:
         """Return the averages and the blend that ``variants`` asks for."""
         if not MEANS.keys() & set(self.config.variants):
@@ -184,10 +219,10 @@ class Search:
         return task.records(self.context.store)
 
     def explore(
-        self, records: Sequence[TrajectoryRecord], blends: Sequence[BlendRecord] = ()
+        self, records: Sequence[TrajectoryRecord], others: Sequence[TeacherRecord] = ()
     ) -> Found:
         """Choose a winner for each family on the selection split."""
-        families = plan_families(self.config, records, blends)
+        families = plan_families(self.config, records, others)
         alive = {name: list(arms) for name, arms in families.items()}
         rungs: list[Rung] = []
         for number, until in enumerate(rung_epochs(self.config)):
@@ -279,16 +314,16 @@ def first_rung(config: StudyConfig) -> int:
 def plan_families(
     config: StudyConfig,
     records: Sequence[TrajectoryRecord],
-    blends: Sequence[BlendRecord] = (),
+    others: Sequence[TeacherRecord] = (),
 ) -> dict[Family, tuple[Arm, ...]]:
     """Return the arms of each family.
 
     Args:
         config: The study's settings.
         records: Recorded epochs of all trajectories, none diverged.
-        blends: Means of their responses.
+        others: Their cooldowns, and means of their responses.
     """
-    competing = candidates(config, records, blends)
+    competing = candidates(config, records, others)
     return {
         "sweet_spot": _arms(config, [record.source for record in competing]),
         "cross_entropy": (CROSS_ENTROPY,),
@@ -301,21 +336,22 @@ def plan_families(
 def candidates(
     config: StudyConfig,
     records: Sequence[TrajectoryRecord],
-    blends: Sequence[BlendRecord] = (),
+    others: Sequence[TeacherRecord] = (),
 ) -> list[TeacherRecord]:
     """Return the teachers that compete for the sweet spot.
 
-    Checkpoints and averages compete for the shortlist. A blend always joins it: its NLL was
-    minimised on the examples that rank, so its own rank would say little.
+    Checkpoints, cooldowns and averages compete for the shortlist. A blend always joins it: its NLL
+    was minimised on the examples that rank, so its own rank would say little.
 
     Args:
         config: The study's settings.
         records: Recorded epochs of all trajectories, none diverged.
-        blends: Means of their responses.
+        others: Their cooldowns, and means of their responses.
     """
     raw = records if "raw" in config.variants else ()
-    rivals: list[TeacherRecord] = [*raw, *(r for r in blends if r.source.variant == "average")]
-    chosen = [r for r in blends if r.source.variant == "blend"]
+    rest = [record for record in others if record.source.variant != "blend"]
+    rivals: list[TeacherRecord] = [*raw, *rest]
+    chosen = [r for r in others if r.source.variant == "blend"]
     listed = (
         rivals if config.exhaustive else shortlist(rivals, config.shortlist, by=config.shortlist_by)
     )

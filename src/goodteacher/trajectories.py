@@ -20,7 +20,7 @@ from goodteacher.errors import RunError
 from goodteacher.measurement import measure_splits
 from goodteacher.models import build_model
 from goodteacher.responses import Response, read_response, write_response
-from goodteacher.results import Checkpoint, Measurement, TrajectoryRecord
+from goodteacher.results import Checkpoint, Measurement, TeacherVariant, TrajectoryRecord
 from goodteacher.store import Store
 from goodteacher.tasks import Context, DataKey
 from goodteacher.training.evaluate import compute_logits
@@ -54,6 +54,11 @@ class TrajectoryTask(Frozen):
     temperatures: tuple[float, ...]
     until: int | None = None
     """Recorded epoch at which this task ends; the run may go on from there in another task."""
+
+    @property
+    def variant(self) -> TeacherVariant:
+        """Which kind of checkpoint the task records."""
+        return "raw"
 
     @property
     def batch_size(self) -> int:
@@ -226,6 +231,7 @@ class TrajectoryTask(Frozen):
         return TrajectoryRecord(
             batch_size=self.batch_size,
             epoch=point.epoch,
+            variant=self.variant,
             steps=point.step,
             passes=point.step * self.batch_size / len(context.data.training),
             seconds=segment.seconds + (earlier[-1].seconds if earlier else 0.0),
@@ -279,6 +285,11 @@ def _stem(epoch: int) -> str:
     return f"epoch-{epoch:05d}.safetensors"
 
 
+def branch_key(trunk: str, epoch: int) -> str:
+    """Return the key of the cooldown from an epoch of the trajectory of key ``trunk``."""
+    return f"{trunk}/cooldown-{epoch:05d}"
+
+
 def response_file(task_key: str, epoch: int, split: str, view: int = 0) -> str:
     """Return where a trajectory keeps a response, below the study folder."""
     return f"teachers/{task_key}/responses/epoch-{epoch:05d}.{split}.view-{view}.safetensors"
@@ -306,7 +317,9 @@ def load_response(
     Returns:
         Raw logits, float32 [len(split), C].
     """
-    path = store.path(response_file(task_key, checkpoint.epoch, name, view))
+    raw = checkpoint.variant == "raw"
+    key = task_key if raw else branch_key(task_key, checkpoint.epoch)
+    path = store.path(response_file(key, checkpoint.epoch, name, view))
     return read_response(path).aligned_to(split.ids)
 
 

@@ -48,6 +48,7 @@ def cost_table(findings: Findings) -> Table:
     rows = (
         ("teachers, training time", f"{cost.teacher_seconds:,.1f} s", "all trajectories"),
         ("teachers, epochs", f"{teachers:,}", planned),
+        *_cooldown_rows(cost),
         (
             "students, training time",
             f"{cost.student_seconds:,.1f} s",
@@ -59,6 +60,13 @@ def cost_table(findings: Findings) -> Table:
     state = "" if findings.sweet_spot else " so far"
     caption = f"What the search took{state}, on the machine below; one run (n = 1, no spread)."
     return Table(caption, ("what", "amount", "note"), rows)
+
+
+def _cooldown_rows(cost: Cost) -> tuple[tuple[str, str, str], ...]:
+    if not cost.cooldown_epochs_run:
+        return ()
+    amount = f"{cost.cooldown_seconds:,.1f} s"
+    return (("cooldowns, training time", amount, f"{cost.cooldown_epochs_run:,} epochs"),)
 
 
 def settings_table(findings: Findings | Verified) -> Table:

@@ -69,6 +69,7 @@ class Findings:
         sweet_spot: The answer; None while the search has not finished.
         judgement: The verdict; None while the study has not been verified.
         blends: Means of recorded responses that were measured.
+        cooldowns: Ends of the branches that did not diverge, by batch size and epoch.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Findings:
     sweet_spot: SweetSpot | None
     judgement: Judgement | None = None
     blends: tuple[BlendRecord, ...] = ()
+    cooldowns: tuple[TrajectoryRecord, ...] = ()
 
     @property
     def healthy(self) -> tuple[TrajectoryRecord, ...]:
@@ -88,16 +90,16 @@ class Findings:
 
     @property
     def chosen(self) -> Checkpoint | None:
-        """The sweet spot's checkpoint; None before the search ends, or where it is a mean."""
+        """The sweet spot's checkpoint; None before the search ends, or for another variant."""
         if self.sweet_spot is None:
             return None
         source = self.sweet_spot.teacher.source
-        return source if isinstance(source, Checkpoint) else None
+        return source if isinstance(source, Checkpoint) and source.variant == "raw" else None
 
     @property
     def shortlisted(self) -> frozenset[Checkpoint]:
         """Checkpoints that compete for the sweet spot, by the search's own rule."""
-        listed = candidates(self.config, self.healthy, self.blends)
+        listed = candidates(self.config, self.healthy, (*self.cooldowns, *self.blends))
         return frozenset(r.source for r in listed if isinstance(r.source, Checkpoint))
 
     @property
@@ -130,11 +132,16 @@ def read_findings(store: Store) -> Findings:
         config=store.config(StudyConfig),
         data=store.read_json("data.json", DataSummary),
         environment=_environment(store),
-        records=_records(store),
+        records=_records(store, "teachers/*/trajectory.jsonl"),
         students=_students(store),
         sweet_spot=store.read_json("sweet_spot.json", SweetSpot) if finished else None,
         judgement=_judgement(store),
         blends=_blends(store),
+        cooldowns=tuple(
+            record
+            for record in _records(store, "teachers/*/cooldown-*/trajectory.jsonl")
+            if record.status == "ok"
+        ),
     )
 
 
@@ -171,8 +178,8 @@ def _environment(store: Store) -> Mapping[str, Any]:
     return found
 
 
-def _records(store: Store) -> tuple[TrajectoryRecord, ...]:
-    names = _names(store, "teachers/*/trajectory.jsonl")
+def _records(store: Store, pattern: str) -> tuple[TrajectoryRecord, ...]:
+    names = _names(store, pattern)
     records = [r for name in names for r in store.read_records(name, TrajectoryRecord)]
     return tuple(sorted(records, key=lambda record: (record.batch_size, record.epoch)))
 

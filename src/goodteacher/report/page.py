@@ -162,8 +162,8 @@ def notes(findings: Findings) -> tuple[str, ...]:
         found.append(_NO_SIMILARITY)
     if findings.sweet_spot is not None and findings.chosen is None:
         found.append(
-            "The sweet spot is a mean of responses, so no star marks it on maps and curves: those "
-            "show single checkpoints."
+            "The sweet spot is a variant, so no star marks it on maps and curves: those show plain "
+            "checkpoints."
         )
     if findings.sweet_spot is not None and findings.sweet_spot.student.num_seeds == 1:
         found.append("Confirmed with one seed: another seed may tell another story.")
