@@ -1,9 +1,10 @@
-"""Write the tables of `docs/benchmarks.md` anew from `benchmarks/results/*.json`.
+"""Write the tables of the documentation anew from `benchmarks/results`.
 
     python benchmarks/tables.py
 
-A table stands between the lines `<!-- NAME -->` and `<!-- end -->`; a test compares each with its
-result, so that a figure is never typed by hand. A result that is missing says so in its place.
+`docs/benchmarks.md` and `docs/verdict.md` hold them, each between the lines `<!-- FILE -->` and
+`<!-- end -->`; a test compares each with its result, so that a figure is never typed by hand. A
+result that is missing says so in its place.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from typing import Any
 
 from peers.table import figure
 from peers.table import render as render_peers
+from verdicts import read as read_verdicts
+from verdicts import table as verdict_table
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "benchmarks.md"
+PAGES = [ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "verdict.md"]
 RESULTS = ROOT / "benchmarks" / "results"
 
 Result = Mapping[str, Any]
@@ -132,24 +135,36 @@ def student_epoch(result: Result) -> str:
     )
 
 
-TABLES: Mapping[str, Callable[[Result], str]] = {
-    "peers": render_peers,
-    "peers_small": render_peers,
-    "step_cost": step_cost,
-    "stack_profile": stack_profile,
-    "student_epoch": student_epoch,
-    "teacher_step": teacher_step,
-    "scaling": scaling,
-}
-"""Name of a result, and of its place on the page, to what renders it."""
+def of_json(render: Callable[[Result], str]) -> Callable[[Path], str]:
+    """Render the JSON of a file."""
+    return lambda path: render(json.loads(path.read_text()))
 
-_PLACE = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+
+def verdicts(path: Path) -> str:
+    """How often the verdict is right."""
+    return "\n".join(verdict_table(read_verdicts(path)[1]))
+
+
+TABLES: Mapping[str, Callable[[Path], str]] = {
+    "peers.json": of_json(render_peers),
+    "peers_small.json": of_json(render_peers),
+    "step_cost.json": of_json(step_cost),
+    "stack_profile.json": of_json(stack_profile),
+    "student_epoch.json": of_json(student_epoch),
+    "teacher_step.json": of_json(teacher_step),
+    "scaling.json": of_json(scaling),
+    "verdicts_mixture.jsonl": verdicts,
+    "verdicts_images.jsonl": verdicts,
+}
+"""File of a result, which also names its place on a page, to what renders it."""
+
+_PLACE = re.compile(r"<!-- ([\w.]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def rendered(name: str) -> str:
     """Return what stands on the page for a result."""
-    path = RESULTS / f"{name}.json"
-    body = TABLES[name](json.loads(path.read_text())) if path.exists() else "*Not measured.*"
+    path = RESULTS / name
+    body = TABLES[name](path) if path.exists() else "*Not measured.*"
     return f"<!-- {name} -->\n{body}\n<!-- end -->"
 
 
@@ -159,7 +174,8 @@ def page_of(text: str) -> str:
 
 
 def main() -> None:
-    PAGE.write_text(page_of(PAGE.read_text()))
+    for page in PAGES:
+        page.write_text(page_of(page.read_text()))
 
 
 if __name__ == "__main__":

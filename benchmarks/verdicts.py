@@ -221,7 +221,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         seeds = f"{np.mean([entry['seeds'] for entry in entries]):.0f}"
         yield "| " + " | ".join([name, *shares, naive, *effects, seeds]) + " |"
     yield ""
-    yield f"n = {len(rows)} runs; effects in points, mean and standard deviation over runs."
+    yield f"n = {len(rows)} runs; effects in points, mean and standard deviation over runs.\n"
     yield from _power(rows)
     yield "\n| teacher | share of the gain called knowledge | true share | bias, % of the truth |"
     yield "|---" * 4 + "|"
@@ -247,8 +247,8 @@ def _power(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if inside.any():
             upper = "" if high == np.inf else f" and below {high:g}"
             yield (
-                f"True gain (over rung 2 and the best regularizer, the lesser) of at least {low:g}"
-                f"{upper} points: knowledge in {100 * found[inside].mean():.1f} % of "
+                f"- true gain (over rung 2 and the best regularizer, the lesser) of at least "
+                f"{low:g}{upper} points: knowledge in {100 * found[inside].mean():.1f} % of "
                 f"{inside.sum()} runs."
             )
 

@@ -1,4 +1,4 @@
-"""The tables of docs/benchmarks.md are those of the results beside the benchmarks."""
+"""The tables of the documentation are those of the results beside the benchmarks."""
 
 import sys
 from pathlib import Path
@@ -17,16 +17,18 @@ def tables(monkeypatch):
     return tables
 
 
-def test_page_holds_the_results_tables(tables):
-    page = tables.PAGE.read_text()
-    assert tables.page_of(page) == page, "run python benchmarks/tables.py"
+def test_pages_hold_the_tables_of_the_results(tables):
+    for page in tables.PAGES:
+        text = page.read_text()
+        assert tables.page_of(text) == text, "run python benchmarks/tables.py"
 
 
 def test_every_table_has_a_place_and_every_place_a_table(tables):
-    places = {place[1] for place in tables._PLACE.finditer(tables.PAGE.read_text())}
-    assert places == set(tables.TABLES)
+    texts = [page.read_text() for page in tables.PAGES]
+    places = [place[1] for text in texts for place in tables._PLACE.finditer(text)]
+    assert sorted(places) == sorted(tables.TABLES)
 
 
 def test_result_that_is_missing_is_said_to_be_not_measured(tables, monkeypatch, tmp_path):
     monkeypatch.setattr(tables, "RESULTS", tmp_path)
-    assert tables.rendered("scaling") == "<!-- scaling -->\n*Not measured.*\n<!-- end -->"
+    assert tables.rendered("scaling.json") == "<!-- scaling.json -->\n*Not measured.*\n<!-- end -->"

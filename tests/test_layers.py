@@ -22,6 +22,7 @@ LAYERS = [
     ["tasks"],
     ["trajectories"],
     ["mixing", "cooldowns"],
+    ["student_targets"],
     ["students"],
     ["engines", "probing"],
     ["sweet_spot"],

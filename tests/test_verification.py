@@ -75,7 +75,8 @@ def test_students_learn_from_the_ladders_targets(tmp_path):
     """What reaches the loss, softened at the recipe's temperature, is the rung's probabilities."""
     from goodteacher.distillation import fitted_response, read_any_response
     from goodteacher.progress import Silent
-    from goodteacher.students import TARGETS
+    from goodteacher.student_targets import TargetRequest, target_of
+    from goodteacher.tasks import DataKey
     from goodteacher.verification import VerifyConfig, keep_response, parse, prepare_context
 
     config = parse(VerifyConfig, data="circle", **QUICK)
@@ -87,12 +88,11 @@ def test_students_learn_from_the_ladders_targets(tmp_path):
     aligned = response.aligned_to(transfer.ids)
     expected = ladder_targets(aligned, transfer.labels, temperature=2.0)
 
-    class Task:
-        seed = 0
-
+    key = DataKey.of(config, context.data, context.machine)
+    request = TargetRequest(context, key, teachers={}, seed=0)
     for name in ("mean_smoothing", "confidence_smoothing", "class_similarity"):
         source = TargetSource(base=base, target=name, temperature=2.0)
-        (logits,) = TARGETS["target"](Task(), context, source)
+        (logits,) = target_of(request, source)
         torch.testing.assert_close(
             torch.softmax(logits / 2.0, 1), expected[name], rtol=1e-4, atol=1e-6
         )
@@ -109,6 +109,7 @@ def test_study_is_judged_by_its_sweet_spot(tmp_path):
     assert f"batch {study.sweet_spot.teacher.batch_size}" in verdict.teacher
     with pytest.raises(ConfigError, match="temperature is decided by the study"):
         verify(study, temperature=3)
+    assert verify(study, seeds=3, threads=1, stack_width=4).num_seeds == 3  # how, not what
 
 
 # --- adding seeds until it is decided ------------------------------------------------------------

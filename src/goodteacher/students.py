@@ -10,10 +10,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,20 +21,14 @@ from torch import Tensor, nn
 from goodteacher.config import Frozen, Optimization, StudentConfig, digest_of
 from goodteacher.data import Examples, Split
 from goodteacher.errors import RunError
-from goodteacher.mixing import load_teacher_response
 from goodteacher.models import build_model
-from goodteacher.responses import Response
 from goodteacher.results import (
     Arm,
-    FileSource,
-    OneHotSource,
     SmoothingSource,
     StudentRow,
-    TargetSource,
-    TeacherSource,
 )
 from goodteacher.store import Store
-from goodteacher.targets import FALSIFICATION, LADDER, logits_of, smoothing_targets
+from goodteacher.student_targets import TargetRequest, target_of
 from goodteacher.tasks import Context, DataKey
 from goodteacher.training.evaluate import compute_logits, compute_predictions
 from goodteacher.training.loop import Trainer, steps_per_epoch
@@ -262,7 +256,7 @@ class StudentTask(Frozen):
         return choice.width
 
     def _trainer(self, context: Context, arms: Sequence[Arm]) -> Trainer:
-        transfer = self._transfer(context)
+        transfer = self.target_request(context).examples
         return Trainer(
             self._stack(context, len(arms)),
             self._objective(context, arms, transfer),
@@ -296,15 +290,17 @@ class StudentTask(Frozen):
         ]
         return _Trained(predictions, trainer.state() if self.keep_state else {}, rows)
 
-    def _transfer(self, context: Context) -> Examples:
-        return context.examples(context.data.transfer, self.data.augmentation)
+    def target_request(self, context: Context) -> TargetRequest:
+        """Return whose targets :func:`~goodteacher.student_targets.target_of` shall give."""
+        return TargetRequest(self._seen(context), self.data, dict(self.teachers), self.seed)
 
     def _objective(
         self, context: Context, arms: Sequence[Arm], transfer: Examples
     ) -> StackObjective:
         sources = list(dict.fromkeys(arm.source for arm in arms))
+        request = self.target_request(context)
         return StackObjective(
-            [TARGETS[source.kind](self, context, source) for source in sources],
+            [target_of(request, source) for source in sources],
             [sources.index(arm.source) for arm in arms],
             [arm.recipe for arm in arms],
             transfer,
@@ -404,73 +400,6 @@ class _Trained:
     predictions: Tensor
     state: dict[str, Tensor]
     rows: list[StudentRow]
-
-
-def _one_hot_target(task: StudentTask, context: Context, source: Any) -> Tensor:
-    # alpha is 0 for this arm: the teacher term has no weight, any finite response will do.
-    return torch.zeros(1, len(context.data.transfer), context.data.num_classes)
-
-
-def _smoothing_target(task: StudentTask, context: Context, source: SmoothingSource) -> Tensor:
-    labels = context.data.transfer.labels
-    smoothed = smoothing_targets(labels, context.data.num_classes, smoothing=source.smoothing)
-    if not task.data.augmentation.mixup:
-        # Rows without a label have no weight in the loss; any probabilities will do.
-        filled = torch.where(smoothed.any(1, keepdim=True), smoothed, 1 / smoothed.shape[1])
-        return logits_of(filled, temperature=1.0).float()[None]
-    examples = task._transfer(context)
-    everyone = torch.arange(len(examples))
-    mixed = [examples.mixed(smoothed, everyone, view) for view in range(task.data.views)]
-    return torch.stack([logits_of(targets, temperature=1.0).float() for targets in mixed])
-
-
-def _teacher_target(task: StudentTask, context: Context, source: TeacherSource) -> Tensor:
-    transfer, teachers = context.data.transfer, dict(task.teachers)
-    views = [
-        load_teacher_response(context.store, teachers, source, transfer, view=view)
-        for view in range(task.data.views)
-    ]
-    return torch.stack(views)
-
-
-def _file_target(task: StudentTask, context: Context, source: FileSource) -> Tensor:
-    tensors = context.store.read_tensors("response.safetensors")
-    if source.content != context.store.read_notes("response.safetensors").get("content"):
-        raise RunError("response.safetensors is not the response this task was planned with.")
-    # By id, since students that miss a class see fewer examples than the response has.
-    response = Response(tensors["logits"], tensors["ids"])
-    return response.aligned_to(context.data.transfer.ids)[None]
-
-
-def _made_target(task: StudentTask, context: Context, source: TargetSource) -> Tensor:
-    """Make a rung of the ladder, or a falsification arm drawn anew for each student seed.
-
-    Each view of a response is treated alone, and with the same seed: a map of classes that is wrong
-    is wrong in the same way in every view.
-    """
-    views = TARGETS[source.base.kind](task, context, source.base)
-    labels, temperature = context.data.transfer.labels, source.temperature
-    made = [_made_of(logits, labels, source, seed=task.seed) for logits in views]
-    return torch.stack([logits_of(target, temperature=temperature).float() for target in made])
-
-
-def _made_of(logits: Tensor, labels: Tensor, source: TargetSource, *, seed: int) -> Tensor:
-    if source.target in LADDER:
-        return LADDER[source.target](logits, labels, temperature=source.temperature)
-    make = FALSIFICATION[source.target]
-    return make(logits, labels, temperature=source.temperature, seed=seed)
-
-
-TARGETS: Mapping[str, Callable[[StudentTask, Context, Any], Tensor]] = {
-    OneHotSource().kind: _one_hot_target,
-    "smoothing": _smoothing_target,
-    "checkpoint": _teacher_target,
-    "blend": _teacher_target,
-    "file": _file_target,
-    "target": _made_target,
-}
-"""What each kind of source gives the students: raw logits on the transfer set, [V, N, C] for each
-view, or [1, N, C] for all of them."""
 
 
 def _sample(context: Context) -> Tensor:

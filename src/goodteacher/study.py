@@ -201,15 +201,16 @@ def prepare_context(
     return Context(parts, store, machine, progress)
 
 
-def resume_context(study: Study, progress: Progress) -> Context:
+def resume_context(folder: Path, config: StudyConfig, progress: Progress) -> Context:
     """Load a study's data again, to go on working in its folder.
 
     Args:
-        study: A study whose data are found by name: not one of arrays given in Python.
+        folder: The study's folder.
+        config: Its settings; how it runs (threads, memory) may differ from before. The data must be
+            found by name: not arrays given in Python.
         progress: Told how far the work is.
     """
-    config = study.config
-    return prepare_context(config, study.folder, data=config.data, progress=progress)
+    return prepare_context(config, folder, data=config.data, progress=progress)
 
 
 def summary_of(data: StudyData) -> DataSummary:

@@ -15,7 +15,14 @@ from typing import Any
 from torch import Tensor
 
 from goodteacher.conclude import correct_by_arm
-from goodteacher.config import EvidenceConfig, Recipe, StudyConfig, VerifyConfig, parse
+from goodteacher.config import (
+    RUNTIME_SETTINGS,
+    EvidenceConfig,
+    Recipe,
+    StudyConfig,
+    VerifyConfig,
+    parse,
+)
 from goodteacher.data import UNLABELLED, Dataset, resolvable_difference
 from goodteacher.distillation import keep_response, load_pair
 from goodteacher.engines import ENGINES
@@ -122,18 +129,21 @@ def _verify_study(
     progress: Progress,
 ) -> Verdict:
     """Judge a study's sweet spot; only what belongs to the judgement can be set."""
-    unknown = sorted(set(settings) - _JUDGEMENT)
+    own = _JUDGEMENT | RUNTIME_SETTINGS
+    unknown = sorted(set(settings) - own)
     if unknown:
         raise ConfigError(
             f"{', '.join(unknown)} is decided by the study. Of a study, verify takes "
-            f"{', '.join(sorted(_JUDGEMENT))}."
+            f"{', '.join(sorted(own))}."
         )
-    made_with, spot = study.config, study.sweet_spot
+    runtime = {name: value for name, value in settings.items() if name in RUNTIME_SETTINGS}
+    made_with = parse(StudyConfig, **{**study.config.model_dump(), **runtime})
+    spot = study.sweet_spot
     shared = set(StudyConfig.model_fields) & set(VerifyConfig.model_fields) - {"seeds"}
     inherited = {name: getattr(made_with, name) for name in shared}
     config = parse(VerifyConfig, **{**inherited, **spot.recipe.model_dump(), **settings})
     independent = _independent(independent_responses, made_with.data, config, probabilities)
-    context = resume_context(study, progress)
+    context = resume_context(study.folder, made_with, progress)
     check_omission(config, context.data)
     source = spot.teacher.source
     plan = Search(made_with, context, ENGINES[config.engine](context))

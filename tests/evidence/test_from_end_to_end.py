@@ -19,7 +19,8 @@ from goodteacher.progress import Silent
 from goodteacher.report import write_report
 from goodteacher.results import CROSS_ENTROPY
 from goodteacher.store import Store
-from goodteacher.students import TARGETS, paired_tasks
+from goodteacher.student_targets import target_of
+from goodteacher.students import paired_tasks
 from goodteacher.study import prepare_context
 from goodteacher.targets import ladder_targets
 from goodteacher.tasks import DataKey
@@ -142,7 +143,7 @@ def test_students_never_see_the_omitted_class(tmp_path):
     task = planned(context, config, source, omit_class=2)
     seen = task._seen(context).data.transfer
     assert sorted(set(seen.labels.tolist())) == [0, 1, 3]
-    target = TARGETS["target"](task, task._seen(context), task.arms[1].source)[0]
+    target = target_of(task.target_request(context), task.arms[1].source)[0]
     expected = ladder_targets(response.aligned_to(seen.ids), seen.labels, temperature=2.0)
     torch.testing.assert_close(
         torch.softmax(target / 2.0, 1), expected["class_similarity"], rtol=1e-4, atol=1e-6

@@ -17,7 +17,8 @@ from goodteacher.engines import ENGINES
 from goodteacher.evidence.results import Estimate, JointEffect
 from goodteacher.results import Arm, FileSource, TeacherSource
 from goodteacher.statistics import Interval, accuracy_interval, simultaneous
-from goodteacher.students import TARGETS, StudentTask, paired_tasks
+from goodteacher.student_targets import target_of
+from goodteacher.students import StudentTask, paired_tasks
 from goodteacher.tasks import Context
 from goodteacher.verdict import RUNGS
 
@@ -98,7 +99,7 @@ class Case:
     @cached_property
     def response(self) -> Tensor:
         """The judged response to the plain view of the transfer set, raw logits [N, C]."""
-        return TARGETS[self.source.kind](self.tasks[0], self.context, self.source)[0]
+        return target_of(self.tasks[0].target_request(self.context), self.source)[0]
 
     def train(
         self, arms: Iterable[Arm], stage: str, *, omit_class: int | None = None

@@ -1,159 +1,43 @@
-"""Settings of a study: frozen, checked on construction, saved beside the results.
+"""The settings themselves: one class for each thing that can be set, one field for each setting.
 
-A setting has one name everywhere: it is the field below, the key in ``study.toml``, the keyword of
-:func:`goodteacher.search` and, with dashes, the option of ``goodteacher search``. Its description
-below is the text of ``--help``. Unknown names are refused.
+Descriptions are the texts of ``--help``.
 """
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import json
-import tomllib
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Literal, Self
 
-import tomli_w
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
 
 from goodteacher.augmentation import Augmentation
-from goodteacher.errors import ConfigError
-
-OptimizerName = Literal["sgd", "adam", "adamw"]
-ScheduleName = Literal["constant", "linear", "cosine"]
-ScoreName = Literal[
-    "best_nll",
-    "nll",
-    "best_brier",
-    "brier",
-    "best_ace",
-    "ace",
-    "similarity",
-    "best_similarity",
-    "class_part",
-    "instance_part",
-    "selection_similarity",
-    "selection_class_part",
-    "selection_instance_part",
-    "accuracy",
-    "entropy",
-    "saturation_gap",
-    "wrong_class_variance",
-    "cmi",
-    "half_way",
-]
-VariantName = Literal["raw", "cooldown", "average", "blend"]
-LossName = Literal["kl", "mse", "dkd", "dist", "ttm"]
-
-
-def _split_commas(value: object) -> object:
-    """Read ``"32,128"`` as a list, and a lone number as a list of one."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return [value] if isinstance(value, int | float) else value
-
-
-def _as_text(value: object) -> object:
-    """Take a number where text is meant, as of a class."""
-    return str(value) if isinstance(value, int) else value
-
-
-def _check_list(name: str, values: tuple[Any, ...]) -> None:
-    if not values:
-        raise ValueError(f"{name} must name at least one value")
-    if len(set(values)) != len(values):
-        raise ValueError(f"{name} may name each value once, but got {list(values)}")
-
-
-def _check_smoothings(values: tuple[float, ...]) -> None:
-    _check_list("smoothings", values)
-    if any(not 0 < smoothing < 1 for smoothing in values):
-        raise ValueError(f"smoothings must lie inside (0, 1), but got {list(values)}")
-
-
-def _check_verdict_seeds(seeds: int) -> int:
-    if seeds < 3:
-        raise ValueError(
-            "a verdict needs at least 3 paired seeds: fewer do not show how far seeds differ. "
-            "Leave it out for the default of 20, or use goodteacher distill for a single student"
-        )
-    return seeds
-
-
-def _check_augment(specs: tuple[str, ...]) -> tuple[str, ...]:
-    Augmentation.parse(specs)
-    return specs
-
-
-class Frozen(BaseModel):
-    """A value that cannot change, refuses unknown keys, and has a stable hash."""
-
-    may_differ: ClassVar[frozenset[str]] = frozenset()
-    """Settings of this kind that may differ when a folder is used again: no result depends on what
-    they were before."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    def digest(self) -> str:
-        """Return 16 hexadecimal digits that name this value."""
-        return digest_of(self.model_dump(mode="json"))
-
-
-def digest_of(value: object) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 of a JSON-like value.
-
-    Example:
-        >>> digest_of({"b": 1, "a": 2}) == digest_of({"a": 2, "b": 1})
-        True
-    """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-ConfigT = TypeVar("ConfigT", bound=Frozen)
-
-PositiveInt = Annotated[int, Field(gt=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-UnitFloat = Annotated[float, Field(ge=0, le=1)]
-PositiveInts = Annotated[tuple[PositiveInt, ...], BeforeValidator(_split_commas)]
-PositiveFloats = Annotated[tuple[PositiveFloat, ...], BeforeValidator(_split_commas)]
-UnitFloats = Annotated[tuple[UnitFloat, ...], BeforeValidator(_split_commas)]
-
-
-class Optimization(Frozen):
-    """How one network, or one stack of networks, is optimised."""
-
-    optimizer: OptimizerName
-    learning_rate: PositiveFloat
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    schedule: ScheduleName = "constant"
-    batch_size: PositiveInt
-    micro_batch_size: PositiveInt | None = None
-
-
-class Recipe(Frozen):
-    """Loss name, temperature and alpha; ``alpha`` weights the teacher term."""
-
-    loss: LossName = "kl"
-    temperature: PositiveFloat = 1.0
-    alpha: UnitFloat = 1.0
-    standardize: bool = False
-
-    def __str__(self) -> str:
-        name = f"{self.loss}+std" if self.standardize else self.loss
-        return f"{name} T={self.temperature:g} alpha={self.alpha:g}"
+from goodteacher.config.values import (
+    Frozen,
+    LossName,
+    Optimization,
+    OptimizerName,
+    PositiveFloat,
+    PositiveFloats,
+    PositiveInt,
+    PositiveInts,
+    Recipe,
+    ScheduleName,
+    ScoreName,
+    Seed,
+    UnitFloat,
+    UnitFloats,
+    VariantName,
+    as_text,
+    check_augment,
+    check_list,
+    check_smoothings,
+    check_verdict_seeds,
+    split_commas,
+)
 
 
 class RuntimeConfig(Frozen):
@@ -202,7 +86,7 @@ class DataConfig(Frozen):
     normalization: Literal["auto", "none"] = Field(
         "auto", description="auto: zero mean, unit variance per channel or feature"
     )
-    resize: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(_split_commas)] = (
+    resize: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(split_commas)] = (
         Field(None, description="height,width to which images are resized (default: never)")
     )
     skip_corrupt: bool = Field(False, description="leave out images that cannot be decoded")
@@ -269,7 +153,7 @@ class TeacherConfig(Frozen):
         None, description="split a teacher's batch into pieces of this size (same gradient)"
     )
     augment: Annotated[
-        tuple[str, ...], BeforeValidator(_split_commas), AfterValidator(_check_augment)
+        tuple[str, ...], BeforeValidator(split_commas), AfterValidator(check_augment)
     ] = Field(
         (),
         description="what happens to the teacher's images, and to views of them: flip, crop:4, "
@@ -280,7 +164,7 @@ class TeacherConfig(Frozen):
         description="views of each image that students see in turn, the image itself and random "
         "ones under augment; the teacher responds once to each",
     )
-    variants: Annotated[tuple[VariantName, ...], BeforeValidator(_split_commas)] = Field(
+    variants: Annotated[tuple[VariantName, ...], BeforeValidator(split_commas)] = Field(
         ("raw",),
         description="kinds of teacher to consider: raw (a checkpoint), cooldown (a short decay "
         "branch from it), average (mean response of a trajectory so far), blend (weighted mean "
@@ -317,8 +201,8 @@ class TeacherConfig(Frozen):
 
     @model_validator(mode="after")
     def _check_teacher(self) -> Self:
-        _check_list("batch_sizes", self.batch_sizes)
-        _check_list("variants", self.variants)
+        check_list("batch_sizes", self.batch_sizes)
+        check_list("variants", self.variants)
         if self.record_epochs and max(self.record_epochs) > self.epochs:
             raise ValueError(
                 f"record_epochs must lie within epochs = {self.epochs}, but got "
@@ -356,7 +240,7 @@ class GridConfig(Frozen):
     @model_validator(mode="after")
     def _check_grid(self) -> Self:
         for name in ("temperatures", "alphas"):
-            _check_list(name, getattr(self, name))
+            check_list(name, getattr(self, name))
         if not any(self.alphas):
             raise ValueError(
                 "alphas must hold a value above 0: alpha weights the teacher term, and alpha = 0 "
@@ -368,7 +252,7 @@ class GridConfig(Frozen):
 class SearchConfig(GridConfig):
     """How the sweet spot is looked for."""
 
-    losses: Annotated[tuple[LossName, ...], BeforeValidator(_split_commas)] = Field(
+    losses: Annotated[tuple[LossName, ...], BeforeValidator(split_commas)] = Field(
         ("kl",), description="teacher terms to try: kl, mse, dkd, dist, ttm"
     )
     standardize: bool = Field(False, description="standardise logits in the teacher term")
@@ -404,8 +288,8 @@ class SearchConfig(GridConfig):
 
     @model_validator(mode="after")
     def _check_search(self) -> Self:
-        _check_list("losses", self.losses)
-        _check_smoothings(self.smoothings)
+        check_list("losses", self.losses)
+        check_smoothings(self.smoothings)
         if self.exhaustive and self.patience is not None:
             raise ValueError(
                 "exhaustive trains students of every teacher, and patience stops teachers early. "
@@ -418,6 +302,7 @@ class StudyConfig(RuntimeConfig, DataConfig, SearchConfig, StudentConfig, Teache
     """All settings of a study, flat: the content of ``study.toml``.
 
     Example:
+        >>> from goodteacher.config import parse
         >>> config = parse(StudyConfig, data="digits", teacher="mlp:64", student="mlp:8", epochs=6)
         >>> config.recorded_epochs
         (1, 2, 4, 6)
@@ -476,7 +361,7 @@ class EvidenceConfig(Frozen):
         description="measure what each rung gains at these temperatures, such as 1,2,4,8,16,32 "
         "(default: none)",
     )
-    omit_class: Annotated[str | None, BeforeValidator(_as_text)] = Field(
+    omit_class: Annotated[str | None, BeforeValidator(as_text)] = Field(
         None,
         description="name or number of a class that further students never see (default: none)",
     )
@@ -489,7 +374,7 @@ class EvidenceConfig(Frozen):
     @model_validator(mode="after")
     def _check_evidence(self) -> Self:
         if self.curve_temperatures:
-            _check_list("curve_temperatures", self.curve_temperatures)
+            check_list("curve_temperatures", self.curve_temperatures)
         return self
 
 
@@ -500,7 +385,7 @@ class VerifyConfig(DistillConfig, GridConfig, EvidenceConfig):
         {"seeds", "until_decided", *EvidenceConfig.model_fields}
     )
 
-    seeds: Annotated[int, AfterValidator(_check_verdict_seeds)] = Field(
+    seeds: Annotated[int, AfterValidator(check_verdict_seeds)] = Field(
         20, description="paired student seeds, at least 3; with until_decided, of the first look"
     )
     until_decided: PositiveInt | None = Field(
@@ -531,7 +416,7 @@ class VerifyConfig(DistillConfig, GridConfig, EvidenceConfig):
 
     @model_validator(mode="after")
     def _check_verify(self) -> Self:
-        _check_smoothings(self.smoothings)
+        check_smoothings(self.smoothings)
         if self.alpha == 0:
             raise ValueError(
                 "alpha must be above 0: it weights the teacher term, and with alpha = 0 there is "
@@ -548,78 +433,3 @@ class VerifyConfig(DistillConfig, GridConfig, EvidenceConfig):
                 f"{self.seeds}, but is {self.until_decided}. Three times seeds is a good start"
             )
         return self
-
-
-RUNTIME_SETTINGS = frozenset({"threads", "engine", "memory_gib", "stack_width"})
-"""Settings that may differ when a study is resumed: they move the work, not the answer."""
-
-
-def parse(kind: type[ConfigT], /, **settings: Any) -> ConfigT:
-    """Build settings, turning every complaint into one :class:`ConfigError`.
-
-    Args:
-        kind: The settings class to build.
-        **settings: Values by name; strings are read as the command line reads them.
-
-    Raises:
-        ConfigError: A name is unknown, missing, or its value breaks its rule.
-    """
-    try:
-        return kind(**settings)
-    except ValidationError as error:
-        known = list(kind.model_fields)
-        lines = [_complaint(item, known) for item in error.errors(include_url=False)]
-        raise ConfigError("\n".join(lines)) from None
-
-
-def _complaint(item: Mapping[str, Any], known: list[str]) -> str:
-    name = str(item["loc"][0]) if item["loc"] else ""
-    if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known settings: {', '.join(known)}."
-        return f"{name} is not a setting. {hint}"
-    if item["type"] == "missing":
-        return f"{name} is missing: it has no default and must be given."
-    message = str(item["msg"]).removeprefix("Value error, ")
-    if not name:
-        return f"{message}."
-    return f"{name} = {item['input']!r} is not allowed: {message[0].lower()}{message[1:]}."
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read settings from a TOML file.
-
-    Raises:
-        ConfigError: The file is missing or is not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}. Is the path right?") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}. Settings look like: epochs = 32") from None
-
-
-def to_toml(config: Frozen) -> str:
-    """Write settings as TOML, every one of them; settings that are None are left out.
-
-    Example:
-        >>> print(to_toml(Recipe(temperature=4)), end="")
-        loss = "kl"
-        temperature = 4.0
-        alpha = 1.0
-        standardize = false
-    """
-    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
-
-
-def differences(old: Frozen, new: Frozen) -> dict[str, tuple[Any, Any]]:
-    """Return the settings that differ, as ``name -> (old, new)``, leaving out what may."""
-    before, after = old.model_dump(mode="json"), new.model_dump(mode="json")
-    free = RUNTIME_SETTINGS | new.may_differ
-    names = [name for name in {**before, **after} if name not in free]
-    return {
-        name: (before.get(name), after.get(name))
-        for name in names
-        if before.get(name) != after.get(name)
-    }

@@ -1,0 +1,62 @@
+"""Settings of a study: frozen, checked on construction, saved beside the results.
+
+A setting has one name everywhere: it is a field in :mod:`goodteacher.config.settings`, the key in
+``study.toml``, the keyword of :func:`goodteacher.search` and, with dashes, the option of
+``goodteacher search``. Its description there is the text of ``--help``. Unknown names are refused.
+"""
+
+from goodteacher.config.reading import RUNTIME_SETTINGS, differences, parse, read_toml, to_toml
+from goodteacher.config.settings import (
+    DataConfig,
+    DistillConfig,
+    EvidenceConfig,
+    GridConfig,
+    RuntimeConfig,
+    SearchConfig,
+    StudentConfig,
+    StudyConfig,
+    TeacherConfig,
+    VerifyConfig,
+)
+from goodteacher.config.values import (
+    ConfigT,
+    Frozen,
+    LossName,
+    Optimization,
+    OptimizerName,
+    PositiveFloats,
+    Recipe,
+    ScheduleName,
+    ScoreName,
+    VariantName,
+    digest_of,
+)
+
+__all__ = [
+    "RUNTIME_SETTINGS",
+    "ConfigT",
+    "DataConfig",
+    "DistillConfig",
+    "EvidenceConfig",
+    "Frozen",
+    "GridConfig",
+    "LossName",
+    "Optimization",
+    "OptimizerName",
+    "PositiveFloats",
+    "Recipe",
+    "RuntimeConfig",
+    "ScheduleName",
+    "ScoreName",
+    "SearchConfig",
+    "StudentConfig",
+    "StudyConfig",
+    "TeacherConfig",
+    "VariantName",
+    "VerifyConfig",
+    "differences",
+    "digest_of",
+    "parse",
+    "read_toml",
+    "to_toml",
+]

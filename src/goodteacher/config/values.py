@@ -1,0 +1,146 @@
+"""What settings are made of: frozen values, the types of fields, an optimizer, a recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+)
+
+from goodteacher.augmentation import Augmentation
+
+OptimizerName = Literal["sgd", "adam", "adamw"]
+ScheduleName = Literal["constant", "linear", "cosine"]
+ScoreName = Literal[
+    "best_nll",
+    "nll",
+    "best_brier",
+    "brier",
+    "best_ace",
+    "ace",
+    "similarity",
+    "best_similarity",
+    "class_part",
+    "instance_part",
+    "selection_similarity",
+    "selection_class_part",
+    "selection_instance_part",
+    "accuracy",
+    "entropy",
+    "saturation_gap",
+    "wrong_class_variance",
+    "cmi",
+    "half_way",
+]
+VariantName = Literal["raw", "cooldown", "average", "blend"]
+LossName = Literal["kl", "mse", "dkd", "dist", "ttm"]
+
+
+def split_commas(value: object) -> object:
+    """Read ``"32,128"`` as a list, and a lone number as a list of one."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return [value] if isinstance(value, int | float) else value
+
+
+def as_text(value: object) -> object:
+    """Take a number where text is meant, as of a class."""
+    return str(value) if isinstance(value, int) else value
+
+
+def check_list(name: str, values: tuple[Any, ...]) -> None:
+    """Refuse a list that is empty or names a value twice."""
+    if not values:
+        raise ValueError(f"{name} must name at least one value")
+    if len(set(values)) != len(values):
+        raise ValueError(f"{name} may name each value once, but got {list(values)}")
+
+
+def check_smoothings(values: tuple[float, ...]) -> None:
+    """Refuse strengths of label smoothing that are none, twice the same, or not inside (0, 1)."""
+    check_list("smoothings", values)
+    if any(not 0 < smoothing < 1 for smoothing in values):
+        raise ValueError(f"smoothings must lie inside (0, 1), but got {list(values)}")
+
+
+def check_verdict_seeds(seeds: int) -> int:
+    """Refuse fewer seeds than a verdict can be given on."""
+    if seeds < 3:
+        raise ValueError(
+            "a verdict needs at least 3 paired seeds: fewer do not show how far seeds differ. "
+            "Leave it out for the default of 20, or use goodteacher distill for a single student"
+        )
+    return seeds
+
+
+def check_augment(specs: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what an augmentation cannot be read from."""
+    Augmentation.parse(specs)
+    return specs
+
+
+class Frozen(BaseModel):
+    """A value that cannot change, refuses unknown keys, and has a stable hash."""
+
+    may_differ: ClassVar[frozenset[str]] = frozenset()
+    """Settings of this kind that may differ when a folder is used again: no result depends on what
+    they were before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def digest(self) -> str:
+        """Return 16 hexadecimal digits that name this value."""
+        return digest_of(self.model_dump(mode="json"))
+
+
+def digest_of(value: object) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of a JSON-like value.
+
+    Example:
+        >>> digest_of({"b": 1, "a": 2}) == digest_of({"a": 2, "b": 1})
+        True
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+ConfigT = TypeVar("ConfigT", bound=Frozen)
+
+PositiveInt = Annotated[int, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+UnitFloat = Annotated[float, Field(ge=0, le=1)]
+PositiveInts = Annotated[tuple[PositiveInt, ...], BeforeValidator(split_commas)]
+PositiveFloats = Annotated[tuple[PositiveFloat, ...], BeforeValidator(split_commas)]
+UnitFloats = Annotated[tuple[UnitFloat, ...], BeforeValidator(split_commas)]
+
+
+class Optimization(Frozen):
+    """How one network, or one stack of networks, is optimised."""
+
+    optimizer: OptimizerName
+    learning_rate: PositiveFloat
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    schedule: ScheduleName = "constant"
+    batch_size: PositiveInt
+    micro_batch_size: PositiveInt | None = None
+
+
+class Recipe(Frozen):
+    """Loss name, temperature and alpha; ``alpha`` weights the teacher term."""
+
+    loss: LossName = "kl"
+    temperature: PositiveFloat = 1.0
+    alpha: UnitFloat = 1.0
+    standardize: bool = False
+
+    def __str__(self) -> str:
+        name = f"{self.loss}+std" if self.standardize else self.loss
+        return f"{name} T={self.temperature:g} alpha={self.alpha:g}"
