@@ -6,14 +6,18 @@ Every choice has been made when this module runs: it only measures.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from goodteacher.calibration import accuracy
 from goodteacher.data import Split
+from goodteacher.mixing import combined
 from goodteacher.results import (
     Arm,
+    Blend,
     Checkpoint,
     Cost,
     Reference,
@@ -23,7 +27,8 @@ from goodteacher.results import (
     StudentRow,
     SweetSpot,
     TeacherChoice,
-    TrajectoryRecord,
+    TeacherRecord,
+    TeacherSource,
     summarize,
 )
 from goodteacher.statistics import Interval, accuracy_interval, paired_interval, simultaneous
@@ -39,7 +44,7 @@ Predicted = npt.NDArray[np.int16]
 
 def conclude(
     search: Search,
-    records: Sequence[TrajectoryRecord],
+    records: Sequence[TeacherRecord],
     found: Found,
     confirmed: Sequence[StudentTask],
     correct: Mapping[Arm, Correct],
@@ -48,7 +53,7 @@ def conclude(
 
     Args:
         search: The search, for its settings and trajectories.
-        records: Every healthy record of the trajectories.
+        records: Every healthy record of the trajectories, and of means of their responses.
         found: The winners.
         confirmed: The confirmation tasks, one for each fresh seed.
         correct: Who of the confirmed students is right: see :func:`correct_by_arm`.
@@ -91,10 +96,11 @@ def cost_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) -> C
     """Add up what the search took."""
     store, config = search.context.store, search.config
     runs = [task.records(store) for task in search.trajectories]
-    student_tasks = [*(task for rung in found.rungs for task in rung.tasks), *confirmed]
+    probes, cooldowns = search.probes, search.cooldowns
+    student_tasks = [*probes, *(task for rung in found.rungs for task in rung.tasks), *confirmed]
     first = found.rungs[0].tasks
     grid = len(config.batch_sizes) * len(config.recorded_epochs) * len(config.recipes)
-    students = sum(len(task.arms) for task in first) + sum(len(task.arms) for task in confirmed)
+    students = sum(len(task.arms) for task in (*probes, *first, *confirmed))
     return Cost(
         teacher_seconds=sum(records[-1].seconds for records in runs),
         student_seconds=sum(row.student_seconds for t in student_tasks for row in t.rows(store)),
@@ -103,6 +109,9 @@ def cost_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) -> C
         student_epochs_exhaustive=grid * config.student_epochs * config.search_seeds,
         teacher_epochs_run=sum(records[-1].epoch for records in runs),
         teacher_epochs_full=config.epochs * len(config.batch_sizes),
+        cooldown_seconds=sum(r.seconds for task in cooldowns for r in task.records(store)),
+        cooldown_epochs_run=config.cooldown_epochs * len(cooldowns),
+        probe_epochs_run=round(sum(task.work for task in probes)),
     )
 
 
@@ -158,26 +167,27 @@ def _student_result(
 def _teacher_accuracies(search: Search, winners: Iterable[Arm]) -> dict[Source, float]:
     """Return the accuracy on the test split of every teacher among the winners."""
     test = search.context.data.test.open("every choice is made: measure the teachers")
-    tasks = {task.batch_size: task for task in search.trajectories}
-    checkpoints = {arm.source for arm in winners if isinstance(arm.source, Checkpoint)}
-    found: dict[Source, float] = {}
-    for checkpoint in checkpoints:
-        network = tasks[checkpoint.batch_size].load_teacher(search.context, checkpoint.epoch)
-        logits = compute_logits(network, search.context.examples(test))
-        found[checkpoint] = accuracy(logits, test.labels)
-    return found
+    examples = search.context.examples(test)
+
+    @cache
+    def logits_of(checkpoint: Checkpoint) -> Tensor:
+        return compute_logits(search.load_teacher(checkpoint), examples)
+
+    teachers = {arm.source for arm in winners if isinstance(arm.source, TeacherSource)}
+    return {one: accuracy(combined(one, logits_of), test.labels) for one in teachers}
 
 
 def _teacher_choice(
-    winner: Arm, records: Sequence[TrajectoryRecord], teachers: Mapping[Source, float]
+    winner: Arm, records: Sequence[TeacherRecord], teachers: Mapping[Source, float]
 ) -> TeacherChoice:
-    record = next(record for record in records if record.checkpoint == winner.source)
+    record = next(record for record in records if record.source == winner.source)
     return TeacherChoice(
         batch_size=record.batch_size,
         epoch=record.epoch,
-        variant=record.variant,
+        variant=record.source.variant,
+        members=record.source.members if isinstance(record.source, Blend) else (),
         selection_accuracy=record.selection_accuracy,
-        test_accuracy=teachers[record.checkpoint],
+        test_accuracy=teachers[record.source],
     )
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from torch import Tensor
 
-from goodteacher.calibration import accuracy, calibration
+from goodteacher.calibration import accuracy, calibration, optimal_temperature
 from goodteacher.results import Measurement
-from goodteacher.similarity import similarity_information
+from goodteacher.similarity import (
+    conditional_mutual_information,
+    mean_entropy,
+    similarity_information,
+    wrong_class_variance,
+)
 
 
 def measure(logits: Tensor, labels: Tensor, *, split: str, temperature: float) -> Measurement:
@@ -35,5 +42,32 @@ def measure(logits: Tensor, labels: Tensor, *, split: str, temperature: float) -
             "effective_classes": similarity.effective_classes,
             "share_one_hot": similarity.share_one_hot,
             "off_class_mass": similarity.off_class_mass,
+            "entropy": mean_entropy(logits, labels, temperature=temperature),
+            "wrong_class_variance": wrong_class_variance(logits, labels, temperature=temperature),
+            "cmi": conditional_mutual_information(logits, labels, temperature=temperature),
         }
+    )
+
+
+def measure_splits(
+    responses: Mapping[str, Tensor],
+    labels: Mapping[str, Tensor],
+    *,
+    temperatures: Iterable[float],
+) -> tuple[float, tuple[Measurement, ...]]:
+    """Measure a teacher on several splits: at T = 1, at given temperatures and at its own best.
+
+    Args:
+        responses: Raw logits [N, C] by split; ``selection`` must be among them.
+        labels: int64 [N] by split; -1 where unknown.
+        temperatures: Where to measure beside 1 and the best one.
+
+    Returns:
+        The temperature that minimises the NLL on ``selection``, and every measurement.
+    """
+    best = optimal_temperature(responses["selection"], labels["selection"])
+    return best, tuple(
+        measure(responses[name], labels[name], split=name, temperature=temperature)
+        for name in responses
+        for temperature in sorted({1.0, *temperatures, best})
     )

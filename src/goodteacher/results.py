@@ -37,16 +37,82 @@ class SmoothingSource(Frozen):
         return f"smoothing={self.smoothing:g}"
 
 
+TeacherVariant = Literal["raw", "cooldown"]
+"""A checkpoint of a trajectory, or the end of a short decay branch from it."""
+
+
 class Checkpoint(Frozen):
     """A teacher at one point of one trajectory."""
 
     kind: Literal["checkpoint"] = "checkpoint"
     batch_size: int
     epoch: int
-    variant: Literal["raw"] = "raw"
+    variant: TeacherVariant = "raw"
 
     def __str__(self) -> str:
-        return f"batch {self.batch_size} epoch {self.epoch}"
+        after = "" if self.variant == "raw" else f" {self.variant}"
+        return f"batch {self.batch_size} epoch {self.epoch}{after}"
+
+    @property
+    def batch_sizes(self) -> frozenset[int]:
+        """Every batch size that has a part in it."""
+        return frozenset({self.batch_size})
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The trajectory's own checkpoint; of a blend it is the heaviest member."""
+        return Checkpoint(batch_size=self.batch_size, epoch=self.epoch)
+
+
+class BlendMember(Frozen):
+    """A checkpoint's part in a mean of responses."""
+
+    batch_size: int
+    epoch: int
+    weight: Annotated[float, Field(gt=0, le=1)]
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint."""
+        return Checkpoint(batch_size=self.batch_size, epoch=self.epoch)
+
+
+class Blend(Frozen):
+    """A teacher made of recorded responses: their weighted mean (see ``blends``)."""
+
+    kind: Literal["blend"] = "blend"
+    variant: Literal["average", "blend"]
+    members: Annotated[tuple[BlendMember, ...], Field(min_length=1)]
+
+    def __str__(self) -> str:
+        if self.variant == "average":
+            return f"batch {self.batch_size} average to epoch {self.epoch}"
+        parts = " + ".join(f"{m.weight:g} x {m.checkpoint}" for m in self.members)
+        return f"blend of {parts}"
+
+    @property
+    def batch_sizes(self) -> frozenset[int]:
+        """Every batch size that has a part in it."""
+        return frozenset(member.batch_size for member in self.members)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The heaviest member; of an average, whose members weigh the same, the last one."""
+        return max(reversed(self.members), key=lambda member: member.weight).checkpoint
+
+    @property
+    def batch_size(self) -> int:
+        """Batch size of the heaviest member."""
+        return self.checkpoint.batch_size
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the heaviest member."""
+        return self.checkpoint.epoch
+
+
+TeacherSource = Checkpoint | Blend
+"""A teacher of a study."""
 
 
 class FileSource(Frozen):
@@ -63,7 +129,7 @@ class TargetSource(Frozen):
     """A target made of a response: a rung of the ladder, or a falsification arm."""
 
     kind: Literal["target"] = "target"
-    base: Annotated[Checkpoint | FileSource, Field(discriminator="kind")]
+    base: Annotated[Checkpoint | Blend | FileSource, Field(discriminator="kind")]
     target: str = Field(description="a name in targets.LADDER or targets.FALSIFICATION")
     temperature: Annotated[float, Field(gt=0)] = Field(description="the recipe's")
 
@@ -72,10 +138,10 @@ class TargetSource(Frozen):
 
 
 Source = Annotated[
-    OneHotSource | SmoothingSource | Checkpoint | FileSource | TargetSource,
+    OneHotSource | SmoothingSource | Checkpoint | Blend | FileSource | TargetSource,
     Field(discriminator="kind"),
 ]
-"""Where the target of a student comes from. Blends will be a further kind."""
+"""Where the target of a student comes from."""
 
 
 class Arm(Frozen):
@@ -114,27 +180,16 @@ class Measurement(Frozen):
     effective_classes: float
     share_one_hot: float = Field(description="share of examples with effective classes < 1.05")
     off_class_mass: float
+    entropy: float | None = Field(default=None, description="mean entropy, nats")
+    wrong_class_variance: float | None = None
+    cmi: float | None = Field(default=None, description="conditional mutual information, nats")
 
 
-class TrajectoryRecord(Frozen):
-    """A teacher at one recorded epoch, as ``trajectory.jsonl`` holds it."""
+class Measured(Frozen):
+    """A response that was measured on the transfer set and on the selection split."""
 
-    batch_size: int
-    epoch: int = Field(description="the recorded epoch that the settings name")
-    variant: Literal["raw"] = "raw"
-    steps: int
-    passes: float = Field(description="times that each training example was seen")
-    seconds: float = Field(description="training time since the start of the trajectory")
-    learning_rate: float
-    training_loss: float | None = Field(description="mean since the record before, nats")
-    status: Literal["ok", "diverged"] = "ok"
     optimal_temperature: float | None = Field(description="minimises NLL on the selection split")
     measurements: tuple[Measurement, ...] = ()
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """The checkpoint that this record describes."""
-        return Checkpoint(batch_size=self.batch_size, epoch=self.epoch, variant=self.variant)
 
     def at(self, split: str, temperature: float = 1.0) -> Measurement:
         """Return the measurement on a split at a temperature.
@@ -160,11 +215,58 @@ class TrajectoryRecord(Frozen):
         return self.at("selection").accuracy if self.measurements else 0.0
 
 
+class TrajectoryRecord(Measured):
+    """A teacher at one recorded epoch, as ``trajectory.jsonl`` holds it."""
+
+    batch_size: int
+    epoch: int = Field(description="the recorded epoch that the settings name")
+    variant: TeacherVariant = "raw"
+    steps: int
+    passes: float = Field(description="times that each training example was seen")
+    seconds: float = Field(description="training time since the start of the trajectory")
+    learning_rate: float
+    training_loss: float | None = Field(description="mean since the record before, nats")
+    status: Literal["ok", "diverged"] = "ok"
+    stopped: bool = Field(
+        default=False, description="teaching stopped here: probe students had declined"
+    )
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint that this record describes."""
+        return Checkpoint(batch_size=self.batch_size, epoch=self.epoch, variant=self.variant)
+
+    @property
+    def source(self) -> Checkpoint:
+        """What a student of this teacher learns from."""
+        return self.checkpoint
+
+
+class BlendRecord(Measured):
+    """A mean of recorded responses, as ``blends.jsonl`` holds it."""
+
+    source: Blend
+
+    @property
+    def batch_size(self) -> int:
+        """Batch size of the heaviest member."""
+        return self.source.batch_size
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the heaviest member."""
+        return self.source.epoch
+
+
+TeacherRecord = TrajectoryRecord | BlendRecord
+"""A teacher that was measured."""
+
+
 class StudentRow(Frozen):
     """One trained student at the end of one task: a row of ``students.parquet``."""
 
     task: str
-    stage: Literal["search", "confirm", "distill", "verify"]
+    stage: Literal["search", "probe", "confirm", "distill", "verify"]
     rung: int
     seed: int
     arm: str
@@ -198,13 +300,30 @@ class DataSummary(Frozen):
 
 
 class TeacherChoice(Frozen):
-    """The sweet-spot teacher."""
+    """The sweet-spot teacher; of a mean of responses, batch size and epoch are its heaviest's."""
 
     batch_size: int
     epoch: int
-    variant: Literal["raw"]
+    variant: Literal["raw", "cooldown", "average", "blend"]
+    members: tuple[BlendMember, ...] = Field(default=(), description="of an average or a blend")
     selection_accuracy: float
     test_accuracy: float
+
+    @property
+    def source(self) -> TeacherSource:
+        """What its students learn from."""
+        if self.variant == "raw" or self.variant == "cooldown":
+            return Checkpoint(batch_size=self.batch_size, epoch=self.epoch, variant=self.variant)
+        return Blend(variant=self.variant, members=self.members)
+
+    @property
+    def described(self) -> str:
+        """What it is, in words."""
+        if not self.members:
+            cooled = ", cooled down" if self.variant == "cooldown" else ""
+            return f"the teacher of batch size {self.batch_size} after epoch {self.epoch}{cooled}"
+        count = len(self.members)
+        return f"the mean of {count} recorded response{'s' * (count > 1)} ({self.source})"
 
 
 class StudentResult(Frozen):
@@ -249,7 +368,12 @@ class Cost(Frozen):
         description="what training every candidate of the grid to the end would have run"
     )
     teacher_epochs_run: int
-    teacher_epochs_full: int
+    teacher_epochs_full: int = Field(description="what was planned")
+    cooldown_seconds: float = Field(default=0.0, description="training time of all cooldowns")
+    cooldown_epochs_run: int = Field(default=0, description="beside teacher_epochs_run")
+    probe_epochs_run: int = Field(
+        default=0, description="student epochs of probe students, among student_epochs_run"
+    )
 
 
 class SweetSpot(Frozen):

@@ -15,11 +15,17 @@ from torch import Tensor
 
 from goodteacher.data import Examples
 from goodteacher.errors import RunError
+from goodteacher.mixing import load_teacher_response
 from goodteacher.responses import Response
-from goodteacher.results import Checkpoint, FileSource, OneHotSource, SmoothingSource, TargetSource
+from goodteacher.results import (
+    FileSource,
+    OneHotSource,
+    SmoothingSource,
+    TargetSource,
+    TeacherSource,
+)
 from goodteacher.targets import FALSIFICATION, LADDER, logits_of, smoothing_targets
 from goodteacher.tasks import Context, DataKey
-from goodteacher.trajectories import load_response
 
 
 @dataclass(frozen=True)
@@ -77,11 +83,10 @@ def _smoothing_target(request: TargetRequest, source: SmoothingSource) -> Tensor
     return torch.stack([logits_of(targets, temperature=1.0).float() for targets in mixed])
 
 
-def _checkpoint_target(request: TargetRequest, source: Checkpoint) -> Tensor:
-    trajectory = request.teachers[source.batch_size]
-    transfer = request.context.data.transfer
+def _teacher_target(request: TargetRequest, source: TeacherSource) -> Tensor:
+    store, transfer = request.context.store, request.context.data.transfer
     views = [
-        load_response(request.context.store, trajectory, source, transfer, view=view)
+        load_teacher_response(store, request.teachers, source, transfer, view=view)
         for view in range(request.data.views)
     ]
     return torch.stack(views)
@@ -118,7 +123,8 @@ def _made_of(logits: Tensor, labels: Tensor, source: TargetSource, *, seed: int)
 TARGETS: Mapping[str, Callable[[TargetRequest, Any], Tensor]] = {
     OneHotSource().kind: _one_hot_target,
     "smoothing": _smoothing_target,
-    "checkpoint": _checkpoint_target,
+    "checkpoint": _teacher_target,
+    "blend": _teacher_target,
     "file": _file_target,
     "target": _made_target,
 }

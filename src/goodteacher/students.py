@@ -54,7 +54,7 @@ class StudentTask(Frozen):
     arms: tuple[Arm, ...]
     teachers: tuple[tuple[int, str], ...] = ()
     parent: StudentTask | None = None
-    stage: Literal["search", "confirm", "distill", "verify"]
+    stage: Literal["search", "probe", "confirm", "distill", "verify"]
     rung: int = 0
     keep_state: bool
     memory_gib: float | None = None
@@ -315,7 +315,7 @@ class StudentTask(Frozen):
     def _row(
         self, arm: Arm, loss: float, healthy: bool, accuracy: float, seconds: float
     ) -> StudentRow:
-        source = arm.source.model_dump()
+        source = arm.source
         return StudentRow(
             task=self.key,
             stage=self.stage,
@@ -323,10 +323,10 @@ class StudentTask(Frozen):
             seed=self.seed,
             arm=arm.key,
             source=arm.source.kind,
-            batch_size=source.get("batch_size"),
-            epoch=source.get("epoch"),
-            variant=source.get("variant"),
-            smoothing=source.get("smoothing"),
+            batch_size=getattr(source, "batch_size", None),
+            epoch=getattr(source, "epoch", None),
+            variant=getattr(source, "variant", None),
+            smoothing=getattr(source, "smoothing", None),
             **arm.recipe.model_dump(),
             student_epochs=self.until_epoch,
             status="ok" if healthy else "diverged",

@@ -20,7 +20,14 @@ from goodteacher.export import Classifier, deliver, load_student, make_card
 from goodteacher.models import build_model, canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.report import write_report
-from goodteacher.results import DataSummary, StudentRow, SweetSpot, TrajectoryRecord, Verdict
+from goodteacher.results import (
+    DataSummary,
+    StudentRow,
+    SweetSpot,
+    TeacherRecord,
+    TrajectoryRecord,
+    Verdict,
+)
 from goodteacher.store import Store, environment
 from goodteacher.students import StudentTask
 from goodteacher.sweet_spot import Found, Search, all_rows
@@ -271,17 +278,18 @@ def _run(plan: Search) -> None:
     store = plan.context.store
     store.log("search_resumed" if store.exists(SWEET_SPOT_FILE) else "search_started")
     records = plan.teach()
-    found = plan.explore(records)
+    others: list[TeacherRecord] = [*plan.cool(), *plan.mix(records)]
+    found = plan.explore(records, others)
     confirmed = plan.confirm(found.winners.values())
     if not store.exists(SWEET_SPOT_FILE):
-        _finish(plan, records, found, confirmed)
+        _finish(plan, [*records, *others], found, confirmed)
     write_report(store)
     store.log("search_finished")
 
 
 def _finish(
     plan: Search,
-    records: Sequence[TrajectoryRecord],
+    records: Sequence[TeacherRecord],
     found: Found,
     confirmed: Sequence[StudentTask],
 ) -> None:
@@ -290,7 +298,8 @@ def _finish(
     correct = correct_by_arm(context, confirmed)
     answer = conclude(plan, records, found, confirmed, correct)
     confirmations = confirmed_rows(context.store, confirmed, correct)
-    explored = [row for rung in found.rungs for row in all_rows(context.store, rung.tasks)]
+    searched = [*plan.probes, *(task for rung in found.rungs for task in rung.tasks)]
+    explored = all_rows(context.store, searched)
     context.store.write_table("students.parquet", [*explored, *confirmations], StudentRow)
     _deliver(plan, found, confirmed, confirmations)
     context.store.write_json(SWEET_SPOT_FILE, answer)

@@ -3,8 +3,8 @@
 The search (DESIGN, section 3) runs in stages, each a list of tasks handed to an engine:
 
 1. trajectories, one for each batch size;
-2. a shortlist of checkpoints by held-out negative log-likelihood at its best temperature, *our*
-   choice of score until a better one is shown;
+2. a shortlist of teachers by a score; held-out negative log-likelihood at its best temperature is
+   *our* choice until a better one is shown;
 3. successive halving over shortlist x recipes, on the selection split. The references - plain
    cross-entropy, tuned label smoothing, the converged and the most accurate teacher - go through
    the same rungs, each a family with a winner of its own, so all are tuned equally;
@@ -17,20 +17,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from goodteacher.config import StudyConfig
+from torch import nn
+
+from goodteacher.config import ScoreName, StudyConfig
+from goodteacher.cooldowns import CooldownTask, cooldown_task
 from goodteacher.errors import RunError
+from goodteacher.mixing import MEANS, BlendTask
+from goodteacher.probing import has_declined, probe_task, probed
 from goodteacher.results import (
     CROSS_ENTROPY,
     Arm,
+    BlendRecord,
     Checkpoint,
     StudentRow,
+    TeacherRecord,
+    TeacherSource,
     TrajectoryRecord,
     smoothing_arm,
 )
+from goodteacher.scores import ranked
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
 from goodteacher.tasks import Context, DataKey, Engine
-from goodteacher.trajectories import plan_trajectories
+from goodteacher.trajectories import TrajectoryTask, plan_trajectories
 
 CONFIRM_SEED = 1_000_000
 """Confirmation seeds count from here, search seeds from 0, so that they never meet."""
@@ -97,7 +106,10 @@ class Search:
         Raises:
             RunError: Every teacher diverged before its first record.
         """
-        self.engine.run("teachers", self.trajectories)
+        if self.config.patience is None:
+            self.engine.run("teachers", self.trajectories)
+        else:
+            self._teach_with_patience(self.config.patience)
         records = [r for task in self.trajectories for r in task.records(self.context.store)]
         healthy = [record for record in records if record.status == "ok"]
         if not healthy:
@@ -107,9 +119,110 @@ class Search:
             )
         return healthy
 
-    def explore(self, records: Sequence[TrajectoryRecord]) -> Found:
+    @property
+    def probes(self) -> tuple[StudentTask, ...]:
+        """Probe students of the epochs recorded so far; none without ``patience``."""
+        if self.config.patience is None:
+            return ()
+        found = (self._probe(number) for number in range(len(self.config.recorded_epochs) - 1))
+        return tuple(probe for probe in found if probe.arms)
+
+    def _teach_with_patience(self, patience: int) -> None:
+        """Teach from one recorded epoch to the next those whose probe students do not decline."""
+        store = self.context.store
+        reached: dict[int, list[float]] = {task.batch_size: [] for task in self.trajectories}
+        going = list(self.trajectories)
+        for number, epoch in enumerate(self.config.recorded_epochs):
+            parts = [task.model_copy(update={"until": epoch}) for task in going]
+            self.engine.run(f"teachers, to epoch {epoch}", parts)
+            probe = self._probe(number)
+            if epoch == self.config.epochs or not probe.arms:
+                return
+            self.engine.run(f"probe students, epoch {epoch}", [probe])
+            accuracies = probed(store, probe)
+            for checkpoint, accuracy in accuracies.items():
+                reached[checkpoint.batch_size].append(accuracy)
+            sizes = {checkpoint.batch_size for checkpoint in accuracies}
+            declined = {size for size in sizes if has_declined(reached[size], patience)}
+            for task in going:
+                if task.batch_size in declined:
+                    self._stop(task, epoch)
+            going = [task for task in going if task.batch_size in sizes - declined]
+
+    def _probe(self, number: int) -> StudentTask:
+        """Return the probe students of every healthy teacher recorded at an epoch."""
+        store, epoch = self.context.store, self.config.recorded_epochs[number]
+        checkpoints = [
+            record.checkpoint
+            for task in self.trajectories
+            for record in task.records(store)
+            if record.epoch == epoch and record.status == "ok"
+        ]
+        return probe_task(
+            self.config,
+            self.key,
+            checkpoints,
+            number=number,
+            until_epoch=first_rung(self.config),
+            teachers=self.teachers,
+        )
+
+    def _stop(self, task: TrajectoryTask, epoch: int) -> None:
+        store = self.context.store
+        if not task.records(store)[-1].stopped:
+            store.log("teacher_stopped", batch_size=task.batch_size, epoch=epoch)
+        task.stop(store)
+
+    @property
+    def cooldowns(self) -> tuple[CooldownTask, ...]:
+        """The branches from what has been recorded; none unless ``variants`` asks for them."""
+        if "cooldown" not in self.config.variants:
+            return ()
+        return tuple(
+            self._cooldown(task, record.epoch)
+            for task in self.trajectories
+            for record in task.records(self.context.store)
+            if record.status == "ok"
+        )
+
+    def cool(self) -> list[TrajectoryRecord]:
+        """Run the cooldowns and return every record that did not diverge."""
+        tasks = self.cooldowns
+        if tasks:
+            self.engine.run("cooldowns", tasks)
+        records = [record for task in tasks for record in task.records(self.context.store)]
+        return [record for record in records if record.status == "ok"]
+
+    def load_teacher(self, checkpoint: Checkpoint) -> nn.Module:
+        """Return a recorded teacher."""
+        trunk = next(t for t in self.trajectories if t.batch_size == checkpoint.batch_size)
+        raw = checkpoint.variant == "raw"
+        task = trunk if raw else self._cooldown(trunk, checkpoint.epoch)
+        return task.load_teacher(self.context, checkpoint.epoch)
+
+    def _cooldown(self, trunk: TrajectoryTask, epoch: int) -> CooldownTask:
+        count = len(self.context.data.training)
+        return cooldown_task(self.config, trunk, epoch, num_examples=count)
+
+    def mix(self, records: Sequence[TrajectoryRecord]) -> list[BlendRecord]:
+        """Return the averages and the blend that ``variants`` asks for."""
+        if not MEANS.keys() & set(self.config.variants):
+            return []
+        task = BlendTask(
+            data=self.key,
+            teachers=self.teachers,
+            checkpoints=tuple(record.checkpoint for record in records),
+            variants=self.config.variants,
+            temperatures=self.config.temperatures,
+        )
+        self.engine.run("blends", [task])
+        return task.records(self.context.store)
+
+    def explore(
+        self, records: Sequence[TrajectoryRecord], others: Sequence[TeacherRecord] = ()
+    ) -> Found:
         """Choose a winner for each family on the selection split."""
-        families = plan_families(self.config, records)
+        families = plan_families(self.config, records, others)
         alive = {name: list(arms) for name, arms in families.items()}
         rungs: list[Rung] = []
         for number, until in enumerate(rung_epochs(self.config)):
@@ -189,22 +302,30 @@ def rung_epochs(config: StudyConfig) -> tuple[int, ...]:
     """
     if config.exhaustive:
         return (config.student_epochs,)
-    lengths = [max(1, round(config.student_epochs / config.halving**k)) for k in (2, 1, 0)]
-    return tuple(sorted(set(lengths)))
+    lengths = {max(1, round(config.student_epochs / config.halving**k)) for k in (1, 0)}
+    return tuple(sorted({first_rung(config), *lengths}))
+
+
+def first_rung(config: StudyConfig) -> int:
+    """Return the epochs of the first of three rungs, which are also those of probe students."""
+    return max(1, round(config.student_epochs / config.halving**2))
 
 
 def plan_families(
-    config: StudyConfig, records: Sequence[TrajectoryRecord]
+    config: StudyConfig,
+    records: Sequence[TrajectoryRecord],
+    others: Sequence[TeacherRecord] = (),
 ) -> dict[Family, tuple[Arm, ...]]:
     """Return the arms of each family.
 
     Args:
         config: The study's settings.
         records: Recorded epochs of all trajectories, none diverged.
+        others: Their cooldowns, and means of their responses.
     """
-    candidates = records if config.exhaustive else shortlist(records, config.shortlist)
+    competing = candidates(config, records, others)
     return {
-        "sweet_spot": _arms(config, [record.checkpoint for record in candidates]),
+        "sweet_spot": _arms(config, [record.source for record in competing]),
         "cross_entropy": (CROSS_ENTROPY,),
         "label_smoothing": tuple(smoothing_arm(value) for value in config.smoothings),
         "converged_teacher": _arms(config, [converged(records).checkpoint]),
@@ -212,9 +333,36 @@ def plan_families(
     }
 
 
-def shortlist(records: Sequence[TrajectoryRecord], size: int) -> list[TrajectoryRecord]:
-    """Return the checkpoints with the lowest held-out NLL at its best temperature, best first."""
-    return sorted(records, key=lambda record: record.best_nll)[:size]
+def candidates(
+    config: StudyConfig,
+    records: Sequence[TrajectoryRecord],
+    others: Sequence[TeacherRecord] = (),
+) -> list[TeacherRecord]:
+    """Return the teachers that compete for the sweet spot.
+
+    Checkpoints, cooldowns and averages compete for the shortlist. A blend always joins it: its NLL
+    was minimised on the examples that rank, so its own rank would say little.
+
+    Args:
+        config: The study's settings.
+        records: Recorded epochs of all trajectories, none diverged.
+        others: Their cooldowns, and means of their responses.
+    """
+    raw = records if "raw" in config.variants else ()
+    rest = [record for record in others if record.source.variant != "blend"]
+    rivals: list[TeacherRecord] = [*raw, *rest]
+    chosen = [r for r in others if r.source.variant == "blend"]
+    listed = (
+        rivals if config.exhaustive else shortlist(rivals, config.shortlist, by=config.shortlist_by)
+    )
+    return [*listed, *chosen]
+
+
+def shortlist(
+    records: Sequence[TeacherRecord], size: int, *, by: ScoreName = "best_nll"
+) -> list[TeacherRecord]:
+    """Return the teachers of best score, best first."""
+    return ranked(records, by)[:size]
 
 
 def converged(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:
@@ -241,11 +389,9 @@ def all_rows(store: Store, tasks: Iterable[StudentTask]) -> list[StudentRow]:
     return [row for task in tasks for row in task.rows(store)]
 
 
-def _arms(config: StudyConfig, checkpoints: Sequence[Checkpoint]) -> tuple[Arm, ...]:
+def _arms(config: StudyConfig, teachers: Sequence[TeacherSource]) -> tuple[Arm, ...]:
     return tuple(
-        Arm(source=checkpoint, recipe=recipe)
-        for checkpoint in checkpoints
-        for recipe in config.recipes
+        Arm(source=teacher, recipe=recipe) for teacher in teachers for recipe in config.recipes
     )
 
 

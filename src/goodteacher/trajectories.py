@@ -14,14 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from goodteacher.calibration import optimal_temperature
-from goodteacher.config import Frozen, Optimization, TeacherConfig
+from goodteacher.config import Frozen, Optimization, TeacherConfig, digest_of
 from goodteacher.data import Split
 from goodteacher.errors import RunError
-from goodteacher.measurement import measure
+from goodteacher.measurement import measure_splits
 from goodteacher.models import build_model
 from goodteacher.responses import Response, read_response, write_response
-from goodteacher.results import Checkpoint, Measurement, TrajectoryRecord
+from goodteacher.results import Checkpoint, Measurement, TeacherVariant, TrajectoryRecord
 from goodteacher.store import Store
 from goodteacher.tasks import Context, DataKey
 from goodteacher.training.evaluate import compute_logits
@@ -53,6 +52,13 @@ class TrajectoryTask(Frozen):
     optimization: Optimization
     points: tuple[RecordPoint, ...]
     temperatures: tuple[float, ...]
+    until: int | None = None
+    """Recorded epoch at which this task ends; the run may go on from there in another task."""
+
+    @property
+    def variant(self) -> TeacherVariant:
+        """Which kind of checkpoint the task records."""
+        return "raw"
 
     @property
     def batch_size(self) -> int:
@@ -62,7 +68,9 @@ class TrajectoryTask(Frozen):
     @property
     def key(self) -> str:
         """Name of the task and of its folder below ``teachers/``."""
-        return f"batch-{self.batch_size:05d}-{self.digest()[:8]}"
+        # Parts of one run share its folder, so where a part ends has no place in the name.
+        fields = self.model_dump(mode="json", exclude={"until"})
+        return f"batch-{self.batch_size:05d}-{digest_of(fields)[:8]}"
 
     @property
     def total_steps(self) -> int:
@@ -72,17 +80,23 @@ class TrajectoryTask(Frozen):
     @property
     def work(self) -> float:
         """Size of the task, in examples."""
-        return self._work_of(self.total_steps)
+        return self._work_of(self._wanted[-1].step)
+
+    @property
+    def _wanted(self) -> tuple[RecordPoint, ...]:
+        until = self.points[-1].epoch if self.until is None else self.until
+        return tuple(point for point in self.points if point.epoch <= until)
 
     def _work_of(self, steps: int) -> float:
         return float(steps * (self.batch_size + _STEP_OVERHEAD))
 
     def done(self, store: Store) -> bool:
-        """Say whether the run has reached its end, or diverged."""
+        """Say whether the run has reached the task's end, was stopped, or diverged."""
         records = self.records(store)
-        return bool(records) and (
-            records[-1].status == "diverged" or records[-1].steps == self.total_steps
-        )
+        if not records:
+            return False
+        last = records[-1]
+        return last.stopped or last.status == "diverged" or last.steps >= self._wanted[-1].step
 
     def records(self, store: Store) -> list[TrajectoryRecord]:
         """Return what has been recorded so far."""
@@ -98,7 +112,15 @@ class TrajectoryTask(Frozen):
         context.progress.advance(self._work_of(self._steps_behind(context.store)))
         while (last := unless_memory_runs_out(partial(self._go_on, context, piece))) is None:
             piece = self._halved(context, piece)
-        context.store.remove(self._resume_file(last.epoch))
+        if last.status == "diverged" or last.steps == self.total_steps:
+            context.store.remove(self._resume_file(last.epoch))
+
+    def stop(self, store: Store) -> None:
+        """Note that the run ends with its last record, once and for all."""
+        *earlier, last = self.records(store)
+        stopped = last.model_copy(update={"stopped": True})
+        store.write_records(f"{self._folder}/trajectory.jsonl", [*earlier, stopped])
+        store.remove(self._resume_file(last.epoch))
 
     def _steps_behind(self, store: Store) -> int:
         records = self.records(store)
@@ -124,14 +146,14 @@ class TrajectoryTask(Frozen):
         if records:
             state = context.store.read_tensors(self._resume_file(records[-1].epoch))
             trainer.load(state, records[-1].steps)
-        for point in self.points[len(records) :]:
+        for point in self._wanted[len(records) :]:
             segment = self._train_until(context, trainer, point.step)
             record = self._record(context, trainer, point, segment, records)
             records.append(record)
             self._save(context.store, trainer, records)
             if record.status == "diverged":
                 context.progress.note(f"teacher at batch size {self.batch_size} diverged")
-                context.progress.advance(self._work_of(self.total_steps - trainer.step))
+                context.progress.advance(self._work_of(self._wanted[-1].step - trainer.step))
                 break
         return records[-1]
 
@@ -209,6 +231,7 @@ class TrajectoryTask(Frozen):
         return TrajectoryRecord(
             batch_size=self.batch_size,
             epoch=point.epoch,
+            variant=self.variant,
             steps=point.step,
             passes=point.step * self.batch_size / len(context.data.training),
             seconds=segment.seconds + (earlier[-1].seconds if earlier else 0.0),
@@ -222,21 +245,15 @@ class TrajectoryTask(Frozen):
     def _measure(
         self, context: Context, responses: dict[str, Tensor]
     ) -> tuple[float, tuple[Measurement, ...]]:
-        labels = {name: _split(context, name).labels for name in RESPONSE_SPLITS}
-        best = optimal_temperature(responses["selection"], labels["selection"])
-        temperatures = sorted({1.0, *self.temperatures, best})
-        return best, tuple(
-            measure(responses[name], labels[name], split=name, temperature=temperature)
-            for name in RESPONSE_SPLITS
-            for temperature in temperatures
-        )
+        labels = {name: split_of(context, name).labels for name in RESPONSE_SPLITS}
+        return measure_splits(responses, labels, temperatures=self.temperatures)
 
     @property
     def _other_views(self) -> range:
         return range(1, self.data.views)
 
     def _respond(self, context: Context, network: nn.Module, name: str, view: int = 0) -> Tensor:
-        examples = context.examples(_split(context, name), self.data.augmentation)
+        examples = context.examples(split_of(context, name), self.data.augmentation)
         return compute_logits(network, examples, view=view)
 
     def _write_responses(
@@ -250,7 +267,7 @@ class TrajectoryTask(Frozen):
         weights = trainer.network.state_dict()
         store.write_tensors(f"{self._folder}/checkpoints/{_stem(epoch)}", weights)
         for (name, view), logits in responses.items():
-            response = Response(logits=logits, ids=_split(context, name).ids)
+            response = Response(logits=logits, ids=split_of(context, name).ids)
             notes = {"split": name, "view": str(view), "teacher": self.teacher, "task": self.key}
             path = store.path(response_file(self.key, epoch, name, view))
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -266,6 +283,11 @@ class TrajectoryTask(Frozen):
 
 def _stem(epoch: int) -> str:
     return f"epoch-{epoch:05d}.safetensors"
+
+
+def branch_key(trunk: str, epoch: int) -> str:
+    """Return the key of the cooldown from an epoch of the trajectory of key ``trunk``."""
+    return f"{trunk}/cooldown-{epoch:05d}"
 
 
 def response_file(task_key: str, epoch: int, split: str, view: int = 0) -> str:
@@ -295,7 +317,9 @@ def load_response(
     Returns:
         Raw logits, float32 [len(split), C].
     """
-    path = store.path(response_file(task_key, checkpoint.epoch, name, view))
+    raw = checkpoint.variant == "raw"
+    key = task_key if raw else branch_key(task_key, checkpoint.epoch)
+    path = store.path(response_file(key, checkpoint.epoch, name, view))
     return read_response(path).aligned_to(split.ids)
 
 
@@ -343,7 +367,8 @@ def plan_trajectories(
     )
 
 
-def _split(context: Context, name: str) -> Split:
+def split_of(context: Context, name: str) -> Split:
+    """Return the split that a name in ``RESPONSE_SPLITS`` stands for."""
     return {"transfer": context.data.transfer, "selection": context.data.selection}[name]
 
 

@@ -36,13 +36,13 @@ from goodteacher.config import Recipe
 from goodteacher.results import (
     CROSS_ENTROPY,
     Arm,
-    Checkpoint,
     Control,
     Effect,
     FileSource,
     Rung,
     SmoothingSource,
     TargetSource,
+    TeacherSource,
     Verdict,
     VerdictName,
     points,
@@ -62,7 +62,7 @@ PSEUDO_LABELS = "pseudo_labels"
 
 
 def plan_arms(
-    base: Checkpoint | FileSource,
+    base: TeacherSource | FileSource,
     recipe: Recipe,
     smoothings: Sequence[float],
     *,
@@ -91,7 +91,7 @@ def plan_arms(
     return arms
 
 
-def target_arm(base: Checkpoint | FileSource, target: str, recipe: Recipe) -> Arm:
+def target_arm(base: TeacherSource | FileSource, target: str, recipe: Recipe) -> Arm:
     """Return the arm that learns from a target made of a response.
 
     Args:

@@ -40,7 +40,7 @@ from goodteacher.models import canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.report import write_report
 from goodteacher.responses import Response
-from goodteacher.results import Arm, Checkpoint, FileSource, Look, Verdict, smoothing_arm
+from goodteacher.results import Arm, FileSource, Look, TeacherSource, Verdict, smoothing_arm
 from goodteacher.statistics import PlannedLook, plan_looks
 from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
 from goodteacher.study import VERDICT_FILE, Study, prepare_context, resume_context
@@ -145,7 +145,7 @@ def _verify_study(
     independent = _independent(independent_responses, made_with.data, config, probabilities)
     context = resume_context(study.folder, made_with, progress)
     check_omission(config, context.data)
-    source = Checkpoint(batch_size=spot.teacher.batch_size, epoch=spot.teacher.epoch)
+    source = spot.teacher.source
     plan = Search(made_with, context, ENGINES[config.engine](context))
     _check_labels_unmixed(plan.key)
     selection = context.data.selection
@@ -183,7 +183,7 @@ class _Verification:
     context: Context
     config: VerifyConfig
     key: DataKey
-    source: Checkpoint | FileSource
+    source: TeacherSource | FileSource
     predictions: Teachers
     teachers: tuple[tuple[int, str], ...] = ()
 

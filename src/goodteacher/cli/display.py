@@ -96,10 +96,7 @@ def print_error(text: str) -> None:
 def print_sweet_spot(found: SweetSpot, folder: str) -> None:
     """Print the answer as a table and a few sentences."""
     teacher, cost = found.teacher, found.cost
-    stdout.print(
-        f"\nSweet spot: teacher of batch size {teacher.batch_size} after {teacher.epoch} epochs, "
-        f"distilled with {found.recipe}\n"
-    )
+    stdout.print(f"\nSweet spot: {_escaped(teacher.described)}, distilled with {found.recipe}\n")
     stdout.print(_students_table(found))
     share = f"{100 * (1 - found.level):g} %"
     stdout.print(

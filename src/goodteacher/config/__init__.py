@@ -27,6 +27,8 @@ from goodteacher.config.values import (
     PositiveFloats,
     Recipe,
     ScheduleName,
+    ScoreName,
+    VariantName,
     digest_of,
 )
 
@@ -45,10 +47,12 @@ __all__ = [
     "Recipe",
     "RuntimeConfig",
     "ScheduleName",
+    "ScoreName",
     "SearchConfig",
     "StudentConfig",
     "StudyConfig",
     "TeacherConfig",
+    "VariantName",
     "VerifyConfig",
     "differences",
     "digest_of",

@@ -26,9 +26,11 @@ from goodteacher.config.values import (
     PositiveInts,
     Recipe,
     ScheduleName,
+    ScoreName,
     Seed,
     UnitFloat,
     UnitFloats,
+    VariantName,
     as_text,
     check_augment,
     check_list,
@@ -162,8 +164,14 @@ class TeacherConfig(Frozen):
         description="views of each image that students see in turn, the image itself and random "
         "ones under augment; the teacher responds once to each",
     )
-    variants: Annotated[tuple[Literal["raw"], ...], BeforeValidator(split_commas)] = Field(
-        ("raw",), description="kinds of checkpoint to consider"
+    variants: Annotated[tuple[VariantName, ...], BeforeValidator(split_commas)] = Field(
+        ("raw",),
+        description="kinds of teacher to consider: raw (a checkpoint), cooldown (a short decay "
+        "branch from it), average (mean response of a trajectory so far), blend (weighted mean "
+        "over epochs and batch sizes)",
+    )
+    cooldown_epochs: PositiveInt = Field(
+        1, description="epochs of a cooldown, over which the learning rate falls to zero"
     )
 
     @property
@@ -194,6 +202,7 @@ class TeacherConfig(Frozen):
     @model_validator(mode="after")
     def _check_teacher(self) -> Self:
         check_list("batch_sizes", self.batch_sizes)
+        check_list("variants", self.variants)
         if self.record_epochs and max(self.record_epochs) > self.epochs:
             raise ValueError(
                 f"record_epochs must lie within epochs = {self.epochs}, but got "
@@ -251,11 +260,21 @@ class SearchConfig(GridConfig):
         (0.02, 0.05, 0.1, 0.2, 0.3), description="strengths tried for tuned label smoothing"
     )
     shortlist: PositiveInt = Field(8, description="checkpoints that students try")
+    shortlist_by: ScoreName = Field(
+        "best_nll",
+        description="score of teachers that makes the shortlist: best_nll is held-out NLL at its "
+        "best temperature; the others are in docs/method.md",
+    )
     halving: Annotated[int, Field(ge=2)] = Field(
         3, description="each rung keeps one in this many students and trains them this much longer"
     )
     search_seeds: PositiveInt = Field(2, description="paired student seeds while searching")
     seeds: PositiveInt = Field(5, description="fresh paired student seeds for the confirmation")
+    patience: PositiveInt | None = Field(
+        None,
+        description="stop a teacher once its probe students have declined for this many recorded "
+        "epochs (default: teach to the end)",
+    )
     exhaustive: bool = Field(False, description="train every candidate to the end")
     level: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         0.05, description="level of the intervals: 0.05 means 95 %"
@@ -271,6 +290,11 @@ class SearchConfig(GridConfig):
     def _check_search(self) -> Self:
         check_list("losses", self.losses)
         check_smoothings(self.smoothings)
+        if self.exhaustive and self.patience is not None:
+            raise ValueError(
+                "exhaustive trains students of every teacher, and patience stops teachers early. "
+                "Leave out one of them"
+            )
         return self
 
 

@@ -17,6 +17,28 @@ from goodteacher.augmentation import Augmentation
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
 ScheduleName = Literal["constant", "linear", "cosine"]
+ScoreName = Literal[
+    "best_nll",
+    "nll",
+    "best_brier",
+    "brier",
+    "best_ace",
+    "ace",
+    "similarity",
+    "best_similarity",
+    "class_part",
+    "instance_part",
+    "selection_similarity",
+    "selection_class_part",
+    "selection_instance_part",
+    "accuracy",
+    "entropy",
+    "saturation_gap",
+    "wrong_class_variance",
+    "cmi",
+    "half_way",
+]
+VariantName = Literal["raw", "cooldown", "average", "blend"]
 LossName = Literal["kl", "mse", "dkd", "dist", "ttm"]
 
 

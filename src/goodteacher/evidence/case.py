@@ -15,7 +15,7 @@ from goodteacher.config import Recipe, VerifyConfig
 from goodteacher.data import Split
 from goodteacher.engines import ENGINES
 from goodteacher.evidence.results import Estimate, JointEffect
-from goodteacher.results import Arm, Checkpoint, FileSource
+from goodteacher.results import Arm, FileSource, TeacherSource
 from goodteacher.statistics import Interval, accuracy_interval, simultaneous
 from goodteacher.student_targets import target_of
 from goodteacher.students import StudentTask, paired_tasks
@@ -60,7 +60,7 @@ class Case:
 
     context: Context
     config: VerifyConfig
-    source: Checkpoint | FileSource
+    source: TeacherSource | FileSource
     arms: Mapping[str, Arm]
     tasks: Sequence[StudentTask]
     trajectories: tuple[tuple[int, str], ...] = ()

@@ -30,11 +30,11 @@ from goodteacher.conclude import predicted_by_arm
 from goodteacher.data import Split
 from goodteacher.evidence.case import PLAIN, Case, Teachers, estimate, joint_effects
 from goodteacher.evidence.results import Fidelity, FidelityArm, JointEffect
+from goodteacher.mixing import load_teacher_response
 from goodteacher.responses import Response
-from goodteacher.results import Checkpoint, Effect, TrajectoryRecord
+from goodteacher.results import Checkpoint, Effect, TeacherSource, TrajectoryRecord
 from goodteacher.statistics import Interval, crossed_interval, paired_interval
 from goodteacher.store import Store
-from goodteacher.trajectories import load_response
 from goodteacher.verdict import RUNGS
 
 Hits = npt.NDArray[np.bool_]
@@ -63,7 +63,7 @@ def fidelity(case: Case) -> Fidelity | None:
     return Fidelity(
         num_examples=len(selection),
         num_seeds=case.num_seeds,
-        teacher_held_out=isinstance(case.source, Checkpoint),
+        teacher_held_out=isinstance(case.source, TeacherSource),
         teacher=str(case.source),
         teacher_accuracy=_share(own == labels),
         independent=case.teachers.independent_name if independent is not None else None,
@@ -116,7 +116,7 @@ def study_teachers(
     store: Store,
     trajectories: Mapping[int, str],
     records: Sequence[TrajectoryRecord],
-    source: Checkpoint,
+    source: TeacherSource,
     selection: Split,
 ) -> Teachers:
     """Return what a study's teacher and an independent one predict on the selection split.
@@ -131,22 +131,30 @@ def study_teachers(
     own = _predictions(store, trajectories, source, selection)
     other = independent_checkpoint(records, source)
     if other is None:
-        return Teachers(own, missing="The study has a single trajectory: no independent teacher.")
+        return Teachers(own, missing=_NO_OTHER[len(source.batch_sizes) > 1])
     return Teachers(own, _predictions(store, trajectories, other, selection), str(other))
 
 
 def independent_checkpoint(
-    records: Sequence[TrajectoryRecord], source: Checkpoint
+    records: Sequence[TrajectoryRecord], source: TeacherSource
 ) -> Checkpoint | None:
     """Return the checkpoint of another batch size whose selection accuracy is nearest.
 
     Args:
         records: Every recorded epoch of every trajectory.
-        source: The judged teacher, one of them.
+        source: The judged teacher, one of them or a blend; a blend counts as accurate as its
+            heaviest member, and shares no batch size with the independent teacher.
     """
     accuracy = {r.checkpoint: r.selection_accuracy for r in records if r.status == "ok"}
-    others = [point for point in accuracy if point.batch_size != source.batch_size]
-    return min(others, key=lambda c: abs(accuracy[c] - accuracy[source]), default=None)
+    others = [point for point in accuracy if point.batch_size not in source.batch_sizes]
+    own = accuracy[source.checkpoint]
+    return min(others, key=lambda c: abs(accuracy[c] - own), default=None)
+
+
+_NO_OTHER = {
+    False: "The study has a single trajectory: no independent teacher.",
+    True: "Every trajectory has a part in the blend: no independent teacher.",
+}
 
 
 def given_teachers(response: Response, independent: Response | None, selection: Split) -> Teachers:
@@ -193,10 +201,11 @@ def _covered(response: Response, selection: Split) -> Tensor | None:
 
 
 def _predictions(
-    store: Store, trajectories: Mapping[int, str], teacher: Checkpoint, selection: Split
+    store: Store, trajectories: Mapping[int, str], teacher: TeacherSource, selection: Split
 ) -> Tensor:
-    key = trajectories[teacher.batch_size]
-    return load_response(store, key, teacher, selection, name="selection").argmax(1)
+    return load_teacher_response(store, trajectories, teacher, selection, name="selection").argmax(
+        1
+    )
 
 
 def _family(intervals: Sequence[Interval], names: Sequence[str]) -> dict[str, JointEffect]:

@@ -44,20 +44,29 @@ def cost_table(findings: Findings) -> Table:
         f"{cost.student_epochs_exhaustive:,} that the exhaustive grid takes without references "
         "and confirmation"
     )
+    probes = f"; {cost.probe_epochs_run:,} by probe students" if cost.probe_epochs_run else ""
     rows = (
         ("teachers, training time", f"{cost.teacher_seconds:,.1f} s", "all trajectories"),
         ("teachers, epochs", f"{teachers:,}", planned),
+        *_cooldown_rows(cost),
         (
             "students, training time",
             f"{cost.student_seconds:,.1f} s",
             "references and confirmation included",
         ),
         ("students trained", f"{cost.num_students:,}", "each arm and seed counts once"),
-        ("students, epochs", f"{students:,}", grid),
+        ("students, epochs", f"{students:,}", grid + probes),
     )
     state = "" if findings.sweet_spot else " so far"
     caption = f"What the search took{state}, on the machine below; one run (n = 1, no spread)."
     return Table(caption, ("what", "amount", "note"), rows)
+
+
+def _cooldown_rows(cost: Cost) -> tuple[tuple[str, str, str], ...]:
+    if not cost.cooldown_epochs_run:
+        return ()
+    amount = f"{cost.cooldown_seconds:,.1f} s"
+    return (("cooldowns, training time", amount, f"{cost.cooldown_epochs_run:,} epochs"),)
 
 
 def settings_table(findings: Findings | Verified) -> Table:

@@ -9,7 +9,9 @@ from typing import Any
 
 from goodteacher.config import StudyConfig, VerifyConfig
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
+from goodteacher.mixing import BLENDS_FILE
 from goodteacher.results import (
+    BlendRecord,
     Checkpoint,
     DataSummary,
     StudentRow,
@@ -18,7 +20,7 @@ from goodteacher.results import (
     Verdict,
 )
 from goodteacher.store import Store
-from goodteacher.sweet_spot import converged, most_accurate, shortlist
+from goodteacher.sweet_spot import candidates, converged, most_accurate
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Findings:
         students: A row for each trained student.
         sweet_spot: The answer; None while the search has not finished.
         judgement: The verdict; None while the study has not been verified.
+        blends: Means of recorded responses that were measured.
+        cooldowns: Ends of the branches that did not diverge, by batch size and epoch.
     """
 
     name: str
@@ -76,6 +80,8 @@ class Findings:
     students: tuple[StudentRow, ...]
     sweet_spot: SweetSpot | None
     judgement: Judgement | None = None
+    blends: tuple[BlendRecord, ...] = ()
+    cooldowns: tuple[TrajectoryRecord, ...] = ()
 
     @property
     def healthy(self) -> tuple[TrajectoryRecord, ...]:
@@ -84,19 +90,17 @@ class Findings:
 
     @property
     def chosen(self) -> Checkpoint | None:
-        """The sweet spot's teacher; None while the search has not finished."""
+        """The sweet spot's checkpoint; None before the search ends, or for another variant."""
         if self.sweet_spot is None:
             return None
-        teacher = self.sweet_spot.teacher
-        return Checkpoint(
-            batch_size=teacher.batch_size, epoch=teacher.epoch, variant=teacher.variant
-        )
+        source = self.sweet_spot.teacher.source
+        return source if isinstance(source, Checkpoint) and source.variant == "raw" else None
 
     @property
     def shortlisted(self) -> frozenset[Checkpoint]:
         """Checkpoints that compete for the sweet spot, by the search's own rule."""
-        size = len(self.healthy) if self.config.exhaustive else self.config.shortlist
-        return frozenset(record.checkpoint for record in shortlist(self.healthy, size))
+        listed = candidates(self.config, self.healthy, (*self.cooldowns, *self.blends))
+        return frozenset(r.source for r in listed if isinstance(r.source, Checkpoint))
 
     @property
     def reference_teachers(self) -> frozenset[Checkpoint]:
@@ -128,10 +132,16 @@ def read_findings(store: Store) -> Findings:
         config=store.config(StudyConfig),
         data=store.read_json("data.json", DataSummary),
         environment=_environment(store),
-        records=_records(store),
+        records=_records(store, "teachers/*/trajectory.jsonl"),
         students=_students(store),
         sweet_spot=store.read_json("sweet_spot.json", SweetSpot) if finished else None,
         judgement=_judgement(store),
+        blends=_blends(store),
+        cooldowns=tuple(
+            record
+            for record in _records(store, "teachers/*/cooldown-*/trajectory.jsonl")
+            if record.status == "ok"
+        ),
     )
 
 
@@ -168,10 +178,15 @@ def _environment(store: Store) -> Mapping[str, Any]:
     return found
 
 
-def _records(store: Store) -> tuple[TrajectoryRecord, ...]:
-    names = _names(store, "teachers/*/trajectory.jsonl")
+def _records(store: Store, pattern: str) -> tuple[TrajectoryRecord, ...]:
+    names = _names(store, pattern)
     records = [r for name in names for r in store.read_records(name, TrajectoryRecord)]
     return tuple(sorted(records, key=lambda record: (record.batch_size, record.epoch)))
+
+
+def _blends(store: Store) -> tuple[BlendRecord, ...]:
+    names = _names(store, f"teachers/*/{BLENDS_FILE}")
+    return tuple(record for name in names for record in store.read_records(name, BlendRecord))
 
 
 def _students(store: Store) -> tuple[StudentRow, ...]:

@@ -27,6 +27,7 @@ TEACHER_QUANTITIES = (
 )
 SURVIVED = "▸"
 CHOSEN = "★"
+STOPPED = "■"
 
 _MOST_COLUMNS_WITH_TEXT = 12
 
@@ -197,6 +198,8 @@ def _absent(findings: Findings, checkpoint: Checkpoint) -> Cell:
     earlier = [r for r in findings.records if r.batch_size == checkpoint.batch_size]
     if any(r.status == "diverged" and r.epoch <= checkpoint.epoch for r in earlier):
         return Cell(None, "†", f"{checkpoint}<br>the teacher diverged")
+    if any(r.stopped and r.epoch < checkpoint.epoch for r in earlier):
+        return Cell(None, STOPPED, f"{checkpoint}<br>teaching had stopped")
     if findings.record_of(checkpoint) is None:
         return Cell(None, "?", f"{checkpoint}<br>not recorded yet")
     return Cell(None, "", str(checkpoint))
@@ -275,7 +278,7 @@ def _student_caption(findings: Findings, rung: RungScores, label: str) -> str:
         f"{_count(rung.student_epochs, 'student epoch')}: the first rung, the only one on which "
         f"all were trained alike.{marks} {CHOSEN} and outline: the sweet spot. "
         "( ): not shortlisted, trained as a reference. -: not tried by students. "
-        f"†: the teacher diverged. ?: not recorded.{optimism}"
+        f"†: the teacher diverged. ?: not recorded.{_stopped_mark(findings)}{optimism}"
     )
 
 
@@ -286,6 +289,11 @@ def _teacher_view(findings: Findings, quantity: Quantity) -> View:
         f"size (n = 1, so no spread). {CHOSEN} and outline: the sweet spot."
     )
     return View(quantity.label, draw_grid(grid), caption, grid_table(grid))
+
+
+def _stopped_mark(findings: Findings) -> str:
+    stopped = any(record.stopped for record in findings.records)
+    return f" {STOPPED}: teaching had stopped." if stopped else ""
 
 
 def _count(number: int, noun: str) -> str:

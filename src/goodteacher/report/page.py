@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from goodteacher.config import read_toml
 from goodteacher.errors import StudyError
-from goodteacher.report import curves, facts, headline, judgement, maps, students
+from goodteacher.report import curves, facts, headline, judgement, maps, means, students
 from goodteacher.report.findings import Findings, Verified, read_findings, read_verified
 from goodteacher.report.parts import Page, Panel, Section
 from goodteacher.report.rungs import RungScores, first_rung
@@ -128,10 +128,7 @@ def answer(findings: Findings) -> str:
     """Return the one sentence that the reader came for."""
     found = findings.sweet_spot
     if found is not None:
-        return (
-            f"Sweet spot: the teacher of batch size {found.teacher.batch_size} after epoch "
-            f"{found.teacher.epoch}, distilled with {found.recipe}."
-        )
+        return f"Sweet spot: {found.teacher.described}, distilled with {found.recipe}."
     config = findings.config
     planned = len(config.batch_sizes) * len(config.recorded_epochs)
     return (
@@ -148,6 +145,13 @@ def notes(findings: Findings) -> tuple[str, ...]:
         for record in findings.records
         if record.status == "diverged"
     ]
+    found += [
+        f"Teaching at batch size {record.batch_size} stopped after epoch {record.epoch}, since "
+        f"probe students had declined for {findings.config.patience} recorded epochs. Where all "
+        "stopped, the converged teacher is the last one recorded."
+        for record in findings.records
+        if record.stopped
+    ]
     lost = sum(row.status == "diverged" for row in findings.students)
     if lost:
         found.append(
@@ -156,6 +160,11 @@ def notes(findings: Findings) -> tuple[str, ...]:
         )
     if len(findings.data.class_names) == 2:
         found.append(_NO_SIMILARITY)
+    if findings.sweet_spot is not None and findings.chosen is None:
+        found.append(
+            "The sweet spot is a variant, so no star marks it on maps and curves: those show plain "
+            "checkpoints."
+        )
     if findings.sweet_spot is not None and findings.sweet_spot.student.num_seeds == 1:
         found.append("Confirmed with one seed: another seed may tell another story.")
     return tuple(found)
@@ -170,6 +179,7 @@ def sections(findings: Findings) -> tuple[Section, ...]:
         _map_section(findings, rung),
         _curve_section(findings),
         _student_section(findings, rung),
+        *means.means_sections(findings, rung),
         Section("cost", "Cost", tables=(facts.cost_table(findings),)),
         *_closing_sections(findings),
     )

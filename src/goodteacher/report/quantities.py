@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from goodteacher.results import DataSummary, TrajectoryRecord
+from goodteacher.results import DataSummary, TeacherRecord
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Quantity:
     split: str
     condition: str
     meaning: str
-    of: Callable[[TrajectoryRecord], float | None]
+    of: Callable[[TeacherRecord], float | None]
     digits: int
 
     @property
@@ -64,8 +64,8 @@ SPLITS: Mapping[str, Callable[[DataSummary], tuple[str, int]]] = {
 
 def _measured(
     field: str, split: str, *, best_temperature: bool = False, scale: float = 1.0
-) -> Callable[[TrajectoryRecord], float | None]:
-    def value(record: TrajectoryRecord) -> float | None:
+) -> Callable[[TeacherRecord], float | None]:
+    def value(record: TeacherRecord) -> float | None:
         temperature = record.optimal_temperature if best_temperature else 1.0
         if temperature is None or not record.measurements:
             return None
@@ -164,7 +164,8 @@ QUANTITIES: Mapping[str, Quantity] = {
         "nats",
         "selection",
         _AT_BEST,
-        "Overconfidence that temperature can mend is gone here. The shortlist takes the lowest.",
+        "Overconfidence that temperature can mend is gone here. By default the shortlist takes the "
+        "lowest.",
         _measured("nll", "selection", best_temperature=True),
         3,
     ),

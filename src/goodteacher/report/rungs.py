@@ -21,7 +21,7 @@ class ArmScore:
 
     Attributes:
         arm: The arm's key.
-        source: Kind of source: ``one_hot``, ``smoothing``, ``checkpoint`` or ``file``.
+        source: Kind of source: ``one_hot``, ``smoothing``, ``checkpoint``, ``blend`` or ``file``.
         checkpoint: The teacher; None where the target needs none.
         smoothing: Smoothing strength; None where the target is not smoothed.
         recipe: How the students learned.
@@ -123,7 +123,7 @@ def rung_lengths(rows: Iterable[StudentRow]) -> tuple[int, ...]:
 
 def checkpoint_of(row: StudentRow) -> Checkpoint | None:
     """Return the teacher of a student; None where it had none of the study's."""
-    if row.batch_size is None or row.epoch is None:
+    if row.variant != "raw" or row.batch_size is None or row.epoch is None:
         return None
     return Checkpoint(batch_size=row.batch_size, epoch=row.epoch)
 

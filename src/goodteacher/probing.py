@@ -1,0 +1,103 @@
+"""Probe students: a short look at what a teacher's latest response is worth, while it trains.
+
+After each recorded epoch but the last a small stack of students learns from the new responses of
+all trajectories still going. A trajectory stops once its probe students have not done better for
+``patience`` recorded epochs: teaching past the sweet spot is money lost. *Ours*: the rule, and what
+a probe is - the search's first rung, one seed of its own, the two middle temperatures, the largest
+alpha. Probes decide when teaching ends and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from goodteacher.config import Recipe, StudyConfig
+from goodteacher.results import Arm, Checkpoint
+from goodteacher.store import Store
+from goodteacher.students import StudentTask, mean_accuracies
+from goodteacher.tasks import DataKey
+
+PROBE_SEED = 4_000_000
+"""The seed of probe students, which no other student has."""
+
+
+def probe_recipes(config: StudyConfig) -> tuple[Recipe, ...]:
+    """Return how probe students learn: the middle temperatures at the largest alpha.
+
+    Args:
+        config: The study's settings.
+
+    Example:
+        >>> from goodteacher.config import parse
+        >>> study = parse(StudyConfig, data="digits", teacher="mlp:8", student="mlp:8")
+        >>> [str(recipe) for recipe in probe_recipes(study)]
+        ['kl T=2 alpha=1', 'kl T=4 alpha=1']
+    """
+    first = [recipe for recipe in config.recipes if recipe.loss == config.losses[0]]
+    alpha = max(recipe.alpha for recipe in first)
+    strong = sorted((r for r in first if r.alpha == alpha), key=lambda r: r.temperature)
+    middle = {(len(strong) - 1) // 2, len(strong) // 2}
+    return tuple(strong[number] for number in sorted(middle))
+
+
+def probe_task(
+    config: StudyConfig,
+    data: DataKey,
+    checkpoints: Sequence[Checkpoint],
+    *,
+    number: int,
+    until_epoch: int,
+    teachers: tuple[tuple[int, str], ...],
+) -> StudentTask:
+    """Return the probe students of the responses just recorded.
+
+    Args:
+        config: The study's settings.
+        data: The data and their split.
+        checkpoints: The latest checkpoint of each trajectory that is going on.
+        number: Which recorded epoch this is, from 0.
+        until_epoch: Epochs that probe students train.
+        teachers: Trajectories, as (batch size, task key).
+    """
+    recipes = probe_recipes(config)
+    return StudentTask(
+        data=data,
+        student=config.student,
+        optimization=config.student_optimization,
+        student_epochs=config.student_epochs,
+        until_epoch=until_epoch,
+        seed=PROBE_SEED,
+        arms=tuple(Arm(source=each, recipe=recipe) for each in checkpoints for recipe in recipes),
+        teachers=teachers,
+        stage="probe",
+        rung=number,
+        keep_state=False,
+        memory_gib=config.memory_gib,
+        stack_width=config.stack_width,
+    )
+
+
+def probed(store: Store, task: StudentTask) -> Mapping[Checkpoint, float]:
+    """Return the selection accuracy of each checkpoint's best probe students."""
+    found: dict[Checkpoint, float] = {}
+    for arm, accuracy in mean_accuracies(store, [task]).items():
+        if isinstance(arm.source, Checkpoint):
+            found[arm.source] = max(accuracy, found.get(arm.source, 0.0))
+    return found
+
+
+def has_declined(accuracies: Sequence[float], patience: int) -> bool:
+    """Say whether the last ``patience`` values all fall short of the best one before them.
+
+    A value equal to the best so far counts as no decline.
+
+    Args:
+        accuracies: Of a trajectory's probe students, in the order recorded.
+        patience: At least 1.
+
+    Example:
+        >>> has_declined([0.80, 0.85, 0.84], 1), has_declined([0.80, 0.85, 0.84], 2)
+        (True, False)
+    """
+    earlier, last = accuracies[:-patience], accuracies[-patience:]
+    return bool(earlier) and max(last) < max(earlier)
