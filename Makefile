@@ -33,11 +33,20 @@ format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Nothing else should run on the machine meanwhile: about an hour and a half on two cores.
+RESULTS := benchmarks/results
 bench: $(READY)
-	$(BIN)/python benchmarks/peers/run.py --out benchmarks/results/peers.json
-	$(BIN)/python benchmarks/step_cost.py --out benchmarks/results/step_cost.json
-	$(BIN)/python benchmarks/student_epoch.py
-	$(BIN)/python benchmarks/fashion_mnist_search.py
+	$(BIN)/python benchmarks/peers/run.py --out $(RESULTS)/peers.json
+	$(BIN)/python benchmarks/peers/run.py --teacher cnn:32,64,128 --student cnn:16,32,64 \
+	  --examples 2560 --epochs 6 --teacher-epochs 8 --out $(RESULTS)/peers_small.json
+	$(BIN)/python benchmarks/step_cost.py --out $(RESULTS)/step_cost.json
+	$(BIN)/python benchmarks/stack_profile.py --out $(RESULTS)/stack_profile.json
+	$(BIN)/python benchmarks/teacher_step.py --out $(RESULTS)/teacher_step.json
+	$(BIN)/python benchmarks/student_epoch.py --out $(RESULTS)/student_epoch.json
+	$(BIN)/python benchmarks/scaling.py --out $(RESULTS)/scaling.json --plot docs/scaling.svg
+	$(BIN)/python benchmarks/search.py fashion_mnist
+	$(BIN)/python benchmarks/search.py cifar10 --config cifar10_small
+	$(BIN)/python benchmarks/tables.py
 
 clean:
 	rm -rf $(VENV) .bench demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -31,4 +31,4 @@ def test_every_table_has_a_place_and_every_place_a_table(tables):
 
 def test_result_that_is_missing_is_said_to_be_not_measured(tables, monkeypatch, tmp_path):
     monkeypatch.setattr(tables, "RESULTS", tmp_path)
-    assert tables.rendered("scaling.json") == "<!-- scaling.json -->\n*Not measured.*\n<!-- end -->"
+    assert tables.rendered("scaling") == "<!-- scaling -->\n*Not measured.*\n<!-- end -->"
