@@ -36,6 +36,7 @@ format: $(READY)
 # Nothing else should run on the machine meanwhile: about an hour and a half on two cores.
 RESULTS := benchmarks/results
 bench: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/peers/run.py --out $(RESULTS)/peers.json
 	$(BIN)/python benchmarks/peers/run.py --teacher cnn:32,64,128 --student cnn:16,32,64 \
 	  --examples 2560 --epochs 6 --teacher-epochs 8 --out $(RESULTS)/peers_small.json
