@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import math
 from pathlib import Path
 
@@ -24,7 +23,7 @@ import torch
 from goodteacher.config import RuntimeConfig
 from goodteacher.store import environment
 from goodteacher.training.machine import choose_machine
-from student_epoch import make_data, spread, student_trainer
+from student_epoch import hand_over, make_data, spread, student_trainer
 
 CURVES = {
     "mlp:64 over students": ("mlp:64", (1, 28, 28), [4**k for k in range(5)] + [512], [8192]),
@@ -104,10 +103,7 @@ def main() -> None:
         "environment": environment(str(choose_machine(RuntimeConfig()))),
         "curves": {name: curve_of(name, options.repeats) for name in options.curves},
     }
-    text = json.dumps(result, indent=2) + "\n"
-    if options.out:
-        options.out.write_text(text)
-    print(text, end="")
+    hand_over(result, options.out)
     if options.plot:
         plot(result, options.plot)
 

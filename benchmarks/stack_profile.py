@@ -9,7 +9,6 @@ and how fast the convolutions run beside a large matrix product measured in the 
 from __future__ import annotations
 
 import argparse
-import json
 from collections import defaultdict
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from goodteacher.config import RuntimeConfig
 from goodteacher.store import environment
 from goodteacher.training.machine import choose_machine
-from student_epoch import make_data, student_trainer
+from student_epoch import hand_over, make_data, student_trainer
 from teacher_step import product_rate
 
 KINDS = {
@@ -88,10 +87,7 @@ def main() -> None:
         "product_gflops": rate,
         "floor_milliseconds": 1e3 * gflop / rate,
     }
-    text = json.dumps(result, indent=2) + "\n"
-    if options.out:
-        options.out.write_text(text)
-    print(text, end="")
+    hand_over(result, options.out)
 
 
 if __name__ == "__main__":

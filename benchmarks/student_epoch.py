@@ -138,6 +138,14 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
+def hand_over(result: dict[str, object], out: Path | None) -> None:
+    """Print a result, and write it where it is wanted."""
+    text = json.dumps(result, indent=2) + "\n"
+    if out:
+        out.write_text(text)
+    print(text, end="")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
@@ -170,10 +178,7 @@ def main() -> None:
         "times_cheaper_than_plain": cheaper(plain),
         "times_cheaper_than_lean": cheaper(lean),
     }
-    text = json.dumps(result, indent=2) + "\n"
-    if options.out:
-        options.out.write_text(text)
-    print(text, end="")
+    hand_over(result, options.out)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ bandwidth of a large copy measured in the same run.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +26,7 @@ from goodteacher.models import build_model
 from goodteacher.store import environment
 from goodteacher.training.loop import Trainer
 from goodteacher.training.machine import Machine, choose_machine
-from student_epoch import CLASSES, make_data, spread
+from student_epoch import CLASSES, hand_over, make_data, spread
 
 TEACHERS = {
     "mlp:800,800": ("adam", (1, 28, 28), [32, 128, 512, 2048]),
@@ -151,10 +150,7 @@ def main() -> None:
             for row in measured(teacher, options.repeats, options.steps, rate, speed)
         ],
     }
-    text = json.dumps(result, indent=2) + "\n"
-    if options.out:
-        options.out.write_text(text)
-    print(text, end="")
+    hand_over(result, options.out)
 
 
 if __name__ == "__main__":
