@@ -229,7 +229,14 @@ def test_interrupt_exits_with_130_and_the_study_can_go_on(circle, tmp_path):
     out = tmp_path / "s"
     command = [sys.executable, "-m", "goodteacher", "search", str(circle), f"--out={out}"]
     command += options(epochs=400, record_epochs="1,400")
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background has them ignore interrupts, and so would it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 60
     while not list(out.glob("teachers/*/trajectory.jsonl")) and time.monotonic() < deadline:
         time.sleep(0.02)
