@@ -46,7 +46,7 @@ def _complaint(item: Mapping[str, Any], known: list[str]) -> str:
         return f"{name} is not a setting. {hint}"
     if item["type"] == "missing":
         return f"{name} is missing: it has no default and must be given."
-    message = str(item["msg"]).removeprefix("Value error, ")
+    message = str(item["msg"]).removeprefix("Value error, ").removesuffix(".")
     if not name:
         return f"{message}."
     return f"{name} = {item['input']!r} is not allowed: {message[0].lower()}{message[1:]}."
