@@ -231,17 +231,16 @@ class StudentTask(Frozen):
 
     def _train_all(self, context: Context) -> Iterator[_Trained]:
         """Train every student, in smaller stacks where memory runs out."""
-        waiting = list(range(len(self.arms)))
-        width = self._choose_width(context).width
-        while waiting:
-            group = list(next(even_groups(len(waiting), width)))
-            chunk = [waiting[i] for i in group]
+        done, width = 0, self._choose_width(context).width
+        while done < len(self.arms):
+            group = next(even_groups(len(self.arms) - done, width))
+            chunk = [done + i for i in group]
             part = unless_memory_runs_out(partial(self._train, context, chunk))
             if part is None:
                 width = self._narrower(context, len(chunk))
                 continue
             yield part
-            waiting = waiting[len(chunk) :]
+            done += len(chunk)
 
     def _narrower(self, context: Context, width: int) -> int:
         if width == 1:
@@ -404,7 +403,9 @@ class _Trained:
 
 def _sample(context: Context) -> Tensor:
     """Return a few examples as a network takes them."""
-    return context.examples(context.data.transfer).inputs(torch.arange(2)).cpu()
+    few = torch.arange(2)
+    # Of a split of their own, lest a GPU be given the whole transfer set for them.
+    return context.examples(context.data.transfer.subset(few)).inputs(few).cpu()
 
 
 def select_students(state: Mapping[str, Tensor], students: Sequence[int]) -> dict[str, Tensor]:

@@ -219,12 +219,17 @@ class TrajectoryTask(Frozen):
         segment: Segment,
         earlier: list[TrajectoryRecord],
     ) -> TrajectoryRecord:
-        respond = partial(self._respond, context, trainer.network)
-        responses = {name: respond(name) for name in RESPONSE_SPLITS}
+        examples = {
+            name: context.examples(split_of(context, name), self.data.augmentation)
+            for name in RESPONSE_SPLITS
+        }
+        respond = partial(compute_logits, trainer.network)
+        responses = {name: respond(examples[name]) for name in RESPONSE_SPLITS}
         loss = float(segment.mean_loss)
         healthy = all(bool(logits.isfinite().all()) for logits in responses.values())
         if healthy:
-            views = {("transfer", view): respond("transfer", view) for view in self._other_views}
+            others = range(1, self.data.views)
+            views = {("transfer", v): respond(examples["transfer"], view=v) for v in others}
             plain = {(name, 0): logits for name, logits in responses.items()}
             self._write_responses(context, trainer, point.epoch, {**plain, **views})
         best_t, measurements = self._measure(context, responses) if healthy else (None, ())
@@ -247,14 +252,6 @@ class TrajectoryTask(Frozen):
     ) -> tuple[float, tuple[Measurement, ...]]:
         labels = {name: split_of(context, name).labels for name in RESPONSE_SPLITS}
         return measure_splits(responses, labels, temperatures=self.temperatures)
-
-    @property
-    def _other_views(self) -> range:
-        return range(1, self.data.views)
-
-    def _respond(self, context: Context, network: nn.Module, name: str, view: int = 0) -> Tensor:
-        examples = context.examples(split_of(context, name), self.data.augmentation)
-        return compute_logits(network, examples, view=view)
 
     def _write_responses(
         self,
