@@ -15,6 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from goodteacher import Study
+from goodteacher.config import RUNTIME_SETTINGS, Frozen
+from goodteacher.evidence import EVIDENCE_FILE, Evidence
+from goodteacher.results import StudentRow, TrajectoryRecord
+from goodteacher.store import Store
+from goodteacher.study import SWEET_SPOT_FILE, VERDICT_FILE
 from pairs import (
     DEFAULT_STUDENTS_FILE,
     EXHAUSTIVE_FILE,
@@ -27,13 +33,6 @@ from pairs import (
     PairInfo,
     PairKey,
 )
-
-from goodteacher import Study
-from goodteacher.config import RUNTIME_SETTINGS, Frozen
-from goodteacher.evidence import EVIDENCE_FILE, Evidence
-from goodteacher.results import StudentRow, TrajectoryRecord
-from goodteacher.store import Store
-from goodteacher.study import SWEET_SPOT_FILE, VERDICT_FILE
 
 
 def collect(

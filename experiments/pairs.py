@@ -18,6 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from pydantic import Field
+
 from goodteacher.config import Frozen
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
 from goodteacher.results import (
@@ -70,7 +72,7 @@ class PairInfo(PairKey):
     transfer_examples: int
     settings: dict[str, Any]
     environment: dict[str, Any]
-    minutes: dict[str, float] = {}
+    minutes: dict[str, float] = Field(default_factory=dict)
 
 
 class MeasurementRow(Measurement):

@@ -1,13 +1,13 @@
 """What is kept of a pair is what its studies held, and nothing that names a folder."""
 
 import pytest
-from collect import as_csv, collect, without_pictures
-from pairs import PairKey, all_pairs
 
+from collect import as_csv, collect, without_pictures
 from goodteacher import Study
 from goodteacher.evidence import Evidence
 from goodteacher.evidence.results import Flip, Flips
 from goodteacher.scores import score_table
+from pairs import PairKey, all_pairs
 from tests.report import build
 
 
