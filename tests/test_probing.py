@@ -7,6 +7,7 @@ from goodteacher.errors import ConfigError
 from goodteacher.probing import PROBE_SEED, has_declined, probe_recipes
 from goodteacher.report.findings import read_findings
 from goodteacher.report.page import render
+from goodteacher.store import Store
 from tests.made import SETTINGS, dataset
 from tests.report import build
 from tests.test_study import Interrupter, without_seconds
@@ -124,3 +125,70 @@ def test_patience_beyond_the_epochs_changes_no_answer(tmp_path):
     patient = search(dataset(), out=tmp_path / "patient", patience=9, **settings).sweet_spot
     assert patient.model_dump(exclude={"cost"}) == plain.model_dump(exclude={"cost"})
     assert patient.cost.probe_epochs_run > 0 == plain.cost.probe_epochs_run
+
+
+BY_PROBE = {**SETTINGS, "shortlist_by": "probe", "shortlist": 2, "search_seeds": 1, "seeds": 2}
+
+
+@pytest.fixture(scope="module")
+def ranked_by_probe(tmp_path_factory):
+    return search(dataset(), out=tmp_path_factory.mktemp("ranked") / "made", **BY_PROBE)
+
+
+def test_shortlist_by_probe_is_that_of_the_best_one_epoch_students(ranked_by_probe):
+    rows = ranked_by_probe.students()
+    probes = [row for row in rows if row.stage == "probe"]
+    best = {}
+    for row in probes:
+        key = row.batch_size, row.epoch
+        best[key] = max(best.get(key, 0.0), row.selection_accuracy)
+    order = [(r.batch_size, r.epoch) for r in ranked_by_probe.trajectories()]
+    assert set(best) == set(order)
+    expected = sorted(order, key=lambda key: -best[key])[:2]
+    first = [row for row in rows if row.stage == "search" and row.rung == 0]
+    tried = {(r.batch_size, r.epoch) for r in first if r.source == "checkpoint"}
+    findings = read_findings(ranked_by_probe.store)
+    listed = {(c.batch_size, c.epoch) for c in findings.shortlisted}
+    references = {(c.batch_size, c.epoch) for c in findings.reference_teachers}
+    assert listed == set(expected)
+    assert tried == listed | references
+    by_nll = sorted(ranked_by_probe.trajectories(), key=lambda r: r.best_nll)[:2]
+    assert listed != {(r.batch_size, r.epoch) for r in by_nll}, "by NLL the same: it tests nothing"
+
+
+def test_probes_for_the_shortlist_have_one_epoch_and_a_seed_of_their_own(ranked_by_probe):
+    probes = [row for row in ranked_by_probe.students() if row.stage == "probe"]
+    assert {(row.student_epochs, row.seed) for row in probes} == {(1, PROBE_SEED)}
+    assert {(row.temperature, row.alpha) for row in probes} == {(1.0, 1.0), (4.0, 1.0)}
+    cost = ranked_by_probe.sweet_spot.cost
+    assert cost.probe_epochs_run == len(probes) == 2 * len(ranked_by_probe.trajectories())
+    seconds = sum(row.student_seconds for row in ranked_by_probe.students())
+    assert cost.student_seconds == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("after", [2, 3, 4])
+def test_study_ranked_by_probe_and_interrupted_decides_the_same(ranked_by_probe, tmp_path, after):
+    out = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt):
+        search(dataset(), out=out, progress=Interrupter(after), **BY_PROBE)
+    render(read_findings(Store(out)))  # what there is of it, also before the probes have run
+    again = search(dataset(), out=out, **BY_PROBE)
+    assert without_seconds(again) == without_seconds(ranked_by_probe)
+
+
+def test_probe_with_patience_and_means_ranks_every_teacher_that_competes(tmp_path):
+    settings = {**BY_PROBE, "patience": 1, "epochs": 6, "variants": ("raw", "average", "blend")}
+    study = search(dataset(), out=tmp_path / "both", **settings)
+    ranking = [r for r in study.students() if r.stage == "probe" and r.rung == 4]
+    variants = {row.variant for row in ranking}
+    assert variants == {"raw", "average"}, "a blend is not ranked, it always joins"
+    raw = {(row.batch_size, row.epoch) for row in ranking if row.variant == "raw"}
+    assert raw == {(r.batch_size, r.epoch) for r in study.trajectories()}
+    earlier = {row.rung for row in study.students() if row.stage == "probe"} - {4}
+    assert earlier, "patience probed nothing: it tests nothing"
+
+
+def test_exhaustive_search_probes_nothing(tmp_path):
+    settings = {**BY_PROBE, "exhaustive": True, "student_epochs": 1}
+    rows = search(dataset(), out=tmp_path / "all", **settings).students()
+    assert "probe" not in {row.stage for row in rows}

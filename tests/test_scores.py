@@ -1,21 +1,17 @@
 """Scores of teachers: their values, the shortlist by each, and the table that compares them."""
 
-import sys
-from pathlib import Path
 from typing import get_args
 
 import pytest
 import torch
 
-from goodteacher import search
 from goodteacher.config import ScoreName, StudyConfig, parse
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.measurement import measure
 from goodteacher.results import Arm, Checkpoint
-from goodteacher.scores import SCORES, goodness, ranked, score_table
+from goodteacher.scores import SCORES, goodness, probe_accuracies, ranked, score_table
 from goodteacher.similarity import mean_entropy
 from goodteacher.sweet_spot import candidates
-from tests.made import SETTINGS, dataset
 from tests.report import build
 
 POINTS = [(b, e) for b in (32, 128) for e in (1, 2, 4)]
@@ -139,23 +135,46 @@ def test_students_of_different_lengths_are_refused():
 def test_shortlist_takes_the_score_that_the_settings_name(name):
     found = records()
     config = build.settings(shortlist_by=name, shortlist=3)
-    assert candidates(config, found) == ranked(found, name)[:3]
+    probes = probe_accuracies(probe_rows([0.2, 0.6, 0.1, 0.5, 0.4, 0.3]))
+    assert candidates(config, found, probes=probes) == ranked(found, name, probes)[:3]
 
 
-def test_exhaustive_study_gives_a_table_and_its_printed_form(tmp_path, monkeypatch, capsys):
-    settings = {**SETTINGS, "exhaustive": True, "student_epochs": 2, "search_seeds": 1, "seeds": 2}
-    study = search(dataset(), out=tmp_path / "all", **settings)
-    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "benchmarks"))
-    import score_table as script
+def probe_rows(accuracies, *, rung=3):
+    """Probe students of two recipes of each teacher; the second is worse by a point."""
+    recipes = build.settings().recipes[:2]
+    return [
+        build.row(
+            Arm(source=Checkpoint(batch_size=size, epoch=epoch), recipe=recipe),
+            accuracy=accuracy - loss,
+            stage="probe",
+            rung=rung,
+            student_epochs=1,
+        )
+        for (size, epoch), accuracy in zip(POINTS, accuracies, strict=True)
+        for recipe, loss in zip(recipes, (0.0, 0.01), strict=True)
+    ]
 
-    (rows,) = [script.rows_of(study.folder)]
-    assert [row.score for row in rows] == list(SCORES)
-    assert all(row.num_teachers == 6 and min(row.regret.values()) >= 0 for row in rows)
-    out = tmp_path / "table.json"
-    monkeypatch.setattr(sys, "argv", ["score_table.py", str(study.folder), "--out", str(out)])
-    script.main()
-    assert "| `best_nll` |" in capsys.readouterr().out
-    assert out.exists()
+
+def test_probe_is_the_best_recipe_of_the_last_time_that_a_teacher_was_probed():
+    earlier = probe_rows([0.9] * 6, rung=0)[:4]
+    later = probe_rows([0.2, 0.6, 0.1, 0.5, 0.4, 0.3])
+    found = records()
+    for rows in ([*earlier, *later], [*later, *earlier]):
+        assert goodness(found, "probe", probe_accuracies(rows)) == [0.2, 0.6, 0.1, 0.5, 0.4, 0.3]
+
+
+def test_probe_without_probe_students_says_how_to_get_them():
+    rows = probe_rows([0.5] * 6)[:8]
+    with pytest.raises(StudyError, match=r"2 of 6 teachers have no probe.*batch 128 epoch 2.*prob"):
+        goodness(records(), "probe", probe_accuracies(rows))
+
+
+def test_table_compares_probes_where_every_teacher_was_probed():
+    rows = students([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    probes = probe_rows([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    table = {row.score: row for row in score_table(records(), [*rows, *probes])}
+    assert table["probe"].rho == pytest.approx(1)
+    assert "probe" not in {row.score for row in score_table(records(), [*rows, *probes[:-2]])}
 
 
 def test_settings_keep_the_score():

@@ -96,7 +96,7 @@ def cost_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) -> C
     """Add up what the search took."""
     store, config = search.context.store, search.config
     runs = [task.records(store) for task in search.trajectories]
-    probes, cooldowns = search.probes, search.cooldowns
+    probes, cooldowns = (*search.probes, *found.probes), search.cooldowns
     student_tasks = [*probes, *(task for rung in found.rungs for task in rung.tasks), *confirmed]
     first = found.rungs[0].tasks
     grid = len(config.batch_sizes) * len(config.recorded_epochs) * len(config.recipes)

@@ -1,10 +1,13 @@
-"""Probe students: a short look at what a teacher's latest response is worth, while it trains.
+"""Probe students: a short look at what a teacher's response is worth.
 
-After each recorded epoch but the last a small stack of students learns from the new responses of
-all trajectories still going. A trajectory stops once its probe students have not done better for
-``patience`` recorded epochs: teaching past the sweet spot is money lost. *Ours*: the rule, and what
-a probe is - the search's first rung, one seed of its own, the two middle temperatures, the largest
-alpha. Probes decide when teaching ends and nothing else.
+With ``patience``, while teachers train: after each recorded epoch but the last a small stack of
+students learns from the new responses of all trajectories still going. A trajectory stops once its
+probe students have not done better for ``patience`` recorded epochs: teaching past the sweet spot
+is money lost. *Ours*: the rule, and what a probe is - the search's first rung, one seed of its own,
+the two middle temperatures, the largest alpha.
+
+With ``shortlist_by = "probe"``, once all are recorded: every teacher that competes for the
+shortlist has probe students of one epoch, and their accuracy ranks it. Probes decide nothing else.
 """
 
 from __future__ import annotations
@@ -12,13 +15,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from goodteacher.config import Recipe, StudyConfig
-from goodteacher.results import Arm, Checkpoint
+from goodteacher.results import Arm, Checkpoint, TeacherSource
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, mean_accuracies
 from goodteacher.tasks import DataKey
 
 PROBE_SEED = 4_000_000
 """The seed of probe students, which no other student has."""
+
+SHORTLIST_EPOCHS = 1
+"""Epochs of the probe students that rank teachers for the shortlist."""
 
 
 def probe_recipes(config: StudyConfig) -> tuple[Recipe, ...]:
@@ -43,19 +49,19 @@ def probe_recipes(config: StudyConfig) -> tuple[Recipe, ...]:
 def probe_task(
     config: StudyConfig,
     data: DataKey,
-    checkpoints: Sequence[Checkpoint],
+    sources: Sequence[TeacherSource],
     *,
     number: int,
     until_epoch: int,
     teachers: tuple[tuple[int, str], ...],
 ) -> StudentTask:
-    """Return the probe students of the responses just recorded.
+    """Return the probe students of some responses.
 
     Args:
         config: The study's settings.
         data: The data and their split.
-        checkpoints: The latest checkpoint of each trajectory that is going on.
-        number: Which recorded epoch this is, from 0.
+        sources: Whose: the latest checkpoint of each trajectory that is going on, or all teachers.
+        number: Which recorded epoch this is, from 0; past the last one for all teachers.
         until_epoch: Epochs that probe students train.
         teachers: Trajectories, as (batch size, task key).
     """
@@ -67,7 +73,7 @@ def probe_task(
         student_epochs=config.student_epochs,
         until_epoch=until_epoch,
         seed=PROBE_SEED,
-        arms=tuple(Arm(source=each, recipe=recipe) for each in checkpoints for recipe in recipes),
+        arms=tuple(Arm(source=each, recipe=recipe) for each in sources for recipe in recipes),
         teachers=teachers,
         stage="probe",
         rung=number,

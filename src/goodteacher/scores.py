@@ -1,12 +1,12 @@
-"""Scores of a teacher that need no student, and how well each one foretells its students.
+"""Scores of a teacher, and how well each one foretells its students.
 
 A score ranks teachers for the shortlist (setting ``shortlist_by``). Each is an entry of
 :data:`SCORES`; a test holds its names equal to those of the setting. Values come from what every
-record holds, so a score costs nothing once a teacher is recorded. *Measured at T = 1* unless the
-name begins with ``best``: then at the temperature that minimises the teacher's NLL on the selection
-split. Which direction is good is the literature's or, where nothing is known, *our* guess from
-claim C1 (more similarity information is better); Spearman's sign in :func:`score_table` says
-whether it was right.
+record holds, so a score costs nothing once a teacher is recorded; only ``probe`` needs students, of
+one epoch (see :mod:`goodteacher.probing`). *Measured at T = 1* unless the name begins with
+``best``: then at the temperature that minimises the teacher's NLL on the selection split. Which
+direction is good is the literature's or, where nothing is known, *our* guess from claim C1 (more
+similarity information is better); Spearman's sign in :func:`score_table` says whether it was right.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from goodteacher.errors import StudyError
 from goodteacher.results import Measurement, StudentRow, TeacherRecord
 from goodteacher.statistics import regret, spearman
 
-Values = Callable[[Sequence[TeacherRecord]], list[float]]
+Probes = Mapping[str, float]
+"""Selection accuracy of each teacher's best probe student, by the teacher's name."""
+
+Values = Callable[[Sequence[TeacherRecord], Probes], list[float]]
 TOP = (1, 3, 5)
 """Sizes of the shortlists whose regret is reported."""
 
@@ -33,11 +37,13 @@ class TeacherScore:
         meaning: What it measures, with its unit.
         values: Its value for each of the teachers of a study.
         sign: 1 where more is better, -1 where less is.
+        needs_probes: Whether it is made of probe students, which have to be trained.
     """
 
     meaning: str
     values: Values
     sign: int
+    needs_probes: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,25 +65,53 @@ class ScoreRow:
     regret: Mapping[int, float]
 
 
-def ranked(records: Sequence[TeacherRecord], by: str) -> list[TeacherRecord]:
+NO_PROBES: Probes = MappingProxyType({})
+
+
+def ranked(
+    records: Sequence[TeacherRecord], by: str, probes: Probes = NO_PROBES
+) -> list[TeacherRecord]:
     """Return teachers, best score first; ties keep their order.
 
     Args:
         records: Healthy records of one study.
         by: A name in :data:`SCORES`.
+        probes: Accuracies of probe students, for a score that needs them.
 
     Raises:
-        StudyError: The records are of an earlier version, which did not measure this.
+        StudyError: The records are of an earlier version, which did not measure this, or there are
+            no probe students.
     """
-    found = goodness(records, by)
+    found = goodness(records, by, probes)
     order = sorted(range(len(records)), key=lambda number: -found[number])
     return [records[number] for number in order]
 
 
-def goodness(records: Sequence[TeacherRecord], name: str) -> list[float]:
+def goodness(
+    records: Sequence[TeacherRecord], name: str, probes: Probes = NO_PROBES
+) -> list[float]:
     """Return a score of each teacher, signed so that more is better."""
     score = SCORES[name]
-    return [score.sign * value for value in score.values(records)]
+    return [score.sign * value for value in score.values(records, probes)]
+
+
+def probe_accuracies(rows: Iterable[StudentRow]) -> Probes:
+    """Return the accuracy of each teacher's best probe student, of the last time it was probed.
+
+    Args:
+        rows: Students of a study; those of stage ``probe`` are taken.
+    """
+    last: dict[str, int] = {}
+    best: dict[str, float] = {}
+    for row in rows:
+        if row.stage != "probe":
+            continue
+        teacher = _teacher_of(row)
+        if row.rung > last.get(teacher, -1):
+            last[teacher], best[teacher] = row.rung, 0.0
+        if row.rung == last[teacher]:
+            best[teacher] = max(best[teacher], row.selection_accuracy)
+    return best
 
 
 def score_table(
@@ -85,18 +119,20 @@ def score_table(
 ) -> tuple[ScoreRow, ...]:
     """Compare every score with what students of an exhaustive search reached.
 
-    A teacher counts with its best recipe's students: selection accuracy, mean over seeds.
+    A teacher counts with its best recipe's students: selection accuracy, mean over seeds. Scores
+    made of probe students are left out where not every teacher was probed.
 
     Args:
         records: Healthy records of the study, 4 at least.
-        rows: Its students; those of the search are taken.
+        rows: Its students; those of the search are taken, and probe students.
 
     Raises:
         StudyError: A teacher had no students, or students trained for different numbers of epochs:
             the search was not exhaustive.
         InputError: Fewer than 4 teachers.
     """
-    found = _student_accuracies(rows)
+    rows = list(rows)
+    found, probes = student_accuracies(rows), probe_accuracies(rows)
     missing = [str(record.source) for record in records if str(record.source) not in found]
     if missing:
         raise StudyError(
@@ -104,16 +140,25 @@ def score_table(
             "Scores are compared with every teacher's students: search with --exhaustive."
         )
     accuracies = [found[str(record.source)] for record in records]
-    return tuple(_row(name, records, accuracies) for name in SCORES)
+    probed = all(str(record.source) in probes for record in records)
+    names = [name for name, score in SCORES.items() if probed or not score.needs_probes]
+    return tuple(_row(name, goodness(records, name, probes), accuracies) for name in names)
 
 
-def _student_accuracies(rows: Iterable[StudentRow]) -> dict[str, float]:
-    """Return the accuracy of each teacher's best recipe, by the teacher's name."""
-    arms: dict[str, list[float]] = defaultdict(list)
+def student_accuracies(rows: Iterable[StudentRow]) -> dict[str, float]:
+    """Return the selection accuracy of each teacher's best recipe, by the teacher's name.
+
+    Args:
+        rows: Students of an exhaustive search; of each recipe the mean over search seeds counts.
+
+    Raises:
+        StudyError: Students trained for different numbers of epochs.
+    """
+    arms: dict[tuple[str, str], list[float]] = defaultdict(list)
     lengths = set()
     for row in rows:
         if row.stage == "search":
-            arms[row.arm].append(row.selection_accuracy)
+            arms[_teacher_of(row), row.arm].append(row.selection_accuracy)
             lengths.add(row.student_epochs)
     if len(lengths) > 1:
         raise StudyError(
@@ -121,24 +166,24 @@ def _student_accuracies(rows: Iterable[StudentRow]) -> dict[str, float]:
             "compared. Search with --exhaustive."
         )
     best: dict[str, float] = {}
-    for arm, seeds in arms.items():
-        teacher = arm.partition(" | ")[0]
+    for (teacher, _), seeds in arms.items():
         best[teacher] = max(best.get(teacher, 0.0), math.fsum(seeds) / len(seeds))
     return best
 
 
-def _row(name: str, records: Sequence[TeacherRecord], accuracies: list[float]) -> ScoreRow:
-    found = goodness(records, name)
+def _teacher_of(row: StudentRow) -> str:
+    return row.arm.partition(" | ")[0]
+
+
+def _row(name: str, found: list[float], accuracies: list[float]) -> ScoreRow:
     varied = len(set(found)) > 1 and len(set(accuracies)) > 1
     rho = spearman(found, accuracies, num_permutations=1).rho if varied else None
-    losses = {k: regret(found, accuracies, top_k=min(k, len(records))) for k in TOP}
-    return ScoreRow(name, len(records), rho, losses)
+    losses = {k: regret(found, accuracies, top_k=k) for k in TOP}
+    return ScoreRow(name, len(found), rho, losses)
 
 
-def _measured(
-    field: str, split: str = "selection", *, best: bool = False
-) -> Callable[[Sequence[TeacherRecord]], list[float]]:
-    def values(records: Sequence[TeacherRecord]) -> list[float]:
+def _measured(field: str, split: str = "selection", *, best: bool = False) -> Values:
+    def values(records: Sequence[TeacherRecord], _: Probes) -> list[float]:
         return [_value(record, field, split, best) for record in records]
 
     return values
@@ -156,11 +201,21 @@ def _value(record: TeacherRecord, field: str, split: str, best: bool) -> float:
     return float(value)
 
 
-def _saturation_gap(records: Sequence[TeacherRecord]) -> list[float]:
+def _saturation_gap(records: Sequence[TeacherRecord], _: Probes) -> list[float]:
     return [r.at("selection").nll - r.at("transfer").nll for r in records]
 
 
-def _distance_from_half_way(records: Sequence[TeacherRecord]) -> list[float]:
+def _probed(records: Sequence[TeacherRecord], probes: Probes) -> list[float]:
+    missing = [str(record.source) for record in records if str(record.source) not in probes]
+    if missing:
+        raise StudyError(
+            f"{len(missing)} of {len(records)} teachers have no probe students, such as "
+            f"{missing[0]}. Search with --shortlist-by probe, which trains them."
+        )
+    return [probes[str(record.source)] for record in records]
+
+
+def _distance_from_half_way(records: Sequence[TeacherRecord], _: Probes) -> list[float]:
     """Return how far each epoch is from half of its trajectory's last one, as a share of it."""
     last: dict[int, int] = {}
     for record in records:
@@ -209,6 +264,9 @@ SCORES: Mapping[str, TeacherScore] = {
     ),
     "half_way": TeacherScore(
         "distance from half of the trajectory's epochs, as a share", _distance_from_half_way, -1
+    ),
+    "probe": TeacherScore(
+        "selection accuracy of students of one epoch", _probed, 1, needs_probes=True
     ),
 }
 """Every score, by name."""

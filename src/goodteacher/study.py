@@ -298,7 +298,8 @@ def _finish(
     correct = correct_by_arm(context, confirmed)
     answer = conclude(plan, records, found, confirmed, correct)
     confirmations = confirmed_rows(context.store, confirmed, correct)
-    searched = [*plan.probes, *(task for rung in found.rungs for task in rung.tasks)]
+    probes = [*plan.probes, *found.probes]
+    searched = [*probes, *(task for rung in found.rungs for task in rung.tasks)]
     explored = all_rows(context.store, searched)
     context.store.write_table("students.parquet", [*explored, *confirmations], StudentRow)
     _deliver(plan, found, confirmed, confirmations)

@@ -23,7 +23,7 @@ from goodteacher.config import ScoreName, StudyConfig
 from goodteacher.cooldowns import CooldownTask, cooldown_task
 from goodteacher.errors import RunError
 from goodteacher.mixing import MEANS, BlendTask
-from goodteacher.probing import has_declined, probe_task, probed
+from goodteacher.probing import SHORTLIST_EPOCHS, has_declined, probe_task, probed
 from goodteacher.results import (
     CROSS_ENTROPY,
     Arm,
@@ -35,7 +35,7 @@ from goodteacher.results import (
     TrajectoryRecord,
     smoothing_arm,
 )
-from goodteacher.scores import ranked
+from goodteacher.scores import NO_PROBES, SCORES, Probes, probe_accuracies, ranked
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
 from goodteacher.tasks import Context, DataKey, Engine
@@ -71,6 +71,7 @@ class Found:
     families: Mapping[Family, tuple[Arm, ...]]
     winners: Mapping[Family, Arm]
     rungs: tuple[Rung, ...]
+    probes: tuple[StudentTask, ...] = ()
 
 
 class Search:
@@ -222,7 +223,9 @@ class Search:
         self, records: Sequence[TrajectoryRecord], others: Sequence[TeacherRecord] = ()
     ) -> Found:
         """Choose a winner for each family on the selection split."""
-        families = plan_families(self.config, records, others)
+        probes = self._probe_rivals(records, others)
+        accuracies = probe_accuracies(all_rows(self.context.store, probes))
+        families = plan_families(self.config, records, others, accuracies)
         alive = {name: list(arms) for name, arms in families.items()}
         rungs: list[Rung] = []
         for number, until in enumerate(rung_epochs(self.config)):
@@ -239,7 +242,28 @@ class Search:
             }
         _drop_states(self.context.store, rungs[-1])
         winners = {name: arms[0] for name, arms in alive.items()}
-        return Found(families, winners, tuple(rungs))
+        return Found(families, winners, tuple(rungs), probes)
+
+    def probe_all(self, sources: Sequence[TeacherSource]) -> StudentTask:
+        """Train probe students of one epoch for each of some recorded teachers."""
+        task = probe_task(
+            self.config,
+            self.key,
+            sources,
+            number=len(self.config.recorded_epochs),
+            until_epoch=SHORTLIST_EPOCHS,
+            teachers=self.teachers,
+        )
+        self.engine.run("probe students", [task])
+        return task
+
+    def _probe_rivals(
+        self, records: Sequence[TrajectoryRecord], others: Sequence[TeacherRecord]
+    ) -> tuple[StudentTask, ...]:
+        """Train the probe students that the shortlist's score needs, if it needs any."""
+        needed = SCORES[self.config.shortlist_by].needs_probes and not self.config.exhaustive
+        rivals = [record.source for record in _rivals(self.config, records, others)]
+        return (self.probe_all(rivals),) if needed and rivals else ()
 
     def confirm(self, winners: Iterable[Arm]) -> tuple[StudentTask, ...]:
         """Train the winners again with fresh paired seeds."""
@@ -315,6 +339,7 @@ def plan_families(
     config: StudyConfig,
     records: Sequence[TrajectoryRecord],
     others: Sequence[TeacherRecord] = (),
+    probes: Probes = NO_PROBES,
 ) -> dict[Family, tuple[Arm, ...]]:
     """Return the arms of each family.
 
@@ -322,8 +347,9 @@ def plan_families(
         config: The study's settings.
         records: Recorded epochs of all trajectories, none diverged.
         others: Their cooldowns, and means of their responses.
+        probes: Accuracies of probe students, for a shortlist by a score that needs them.
     """
-    competing = candidates(config, records, others)
+    competing = candidates(config, records, others, probes)
     return {
         "sweet_spot": _arms(config, [record.source for record in competing]),
         "cross_entropy": (CROSS_ENTROPY,),
@@ -337,6 +363,7 @@ def candidates(
     config: StudyConfig,
     records: Sequence[TrajectoryRecord],
     others: Sequence[TeacherRecord] = (),
+    probes: Probes = NO_PROBES,
 ) -> list[TeacherRecord]:
     """Return the teachers that compete for the sweet spot.
 
@@ -347,22 +374,34 @@ def candidates(
         config: The study's settings.
         records: Recorded epochs of all trajectories, none diverged.
         others: Their cooldowns, and means of their responses.
+        probes: Accuracies of probe students, for a shortlist by a score that needs them.
     """
-    raw = records if "raw" in config.variants else ()
-    rest = [record for record in others if record.source.variant != "blend"]
-    rivals: list[TeacherRecord] = [*raw, *rest]
+    listed = _rivals(config, records, others)
     chosen = [r for r in others if r.source.variant == "blend"]
-    listed = (
-        rivals if config.exhaustive else shortlist(rivals, config.shortlist, by=config.shortlist_by)
-    )
+    if not config.exhaustive:
+        listed = shortlist(listed, config.shortlist, by=config.shortlist_by, probes=probes)
     return [*listed, *chosen]
 
 
+def _rivals(
+    config: StudyConfig,
+    records: Sequence[TrajectoryRecord],
+    others: Sequence[TeacherRecord],
+) -> list[TeacherRecord]:
+    """Return the teachers that compete for the shortlist."""
+    raw = records if "raw" in config.variants else ()
+    return [*raw, *(record for record in others if record.source.variant != "blend")]
+
+
 def shortlist(
-    records: Sequence[TeacherRecord], size: int, *, by: ScoreName = "best_nll"
+    records: Sequence[TeacherRecord],
+    size: int,
+    *,
+    by: ScoreName = "best_nll",
+    probes: Probes = NO_PROBES,
 ) -> list[TeacherRecord]:
     """Return the teachers of best score, best first."""
-    return ranked(records, by)[:size]
+    return ranked(records, by, probes)[:size]
 
 
 def converged(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:

@@ -263,7 +263,7 @@ class SearchConfig(GridConfig):
     shortlist_by: ScoreName = Field(
         "best_nll",
         description="score of teachers that makes the shortlist: best_nll is held-out NLL at its "
-        "best temperature; the others are in docs/method.md",
+        "best temperature, probe trains students of one epoch; the others are in docs/method.md",
     )
     halving: Annotated[int, Field(ge=2)] = Field(
         3, description="each rung keeps one in this many students and trains them this much longer"

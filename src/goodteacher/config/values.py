@@ -37,6 +37,7 @@ ScoreName = Literal[
     "wrong_class_variance",
     "cmi",
     "half_way",
+    "probe",
 ]
 VariantName = Literal["raw", "cooldown", "average", "blend"]
 LossName = Literal["kl", "mse", "dkd", "dist", "ttm"]

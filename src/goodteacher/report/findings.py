@@ -19,6 +19,7 @@ from goodteacher.results import (
     TrajectoryRecord,
     Verdict,
 )
+from goodteacher.scores import SCORES, probe_accuracies
 from goodteacher.store import Store
 from goodteacher.sweet_spot import candidates, converged, most_accurate
 
@@ -99,8 +100,15 @@ class Findings:
     @property
     def shortlisted(self) -> frozenset[Checkpoint]:
         """Checkpoints that compete for the sweet spot, by the search's own rule."""
-        listed = candidates(self.config, self.healthy, (*self.cooldowns, *self.blends))
+        if SCORES[self.config.shortlist_by].needs_probes and not self._searched:
+            return frozenset()
+        probes = probe_accuracies(self.students)
+        listed = candidates(self.config, self.healthy, (*self.cooldowns, *self.blends), probes)
         return frozenset(r.source for r in listed if isinstance(r.source, Checkpoint))
+
+    @property
+    def _searched(self) -> bool:
+        return any(row.stage == "search" for row in self.students)
 
     @property
     def reference_teachers(self) -> frozenset[Checkpoint]:
