@@ -142,7 +142,7 @@ def score_table(
     accuracies = [found[str(record.source)] for record in records]
     probed = all(str(record.source) in probes for record in records)
     names = [name for name, score in SCORES.items() if probed or not score.needs_probes]
-    return tuple(_row(name, goodness(records, name, probes), accuracies) for name in names)
+    return tuple(score_row(name, goodness(records, name, probes), accuracies) for name in names)
 
 
 def student_accuracies(rows: Iterable[StudentRow]) -> dict[str, float]:
@@ -175,7 +175,14 @@ def _teacher_of(row: StudentRow) -> str:
     return row.arm.partition(" | ")[0]
 
 
-def _row(name: str, found: list[float], accuracies: list[float]) -> ScoreRow:
+def score_row(name: str, found: Sequence[float], accuracies: Sequence[float]) -> ScoreRow:
+    """Compare one score with the students.
+
+    Args:
+        name: Its name.
+        found: Its value for each teacher, signed so that more is better; 4 at least.
+        accuracies: Accuracy of each teacher's students.
+    """
     varied = len(set(found)) > 1 and len(set(accuracies)) > 1
     rho = spearman(found, accuracies, num_permutations=1).rho if varied else None
     losses = {k: regret(found, accuracies, top_k=k) for k in TOP}

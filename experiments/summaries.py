@@ -1,0 +1,83 @@
+"""Means over pairs, with their range and a bootstrap interval, and tables of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+RESAMPLES, SEED = 10_000, 0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A mean over pairs.
+
+    Attributes:
+        mean: The mean.
+        low: The least value of a pair.
+        high: The greatest value of a pair.
+        interval: 95 % interval of the mean, by resampling pairs; None for one pair. It takes pairs
+            for independent: pairs of one data set are alike, so it is rather too narrow.
+        n: Number of pairs.
+    """
+
+    mean: float
+    low: float
+    high: float
+    interval: tuple[float, float] | None
+    n: int
+
+    def text(self, digits: int = 2) -> str:
+        """Format as mean [interval] (range).
+
+        Example:
+            >>> Summary(1.0, 0.5, 1.5, (0.75, 1.25), 4).text()
+            '1.00 [0.75, 1.25] (0.50 to 1.50)'
+        """
+        if self.interval is None:
+            return f"{self.mean:.{digits}f}"
+        within = ", ".join(f"{end:.{digits}f}" for end in self.interval)
+        return f"{self.mean:.{digits}f} [{within}] ({self.low:.{digits}f} to {self.high:.{digits}f})"
+
+
+def summarize(values: Iterable[float]) -> Summary | None:
+    """Return the mean over pairs with its spread; None of nothing.
+
+    Args:
+        values: One of each pair.
+    """
+    found = np.asarray(list(values), dtype=float)
+    if not found.size:
+        return None
+    interval = _interval(found) if found.size > 1 else None
+    return Summary(
+        float(found.mean()), float(found.min()), float(found.max()), interval, found.size
+    )
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    rng = np.random.default_rng(SEED)
+    drawn = values[rng.integers(0, values.size, (RESAMPLES, values.size))].mean(1)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def shown(values: Iterable[float], digits: int = 2) -> str:
+    """Format the mean of values with its spread; `-` of nothing."""
+    found = summarize(values)
+    return found.text(digits) if found else "-"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out rows as a Markdown table.
+
+    Example:
+        >>> print(table(["a", "b"], [["1", "2"]]))
+        | a | b |
+        |---|---|
+        | 1 | 2 |
+    """
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
