@@ -21,7 +21,7 @@ LAYERS = [
     ["training"],
     ["tasks"],
     ["trajectories"],
-    ["mixing", "cooldowns"],
+    ["mixing", "cooldowns", "loans"],
     ["student_targets"],
     ["students"],
     ["engines", "probing"],

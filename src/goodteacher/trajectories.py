@@ -8,6 +8,7 @@ gives every epoch's teacher, so only batch sizes multiply runs.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -43,6 +44,23 @@ class RecordPoint(Frozen):
     step: int
 
 
+class Loan(Frozen):
+    """Where the same run has been recorded before: a study's folder, and the run's key there."""
+
+    folder: str
+    key: str
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """A teacher at the point of recording, and what it took to get there from the beginning."""
+
+    network: nn.Module
+    learning_rate: float
+    seconds: float
+    loss: float | None
+
+
 class TrajectoryTask(Frozen):
     """One teacher run at one batch size."""
 
@@ -54,6 +72,8 @@ class TrajectoryTask(Frozen):
     temperatures: tuple[float, ...]
     until: int | None = None
     """Recorded epoch at which this task ends; the run may go on from there in another task."""
+    loan: Loan | None = None
+    """A record of the same run, whose teachers are taken over instead of trained again."""
 
     @property
     def variant(self) -> TeacherVariant:
@@ -68,8 +88,9 @@ class TrajectoryTask(Frozen):
     @property
     def key(self) -> str:
         """Name of the task and of its folder below ``teachers/``."""
-        # Parts of one run share its folder, so where a part ends has no place in the name.
-        fields = self.model_dump(mode="json", exclude={"until"})
+        # Parts of one run share its folder, so where a part ends has no place in the name; nor has
+        # where its teachers come from, since they are the same.
+        fields = self.model_dump(mode="json", exclude={"until", "loan"})
         return f"batch-{self.batch_size:05d}-{digest_of(fields)[:8]}"
 
     @property
@@ -100,7 +121,7 @@ class TrajectoryTask(Frozen):
 
     def records(self, store: Store) -> list[TrajectoryRecord]:
         """Return what has been recorded so far."""
-        return store.read_records(f"{self._folder}/trajectory.jsonl", TrajectoryRecord)
+        return recorded(store, self.key)
 
     def run(self, context: Context) -> None:
         """Train on from the last recorded epoch to the end, in smaller pieces if memory runs out.
@@ -108,8 +129,11 @@ class TrajectoryTask(Frozen):
         Raises:
             RunError: Memory does not hold a single example.
         """
-        piece = self.optimization.micro_batch_size or self.batch_size
         context.progress.advance(self._work_of(self._steps_behind(context.store)))
+        if self.loan is not None:
+            self._take_over(context, Store.open(self.loan.folder), self.loan.key)
+            return
+        piece = self.optimization.micro_batch_size or self.batch_size
         while (last := unless_memory_runs_out(partial(self._go_on, context, piece))) is None:
             piece = self._halved(context, piece)
         if last.status == "diverged" or last.steps == self.total_steps:
@@ -148,7 +172,13 @@ class TrajectoryTask(Frozen):
             trainer.load(state, records[-1].steps)
         for point in self._wanted[len(records) :]:
             segment = self._train_until(context, trainer, point.step)
-            record = self._record(context, trainer, point, segment, records)
+            reached = _Reached(
+                trainer.network,
+                learning_rate=trainer.optimizer.param_groups[0]["lr"],
+                seconds=segment.seconds + (records[-1].seconds if records else 0.0),
+                loss=float(segment.mean_loss),
+            )
+            record = self._record(context, reached, point)
             records.append(record)
             self._save(context.store, trainer, records)
             if record.status == "diverged":
@@ -156,6 +186,23 @@ class TrajectoryTask(Frozen):
                 context.progress.advance(self._work_of(self._wanted[-1].step - trainer.step))
                 break
         return records[-1]
+
+    def _take_over(self, context: Context, lender: Store, key: str) -> None:
+        """Record the lender's teachers here: their weights, and their responses to these data."""
+        records = self.records(context.store)
+        if records:
+            context.store.remove(self._resume_file(records[-1].epoch))
+        theirs = {record.epoch: record for record in recorded(lender, key)}
+        network = self._network(context).to(context.machine.device)
+        for point in self._wanted[len(records) :]:
+            name = f"teachers/{key}/checkpoints/{_stem(point.epoch)}"
+            network.load_state_dict(lender.read_tensors(name))
+            before = theirs[point.epoch]
+            reached = _Reached(network, before.learning_rate, before.seconds, before.training_loss)
+            taken = point.step - (records[-1].steps if records else 0)
+            records.append(self._record(context, reached, point))
+            context.store.write_records(f"{self._folder}/trajectory.jsonl", records)
+            context.progress.advance(self._work_of(taken))
 
     def _train_until(self, context: Context, trainer: Trainer, step: int) -> Segment:
         """Train to a step, an epoch at a time, so that whoever watches sees it move."""
@@ -211,27 +258,19 @@ class TrajectoryTask(Frozen):
             view_of=_fresh_view,
         )
 
-    def _record(
-        self,
-        context: Context,
-        trainer: Trainer,
-        point: RecordPoint,
-        segment: Segment,
-        earlier: list[TrajectoryRecord],
-    ) -> TrajectoryRecord:
+    def _record(self, context: Context, reached: _Reached, point: RecordPoint) -> TrajectoryRecord:
         examples = {
             name: context.examples(split_of(context, name), self.data.augmentation)
             for name in RESPONSE_SPLITS
         }
-        respond = partial(compute_logits, trainer.network)
+        respond = partial(compute_logits, reached.network)
         responses = {name: respond(examples[name]) for name in RESPONSE_SPLITS}
-        loss = float(segment.mean_loss)
         healthy = all(bool(logits.isfinite().all()) for logits in responses.values())
         if healthy:
             others = range(1, self.data.views)
             views = {("transfer", v): respond(examples["transfer"], view=v) for v in others}
             plain = {(name, 0): logits for name, logits in responses.items()}
-            self._write_responses(context, trainer, point.epoch, {**plain, **views})
+            self._write_responses(context, reached.network, point.epoch, {**plain, **views})
         best_t, measurements = self._measure(context, responses) if healthy else (None, ())
         return TrajectoryRecord(
             batch_size=self.batch_size,
@@ -239,9 +278,9 @@ class TrajectoryTask(Frozen):
             variant=self.variant,
             steps=point.step,
             passes=point.step * self.batch_size / len(context.data.training),
-            seconds=segment.seconds + (earlier[-1].seconds if earlier else 0.0),
-            learning_rate=trainer.optimizer.param_groups[0]["lr"],
-            training_loss=loss if healthy else None,
+            seconds=reached.seconds,
+            learning_rate=reached.learning_rate,
+            training_loss=reached.loss if healthy else None,
             status="ok" if healthy else "diverged",
             optimal_temperature=best_t,
             measurements=measurements,
@@ -256,12 +295,12 @@ class TrajectoryTask(Frozen):
     def _write_responses(
         self,
         context: Context,
-        trainer: Trainer,
+        network: nn.Module,
         epoch: int,
         responses: Mapping[tuple[str, int], Tensor],
     ) -> None:
         store = context.store
-        weights = trainer.network.state_dict()
+        weights = network.state_dict()
         store.write_tensors(f"{self._folder}/checkpoints/{_stem(epoch)}", weights)
         for (name, view), logits in responses.items():
             response = Response(logits=logits, ids=split_of(context, name).ids)
@@ -285,6 +324,11 @@ def _stem(epoch: int) -> str:
 def branch_key(trunk: str, epoch: int) -> str:
     """Return the key of the cooldown from an epoch of the trajectory of key ``trunk``."""
     return f"{trunk}/cooldown-{epoch:05d}"
+
+
+def recorded(store: Store, key: str) -> list[TrajectoryRecord]:
+    """Return what a study has recorded of the trajectory of a key; nothing if it has none."""
+    return store.read_records(f"teachers/{key}/trajectory.jsonl", TrajectoryRecord)
 
 
 def response_file(task_key: str, epoch: int, split: str, view: int = 0) -> str:

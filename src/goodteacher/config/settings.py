@@ -174,6 +174,12 @@ class TeacherConfig(Frozen):
         1, description="epochs of a cooldown, over which the learning rate falls to zero"
     )
 
+    teachers_of: str | None = Field(
+        None,
+        description="folder of another study: teachers that it trained the same way are taken "
+        "over, for another student or transfer set (default: train them)",
+    )
+
     @property
     def recorded_epochs(self) -> tuple[int, ...]:
         """Epochs whose response is kept, in order; the last epoch is always among them."""
