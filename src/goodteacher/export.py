@@ -163,9 +163,10 @@ def load_student(folder: Path | str) -> Classifier:
 
 def _read_vocabulary(path: Path) -> Tfidf:
     try:
-        return Tfidf.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
+        return Tfidf.model_validate_json(path.read_bytes())
+    except ValidationError as error:
         raise StudyError(
             f"{path} must hold the terms and idf of a student of texts, but cannot be read as such "
-            f"({error}). Was it edited or cut short? Copy the whole student folder again."
+            f"({error.errors()[0]['msg']}). Was it edited or cut short? Copy the whole student folder "
+            "again."
         ) from error

@@ -224,6 +224,7 @@ def summary_of(data: StudyData) -> DataSummary:
         transfer=len(data.transfer),
         selection=len(data.selection),
         test=len(data.test),
+        is_text=data.tfidf is not None,
     )
 
 
