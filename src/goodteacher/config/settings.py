@@ -84,10 +84,16 @@ class DataConfig(Frozen):
         0, description="seed of the split into transfer set and selection split"
     )
     normalization: Literal["auto", "none"] = Field(
-        "auto", description="auto: zero mean, unit variance per channel or feature"
+        "auto",
+        description="auto: zero mean, unit variance per channel or feature; one scale for texts",
     )
     resize: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(split_commas)] = (
         Field(None, description="height,width to which images are resized (default: never)")
+    )
+    tfidf_features: PositiveInt | None = Field(
+        None,
+        description="of texts: words and pairs of words that become features, at most "
+        "(default: 4096)",
     )
     skip_corrupt: bool = Field(False, description="leave out images that cannot be decoded")
 
