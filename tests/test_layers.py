@@ -21,7 +21,7 @@ LAYERS = [
     ["training"],
     ["tasks"],
     ["trajectories"],
-    ["mixing", "cooldowns"],
+    ["mixing", "cooldowns", "ema"],
     ["student_targets"],
     ["students"],
     ["engines", "probing"],

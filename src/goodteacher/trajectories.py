@@ -7,6 +7,7 @@ gives every epoch's teacher, so only batch sizes multiply runs.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from functools import partial
 
@@ -15,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from goodteacher.config import Frozen, Optimization, TeacherConfig, digest_of
-from goodteacher.data import Split
+from goodteacher.data import Examples, Split
 from goodteacher.errors import RunError
 from goodteacher.measurement import measure_splits
 from goodteacher.models import build_model
 from goodteacher.responses import Response, read_response, write_response
-from goodteacher.results import Checkpoint, Measurement, TeacherVariant, TrajectoryRecord
+from goodteacher.results import Checkpoint, Measured, TeacherVariant, TrajectoryRecord
 from goodteacher.store import Store
 from goodteacher.tasks import Context, DataKey
 from goodteacher.training.evaluate import compute_logits
@@ -54,6 +55,8 @@ class TrajectoryTask(Frozen):
     temperatures: tuple[float, ...]
     until: int | None = None
     """Recorded epoch at which this task ends; the run may go on from there in another task."""
+    ema_epochs: float | None = None
+    """Epochs that a moving average of the weights spans; None keeps none."""
 
     @property
     def variant(self) -> TeacherVariant:
@@ -70,6 +73,8 @@ class TrajectoryTask(Frozen):
         """Name of the task and of its folder below ``teachers/``."""
         # Parts of one run share its folder, so where a part ends has no place in the name.
         fields = self.model_dump(mode="json", exclude={"until"})
+        if self.ema_epochs is None:  # runs without an average keep the name they always had
+            del fields["ema_epochs"]
         return f"batch-{self.batch_size:05d}-{digest_of(fields)[:8]}"
 
     @property
@@ -176,6 +181,15 @@ class TrajectoryTask(Frozen):
         network.load_state_dict(weights)
         return network.to(context.machine.device)
 
+    def average_file(self, epoch: int) -> str:
+        """Return where the moving average of the weights at a recorded epoch is kept."""
+        return f"{self._folder}/checkpoints/average-{_stem(epoch)}"
+
+    def training_examples(self, context: Context) -> Examples:
+        """Return what the teacher trains on."""
+        stream = TEACHER_STREAM + self.teacher_seed
+        return context.examples(context.data.training, self.data.augmentation, stream=stream)
+
     @property
     def _folder(self) -> str:
         return f"teachers/{self.key}"
@@ -192,9 +206,8 @@ class TrajectoryTask(Frozen):
         )
 
     def _trainer(self, context: Context, piece: int) -> Trainer:
-        examples = context.examples(
-            context.data.training, self.data.augmentation, stream=TEACHER_STREAM + self.teacher_seed
-        )
+        examples = self.training_examples(context)
+        per_epoch = steps_per_epoch(len(examples), self.batch_size)
 
         def cross_entropy(logits: Tensor, positions: Tensor, view: int) -> Tensor:
             labels = examples.labels(positions, view, num_classes=logits.shape[-1])
@@ -208,7 +221,8 @@ class TrajectoryTask(Frozen):
             total_steps=self.total_steps,
             order_seed=self.teacher_seed,
             machine=context.machine,
-            view_of=_fresh_view,
+            view_of=fresh_view,
+            average_window=None if self.ema_epochs is None else self.ema_epochs * per_epoch,
         )
 
     def _record(
@@ -219,20 +233,12 @@ class TrajectoryTask(Frozen):
         segment: Segment,
         earlier: list[TrajectoryRecord],
     ) -> TrajectoryRecord:
-        examples = {
-            name: context.examples(split_of(context, name), self.data.augmentation)
-            for name in RESPONSE_SPLITS
-        }
-        respond = partial(compute_logits, trainer.network)
-        responses = {name: respond(examples[name]) for name in RESPONSE_SPLITS}
         loss = float(segment.mean_loss)
-        healthy = all(bool(logits.isfinite().all()) for logits in responses.values())
-        if healthy:
-            others = range(1, self.data.views)
-            views = {("transfer", v): respond(examples["transfer"], view=v) for v in others}
-            plain = {(name, 0): logits for name, logits in responses.items()}
-            self._write_responses(context, trainer, point.epoch, {**plain, **views})
-        best_t, measurements = self._measure(context, responses) if healthy else (None, ())
+        measured = self._respond(context, trainer.network, point.epoch)
+        healthy = measured.optimal_temperature is not None
+        if healthy and trainer.average is not None:
+            average = trainer.average.state()
+            context.store.write_tensors(self.average_file(point.epoch), average)
         return TrajectoryRecord(
             batch_size=self.batch_size,
             epoch=point.epoch,
@@ -243,25 +249,43 @@ class TrajectoryTask(Frozen):
             learning_rate=trainer.optimizer.param_groups[0]["lr"],
             training_loss=loss if healthy else None,
             status="ok" if healthy else "diverged",
-            optimal_temperature=best_t,
-            measurements=measurements,
+            **dict(measured),
         )
 
-    def _measure(
-        self, context: Context, responses: dict[str, Tensor]
-    ) -> tuple[float, tuple[Measurement, ...]]:
+    def _respond(self, context: Context, network: nn.Module, epoch: int) -> Measured:
+        """Record a network's weights and responses and measure them; nothing if it diverged."""
+        started = time.perf_counter()
+        examples = {
+            name: context.examples(split_of(context, name), self.data.augmentation)
+            for name in RESPONSE_SPLITS
+        }
+        respond = partial(compute_logits, network)
+        responses = {name: respond(examples[name]) for name in RESPONSE_SPLITS}
+        if not all(bool(logits.isfinite().all()) for logits in responses.values()):
+            return Measured(
+                optimal_temperature=None, recording_seconds=time.perf_counter() - started
+            )
+        others = range(1, self.data.views)
+        views = {("transfer", v): respond(examples["transfer"], view=v) for v in others}
+        plain = {(name, 0): logits for name, logits in responses.items()}
+        self._write_responses(context, network, epoch, {**plain, **views})
         labels = {name: split_of(context, name).labels for name in RESPONSE_SPLITS}
-        return measure_splits(responses, labels, temperatures=self.temperatures)
+        best_t, measurements = measure_splits(responses, labels, temperatures=self.temperatures)
+        return Measured(
+            optimal_temperature=best_t,
+            measurements=measurements,
+            recording_seconds=time.perf_counter() - started,
+        )
 
     def _write_responses(
         self,
         context: Context,
-        trainer: Trainer,
+        network: nn.Module,
         epoch: int,
         responses: Mapping[tuple[str, int], Tensor],
     ) -> None:
         store = context.store
-        weights = trainer.network.state_dict()
+        weights = network.state_dict()
         store.write_tensors(f"{self._folder}/checkpoints/{_stem(epoch)}", weights)
         for (name, view), logits in responses.items():
             response = Response(logits=logits, ids=split_of(context, name).ids)
@@ -282,9 +306,9 @@ def _stem(epoch: int) -> str:
     return f"epoch-{epoch:05d}.safetensors"
 
 
-def branch_key(trunk: str, epoch: int) -> str:
-    """Return the key of the cooldown from an epoch of the trajectory of key ``trunk``."""
-    return f"{trunk}/cooldown-{epoch:05d}"
+def branch_key(trunk: str, variant: TeacherVariant, epoch: int) -> str:
+    """Return the key of a variant from an epoch of the trajectory of key ``trunk``."""
+    return trunk if variant == "raw" else f"{trunk}/{variant}-{epoch:05d}"
 
 
 def response_file(task_key: str, epoch: int, split: str, view: int = 0) -> str:
@@ -314,8 +338,7 @@ def load_response(
     Returns:
         Raw logits, float32 [len(split), C].
     """
-    raw = checkpoint.variant == "raw"
-    key = task_key if raw else branch_key(task_key, checkpoint.epoch)
+    key = branch_key(task_key, checkpoint.variant, checkpoint.epoch)
     path = store.path(response_file(key, checkpoint.epoch, name, view))
     return read_response(path).aligned_to(split.ids)
 
@@ -359,6 +382,7 @@ def plan_trajectories(
             optimization=config.teacher_optimization(batch_size),
             points=record_points(config, num_examples=num_examples, batch_size=batch_size),
             temperatures=temperatures,
+            ema_epochs=config.ema_epochs if "ema" in config.variants else None,
         )
         for batch_size in config.batch_sizes
     )
@@ -369,6 +393,6 @@ def split_of(context: Context, name: str) -> Split:
     return {"transfer": context.data.transfer, "selection": context.data.selection}[name]
 
 
-def _fresh_view(epoch: int) -> int:
+def fresh_view(epoch: int) -> int:
     """Return a view that no other epoch sees, and never the plain one."""
     return epoch + 1
