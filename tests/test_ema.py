@@ -88,7 +88,7 @@ def test_each_checkpoint_has_an_average_and_the_trunk_is_untouched(study, tmp_pa
     plain = search(dataset(), out=tmp_path / "plain", **settings)
     same = [r.model_dump(exclude=TIMES) for r in plain.trajectories()]
     assert [r.model_dump(exclude=TIMES) for r in study.trajectories()] == same
-    assert not list(plain.folder.glob("teachers/*/checkpoints/average-*"))
+    assert not list(plain.folder.glob("teachers/*/checkpoints/ema-*"))
 
 
 def test_average_teacher_is_that_of_a_training_written_out(plan):

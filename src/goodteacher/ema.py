@@ -70,7 +70,7 @@ class EmaTask(TrajectoryTask):
         """Return the averaged weights in the checkpoint's network, whose statistics do not fit."""
         epoch = self.points[0].epoch
         network = self.trunk.load_teacher(context, epoch)
-        weights = context.store.read_tensors(self.trunk.average_file(epoch))
+        weights = context.store.read_tensors(self.trunk.ema_file(epoch))
         network.load_state_dict(weights, strict=False)
         return network
 

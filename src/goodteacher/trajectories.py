@@ -181,9 +181,9 @@ class TrajectoryTask(Frozen):
         network.load_state_dict(weights)
         return network.to(context.machine.device)
 
-    def average_file(self, epoch: int) -> str:
+    def ema_file(self, epoch: int) -> str:
         """Return where the moving average of the weights at a recorded epoch is kept."""
-        return f"{self._folder}/checkpoints/average-{_stem(epoch)}"
+        return f"{self._folder}/checkpoints/ema-{_stem(epoch)}"
 
     def training_examples(self, context: Context) -> Examples:
         """Return what the teacher trains on."""
@@ -238,7 +238,7 @@ class TrajectoryTask(Frozen):
         healthy = measured.optimal_temperature is not None
         if healthy and trainer.average is not None:
             average = trainer.average.state()
-            context.store.write_tensors(self.average_file(point.epoch), average)
+            context.store.write_tensors(self.ema_file(point.epoch), average)
         return TrajectoryRecord(
             batch_size=self.batch_size,
             epoch=point.epoch,
