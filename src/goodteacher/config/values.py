@@ -38,7 +38,7 @@ ScoreName = Literal[
     "cmi",
     "half_way",
 ]
-VariantName = Literal["raw", "cooldown", "average", "blend"]
+VariantName = Literal["raw", "ema", "cooldown", "average", "blend"]
 LossName = Literal["kl", "mse", "dkd", "dist", "ttm"]
 
 

@@ -20,7 +20,7 @@ from goodteacher.results import (
     Verdict,
 )
 from goodteacher.store import Store
-from goodteacher.sweet_spot import candidates, converged, most_accurate
+from goodteacher.sweet_spot import BRANCHES, candidates, converged, most_accurate
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class Findings:
         sweet_spot: The answer; None while the search has not finished.
         judgement: The verdict; None while the study has not been verified.
         blends: Means of recorded responses that were measured.
-        cooldowns: Ends of the branches that did not diverge, by batch size and epoch.
+        branches: Moving averages and cooldowns of checkpoints that did not diverge, by variant,
+            batch size and epoch.
     """
 
     name: str
@@ -81,7 +82,7 @@ class Findings:
     sweet_spot: SweetSpot | None
     judgement: Judgement | None = None
     blends: tuple[BlendRecord, ...] = ()
-    cooldowns: tuple[TrajectoryRecord, ...] = ()
+    branches: tuple[TrajectoryRecord, ...] = ()
 
     @property
     def healthy(self) -> tuple[TrajectoryRecord, ...]:
@@ -99,7 +100,7 @@ class Findings:
     @property
     def shortlisted(self) -> frozenset[Checkpoint]:
         """Checkpoints that compete for the sweet spot, by the search's own rule."""
-        listed = candidates(self.config, self.healthy, (*self.cooldowns, *self.blends))
+        listed = candidates(self.config, self.healthy, (*self.branches, *self.blends))
         return frozenset(r.source for r in listed if isinstance(r.source, Checkpoint))
 
     @property
@@ -137,9 +138,10 @@ def read_findings(store: Store) -> Findings:
         sweet_spot=store.read_json("sweet_spot.json", SweetSpot) if finished else None,
         judgement=_judgement(store),
         blends=_blends(store),
-        cooldowns=tuple(
+        branches=tuple(
             record
-            for record in _records(store, "teachers/*/cooldown-*/trajectory.jsonl")
+            for variant in BRANCHES
+            for record in _records(store, f"teachers/*/{variant}-*/trajectory.jsonl")
             if record.status == "ok"
         ),
     )
