@@ -280,7 +280,7 @@ def _run(plan: Search) -> None:
     store = plan.context.store
     store.log("search_resumed" if store.exists(SWEET_SPOT_FILE) else "search_started")
     records = plan.teach()
-    others: list[TeacherRecord] = [*plan.cool(), *plan.mix(records)]
+    others: list[TeacherRecord] = [*plan.branch(), *plan.mix(records)]
     found = plan.explore(records, others)
     confirmed = plan.confirm(found.winners.values())
     if not store.exists(SWEET_SPOT_FILE):

@@ -172,9 +172,12 @@ class TeacherConfig(Frozen):
     )
     variants: Annotated[tuple[VariantName, ...], BeforeValidator(split_commas)] = Field(
         ("raw",),
-        description="kinds of teacher to consider: raw (a checkpoint), cooldown (a short decay "
-        "branch from it), average (mean response of a trajectory so far), blend (weighted mean "
-        "over epochs and batch sizes)",
+        description="kinds of teacher to consider: raw (a checkpoint), ema (moving average of its "
+        "weights), cooldown (a short decay branch from it), average (mean response of a "
+        "trajectory so far), blend (weighted mean over epochs and batch sizes)",
+    )
+    ema_epochs: PositiveFloat = Field(
+        1.0, description="epochs after which weights count 1/e in their moving average"
     )
     cooldown_epochs: PositiveInt = Field(
         1, description="epochs of a cooldown, over which the learning rate falls to zero"
