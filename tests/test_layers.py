@@ -16,6 +16,7 @@ LAYERS = [
     ["losses", "targets", "similarity", "calibration", "statistics", "augmentation"],
     ["blends"],
     ["config", "progress"],
+    ["arms"],
     ["results"],
     ["data", "models", "store", "responses", "measurement", "scores"],
     ["training"],

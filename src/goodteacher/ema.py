@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from goodteacher.results import TeacherVariant, TrajectoryRecord
+from goodteacher.arms import TeacherVariant
+from goodteacher.results import TrajectoryRecord
 from goodteacher.tasks import Context
 from goodteacher.training.averaging import refresh_batch_norm
 from goodteacher.training.loop import example_order, steps_per_epoch

@@ -15,13 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from goodteacher.arms import Checkpoint, TeacherVariant
 from goodteacher.config import Frozen, Optimization, TeacherConfig, digest_of
 from goodteacher.data import Examples, Split
 from goodteacher.errors import RunError
 from goodteacher.measurement import measure_splits
 from goodteacher.models import build_model
 from goodteacher.responses import Response, read_response, write_response
-from goodteacher.results import Checkpoint, Measured, TeacherVariant, TrajectoryRecord
+from goodteacher.results import Measured, TrajectoryRecord
 from goodteacher.store import Store
 from goodteacher.tasks import Context, DataKey
 from goodteacher.training.evaluate import compute_logits
