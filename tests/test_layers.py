@@ -22,7 +22,7 @@ LAYERS = [
     ["training"],
     ["tasks"],
     ["trajectories"],
-    ["mixing", "cooldowns", "ema"],
+    ["mixing", "cooldowns", "ema", "loans"],
     ["student_targets"],
     ["students"],
     ["engines", "probing"],

@@ -157,6 +157,7 @@ class DataSummary(Frozen):
     transfer: int
     selection: int
     test: int
+    is_text: bool = Field(default=False, description="whether the inputs are features of texts")
 
 
 class TeacherChoice(Frozen):

@@ -31,6 +31,7 @@ from goodteacher.config import ScoreName, StudyConfig
 from goodteacher.cooldowns import cooldown_task
 from goodteacher.ema import ema_task
 from goodteacher.errors import RunError
+from goodteacher.loans import with_loans
 from goodteacher.mixing import MEANS, BlendTask
 from goodteacher.probing import has_declined, probe_task, probed
 from goodteacher.results import BlendRecord, StudentRow, TeacherRecord, TrajectoryRecord
@@ -108,10 +109,11 @@ class Search:
         Raises:
             RunError: Every teacher diverged before its first record.
         """
+        tasks = with_loans(self.config, self.context, self.trajectories)
         if self.config.patience is None:
-            self.engine.run("teachers", self.trajectories)
+            self.engine.run("teachers", tasks)
         else:
-            self._teach_with_patience(self.config.patience)
+            self._teach_with_patience(tasks, self.config.patience)
         records = [r for task in self.trajectories for r in task.records(self.context.store)]
         healthy = [record for record in records if record.status == "ok"]
         if not healthy:
@@ -129,11 +131,11 @@ class Search:
         found = (self._probe(number) for number in range(len(self.config.recorded_epochs) - 1))
         return tuple(probe for probe in found if probe.arms)
 
-    def _teach_with_patience(self, patience: int) -> None:
+    def _teach_with_patience(self, tasks: Sequence[TrajectoryTask], patience: int) -> None:
         """Teach from one recorded epoch to the next those whose probe students do not decline."""
         store = self.context.store
-        reached: dict[int, list[float]] = {task.batch_size: [] for task in self.trajectories}
-        going = list(self.trajectories)
+        reached: dict[int, list[float]] = {task.batch_size: [] for task in tasks}
+        going = list(tasks)
         for number, epoch in enumerate(self.config.recorded_epochs):
             parts = [task.model_copy(update={"until": epoch}) for task in going]
             self.engine.run(f"teachers, to epoch {epoch}", parts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -45,6 +46,24 @@ class RecordPoint(Frozen):
     step: int
 
 
+class Loan(Frozen):
+    """Where the same run has been recorded before: a study's folder, and the run's key there."""
+
+    folder: str
+    key: str
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """A teacher at the point of recording, and what it took to get there from the beginning."""
+
+    network: nn.Module
+    learning_rate: float
+    seconds: float
+    loss: float | None
+    average: Mapping[str, Tensor] | None
+
+
 class TrajectoryTask(Frozen):
     """One teacher run at one batch size."""
 
@@ -58,6 +77,8 @@ class TrajectoryTask(Frozen):
     """Recorded epoch at which this task ends; the run may go on from there in another task."""
     ema_epochs: float | None = None
     """Epochs that a moving average of the weights spans; None keeps none."""
+    loan: Loan | None = None
+    """A record of the same run, whose teachers are taken over instead of trained again."""
 
     @property
     def variant(self) -> TeacherVariant:
@@ -72,8 +93,9 @@ class TrajectoryTask(Frozen):
     @property
     def key(self) -> str:
         """Name of the task and of its folder below ``teachers/``."""
-        # Parts of one run share its folder, so where a part ends has no place in the name.
-        fields = self.model_dump(mode="json", exclude={"until"})
+        # Parts of one run share its folder, so where a part ends has no place in the name; nor has
+        # where its teachers come from, since they are the same.
+        fields = self.model_dump(mode="json", exclude={"until", "loan"})
         if self.ema_epochs is None:  # runs without an average keep the name they always had
             del fields["ema_epochs"]
         return f"batch-{self.batch_size:05d}-{digest_of(fields)[:8]}"
@@ -106,7 +128,7 @@ class TrajectoryTask(Frozen):
 
     def records(self, store: Store) -> list[TrajectoryRecord]:
         """Return what has been recorded so far."""
-        return store.read_records(f"{self._folder}/trajectory.jsonl", TrajectoryRecord)
+        return recorded(store, self.key)
 
     def run(self, context: Context) -> None:
         """Train on from the last recorded epoch to the end, in smaller pieces if memory runs out.
@@ -114,8 +136,11 @@ class TrajectoryTask(Frozen):
         Raises:
             RunError: Memory does not hold a single example.
         """
-        piece = self.optimization.micro_batch_size or self.batch_size
         context.progress.advance(self._work_of(self._steps_behind(context.store)))
+        if self.loan is not None:
+            self._take_over(context, Store.open(self.loan.folder), self.loan.key)
+            return
+        piece = self.optimization.micro_batch_size or self.batch_size
         while (last := unless_memory_runs_out(partial(self._go_on, context, piece))) is None:
             piece = self._halved(context, piece)
         if last.status == "diverged" or last.steps == self.total_steps:
@@ -154,7 +179,14 @@ class TrajectoryTask(Frozen):
             trainer.load(state, records[-1].steps)
         for point in self._wanted[len(records) :]:
             segment = self._train_until(context, trainer, point.step)
-            record = self._record(context, trainer, point, segment, records)
+            reached = _Reached(
+                trainer.network,
+                learning_rate=trainer.optimizer.param_groups[0]["lr"],
+                seconds=segment.seconds + (records[-1].seconds if records else 0.0),
+                loss=float(segment.mean_loss),
+                average=None if trainer.average is None else trainer.average.state(),
+            )
+            record = self._record(context, reached, point)
             records.append(record)
             self._save(context.store, trainer, records)
             if record.status == "diverged":
@@ -162,6 +194,33 @@ class TrajectoryTask(Frozen):
                 context.progress.advance(self._work_of(self._wanted[-1].step - trainer.step))
                 break
         return records[-1]
+
+    def _take_over(self, context: Context, lender: Store, key: str) -> None:
+        """Record the lender's teachers here: their weights, and their responses to these data."""
+        records = self.records(context.store)
+        if records:
+            context.store.remove(self._resume_file(records[-1].epoch))
+        theirs = {record.epoch: record for record in recorded(lender, key)}
+        for point in self._wanted[len(records) :]:
+            reached = self._lent(context, lender, key, theirs[point.epoch])
+            taken = point.step - (records[-1].steps if records else 0)
+            records.append(self._record(context, reached, point))
+            context.store.write_records(f"{self._folder}/trajectory.jsonl", records)
+            context.progress.advance(self._work_of(taken))
+
+    def _lent(
+        self, context: Context, lender: Store, key: str, record: TrajectoryRecord
+    ) -> _Reached:
+        network, stem = self._network(context), _stem(record.epoch)
+        network.load_state_dict(lender.read_tensors(f"teachers/{key}/checkpoints/{stem}"))
+        averaged = f"teachers/{key}/checkpoints/ema-{stem}"
+        return _Reached(
+            network.to(context.machine.device),
+            learning_rate=record.learning_rate,
+            seconds=record.seconds,
+            loss=record.training_loss,
+            average=None if self.ema_epochs is None else lender.read_tensors(averaged),
+        )
 
     def _train_until(self, context: Context, trainer: Trainer, step: int) -> Segment:
         """Train to a step, an epoch at a time, so that whoever watches sees it move."""
@@ -226,29 +285,20 @@ class TrajectoryTask(Frozen):
             average_window=None if self.ema_epochs is None else self.ema_epochs * per_epoch,
         )
 
-    def _record(
-        self,
-        context: Context,
-        trainer: Trainer,
-        point: RecordPoint,
-        segment: Segment,
-        earlier: list[TrajectoryRecord],
-    ) -> TrajectoryRecord:
-        loss = float(segment.mean_loss)
-        measured = self._respond(context, trainer.network, point.epoch)
+    def _record(self, context: Context, reached: _Reached, point: RecordPoint) -> TrajectoryRecord:
+        measured = self._respond(context, reached.network, point.epoch)
         healthy = measured.optimal_temperature is not None
-        if healthy and trainer.average is not None:
-            average = trainer.average.state()
-            context.store.write_tensors(self.ema_file(point.epoch), average)
+        if healthy and reached.average is not None:
+            context.store.write_tensors(self.ema_file(point.epoch), reached.average)
         return TrajectoryRecord(
             batch_size=self.batch_size,
             epoch=point.epoch,
             variant=self.variant,
             steps=point.step,
             passes=point.step * self.batch_size / len(context.data.training),
-            seconds=segment.seconds + (earlier[-1].seconds if earlier else 0.0),
-            learning_rate=trainer.optimizer.param_groups[0]["lr"],
-            training_loss=loss if healthy else None,
+            seconds=reached.seconds,
+            learning_rate=reached.learning_rate,
+            training_loss=reached.loss if healthy else None,
             status="ok" if healthy else "diverged",
             **dict(measured),
         )
@@ -310,6 +360,11 @@ def _stem(epoch: int) -> str:
 def branch_key(trunk: str, variant: TeacherVariant, epoch: int) -> str:
     """Return the key of a variant from an epoch of the trajectory of key ``trunk``."""
     return trunk if variant == "raw" else f"{trunk}/{variant}-{epoch:05d}"
+
+
+def recorded(store: Store, key: str) -> list[TrajectoryRecord]:
+    """Return what a study has recorded of the trajectory of a key; nothing if it has none."""
+    return store.read_records(f"teachers/{key}/trajectory.jsonl", TrajectoryRecord)
 
 
 def response_file(task_key: str, epoch: int, split: str, view: int = 0) -> str:

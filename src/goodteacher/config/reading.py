@@ -16,7 +16,7 @@ from pydantic import (
 from goodteacher.config.values import ConfigT, Frozen
 from goodteacher.errors import ConfigError
 
-RUNTIME_SETTINGS = frozenset({"threads", "engine", "memory_gib", "stack_width"})
+RUNTIME_SETTINGS = frozenset({"threads", "engine", "memory_gib", "stack_width", "teachers_of"})
 """Settings that may differ when a study is resumed: they move the work, not the answer."""
 
 

@@ -84,10 +84,16 @@ class DataConfig(Frozen):
         0, description="seed of the split into transfer set and selection split"
     )
     normalization: Literal["auto", "none"] = Field(
-        "auto", description="auto: zero mean, unit variance per channel or feature"
+        "auto",
+        description="auto: zero mean, unit variance per channel or feature; one scale for texts",
     )
     resize: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(split_commas)] = (
         Field(None, description="height,width to which images are resized (default: never)")
+    )
+    tfidf_features: PositiveInt | None = Field(
+        None,
+        description="of texts: words and pairs of words that become features, at most "
+        "(default: 4096)",
     )
     skip_corrupt: bool = Field(False, description="leave out images that cannot be decoded")
 
@@ -175,6 +181,12 @@ class TeacherConfig(Frozen):
     )
     cooldown_epochs: PositiveInt = Field(
         1, description="epochs of a cooldown, over which the learning rate falls to zero"
+    )
+
+    teachers_of: str | None = Field(
+        None,
+        description="folder of another study: teachers that it trained the same way are taken "
+        "over, for another student or transfer set (default: train them)",
     )
 
     @property

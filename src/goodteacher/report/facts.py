@@ -111,7 +111,11 @@ def data_table(findings: Findings | Verified) -> Table:
         ("transfer set", f"{data.transfer:,}", "examples; teachers respond, students learn"),
         ("selection split", f"{data.selection:,}", "examples; every choice is made here"),
         ("test split", f"{data.test:,}", "examples; sealed until every choice was made"),
-        ("input", " x ".join(str(size) for size in data.input_shape), "shape of one example"),
+        (
+            "input",
+            " x ".join(str(size) for size in data.input_shape),
+            "TF-IDF features of a text" if data.is_text else "shape of one example",
+        ),
         ("classes", f"{len(data.class_names):,}", _listed(data.class_names)),
         ("fingerprint", data.fingerprint, "names the exact content"),
     )

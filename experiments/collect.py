@@ -1,0 +1,131 @@
+"""Keep of a pair's studies what the tables and figures need: small files without a path in them.
+
+    collect(PairKey(data="mnist", teacher_role="large", ...), exhaustive=..., search=..., into=...)
+
+writes what `pairs.py` reads. A study that has not finished leaves its files out; they are written
+when `collect` runs again.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from goodteacher import Study
+from goodteacher.config import RUNTIME_SETTINGS, Frozen
+from goodteacher.evidence import EVIDENCE_FILE, Evidence
+from goodteacher.results import StudentRow, TrajectoryRecord
+from goodteacher.store import Store
+from goodteacher.study import SWEET_SPOT_FILE, VERDICT_FILE
+from pairs import (
+    DEFAULT_STUDENTS_FILE,
+    EXHAUSTIVE_FILE,
+    MEASUREMENTS_FILE,
+    NOT_KEPT,
+    PAIR_FILE,
+    SEARCH_FILE,
+    STUDENTS_FILE,
+    MeasurementRow,
+    PairInfo,
+    PairKey,
+)
+
+
+def collect(
+    pair: PairKey,
+    *,
+    exhaustive: Path,
+    search: Path | None,
+    into: Path,
+    minutes: Mapping[str, float] | None = None,
+) -> None:
+    """Write the files of one pair.
+
+    Args:
+        pair: Which pair of the study.
+        exhaustive: Folder of its exhaustive search; its teachers are the pair's.
+        search: Folder of its default search, verified or not; None where there is none.
+        into: The pair's folder below the results.
+        minutes: How long each part took, by name.
+    """
+    target, study = Store(into), Study(exhaustive)
+    target.write_json(PAIR_FILE, _info(pair, study, minutes or {}))
+    rows = [row for record in _records(study) for row in measurement_rows(record)]
+    target.write_text(MEASUREMENTS_FILE, as_csv(rows, list(MeasurementRow.model_fields)))
+    _keep_search(study, target, STUDENTS_FILE, EXHAUSTIVE_FILE)
+    if search is None:
+        return
+    default = Study(search)
+    _keep_search(default, target, DEFAULT_STUDENTS_FILE, SEARCH_FILE)
+    if default.store.exists(VERDICT_FILE):
+        target.write_json(VERDICT_FILE, default.verdict)
+    if default.store.exists(EVIDENCE_FILE):
+        target.write_json(EVIDENCE_FILE, without_pictures(default.evidence))
+
+
+def measurement_rows(record: TrajectoryRecord) -> Iterable[MeasurementRow]:
+    """Yield a row for each split and temperature that a checkpoint was measured at."""
+    own = record.model_dump(include=set(MeasurementRow.model_fields))
+    for measurement in record.measurements:
+        yield MeasurementRow(**own, **measurement.model_dump())
+
+
+def without_pictures(evidence: Evidence) -> Evidence:
+    """Return the evidence without the pictures of examples that flip."""
+    flips = evidence.flips
+    bare = {
+        name: tuple(flip.model_copy(update={"picture": None}) for flip in getattr(flips, name))
+        for name in ("most_gained", "most_lost")
+    }
+    return evidence.model_copy(update={"flips": flips.model_copy(update=bare)})
+
+
+def as_csv(rows: Iterable[Frozen], columns: Sequence[str]) -> str:
+    """Return rows as CSV; numbers keep seven digits, as many as float32 has."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(getattr(row, name)) for name in columns] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    return f"{value:.7g}" if isinstance(value, float) else value
+
+
+def _info(pair: PairKey, study: Study, minutes: Mapping[str, float]) -> PairInfo:
+    data = study.data
+    return PairInfo(
+        **pair.model_dump(),
+        teacher=study.config.teacher,
+        student=study.config.student,
+        num_classes=len(data.class_names),
+        transfer_examples=data.transfer,
+        settings=study.config.model_dump(mode="json", exclude={"data", *RUNTIME_SETTINGS}),
+        environment=_environment(study),
+        minutes=dict(minutes),
+    )
+
+
+def _environment(study: Study) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(study.store.path("environment.json").read_text())
+    return found
+
+
+def _records(study: Study) -> list[TrajectoryRecord]:
+    """Return every checkpoint of a study, cooldowns included."""
+    files = sorted(study.folder.glob("teachers/**/trajectory.jsonl"))
+    names = [str(path.relative_to(study.folder)) for path in files]
+    return [r for name in names for r in study.store.read_records(name, TrajectoryRecord)]
+
+
+def _keep_search(study: Study, target: Store, students: str, answer: str) -> None:
+    """Keep the students of a search and what it found, if it has finished."""
+    if study.store.exists(SWEET_SPOT_FILE):
+        columns = [name for name in StudentRow.model_fields if name not in NOT_KEPT]
+        target.write_text(students, as_csv(study.students(), columns))
+        target.write_json(answer, study.sweet_spot)

@@ -1,0 +1,200 @@
+"""What the study left of each teacher-student pair, read back from `experiments/results`.
+
+A pair's folder is `results/DATA/TEACHER--STUDENT--TRANSFER[--VARIATION]`; `collect.py` writes it.
+
+    from pairs import all_pairs
+    for pair in all_pairs():
+        print(pair.name, len(pair.teachers), pair.verdict and pair.verdict.verdict)
+
+What could not be run is missing: then `students` is empty, and a sweet spot, a verdict or the
+evidence is None.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field
+
+from goodteacher.config import Frozen
+from goodteacher.evidence import EVIDENCE_FILE, Evidence
+from goodteacher.results import (
+    Measurement,
+    StudentRow,
+    SweetSpot,
+    TeacherVariant,
+    TrajectoryRecord,
+    Verdict,
+)
+from goodteacher.study import VERDICT_FILE
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+PAIR_FILE = "pair.json"
+MEASUREMENTS_FILE = "measurements.csv"
+STUDENTS_FILE = "students.csv"
+DEFAULT_STUDENTS_FILE = "students_default.csv"
+EXHAUSTIVE_FILE = "exhaustive.json"
+SEARCH_FILE = "search.json"
+
+NOT_KEPT = {"task": "", "training_loss": None}
+"""What `students.csv` leaves out of a row, and what stands for it."""
+
+RowT = TypeVar("RowT", bound=Frozen)
+
+
+class PairKey(Frozen):
+    """Which pair of the study: what its folder is named after."""
+
+    data: str
+    teacher_role: Literal["large", "small"]
+    student_role: Literal["wide", "narrow"]
+    transfer: Literal["full", "tenth"]
+    variation: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """Its folder below the results, such as `mnist/large--narrow--tenth`."""
+        parts = (self.teacher_role, self.student_role, self.transfer, self.variation)
+        return f"{self.data}/{'--'.join(part for part in parts if part)}"
+
+
+class PairInfo(PairKey):
+    """Content of `pair.json`."""
+
+    teacher: str
+    student: str
+    num_classes: int
+    transfer_examples: int
+    settings: dict[str, Any]
+    environment: dict[str, Any]
+    minutes: dict[str, float] = Field(default_factory=dict)
+
+
+class MeasurementRow(Measurement):
+    """A line of `measurements.csv`: a checkpoint measured on one split at one temperature."""
+
+    batch_size: int
+    epoch: int
+    variant: TeacherVariant
+    steps: int
+    passes: float
+    seconds: float
+    learning_rate: float
+    optimal_temperature: float | None = None
+
+
+class Pair:
+    """One pair of the study, read when asked for.
+
+    Args:
+        folder: Its folder below the results.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def name(self) -> str:
+        """Such as `mnist/large--narrow--tenth`."""
+        return self.pair.folder
+
+    @cached_property
+    def pair(self) -> PairInfo:
+        """Who it is, its settings and its machine."""
+        return PairInfo.model_validate_json((self.folder / PAIR_FILE).read_text())
+
+    @cached_property
+    def measurements(self) -> tuple[MeasurementRow, ...]:
+        """Every checkpoint, split and temperature, one row each."""
+        return read_rows(self.folder / MEASUREMENTS_FILE, MeasurementRow)
+
+    @cached_property
+    def teachers(self) -> tuple[TrajectoryRecord, ...]:
+        """The same measurements as records, one for each checkpoint; ones that diverged miss."""
+        return records_of(self.measurements)
+
+    @cached_property
+    def students(self) -> tuple[StudentRow, ...]:
+        """Students of the exhaustive search; empty where there was none."""
+        return read_students(self.folder / STUDENTS_FILE)
+
+    @cached_property
+    def default_students(self) -> tuple[StudentRow, ...]:
+        """Students of the default search, with its rungs and probes; empty where there was none."""
+        return read_students(self.folder / DEFAULT_STUDENTS_FILE)
+
+    @cached_property
+    def exhaustive(self) -> SweetSpot | None:
+        """What the exhaustive search found."""
+        return self._read(EXHAUSTIVE_FILE, SweetSpot)
+
+    @cached_property
+    def search(self) -> SweetSpot | None:
+        """What the default search found, confirmed with the same seeds."""
+        return self._read(SEARCH_FILE, SweetSpot)
+
+    @cached_property
+    def verdict(self) -> Verdict | None:
+        """The verdict on the default search's sweet spot."""
+        return self._read(VERDICT_FILE, Verdict)
+
+    @cached_property
+    def evidence(self) -> Evidence | None:
+        """The evidence beside the verdict."""
+        return self._read(EVIDENCE_FILE, Evidence)
+
+    def _read(self, name: str, kind: type[RowT]) -> RowT | None:
+        path = self.folder / name
+        return kind.model_validate_json(path.read_text()) if path.exists() else None
+
+
+def all_pairs(results: Path = RESULTS, *, variations: bool = False) -> list[Pair]:
+    """Return every pair below the results, by name.
+
+    Args:
+        results: Where they are.
+        variations: Also those of other settings, such as `--steps`; the study's tables leave them
+            out, since they are alike to a pair that is in.
+    """
+    pairs = [Pair(path.parent) for path in sorted(results.glob(f"*/*/{PAIR_FILE}"))]
+    return [pair for pair in pairs if variations or pair.pair.variation is None]
+
+
+def read_students(path: Path) -> tuple[StudentRow, ...]:
+    """Read a table of students; what is not kept of them is empty."""
+    return read_rows(path, StudentRow, **NOT_KEPT)
+
+
+def read_rows(path: Path, kind: type[RowT], **others: str | None) -> tuple[RowT, ...]:
+    """Read a table; empty cells are None, and a missing file holds no rows.
+
+    Args:
+        path: A CSV file.
+        kind: What a row is.
+        **others: Fields that have no column, and their values.
+    """
+    if not path.exists():
+        return ()
+    with path.open(encoding="utf-8", newline="") as file:
+        plain = [{name: text or None for name, text in row.items()} for row in csv.DictReader(file)]
+    return tuple(kind.model_validate({**others, **row}) for row in plain)
+
+
+def records_of(rows: Iterable[MeasurementRow]) -> tuple[TrajectoryRecord, ...]:
+    """Return one record for each checkpoint, in the order of the rows."""
+    grouped: dict[tuple[int, int, str], list[MeasurementRow]] = {}
+    for row in rows:
+        grouped.setdefault((row.batch_size, row.epoch, row.variant), []).append(row)
+    return tuple(_record(group) for group in grouped.values())
+
+
+def _record(rows: list[MeasurementRow]) -> TrajectoryRecord:
+    of_teacher = set(MeasurementRow.model_fields) - set(Measurement.model_fields)
+    measured = (Measurement(**row.model_dump(exclude=of_teacher)) for row in rows)
+    own = rows[0].model_dump(include=of_teacher)
+    return TrajectoryRecord(**own, training_loss=None, measurements=tuple(measured))

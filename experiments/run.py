@@ -1,0 +1,235 @@
+"""Run the study: every teacher-student pair of every data set, as far as there is time.
+
+    GOODTEACHER_DATA=... python experiments/run.py experiments/cpu/*.toml --out study
+
+`GOODTEACHER_DATA` is a folder with the data sets that the files name; without it they are hub names
+as in `HUB`. For each pair, in the order of its file:
+
+1. an exhaustive search: every checkpoint, every recipe, every student to the end;
+2. the default search on the same grid, confirmed with the same fresh seeds;
+3. the verdict on what it found;
+
+then `collect.py` keeps small files of it below `experiments/results`. Pairs of one teacher train it
+once. Whatever is finished is not run again, so the same command goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from collect import collect
+from goodteacher.config import TeacherConfig, read_toml
+from goodteacher.study import SWEET_SPOT_FILE, VERDICT_FILE
+from pairs import RESULTS, PairKey
+
+HUB = {
+    "mnist": "hf:ylecun/mnist",
+    "fashion_mnist": "hf:zalando-datasets/fashion_mnist",
+    "cifar10": "hf:uoft-cs/cifar10",
+    "banking77": "hf:PolyAI/banking77",
+}
+
+Settings = Mapping[str, Any]
+
+TEACHING = TeacherConfig.model_fields.keys() - {"teachers_of", "variants", "cooldown_epochs"}
+"""Settings that make other teachers."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run for one pair.
+
+    Attributes:
+        pair: Which pair.
+        search: Settings of both of its searches.
+        default: Further settings of the default search; None where there is none.
+        verdict: Settings of the verdict; None where there is none.
+        own_teachers: Whether its teachers train in a way of their own.
+    """
+
+    pair: PairKey
+    search: Settings
+    default: Settings | None
+    verdict: Settings | None
+    own_teachers: bool = False
+
+
+def plans_of(study: Settings) -> Iterator[Plan]:
+    """Yield the pairs of a study file, then its variations.
+
+    A variation is a pair under other settings: an exhaustive search and no more.
+
+    Args:
+        study: The content of a file such as `cpu/mnist.toml`.
+    """
+    for name in study["pairs"]:
+        pair = pair_of(study["data"], name)
+        verdict = study.get("verdicts", {}).get(pair.transfer)
+        yield Plan(pair, settings_of(study, pair), study.get("search", {}), verdict)
+    for variation, changes in study.get("variations", {}).items():
+        changed = dict(changes)
+        for name in changed.pop("pairs"):
+            pair = pair_of(study["data"], f"{name}--{variation}")
+            search = {**settings_of(study, pair), **changed}
+            yield Plan(pair, search, None, None, own_teachers=bool(TEACHING & changed.keys()))
+
+
+def pair_of(data: str, name: str) -> PairKey:
+    """Return the pair of a name such as `large--narrow--tenth--steps`."""
+    fields = ("teacher_role", "student_role", "transfer", "variation")
+    return PairKey(data=data, **dict(zip(fields, name.split("--"), strict=False)))
+
+
+def settings_of(study: Settings, pair: PairKey) -> Settings:
+    """Return a pair's settings of a search."""
+    return {
+        **study["settings"],
+        **study["transfers"][pair.transfer],
+        "teacher": study["teachers"][pair.teacher_role],
+        "student": study["students"][pair.student_role],
+    }
+
+
+class Runner:
+    """Runs pairs, one step after another.
+
+    Args:
+        out: Where the studies go.
+        results: Where their small files go.
+        runtime: Settings of every command that move the work, not the answer.
+        command: Runs goodteacher with the arguments given; a process of its own, so that no
+            study holds memory for the next.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        results: Path,
+        runtime: Settings,
+        command: Callable[[Sequence[str]], None] | None = None,
+    ) -> None:
+        self.command = command or run_command
+        self.out = out
+        self.results = results
+        self.runtime = runtime
+
+    def run(self, plan: Plan) -> None:
+        """Do what is missing of a pair, and keep its small files after each step."""
+        self._search(plan, "exhaustive", {"exhaustive": True})
+        if plan.default is not None:
+            self._search(plan, "search", plan.default)
+        if plan.verdict is not None:
+            self._verify(plan)
+
+    def folder(self, pair: PairKey, step: str) -> Path:
+        """Return the study folder of a step."""
+        return self.out / pair.folder / step
+
+    def _search(self, plan: Plan, step: str, further: Settings) -> None:
+        folder = self.folder(plan.pair, step)
+        if (folder / SWEET_SPOT_FILE).exists():
+            return
+        lender = None if plan.own_teachers else self._lender(plan.pair)
+        borrowed = {} if lender is None else {"teachers_of": str(lender)}
+        config = folder.with_suffix(".toml")
+        config.parent.mkdir(parents=True, exist_ok=True)
+        settings = {**plan.search, **further, **self.runtime, **borrowed}
+        config.write_text(tomli_w.dumps(settings))
+        data = where(plan.pair.data)
+        self._command(plan, step, "search", data, f"--config={config}", f"--out={folder}")
+
+    def _verify(self, plan: Plan) -> None:
+        folder = self.folder(plan.pair, "search")
+        if (folder / VERDICT_FILE).exists():
+            return
+        settings = {**(plan.verdict or {}), **self.runtime}
+        options = [f"--{k.replace('_', '-')}={_as_option(v)}" for k, v in settings.items()]
+        self._command(plan, "verify", "verify", str(folder), *options)
+
+    def _command(self, plan: Plan, step: str, *arguments: str) -> None:
+        """Run a command of goodteacher; note how long it took, and keep the pair's files."""
+        print(f"{time.strftime('%H:%M')} {plan.pair.folder}: {step}", flush=True)
+        started = time.perf_counter()
+        self.command(arguments)
+        self._note(plan.pair, step, (time.perf_counter() - started) / 60)
+        self.keep(plan.pair)
+
+    def keep(self, pair: PairKey) -> None:
+        """Write the pair's small files from what there is."""
+        if not (self.folder(pair, "exhaustive") / SWEET_SPOT_FILE).exists():
+            return
+        search = self.folder(pair, "search")
+        collect(
+            pair,
+            exhaustive=self.folder(pair, "exhaustive"),
+            search=search if (search / SWEET_SPOT_FILE).exists() else None,
+            into=self.results / pair.folder,
+            minutes=self._minutes(pair),
+        )
+
+    def _lender(self, pair: PairKey) -> Path | None:
+        """Return a finished study of the same data and teacher, if there is one."""
+        same = sorted(self.out.glob(f"{pair.data}/{pair.teacher_role}--*/exhaustive"))
+        plain = [folder for folder in same if folder.parent.name.count("--") == 2]
+        return next((folder for folder in plain if (folder / SWEET_SPOT_FILE).exists()), None)
+
+    def _minutes(self, pair: PairKey) -> dict[str, float]:
+        path = self.out / pair.folder / "minutes.json"
+        found: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+        return found
+
+    def _note(self, pair: PairKey, step: str, minutes: float) -> None:
+        noted = self._minutes(pair)
+        noted[step] = round(noted.get(step, 0.0) + minutes, 2)
+        (self.out / pair.folder / "minutes.json").write_text(json.dumps(noted))
+
+
+def run_command(arguments: Sequence[str]) -> None:
+    """Run goodteacher in a process of its own; progress stays visible on stderr.
+
+    Raises:
+        CalledProcessError: It failed.
+    """
+    command = [sys.executable, "-m", "goodteacher", *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def where(data: str) -> str:
+    """Return what a command takes for a data set: a folder, or its name on the hub."""
+    root = os.environ.get("GOODTEACHER_DATA")
+    return HUB[data] if root is None else str(Path(root) / data)
+
+
+def _as_option(value: Any) -> str:
+    return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("studies", nargs="+", type=Path, help="files such as cpu/mnist.toml")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the studies")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the small files")
+    parser.add_argument("--only", default="", help="pairs whose name holds this text")
+    parser.add_argument("--threads", type=int, default=None, help="CPU threads")
+    given = parser.parse_args()
+    runtime = {} if given.threads is None else {"threads": given.threads}
+    runner = Runner(given.out, given.results, runtime)
+    for path in given.studies:
+        for plan in plans_of(read_toml(path)):
+            if given.only in plan.pair.folder:
+                runner.run(plan)
+
+
+if __name__ == "__main__":
+    main()

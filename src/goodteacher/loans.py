@@ -1,0 +1,104 @@
+"""Loans: teachers that another study has trained the same way, taken over instead of trained again.
+
+A trajectory depends on the teacher's training data and settings, and on nothing about students: a
+study of another student, or of another share of the transfer set, has the same teachers. With
+``teachers_of`` it takes the other's weights, epoch by epoch, and records its own responses to them.
+Every number is what training again would have given, the teacher's seconds included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from goodteacher.config import StudyConfig, TeacherConfig
+from goodteacher.errors import ConfigError
+from goodteacher.store import Store
+from goodteacher.tasks import Context, DataKey
+from goodteacher.trajectories import Loan, TrajectoryTask, plan_trajectories, recorded
+
+
+def with_loans(
+    config: StudyConfig, context: Context, tasks: Sequence[TrajectoryTask]
+) -> tuple[TrajectoryTask, ...]:
+    """Return the trajectories, each with the loan that ``teachers_of`` offers for it, if any.
+
+    Args:
+        config: The study's settings.
+        context: Its data, folder and machine.
+        tasks: Its trajectories.
+
+    Raises:
+        ConfigError: The other study has none of these teachers, trained to the end.
+        StudyError: ``teachers_of`` is not a study.
+    """
+    if config.teachers_of is None or all(task.done(context.store) for task in tasks):
+        return tuple(tasks)
+    lender = Store.open(config.teachers_of)
+    offered = _trajectories_of(lender, context)
+    lent = tuple(
+        task.model_copy(update={"loan": next(_loans(lender, offered, task), None)})
+        for task in tasks
+    )
+    if not any(task.loan for task in lent):
+        raise ConfigError(
+            f"teachers_of = {config.teachers_of!r} has none of the teachers wanted here, finished: "
+            f"{_what_differs(config, lender.config(StudyConfig))}. Leave teachers_of out to train "
+            "them anew."
+        )
+    return lent
+
+
+def _trajectories_of(lender: Store, context: Context) -> tuple[TrajectoryTask, ...]:
+    """Return the lender's trajectories, if it has these data; their keys would differ otherwise."""
+    config = lender.config(StudyConfig)
+    key = DataKey.of(
+        config, context.data, context.machine, augment=config.augment, views=config.views
+    )
+    return plan_trajectories(
+        config,
+        key,
+        num_examples=len(context.data.training),
+        temperatures=config.temperatures,
+    )
+
+
+def _loans(
+    lender: Store, offered: Sequence[TrajectoryTask], wanted: TrajectoryTask
+) -> Iterator[Loan]:
+    for task in offered:
+        records = recorded(lender, task.key)
+        reached = {(r.epoch, r.steps) for r in records if r.status == "ok"}
+        complete = {(point.epoch, point.step) for point in wanted.points} <= reached
+        if complete and _same_run(task, wanted):
+            yield Loan(folder=str(Path(lender.root).absolute()), key=task.key)
+
+
+def _same_run(lent: TrajectoryTask, wanted: TrajectoryTask) -> bool:
+    """Say whether one task trains the networks that the other wants, whatever they record."""
+    decays = lent.optimization.schedule != "constant"
+    if decays and lent.total_steps != wanted.total_steps:
+        return False
+    averaged = wanted.ema_epochs in (None, lent.ema_epochs)
+    return averaged and _training(lent) == _training(wanted)
+
+
+def _training(task: TrajectoryTask) -> TrajectoryTask:
+    """Return the task without what only its records depend on."""
+    data = task.data.model_copy(update={"transfer_fraction": 1.0, "views": 1})
+    record = {"points": (), "temperatures": (), "ema_epochs": None, "loan": None}
+    return task.model_copy(update={"data": data, **record})
+
+
+def _what_differs(ours: StudyConfig, theirs: StudyConfig) -> str:
+    names = [
+        *("precision", "selection_fraction", "split_seed", "normalization"),
+        *(name for name in TeacherConfig.model_fields if name not in _OF_THE_RECORD),
+    ]
+    pairs = {name: (getattr(theirs, name), getattr(ours, name)) for name in names}
+    lines = [f"{name} is {a!r} there, {b!r} here" for name, (a, b) in pairs.items() if a != b]
+    return "; ".join(lines) or "it has other data, another kind of machine, or has not finished"
+
+
+_OF_THE_RECORD = frozenset({"teachers_of", "views", "variants", "cooldown_epochs"})
+"""Settings of teachers that do not change how they train."""
