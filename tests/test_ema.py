@@ -13,6 +13,7 @@ from goodteacher.ema import ema_task
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError
 from goodteacher.progress import Silent
+from goodteacher.recording import load_response
 from goodteacher.report.facts import cost_of, cost_table
 from goodteacher.report.findings import read_findings
 from goodteacher.report.page import render
@@ -22,7 +23,7 @@ from goodteacher.sweet_spot import Search, converged, most_accurate
 from goodteacher.tasks import DataKey
 from goodteacher.training.evaluate import compute_logits
 from goodteacher.training.loop import example_order, steps_per_epoch
-from goodteacher.trajectories import RecordPoint, TrajectoryTask, load_response
+from goodteacher.trajectories import RecordPoint, TrajectoryTask
 from tests.made import SETTINGS, arrays, dataset
 from tests.test_study import TIMES, Interrupter, without_seconds
 from tests.test_study_views import SETTINGS as PICTURE_SETTINGS

@@ -21,6 +21,7 @@ LAYERS = [
     ["data", "models", "store", "responses", "measurement", "scores"],
     ["training"],
     ["tasks"],
+    ["recording"],
     ["trajectories"],
     ["mixing", "cooldowns", "ema", "loans"],
     ["student_targets"],
