@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from goodteacher import search
+from goodteacher.arms import Arm, Checkpoint
 from goodteacher.config import ScoreName, StudyConfig, parse
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.measurement import measure
-from goodteacher.results import Arm, Checkpoint
 from goodteacher.scores import SCORES, goodness, ranked, score_table
 from goodteacher.similarity import mean_entropy
 from goodteacher.sweet_spot import candidates
