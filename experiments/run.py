@@ -43,7 +43,7 @@ HUB = {
 Settings = Mapping[str, Any]
 
 TEACHING = TeacherConfig.model_fields.keys() - {"teachers_of", "variants", "cooldown_epochs"}
-"""Settings that make other teachers."""
+"""Settings that make other teachers; the variant `ema` does too, which is kept while training."""
 
 
 @dataclass(frozen=True)
@@ -68,21 +68,24 @@ class Plan:
 def plans_of(study: Settings) -> Iterator[Plan]:
     """Yield the pairs of a study file, then its variations.
 
-    A variation is a pair under other settings: an exhaustive search and no more.
+    A verdict's settings are those of the pair or, if it has none, of its transfer set. A variation
+    is a pair under other settings: an exhaustive search and no more.
 
     Args:
         study: The content of a file such as `cpu/mnist.toml`.
     """
     for name in study["pairs"]:
         pair = pair_of(study["data"], name)
-        verdict = study.get("verdicts", {}).get(pair.transfer)
+        verdicts = study.get("verdicts", {})
+        verdict = verdicts.get(name, verdicts.get(pair.transfer))
         yield Plan(pair, settings_of(study, pair), study.get("search", {}), verdict)
     for variation, changes in study.get("variations", {}).items():
         changed = dict(changes)
         for name in changed.pop("pairs"):
             pair = pair_of(study["data"], f"{name}--{variation}")
             search = {**settings_of(study, pair), **changed}
-            yield Plan(pair, search, None, None, own_teachers=bool(TEACHING & changed.keys()))
+            own = bool(TEACHING & changed.keys()) or "ema" in changed.get("variants", ())
+            yield Plan(pair, search, None, None, own_teachers=own)
 
 
 def pair_of(data: str, name: str) -> PairKey:
