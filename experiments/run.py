@@ -5,7 +5,8 @@
 `GOODTEACHER_DATA` is a folder with the data sets that the files name; without it they are hub names
 as in `HUB`. For each pair, in the order of its file:
 
-1. an exhaustive search: every checkpoint, every recipe, every student to the end;
+1. an exhaustive search: every checkpoint, every recipe, every student to the end; and students of
+   one epoch of every checkpoint, which are one of the scores;
 2. the default search on the same grid, confirmed with the same fresh seeds;
 3. the verdict on what it found;
 
@@ -31,7 +32,8 @@ import tomli_w
 from collect import collect
 from goodteacher.config import TeacherConfig, read_toml
 from goodteacher.study import SWEET_SPOT_FILE, VERDICT_FILE
-from pairs import RESULTS, PairKey
+from pairs import PROBES_FILE, RESULTS, PairKey
+from probe import probe
 
 HUB = {
     "mnist": "hf:ylecun/mnist",
@@ -128,8 +130,10 @@ class Runner:
         self.runtime = runtime
 
     def run(self, plan: Plan) -> None:
-        """Do what is missing of a pair, and keep its small files after each step."""
+        """Do what is missing of a pair, and keep the small files of each step."""
         self._search(plan, "exhaustive", {"exhaustive": True})
+        if not (self.results / plan.pair.folder / PROBES_FILE).exists():
+            probe(self.folder(plan.pair, "exhaustive"), self.results / plan.pair.folder)
         if plan.default is not None:
             self._search(plan, "search", plan.default)
         if plan.verdict is not None:
@@ -142,6 +146,7 @@ class Runner:
     def _search(self, plan: Plan, step: str, further: Settings) -> None:
         folder = self.folder(plan.pair, step)
         if (folder / SWEET_SPOT_FILE).exists():
+            self.keep(plan.pair)
             return
         lender = None if plan.own_teachers else self._lender(plan.pair)
         borrowed = {} if lender is None else {"teachers_of": str(lender)}
@@ -155,6 +160,7 @@ class Runner:
     def _verify(self, plan: Plan) -> None:
         folder = self.folder(plan.pair, "search")
         if (folder / VERDICT_FILE).exists():
+            self.keep(plan.pair)
             return
         settings = {**(plan.verdict or {}), **self.runtime}
         options = [f"--{k.replace('_', '-')}={_as_option(v)}" for k, v in settings.items()]

@@ -90,6 +90,7 @@ def test_pairs_leave_their_small_files(ran):
     assert pairs.keys() == {plan.pair.folder for plan in run.plans_of(STUDY)}
     assert pairs["circle/large--wide--tenth"].verdict.num_seeds == 3
     assert pairs["circle/large--wide--tenth"].search is not None
+    assert len(pairs["circle/large--wide--full"].probes) > 0
     assert pairs["circle/large--wide--full"].verdict is None
     assert pairs["circle/large--wide--tenth--steps"].search is None
 
