@@ -17,6 +17,7 @@ SETTINGS = {
     "shortlist": 3,
     "search_seeds": 2,
     "seeds": 3,
+    "patience": 0,
     "precision": "float32",
     "device": "cpu",
     "selection_fraction": 0.2,

@@ -49,9 +49,10 @@ def test_probes_learn_at_middle_temperatures_and_the_largest_alpha():
     assert [r.loss for r in probe_recipes(both)] == ["mse"]
 
 
-def test_patience_and_exhaustive_contradict_each_other():
-    with pytest.raises(ConfigError, match="exhaustive trains students of every teacher"):
-        build.settings(patience=2, exhaustive=True)
+def test_exhaustive_search_teaches_to_the_end_whatever_patience():
+    assert build.settings(patience=1).stops_teachers
+    assert not build.settings(patience=1, exhaustive=True).stops_teachers
+    assert not build.settings(patience=0).stops_teachers
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +92,7 @@ def test_nothing_to_go_on_from_is_left_of_a_trajectory_that_ended(study):
 
 
 def test_records_before_the_stop_are_those_of_a_teacher_taught_to_the_end(study, tmp_path):
-    settings = {**PATIENT, "student_epochs": 1, "seeds": 1, "search_seeds": 1}
-    del settings["patience"]
+    settings = {**PATIENT, "student_epochs": 1, "seeds": 1, "search_seeds": 1, "patience": 0}
     whole = search(dataset(), out=tmp_path / "whole", **settings)
     full = {r.checkpoint: r for r in whole.trajectories()}
     for record in study.trajectories():

@@ -111,10 +111,10 @@ class Search:
             RunError: Every teacher diverged before its first record.
         """
         tasks = with_loans(self.config, self.context, self.trajectories)
-        if self.config.patience is None:
-            self.engine.run("teachers", tasks)
-        else:
+        if self.config.stops_teachers:
             self._teach_with_patience(tasks, self.config.patience)
+        else:
+            self.engine.run("teachers", tasks)
         records = [r for task in self.trajectories for r in task.records(self.context.store)]
         healthy = [record for record in records if record.status == "ok"]
         if not healthy:
@@ -127,7 +127,7 @@ class Search:
     @property
     def probes(self) -> tuple[StudentTask, ...]:
         """Probe students of the epochs recorded so far; none without ``patience``."""
-        if self.config.patience is None:
+        if not self.config.stops_teachers:
             return ()
         found = (self._probe(number) for number in range(len(self.config.recorded_epochs) - 1))
         return tuple(probe for probe in found if probe.arms)

@@ -285,12 +285,14 @@ class SearchConfig(GridConfig):
     )
     search_seeds: PositiveInt = Field(2, description="paired student seeds while searching")
     seeds: PositiveInt = Field(5, description="fresh paired student seeds for the confirmation")
-    patience: PositiveInt | None = Field(
-        None,
+    patience: Annotated[int, Field(ge=0)] = Field(
+        2,
         description="stop a teacher once its probe students have declined for this many recorded "
-        "epochs (default: teach to the end)",
+        "epochs; 0 teaches to the end",
     )
-    exhaustive: bool = Field(False, description="train every candidate to the end")
+    exhaustive: bool = Field(
+        False, description="train every candidate, teacher or student, to the end"
+    )
     level: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         0.05, description="level of the intervals: 0.05 means 95 %"
     )
@@ -301,15 +303,15 @@ class SearchConfig(GridConfig):
         grids = (self.grid(loss, standardize=self.standardize) for loss in self.losses)
         return tuple(recipe for grid in grids for recipe in grid)
 
+    @property
+    def stops_teachers(self) -> bool:
+        """Whether a teacher may stop before its last epoch; never in an exhaustive search."""
+        return self.patience > 0 and not self.exhaustive
+
     @model_validator(mode="after")
     def _check_search(self) -> Self:
         check_list("losses", self.losses)
         check_smoothings(self.smoothings)
-        if self.exhaustive and self.patience is not None:
-            raise ValueError(
-                "exhaustive trains students of every teacher, and patience stops teachers early. "
-                "Leave out one of them"
-            )
         return self
 
 
