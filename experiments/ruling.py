@@ -105,7 +105,7 @@ def units_needed(interval: Interval, line: float) -> int | None:
     """Return how many units put the interval on one side of ``line``; None where none would.
 
     >>> units_needed(over_runs([0.2, 0.4, -0.2, 0.3]), 0.0)
-    16
+    20
     """
     if not decidable(interval):
         return None
