@@ -1,8 +1,9 @@
-"""The claims C1-C5: what is measured of every pair, and when a claim holds. Fixed before any data.
+"""The claims C1-C5: what is measured of every pair, and when a claim holds: fixed before the results.
 
 The claims are those of the abstract of Vats & Crandall, arXiv 2112.10047, the only part that was
 available to us; what counts as measuring them, every threshold and every rule is *ours*. This
-docstring and `docs/study.md` were written before a result of the study was looked at.
+docstring and `docs/study.md` were written before a result of the study was looked at, though after
+small pilots on Fashion-MNIST and Banking77.
 
 **Words.** S is similarity information on the transfer set, in nats; *recoverable* S is the largest
 S over the temperatures of the grid, since temperature gives back what a teacher lost in scale
