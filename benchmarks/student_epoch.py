@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
@@ -35,6 +36,7 @@ from goodteacher.training.objective import StackObjective
 from goodteacher.training.stacking import stack_networks
 
 SHAPE, CLASSES, BATCH = (1, 28, 28), 10, 256
+Prepare = Callable[[torch.Tensor], torch.Tensor]
 RECIPES = [Recipe(temperature=t, alpha=a) for t in (1, 2, 4, 8) for a in (0.5, 1.0)]
 
 
@@ -63,7 +65,7 @@ class ImageDataset(Dataset):
 
 def plain_epoch(images: torch.Tensor, labels: torch.Tensor) -> float:
     """Return the seconds of one epoch of one student in a plain loop."""
-    return _epoch(ImageDataset(images, labels), lambda batch: batch)
+    return _epoch(ImageDataset(images, labels))
 
 
 def lean_epoch(images: torch.Tensor, labels: torch.Tensor) -> float:
@@ -71,11 +73,24 @@ def lean_epoch(images: torch.Tensor, labels: torch.Tensor) -> float:
     return _epoch(TensorDataset(images, labels), lambda batch: (batch.float() / 255 - 0.5) / 0.5)
 
 
-def _epoch(data: Dataset, prepare: Callable[[torch.Tensor], torch.Tensor]) -> float:
-    teacher = build_model("mlp:800,800", num_classes=CLASSES, input_shape=SHAPE, seed=0).eval()
+def _epoch(data: Dataset, prepare: Prepare = lambda batch: batch) -> float:
+    teacher = build_model("mlp:800,800", num_classes=CLASSES, input_shape=SHAPE, seed=0)
     student = build_model("mlp:64", num_classes=CLASSES, input_shape=SHAPE, seed=1)
+    return loop_epoch(data, teacher, student, batch_size=BATCH, prepare=prepare)
+
+
+def loop_epoch(
+    data: Dataset,
+    teacher: nn.Module,
+    student: nn.Module,
+    *,
+    batch_size: int,
+    prepare: Prepare = lambda batch: batch,
+) -> float:
+    """Return the seconds of an epoch in a plain loop that runs the teacher on every batch."""
+    teacher.eval()
     optimizer = torch.optim.Adam(student.parameters(), lr=1e-3)
-    loader = DataLoader(data, batch_size=BATCH, shuffle=True)
+    loader = DataLoader(data, batch_size=batch_size, shuffle=True)
     started = time.perf_counter()
     for batch, target in loader:
         inputs = prepare(batch)
@@ -100,12 +115,24 @@ def student_trainer(
     batch_size: int = BATCH,
 ) -> Trainer:
     """Return the trainer of a stack of students, each with a response and a recipe in turn."""
-    machine = choose_machine(RuntimeConfig())
     normalization = Normalization(torch.tensor(0.5), torch.tensor(0.5), unit=255.0)
     split = Split(images, labels, torch.arange(len(labels)))
-    examples = Examples(split, normalization, device=machine.device)
+    examples = Examples(split, normalization, device=choose_machine(RuntimeConfig()).device)
     shape = tuple(images.shape[1:])
     network = build_model(student, num_classes=CLASSES, input_shape=shape, seed=1)
+    return trainer_of(network, examples, responses, width=width, batch_size=batch_size)
+
+
+def trainer_of(
+    network: nn.Module,
+    examples: Examples,
+    responses: torch.Tensor,
+    *,
+    width: int,
+    batch_size: int,
+) -> Trainer:
+    """Return the same for any network and examples; responses are [K, N, C]."""
+    machine = choose_machine(RuntimeConfig())
     objective = StackObjective(
         responses[:, None],
         [i % len(responses) for i in range(width)],

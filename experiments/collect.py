@@ -93,6 +93,11 @@ def as_csv(rows: Iterable[Frozen], columns: Sequence[str]) -> str:
     return text.getvalue()
 
 
+def as_students_csv(rows: Iterable[StudentRow]) -> str:
+    """Return students as CSV, as `pairs.read_students` reads them."""
+    return as_csv(rows, [name for name in StudentRow.model_fields if name not in NOT_KEPT])
+
+
 def _cell(value: object) -> object:
     return f"{value:.7g}" if isinstance(value, float) else value
 
@@ -126,6 +131,5 @@ def _records(study: Study) -> list[TrajectoryRecord]:
 def _keep_search(study: Study, target: Store, students: str, answer: str) -> None:
     """Keep the students of a search and what it found, if it has finished."""
     if study.store.exists(SWEET_SPOT_FILE):
-        columns = [name for name in StudentRow.model_fields if name not in NOT_KEPT]
-        target.write_text(students, as_csv(study.students(), columns))
+        target.write_text(students, as_students_csv(study.students()))
         target.write_json(answer, study.sweet_spot)

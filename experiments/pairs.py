@@ -38,6 +38,7 @@ PAIR_FILE = "pair.json"
 MEASUREMENTS_FILE = "measurements.csv"
 STUDENTS_FILE = "students.csv"
 DEFAULT_STUDENTS_FILE = "students_default.csv"
+PROBES_FILE = "probes.csv"
 EXHAUSTIVE_FILE = "exhaustive.json"
 SEARCH_FILE = "search.json"
 
@@ -127,6 +128,18 @@ class Pair:
     def default_students(self) -> tuple[StudentRow, ...]:
         """Students of the default search, with its rungs and probes; empty where there was none."""
         return read_students(self.folder / DEFAULT_STUDENTS_FILE)
+
+    @cached_property
+    def probes(self) -> tuple[StudentRow, ...]:
+        """Students of one epoch, of every teacher; empty where none were trained.
+
+        They are kept by `probe.py`, or are those of a default search that ranked by them: the last
+        ones that it probed.
+        """
+        kept = read_students(self.folder / PROBES_FILE)
+        others = [row for row in self.default_students if row.stage == "probe"]
+        last = max((row.rung for row in others), default=0)
+        return kept or tuple(row for row in others if row.rung == last)
 
     @cached_property
     def exhaustive(self) -> SweetSpot | None:

@@ -21,7 +21,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,9 +108,18 @@ class Runner:
         out: Where the studies go.
         results: Where their small files go.
         runtime: Settings of every command that move the work, not the answer.
+        command: Runs goodteacher with the arguments given; a process of its own, so that no
+            study holds memory for the next.
     """
 
-    def __init__(self, out: Path, results: Path, runtime: Settings) -> None:
+    def __init__(
+        self,
+        out: Path,
+        results: Path,
+        runtime: Settings,
+        command: Callable[[Sequence[str]], None] | None = None,
+    ) -> None:
+        self.command = command or run_command
         self.out = out
         self.results = results
         self.runtime = runtime
@@ -152,9 +161,7 @@ class Runner:
         """Run a command of goodteacher; note how long it took, and keep the pair's files."""
         print(f"{time.strftime('%H:%M')} {plan.pair.folder}: {step}", flush=True)
         started = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "goodteacher", *arguments], check=True, stdout=subprocess.DEVNULL
-        )
+        self.command(arguments)
         self._note(plan.pair, step, (time.perf_counter() - started) / 60)
         self.keep(plan.pair)
 
@@ -186,6 +193,16 @@ class Runner:
         noted = self._minutes(pair)
         noted[step] = round(noted.get(step, 0.0) + minutes, 2)
         (self.out / pair.folder / "minutes.json").write_text(json.dumps(noted))
+
+
+def run_command(arguments: Sequence[str]) -> None:
+    """Run goodteacher in a process of its own; progress stays visible on stderr.
+
+    Raises:
+        CalledProcessError: It failed.
+    """
+    command = [sys.executable, "-m", "goodteacher", *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def where(data: str) -> str:

@@ -39,7 +39,9 @@ class Summary:
         if self.interval is None:
             return f"{self.mean:.{digits}f}"
         within = ", ".join(f"{end:.{digits}f}" for end in self.interval)
-        return f"{self.mean:.{digits}f} [{within}] ({self.low:.{digits}f} to {self.high:.{digits}f})"
+        return (
+            f"{self.mean:.{digits}f} [{within}] ({self.low:.{digits}f} to {self.high:.{digits}f})"
+        )
 
 
 def summarize(values: Iterable[float]) -> Summary | None:

@@ -103,7 +103,9 @@ def test_recipes_are_the_grid_without_repetitions():
         ({"smoothings": [1.0]}, "smoothings must lie inside"),
         ({"selection_fraction": 1.0}, "less than 1"),
         ({"halving": 1}, "greater than or equal to 2"),
-        ({"variants": "ema"}, "variants = 'ema' is not allowed"),
+        ({"variants": "swa"}, "variants = 'swa' is not allowed"),
+        ({"ema_epochs": 0}, "ema_epochs = 0 is not allowed: input should be greater than 0"),
+        ({"ema_epochs": float("inf")}, "ema_epochs = inf is not allowed: .*finite"),
         ({"device": "tpu"}, "device = 'tpu' is not allowed"),
     ],
 )

@@ -12,7 +12,7 @@ from goodteacher.report.page import render
 from goodteacher.study import prepare_context
 from goodteacher.sweet_spot import Search
 from tests.made import SETTINGS, arrays, dataset
-from tests.test_study import Interrupter, without_seconds
+from tests.test_study import TIMES, Interrupter, without_seconds
 
 COOL = {**SETTINGS, "variants": ("cooldown",), "student_epochs": 3, "seeds": 2}
 
@@ -36,18 +36,20 @@ def plan(study):
 
 def test_each_checkpoint_has_a_cooldown_and_the_trunk_is_untouched(study, tmp_path):
     found = read_findings(study.store)
-    assert [r.checkpoint for r in found.records] == [r.source.checkpoint for r in found.cooldowns]
+    assert [r.checkpoint for r in found.records] == [r.source.checkpoint for r in found.branches]
     settings = {**COOL, "variants": ("raw",), "student_epochs": 1, "seeds": 1}
     plain = search(dataset(), out=tmp_path / "plain", **settings)
-    same = [r.model_dump(exclude={"seconds"}) for r in plain.trajectories()]
-    assert [r.model_dump(exclude={"seconds"}) for r in study.trajectories()] == same
+    same = [r.model_dump(exclude=TIMES) for r in plain.trajectories()]
+    assert [r.model_dump(exclude=TIMES) for r in study.trajectories()] == same
 
 
 def test_cooldown_is_plain_training_from_the_checkpoint_with_a_falling_rate(plan):
     """Against a loop written out: Adam anew, rate x (1 - step / steps), the first order."""
     from goodteacher.training.loop import example_order
 
-    task = next(t for t in plan.cooldowns if t.batch_size == 64 and t.points[0].epoch == 2)
+    task = next(
+        t for t in plan.branches("cooldown") if t.batch_size == 64 and t.points[0].epoch == 2
+    )
     network = task.trunk.load_teacher(plan.context, 2).train()
     examples = plan.context.examples(plan.context.data.training)
     optimizer = torch.optim.Adam(network.parameters(), lr=task.optimization.learning_rate)
@@ -80,6 +82,8 @@ def test_sweet_spot_is_a_cooldown_and_its_students_learned_from_it(study, plan):
 
 def test_cost_of_cooldowns_is_apart_from_that_of_trajectories(study):
     cost = study.sweet_spot.cost
+    assert cost.variants["cooldown"] > cost.cooldown_seconds
+    assert cost.variants["raw"] > cost.teacher_seconds
     assert cost.cooldown_epochs_run == 6
     assert cost.cooldown_seconds > 0
     assert cost.teacher_epochs_run == cost.teacher_epochs_full == 8

@@ -21,7 +21,7 @@ LAYERS = [
     ["training"],
     ["tasks"],
     ["trajectories"],
-    ["mixing", "cooldowns", "loans"],
+    ["mixing", "cooldowns", "ema", "loans"],
     ["student_targets"],
     ["students"],
     ["engines", "probing"],

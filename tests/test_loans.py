@@ -61,6 +61,16 @@ def test_shorter_run_is_lent_only_where_no_rate_decays(lender, tmp_path):
         borrower(decaying, tmp_path / "refused", epochs=2, schedule="cosine")
 
 
+def test_moving_averages_are_lent_by_a_study_that_kept_them(lender, tmp_path):
+    settings = {**SETTINGS, "variants": ("raw", "ema"), "student_epochs": 1, "seeds": 2}
+    keeper = search(dataset(), out=tmp_path / "keeper", **settings)
+    wanted = {**SMALL, "variants": ("ema",)}
+    own = search(dataset(), out=tmp_path / "own", **wanted)
+    assert without_seconds(borrower(keeper, tmp_path / "lent", **wanted)) == without_seconds(own)
+    with pytest.raises(ConfigError, match="has none of the teachers"):
+        borrower(lender, tmp_path / "refused", **wanted)
+
+
 def test_batch_size_that_the_lender_lacks_is_trained(lender, tmp_path):
     lent = borrower(lender, tmp_path / "lent", batch_sizes=(32, 64))
     own = search(dataset(), out=tmp_path / "own", **{**SMALL, "batch_sizes": (32, 64)})

@@ -18,6 +18,7 @@ from goodteacher.sweet_spot import CONFIRM_SEED
 from tests.made import SETTINGS, arrays, dataset
 
 SECONDS = {"student_seconds"}
+TIMES = {"seconds", "recording_seconds"}
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +30,9 @@ def without_seconds(study):
     """Everything a study found, but for how long it took."""
     rows = [row.model_dump(exclude=SECONDS) for row in study.students()]
     answer = study.sweet_spot.model_dump(mode="json")
-    for name in ("teacher_seconds", "student_seconds"):
+    for name in ("teacher_seconds", "student_seconds", "variants"):
         del answer["cost"][name]
-    records = [record.model_dump(exclude={"seconds"}) for record in study.trajectories()]
+    records = [record.model_dump(exclude=TIMES) for record in study.trajectories()]
     return rows, answer, records
 
 
@@ -198,7 +199,7 @@ def test_study_killed_without_warning_ends_with_the_same_numbers(study, tmp_path
     assert finished.returncode == 0, finished.stderr
     answer = json.loads(finished.stdout)
     rows, expected, _ = without_seconds(study)
-    for name in ("teacher_seconds", "student_seconds"):
+    for name in ("teacher_seconds", "student_seconds", "variants"):
         del answer["cost"][name]
     assert answer == expected
     assert [r.model_dump(exclude=SECONDS) for r in Study(out).students()] != []

@@ -5,8 +5,10 @@ Every choice has been made when this module runs: it only measures.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,7 @@ from goodteacher.mixing import combined
 from goodteacher.results import (
     Arm,
     Blend,
+    BlendRecord,
     Checkpoint,
     Cost,
     Reference,
@@ -29,14 +32,16 @@ from goodteacher.results import (
     TeacherChoice,
     TeacherRecord,
     TeacherSource,
+    TrajectoryRecord,
     summarize,
 )
 from goodteacher.statistics import Interval, accuracy_interval, paired_interval, simultaneous
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, mean_accuracies
-from goodteacher.sweet_spot import FAMILIES, Family, Found, Search
+from goodteacher.sweet_spot import BRANCHES, FAMILIES, Family, Found, Search
 from goodteacher.tasks import Context
 from goodteacher.training.evaluate import compute_logits
+from goodteacher.trajectories import TrajectoryTask
 
 Correct = npt.NDArray[np.bool_]
 Predicted = npt.NDArray[np.int16]
@@ -69,7 +74,7 @@ def conclude(
         recipe=winner.recipe,
         student=result,
         references=references,
-        cost=cost_of(search, found, confirmed),
+        cost=cost_of(search, records, found, confirmed),
         level=config.level,
         summary=summarize(result, references),
     )
@@ -92,27 +97,61 @@ def confirmed_rows(
     ]
 
 
-def cost_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) -> Cost:
+def cost_of(
+    search: Search,
+    records: Sequence[TeacherRecord],
+    found: Found,
+    confirmed: Sequence[StudentTask],
+) -> Cost:
     """Add up what the search took."""
     store, config = search.context.store, search.config
     runs = [task.records(store) for task in search.trajectories]
-    probes, cooldowns = (*search.probes, *found.probes), search.cooldowns
+    branches = {name: _records(store, search.branches(name)) for name in BRANCHES}
+    means = [record for record in records if isinstance(record, BlendRecord)]
+    probes, cooldowns = (*search.probes, *found.probes), branches["cooldown"]
     student_tasks = [*probes, *(task for rung in found.rungs for task in rung.tasks), *confirmed]
     first = found.rungs[0].tasks
     grid = len(config.batch_sizes) * len(config.recorded_epochs) * len(config.recipes)
     students = sum(len(task.arms) for task in (*probes, *first, *confirmed))
     return Cost(
-        teacher_seconds=sum(records[-1].seconds for records in runs),
+        teacher_seconds=sum(run[-1].seconds for run in runs),
         student_seconds=sum(row.student_seconds for t in student_tasks for row in t.rows(store)),
         num_students=students,
         student_epochs_run=round(sum(task.work for task in student_tasks)),
         student_epochs_exhaustive=grid * config.student_epochs * config.search_seeds,
-        teacher_epochs_run=sum(records[-1].epoch for records in runs),
+        teacher_epochs_run=sum(run[-1].epoch for run in runs),
         teacher_epochs_full=config.epochs * len(config.batch_sizes),
-        cooldown_seconds=sum(r.seconds for task in cooldowns for r in task.records(store)),
+        cooldown_seconds=sum(record.seconds for record in cooldowns),
         cooldown_epochs_run=config.cooldown_epochs * len(cooldowns),
         probe_epochs_run=round(sum(task.work for task in probes)),
+        variants=variant_seconds(runs, [*chain(*branches.values())], means),
     )
+
+
+def variant_seconds(
+    runs: Iterable[Sequence[TrajectoryRecord]],
+    branches: Iterable[TrajectoryRecord],
+    means: Iterable[BlendRecord],
+) -> dict[str, float]:
+    """Return the seconds that each kind of teacher took, responses and measurement included.
+
+    Args:
+        runs: The records of each trajectory, in order.
+        branches: The records of moving averages and cooldowns.
+        means: Measured means of responses.
+    """
+    seconds: dict[str, float] = defaultdict(float)
+    for run in runs:
+        seconds["raw"] += run[-1].seconds + sum(record.recording_seconds for record in run)
+    for record in branches:
+        seconds[record.variant] += record.seconds + record.recording_seconds
+    for mean in means:
+        seconds[mean.source.variant] += mean.recording_seconds
+    return dict(seconds)
+
+
+def _records(store: Store, tasks: Iterable[TrajectoryTask]) -> list[TrajectoryRecord]:
+    return [record for task in tasks for record in task.records(store)]
 
 
 def correct_by_arm(context: Context, tasks: Sequence[StudentTask]) -> dict[Arm, Correct]:

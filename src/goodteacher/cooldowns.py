@@ -25,7 +25,7 @@ class CooldownTask(TrajectoryTask):
     @property
     def key(self) -> str:
         """Name of the task and of its folder below the trunk's."""
-        return branch_key(self.trunk.key, self.points[0].epoch)
+        return branch_key(self.trunk.key, self.variant, self.points[0].epoch)
 
     @property
     def variant(self) -> TeacherVariant:

@@ -202,7 +202,7 @@ def _conclude(config: DistillConfig, context: Context, tasks: tuple[StudentTask,
         seed=rows[number].seed,
         accuracies=(rows[number].selection_accuracy, float(ours[number].mean())),
     )
-    deliver(context.store, tasks[number].load_student(context, arm), card)
+    deliver(context, tasks[number].load_student(context, arm), card)
     result = Distillation(
         arm=arm.key,
         num_seeds=len(tasks),

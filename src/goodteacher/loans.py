@@ -74,18 +74,20 @@ def _loans(
             yield Loan(folder=str(Path(lender.root).absolute()), key=task.key)
 
 
-def _same_run(one: TrajectoryTask, other: TrajectoryTask) -> bool:
-    """Say whether two tasks train the same networks, whatever they record of them."""
-    decays = one.optimization.schedule != "constant"
-    if decays and one.total_steps != other.total_steps:
+def _same_run(lent: TrajectoryTask, wanted: TrajectoryTask) -> bool:
+    """Say whether one task trains the networks that the other wants, whatever they record."""
+    decays = lent.optimization.schedule != "constant"
+    if decays and lent.total_steps != wanted.total_steps:
         return False
-    return _training(one) == _training(other)
+    averaged = wanted.ema_epochs in (None, lent.ema_epochs)
+    return averaged and _training(lent) == _training(wanted)
 
 
 def _training(task: TrajectoryTask) -> TrajectoryTask:
     """Return the task without what only its records depend on."""
     data = task.data.model_copy(update={"transfer_fraction": 1.0, "views": 1})
-    return task.model_copy(update={"data": data, "points": (), "temperatures": (), "loan": None})
+    record = {"points": (), "temperatures": (), "ema_epochs": None, "loan": None}
+    return task.model_copy(update={"data": data, **record})
 
 
 def _what_differs(ours: StudyConfig, theirs: StudyConfig) -> str:

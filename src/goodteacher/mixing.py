@@ -6,6 +6,7 @@ chooses on the selection split, and measures each mean as any response is measur
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -95,12 +96,7 @@ class BlendTask(Frozen):
 
     def run(self, context: Context) -> None:
         """Choose the blend on the selection split, and measure it and the averages."""
-        sources = [
-            source
-            for variant in self.variants
-            for source in MEANS.get(variant, _no_means)(self, context)
-        ]
-        records = [self._record(context, source) for source in sources]
+        records = [r for variant in self.variants for r in self._records_of(context, variant)]
         context.store.write_records(self._file, records)
         context.progress.advance(self.work)
 
@@ -112,6 +108,13 @@ class BlendTask(Frozen):
         """Return a teacher's response on the transfer set or the selection split, [N, C]."""
         split = split_of(context, name)
         return load_teacher_response(context.store, dict(self.teachers), source, split, name=name)
+
+    def _records_of(self, context: Context, variant: str) -> list[BlendRecord]:
+        started = time.perf_counter()
+        sources = MEANS.get(variant, _no_means)(self, context)
+        records = [self._record(context, source) for source in sources]
+        share = (time.perf_counter() - started) / max(1, len(records))
+        return [r.model_copy(update={"recording_seconds": share}) for r in records]
 
     def _record(self, context: Context, source: Blend) -> BlendRecord:
         responses = {name: self.response(context, source, name) for name in RESPONSE_SPLITS}

@@ -37,8 +37,9 @@ class SmoothingSource(Frozen):
         return f"smoothing={self.smoothing:g}"
 
 
-TeacherVariant = Literal["raw", "cooldown"]
-"""A checkpoint of a trajectory, or the end of a short decay branch from it."""
+TeacherVariant = Literal["raw", "ema", "cooldown"]
+"""A checkpoint of a trajectory, the moving average of its weights, or the end of a short decay
+branch from it."""
 
 
 class Checkpoint(Frozen):
@@ -190,6 +191,9 @@ class Measured(Frozen):
 
     optimal_temperature: float | None = Field(description="minimises NLL on the selection split")
     measurements: tuple[Measurement, ...] = ()
+    recording_seconds: float = Field(
+        default=0.0, description="time that the responses and their measurement took"
+    )
 
     def at(self, split: str, temperature: float = 1.0) -> Measurement:
         """Return the measurement on a split at a temperature.
@@ -223,7 +227,10 @@ class TrajectoryRecord(Measured):
     variant: TeacherVariant = "raw"
     steps: int
     passes: float = Field(description="times that each training example was seen")
-    seconds: float = Field(description="training time since the start of the trajectory")
+    seconds: float = Field(
+        description="training time since the start of the trajectory or branch; of an ema, the "
+        "time that its batch-norm statistics took"
+    )
     learning_rate: float
     training_loss: float | None = Field(description="mean since the record before, nats")
     status: Literal["ok", "diverged"] = "ok"
@@ -297,6 +304,7 @@ class DataSummary(Frozen):
     transfer: int
     selection: int
     test: int
+    is_text: bool = Field(default=False, description="whether the inputs are features of texts")
 
 
 class TeacherChoice(Frozen):
@@ -304,7 +312,7 @@ class TeacherChoice(Frozen):
 
     batch_size: int
     epoch: int
-    variant: Literal["raw", "cooldown", "average", "blend"]
+    variant: Literal["raw", "ema", "cooldown", "average", "blend"]
     members: tuple[BlendMember, ...] = Field(default=(), description="of an average or a blend")
     selection_accuracy: float
     test_accuracy: float
@@ -312,18 +320,21 @@ class TeacherChoice(Frozen):
     @property
     def source(self) -> TeacherSource:
         """What its students learn from."""
-        if self.variant == "raw" or self.variant == "cooldown":
-            return Checkpoint(batch_size=self.batch_size, epoch=self.epoch, variant=self.variant)
-        return Blend(variant=self.variant, members=self.members)
+        if self.variant == "average" or self.variant == "blend":
+            return Blend(variant=self.variant, members=self.members)
+        return Checkpoint(batch_size=self.batch_size, epoch=self.epoch, variant=self.variant)
 
     @property
     def described(self) -> str:
         """What it is, in words."""
         if not self.members:
-            cooled = ", cooled down" if self.variant == "cooldown" else ""
-            return f"the teacher of batch size {self.batch_size} after epoch {self.epoch}{cooled}"
+            how = _HOW_MADE.get(self.variant, "")
+            return f"the teacher of batch size {self.batch_size} after epoch {self.epoch}{how}"
         count = len(self.members)
         return f"the mean of {count} recorded response{'s' * (count > 1)} ({self.source})"
+
+
+_HOW_MADE = {"ema": ", its weights averaged", "cooldown": ", cooled down"}
 
 
 class StudentResult(Frozen):
@@ -373,6 +384,11 @@ class Cost(Frozen):
     cooldown_epochs_run: int = Field(default=0, description="beside teacher_epochs_run")
     probe_epochs_run: int = Field(
         default=0, description="student epochs of probe students, among student_epochs_run"
+    )
+    variants: dict[str, float] = Field(
+        default={},
+        description="seconds that each kind of teacher took, responses and their measurement "
+        "included; raw are the trajectories, from which all others start",
     )
 
 

@@ -17,6 +17,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
+from scipy.stats import rankdata
+
 from goodteacher.errors import StudyError
 from goodteacher.results import Measurement, StudentRow, TeacherRecord
 from goodteacher.statistics import regret, spearman
@@ -112,6 +115,25 @@ def probe_accuracies(rows: Iterable[StudentRow]) -> Probes:
         if row.rung == last[teacher]:
             best[teacher] = max(best[teacher], row.selection_accuracy)
     return best
+
+
+def mean_ranks(scores: Sequence[Sequence[float]]) -> list[float]:
+    """Combine scores of the same teachers: the mean of each teacher's ranks, from 0 to 1.
+
+        mean over scores of (rank - 1) / (n - 1),  ties share the mean of their ranks
+
+    *Ours*: ranks within a study have no unit, so scores of any scale may meet, and nothing is
+    fitted but which scores take part.
+
+    Args:
+        scores: ``[num_scores, n]``, each signed so that more is better; n at least 2.
+
+    Example:
+        >>> mean_ranks([[0.1, 0.2, 0.9], [5, 7, 6]])
+        [0.0, 0.75, 0.75]
+    """
+    ranks = (rankdata(np.asarray(scores, dtype=np.float64), axis=1) - 1) / (len(scores[0]) - 1)
+    return [float(value) for value in ranks.mean(0)]
 
 
 def score_table(

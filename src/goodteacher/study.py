@@ -180,8 +180,6 @@ def prepare_context(
     Store.check(folder, config)
     machine = choose_machine(config)
     loaded = load_dataset(data, resize=config.resize, skip_corrupt=config.skip_corrupt)
-    for spec in config.architectures:
-        build_model(spec, num_classes=loaded.num_classes, input_shape=loaded.input_shape, seed=0)
     store = Store(folder)
     parts = prepare(
         loaded,
@@ -189,8 +187,11 @@ def prepare_context(
         transfer_fraction=config.transfer_fraction,
         seed=config.split_seed,
         normalization=config.normalization,
+        tfidf_features=config.tfidf_features,
         on_open=lambda opening: store.log("test_split_opened", reason=opening.reason),
     )
+    for spec in config.architectures:
+        build_model(spec, num_classes=parts.num_classes, input_shape=parts.input_shape, seed=0)
     _check_batches(config, parts)
     if isinstance(config, StudyConfig):
         _check_augmentation(config.augmentation, parts)
@@ -223,6 +224,7 @@ def summary_of(data: StudyData) -> DataSummary:
         transfer=len(data.transfer),
         selection=len(data.selection),
         test=len(data.test),
+        is_text=data.tfidf is not None,
     )
 
 
@@ -278,7 +280,7 @@ def _run(plan: Search) -> None:
     store = plan.context.store
     store.log("search_resumed" if store.exists(SWEET_SPOT_FILE) else "search_started")
     records = plan.teach()
-    others: list[TeacherRecord] = [*plan.cool(), *plan.mix(records)]
+    others: list[TeacherRecord] = [*plan.branch(), *plan.mix(records)]
     found = plan.explore(records, others)
     confirmed = plan.confirm(found.winners.values())
     if not store.exists(SWEET_SPOT_FILE):
@@ -324,4 +326,4 @@ def _deliver(
         seed=row.seed,
         accuracies=(row.selection_accuracy, row.test_accuracy or 0.0),
     )
-    deliver(plan.context.store, task.load_student(plan.context, arm), card)
+    deliver(plan.context, task.load_student(plan.context, arm), card)

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from goodteacher.config import ScoreName, StudyConfig
-from goodteacher.cooldowns import CooldownTask, cooldown_task
+from goodteacher.cooldowns import cooldown_task
+from goodteacher.ema import ema_task
 from goodteacher.errors import RunError
 from goodteacher.loans import with_loans
 from goodteacher.mixing import MEANS, BlendTask
@@ -33,6 +34,7 @@ from goodteacher.results import (
     StudentRow,
     TeacherRecord,
     TeacherSource,
+    TeacherVariant,
     TrajectoryRecord,
     smoothing_arm,
 )
@@ -44,6 +46,9 @@ from goodteacher.trajectories import TrajectoryTask, plan_trajectories
 
 CONFIRM_SEED = 1_000_000
 """Confirmation seeds count from here, search seeds from 0, so that they never meet."""
+
+BRANCHES: Mapping[TeacherVariant, str] = {"ema": "moving averages", "cooldown": "cooldowns"}
+"""The variants that each checkpoint has a task for, and what progress calls them."""
 
 Family = str
 FAMILIES: tuple[Family, ...] = (
@@ -176,34 +181,37 @@ class Search:
             store.log("teacher_stopped", batch_size=task.batch_size, epoch=epoch)
         task.stop(store)
 
-    @property
-    def cooldowns(self) -> tuple[CooldownTask, ...]:
-        """The branches from what has been recorded; none unless ``variants`` asks for them."""
-        if "cooldown" not in self.config.variants:
+    def branches(self, variant: TeacherVariant) -> tuple[TrajectoryTask, ...]:
+        """Return a task for each record of a trajectory; none unless ``variants`` asks for them."""
+        if variant not in self.config.variants:
             return ()
         return tuple(
-            self._cooldown(task, record.epoch)
+            self._branch(task, variant, record.epoch)
             for task in self.trajectories
             for record in task.records(self.context.store)
             if record.status == "ok"
         )
 
-    def cool(self) -> list[TrajectoryRecord]:
-        """Run the cooldowns and return every record that did not diverge."""
-        tasks = self.cooldowns
-        if tasks:
-            self.engine.run("cooldowns", tasks)
-        records = [record for task in tasks for record in task.records(self.context.store)]
-        return [record for record in records if record.status == "ok"]
+    def branch(self) -> list[TrajectoryRecord]:
+        """Make what ``variants`` asks for of each checkpoint; return what did not diverge."""
+        found: list[TrajectoryRecord] = []
+        for variant, stage in BRANCHES.items():
+            tasks = self.branches(variant)
+            if tasks:
+                self.engine.run(stage, tasks)
+            found += (record for task in tasks for record in task.records(self.context.store))
+        return [record for record in found if record.status == "ok"]
 
     def load_teacher(self, checkpoint: Checkpoint) -> nn.Module:
         """Return a recorded teacher."""
         trunk = next(t for t in self.trajectories if t.batch_size == checkpoint.batch_size)
         raw = checkpoint.variant == "raw"
-        task = trunk if raw else self._cooldown(trunk, checkpoint.epoch)
+        task = trunk if raw else self._branch(trunk, checkpoint.variant, checkpoint.epoch)
         return task.load_teacher(self.context, checkpoint.epoch)
 
-    def _cooldown(self, trunk: TrajectoryTask, epoch: int) -> CooldownTask:
+    def _branch(self, trunk: TrajectoryTask, variant: TeacherVariant, epoch: int) -> TrajectoryTask:
+        if variant == "ema":
+            return ema_task(trunk, epoch)
         count = len(self.context.data.training)
         return cooldown_task(self.config, trunk, epoch, num_examples=count)
 
@@ -348,7 +356,7 @@ def plan_families(
     Args:
         config: The study's settings.
         records: Recorded epochs of all trajectories, none diverged.
-        others: Their cooldowns, and means of their responses.
+        others: Their moving averages and cooldowns, and means of their responses.
         probes: Accuracies of probe students, for a shortlist by a score that needs them.
     """
     competing = candidates(config, records, others, probes)
@@ -369,13 +377,13 @@ def candidates(
 ) -> list[TeacherRecord]:
     """Return the teachers that compete for the sweet spot.
 
-    Checkpoints, cooldowns and averages compete for the shortlist. A blend always joins it: its NLL
-    was minimised on the examples that rank, so its own rank would say little.
+    All compete for the shortlist but a blend, which always joins it: its NLL was minimised on the
+    examples that rank, so its own rank would say little.
 
     Args:
         config: The study's settings.
         records: Recorded epochs of all trajectories, none diverged.
-        others: Their cooldowns, and means of their responses.
+        others: Their moving averages and cooldowns, and means of their responses.
         probes: Accuracies of probe students, for a shortlist by a score that needs them.
     """
     listed = _rivals(config, records, others)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from goodteacher.augmentation import Augmentation
 from goodteacher.config import DataConfig, Frozen
@@ -78,6 +80,14 @@ class DataKey(Frozen):
     precision: str
     augment: tuple[str, ...] = ()
     views: int = 1
+    tfidf_features: int | None = None
+
+    @model_serializer(mode="wrap")
+    def _dump(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = dump(self)
+        if self.tfidf_features is None:  # tasks on other data than texts keep their names
+            del fields["tfidf_features"]
+        return fields
 
     @property
     def augmentation(self) -> Augmentation:
@@ -104,4 +114,5 @@ class DataKey(Frozen):
             precision=str(machine),
             augment=augment,
             views=views,
+            tfidf_features=len(data.tfidf.terms) if data.tfidf else None,
         )

@@ -7,6 +7,7 @@ gives every epoch's teacher, so only batch sizes multiply runs.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from goodteacher.config import Frozen, Optimization, TeacherConfig, digest_of
-from goodteacher.data import Split
+from goodteacher.data import Examples, Split
 from goodteacher.errors import RunError
 from goodteacher.measurement import measure_splits
 from goodteacher.models import build_model
 from goodteacher.responses import Response, read_response, write_response
-from goodteacher.results import Checkpoint, Measurement, TeacherVariant, TrajectoryRecord
+from goodteacher.results import Checkpoint, Measured, TeacherVariant, TrajectoryRecord
 from goodteacher.store import Store
 from goodteacher.tasks import Context, DataKey
 from goodteacher.training.evaluate import compute_logits
@@ -59,6 +60,7 @@ class _Reached:
     learning_rate: float
     seconds: float
     loss: float | None
+    average: Mapping[str, Tensor] | None
 
 
 class TrajectoryTask(Frozen):
@@ -72,6 +74,8 @@ class TrajectoryTask(Frozen):
     temperatures: tuple[float, ...]
     until: int | None = None
     """Recorded epoch at which this task ends; the run may go on from there in another task."""
+    ema_epochs: float | None = None
+    """Epochs that a moving average of the weights spans; None keeps none."""
     loan: Loan | None = None
     """A record of the same run, whose teachers are taken over instead of trained again."""
 
@@ -91,6 +95,8 @@ class TrajectoryTask(Frozen):
         # Parts of one run share its folder, so where a part ends has no place in the name; nor has
         # where its teachers come from, since they are the same.
         fields = self.model_dump(mode="json", exclude={"until", "loan"})
+        if self.ema_epochs is None:  # runs without an average keep the name they always had
+            del fields["ema_epochs"]
         return f"batch-{self.batch_size:05d}-{digest_of(fields)[:8]}"
 
     @property
@@ -177,6 +183,7 @@ class TrajectoryTask(Frozen):
                 learning_rate=trainer.optimizer.param_groups[0]["lr"],
                 seconds=segment.seconds + (records[-1].seconds if records else 0.0),
                 loss=float(segment.mean_loss),
+                average=None if trainer.average is None else trainer.average.state(),
             )
             record = self._record(context, reached, point)
             records.append(record)
@@ -193,16 +200,26 @@ class TrajectoryTask(Frozen):
         if records:
             context.store.remove(self._resume_file(records[-1].epoch))
         theirs = {record.epoch: record for record in recorded(lender, key)}
-        network = self._network(context).to(context.machine.device)
         for point in self._wanted[len(records) :]:
-            name = f"teachers/{key}/checkpoints/{_stem(point.epoch)}"
-            network.load_state_dict(lender.read_tensors(name))
-            before = theirs[point.epoch]
-            reached = _Reached(network, before.learning_rate, before.seconds, before.training_loss)
+            reached = self._lent(context, lender, key, theirs[point.epoch])
             taken = point.step - (records[-1].steps if records else 0)
             records.append(self._record(context, reached, point))
             context.store.write_records(f"{self._folder}/trajectory.jsonl", records)
             context.progress.advance(self._work_of(taken))
+
+    def _lent(
+        self, context: Context, lender: Store, key: str, record: TrajectoryRecord
+    ) -> _Reached:
+        network, stem = self._network(context), _stem(record.epoch)
+        network.load_state_dict(lender.read_tensors(f"teachers/{key}/checkpoints/{stem}"))
+        averaged = f"teachers/{key}/checkpoints/ema-{stem}"
+        return _Reached(
+            network.to(context.machine.device),
+            learning_rate=record.learning_rate,
+            seconds=record.seconds,
+            loss=record.training_loss,
+            average=None if self.ema_epochs is None else lender.read_tensors(averaged),
+        )
 
     def _train_until(self, context: Context, trainer: Trainer, step: int) -> Segment:
         """Train to a step, an epoch at a time, so that whoever watches sees it move."""
@@ -223,6 +240,15 @@ class TrajectoryTask(Frozen):
         network.load_state_dict(weights)
         return network.to(context.machine.device)
 
+    def ema_file(self, epoch: int) -> str:
+        """Return where the moving average of the weights at a recorded epoch is kept."""
+        return f"{self._folder}/checkpoints/ema-{_stem(epoch)}"
+
+    def training_examples(self, context: Context) -> Examples:
+        """Return what the teacher trains on."""
+        stream = TEACHER_STREAM + self.teacher_seed
+        return context.examples(context.data.training, self.data.augmentation, stream=stream)
+
     @property
     def _folder(self) -> str:
         return f"teachers/{self.key}"
@@ -239,9 +265,8 @@ class TrajectoryTask(Frozen):
         )
 
     def _trainer(self, context: Context, piece: int) -> Trainer:
-        examples = context.examples(
-            context.data.training, self.data.augmentation, stream=TEACHER_STREAM + self.teacher_seed
-        )
+        examples = self.training_examples(context)
+        per_epoch = steps_per_epoch(len(examples), self.batch_size)
 
         def cross_entropy(logits: Tensor, positions: Tensor, view: int) -> Tensor:
             labels = examples.labels(positions, view, num_classes=logits.shape[-1])
@@ -255,23 +280,15 @@ class TrajectoryTask(Frozen):
             total_steps=self.total_steps,
             order_seed=self.teacher_seed,
             machine=context.machine,
-            view_of=_fresh_view,
+            view_of=fresh_view,
+            average_window=None if self.ema_epochs is None else self.ema_epochs * per_epoch,
         )
 
     def _record(self, context: Context, reached: _Reached, point: RecordPoint) -> TrajectoryRecord:
-        examples = {
-            name: context.examples(split_of(context, name), self.data.augmentation)
-            for name in RESPONSE_SPLITS
-        }
-        respond = partial(compute_logits, reached.network)
-        responses = {name: respond(examples[name]) for name in RESPONSE_SPLITS}
-        healthy = all(bool(logits.isfinite().all()) for logits in responses.values())
-        if healthy:
-            others = range(1, self.data.views)
-            views = {("transfer", v): respond(examples["transfer"], view=v) for v in others}
-            plain = {(name, 0): logits for name, logits in responses.items()}
-            self._write_responses(context, reached.network, point.epoch, {**plain, **views})
-        best_t, measurements = self._measure(context, responses) if healthy else (None, ())
+        measured = self._respond(context, reached.network, point.epoch)
+        healthy = measured.optimal_temperature is not None
+        if healthy and reached.average is not None:
+            context.store.write_tensors(self.ema_file(point.epoch), reached.average)
         return TrajectoryRecord(
             batch_size=self.batch_size,
             epoch=point.epoch,
@@ -282,15 +299,33 @@ class TrajectoryTask(Frozen):
             learning_rate=reached.learning_rate,
             training_loss=reached.loss if healthy else None,
             status="ok" if healthy else "diverged",
-            optimal_temperature=best_t,
-            measurements=measurements,
+            **dict(measured),
         )
 
-    def _measure(
-        self, context: Context, responses: dict[str, Tensor]
-    ) -> tuple[float, tuple[Measurement, ...]]:
+    def _respond(self, context: Context, network: nn.Module, epoch: int) -> Measured:
+        """Record a network's weights and responses and measure them; nothing if it diverged."""
+        started = time.perf_counter()
+        examples = {
+            name: context.examples(split_of(context, name), self.data.augmentation)
+            for name in RESPONSE_SPLITS
+        }
+        respond = partial(compute_logits, network)
+        responses = {name: respond(examples[name]) for name in RESPONSE_SPLITS}
+        if not all(bool(logits.isfinite().all()) for logits in responses.values()):
+            return Measured(
+                optimal_temperature=None, recording_seconds=time.perf_counter() - started
+            )
+        others = range(1, self.data.views)
+        views = {("transfer", v): respond(examples["transfer"], view=v) for v in others}
+        plain = {(name, 0): logits for name, logits in responses.items()}
+        self._write_responses(context, network, epoch, {**plain, **views})
         labels = {name: split_of(context, name).labels for name in RESPONSE_SPLITS}
-        return measure_splits(responses, labels, temperatures=self.temperatures)
+        best_t, measurements = measure_splits(responses, labels, temperatures=self.temperatures)
+        return Measured(
+            optimal_temperature=best_t,
+            measurements=measurements,
+            recording_seconds=time.perf_counter() - started,
+        )
 
     def _write_responses(
         self,
@@ -321,9 +356,9 @@ def _stem(epoch: int) -> str:
     return f"epoch-{epoch:05d}.safetensors"
 
 
-def branch_key(trunk: str, epoch: int) -> str:
-    """Return the key of the cooldown from an epoch of the trajectory of key ``trunk``."""
-    return f"{trunk}/cooldown-{epoch:05d}"
+def branch_key(trunk: str, variant: TeacherVariant, epoch: int) -> str:
+    """Return the key of a variant from an epoch of the trajectory of key ``trunk``."""
+    return trunk if variant == "raw" else f"{trunk}/{variant}-{epoch:05d}"
 
 
 def recorded(store: Store, key: str) -> list[TrajectoryRecord]:
@@ -358,8 +393,7 @@ def load_response(
     Returns:
         Raw logits, float32 [len(split), C].
     """
-    raw = checkpoint.variant == "raw"
-    key = task_key if raw else branch_key(task_key, checkpoint.epoch)
+    key = branch_key(task_key, checkpoint.variant, checkpoint.epoch)
     path = store.path(response_file(key, checkpoint.epoch, name, view))
     return read_response(path).aligned_to(split.ids)
 
@@ -403,6 +437,7 @@ def plan_trajectories(
             optimization=config.teacher_optimization(batch_size),
             points=record_points(config, num_examples=num_examples, batch_size=batch_size),
             temperatures=temperatures,
+            ema_epochs=config.ema_epochs if "ema" in config.variants else None,
         )
         for batch_size in config.batch_sizes
     )
@@ -413,6 +448,6 @@ def split_of(context: Context, name: str) -> Split:
     return {"transfer": context.data.transfer, "selection": context.data.selection}[name]
 
 
-def _fresh_view(epoch: int) -> int:
+def fresh_view(epoch: int) -> int:
     """Return a view that no other epoch sees, and never the plain one."""
     return epoch + 1

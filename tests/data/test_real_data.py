@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from goodteacher.data import doctor, load_dataset, prepare
-from goodteacher.errors import DataError
 
 
 def real_folder(name):
@@ -67,6 +66,13 @@ def test_the_whole_of_fashion_mnist_loads():
     assert parts.normalization.std.item() == pytest.approx(0.3530, abs=1e-3)
 
 
-def test_real_text_is_refused_for_now():
-    with pytest.raises(DataError, match="has text"):
-        load_dataset(real_folder("banking77"))
+def test_banking77_loads_as_text_and_gets_features_of_its_training_part():
+    data = load_dataset(real_folder("banking77"))
+    assert (len(data.train), len(data.test), data.num_classes) == (10_003, 3_080, 77)
+    assert data.class_names[75] == "wrong_amount_of_cash_received"
+    assert (
+        data.train.texts[0] == "The ATM didn't give me what I asked for but my balance says it did"
+    )
+    parts = prepare(data)
+    assert parts.input_shape == (4096,)
+    assert parts.normalization(parts.training.inputs).square().mean() == pytest.approx(1, abs=1e-3)

@@ -149,10 +149,51 @@ def test_hub_rows_without_a_label_are_unlabelled(tmp_path, pixels):
     assert load_dataset(tmp_path).train.labels.tolist() == [0, 1, -1, -1, 0, 1]
 
 
-def test_text_is_refused_with_the_way_out(tmp_path):
-    table = pa.table({"text": ["a", "b"], "label": [0, 1]})
-    write(tmp_path, table, "train.parquet", "test.parquet")
-    with pytest.raises(DataError, match=r"has text \(text\).*TfidfVectorizer"):
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_lone_column_of_strings_is_text_as_written(tmp_path, suffix):
+    texts = ["Where is, my card?", "", 'It said\n"no".']
+    table = pa.table({"question": texts, "label": [0, 1, 0], "id": [7, 8, 9]})
+    data = load_dataset(write(tmp_path, table, f"train.{suffix}", f"test.{suffix}"))
+    assert data.is_text
+    assert data.train.texts == tuple(texts)
+    assert data.train.ids.tolist() == [7, 8, 9]
+
+
+def test_one_file_of_texts_is_divided_like_any_table(tmp_path):
+    table = pa.table({"text": [f"text {n}" for n in range(20)], "label": ["a", "b"] * 10})
+    data = load_dataset(write(tmp_path, table, "all.csv") / "all.csv")
+    assert (len(data.train), len(data.test), data.class_names) == (16, 4, ("a", "b"))
+    assert set(data.train.texts) | set(data.test.texts) == set(table["text"].to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"text": ["a", "b"], "title": ["c", "d"]},
+            r"one column of them, but .* has 2 \(text, titl",
+        ),
+        (
+            {"text": ["a", "b"], "age": [1, 2]},
+            r"texts or numbers, but .* has both \(text: text; oth",
+        ),
+        ({"text": ["a", None]}, r"1 of 2 in column 'text' of the train split .* \(rows 1\)"),
+    ],
+)
+def test_tables_that_are_not_one_text_each_are_refused(tmp_path, columns, message):
+    write(tmp_path, pa.table({**columns, "label": [0, 1]}), "train.parquet", "test.parquet")
+    with pytest.raises(DataError, match=message):
+        load_dataset(tmp_path)
+
+
+def test_images_with_a_text_are_refused_and_with_names_of_files_are_not(tmp_path, pixels):
+    encoded, labels = [encode(row) for row in pixels], [0, 1] * 3
+    for extra in ("file_name", "text"):
+        table = hub_table(encoded, labels, **{extra: pa.array(["name"] * 6)})
+        write(tmp_path, table, "train.parquet", "test.parquet")
+        if extra == "file_name":
+            assert load_dataset(tmp_path).is_image
+    with pytest.raises(DataError, match=r"images or texts, but .* has both \(image, text\)"):
         load_dataset(tmp_path)
 
 

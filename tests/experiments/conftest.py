@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from goodteacher import search
-from tests.made import SETTINGS, dataset
+from tests.made import SETTINGS, arrays
 
 EXPERIMENTS = Path(__file__).parent.parent.parent / "experiments"
 sys.path.insert(0, str(EXPERIMENTS))
@@ -19,9 +20,11 @@ def results(tmp_path_factory):
     from pairs import PairKey
 
     folder = tmp_path_factory.mktemp("study")
-    settings = {**SETTINGS, "search_seeds": 1}
-    exhaustive = search(dataset(), out=folder / "all", exhaustive=True, **settings)
-    default = search(dataset(), out=folder / "default", **settings)
+    data = folder / "made.npz"
+    np.savez(data, **arrays())
+    settings = {**SETTINGS, "search_seeds": 1, "student_epochs": 4, "seeds": 2}
+    exhaustive = search(data, out=folder / "all", exhaustive=True, **settings)
+    default = search(data, out=folder / "default", **settings)
     key = PairKey(data="made", teacher_role="small", student_role="narrow", transfer="full")
     into = folder / "results" / key.folder
     minutes = {"exhaustive": 1.5}

@@ -2,12 +2,14 @@
 
 import pytest
 
-from collect import as_csv, collect, without_pictures
-from goodteacher import Study
+from collect import as_csv, as_students_csv, collect, without_pictures
+from goodteacher import Study, search
 from goodteacher.evidence import Evidence
 from goodteacher.evidence.results import Flip, Flips
 from goodteacher.scores import score_table
-from pairs import PairKey, all_pairs
+from pairs import DEFAULT_STUDENTS_FILE, PROBES_FILE, Pair, PairKey, all_pairs, read_students
+from probe import probe
+from tests.made import SETTINGS
 from tests.report import build
 
 
@@ -30,7 +32,7 @@ def test_pair_says_who_it_is(pair):
     assert pair.name == "made/small--narrow--full"
     assert (pair.pair.teacher, pair.pair.student, pair.pair.num_classes) == ("mlp:12", "mlp:3", 4)
     assert pair.pair.settings["exhaustive"] is True
-    assert pair.pair.settings["student_epochs"] == 9
+    assert pair.pair.settings["student_epochs"] == 4
     assert pair.pair.minutes == {"exhaustive": 1.5}
 
 
@@ -130,3 +132,28 @@ def test_pictures_of_flips_are_not_kept():
     assert [len(found.most_gained), len(found.most_lost)] == [1, 2]
     for kept in (*found.most_gained, *found.most_lost):
         assert kept == flip.model_copy(update={"picture": None})
+
+
+def test_probes_trained_afterwards_are_those_of_a_search_that_ranks_by_them(results, tmp_path):
+    probe(results.parent / "all", tmp_path / "kept")
+    kept = read_students(tmp_path / "kept" / PROBES_FILE)
+    settings = {**SETTINGS, "search_seeds": 1, "student_epochs": 4, "seeds": 2}
+    data = results.parent / "made.npz"
+    ranked = search(data, out=tmp_path / "ranked", shortlist_by="probe", **settings)
+    rows = [row for row in ranked.students() if row.stage == "probe"]
+    assert [row.arm for row in kept] == [row.arm for row in rows]
+    expected = [rounded(row.selection_accuracy) for row in rows]
+    assert [row.selection_accuracy for row in kept] == expected
+
+
+def test_probes_of_a_pair_are_the_kept_ones_or_those_of_its_default_search(pair, tmp_path):
+    assert pair.probes == ()
+    teachers = [row for row in pair.students if row.source == "checkpoint"][:2]
+    early, late = (
+        [row.model_copy(update={"stage": "probe", "rung": rung}) for row in teachers]
+        for rung in (0, 3)
+    )
+    (tmp_path / DEFAULT_STUDENTS_FILE).write_text(as_students_csv([*early, *late]))
+    assert [row.rung for row in Pair(tmp_path).probes] == [3, 3]
+    (tmp_path / PROBES_FILE).write_text(as_students_csv(early))
+    assert [row.rung for row in Pair(tmp_path).probes] == [0, 0]

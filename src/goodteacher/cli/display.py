@@ -230,7 +230,8 @@ def print_findings(dataset: Dataset, findings: Sequence[Finding]) -> None:
     """Print what the doctor found."""
     stdout.print(
         f"{dataset.name}: {len(dataset.train)} training and {len(dataset.test)} test examples, "
-        f"{dataset.num_classes} classes, inputs {list(dataset.input_shape)}",
+        f"{dataset.num_classes} classes, inputs "
+        f"{'texts' if dataset.is_text else list(dataset.input_shape)}",
         markup=False,
     )
     for finding in findings:

@@ -84,10 +84,16 @@ class DataConfig(Frozen):
         0, description="seed of the split into transfer set and selection split"
     )
     normalization: Literal["auto", "none"] = Field(
-        "auto", description="auto: zero mean, unit variance per channel or feature"
+        "auto",
+        description="auto: zero mean, unit variance per channel or feature; one scale for texts",
     )
     resize: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(split_commas)] = (
         Field(None, description="height,width to which images are resized (default: never)")
+    )
+    tfidf_features: PositiveInt | None = Field(
+        None,
+        description="of texts: words and pairs of words that become features, at most "
+        "(default: 4096)",
     )
     skip_corrupt: bool = Field(False, description="leave out images that cannot be decoded")
 
@@ -166,9 +172,12 @@ class TeacherConfig(Frozen):
     )
     variants: Annotated[tuple[VariantName, ...], BeforeValidator(split_commas)] = Field(
         ("raw",),
-        description="kinds of teacher to consider: raw (a checkpoint), cooldown (a short decay "
-        "branch from it), average (mean response of a trajectory so far), blend (weighted mean "
-        "over epochs and batch sizes)",
+        description="kinds of teacher to consider: raw (a checkpoint), ema (moving average of its "
+        "weights), cooldown (a short decay branch from it), average (mean response of a "
+        "trajectory so far), blend (weighted mean over epochs and batch sizes)",
+    )
+    ema_epochs: PositiveFloat = Field(
+        1.0, description="epochs after which weights count 1/e in their moving average"
     )
     cooldown_epochs: PositiveInt = Field(
         1, description="epochs of a cooldown, over which the learning rate falls to zero"

@@ -39,7 +39,7 @@ ScoreName = Literal[
     "half_way",
     "probe",
 ]
-VariantName = Literal["raw", "cooldown", "average", "blend"]
+VariantName = Literal["raw", "ema", "cooldown", "average", "blend"]
 LossName = Literal["kl", "mse", "dkd", "dist", "ttm"]
 
 

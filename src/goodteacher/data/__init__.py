@@ -10,6 +10,7 @@ from goodteacher.data.examples import Examples
 from goodteacher.data.normalization import Normalization
 from goodteacher.data.sources import SOURCES, Source, load_dataset
 from goodteacher.data.splits import Opening, SealedSplit, StudyData, prepare
+from goodteacher.data.text import Tfidf, fit_tfidf
 
 __all__ = [
     "SOURCES",
@@ -23,7 +24,9 @@ __all__ = [
     "Source",
     "Split",
     "StudyData",
+    "Tfidf",
     "doctor",
+    "fit_tfidf",
     "load_dataset",
     "prepare",
     "resolvable_difference",

@@ -8,7 +8,8 @@ The arrays are ``x_train, y_train, x_test, y_test``, and optionally ``ids_train`
     [N, C, H, W]     channels first, if the second axis has 1 or 3 entries and the last has not
 
 and where both or neither could be the channels, the images are refused: there is no safe guess.
-Inputs with two axes are features of any numeric type, ``[N, D]``. Labels are integers or names.
+Inputs with two axes are features of any numeric type, ``[N, D]``; strings with one axis are texts.
+Labels are integers or names.
 """
 
 from __future__ import annotations
@@ -63,9 +64,13 @@ def dataset_from_arrays(name: str, arrays: Mapping[str, Any], options: ImageOpti
     splits = []
     for split, values in labels.items():
         where = f"{split} split of {name!r}"
-        inputs = resize_inputs(to_inputs(np.asarray(arrays[f"x_{split}"]), where), options)
         numbers = number_labels(values, class_names, where)
-        splits.append(Split.from_arrays(inputs, numbers, arrays.get(f"ids_{split}")))
+        given, ids = np.asarray(arrays[f"x_{split}"]), arrays.get(f"ids_{split}")
+        if given.ndim == 1 and given.dtype.kind == "U":
+            splits.append(Split.from_texts(given.tolist(), numbers, ids))
+            continue
+        inputs = resize_inputs(to_inputs(given, where), options)
+        splits.append(Split.from_arrays(inputs, numbers, ids))
     return Dataset(name, splits[0], splits[1], class_names)
 
 
@@ -102,8 +107,9 @@ def to_inputs(array: _Array, where: str) -> _Array:
     if array.ndim not in (3, 4) or array.dtype != np.uint8:
         raise DataError(
             f"Inputs must be uint8 images [N, H, W], [N, H, W, C] or [N, C, H, W], or numeric"
-            f" features [N, D], but those of the {where} are {array.dtype} {list(array.shape)}."
-            " Images scaled to 0..1 are given as (255 * images).round().astype('uint8')."
+            f" features [N, D], or strings [N], but those of the {where} are {array.dtype}"
+            f" {list(array.shape)}. Images scaled to 0..1 are given as"
+            " (255 * images).round().astype('uint8')."
         )
     return array[:, None] if array.ndim == 3 else _channels_first(array, where)
 

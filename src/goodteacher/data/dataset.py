@@ -1,7 +1,8 @@
 """A data set in memory: two splits of one table of examples, checked at the door.
 
 Images stay ``uint8`` (a quarter of the memory of ``float32``) and are normalised when a batch is
-used; features stay ``float32``. Everything that would spoil a study silently - a missing class, a
+used; features stay ``float32``; texts stay texts until a study has chosen its training examples.
+Everything that would spoil a study silently - a missing class, a
 NaN, a label that is out of range - is refused here, before any training, so that code in the layers
 above may rely on it.
 """
@@ -32,10 +33,12 @@ class Split:
 
     Attributes:
         inputs: images, ``uint8 [num_examples, channels, height, width]``, or features,
-            ``float32 [num_examples, num_features]``.
+            ``float32 [num_examples, num_features]``. Texts have no features yet,
+            ``float32 [num_examples, 0]``: `prepare` makes them, since it knows the training texts.
         labels: class numbers, ``int64 [num_examples]``; -1 marks an unlabelled example.
         ids: the name of every example within its split, ``int64 [num_examples]``, unique: its row
             number in the source, unless the source names ids. Responses are aligned by it.
+        texts: the texts that the examples are, or None.
 
     Raises:
         DataError: The split is empty, a tensor has another type or shape, or an id comes twice.
@@ -49,12 +52,16 @@ class Split:
     inputs: Tensor
     labels: Tensor
     ids: Tensor
+    texts: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        _check_inputs(self.inputs)
+        _check_inputs(self.inputs, may_lack_values=self.texts is not None)
         _check_integer_vector(self.labels, "labels", len(self.inputs))
         _check_integer_vector(self.ids, "ids", len(self.inputs))
         _check_unique(self.ids)
+        if self.texts is not None:
+            check_texts(self.texts)
+            _check_as_many(self.texts, self.inputs)
 
     @classmethod
     def from_arrays(cls, inputs: Any, labels: Any, ids: Any = None) -> Split:
@@ -81,6 +88,27 @@ class Split:
         rows = torch.arange(len(tensor)) if ids is None else _as_int64(ids, "ids")
         return cls(tensor, _as_int64(labels, "labels"), rows)
 
+    @classmethod
+    def from_texts(cls, texts: Sequence[str], labels: Any, ids: Any = None) -> Split:
+        """Build a split of texts.
+
+        Args:
+            texts: ``[num_examples]``, strings; they may be empty.
+            labels: ``[num_examples]``, integers.
+            ids: ``[num_examples]``, unique integers; row numbers when omitted.
+
+        Raises:
+            DataError: See `Split`; also for texts that are not strings.
+
+        Example:
+            >>> split = Split.from_texts(["where is my card", "top up failed"], [0, 1])
+            >>> split.subset([1]).texts
+            ('top up failed',)
+        """
+        check_texts(texts)
+        split = cls.from_arrays(torch.zeros(len(texts), 1), labels, ids)
+        return cls(split.inputs[:, :0], split.labels, split.ids, tuple(texts))
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -94,7 +122,8 @@ class Split:
             DataError: ``indices`` is empty or names a row twice.
         """
         rows = torch.as_tensor(indices, dtype=torch.int64)
-        return Split(self.inputs[rows], self.labels[rows], self.ids[rows])
+        texts = None if self.texts is None else tuple(self.texts[row] for row in rows.tolist())
+        return Split(self.inputs[rows], self.labels[rows], self.ids[rows], texts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,13 +169,21 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape of one example: ``(channels, height, width)`` or ``(num_features,)``."""
+        """The shape of one example: ``(channels, height, width)`` or ``(num_features,)``.
+
+        Texts have ``(0,)``: they get features in `prepare`.
+        """
         return tuple(self.train.inputs.shape[1:])
 
     @property
     def is_image(self) -> bool:
         """Whether the inputs are images."""
         return self.train.inputs.ndim == 4
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the inputs are texts."""
+        return self.train.texts is not None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -159,6 +196,8 @@ class Dataset:
             for tensor in (split.inputs, split.labels, split.ids):
                 digest.update(f"{tensor.dtype}{tuple(tensor.shape)};".encode())
                 digest.update(np.ascontiguousarray(tensor.numpy()).data)
+            for text in map(_encoded, split.texts or ()):
+                digest.update(f"{len(text)};".encode() + text)
         # repr() quotes each name, so that ("a", "b") and ("a, b",) differ
         digest.update(repr(self.class_names).encode())
         return digest.hexdigest()
@@ -174,6 +213,33 @@ def shorten(values: Iterable[object]) -> str:
     shown = [str(value) for value in values]
     rest = len(shown) - _SHOWN
     return ", ".join(shown[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def check_texts(texts: Any) -> None:
+    """Refuse what is not a sequence of strings.
+
+    Raises:
+        DataError: It is one string, or something in it is none.
+    """
+    if isinstance(texts, str) or not isinstance(texts, Sequence):
+        raise DataError(
+            f"Texts must be a list of strings, but are of type {type(texts).__name__}. For one"
+            " text, give a list of it; an array has tolist()."
+        )
+    others = [n for n, text in enumerate(texts) if not isinstance(text, str)]
+    if others:
+        kinds = sorted({type(texts[n]).__name__ for n in others})
+        raise DataError(
+            f"Texts must be strings, but {len(others)} of {len(texts)} are {shorten(kinds)} (at"
+            f" {shorten(others)}). Are values missing? Drop these rows, or give '' for a text that"
+            " is empty."
+        )
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(
+        "utf-8", "surrogatepass"
+    )  # half of a pair is no UTF-8, but a str may hold it
 
 
 def _as_tensor(values: Any, role: str) -> Tensor:
@@ -205,7 +271,7 @@ def _as_int64(values: Any, role: str) -> Tensor:
     return tensor.to(torch.int64)
 
 
-def _check_inputs(inputs: Tensor) -> None:
+def _check_inputs(inputs: Tensor, *, may_lack_values: bool) -> None:
     shape = list(inputs.shape)
     if (inputs.ndim, inputs.dtype) not in {(4, torch.uint8), (2, torch.float32)}:
         raise DataError(
@@ -213,7 +279,7 @@ def _check_inputs(inputs: Tensor) -> None:
             f" but are {inputs.dtype} {shape}. Images scaled to 0..1 are given as"
             " (255 * images).round().astype('uint8'); an image without a channel axis needs one."
         )
-    if inputs.numel() == 0:
+    if len(inputs) == 0 or (inputs.numel() == 0 and not may_lack_values):
         raise DataError(
             f"A split needs at least one example with at least one value, but its inputs have"
             f" shape {shape}. Is the source empty, or did a filter remove every row?"
@@ -231,6 +297,14 @@ def _check_integer_vector(values: Tensor, role: str, num_examples: int) -> None:
             f"{role} must have shape [{num_examples}], one for each of the {num_examples} inputs,"
             f" but have {list(values.shape)}. Do inputs and {role} come from different files, or"
             f" are {role} one-hot? Give one integer for each example."
+        )
+
+
+def _check_as_many(texts: Sequence[str], inputs: Tensor) -> None:
+    if len(texts) != len(inputs):
+        raise DataError(
+            f"A split of texts needs one for each of its {len(inputs)} inputs, but has"
+            f" {len(texts)}. Split.from_texts makes one of texts and labels."
         )
 
 
@@ -261,6 +335,11 @@ def _check_class_names(class_names: tuple[str, ...]) -> None:
 
 
 def _check_same_inputs(train: Split, test: Split) -> None:
+    if (train.texts is None) != (test.texts is None):
+        raise DataError(
+            "Inputs of both splits must be of one kind, but one split has texts and the other has"
+            " none. Were they prepared by different programs? Give texts in both."
+        )
     shapes = [list(split.inputs.shape[1:]) for split in (train, test)]
     if shapes[0] != shapes[1]:
         raise DataError(

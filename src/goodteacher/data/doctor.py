@@ -124,6 +124,10 @@ def _class_counts(split: Split, num_classes: int) -> Tensor:
 def _group_rows(split: Split) -> dict[bytes, list[int]]:
     """Group row positions by the content of their inputs."""
     groups: dict[bytes, list[int]] = defaultdict(list)
+    if split.texts is not None:
+        for position, text in enumerate(split.texts):
+            groups[text.encode("utf-8", "surrogatepass")].append(position)
+        return groups
     rows = np.ascontiguousarray(split.inputs.reshape(len(split), -1).numpy())
     for position, row in enumerate(rows):
         groups[hashlib.blake2b(row.data, digest_size=16).digest()].append(position)
@@ -193,6 +197,8 @@ def _check_name_order(patient: _Patient) -> Iterator[Finding]:
 
 def _check_class_means(patient: _Patient) -> Iterator[Finding]:
     """Compare each class's mean test input with every class's mean training input."""
+    if patient.dataset.is_text:
+        return
     train = _class_means(patient.train, patient.train_counts)
     test = _class_means(patient.test, patient.test_counts)
     distances = torch.cdist(test, train, compute_mode="donot_use_mm_for_euclid_dist")
@@ -223,17 +229,21 @@ def _class_means(split: Split, counts: Tensor) -> Tensor:
 
 
 def _check_constant(patient: _Patient) -> Iterator[Finding]:
-    flat = patient.train.inputs.flatten(1)
-    constant = int((flat.amin(dim=0) == flat.amax(dim=0)).sum())
-    noun = "pixels" if patient.dataset.is_image else "features"
-    if constant == flat.shape[1]:
+    if len(patient.train_groups) == 1:
         yield Finding(
             "error",
             "constant_inputs",
-            f"All {len(flat)} training inputs are identical, so there is nothing to learn from. Was"
-            " the wrong column or folder read, or were values rounded away (0..1 stored as uint8)?",
+            f"All {len(patient.train)} training inputs are identical, so there is nothing to learn"
+            " from. Was the wrong column or folder read, or were values rounded away (0..1 stored"
+            " as uint8)?",
         )
-    elif constant:
+        return
+    if patient.dataset.is_text:
+        return
+    flat = patient.train.inputs.flatten(1)
+    constant = int((flat.amin(dim=0) == flat.amax(dim=0)).sum())
+    noun = "pixels" if patient.dataset.is_image else "features"
+    if constant:
         yield Finding(
             "info",
             "constant_inputs",
@@ -263,8 +273,21 @@ def _check_value_range(patient: _Patient) -> Iterator[Finding]:
         )
 
 
+def _check_empty_texts(patient: _Patient) -> Iterator[Finding]:
+    for name, split in (("training", patient.train), ("test", patient.test)):
+        empty = [row for row, text in enumerate(split.texts or ()) if not text.strip()]
+        if empty:
+            yield Finding(
+                "warning",
+                "empty_text",
+                f"{len(empty)} of {len(split)} {name} texts are empty (ids"
+                f" {shorten(split.ids[empty].tolist())}). Nothing in them tells their class. Were"
+                " values missing in the source? Drop these rows.",
+            )
+
+
 def _check_feature_scales(patient: _Patient) -> Iterator[Finding]:
-    if patient.dataset.is_image:
+    if patient.dataset.is_image or patient.dataset.is_text:
         return
     low, high = torch.aminmax(patient.train.inputs, dim=0)
     spread = (high.double() - low.double())[high > low]
@@ -365,6 +388,7 @@ CHECKS: tuple[Callable[[_Patient], Iterator[Finding]], ...] = (
     _check_unlabelled,
     _check_constant,
     _check_value_range,
+    _check_empty_texts,
     _check_feature_scales,
     _check_leakage,
     _check_duplicates,

@@ -251,7 +251,9 @@ def _read_parquet(path: Path, columns: list[str] | None) -> pa.Table:
 
 
 def _read_csv(path: Path, columns: list[str] | None = None) -> pa.Table:
-    table = _guarded(pyarrow.csv.read_csv, path)
+    # a quoted text may run over lines; pyarrow takes each for a row of its own unless told
+    options = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    table = _guarded(lambda p: pyarrow.csv.read_csv(p, parse_options=options), path)
     return (
         table if columns is None else table.select([c for c in columns if c in table.schema.names])
     )

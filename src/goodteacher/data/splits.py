@@ -6,11 +6,12 @@
     test  ───── test       sealed: opened once, after all choices are made, and on record
 
 Unlabelled examples go to the transfer set alone: there the teacher's response is all they need.
+Texts become features here, and not earlier: their vocabulary and idf come from ``training`` alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,7 +22,13 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from goodteacher.data.dataset import Dataset, Split, shorten
-from goodteacher.data.normalization import Normalization, make_normalization
+from goodteacher.data.normalization import (
+    NORMALIZATIONS,
+    TEXT_NORMALIZATIONS,
+    Normalization,
+    make_normalization,
+)
+from goodteacher.data.text import Tfidf, vectorizer_for
 from goodteacher.errors import ConfigError, DataError
 
 _Rows = npt.NDArray[np.int64]
@@ -69,7 +76,7 @@ class SealedSplit:
         return f"<SealedSplit of {len(self)} examples, {state}>"
 
     def __getattr__(self, name: str) -> Tensor:
-        if name in ("inputs", "labels"):
+        if name in ("inputs", "labels", "texts"):
             raise AttributeError(f"The test split is sealed: call open(reason) to see its {name}.")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -119,6 +126,7 @@ class StudyData:
         class_names: the name of class ``c`` at position ``c``.
         input_shape: ``(channels, height, width)`` or ``(num_features,)``.
         fingerprint: of the whole data set, see `Dataset.fingerprint`.
+        tfidf: what made features of texts, fitted to ``training``; None where inputs are no texts.
     """
 
     training: Split
@@ -129,6 +137,7 @@ class StudyData:
     class_names: tuple[str, ...]
     input_shape: tuple[int, ...]
     fingerprint: str
+    tfidf: Tfidf | None = None
 
     @property
     def num_classes(self) -> int:
@@ -143,6 +152,7 @@ def prepare(
     transfer_fraction: float = 1.0,
     seed: int = 0,
     normalization: str | Normalization = "auto",
+    tfidf_features: int | None = None,
     on_open: Callable[[Opening], None] | None = None,
 ) -> StudyData:
     """Carve the selection split and the transfer set from the training data, stratified and seeded.
@@ -158,11 +168,12 @@ def prepare(
         transfer_fraction: share of ``training`` in the transfer set; in (0, 1].
         seed: of both draws; in 0..2^32 - 1.
         normalization: a name in `NORMALIZATIONS` or a `Normalization`.
+        tfidf_features: terms that become features of texts, at most; None takes 4096.
         on_open: see `SealedSplit`.
 
     Raises:
         ConfigError: A setting is out of range.
-        DataError: A class would have no example in one of the parts.
+        DataError: A class would have no example in one of the parts, or see `vectorizer_for`.
 
     Example:
         >>> split = Split.from_arrays(torch.arange(40.0)[:, None], [0, 1] * 20)
@@ -173,22 +184,42 @@ def prepare(
     _check_fraction("selection_fraction", selection_fraction, below_one=True)
     _check_fraction("transfer_fraction", transfer_fraction, below_one=False)
     _check_seed(seed)
+    _check_tfidf_features(tfidf_features, dataset)
     train = dataset.train
     labels = train.labels.numpy()
     training_rows, selection_rows = _stratify(
         np.flatnonzero(labels >= 0), selection_fraction, dataset, seed, "selection_fraction"
     )
     training = train.subset(torch.from_numpy(training_rows))
+    parts = (
+        training,
+        _transfer(dataset, training, training_rows, transfer_fraction, seed),
+        train.subset(torch.from_numpy(selection_rows)),
+        dataset.test,
+    )
+    tfidf = vectorizer_for(parts, training.texts, tfidf_features) if training.texts else None
+    training, transfer, selection, test = _with_features(parts, tfidf)
+    table = TEXT_NORMALIZATIONS if tfidf else NORMALIZATIONS
     return StudyData(
         training=training,
-        transfer=_transfer(dataset, training, training_rows, transfer_fraction, seed),
-        selection=train.subset(torch.from_numpy(selection_rows)),
-        test=SealedSplit(dataset.test, on_open=on_open),
-        normalization=make_normalization(normalization, training.inputs),
+        transfer=transfer,
+        selection=selection,
+        test=SealedSplit(test, on_open=on_open),
+        normalization=make_normalization(normalization, training.inputs, table=table),
         class_names=dataset.class_names,
-        input_shape=dataset.input_shape,
+        input_shape=tuple(training.inputs.shape[1:]),
         fingerprint=dataset.fingerprint,
+        tfidf=tfidf,
     )
+
+
+def _with_features(parts: Sequence[Split], tfidf: Tfidf | None) -> list[Split]:
+    """Give splits of texts their features; a split that plays two parts gets them once."""
+    if tfidf is None:
+        return list(parts)
+    unique = {id(part): part for part in parts}
+    made = {key: tfidf.vectorize(part) for key, part in unique.items()}
+    return [made[id(part)] for part in parts]
 
 
 def _transfer(
@@ -246,6 +277,22 @@ def _check_fraction(setting: str, value: float, *, below_one: bool) -> None:
         raise ConfigError(
             f"{setting} must be above 0 and {upper}, but is {value}. It is a share of the training"
             " examples, not a count or a percentage; 0.1 means one in ten."
+        )
+
+
+def _check_tfidf_features(count: int | None, dataset: Dataset) -> None:
+    if count is None:
+        return
+    if not dataset.is_text:
+        kind = "images" if dataset.is_image else "numbers"
+        raise ConfigError(
+            f"tfidf_features = {count} is for texts, but the inputs of {dataset.name!r} are {kind}."
+            " Leave it out."
+        )
+    if count < 1:
+        raise ConfigError(
+            f"tfidf_features must be at least 1, but is {count}. It is the number of terms that"
+            " become features; leave it out for the default."
         )
 
 

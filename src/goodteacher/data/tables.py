@@ -8,7 +8,8 @@ One reading serves Parquet and CSV files and the Hugging Face hub alike. The col
   the training table.
 - **images**: a column that the metadata calls an Image, or one of type ``struct{bytes, path}``.
 - **ids**: a column ``id`` or ``ids`` of integers; otherwise row numbers.
-- **features**: where there is no image column, every other column, which must then be numeric.
+- **text**: where there is no image column and one other column is of strings, that one.
+- **features**: where there is neither, every other column, which must then be numeric.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from goodteacher.errors import DataError
 LABEL_COLUMNS = ("label", "labels", "fine_label", "target", "class")
 """Names of the label column, in order of preference (CIFAR-100 has two labels: the fine one)."""
 
+TEXT_COLUMN = "text"
+"""Name that a column of texts has beyond doubt; any other is taken where it is the only input."""
+
 ID_COLUMNS = ("id", "ids")
 """Names of a column of integers that names the examples."""
 
@@ -43,20 +47,22 @@ class Layout:
         label: the column of labels.
         class_names: the names that the metadata gives, or None.
         image: the column of encoded images, or None.
-        features: the numeric columns, where there is no image column.
+        text: the column of texts, or None.
+        features: the numeric columns, where there is no column of images or texts.
         id: the column of ids, or None: row numbers.
     """
 
     label: str
     class_names: tuple[str, ...] | None
     image: str | None
+    text: str | None
     features: tuple[str, ...]
     id: str | None
 
     @property
     def columns(self) -> list[str]:
         """Every column that is needed; the rest need not be read."""
-        named = (self.label, self.image, self.id, *self.features)
+        named = (self.label, self.image, self.text, self.id, *self.features)
         return [column for column in named if column is not None]
 
 
@@ -68,7 +74,7 @@ def layout(schema: pa.Schema, where: str) -> Layout:
         where: names the table in messages.
 
     Raises:
-        DataError: There is no label column, or neither an image nor only numeric columns.
+        DataError: There is no label column; inputs are of two kinds; or they are of none.
     """
     features = _hub_features(schema)
     label = _label_column(schema, features, where)
@@ -77,10 +83,13 @@ def layout(schema: pa.Schema, where: str) -> Layout:
     ids = id_column(schema)
     image = _image_column(schema, features)
     if image is not None:
-        return Layout(label, class_names, image, (), ids)
+        _check_no_text(schema, image, where)
+        return Layout(label, class_names, image, None, (), ids)
     others = [field for field in schema if field.name not in (label, *ID_COLUMNS)]
+    if any(is_text(field.type) for field in others):
+        return Layout(label, class_names, None, _text_column(others, where), (), ids)
     _check_numeric(others, where)
-    return Layout(label, class_names, None, tuple(field.name for field in others), ids)
+    return Layout(label, class_names, None, None, tuple(field.name for field in others), ids)
 
 
 def id_column(schema: pa.Schema) -> str | None:
@@ -138,6 +147,8 @@ def _read_split(
         )
     labels = number_labels(table.column(columns.label), class_names, where)
     ids = _read_ids(table, columns, where)
+    if columns.text is not None:
+        return Split.from_texts(_read_texts(table, columns.text, where), labels, ids)
     if columns.image is None:
         return Split.from_arrays(_read_features(table, columns.features), labels, ids)
     encoded = _encoded_images(table.column(columns.image), base)
@@ -193,15 +204,34 @@ def _is_numeric(kind: pa.DataType) -> bool:
     return any(check(kind) for check in checks)
 
 
-def _check_numeric(fields: list[pa.Field], where: str) -> None:
-    text = [field.name for field in fields if is_text(field.type)]
-    if text:
+def _check_no_text(schema: pa.Schema, image: str, where: str) -> None:
+    # other strings beside images are names of files, captions and the like, and are left alone
+    if TEXT_COLUMN in schema.names and is_text(schema.field(TEXT_COLUMN).type):
         raise DataError(
-            f"Inputs must be images or numbers, but {where} has text ({shorten(text)}). Text is not"
-            " turned into features here. Do that first, for example with scikit-learn's"
-            " TfidfVectorizer fitted to the training texts, and save x_train, y_train, x_test and"
-            " y_test as .npz; if the column is no input, drop it."
+            f"Inputs must be images or texts, but {where} has both ({image}, {TEXT_COLUMN}), and"
+            " networks here take one kind of input. Drop the column that is no input."
         )
+
+
+def _text_column(fields: list[pa.Field], where: str) -> str:
+    texts = [field.name for field in fields if is_text(field.type)]
+    others = [field.name for field in fields if not is_text(field.type)]
+    if len(texts) > 1:
+        raise DataError(
+            f"A table of texts needs one column of them, but {where} has {len(texts)}"
+            f" ({shorten(texts)}). Is one a name of the label or of a file? Drop the columns that"
+            f" are no input, or join them into one column {TEXT_COLUMN!r}."
+        )
+    if others:
+        raise DataError(
+            f"Inputs must be texts or numbers, but {where} has both (text: {texts[0]}; others:"
+            f" {shorten(others)}). Drop the columns that are no input, or turn categories into"
+            " numbers."
+        )
+    return str(texts[0])
+
+
+def _check_numeric(fields: list[pa.Field], where: str) -> None:
     other = [f"{field.name}: {field.type}" for field in fields if not _is_numeric(field.type)]
     if other or not fields:
         raise DataError(
@@ -232,6 +262,18 @@ def _read_ids(table: pa.Table, columns: Layout, where: str) -> npt.NDArray[np.in
             " rows are numbered."
         )
     return np.array(ids.cast(pa.int64()).to_numpy(), dtype=np.int64)
+
+
+def _read_texts(table: pa.Table, name: str, where: str) -> list[str]:
+    column = table.column(name)
+    if column.null_count:
+        rows = np.flatnonzero(column.is_null().to_numpy()).tolist()
+        raise DataError(
+            f"Every example needs a text, but {len(rows)} of {len(column)} in column {name!r} of"
+            f" the {where} are missing (rows {shorten(rows)}). Drop these rows, or fill in '' if"
+            " the text is known to be empty."
+        )
+    return [str(text) for text in column.to_pylist()]
 
 
 def _read_features(table: pa.Table, names: tuple[str, ...]) -> npt.NDArray[np.float32]:

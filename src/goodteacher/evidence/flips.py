@@ -25,11 +25,14 @@ from goodteacher.statistics import holm
 SHOWN = 12
 """Examples kept in each direction."""
 
+EXCERPT = 160
+"""Characters kept of a text, a mark of what is cut included."""
+
 Counts = npt.NDArray[np.int64]
 
 
 def flips(case: Case) -> Flips:
-    """Return which test examples flip, and pictures of those that flip most.
+    """Return which test examples flip, and pictures or texts of those that flip most.
 
     Args:
         case: The verification.
@@ -84,6 +87,17 @@ def most(balance: Counts) -> list[int]:
     return [int(row) for row in order if balance[row] > 0]
 
 
+def excerpt(text: str) -> str:
+    """Return how a text begins, on one line.
+
+    Example:
+        >>> excerpt("Where  is my card?")
+        'Where is my card?'
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= EXCERPT else line[: EXCERPT - 4] + " ..."
+
+
 def _flip(case: Case, row: int) -> Flip:
     return Flip(
         id=int(case.test.ids[row]),
@@ -93,6 +107,7 @@ def _flip(case: Case, row: int) -> Flip:
         confidence_smoothing_says=_mode(case.predicted[CONFIDENT], row),
         full_response_says=_mode(case.predicted[FULL], row),
         picture=_picture(case.test.inputs[row]),
+        text=None if case.test.texts is None else excerpt(case.test.texts[row]),
     )
 
 

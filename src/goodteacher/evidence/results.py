@@ -183,6 +183,9 @@ class Flip(Frozen):
     confidence_smoothing_says: int = Field(description="most frequent prediction over the seeds")
     full_response_says: int
     picture: str | None = Field(description="PNG in base64; null where the data are no images")
+    text: str | None = Field(
+        default=None, description="how the text begins; null where the data are no texts"
+    )
 
 
 class Flips(Frozen):

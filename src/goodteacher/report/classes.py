@@ -194,20 +194,24 @@ def flip_galleries(found: Flips, names: Sequence[str]) -> tuple[Gallery, ...]:
 
 
 def flips_table(found: Flips, names: Sequence[str]) -> Table:
-    """Return the examples that flip most, the gained first."""
+    """Return the examples that flip most, the gained first; with how they begin, if texts."""
+    shown = (*found.most_gained, *found.most_lost)
+    is_text = any(flip.text is not None for flip in shown)
     rows = tuple(
         (
             str(flip.id),
+            *((flip.text or "",) if is_text else ()),
             names[flip.label],
             f"{flip.confidence_smoothing_right} of {found.num_seeds}",
             names[flip.confidence_smoothing_says],
             f"{flip.full_response_right} of {found.num_seeds}",
             names[flip.full_response_says],
         )
-        for flip in (*found.most_gained, *found.most_lost)
+        for flip in shown
     )
-    head = ("test id", "class", "own confidence right", "it says", "full response right", "it says")
-    return Table("The same by id.", head, rows)
+    head = ("own confidence right", "it says", "full response right", "it says")
+    first = ("test id", "text", "class") if is_text else ("test id", "class")
+    return Table("The examples by id." if is_text else "The same by id.", (*first, *head), rows)
 
 
 def _class_rows(evidence: Evidence) -> tuple[tuple[str, ...], ...]:

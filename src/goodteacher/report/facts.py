@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import Any
 
+from goodteacher.conclude import variant_seconds
 from goodteacher.report.findings import Findings, Verified
 from goodteacher.report.parts import Table
 from goodteacher.results import Cost, StudentRow, TrajectoryRecord
 
 _MOST_CLASS_NAMES = 100
+_VARIANT_NOTES = {
+    "raw": "all trajectories; all other variants start from them",
+    "ema": "keeping the average is part of the trajectories' training",
+}
 _TRAINING = {
     Findings: "teacher's training data",
     Verified: "training data without the selection split",
@@ -23,6 +29,7 @@ def cost_of(findings: Findings) -> Cost:
     config, last = findings.config, _last_records(findings.records)
     epochs_by_student = _epochs_by_student(findings.students)
     grid = len(config.batch_sizes) * len(config.recorded_epochs) * len(config.recipes)
+    runs = [list(run) for _, run in groupby(findings.records, lambda record: record.batch_size)]
     return Cost(
         teacher_seconds=sum(record.seconds for record in last),
         student_seconds=sum(row.student_seconds for row in findings.students),
@@ -31,6 +38,7 @@ def cost_of(findings: Findings) -> Cost:
         student_epochs_exhaustive=grid * config.student_epochs * config.search_seeds,
         teacher_epochs_run=sum(record.epoch for record in last),
         teacher_epochs_full=config.epochs * len(config.batch_sizes),
+        variants=variant_seconds(runs, findings.branches, findings.blends),
     )
 
 
@@ -49,6 +57,7 @@ def cost_table(findings: Findings) -> Table:
         ("teachers, training time", f"{cost.teacher_seconds:,.1f} s", "all trajectories"),
         ("teachers, epochs", f"{teachers:,}", planned),
         *_cooldown_rows(cost),
+        *_variant_rows(cost),
         (
             "students, training time",
             f"{cost.student_seconds:,.1f} s",
@@ -67,6 +76,18 @@ def _cooldown_rows(cost: Cost) -> tuple[tuple[str, str, str], ...]:
         return ()
     amount = f"{cost.cooldown_seconds:,.1f} s"
     return (("cooldowns, training time", amount, f"{cost.cooldown_epochs_run:,} epochs"),)
+
+
+def _variant_rows(cost: Cost) -> tuple[tuple[str, str, str], ...]:
+    """Return a row for each kind of teacher; none for studies that did not measure it."""
+    return tuple(
+        (
+            f"{variant} teachers, made and measured",
+            f"{seconds:,.1f} s",
+            _VARIANT_NOTES.get(variant, "beside the trajectories"),
+        )
+        for variant, seconds in cost.variants.items()
+    )
 
 
 def settings_table(findings: Findings | Verified) -> Table:
@@ -90,7 +111,11 @@ def data_table(findings: Findings | Verified) -> Table:
         ("transfer set", f"{data.transfer:,}", "examples; teachers respond, students learn"),
         ("selection split", f"{data.selection:,}", "examples; every choice is made here"),
         ("test split", f"{data.test:,}", "examples; sealed until every choice was made"),
-        ("input", " x ".join(str(size) for size in data.input_shape), "shape of one example"),
+        (
+            "input",
+            " x ".join(str(size) for size in data.input_shape),
+            "TF-IDF features of a text" if data.is_text else "shape of one example",
+        ),
         ("classes", f"{len(data.class_names):,}", _listed(data.class_names)),
         ("fingerprint", data.fingerprint, "names the exact content"),
     )

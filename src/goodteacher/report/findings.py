@@ -21,7 +21,7 @@ from goodteacher.results import (
 )
 from goodteacher.scores import SCORES, probe_accuracies
 from goodteacher.store import Store
-from goodteacher.sweet_spot import candidates, converged, most_accurate
+from goodteacher.sweet_spot import BRANCHES, candidates, converged, most_accurate
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ class Findings:
         sweet_spot: The answer; None while the search has not finished.
         judgement: The verdict; None while the study has not been verified.
         blends: Means of recorded responses that were measured.
-        cooldowns: Ends of the branches that did not diverge, by batch size and epoch.
+        branches: Moving averages and cooldowns of checkpoints that did not diverge, by variant,
+            batch size and epoch.
     """
 
     name: str
@@ -82,7 +83,7 @@ class Findings:
     sweet_spot: SweetSpot | None
     judgement: Judgement | None = None
     blends: tuple[BlendRecord, ...] = ()
-    cooldowns: tuple[TrajectoryRecord, ...] = ()
+    branches: tuple[TrajectoryRecord, ...] = ()
 
     @property
     def healthy(self) -> tuple[TrajectoryRecord, ...]:
@@ -103,7 +104,7 @@ class Findings:
         if SCORES[self.config.shortlist_by].needs_probes and not self._searched:
             return frozenset()
         probes = probe_accuracies(self.students)
-        listed = candidates(self.config, self.healthy, (*self.cooldowns, *self.blends), probes)
+        listed = candidates(self.config, self.healthy, (*self.branches, *self.blends), probes)
         return frozenset(r.source for r in listed if isinstance(r.source, Checkpoint))
 
     @property
@@ -145,9 +146,10 @@ def read_findings(store: Store) -> Findings:
         sweet_spot=store.read_json("sweet_spot.json", SweetSpot) if finished else None,
         judgement=_judgement(store),
         blends=_blends(store),
-        cooldowns=tuple(
+        branches=tuple(
             record
-            for record in _records(store, "teachers/*/cooldown-*/trajectory.jsonl")
+            for variant in BRANCHES
+            for record in _records(store, f"teachers/*/{variant}-*/trajectory.jsonl")
             if record.status == "ok"
         ),
     )

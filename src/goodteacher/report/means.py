@@ -1,4 +1,4 @@
-"""Variants of checkpoints: cooldowns, averages and the blend, beside their students."""
+"""Variants of checkpoints: ema, cooldowns, averages and the blend, beside their students."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ SHOWN = (
     "effective_classes",
 )
 LEAD = (
-    "A cooldown is the end of a short branch on which the learning rate falls to zero. An average "
-    "or a blend is a weighted mean of recorded responses, as probabilities at T = 1, and cost no "
+    "An ema is the moving average of a teacher's weights, with batch-norm statistics of its own. A "
+    "cooldown is the end of a short branch on which the learning rate falls to zero. An average or "
+    "a blend is a weighted mean of recorded responses, as probabilities at T = 1, and cost no "
     "training. A blend's weights were chosen on the selection split, so its NLL there is a little "
     "too good."
 )
@@ -25,7 +26,7 @@ LEAD = (
 
 def means_sections(findings: Findings, rung: RungScores | None) -> tuple[Section, ...]:
     """Return the part of the page on variants; none where there are none."""
-    if not (findings.blends or findings.cooldowns):
+    if not (findings.blends or findings.branches):
         return ()
     return (
         Section("means", "Variants of checkpoints", (LEAD,), tables=(means_table(findings, rung),)),
@@ -46,7 +47,7 @@ def means_table(findings: Findings, rung: RungScores | None) -> Table:
         "students: selection accuracy of the best recipe after the first rung, mean over seeds; "
         "-: not shortlisted. One teacher run for each batch size (n = 1, so no spread)."
     )
-    variants: tuple[TeacherRecord, ...] = (*findings.cooldowns, *findings.blends)
+    variants: tuple[TeacherRecord, ...] = (*findings.branches, *findings.blends)
     rows = tuple(
         (
             str(record.source),

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from goodteacher.config import Optimization
 from goodteacher.data import Examples
+from goodteacher.training.averaging import WeightAverage
 from goodteacher.training.machine import Machine
 
 _GATHER, _GATHER_BYTES = 8192, 2**27
@@ -103,6 +104,7 @@ class Trainer:
         order_seed: Seed of the order of examples.
         machine: Where arithmetic happens.
         view_of: Which view of the examples an epoch (from 0) sees; by default the plain one.
+        average_window: Steps that a moving average of the weights spans; by default none is kept.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Trainer:
         order_seed: int,
         machine: Machine,
         view_of: Callable[[int], int] = plain_view,
+        average_window: float | None = None,
     ) -> None:
         self.network = network.to(machine.device)
         self.objective = objective
@@ -126,6 +129,9 @@ class Trainer:
         self.order_seed = order_seed
         self.machine = machine
         self.step = 0
+        self.average = (
+            None if average_window is None else WeightAverage(self.network, window=average_window)
+        )
         self._forward = machine.ready(self.network)
         parameters = [p for p in network.parameters() if p.requires_grad]
         fused = machine.device.type in ("cpu", "cuda", "mps")
@@ -167,6 +173,8 @@ class Trainer:
         loss = self._accumulate(inputs, positions, view)
         self.optimizer.step()
         self.step += 1
+        if self.average is not None:
+            self.average.update(self.step)
         return loss
 
     def _accumulate(self, inputs: Tensor, positions: Tensor, view: int) -> Tensor:
@@ -214,6 +222,8 @@ class Trainer:
             for slot, value in slots.items():
                 if value is not None:
                     tensors[f"optimizer.{slot}.{number}"] = torch.as_tensor(value)
+        if self.average is not None:
+            tensors |= {f"average.{k}": v for k, v in self.average.state().items()}
         return tensors
 
     def load(self, state: Mapping[str, Tensor], step: int) -> None:
@@ -222,6 +232,8 @@ class Trainer:
         packed = self.optimizer.state_dict()
         packed["state"] = _nested_slots(_under("optimizer.", state))
         self.optimizer.load_state_dict(packed)
+        if self.average is not None:
+            self.average.load(_under("average.", state))
         self.step = step
 
 

@@ -1,0 +1,286 @@
+"""What the default search loses against the exhaustive one, and what it saves. On every pair.
+
+    python experiments/regret.py
+
+Regret: accuracy of the students of the exhaustive search's pick minus that of the default search's
+pick. *Fresh seeds*: both confirmed with the same seeds, which no choice has seen, so it may be
+negative; on the selection split, by which both were picked, and on the test split, by which none
+was. *Search seeds*: the accuracies by which the exhaustive search picked; its pick is the greatest
+of many noisy values (the winner's curse), so this regret is never negative and too large.
+
+Time: of students in the search, references and probes included and the confirmation, which both
+need, left out. The naive grid trains a teacher from scratch for each batch size and epoch and every
+student alone; seconds of a student-epoch come from `benchmarks/naive_student.py`, measured for the
+pair or, where it says "scaled", for the same networks on another number of examples. Writes
+`results/regret.json`, of which `rendered` makes the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from goodteacher.results import StudentRow, SweetSpot, points
+from pairs import RESULTS, Pair, all_pairs
+from summaries import shown, table
+
+FILE = "regret.json"
+NAIVE = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / "naive_student.json"
+
+Result = Mapping[str, Any]
+
+
+def result_of(pairs: Iterable[Pair], naive: Sequence[Result]) -> dict[str, Any]:
+    """Return every number of the tables, as JSON holds it.
+
+    Args:
+        pairs: The study's pairs.
+        naive: Lines of `naive_student.json`.
+    """
+    found: dict[str, Any] = {}
+    left_out = []
+    for pair in pairs:
+        if pair.exhaustive is None or pair.search is None:
+            left_out.append(pair.name)
+        else:
+            found[pair.name] = {
+                "regret": regrets(pair, pair.exhaustive, pair.search),
+                "cost": costs(pair, pair.exhaustive, pair.search),
+                "naive": savings(pair, pair.exhaustive, pair.search, naive),
+            }
+    return {"pairs": found, "left_out": left_out}
+
+
+def regrets(pair: Pair, exhaustive: SweetSpot, default: SweetSpot) -> dict[str, Any]:
+    """Return what the default search's pick loses, as fractions.
+
+    Args:
+        pair: The pair, for its students.
+        exhaustive: What the exhaustive search found.
+        default: What the default search found.
+    """
+    theirs, ours = exhaustive.student.arm, default.student.arm
+    same = theirs == ours
+    kept = {"selection": "selection_accuracy", "test": "test_accuracy"}
+    fresh = {
+        split: _paired(
+            confirmed(pair.students, theirs, field), confirmed(pair.default_students, ours, field)
+        )
+        for split, field in kept.items()
+    }
+    found = {split: 0.0 if same else _mean(each) for split, each in fresh.items()}
+    return {
+        "same_pick": same,
+        "seeds": len(fresh["selection"]),
+        "fresh": found["selection"],
+        "test": found["test"],
+        "search_seeds": on_search_seeds(pair.students, ours),
+    }
+
+
+def confirmed(rows: Iterable[StudentRow], arm: str, field: str) -> dict[int, float]:
+    """Return an accuracy of an arm's confirmed students, by seed."""
+    ours = (row for row in rows if row.stage == "confirm" and row.arm == arm)
+    return {row.seed: getattr(row, field) for row in ours if getattr(row, field) is not None}
+
+
+def _paired(theirs: Mapping[int, float], ours: Mapping[int, float]) -> list[float]:
+    """Return the differences at the seeds that both have."""
+    return [theirs[seed] - ours[seed] for seed in sorted(theirs.keys() & ours.keys())]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
+
+
+def on_search_seeds(rows: Iterable[StudentRow], arm: str) -> float | None:
+    """Return the regret of an arm by the accuracies that the exhaustive search chose by.
+
+    Args:
+        rows: The students of the exhaustive search.
+        arm: The default search's pick.
+
+    Returns:
+        None where the exhaustive search had no such arm.
+    """
+    seeds: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        if row.stage == "search" and row.epoch is not None:
+            seeds[row.arm].append(row.selection_accuracy)
+    means = {name: math.fsum(values) / len(values) for name, values in seeds.items()}
+    return max(means.values()) - means[arm] if arm in means else None
+
+
+def costs(pair: Pair, exhaustive: SweetSpot, default: SweetSpot) -> dict[str, float]:
+    """Return what the default search takes, as shares of what the exhaustive one takes.
+
+    Args:
+        pair: The pair, for its students.
+        exhaustive: What the exhaustive search found.
+        default: What the default search found.
+    """
+    seconds = [searching_seconds(rows) for rows in (pair.default_students, pair.students)]
+    epochs = [
+        searching_epochs(*each)
+        for each in ((default, pair.default_students), (exhaustive, pair.students))
+    ]
+    return {
+        "student_time": seconds[0] / seconds[1],
+        "student_epochs": epochs[0] / epochs[1],
+        "teacher_time": default.cost.teacher_seconds / exhaustive.cost.teacher_seconds,
+        "teacher_epochs_run": default.cost.teacher_epochs_run,
+        "teacher_epochs_planned": default.cost.teacher_epochs_full,
+    }
+
+
+def searching_seconds(rows: Iterable[StudentRow]) -> float:
+    """Return the training time of a search's students, probes included, without confirmation."""
+    return math.fsum(row.student_seconds for row in rows if row.stage in ("search", "probe"))
+
+
+def searching_epochs(found: SweetSpot, rows: Iterable[StudentRow]) -> int:
+    """Return the student-epochs of a search without its confirmation."""
+    confirmation = sum(row.student_epochs for row in rows if row.stage == "confirm")
+    return found.cost.student_epochs_run - confirmation
+
+
+def savings(
+    pair: Pair, exhaustive: SweetSpot, default: SweetSpot, naive: Sequence[Result]
+) -> dict[str, Any] | None:
+    """Return what the naive grid takes, and how many times cheaper the default search is.
+
+    Args:
+        pair: The pair.
+        exhaustive: What the exhaustive search found.
+        default: What the default search found.
+        naive: Lines of `naive_student.json`.
+
+    Returns:
+        None where no student of these networks was timed alone.
+    """
+    line = _line_for(pair, naive)
+    if line is None:
+        return None
+    teachers = math.fsum(t.seconds for t in pair.teachers if t.variant == "raw")
+    epochs = exhaustive.cost.student_epochs_exhaustive
+    ours = default.cost.teacher_seconds + searching_seconds(pair.default_students)
+    scale = pair.pair.transfer_examples / line["examples"]
+    times = {
+        way: (teachers + epochs * scale * line[f"{way}_seconds"]["median"]) / ours
+        for way in ("alone", "loop")
+    }
+    return {
+        "scaled": scale != 1,
+        "teacher_seconds": teachers,
+        "student_epochs": epochs,
+        "default_seconds": ours,
+        **times,
+    }
+
+
+def _line_for(pair: Pair, naive: Sequence[Result]) -> Result | None:
+    """Return the line of these networks, of the nearest number of examples."""
+    info = pair.pair
+    wanted = {
+        "data": info.data,
+        "teacher": info.teacher,
+        "student": info.student,
+        "student_batch_size": info.settings["student_batch_size"],
+    }
+    found = [line for line in naive if all(line[name] == value for name, value in wanted.items())]
+    distances = [abs(math.log(line["examples"] / info.transfer_examples)) for line in found]
+    return found[distances.index(min(distances))] if found else None
+
+
+def rendered(result: Result) -> str:
+    """Return the tables of a result, as Markdown."""
+    pairs = result["pairs"]
+    if not pairs:
+        return "*Not measured.*"
+    missing = f" Not run in both ways: {', '.join(result['left_out'])}." * bool(result["left_out"])
+    head = f"n = {len(pairs)} pairs; their mean [95 % interval over pairs] (range).{missing}"
+    return "\n\n".join([head, _regret_table(pairs), _saving_table(pairs)])
+
+
+_REGRETS = {
+    "fresh": "regret, fresh seeds, points",
+    "test": "the same on the test split",
+    "search_seeds": "on search seeds (too large)",
+}
+_COSTS = {
+    "student_time": "student time, share",
+    "student_epochs": "student epochs, share",
+    "teacher_time": "teacher time, share",
+}
+
+
+def _regret_table(pairs: Mapping[str, Result]) -> str:
+    head = ["pair", "fresh seeds", *_REGRETS.values(), *_COSTS.values(), "teacher epochs"]
+    lines = [_regret_line(name, pair) for name, pair in pairs.items()]
+    means = [
+        *(shown(_known(pairs, "regret", name, 100)) for name in _REGRETS),
+        *(shown(_known(pairs, "cost", name)) for name in _COSTS),
+    ]
+    target = ["*target*", "", "at most 0.10", "", "", "at most 0.33", "", "below 1", ""]
+    return table(head, [*lines, ["**mean**", "", *means, ""], target])
+
+
+def _regret_line(name: str, pair: Result) -> list[str]:
+    regret, cost = pair["regret"], pair["cost"]
+    lost = ["-" if regret[key] is None else points(regret[key]) for key in _REGRETS]
+    seeds = f"{regret['seeds']}{', the same pick' * regret['same_pick']}"
+    shares = [f"{cost[key]:.2f}" for key in _COSTS]
+    epochs = f"{cost['teacher_epochs_run']} of {cost['teacher_epochs_planned']}"
+    return [name, seeds, *lost, *shares, epochs]
+
+
+def _known(pairs: Mapping[str, Result], part: str, name: str, unit: float = 1) -> list[float]:
+    found = [pair[part][name] for pair in pairs.values() if pair[part]]
+    return [unit * value for value in found if value is not None]
+
+
+_SAVINGS = {"alone": "times cheaper, students alone", "loop": "times cheaper, plain loop"}
+
+
+def _saving_table(pairs: Mapping[str, Result]) -> str:
+    head = [
+        "pair",
+        "default search, s",
+        "naive teachers, s",
+        "naive student-epochs",
+        *_SAVINGS.values(),
+        "a student-epoch's seconds",
+    ]
+    lines = [_saving_line(name, pair["naive"]) for name, pair in pairs.items()]
+    means = [shown(_known(pairs, "naive", way), 1) for way in _SAVINGS]
+    target = ["*target*", "", "", "", "at least 30", "at least 30", ""]
+    return table(head, [*lines, ["**mean**", "", "", "", *means, ""], target])
+
+
+def _saving_line(name: str, naive: Result | None) -> list[str]:
+    if naive is None:
+        return [name, *["-"] * 5, "not measured"]
+    times = [f"{naive[way]:.1f}" for way in _SAVINGS]
+    seconds = [f"{naive[key]:,.0f}" for key in ("default_seconds", "teacher_seconds")]
+    epochs = f"{naive['student_epochs']:,}"
+    return [name, *seconds, epochs, *times, "scaled" if naive["scaled"] else "measured"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pairs")
+    parser.add_argument("--naive", type=Path, default=NAIVE, help="what naive_student.py measured")
+    given = parser.parse_args()
+    naive = json.loads(given.naive.read_text())["pairs"] if given.naive.exists() else []
+    result = result_of(all_pairs(given.results), naive)
+    (given.results / FILE).write_text(json.dumps(result, indent=1) + "\n")
+    print(rendered(result))
+
+
+if __name__ == "__main__":
+    main()

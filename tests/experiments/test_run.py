@@ -1,0 +1,112 @@
+"""The study's runner: which pairs it runs, and that it runs each step once."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import run
+from goodteacher.cli import app
+from goodteacher.config import StudyConfig, VerifyConfig, parse, read_toml
+from pairs import all_pairs
+from tests.made import SETTINGS, arrays
+
+EXPERIMENTS = Path(run.__file__).parent
+FILES = sorted(EXPERIMENTS.glob("[cg]pu/*.toml"))
+
+STUDY = {
+    "data": "circle",
+    "pairs": ["large--wide--full", "large--wide--tenth"],
+    "settings": {
+        **{k: v for k, v in SETTINGS.items() if k not in ("teacher", "student")},
+        "search_seeds": 1,
+        "seeds": 2,
+        "threads": 1,
+    },
+    "teachers": {"large": "mlp:12"},
+    "students": {"wide": "mlp:3"},
+    "transfers": {"full": {}, "tenth": {"transfer_fraction": 0.5}},
+    "search": {"patience": 1},
+    "verdicts": {"tenth": {"seeds": 3}},
+    "variations": {"steps": {"pairs": ["large--wide--tenth"], "budget": "steps"}},
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_setting_of_a_study_file_is_one_that_goodteacher_takes(path):
+    study = read_toml(path)
+    plans = list(run.plans_of(study))
+    assert len({plan.pair.folder for plan in plans}) == len(plans) >= len(study["pairs"])
+    assert study["data"] == path.stem
+    for plan in plans:
+        for further in ({"exhaustive": True}, plan.default or {}):
+            parse(StudyConfig, data="digits", **plan.search, **further)
+        if plan.verdict is not None:
+            parse(VerifyConfig, data="digits", student="mlp:2", **plan.verdict)
+
+
+def test_both_sets_cover_every_data_set():
+    assert {path.stem for path in FILES} == run.HUB.keys()
+    assert len(FILES) == 2 * len(run.HUB)
+
+
+def test_variation_is_a_pair_under_other_settings_and_has_teachers_of_its_own():
+    plans = {plan.pair.folder: plan for plan in run.plans_of(STUDY)}
+    varied = plans["circle/large--wide--tenth--steps"]
+    assert varied.search == {**plans["circle/large--wide--tenth"].search, "budget": "steps"}
+    assert varied.own_teachers
+    assert varied.default is varied.verdict is None
+    students_only = {**STUDY, "variations": {"hot": {**STUDY["variations"]["steps"]}}}
+    students_only["variations"]["hot"] = {"pairs": ["large--wide--tenth"], "temperatures": [8]}
+    assert not list(run.plans_of(students_only))[-1].own_teachers
+
+
+def in_this_process(arguments):
+    """Run goodteacher without the seconds that a process takes to start."""
+    outcome = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert outcome.exit_code == 0, outcome.output
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    root = tmp_path_factory.mktemp("ran")
+    folder, made = root / "data" / "circle", arrays()
+    folder.mkdir(parents=True)
+    for name in ("train", "test"):
+        columns = {f"x{i}": values for i, values in enumerate(made[f"x_{name}"].T)}
+        table = pd.DataFrame({**columns, "label": made[f"y_{name}"]})
+        table.to_parquet(folder / f"{name}.parquet")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GOODTEACHER_DATA", str(root / "data"))
+        runner = run.Runner(root / "out", root / "results", {"threads": 1}, in_this_process)
+        for plan in run.plans_of(STUDY):
+            runner.run(plan)
+    return root
+
+
+def test_pairs_leave_their_small_files(ran):
+    pairs = {p.name: p for p in all_pairs(ran / "results", variations=True)}
+    assert pairs.keys() == {plan.pair.folder for plan in run.plans_of(STUDY)}
+    assert pairs["circle/large--wide--tenth"].verdict.num_seeds == 3
+    assert pairs["circle/large--wide--tenth"].search is not None
+    assert pairs["circle/large--wide--full"].verdict is None
+    assert pairs["circle/large--wide--tenth--steps"].search is None
+
+
+def test_pairs_of_one_teacher_train_it_once(ran):
+    seconds = {
+        pair.name: [teacher.seconds for teacher in pair.teachers]
+        for pair in all_pairs(ran / "results", variations=True)
+    }
+    assert seconds["circle/large--wide--tenth"] == seconds["circle/large--wide--full"]
+    assert seconds["circle/large--wide--tenth--steps"] != seconds["circle/large--wide--full"]
+
+
+def test_what_is_finished_is_not_run_again(ran):
+    def refuse(arguments):
+        pytest.fail(f"ran {arguments} again")
+
+    runner = run.Runner(ran / "out", ran / "results", {"threads": 1}, refuse)
+    for plan in run.plans_of(STUDY):
+        runner.run(plan)
