@@ -68,14 +68,16 @@ class Plan:
 def plans_of(study: Settings) -> Iterator[Plan]:
     """Yield the pairs of a study file, then its variations.
 
-    A variation is a pair under other settings: an exhaustive search and no more.
+    A verdict's settings are those of the pair or, if it has none, of its transfer set. A variation
+    is a pair under other settings: an exhaustive search and no more.
 
     Args:
         study: The content of a file such as `cpu/mnist.toml`.
     """
     for name in study["pairs"]:
         pair = pair_of(study["data"], name)
-        verdict = study.get("verdicts", {}).get(pair.transfer)
+        verdicts = study.get("verdicts", {})
+        verdict = verdicts.get(name, verdicts.get(pair.transfer))
         yield Plan(pair, settings_of(study, pair), study.get("search", {}), verdict)
     for variation, changes in study.get("variations", {}).items():
         changed = dict(changes)
