@@ -1,4 +1,4 @@
-"""The claims C1-C5: what is measured of every pair, and when a claim holds: fixed before the results.
+"""The claims C1-C5: what is measured of a pair, and when one holds. Fixed before the results.
 
 The claims are those of the abstract of Vats & Crandall, arXiv 2112.10047, the only part that was
 available to us; what counts as measuring them, every threshold and every rule is *ours*. This
@@ -88,7 +88,7 @@ from reading import (
     recoverable,
     similarity_at,
 )
-from ruling import AtLeast, Equal, Rule, Ruling, Status, over_runs, rule_on, together
+from ruling import AtLeast, Equal, Estimate, Rule, Ruling, Status, over_runs, rule_on, together
 
 LEVEL = 0.05
 MARGIN = 0.002
@@ -304,7 +304,7 @@ class PartAnswer:
     pooled: Interval | None
     status: Status
     needed: int | None
-    counts: Mapping[str, int]
+    counts: Mapping[Status, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -365,7 +365,7 @@ def answer_part(part: Part, study: Sequence[Pair]) -> PartAnswer:
     return PartAnswer(part, level, rulings, pooled, status, needed, counts)
 
 
-def _measured(part: Part, pair: Pair, study: Sequence[Pair]) -> measures.Estimate | Ruling:
+def _measured(part: Part, pair: Pair, study: Sequence[Pair]) -> Estimate | Ruling:
     try:
         return part.measure(pair, study)
     except NotApplicableError:
@@ -378,7 +378,8 @@ def _pooled(rulings: Sequence[Ruling]) -> Interval | None:
     intervals = [r.estimate.interval for r in rulings if r.estimate and r.estimate.interval]
     if len(intervals) < 2:
         return None
-    return over_runs([interval.mean for interval in intervals], level=LEVEL)
+    means = [interval.mean for interval in intervals]
+    return over_runs(means, level=LEVEL, bounds=intervals[0].bounds)
 
 
 def overall(

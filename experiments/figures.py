@@ -22,9 +22,9 @@ from pairs import Pair
 from panels import Grid, Panel, Panels, Series
 
 matplotlib.use("svg")
-from matplotlib import pyplot
+from matplotlib import pyplot, ticker
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "goodteacher",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -50,7 +50,7 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
     "dashed": {"linestyle": "--", "markerfacecolor": "white"},
     "path": {"linewidth": 0.4},
     "points": {"linestyle": "none"},
-    "hollow": {"linestyle": "none", "markerfacecolor": "white"},
+    "hollow": {"linestyle": "none", "markerfacecolor": "none", "markersize": 5},
 }
 
 
@@ -186,6 +186,10 @@ def _draw_grid(axis: Any, grid: Grid) -> None:
 def _scale(axis: Any, kind: Kind, positions: Sequence[float]) -> None:
     if kind.log_y:
         axis.set_yscale("log")
+        low, high = axis.get_ylim()
+        if high < 10 * low:  # powers of ten would leave the axis without ticks
+            axis.yaxis.set_major_locator(ticker.MaxNLocator(4))
+            axis.yaxis.set_major_formatter("{x:g}")
     if kind.log_x is not None and positions:
         axis.set_xscale("log", base=kind.log_x)
         if kind.log_x == 2:
@@ -215,7 +219,7 @@ def _legend(figure: Any, axes: Any) -> None:
         handles, labels = axis.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
     if found:
-        columns = min(len(found), 4)
+        columns = max(2, axes.shape[1])
         figure.legend(
             found.values(), found.keys(), loc="outside upper left", ncols=columns, frameon=False
         )

@@ -35,6 +35,7 @@ from reading import (
     trajectories,
 )
 from ruling import (
+    SHARE,
     Estimate,
     Points,
     one_value,
@@ -160,7 +161,7 @@ def _lost(pair: Pair, similarity: Similarity) -> Estimate:
         "peak_epoch": {size: epochs[size][of.index(max(of))] for size, of in values.items()},
         "slope": {size: _slope(epochs[size], of) for size, of in values.items()},
     }
-    return Estimate(over_runs(list(shares.values())), TRAJECTORIES, details=details)
+    return Estimate(over_runs(list(shares.values()), bounds=SHARE), TRAJECTORIES, details=details)
 
 
 def _slope(epochs: Sequence[int], values: Sequence[float]) -> float | None:
@@ -223,7 +224,7 @@ def one_class(pair: Pair, study: Study) -> Estimate:
     last = {size: records[-1].at("transfer") for size, records in _long(pair).items()}
     classes = {size: found.effective_classes for size, found in last.items()}
     note = f"effective classes {min(classes.values()):.2f} to {max(classes.values()):.2f}"
-    interval = over_runs([found.share_one_hot for found in last.values()])
+    interval = over_runs([found.share_one_hot for found in last.values()], bounds=SHARE)
     return Estimate(interval, TRAJECTORIES, note, {"effective_classes": classes})
 
 
@@ -319,7 +320,8 @@ def within_epochs(pair: Pair, study: Study) -> Estimate:
         raise NotMeasuredError("the trajectory of the sweet spot was not kept")
     sizes = sorted(trajectories(pair))
     edge = "an edge" if teacher.batch_size in (sizes[0], sizes[-1]) else "inside"
-    note = f"batch {teacher.batch_size} ({edge}), epoch {teacher.epoch} of {max(epochs)}"
+    variant = "" if teacher.variant == "raw" else f", {teacher.variant}"
+    note = f"batch {teacher.batch_size} ({edge}), epoch {teacher.epoch} of {max(epochs)}{variant}"
     if teacher.epoch == max(epochs):
         return Estimate(None, SEEDS, note, decided="does not hold")
     if teacher.epoch == min(epochs):

@@ -117,8 +117,19 @@ def decidable(interval: Interval) -> bool:
     return math.isfinite(interval.seed_variance)
 
 
-def over_runs(values: Sequence[float], *, level: float = 0.05) -> Interval:
+ANY = (-math.inf, math.inf)
+SHARE = (0.0, 1.0)
+
+
+def over_runs(
+    values: Sequence[float], *, level: float = 0.05, bounds: tuple[float, float] = ANY
+) -> Interval:
     """Return the mean of independent values, at least two, with Student's t interval.
+
+    Args:
+        values: One for each run.
+        level: Error level.
+        bounds: What the mean can be at least and at most; the interval is cut there.
 
     >>> interval = over_runs([1.0, 2.0, 3.0])
     >>> round(interval.low, 2), interval.mean, round(interval.high, 2)
@@ -127,8 +138,12 @@ def over_runs(values: Sequence[float], *, level: float = 0.05) -> Interval:
     plain = crossed_interval([list(values)], level=level)
     spread = plain.standard_error**2
     return dataclasses.replace(
-        plain, n_seeds=len(values), seed_variance=spread, example_variance=0.0
-    )
+        plain,
+        n_seeds=len(values),
+        seed_variance=spread,
+        example_variance=0.0,
+        bounds=bounds,
+    ).with_level(level)
 
 
 def one_value(value: float) -> Interval:
@@ -321,8 +336,11 @@ def rule_on(estimate: Estimate, rule: Rule | None, *, level: float) -> Ruling:
         why = f"n = 1 of {estimate.unit}: the spread is not known"
         return Ruling("undecided", shown, note="; ".join(filter(None, (estimate.note, why))))
     status = rule.status(interval)
-    needed = rule.needed(interval) if status == "undecided" else None
-    return Ruling(status, shown, needed, estimate.note)
+    if status != "undecided":
+        return Ruling(status, shown, note=estimate.note)
+    needed = rule.needed(interval)
+    why = "" if needed else f"no number of {estimate.unit} would decide"
+    return Ruling(status, shown, needed, "; ".join(filter(None, (estimate.note, why))))
 
 
 def together(statuses: Sequence[Status]) -> Status:

@@ -12,7 +12,7 @@ from goodteacher.results import percent
 from goodteacher.statistics import Interval
 from pairs import Pair, PairKey
 from reading import NotMeasuredError, arms_of_batch_sizes, mean, trajectories
-from ruling import Ruling
+from ruling import Ruling, Status
 from summaries import table
 
 NOTHING = "*Not run.*"
@@ -108,13 +108,13 @@ def _part_row(answer: PartAnswer) -> list[str]:
     part = answer.part
     asks = part.asks if part.decides else f"*beside:* {part.asks}"
     counts = [answer.counts.get(name, 0) for name in _COUNTED]
-    more = f" ({answer.needed:,} pairs would decide)" if answer.needed else ""
+    more = f" (at least {answer.needed:,} pairs)" if answer.needed else ""
     status = answer.status + (more if answer.status == "undecided" else "")
     mean_over = _interval(answer.pooled, part.unit, with_unit=True)
     return ["", asks, mean_over, " / ".join(map(str, counts)), status]
 
 
-_COUNTED = ("holds", "does not hold", "undecided", "not measured")
+_COUNTED: tuple[Status, ...] = ("holds", "does not hold", "undecided", "not measured")
 
 
 def by_data(found: Assembled) -> str:
@@ -133,9 +133,9 @@ def by_data(found: Assembled) -> str:
     return table(["claim", *sets], rows)
 
 
-def _counted(statuses: Sequence[str]) -> str:
+def _counted(statuses: Sequence[Status]) -> str:
     counts = Counter(statuses)
-    words = [*_COUNTED, "does not apply"]
+    words: tuple[Status, ...] = (*_COUNTED, "does not apply")
     return ", ".join(f"{name} {counts[name]}" for name in words if counts[name])
 
 
@@ -162,7 +162,7 @@ def claim_by_pair(name: str) -> Callable[[Assembled], str]:
 
 def _title(answer: PartAnswer) -> str:
     part = answer.part
-    unit = "" if part.rule is None else f", {part.unit}"
+    unit = "" if part.rule is None or part.unit == "rho" else f", {part.unit}"
     return f"{part.asks}{unit}" if part.decides else f"*beside:* {part.asks}{unit}"
 
 
