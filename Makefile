@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check format bench clean
+.PHONY: setup demo test check format bench study clean
 
 setup: $(READY)
 
@@ -48,6 +48,13 @@ bench: $(READY)
 	$(BIN)/python benchmarks/search.py fashion_mnist
 	$(BIN)/python benchmarks/search.py cifar10 --config cifar10_small
 	$(BIN)/python benchmarks/tables.py
+
+# The study of docs/study.md; hours on two cores (STUDY=gpu: for a GPU). Run again, it goes on.
+STUDY := cpu
+study: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python experiments/run.py experiments/$(STUDY)/*.toml --out study
+	$(BIN)/python experiments/assemble.py
 
 clean:
 	rm -rf $(VENV) .bench demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

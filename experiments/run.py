@@ -43,7 +43,7 @@ HUB = {
 Settings = Mapping[str, Any]
 
 TEACHING = TeacherConfig.model_fields.keys() - {"teachers_of", "variants", "cooldown_epochs"}
-"""Settings that make other teachers."""
+"""Settings that make other teachers; the variant `ema` does too, which is kept while training."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ def plans_of(study: Settings) -> Iterator[Plan]:
         for name in changed.pop("pairs"):
             pair = pair_of(study["data"], f"{name}--{variation}")
             search = {**settings_of(study, pair), **changed}
-            yield Plan(pair, search, None, None, own_teachers=bool(TEACHING & changed.keys()))
+            own = bool(TEACHING & changed.keys()) or "ema" in changed.get("variants", ())
+            yield Plan(pair, search, None, None, own_teachers=own)
 
 
 def pair_of(data: str, name: str) -> PairKey:
