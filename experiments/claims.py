@@ -46,7 +46,8 @@ large teacher's S must be lower, and by the estimate by a fifth at least.
 - They also beat those of the most accurate teacher.
 - The sweet spot lies before the last epoch of its trajectory; at the first one recorded, undecided.
 - Beside: the best batch size beats the worst, each at its best, chosen by other seeds (by the
-  sibling student where there is one seed); the same in pairs with another budget or rate rule.
+  sibling student where there is one seed). In pairs under another budget or rate rule, the base
+  pair's best batch size still beats its worst.
 
 **C5** Distillation can be told apart from regularization.
 
@@ -67,7 +68,8 @@ otherwise the same rule is applied to the mean over the pairs, each pair countin
 0.05. A part without an interval holds where at least three quarters of the pairs decide for it.
 Fewer than 4 pairs, or one data set: undecided. Pairs of one data set share teachers or students,
 so the interval speaks of pairs like these, not of all data sets. Pairs with another budget or rate
-rule (variations) are shown but not counted. **A claim over all** holds where all deciding parts do.
+rule (variations) are shown but not counted, but for the last part of C4, which counts them alone.
+**A claim over all** holds where all deciding parts do.
 """
 
 from __future__ import annotations
@@ -118,6 +120,7 @@ class Part:
         rule: What decides; None where the measure says so itself.
         unit: Unit of the estimate.
         decides: Whether the claim hangs on it.
+        of_variations: Whether it counts pairs under other settings, and no others.
     """
 
     name: str
@@ -126,6 +129,7 @@ class Part:
     rule: Rule | None
     unit: Unit = "points"
     decides: bool = True
+    of_variations: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,6 +278,14 @@ CLAIMS = (
                 _BETTER,
                 decides=False,
             ),
+            Part(
+                "batch_size_kept",
+                "the same sizes under another budget or rate rule",
+                measures.batch_size_effect_kept,
+                _BETTER,
+                decides=False,
+                of_variations=True,
+            ),
         ),
     ),
     Claim(
@@ -350,7 +362,9 @@ def answer_part(part: Part, study: Sequence[Pair]) -> PartAnswer:
         part: The question.
         study: All pairs, variations included.
     """
-    counted = {pair.name for pair in study if pair.pair.variation is None}
+    counted = {
+        pair.name for pair in study if (pair.pair.variation is not None) == part.of_variations
+    }
     found = {pair.name: _measured(part, pair, study) for pair in study}
     known = [name for name in counted if not isinstance(found[name], Ruling)]
     level = adjusted_level(LEVEL, max(1, len(known)))

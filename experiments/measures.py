@@ -203,8 +203,8 @@ def lower_in_large(of: Callable[[Pair], Similarity]) -> Measure:
     return measure
 
 
-def sibling(pair: Pair, study: Study, **changed: str) -> Pair:
-    """Return the pair that differs in the roles given and in nothing else.
+def sibling(pair: Pair, study: Study, **changed: str | None) -> Pair:
+    """Return the pair that differs in what is given and in nothing else.
 
     Raises:
         NotMeasuredError: It is not in the study.
@@ -351,6 +351,28 @@ def batch_size_effect(pair: Pair, study: Study) -> Estimate:
     if len(sizes) < 2:
         raise NotMeasuredError("the sibling has other batch sizes")
     return Estimate(one_value(best[sizes[-1]] - best[sizes[0]]), SEEDS, details=details)
+
+
+def batch_size_effect_kept(pair: Pair, study: Study) -> Estimate:
+    """Compare the base pair's best with its worst batch size, under another budget or rate rule.
+
+    The base pair chooses, and students of the variation are measured: each size at its best.
+    """
+    if pair.pair.variation is None:
+        raise NotApplicableError
+    base = sibling(pair, study, variation=None)
+    if all(pair.pair.settings.get(k) == base.pair.settings.get(k) for k in ("budget", "lr_rule")):
+        raise NotApplicableError
+    best = {size: max(of, key=mean) for size, of in arms_of_batch_sizes(pair).items() if of}
+    chosen = arms_of_batch_sizes(base)
+    order = sorted(best.keys() & chosen, key=lambda size: max(map(mean, chosen[size])))
+    if len(order) < 2:
+        raise NotMeasuredError("the base pair has other batch sizes")
+    above, below = best[order[-1]], best[order[0]]
+    differences = [above[seed] - below[seed] for seed in sorted(above.keys() & below)]
+    several = len(differences) > 1
+    interval = over_runs(differences) if several else one_value(differences[0])
+    return Estimate(interval, SEEDS, f"batch {order[-1]} over {order[0]}")
 
 
 def _held_out_effect(arms: Mapping[int, Sequence[Seeds]], left_out: int) -> float:

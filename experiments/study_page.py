@@ -52,11 +52,21 @@ def runs(found: Assembled) -> str:
         "verdict, seeds",
         "minutes",
     ]
-    shown = table(head, rows) if rows else NOTHING
-    if not missing:
-        return shown
-    listed = ", ".join(f"`{name}`" for name in missing)
-    return f"{shown}\n\nPlanned and not run ({len(missing)}): {listed}."
+    shown = [table(head, rows), _machines(found.study)] if rows else [NOTHING]
+    if missing:
+        listed = ", ".join(f"`{name}`" for name in missing)
+        shown.append(f"Planned and not run ({len(missing)}): {listed}.")
+    return "\n\n".join(shown)
+
+
+def _machines(study: Sequence[Pair]) -> str:
+    """Say on what the pairs were run."""
+    names = ("processor", "threads", "device")
+    machines = [[pair.pair.environment.get(name, "unknown") for name in names] for pair in study]
+    told = dict.fromkeys(
+        f"{cpu}, threads: {threads}, {device}" for cpu, threads, device in machines
+    )
+    return f"Run on: {'; '.join(told)}."
 
 
 def _run_row(pair: Pair) -> list[str]:
@@ -209,8 +219,8 @@ def _size_row(pair: Pair, sizes: Sequence[int], answers: Sequence[ClaimAnswer]) 
     except NotMeasuredError:
         return None
     best = {size: max(map(mean, of)) for size, of in arms.items() if of}
-    parts = {part.part.name: part for answer in answers for part in answer.parts}
-    effect = parts["batch_size"]
+    asked = "batch_size" if pair.pair.variation is None else "batch_size_kept"
+    effect = next(p for answer in answers for p in answer.parts if p.part.name == asked)
     settings = pair.pair.settings
     return [
         f"`{pair.name}`",

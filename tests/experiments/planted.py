@@ -59,6 +59,7 @@ class Planted:
     student_role: str = "narrow"
     transfer: str = "tenth"
     variation: str | None = None
+    budget: str = "epochs"
     sizes: tuple[int, ...] = (32, 128, 512, 2048)
     epochs: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     seeds: int = 3
@@ -86,7 +87,7 @@ def write(results, plan):
         student="mlp:3",
         num_classes=10,
         transfer_examples=1000,
-        settings={"epochs": max(plan.epochs), "temperatures": [1.0, 2.0, 4.0]},
+        settings={"epochs": max(plan.epochs), "budget": plan.budget, "lr_rule": "constant"},
         environment={"processor": "made"},
         minutes={"exhaustive": 1.5},
     )

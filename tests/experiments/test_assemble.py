@@ -1,11 +1,14 @@
 """The page of the study is what the committed results say."""
 
 import json
+import math
 
 import pytest
 
 from assemble import PAGE, RESULTS, assemble, claims_of, page_of
+from claims import CLAIMS, FEWEST_PAIRS, LEVEL, MARGIN
 from goodteacher.results import points
+from measures import BLOCK, LATE
 from pages import places
 from pairs import all_pairs
 from study_page import TABLES, Assembled
@@ -31,6 +34,22 @@ def test_committed_claims_are_those_of_the_results(committed):
 
 def test_every_table_has_a_place_and_every_place_a_table():
     assert sorted(places(PAGE.read_text())) == sorted(TABLES)
+
+
+def test_thresholds_on_the_page_are_those_of_the_rules():
+    text = " ".join(PAGE.read_text().split())
+    assert f"The *margin* is {100 * MARGIN:g} points" in text
+    assert f"*Late* is from epoch {LATE} on" in text
+    assert f"runs of up to {BLOCK} of them" in text
+    assert f"Fewer than {FEWEST_PAIRS} pairs" in text
+    assert f"(Sidak, {LEVEL:g} together" in text
+    rules = {part.name: part.rule for claim in CLAIMS for part in claim.parts}
+    assert math.tanh(rules["same_temperature"].matters) == pytest.approx(0.5)
+    assert "is positive and at least 0.5" in text
+    assert (rules["lost"].nothing, rules["lost"].matters) == (0.2, 0.5)
+    assert "more than a fifth, by the estimate at least half" in text
+    assert 2 ** -rules["large"].matters == pytest.approx(0.8)
+    assert "below the small teacher's, by the estimate by a fifth" in text
 
 
 def test_page_shows_every_figure():

@@ -126,20 +126,22 @@ def test_every_figure_is_written_where_nothing_was_run(figures, tmp_path):
         assert ">not run<" in path.read_text()
 
 
+def drawn(figures, name, pair, path):
+    kind = figures.KINDS[name]
+    figures.draw(kind, kind.panels([pair]), path)
+    return path.read_text()
+
+
 def test_figures_of_the_same_numbers_are_the_same_files(figures, pair, tmp_path):
-    texts = []
-    for number in range(2):
-        figures.write_figures([pair], tmp_path / str(number))
-        texts.append([path.read_text() for path in sorted((tmp_path / str(number)).iterdir())])
+    texts = [drawn(figures, "temperature", pair, tmp_path / f"{n}.svg") for n in range(2)]
     assert texts[0] == texts[1]
 
 
 def test_panels_name_their_pair_and_n(figures, pair, tmp_path):
-    figures.write_figures([pair], tmp_path)
-    drawn = (tmp_path / "grid.svg").read_text()
-    assert "made large-narrow" in drawn
-    assert "tenth, n = 3" in drawn
-    assert len(re.findall(r">[+-]\d+\.\d<", drawn)) == 24
+    text = drawn(figures, "grid", pair, tmp_path / "grid.svg")
+    assert "made large-narrow" in text
+    assert "tenth, n = 3" in text
+    assert len(re.findall(r">[+-]\d+\.\d<", text)) == 24
 
 
 def test_colours_of_batch_sizes_follow_their_size(figures, pair):
