@@ -20,13 +20,13 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
+from goodteacher.arms import TeacherVariant
 from goodteacher.config import Frozen
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
 from goodteacher.results import (
     Measurement,
     StudentRow,
     SweetSpot,
-    TeacherVariant,
     TrajectoryRecord,
     Verdict,
 )

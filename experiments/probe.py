@@ -32,8 +32,8 @@ def probe(exhaustive: Path, into: Path) -> None:
     context = resume_context(study.folder, study.config, Silent())
     plan = Search(study.config, context, ENGINES[study.config.engine](context))
     with context.store.lock():
-        healthy = [record.source for record in plan.teach()]
-        task = plan.probe_all(healthy)
+        healthy = [*plan.teach(), *plan.branch()]
+        task = plan.probe_all([record.source for record in healthy])
     Store(into).write_text(PROBES_FILE, as_students_csv(task.rows(context.store)))
 
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from goodteacher import Study, search, verify
+from goodteacher.arms import Arm, Blend, BlendMember, Checkpoint
 from goodteacher.blends import choose_blend, mean_response
 from goodteacher.calibration import negative_log_likelihood, optimal_temperature
 from goodteacher.errors import ConfigError
 from goodteacher.mixing import averages, combined, load_teacher_response
 from goodteacher.report.findings import read_findings
 from goodteacher.report.page import render
-from goodteacher.results import Arm, Blend, BlendMember, Checkpoint
 from goodteacher.sweet_spot import candidates, shortlist
 from tests.made import SETTINGS, dataset
 

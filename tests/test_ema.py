@@ -11,7 +11,9 @@ from goodteacher.config import Optimization
 from goodteacher.data import Dataset
 from goodteacher.ema import ema_task
 from goodteacher.engines import ENGINES
+from goodteacher.errors import ConfigError
 from goodteacher.progress import Silent
+from goodteacher.recording import load_response
 from goodteacher.report.facts import cost_of, cost_table
 from goodteacher.report.findings import read_findings
 from goodteacher.report.page import render
@@ -21,7 +23,7 @@ from goodteacher.sweet_spot import Search, converged, most_accurate
 from goodteacher.tasks import DataKey
 from goodteacher.training.evaluate import compute_logits
 from goodteacher.training.loop import example_order, steps_per_epoch
-from goodteacher.trajectories import RecordPoint, TrajectoryTask, load_response
+from goodteacher.trajectories import RecordPoint, TrajectoryTask
 from tests.made import SETTINGS, arrays, dataset
 from tests.test_study import TIMES, Interrupter, without_seconds
 from tests.test_study_views import SETTINGS as PICTURE_SETTINGS
@@ -214,3 +216,17 @@ def test_study_of_an_average_can_be_verified(tmp_path):
     verdict = verify(made.folder, seeds=3, smoothings=[0.1])
     assert verdict.teacher == str(made.sweet_spot.teacher.source)
     assert verdict.teacher.endswith(" ema")
+
+
+@pytest.mark.parametrize(
+    ("lender", "complaint"),
+    [
+        ({"variants": ("raw",)}, r"variants is \('raw',\) there, \('ema',\) here"),
+        ({"ema_epochs": 2.0}, r"ema_epochs is 2\.0 there, 0\.5 here"),
+    ],
+)
+def test_study_without_the_average_wanted_cannot_lend(tmp_path, lender, complaint):
+    quick = {**EMA, "epochs": 1, "batch_sizes": (64,), "student_epochs": 1}
+    other = search(dataset(), out=tmp_path / "lender", **{**quick, **lender})
+    with pytest.raises(ConfigError, match=complaint):
+        search(dataset(), out=tmp_path / "refused", teachers_of=str(other.folder), **quick)

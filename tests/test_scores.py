@@ -5,10 +5,10 @@ from typing import get_args
 import pytest
 import torch
 
+from goodteacher.arms import Arm, Checkpoint
 from goodteacher.config import ScoreName, StudyConfig, parse
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.measurement import measure
-from goodteacher.results import Arm, Checkpoint
 from goodteacher.scores import SCORES, goodness, probe_accuracies, ranked, score_table
 from goodteacher.similarity import mean_entropy
 from goodteacher.sweet_spot import candidates

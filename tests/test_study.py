@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from goodteacher import Study, search
+from goodteacher.arms import CROSS_ENTROPY
 from goodteacher.errors import ConfigError, DataError, ModelError, RunError, StudyError
-from goodteacher.results import CROSS_ENTROPY, StudentRow
+from goodteacher.results import StudentRow
 from goodteacher.sweet_spot import CONFIRM_SEED
 from tests.made import SETTINGS, arrays, dataset
 

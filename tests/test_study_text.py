@@ -17,6 +17,7 @@ from goodteacher.errors import ConfigError, DataError, ModelError, StudyError
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
 from goodteacher.evidence.flips import EXCERPT, excerpt
 from goodteacher.evidence.results import Flip, Flips
+from goodteacher.export import Classifier, StudentCard
 from goodteacher.report.classes import flips_table
 from goodteacher.store import Store
 from goodteacher.tasks import DataKey
@@ -114,6 +115,21 @@ def test_unknown_words_and_empty_texts_get_the_logits_of_no_words(study):
 def test_student_of_texts_refuses_anything_else(study, inputs, message):
     with pytest.raises(DataError, match=message):
         study.student()(inputs)
+
+
+def test_student_of_numbers_refuses_texts():
+    card = StudentCard(
+        architecture="mlp:2",
+        class_names=("a", "b"),
+        input_shape=(3,),
+        normalization={"mean": 0.0, "std": 1.0, "unit": 1.0},
+        arm="labels",
+        seed=0,
+        selection_accuracy=0.5,
+        test_accuracy=0.5,
+    )
+    with pytest.raises(DataError, match=r"takes a tensor of inputs \[N, 3\], but got list"):
+        Classifier(torch.nn.Linear(3, 2), card)(["where is my card"])
 
 
 def test_damaged_vocabulary_is_refused(study, tmp_path):

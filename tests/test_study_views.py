@@ -9,9 +9,9 @@ from goodteacher.augmentation import Augmentation
 from goodteacher.data import Dataset, Examples, Split
 from goodteacher.errors import ConfigError
 from goodteacher.progress import Silent
+from goodteacher.recording import response_file
 from goodteacher.responses import read_response
 from goodteacher.training.evaluate import compute_logits
-from goodteacher.trajectories import response_file
 
 SETTINGS = {
     "teacher": "cnn:4",

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from goodteacher.arms import CROSS_ENTROPY, FileSource
 from goodteacher.config import Recipe
-from goodteacher.results import CROSS_ENTROPY, FileSource
 from goodteacher.statistics import Interval
 from goodteacher.verdict import (
     PSEUDO_LABELS,

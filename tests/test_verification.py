@@ -13,12 +13,12 @@ from safetensors import safe_open
 from typer.testing import CliRunner
 
 from goodteacher import search, verify
+from goodteacher.arms import FileSource, TargetSource
 from goodteacher.cli import app
 from goodteacher.config import Recipe, VerifyConfig, parse
 from goodteacher.data import Dataset, load_dataset
 from goodteacher.errors import ConfigError, ResponseError
 from goodteacher.progress import Silent
-from goodteacher.results import FileSource, TargetSource
 from goodteacher.students import paired_tasks
 from goodteacher.study import prepare_context
 from goodteacher.targets import ladder_targets
@@ -260,7 +260,7 @@ def test_command_line_verifies_and_distills_with_unlabelled_examples(half_labell
 
 def test_labels_alone_are_learned_as_if_the_unlabelled_were_not_there(half_labelled, tmp_path):
     """Cross-entropy on whole batches: one step on all is one step on the labelled ones."""
-    from goodteacher.results import CROSS_ENTROPY, smoothing_arm
+    from goodteacher.arms import CROSS_ENTROPY, smoothing_arm
 
     half = load_dataset(half_labelled)
     known = half.train.labels >= 0

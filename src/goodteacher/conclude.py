@@ -14,24 +14,20 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from goodteacher.arms import Arm, Blend, Checkpoint, Source, TeacherSource
 from goodteacher.calibration import accuracy
 from goodteacher.data import Split
 from goodteacher.mixing import combined
 from goodteacher.results import (
-    Arm,
-    Blend,
     BlendRecord,
-    Checkpoint,
     Cost,
     Reference,
     References,
-    Source,
     StudentResult,
     StudentRow,
     SweetSpot,
     TeacherChoice,
     TeacherRecord,
-    TeacherSource,
     TrajectoryRecord,
     summarize,
 )

@@ -10,11 +10,12 @@ Batch-norm statistics need no care: the branch trains on, so they are those of i
 
 from __future__ import annotations
 
+from goodteacher.arms import TeacherVariant
 from goodteacher.config import StudyConfig
-from goodteacher.results import TeacherVariant
+from goodteacher.recording import branch_key
 from goodteacher.tasks import Context
 from goodteacher.training.loop import Trainer, steps_per_epoch
-from goodteacher.trajectories import RecordPoint, TrajectoryTask, branch_key
+from goodteacher.trajectories import RecordPoint, TrajectoryTask
 
 
 class CooldownTask(TrajectoryTask):

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from goodteacher.arms import CROSS_ENTROPY, Arm, FileSource
 from goodteacher.conclude import correct_by_arm
 from goodteacher.config import DistillConfig, Frozen, parse
 from goodteacher.data import Dataset, load_dataset
@@ -23,7 +24,7 @@ from goodteacher.export import Classifier, deliver, load_student, make_card
 from goodteacher.models import canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.responses import Response, read_response
-from goodteacher.results import CROSS_ENTROPY, Arm, FileSource, Pair
+from goodteacher.results import Pair
 from goodteacher.statistics import accuracy_interval, paired_interval
 from goodteacher.students import StudentTask, paired_tasks
 from goodteacher.study import prepare_context

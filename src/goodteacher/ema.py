@@ -13,11 +13,13 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from goodteacher.results import TeacherVariant, TrajectoryRecord
+from goodteacher.arms import TeacherVariant
+from goodteacher.recording import branch_key, ema_file
+from goodteacher.results import TrajectoryRecord
 from goodteacher.tasks import Context
 from goodteacher.training.averaging import refresh_batch_norm
 from goodteacher.training.loop import example_order, steps_per_epoch
-from goodteacher.trajectories import RecordPoint, TrajectoryTask, branch_key, fresh_view
+from goodteacher.trajectories import RecordPoint, TrajectoryTask, fresh_view
 
 MOST_EXAMPLES, _BATCH = 10_000, 256
 """Examples that batch-norm statistics are taken from, and how many at once."""
@@ -51,7 +53,7 @@ class EmaTask(TrajectoryTask):
         refresh_batch_norm(network, self._batches(context))
         context.machine.wait()
         seconds = time.perf_counter() - started
-        measured = self._respond(context, network, point.epoch)
+        measured = self.respond(context, network, point.epoch)
         healthy = measured.optimal_temperature is not None
         (base,) = (r for r in self.trunk.records(context.store) if r.epoch == point.epoch)
         changes = {
@@ -70,7 +72,7 @@ class EmaTask(TrajectoryTask):
         """Return the averaged weights in the checkpoint's network, whose statistics do not fit."""
         epoch = self.points[0].epoch
         network = self.trunk.load_teacher(context, epoch)
-        weights = context.store.read_tensors(self.trunk.ema_file(epoch))
+        weights = context.store.read_tensors(ema_file(self.trunk.key, epoch))
         network.load_state_dict(weights, strict=False)
         return network
 

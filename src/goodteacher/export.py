@@ -167,6 +167,6 @@ def _read_vocabulary(path: Path) -> Tfidf:
     except ValidationError as error:
         raise StudyError(
             f"{path} must hold the terms and idf of a student of texts, but cannot be read as such "
-            f"({error.errors()[0]['msg']}). Was it edited or cut short? Copy the whole folder "
-            "again."
+            f"({error.errors()[0]['msg']}). Was it edited or cut short? Copy the whole student "
+            "folder again."
         ) from error

@@ -95,10 +95,12 @@ def _what_differs(ours: StudyConfig, theirs: StudyConfig) -> str:
         *("precision", "selection_fraction", "split_seed", "normalization"),
         *(name for name in TeacherConfig.model_fields if name not in _OF_THE_RECORD),
     ]
+    if "ema" in ours.variants:
+        names.append("ema_epochs" if "ema" in theirs.variants else "variants")
     pairs = {name: (getattr(theirs, name), getattr(ours, name)) for name in names}
     lines = [f"{name} is {a!r} there, {b!r} here" for name, (a, b) in pairs.items() if a != b]
     return "; ".join(lines) or "it has other data, another kind of machine, or has not finished"
 
 
-_OF_THE_RECORD = frozenset({"teachers_of", "views", "variants", "cooldown_epochs"})
+_OF_THE_RECORD = frozenset({"teachers_of", "views", "variants", "ema_epochs", "cooldown_epochs"})
 """Settings of teachers that do not change how they train."""

@@ -12,14 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from goodteacher.arms import Blend, BlendMember, Checkpoint, TeacherSource
 from goodteacher.blends import choose_blend, mean_response
 from goodteacher.config import Frozen
 from goodteacher.data import Split
 from goodteacher.measurement import measure_splits
-from goodteacher.results import Blend, BlendMember, BlendRecord, Checkpoint, TeacherSource
+from goodteacher.recording import RESPONSE_SPLITS, load_response, split_of
+from goodteacher.results import BlendRecord
 from goodteacher.store import Store
 from goodteacher.tasks import Context, DataKey
-from goodteacher.trajectories import RESPONSE_SPLITS, load_response, split_of
 
 BLENDS_FILE = "blends.jsonl"
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from goodteacher.arms import Arm, Checkpoint, TeacherSource
 from goodteacher.config import Recipe, StudyConfig
-from goodteacher.results import Arm, Checkpoint, TeacherSource
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, mean_accuracies
 from goodteacher.tasks import DataKey

@@ -1,6 +1,6 @@
 """What students learn from: raw logits on the transfer set, for each kind of source.
 
-A source (:data:`~goodteacher.results.Source`) is a description; here it becomes numbers. A new kind
+A source (:data:`~goodteacher.arms.Source`) is a description; here it becomes numbers. A new kind
 of source is a function and a line of :data:`TARGETS`.
 """
 
@@ -13,17 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from goodteacher.arms import FileSource, OneHotSource, SmoothingSource, TargetSource, TeacherSource
 from goodteacher.data import Examples
 from goodteacher.errors import RunError
 from goodteacher.mixing import load_teacher_response
 from goodteacher.responses import Response
-from goodteacher.results import (
-    FileSource,
-    OneHotSource,
-    SmoothingSource,
-    TargetSource,
-    TeacherSource,
-)
 from goodteacher.targets import FALSIFICATION, LADDER, logits_of, smoothing_targets
 from goodteacher.tasks import Context, DataKey
 
@@ -55,7 +49,7 @@ def target_of(request: TargetRequest, source: Any) -> Tensor:
 
     Args:
         request: Whose target it is.
-        source: A :data:`~goodteacher.results.Source`.
+        source: A :data:`~goodteacher.arms.Source`.
 
     Returns:
         Raw logits on the transfer set, float32: [V, N, C], one for each view, or [1, N, C] for all

@@ -18,15 +18,12 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
+from goodteacher.arms import Arm, SmoothingSource
 from goodteacher.config import Frozen, Optimization, StudentConfig, digest_of
 from goodteacher.data import Examples, Split
 from goodteacher.errors import RunError
 from goodteacher.models import build_model
-from goodteacher.results import (
-    Arm,
-    SmoothingSource,
-    StudentRow,
-)
+from goodteacher.results import StudentRow
 from goodteacher.store import Store
 from goodteacher.student_targets import TargetRequest, target_of
 from goodteacher.tasks import Context, DataKey

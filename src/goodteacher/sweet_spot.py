@@ -19,6 +19,14 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from goodteacher.arms import (
+    CROSS_ENTROPY,
+    Arm,
+    Checkpoint,
+    TeacherSource,
+    TeacherVariant,
+    smoothing_arm,
+)
 from goodteacher.config import ScoreName, StudyConfig
 from goodteacher.cooldowns import cooldown_task
 from goodteacher.ema import ema_task
@@ -26,18 +34,7 @@ from goodteacher.errors import RunError
 from goodteacher.loans import with_loans
 from goodteacher.mixing import MEANS, BlendTask
 from goodteacher.probing import SHORTLIST_EPOCHS, has_declined, probe_task, probed
-from goodteacher.results import (
-    CROSS_ENTROPY,
-    Arm,
-    BlendRecord,
-    Checkpoint,
-    StudentRow,
-    TeacherRecord,
-    TeacherSource,
-    TeacherVariant,
-    TrajectoryRecord,
-    smoothing_arm,
-)
+from goodteacher.results import BlendRecord, StudentRow, TeacherRecord, TrajectoryRecord
 from goodteacher.scores import NO_PROBES, SCORES, Probes, probe_accuracies, ranked
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, mean_accuracies, paired_tasks

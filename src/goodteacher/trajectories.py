@@ -7,7 +7,6 @@ gives every epoch's teacher, so only batch sizes multiply runs.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,20 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from goodteacher.arms import TeacherVariant
 from goodteacher.config import Frozen, Optimization, TeacherConfig, digest_of
-from goodteacher.data import Examples, Split
+from goodteacher.data import Examples
 from goodteacher.errors import RunError
-from goodteacher.measurement import measure_splits
 from goodteacher.models import build_model
-from goodteacher.responses import Response, read_response, write_response
-from goodteacher.results import Checkpoint, Measured, TeacherVariant, TrajectoryRecord
+from goodteacher.recording import checkpoint_file, ema_file, record_teacher
+from goodteacher.results import Measured, TrajectoryRecord
 from goodteacher.store import Store
 from goodteacher.tasks import Context, DataKey
-from goodteacher.training.evaluate import compute_logits
 from goodteacher.training.loop import Segment, Trainer, steps_per_epoch
 from goodteacher.training.memory import unless_memory_runs_out
-
-RESPONSE_SPLITS = ("transfer", "selection")
 
 TEACHER_STREAM = 1
 """Streams of augmentation from here on are teachers'; 0 is that of a study's fixed views."""
@@ -210,15 +206,15 @@ class TrajectoryTask(Frozen):
     def _lent(
         self, context: Context, lender: Store, key: str, record: TrajectoryRecord
     ) -> _Reached:
-        network, stem = self._network(context), _stem(record.epoch)
-        network.load_state_dict(lender.read_tensors(f"teachers/{key}/checkpoints/{stem}"))
-        averaged = f"teachers/{key}/checkpoints/ema-{stem}"
+        network, epoch = self._network(context), record.epoch
+        network.load_state_dict(lender.read_tensors(checkpoint_file(key, epoch)))
+        kept = None if self.ema_epochs is None else lender.read_tensors(ema_file(key, epoch))
         return _Reached(
             network.to(context.machine.device),
             learning_rate=record.learning_rate,
             seconds=record.seconds,
             loss=record.training_loss,
-            average=None if self.ema_epochs is None else lender.read_tensors(averaged),
+            average=kept,
         )
 
     def _train_until(self, context: Context, trainer: Trainer, step: int) -> Segment:
@@ -236,13 +232,9 @@ class TrajectoryTask(Frozen):
     def load_teacher(self, context: Context, epoch: int) -> nn.Module:
         """Return the teacher at a recorded epoch."""
         network = self._network(context)
-        weights = context.store.read_tensors(f"{self._folder}/checkpoints/{_stem(epoch)}")
+        weights = context.store.read_tensors(checkpoint_file(self.key, epoch))
         network.load_state_dict(weights)
         return network.to(context.machine.device)
-
-    def ema_file(self, epoch: int) -> str:
-        """Return where the moving average of the weights at a recorded epoch is kept."""
-        return f"{self._folder}/checkpoints/ema-{_stem(epoch)}"
 
     def training_examples(self, context: Context) -> Examples:
         """Return what the teacher trains on."""
@@ -254,7 +246,7 @@ class TrajectoryTask(Frozen):
         return f"teachers/{self.key}"
 
     def _resume_file(self, epoch: int) -> str:
-        return f"{self._folder}/resume-{_stem(epoch)}"
+        return f"{self._folder}/resume-epoch-{epoch:05d}.safetensors"
 
     def _network(self, context: Context) -> nn.Module:
         return build_model(
@@ -285,10 +277,10 @@ class TrajectoryTask(Frozen):
         )
 
     def _record(self, context: Context, reached: _Reached, point: RecordPoint) -> TrajectoryRecord:
-        measured = self._respond(context, reached.network, point.epoch)
+        measured = self.respond(context, reached.network, point.epoch)
         healthy = measured.optimal_temperature is not None
         if healthy and reached.average is not None:
-            context.store.write_tensors(self.ema_file(point.epoch), reached.average)
+            context.store.write_tensors(ema_file(self.key, point.epoch), reached.average)
         return TrajectoryRecord(
             batch_size=self.batch_size,
             epoch=point.epoch,
@@ -302,47 +294,17 @@ class TrajectoryTask(Frozen):
             **dict(measured),
         )
 
-    def _respond(self, context: Context, network: nn.Module, epoch: int) -> Measured:
-        """Record a network's weights and responses and measure them; nothing if it diverged."""
-        started = time.perf_counter()
-        examples = {
-            name: context.examples(split_of(context, name), self.data.augmentation)
-            for name in RESPONSE_SPLITS
-        }
-        respond = partial(compute_logits, network)
-        responses = {name: respond(examples[name]) for name in RESPONSE_SPLITS}
-        if not all(bool(logits.isfinite().all()) for logits in responses.values()):
-            return Measured(
-                optimal_temperature=None, recording_seconds=time.perf_counter() - started
-            )
-        others = range(1, self.data.views)
-        views = {("transfer", v): respond(examples["transfer"], view=v) for v in others}
-        plain = {(name, 0): logits for name, logits in responses.items()}
-        self._write_responses(context, network, epoch, {**plain, **views})
-        labels = {name: split_of(context, name).labels for name in RESPONSE_SPLITS}
-        best_t, measurements = measure_splits(responses, labels, temperatures=self.temperatures)
-        return Measured(
-            optimal_temperature=best_t,
-            measurements=measurements,
-            recording_seconds=time.perf_counter() - started,
+    def respond(self, context: Context, network: nn.Module, epoch: int) -> Measured:
+        """Record a network as the task's teacher at an epoch: weights, responses, measurements."""
+        return record_teacher(
+            context,
+            network,
+            key=self.key,
+            epoch=epoch,
+            teacher=self.teacher,
+            data=self.data,
+            temperatures=self.temperatures,
         )
-
-    def _write_responses(
-        self,
-        context: Context,
-        network: nn.Module,
-        epoch: int,
-        responses: Mapping[tuple[str, int], Tensor],
-    ) -> None:
-        store = context.store
-        weights = network.state_dict()
-        store.write_tensors(f"{self._folder}/checkpoints/{_stem(epoch)}", weights)
-        for (name, view), logits in responses.items():
-            response = Response(logits=logits, ids=split_of(context, name).ids)
-            notes = {"split": name, "view": str(view), "teacher": self.teacher, "task": self.key}
-            path = store.path(response_file(self.key, epoch, name, view))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_response(path, response, metadata=notes)
 
     def _save(self, store: Store, trainer: Trainer, records: list[TrajectoryRecord]) -> None:
         # The record goes last: whoever finds it also finds the state it can go on from.
@@ -352,50 +314,9 @@ class TrajectoryTask(Frozen):
             store.remove(self._resume_file(records[-2].epoch))
 
 
-def _stem(epoch: int) -> str:
-    return f"epoch-{epoch:05d}.safetensors"
-
-
-def branch_key(trunk: str, variant: TeacherVariant, epoch: int) -> str:
-    """Return the key of a variant from an epoch of the trajectory of key ``trunk``."""
-    return trunk if variant == "raw" else f"{trunk}/{variant}-{epoch:05d}"
-
-
 def recorded(store: Store, key: str) -> list[TrajectoryRecord]:
     """Return what a study has recorded of the trajectory of a key; nothing if it has none."""
     return store.read_records(f"teachers/{key}/trajectory.jsonl", TrajectoryRecord)
-
-
-def response_file(task_key: str, epoch: int, split: str, view: int = 0) -> str:
-    """Return where a trajectory keeps a response, below the study folder."""
-    return f"teachers/{task_key}/responses/epoch-{epoch:05d}.{split}.view-{view}.safetensors"
-
-
-def load_response(
-    store: Store,
-    task_key: str,
-    checkpoint: Checkpoint,
-    split: Split,
-    *,
-    name: str = "transfer",
-    view: int = 0,
-) -> Tensor:
-    """Return a checkpoint's response, aligned with a split by id.
-
-    Args:
-        store: The study folder.
-        task_key: The trajectory that the checkpoint belongs to.
-        checkpoint: The recorded epoch.
-        split: The examples wanted.
-        name: Which of the recorded responses covers them, in ``RESPONSE_SPLITS``.
-        view: The view of them that the teacher saw.
-
-    Returns:
-        Raw logits, float32 [len(split), C].
-    """
-    key = branch_key(task_key, checkpoint.variant, checkpoint.epoch)
-    path = store.path(response_file(key, checkpoint.epoch, name, view))
-    return read_response(path).aligned_to(split.ids)
 
 
 def record_points(
@@ -441,11 +362,6 @@ def plan_trajectories(
         )
         for batch_size in config.batch_sizes
     )
-
-
-def split_of(context: Context, name: str) -> Split:
-    """Return the split that a name in ``RESPONSE_SPLITS`` stands for."""
-    return {"transfer": context.data.transfer, "selection": context.data.selection}[name]
 
 
 def fresh_view(epoch: int) -> int:

@@ -32,22 +32,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from goodteacher.config import Recipe
-from goodteacher.results import (
+from goodteacher.arms import (
     CROSS_ENTROPY,
     Arm,
-    Control,
-    Effect,
     FileSource,
-    Rung,
     SmoothingSource,
     TargetSource,
     TeacherSource,
-    Verdict,
-    VerdictName,
-    points,
     smoothing_arm,
 )
+from goodteacher.config import Recipe
+from goodteacher.results import Control, Effect, Rung, Verdict, VerdictName, points
 from goodteacher.statistics import Interval, SeedPlan, paired_interval, seeds_needed
 from goodteacher.targets import FALSIFICATION, LADDER
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
+from goodteacher.arms import Arm, FileSource, TeacherSource, smoothing_arm
 from goodteacher.conclude import correct_by_arm
 from goodteacher.config import (
     RUNTIME_SETTINGS,
@@ -40,7 +41,7 @@ from goodteacher.models import canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.report import write_report
 from goodteacher.responses import Response
-from goodteacher.results import Arm, FileSource, Look, TeacherSource, Verdict, smoothing_arm
+from goodteacher.results import Look, Verdict
 from goodteacher.statistics import PlannedLook, plan_looks
 from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
 from goodteacher.study import VERDICT_FILE, Study, prepare_context, resume_context

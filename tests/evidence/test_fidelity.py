@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from goodteacher.arms import Checkpoint
 from goodteacher.data import Split
 from goodteacher.evidence.fidelity import (
     compare_agreements,
@@ -9,7 +10,6 @@ from goodteacher.evidence.fidelity import (
     independent_checkpoint,
 )
 from goodteacher.responses import Response
-from goodteacher.results import Checkpoint
 from tests.report.build import diverged, record
 
 

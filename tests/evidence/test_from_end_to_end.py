@@ -8,6 +8,7 @@ import torch
 from typer.testing import CliRunner
 
 from goodteacher import search, verify
+from goodteacher.arms import CROSS_ENTROPY
 from goodteacher.cli import app
 from goodteacher.conclude import correct_by_arm
 from goodteacher.config import VerifyConfig, digest_of, parse
@@ -17,7 +18,6 @@ from goodteacher.errors import ConfigError, StudyError
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
 from goodteacher.progress import Silent
 from goodteacher.report import write_report
-from goodteacher.results import CROSS_ENTROPY
 from goodteacher.store import Store
 from goodteacher.student_targets import target_of
 from goodteacher.students import paired_tasks

@@ -2,11 +2,9 @@
 
 import math
 
+from goodteacher.arms import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
 from goodteacher.config import Recipe, StudyConfig, parse
 from goodteacher.results import (
-    CROSS_ENTROPY,
-    Arm,
-    Checkpoint,
     Cost,
     DataSummary,
     Measurement,
@@ -17,7 +15,6 @@ from goodteacher.results import (
     SweetSpot,
     TeacherChoice,
     TrajectoryRecord,
-    smoothing_arm,
 )
 from goodteacher.store import Store
 

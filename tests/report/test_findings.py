@@ -1,8 +1,9 @@
 import pytest
 
+from goodteacher.arms import Checkpoint
 from goodteacher.errors import StudyError
 from goodteacher.report.findings import read_findings
-from goodteacher.results import Checkpoint, StudentRow
+from goodteacher.results import StudentRow
 from tests.report.build import (
     CHOSEN,
     WINNER,

@@ -1,5 +1,6 @@
 import pytest
 
+from goodteacher.arms import CROSS_ENTROPY
 from goodteacher.report.headline import (
     comparison_table,
     differences_of,
@@ -7,7 +8,6 @@ from goodteacher.report.headline import (
     draw_differences,
     spread,
 )
-from goodteacher.results import CROSS_ENTROPY
 from tests.report.build import WINNER, confirm_rows, sweet_spot
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from goodteacher.arms import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
 from goodteacher.config import Recipe
 from goodteacher.report.rungs import deviation, first_rung, last_rungs, rung_lengths
-from goodteacher.results import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
 from tests.report.build import CHOSEN, WINNER, row
 
 OTHER = Arm(source=CHOSEN, recipe=Recipe(temperature=1.0))

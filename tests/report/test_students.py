@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from goodteacher.arms import Checkpoint
 from goodteacher.report.quantities import QUANTITIES
 from goodteacher.report.rungs import first_rung
 from goodteacher.report.students import (
@@ -16,7 +17,6 @@ from goodteacher.report.students import (
     temperature_curves,
     temperature_panel,
 )
-from goodteacher.results import Checkpoint
 from tests.report.build import CHOSEN, WINNER, row
 
 

@@ -168,8 +168,8 @@ def fit_length(features: Tensor) -> Normalization:
         features: ``float32 [num_examples, num_features]``.
 
     Example:
-        >>> fit_length(torch.tensor([[3.0, 0.0, 0.0, 0.0], [0.0, 4.0, 0.0, 0.0]])).std.item() ** 2
-        3.125
+        >>> fit_length(torch.tensor([[4.0, 0.0, 0.0, 0.0], [0.0, 4.0, 0.0, 0.0]])).std.item()
+        2.0
     """
     squares = [chunk.double().square().sum() for chunk in torch.split(features, _ROWS_AT_ONCE)]
     size = (torch.stack(squares).sum() / features.numel()).sqrt()

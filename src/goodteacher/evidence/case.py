@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from goodteacher.arms import Arm, FileSource, TeacherSource
 from goodteacher.conclude import Correct, Predicted, predicted_by_arm
 from goodteacher.config import Recipe, VerifyConfig
 from goodteacher.data import Split
 from goodteacher.engines import ENGINES
 from goodteacher.evidence.results import Estimate, JointEffect
-from goodteacher.results import Arm, FileSource, TeacherSource
 from goodteacher.statistics import Interval, accuracy_interval, simultaneous
 from goodteacher.student_targets import target_of
 from goodteacher.students import StudentTask, paired_tasks

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from goodteacher.arms import CROSS_ENTROPY, Arm
 from goodteacher.conclude import Correct, correct_by_arm
 from goodteacher.evidence.case import CONFIDENT, FULL, Case, joint_effects
 from goodteacher.evidence.results import CurveArm, CurvePoint, JointEffect, TemperatureCurve
-from goodteacher.results import CROSS_ENTROPY, Arm
 from goodteacher.statistics import paired_interval
 from goodteacher.verdict import RUNGS, target_arm
 

@@ -26,13 +26,14 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from goodteacher.arms import Checkpoint, TeacherSource
 from goodteacher.conclude import predicted_by_arm
 from goodteacher.data import Split
 from goodteacher.evidence.case import PLAIN, Case, Teachers, estimate, joint_effects
 from goodteacher.evidence.results import Fidelity, FidelityArm, JointEffect
 from goodteacher.mixing import load_teacher_response
 from goodteacher.responses import Response
-from goodteacher.results import Checkpoint, Effect, TeacherSource, TrajectoryRecord
+from goodteacher.results import Effect, TrajectoryRecord
 from goodteacher.statistics import Interval, crossed_interval, paired_interval
 from goodteacher.store import Store
 from goodteacher.verdict import RUNGS

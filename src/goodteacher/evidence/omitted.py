@@ -25,12 +25,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from goodteacher.arms import Arm
 from goodteacher.config import VerifyConfig
 from goodteacher.data import StudyData
 from goodteacher.errors import ConfigError
 from goodteacher.evidence.case import CONFIDENT, FULL, PLAIN, Case, estimate, joint_effects
 from goodteacher.evidence.results import JointEffect, OmittedArm, OmittedClass
-from goodteacher.results import Arm
 from goodteacher.statistics import paired_interval
 from goodteacher.students import StudentTask
 from goodteacher.verdict import RUNGS

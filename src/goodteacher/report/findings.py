@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from goodteacher.arms import Checkpoint
 from goodteacher.config import StudyConfig, VerifyConfig
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
 from goodteacher.mixing import BLENDS_FILE
 from goodteacher.results import (
     BlendRecord,
-    Checkpoint,
     DataSummary,
     StudentRow,
     SweetSpot,

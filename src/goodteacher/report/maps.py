@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from goodteacher.arms import Checkpoint
 from goodteacher.config import Recipe, StudyConfig
 from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.quantities import QUANTITIES, Quantity
 from goodteacher.report.rungs import ArmScore, RungScores, last_rungs, rung_lengths
 from goodteacher.report.theme import MAP_COLORS, OUTLINE, new_figure
-from goodteacher.results import Checkpoint
 
 TEACHER_QUANTITIES = (
     "similarity",

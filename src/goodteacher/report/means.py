@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from goodteacher.arms import Arm, TeacherSource
 from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Section, Table
 from goodteacher.report.quantities import QUANTITIES
 from goodteacher.report.rungs import RungScores
-from goodteacher.results import Arm, TeacherRecord, TeacherSource
+from goodteacher.results import TeacherRecord
 
 SHOWN = (
     "best_nll",

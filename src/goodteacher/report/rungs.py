@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from goodteacher.arms import Checkpoint
 from goodteacher.config import Recipe
-from goodteacher.results import Checkpoint, StudentRow
+from goodteacher.results import StudentRow
 
 
 @dataclass(frozen=True)
