@@ -6,11 +6,9 @@ from collections.abc import Callable
 import numpy as np
 
 from collect import as_csv
+from goodteacher.arms import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
 from goodteacher.config import Recipe
 from goodteacher.results import (
-    CROSS_ENTROPY,
-    Arm,
-    Checkpoint,
     Effect,
     Reference,
     References,
@@ -18,7 +16,6 @@ from goodteacher.results import (
     StudentRow,
     TeacherChoice,
     Verdict,
-    smoothing_arm,
 )
 from goodteacher.statistics import adjusted_level
 from goodteacher.store import Store
