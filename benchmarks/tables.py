@@ -10,11 +10,11 @@ result that is missing says so in its place.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pages import filled
 from peers.table import figure
 from peers.table import render as render_peers
 from verdicts import read as read_verdicts
@@ -183,20 +183,17 @@ TABLES: Mapping[str, tuple[str, Callable[[Path], str]]] = {
 }
 """Name of a place on a page to the result that it shows, and what renders it."""
 
-_PLACE = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
-
-def rendered(name: str) -> str:
+def body_of(name: str) -> str:
     """Return what stands on the page for a result."""
     file, render = TABLES[name]
     path = RESULTS / file
-    body = render(path) if path.exists() else "*Not measured.*"
-    return f"<!-- {name} -->\n{body}\n<!-- end -->"
+    return render(path) if path.exists() else "*Not measured.*"
 
 
 def page_of(text: str) -> str:
     """Return the page with every table made anew."""
-    return _PLACE.sub(lambda place: rendered(place[1]), text)
+    return filled(text, body_of)
 
 
 def main() -> None:

@@ -25,10 +25,13 @@ def test_pages_hold_the_tables_of_the_results(tables):
 
 def test_every_table_has_a_place_and_every_place_a_table(tables):
     texts = [page.read_text() for page in tables.PAGES]
-    places = [place[1] for text in texts for place in tables._PLACE.finditer(text)]
-    assert sorted(places) == sorted(tables.TABLES)
+    from pages import places
+
+    found = [name for text in texts for name in places(text)]
+    assert sorted(found) == sorted(tables.TABLES)
 
 
 def test_result_that_is_missing_is_said_to_be_not_measured(tables, monkeypatch, tmp_path):
     monkeypatch.setattr(tables, "RESULTS", tmp_path)
-    assert tables.rendered("scaling") == "<!-- scaling -->\n*Not measured.*\n<!-- end -->"
+    page = "<!-- scaling -->\nold\n<!-- end -->"
+    assert tables.page_of(page) == "<!-- scaling -->\n*Not measured.*\n<!-- end -->"

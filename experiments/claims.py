@@ -1,0 +1,493 @@
+"""The claims C1-C5: what is measured of a pair, and when one holds. Fixed before the results.
+
+The claims are those of the abstract of Vats & Crandall, arXiv 2112.10047, the only part that was
+available to us; what counts as measuring them, every threshold and every rule is *ours*. This
+docstring and `docs/study.md` were written before a result of the study was looked at, though after
+small pilots on Fashion-MNIST and Banking77.
+
+**Words.** S is similarity information on the transfer set, in nats; *recoverable* S is the largest
+S over the temperatures of the grid, since temperature gives back what a teacher lost in scale
+alone. A *trajectory* is the teacher at one batch size. Students' accuracies are on the selection
+split, each teacher with its best alpha, except where fresh seeds were confirmed on the test split.
+*Late* is from epoch 4 on. A *margin* of 0.2 points is the smallest difference that matters.
+
+**C1** Similarity information governs the quality of distillation.
+
+- Over the late checkpoints, Spearman's rho of S at T = 1 with the accuracy of students at T = 1.
+- The same with students at each teacher's own best T, and S at that T.
+- By the ladder, similarity (rungs 3 and 4) adds at least the margin: association is not cause.
+- Beside, not deciding: rho over all checkpoints, and with recoverable S.
+
+To hold, rho must be positive and at least 0.5. Its interval leaves out, one at a time, runs of up
+to 3 neighbouring checkpoints, which are no independent draws; with Student's t, in Fisher's z.
+
+**C2** A well-trained teacher of high capacity loses it.
+
+- The share of a trajectory's highest S at T = 1 that its last epoch lacks; mean over trajectories.
+- The same of recoverable S: what no temperature gives back.
+- The large teacher's S at its last epoch lies below the small teacher's, T = 1 and recoverable.
+- Beside: S at the T that serves each checkpoint's students best.
+
+A peak is never below the end, so a loss must be above a fifth, and by the estimate at least half. A
+large teacher's S must be lower, and by the estimate by a fifth at least.
+
+**C3** Without it, one-example-many-class learning shrinks to one-example-one-class learning.
+
+- Most examples have one class: the share of fewer than 1.05 effective classes, T = 1, last epoch,
+  is above a fifth, and by the estimate at least half.
+- Students of the last epoch at T = 1, from the response alone, differ from those of plain
+  cross-entropy by less than the margin: two one-sided tests.
+- Beside: what the best T adds for the same teachers.
+
+**C4** A pair has a sweet spot of batch size and epochs.
+
+- On fresh seeds and the test split, students of the sweet spot (exhaustive search) beat those of
+  the converged teacher, by the estimate by the margin at least; both tuned alike.
+- They also beat those of the most accurate teacher.
+- The sweet spot lies before the last epoch of its trajectory; at the first one recorded, undecided.
+- Beside: the best batch size beats the worst, each at its best, chosen by other seeds (by the
+  sibling student where there is one seed). In pairs under another budget or rate rule, the base
+  pair's best batch size still beats its worst.
+
+**C5** Distillation can be told apart from regularization.
+
+- The verdict on the pair decides: knowledge, regularization or no gain. That it decides *rightly*
+  is shown where the truth is known, in `docs/verdict.md`.
+
+**A part in one pair** holds, does not hold, or is undecided, by an interval at a level corrected
+for the number of pairs in which this part was measured (Sidak, 0.05 together). Apart from C3's
+equivalence: it *holds* where the interval lies above nothing (0; a fifth for the shares of C2 and
+C3) and the mean reaches what matters; it *does not hold* where the interval lies below what
+matters. What is undecided states the units in all (seeds, trajectories...) that the observed
+spread asks for, at 80 % power and the gap seen. With one seed no spread is known: undecided.
+
+**A claim in one pair** holds where all its deciding parts do, and does not where one does not.
+
+**A part over all pairs**: *does not hold* where more than a quarter of the pairs decide against it;
+otherwise the same rule is applied to the mean over the pairs, each pair counting once, at level
+0.05. A part without an interval holds where at least three quarters of the pairs decide for it.
+Fewer than 4 pairs, or one data set: undecided. Pairs of one data set share teachers or students,
+so the interval speaks of pairs like these, not of all data sets. Pairs with another budget or rate
+rule (variations) are shown but not counted, but for the last part of C4, which counts them alone.
+**A claim over all** holds where all deciding parts do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import measures
+from goodteacher.statistics import Interval, adjusted_level
+from measures import LATE, Measure
+from pairs import Pair
+from reading import (
+    NotApplicableError,
+    NotMeasuredError,
+    recoverable,
+    similarity_at,
+)
+from ruling import AtLeast, Equal, Estimate, Rule, Ruling, Status, over_runs, rule_on, together
+
+LEVEL = 0.05
+MARGIN = 0.002
+"""Margin of practical equivalence, as a fraction; the verdict's default."""
+MOST_AGAINST = 0.25
+FEWEST_PAIRS = 4
+
+Unit = Literal["rho", "points", "%", "log2"]
+
+SHOWN: Mapping[Unit, tuple[Callable[[float], float], str]] = {
+    "rho": (math.tanh, "+.2f"),
+    "points": (lambda fraction: 100 * fraction, "+.2f"),
+    "%": (lambda fraction: 100 * fraction, ".0f"),
+    "log2": (float, "+.2f"),
+}
+"""How a unit is shown: from the estimate's own scale, and with how many digits."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A question that belongs to a claim.
+
+    Attributes:
+        name: Short, unique.
+        asks: What is measured.
+        measure: Of a pair, within the study.
+        rule: What decides; None where the measure says so itself.
+        unit: Unit of the estimate.
+        decides: Whether the claim hangs on it.
+        of_variations: Whether it counts pairs under other settings, and no others.
+    """
+
+    name: str
+    asks: str
+    measure: Measure
+    rule: Rule | None
+    unit: Unit = "points"
+    decides: bool = True
+    of_variations: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A claim of the source.
+
+    Attributes:
+        name: C1 to C5.
+        says: The claim, in short.
+        parts: What it is taken to mean.
+    """
+
+    name: str
+    says: str
+    parts: tuple[Part, ...]
+
+
+_CORRELATED = AtLeast(0.0, math.atanh(0.5))
+_BETTER = AtLeast(0.0, MARGIN)
+_MOST = AtLeast(0.2, 0.5)
+_LOWER = AtLeast(0.0, -math.log2(0.8))
+
+CLAIMS = (
+    Claim(
+        "C1",
+        "similarity information governs the quality of distillation",
+        (
+            Part(
+                "same_temperature",
+                "rho of S and students, T = 1, late",
+                measures.at_common_temperature(LATE),
+                _CORRELATED,
+                "rho",
+            ),
+            Part(
+                "own_temperature",
+                "rho at each teacher's best T, late",
+                measures.at_own_temperature(LATE),
+                _CORRELATED,
+                "rho",
+            ),
+            Part("taught", "similarity adds (ladder)", measures.similarity_taught, _BETTER),
+            Part(
+                "same_temperature_all",
+                "rho, T = 1, all epochs",
+                measures.at_common_temperature(1),
+                _CORRELATED,
+                "rho",
+                decides=False,
+            ),
+            Part(
+                "own_temperature_all",
+                "rho at best T, all epochs",
+                measures.at_own_temperature(1),
+                _CORRELATED,
+                "rho",
+                decides=False,
+            ),
+            Part(
+                "recoverable",
+                "rho of recoverable S, late",
+                measures.at_largest(LATE),
+                _CORRELATED,
+                "rho",
+                decides=False,
+            ),
+        ),
+    ),
+    Claim(
+        "C2",
+        "a well-trained teacher of high capacity loses it",
+        (
+            Part("lost", "lost at T = 1", measures.lost_at_common_temperature, _MOST, "%"),
+            Part(
+                "lost_recoverable",
+                "lost at every T (recoverable S)",
+                measures.lost_recoverable,
+                _MOST,
+                "%",
+            ),
+            Part(
+                "large",
+                "doublings from large to small teacher, T = 1",
+                measures.lower_in_large(lambda pair: similarity_at(1.0)),
+                _LOWER,
+                "log2",
+            ),
+            Part(
+                "large_recoverable",
+                "the same, recoverable S",
+                measures.lower_in_large(recoverable),
+                _LOWER,
+                "log2",
+            ),
+            Part(
+                "lost_students",
+                "lost at the students' best T",
+                measures.lost_at_students_temperature,
+                _MOST,
+                "%",
+                decides=False,
+            ),
+        ),
+    ),
+    Claim(
+        "C3",
+        "without it, one-example-many-class shrinks to one-example-one-class",
+        (
+            Part("one_class", "examples of one class, T = 1", measures.one_class, _MOST, "%"),
+            Part(
+                "gain",
+                "gain over cross-entropy, T = 1",
+                measures.gain_at_common_temperature,
+                Equal(MARGIN),
+            ),
+            Part(
+                "temperature",
+                "what the best T adds",
+                measures.gain_of_temperature,
+                _BETTER,
+                decides=False,
+            ),
+        ),
+    ),
+    Claim(
+        "C4",
+        "a pair has a sweet spot of batch size and epochs",
+        (
+            Part(
+                "over_converged",
+                "over the converged teacher",
+                measures.sweet_spot_over("converged_teacher"),
+                _BETTER,
+            ),
+            Part(
+                "over_most_accurate",
+                "over the most accurate teacher",
+                measures.sweet_spot_over("most_accurate_teacher"),
+                _BETTER,
+            ),
+            Part("within_epochs", "before the last epoch", measures.within_epochs, None),
+            Part(
+                "batch_size",
+                "best over worst batch size",
+                measures.batch_size_effect,
+                _BETTER,
+                decides=False,
+            ),
+            Part(
+                "batch_size_kept",
+                "the same sizes under another budget or rate rule",
+                measures.batch_size_effect_kept,
+                _BETTER,
+                decides=False,
+                of_variations=True,
+            ),
+        ),
+    ),
+    Claim(
+        "C5",
+        "distillation can be told apart from regularization",
+        (Part("told_apart", "verdict", measures.told_apart, None),),
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class PartAnswer:
+    """What a part comes to.
+
+    Attributes:
+        part: The question.
+        level: Level of each pair's interval, corrected for their number.
+        rulings: By the pair's name, variations included.
+        pooled: Mean over the counted pairs, in the estimate's own scale.
+        status: The answer over all pairs.
+        needed: Where undecided: pairs in all that would decide.
+        counts: How many counted pairs have which answer.
+    """
+
+    part: Part
+    level: float
+    rulings: Mapping[str, Ruling]
+    pooled: Interval | None
+    status: Status
+    needed: int | None
+    counts: Mapping[Status, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClaimAnswer:
+    """What a claim comes to.
+
+    Attributes:
+        claim: The claim.
+        parts: Its parts, in order.
+        by_pair: The claim in each pair, variations included.
+        status: The answer over all pairs.
+    """
+
+    claim: Claim
+    parts: tuple[PartAnswer, ...]
+    by_pair: Mapping[str, Status]
+    status: Status
+
+
+def answers(study: Sequence[Pair]) -> tuple[ClaimAnswer, ...]:
+    """Answer every claim.
+
+    Args:
+        study: All pairs, variations included; any number of them, also none.
+    """
+    return tuple(_answer(claim, study) for claim in CLAIMS)
+
+
+def _answer(claim: Claim, study: Sequence[Pair]) -> ClaimAnswer:
+    parts = tuple(answer_part(part, study) for part in claim.parts)
+    deciding = [answer for answer in parts if answer.part.decides]
+    by_pair = {
+        pair.name: together([answer.rulings[pair.name].status for answer in deciding])
+        for pair in study
+    }
+    return ClaimAnswer(claim, parts, by_pair, together([answer.status for answer in deciding]))
+
+
+def answer_part(part: Part, study: Sequence[Pair]) -> PartAnswer:
+    """Answer one part.
+
+    Args:
+        part: The question.
+        study: All pairs, variations included.
+    """
+    counted = {
+        pair.name for pair in study if (pair.pair.variation is not None) == part.of_variations
+    }
+    found = {pair.name: _measured(part, pair, study) for pair in study}
+    known = [name for name in counted if not isinstance(found[name], Ruling)]
+    level = adjusted_level(LEVEL, max(1, len(known)))
+    rulings = {
+        name: one if isinstance(one, Ruling) else rule_on(one, part.rule, level=level)
+        for name, one in found.items()
+    }
+    main = {name: ruling for name, ruling in rulings.items() if name in counted}
+    pooled = _pooled(list(main.values()))
+    status, needed = overall(part.rule, main, pooled)
+    counts = Counter(ruling.status for ruling in main.values())
+    return PartAnswer(part, level, rulings, pooled, status, needed, counts)
+
+
+def _measured(part: Part, pair: Pair, study: Sequence[Pair]) -> Estimate | Ruling:
+    try:
+        return part.measure(pair, study)
+    except NotApplicableError:
+        return Ruling("does not apply")
+    except NotMeasuredError as error:
+        return Ruling("not measured", note=str(error))
+
+
+def _pooled(rulings: Sequence[Ruling]) -> Interval | None:
+    intervals = [r.estimate.interval for r in rulings if r.estimate and r.estimate.interval]
+    if len(intervals) < 2:
+        return None
+    means = [interval.mean for interval in intervals]
+    return over_runs(means, level=LEVEL, bounds=intervals[0].bounds)
+
+
+def overall(
+    rule: Rule | None, rulings: Mapping[str, Ruling], pooled: Interval | None
+) -> tuple[Status, int | None]:
+    """Decide a part over all counted pairs.
+
+    Args:
+        rule: What decides about the mean; None where pairs are only counted.
+        rulings: By the pair's name, which begins with its data set.
+        pooled: The mean over pairs.
+
+    Returns:
+        The answer; where undecided, the pairs in all that would decide, if that can be said.
+    """
+    known = {k: r for k, r in rulings.items() if r.estimate is not None}
+    if not known:
+        asked = any(ruling.status == "not measured" for ruling in rulings.values())
+        return ("does not apply" if rulings and not asked else "not measured"), None
+    if len(known) < FEWEST_PAIRS or len({name.partition("/")[0] for name in known}) < 2:
+        return "undecided", max(FEWEST_PAIRS, len(known) + 1)
+    statuses = Counter(ruling.status for ruling in known.values())
+    if statuses["does not hold"] > MOST_AGAINST * len(known):
+        return "does not hold", None
+    if rule is None or pooled is None:
+        enough = statuses["holds"] >= (1 - MOST_AGAINST) * len(known)
+        return ("holds" if enough else "undecided"), None
+    status = rule.status(pooled)
+    return status, rule.needed(pooled) if status == "undecided" else None
+
+
+def shown(interval: Interval | None, unit: Unit) -> dict[str, float | None]:
+    """Return an estimate and its interval in the unit that a reader sees, to six digits."""
+    if interval is None:
+        return {}
+    scale, _ = SHOWN[unit]
+    values = {"mean": interval.mean, "low": interval.low, "high": interval.high}
+    return {name: plain(scale(value)) for name, value in values.items()}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON holds it: numbers to six digits, unknown ones as null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
+
+
+def as_json(found: Sequence[ClaimAnswer]) -> dict[str, Any]:
+    """Return the content of `claims.json`."""
+    return {
+        "schema_version": 1,
+        "level": LEVEL,
+        "margin": MARGIN,
+        "claims": [
+            {
+                "claim": answer.claim.name,
+                "says": answer.claim.says,
+                "answer": answer.status,
+                "pairs": dict(answer.by_pair),
+                "parts": [_part_json(part) for part in answer.parts],
+            }
+            for answer in found
+        ],
+    }
+
+
+def _part_json(answer: PartAnswer) -> dict[str, Any]:
+    part = answer.part
+    return {
+        "part": part.name,
+        "asks": part.asks,
+        "unit": part.unit,
+        "decides": part.decides,
+        "answer": answer.status,
+        "mean_over_pairs": shown(answer.pooled, part.unit),
+        "pairs_that_would_decide": answer.needed,
+        "counts": dict(sorted(answer.counts.items())),
+        "level_of_a_pair": plain(answer.level),
+        "pairs": {name: _ruling_json(r, part.unit) for name, r in answer.rulings.items()},
+    }
+
+
+def _ruling_json(ruling: Ruling, unit: Unit) -> dict[str, Any]:
+    found = ruling.estimate
+    if found is None:
+        return {"answer": ruling.status, "note": ruling.note}
+    return {
+        "answer": ruling.status,
+        **shown(found.interval, unit),
+        "n": found.interval.n_seeds if found.interval else None,
+        "n_counts": found.unit,
+        "would_decide": ruling.needed,
+        "note": ruling.note,
+        "details": plain(found.details),
+    }

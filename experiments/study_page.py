@@ -1,0 +1,247 @@
+"""The tables of `docs/study.md`, from the pairs and the answers to the claims."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from claims import SHOWN, ClaimAnswer, PartAnswer, Unit
+from goodteacher.results import percent
+from goodteacher.statistics import Interval
+from pairs import Pair, PairKey
+from reading import NotMeasuredError, arms_of_batch_sizes, mean, trajectories
+from ruling import Ruling, Status
+from summaries import table
+
+NOTHING = "*Not run.*"
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """All that the page shows.
+
+    Attributes:
+        study: The pairs that were run, variations included.
+        answers: What the claims come to.
+        planned: Every pair of the study's files, run or not.
+    """
+
+    study: Sequence[Pair]
+    answers: Sequence[ClaimAnswer]
+    planned: Sequence[PairKey]
+
+
+# --- what was run ----------------------------------------------------------------------------
+
+
+def runs(found: Assembled) -> str:
+    """Show what was run of each pair, and what was planned and was not."""
+    rows = [_run_row(pair) for pair in found.study]
+    done = {pair.name for pair in found.study}
+    missing = [key.folder for key in found.planned if key.folder not in done]
+    head = [
+        "pair",
+        "teacher, student",
+        "transfer examples",
+        "teachers",
+        "students, exhaustive (seeds)",
+        "default search",
+        "fresh seeds",
+        "verdict, seeds",
+        "minutes",
+    ]
+    shown = [table(head, rows), _machines(found.study)] if rows else [NOTHING]
+    if missing:
+        listed = ", ".join(f"`{name}`" for name in missing)
+        shown.append(f"Planned and not run ({len(missing)}): {listed}.")
+    return "\n\n".join(shown)
+
+
+def _machines(study: Sequence[Pair]) -> str:
+    """Say on what the pairs were run."""
+    names = ("processor", "threads", "device")
+    machines = [[pair.pair.environment.get(name, "unknown") for name in names] for pair in study]
+    told = dict.fromkeys(
+        f"{cpu}, threads: {threads}, {device}" for cpu, threads, device in machines
+    )
+    return f"Run on: {'; '.join(told)}."
+
+
+def _run_row(pair: Pair) -> list[str]:
+    info, spot, verdict = pair.pair, pair.exhaustive, pair.verdict
+    searched = [row for row in pair.students if row.stage == "search"]
+    seeds = len({row.seed for row in searched})
+    return [
+        f"`{pair.name}`",
+        f"`{info.teacher}`, `{info.student}`",
+        f"{info.transfer_examples:,}",
+        _teachers(pair),
+        f"{len(searched):,} ({seeds})" if searched else "not run",
+        f"{pair.search.cost.num_students:,}" if pair.search else "not run",
+        str(spot.student.num_seeds) if spot else "not run",
+        str(verdict.num_seeds) if verdict else "not run",
+        f"{sum(info.minutes.values()):.0f}" if info.minutes else "-",
+    ]
+
+
+def _teachers(pair: Pair) -> str:
+    runs_of = trajectories(pair)
+    epochs = {record.epoch for records in runs_of.values() for record in records}
+    if not epochs:
+        return "none"
+    return f"{len(runs_of)} batch sizes x {len(epochs)} epochs of {min(epochs)} to {max(epochs)}"
+
+
+# --- the answers -----------------------------------------------------------------------------
+
+
+def claims(found: Assembled) -> str:
+    """Show what each claim and each of its parts come to over all pairs."""
+    head = [
+        "claim",
+        "measured",
+        "mean over pairs [95 % interval]",
+        "pairs: holds / does not / undecided / not measured",
+        "answer",
+    ]
+    rows = []
+    for answer in found.answers:
+        claim = answer.claim
+        rows.append([f"**{claim.name}**", f"**{claim.says}**", "", "", f"**{answer.status}**"])
+        rows.extend(_part_row(part) for part in answer.parts)
+    return table(head, rows)
+
+
+def _part_row(answer: PartAnswer) -> list[str]:
+    part = answer.part
+    asks = part.asks if part.decides else f"*beside:* {part.asks}"
+    counts = [answer.counts.get(name, 0) for name in _COUNTED]
+    more = f" (at least {answer.needed:,} pairs)" if answer.needed else ""
+    status = answer.status + (more if answer.status == "undecided" else "")
+    mean_over = _interval(answer.pooled, part.unit, with_unit=True)
+    return ["", asks, mean_over, " / ".join(map(str, counts)), status]
+
+
+_COUNTED: tuple[Status, ...] = ("holds", "does not hold", "undecided", "not measured")
+
+
+def by_data(found: Assembled) -> str:
+    """Show how many pairs of each data set have which answer."""
+    main = [pair for pair in found.study if pair.pair.variation is None]
+    sets = sorted({pair.pair.data for pair in main})
+    if not sets:
+        return NOTHING
+    rows = []
+    for answer in found.answers:
+        cells = []
+        for name in sets:
+            own = [answer.by_pair[pair.name] for pair in main if pair.pair.data == name]
+            cells.append(_counted(own))
+        rows.append([answer.claim.name, *cells])
+    return table(["claim", *sets], rows)
+
+
+def _counted(statuses: Sequence[Status]) -> str:
+    counts = Counter(statuses)
+    words: tuple[Status, ...] = (*_COUNTED, "does not apply")
+    return ", ".join(f"{name} {counts[name]}" for name in words if counts[name])
+
+
+def claim_by_pair(name: str) -> Callable[[Assembled], str]:
+    """Return what shows one claim in every pair, part by part."""
+
+    def render(found: Assembled) -> str:
+        answer = next(one for one in found.answers if one.claim.name == name)
+        if not answer.by_pair:
+            return NOTHING
+        head = ["pair", *(_title(part) for part in answer.parts), name]
+        rows = [
+            [
+                f"`{pair}`",
+                *(_cell(part.rulings[pair], part.part.unit) for part in answer.parts),
+                f"**{status}**",
+            ]
+            for pair, status in answer.by_pair.items()
+        ]
+        return table(head, rows)
+
+    return render
+
+
+def _title(answer: PartAnswer) -> str:
+    part = answer.part
+    unit = "" if part.rule is None or part.unit == "rho" else f", {part.unit}"
+    return f"{part.asks}{unit}" if part.decides else f"*beside:* {part.asks}{unit}"
+
+
+def _cell(ruling: Ruling, unit: Unit) -> str:
+    if ruling.estimate is None:
+        return "-" if ruling.status == "does not apply" else f"not measured: {ruling.note}"
+    more = f" ({ruling.needed:,} {ruling.estimate.unit})" if ruling.needed else ""
+    parts = [_interval(ruling.estimate.interval, unit), ruling.status + more, ruling.note]
+    return "; ".join(part for part in parts if part)
+
+
+def _interval(interval: Interval | None, unit: Unit, *, with_unit: bool = False) -> str:
+    if interval is None:
+        return ""
+    scale, digits = SHOWN[unit]
+    middle, low, high = (
+        format(scale(value), digits) for value in (interval.mean, interval.low, interval.high)
+    )
+    shown = f"{middle} [{low}, {high}]" if math.isfinite(interval.low) else middle
+    if not with_unit:
+        return shown
+    return f"rho {shown}" if unit == "rho" else f"{shown} {_UNITS[unit]}"
+
+
+_UNITS: Mapping[Unit, str] = {"points": "points", "%": "%", "log2": "doublings"}
+
+
+# --- batch sizes under other budgets and rates -------------------------------------------------
+
+
+def batch_sizes(found: Assembled) -> str:
+    """Show the best students of each batch size, pairs and their variations together."""
+    sizes = sorted({size for pair in found.study for size in trajectories(pair)})
+    rows = [row for pair in found.study if (row := _size_row(pair, sizes, found.answers))]
+    if not rows:
+        return NOTHING
+    head = ["pair", "budget, rate rule", *map(str, sizes), "best over worst, points"]
+    return table(head, rows)
+
+
+def _size_row(pair: Pair, sizes: Sequence[int], answers: Sequence[ClaimAnswer]) -> list[str] | None:
+    try:
+        arms = arms_of_batch_sizes(pair)
+    except NotMeasuredError:
+        return None
+    best = {size: max(map(mean, of)) for size, of in arms.items() if of}
+    asked = "batch_size" if pair.pair.variation is None else "batch_size_kept"
+    effect = next(p for answer in answers for p in answer.parts if p.part.name == asked)
+    settings = pair.pair.settings
+    return [
+        f"`{pair.name}`",
+        f"{settings.get('budget', '-')}, {settings.get('lr_rule', '-')}",
+        *(_accuracy(best, size) for size in sizes),
+        _cell(effect.rulings[pair.name], effect.part.unit),
+    ]
+
+
+def _accuracy(best: Mapping[int, float], size: int) -> str:
+    if size not in best:
+        return "-"
+    shown = percent(best[size])
+    return f"**{shown}**" if best[size] == max(best.values()) else shown
+
+
+TABLES: Mapping[str, Callable[[Assembled], str]] = {
+    "runs": runs,
+    "claims": claims,
+    "by_data": by_data,
+    **{f"pairs_{name}": claim_by_pair(name) for name in ("C1", "C2", "C3", "C4", "C5")},
+    "batch_sizes": batch_sizes,
+}
+"""Name of a place on the page to what renders it."""

@@ -1,0 +1,123 @@
+"""The page of the study is what the committed results say."""
+
+import json
+import math
+
+import pytest
+
+from assemble import PAGE, RESULTS, assemble, claims_of, page_of
+from claims import CLAIMS, FEWEST_PAIRS, LEVEL, MARGIN
+from goodteacher.results import points
+from measures import BLOCK, LATE
+from pages import places
+from pairs import all_pairs
+from study_page import TABLES, Assembled
+from tests.experiments.planted import Planted, write
+from tests.experiments.test_claims import write_grid
+
+NAME = "made/large--narrow--tenth"
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return assemble()
+
+
+def test_page_holds_the_tables_of_the_results(committed):
+    text = PAGE.read_text()
+    assert page_of(text, committed) == text, "run python experiments/assemble.py"
+
+
+def test_committed_claims_are_those_of_the_results(committed):
+    assert json.loads((RESULTS / "claims.json").read_text()) == json.loads(claims_of(committed))
+
+
+def test_every_table_has_a_place_and_every_place_a_table():
+    assert sorted(places(PAGE.read_text())) == sorted(TABLES)
+
+
+def test_thresholds_on_the_page_are_those_of_the_rules():
+    text = " ".join(PAGE.read_text().split())
+    assert f"The *margin* is {100 * MARGIN:g} points" in text
+    assert f"*Late* is from epoch {LATE} on" in text
+    assert f"runs of up to {BLOCK} of them" in text
+    assert f"Fewer than {FEWEST_PAIRS} pairs" in text
+    assert f"(Sidak, {LEVEL:g} together" in text
+    rules = {part.name: part.rule for claim in CLAIMS for part in claim.parts}
+    assert math.tanh(rules["same_temperature"].matters) == pytest.approx(0.5)
+    assert "is positive and at least 0.5" in text
+    assert (rules["lost"].nothing, rules["lost"].matters) == (0.2, 0.5)
+    assert "more than a fifth, by the estimate at least half" in text
+    assert 2 ** -rules["large"].matters == pytest.approx(0.8)
+    assert "below the small teacher's, by the estimate by a fifth" in text
+
+
+def test_page_shows_every_figure():
+    pytest.importorskip("matplotlib")
+    from figures import KINDS
+
+    for name in KINDS:
+        assert f"](figures/{name}.svg)" in PAGE.read_text()
+
+
+def test_every_table_is_made_of_nothing(tmp_path):
+    found = assemble(tmp_path)
+    assert all(render(Assembled((), found.answers, ())) for render in TABLES.values())
+    assert "*Not run.*" in TABLES["runs"](found)
+
+
+def test_planned_pairs_that_are_missing_are_named(tmp_path):
+    write(tmp_path, Planted())
+    shown = TABLES["runs"](assemble(tmp_path))
+    assert f"`{NAME}`" in shown
+    assert "Planned and not run" in shown
+    assert "`fashion_mnist/large--wide--tenth`" in shown
+
+
+def test_parts_that_were_not_run_are_named_in_their_pair(tmp_path):
+    pair = write(tmp_path, Planted(verdict=None))
+    (row,) = [line for line in TABLES["runs"](assemble(tmp_path)).splitlines() if NAME in line]
+    cells = [cell.strip() for cell in row.split("|")]
+    assert cells[5:9] == [f"{_searched(pair)} (3)", "not run", "5", "not run"]
+    assert "not measured: the sweet spot was not verified" in TABLES["pairs_C5"](assemble(tmp_path))
+
+
+def _searched(pair):
+    return sum(row.stage == "search" for row in pair.students)
+
+
+def test_cells_hold_the_estimate_and_what_it_decides(tmp_path):
+    write(tmp_path, Planted())
+    (row,) = [line for line in TABLES["pairs_C4"](assemble(tmp_path)).splitlines() if NAME in line]
+    assert f"{points(0.01)} [" in row
+    assert "holds; batch 128 (inside), epoch 4 of 32" in row
+    assert row.endswith("**holds** |")
+
+
+def test_undecided_cells_name_the_seeds_that_would_decide(tmp_path):
+    write(tmp_path, Planted(over_converged=(0.003, 0.003)))
+    (row,) = [line for line in TABLES["pairs_C4"](assemble(tmp_path)).splitlines() if NAME in line]
+    assert "undecided (" in row
+    assert "student seeds)" in row
+
+
+def test_answers_are_counted_over_pairs_and_data_sets(tmp_path):
+    write_grid(tmp_path)
+    found = assemble(tmp_path)
+    assert len(found.study) == len(all_pairs(tmp_path)) == 8
+    (verdict,) = [line for line in TABLES["claims"](found).splitlines() if "| verdict |" in line]
+    assert "8 / 0 / 0 / 0" in verdict
+    assert "| C5 | holds 4 | holds 4 |" in TABLES["by_data"](found)
+
+
+def test_best_batch_size_is_set_in_bold_beside_its_variation(tmp_path):
+    def best_at_512(similarity, size, epoch, temperature, alpha):
+        return 0.8 + 0.01 * (size == 512)
+
+    write(tmp_path, Planted(accuracy=best_at_512))
+    write(tmp_path, Planted(accuracy=best_at_512, variation="steps"))
+    rows = TABLES["batch_sizes"](assemble(tmp_path)).splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in rows] == [f"`{NAME}`", f"`{NAME}--steps`"]
+    for row in rows:
+        bold = [number for number, cell in enumerate(row.split("|")) if "**81.0" in cell]
+        assert bold == [5]
