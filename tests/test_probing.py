@@ -3,7 +3,6 @@
 import pytest
 
 from goodteacher import search
-from goodteacher.errors import ConfigError
 from goodteacher.probing import PROBE_SEED, has_declined, probe_recipes
 from goodteacher.report.findings import read_findings
 from goodteacher.report.page import render
