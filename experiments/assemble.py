@@ -3,7 +3,8 @@
     python experiments/assemble.py
 
 reads `experiments/results`, whatever part of the study it holds, and writes
-`experiments/results/claims.json`, `docs/figures/*.svg` and the tables of `docs/study.md`.
+`claims.json`, `scores.json` and `regret.json` beside them, `docs/figures/*.svg` and the tables of
+`docs/study.md`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import regret
+import score_table
 from claims import answers, as_json
 from goodteacher.config import read_toml
 from pairs import RESULTS, PairKey, all_pairs
@@ -37,8 +40,14 @@ def assemble(results: Path = RESULTS) -> Assembled:
     Args:
         results: Where the pairs are; there may be none.
     """
-    study = all_pairs(results, variations=True)
-    return Assembled(study, answers(study), list(planned()))
+    study, plain = all_pairs(results, variations=True), all_pairs(results)
+    return Assembled(
+        study,
+        answers(study),
+        list(planned()),
+        scores=score_table.result_of(plain),
+        regret=regret.result_of(plain, regret.naive_lines()),
+    )
 
 
 def planned() -> Iterator[PairKey]:
@@ -52,9 +61,17 @@ def page_of(text: str, found: Assembled) -> str:
     return filled(text, lambda name: TABLES[name](found))
 
 
-def claims_of(found: Assembled) -> str:
-    """Return the text of `claims.json`."""
-    return json.dumps(as_json(found.answers), indent=1, allow_nan=False) + "\n"
+def results_of(found: Assembled) -> dict[str, str]:
+    """Return the text of each result, by the name of its file."""
+    results = {
+        CLAIMS_FILE: as_json(found.answers),
+        score_table.FILE: found.scores,
+        regret.FILE: found.regret,
+    }
+    return {
+        name: json.dumps(result, indent=1, allow_nan=False) + "\n"
+        for name, result in results.items()
+    }
 
 
 def main() -> None:
@@ -63,7 +80,8 @@ def main() -> None:
     given = parser.parse_args()
     found = assemble()
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / CLAIMS_FILE).write_text(claims_of(found))
+    for name, text in results_of(found).items():
+        (RESULTS / name).write_text(text)
     PAGE.write_text(page_of(PAGE.read_text(), found))
     if not given.without_figures:
         from figures import write_figures

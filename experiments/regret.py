@@ -271,13 +271,18 @@ def _saving_line(name: str, naive: Result | None) -> list[str]:
     return [name, *seconds, epochs, *times, "scaled" if naive["scaled"] else "measured"]
 
 
+def naive_lines(path: Path = NAIVE) -> list[Result]:
+    """Return the lines of `naive_student.json`; none where it has not been measured."""
+    lines: list[Result] = json.loads(path.read_text())["pairs"] if path.exists() else []
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pairs")
     parser.add_argument("--naive", type=Path, default=NAIVE, help="what naive_student.py measured")
     given = parser.parse_args()
-    naive = json.loads(given.naive.read_text())["pairs"] if given.naive.exists() else []
-    result = result_of(all_pairs(given.results), naive)
+    result = result_of(all_pairs(given.results), naive_lines(given.naive))
     (given.results / FILE).write_text(json.dumps(result, indent=1) + "\n")
     print(rendered(result))
 

@@ -6,7 +6,10 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import regret
+import score_table
 from claims import SHOWN, ClaimAnswer, PartAnswer, Unit
 from goodteacher.results import percent
 from goodteacher.statistics import Interval
@@ -26,11 +29,15 @@ class Assembled:
         study: The pairs that were run, variations included.
         answers: What the claims come to.
         planned: Every pair of the study's files, run or not.
+        scores: What `score_table.py` found.
+        regret: What `regret.py` found.
     """
 
     study: Sequence[Pair]
     answers: Sequence[ClaimAnswer]
     planned: Sequence[PairKey]
+    scores: Mapping[str, Any]
+    regret: Mapping[str, Any]
 
 
 # --- what was run ----------------------------------------------------------------------------
@@ -243,5 +250,7 @@ TABLES: Mapping[str, Callable[[Assembled], str]] = {
     "by_data": by_data,
     **{f"pairs_{name}": claim_by_pair(name) for name in ("C1", "C2", "C3", "C4", "C5")},
     "batch_sizes": batch_sizes,
+    "scores": lambda found: score_table.rendered(found.scores),
+    "regret": lambda found: regret.rendered(found.regret),
 }
 """Name of a place on the page to what renders it."""

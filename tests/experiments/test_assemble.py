@@ -1,17 +1,18 @@
 """The page of the study is what the committed results say."""
 
+import dataclasses
 import json
 import math
 
 import pytest
 
-from assemble import PAGE, RESULTS, assemble, claims_of, page_of
+from assemble import PAGE, RESULTS, assemble, page_of, results_of
 from claims import CLAIMS, FEWEST_PAIRS, LEVEL, MARGIN
 from goodteacher.results import points
 from measures import BLOCK, LATE
 from pages import places
 from pairs import all_pairs
-from study_page import TABLES, Assembled
+from study_page import TABLES
 from tests.experiments.planted import Planted, write
 from tests.experiments.test_claims import write_grid
 
@@ -28,8 +29,9 @@ def test_page_holds_the_tables_of_the_results(committed):
     assert page_of(text, committed) == text, "run python experiments/assemble.py"
 
 
-def test_committed_claims_are_those_of_the_results(committed):
-    assert json.loads((RESULTS / "claims.json").read_text()) == json.loads(claims_of(committed))
+def test_committed_results_are_those_of_the_pairs(committed):
+    for name, text in results_of(committed).items():
+        assert json.loads((RESULTS / name).read_text()) == json.loads(text)
 
 
 def test_every_table_has_a_place_and_every_place_a_table():
@@ -62,7 +64,9 @@ def test_page_shows_every_figure():
 
 def test_every_table_is_made_of_nothing(tmp_path):
     found = assemble(tmp_path)
-    assert all(render(Assembled((), found.answers, ())) for render in TABLES.values())
+    assert all(render(found) for render in TABLES.values())
+    unplanned = dataclasses.replace(found, planned=())
+    assert TABLES["runs"](unplanned) == "*Not run.*"
     assert "*Not run.*" in TABLES["runs"](found)
 
 
