@@ -17,6 +17,7 @@ import json
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from cases import Case, case_of, partial_correlation
 from combined_score import GROUPS, METHODS, Fold, fit, folds_of
 from goodteacher.scores import SCORES, TOP, ScoreRow, score_row
 from pairs import RESULTS, Pair, all_pairs
-from summaries import shown, table
+from summaries import shown as shown_with_range
+from summaries import table
 
 FILE = "scores.json"
 
@@ -77,6 +79,10 @@ def _plain_fold(fold: Fold) -> dict[str, Any]:
     return {"pair": fold.pair, "methods": methods}
 
 
+shown = partial(shown_with_range, ranged=False)
+"""Ranges stand in `scores.json`: the table has many cells."""
+
+
 def rendered(result: Result) -> str:
     """Return the tables of a result, as Markdown."""
     return "\n\n".join(_rendered_part(name, part) for name, part in result.items())
@@ -90,8 +96,7 @@ def _rendered_part(name: str, part: Result) -> str:
         part["left_out"]
     )
     head = (
-        f"**Teachers: {name}.** n = {len(pairs)} pairs. Mean [95 % interval over pairs] (range)."
-        f"{missing}"
+        f"**Teachers: {name}.** n = {len(pairs)} pairs. Mean [95 % interval over pairs].{missing}"
     )
     fitted = [_rendered_chosen(what, folds) for what, folds in part["chosen"].items() if folds]
     formula = f"Chosen on all pairs: mean rank of {_listed(part['combined_on_all'])}."
@@ -114,12 +119,10 @@ _COST = "seconds beyond recording"
 
 
 def _score_line(name: str, rows: Sequence[Result]) -> list[str]:
-    rho, partial = (
-        [row[key] for row in rows if row[key] is not None] for key in ("rho", "partial")
-    )
+    rho, held = ([row[key] for row in rows if row[key] is not None] for key in ("rho", "partial"))
     seconds = shown([row["seconds"] for row in rows], 1) if SCORES[name].needs_probes else "0"
     losses = [shown(_regrets(rows, k)) for k in TOP]
-    return [f"`{name}`", str(len(rows)), shown(rho), shown(partial), *losses, seconds]
+    return [f"`{name}`", str(len(rows)), shown(rho), shown(held), *losses, seconds]
 
 
 def _regrets(rows: Sequence[Result], k: int) -> list[float]:

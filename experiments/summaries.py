@@ -29,19 +29,19 @@ class Summary:
     interval: tuple[float, float] | None
     n: int
 
-    def text(self, digits: int = 2) -> str:
-        """Format as mean [interval] (range).
+    def text(self, digits: int = 2, *, ranged: bool = True) -> str:
+        """Format as mean [interval] (range), or without the range.
 
         Example:
-            >>> Summary(1.0, 0.5, 1.5, (0.75, 1.25), 4).text()
-            '1.00 [0.75, 1.25] (0.50 to 1.50)'
+            >>> summary = Summary(1.0, 0.5, 1.5, (0.75, 1.25), 4)
+            >>> summary.text(), summary.text(1, ranged=False)
+            ('1.00 [0.75, 1.25] (0.50 to 1.50)', '1.0 [0.8, 1.2]')
         """
         if self.interval is None:
             return f"{self.mean:.{digits}f}"
         within = ", ".join(f"{end:.{digits}f}" for end in self.interval)
-        return (
-            f"{self.mean:.{digits}f} [{within}] ({self.low:.{digits}f} to {self.high:.{digits}f})"
-        )
+        spread = f" ({self.low:.{digits}f} to {self.high:.{digits}f})" if ranged else ""
+        return f"{self.mean:.{digits}f} [{within}]{spread}"
 
 
 def summarize(values: Iterable[float]) -> Summary | None:
@@ -66,10 +66,10 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def shown(values: Iterable[float], digits: int = 2) -> str:
+def shown(values: Iterable[float], digits: int = 2, *, ranged: bool = True) -> str:
     """Format the mean of values with its spread; `-` of nothing."""
     found = summarize(values)
-    return found.text(digits) if found else "-"
+    return found.text(digits, ranged=ranged) if found else "-"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
