@@ -10,6 +10,7 @@ from typing import Any
 
 import regret
 import score_table
+import variants
 from claims import SHOWN, ClaimAnswer, PartAnswer, Unit
 from goodteacher.results import percent
 from goodteacher.statistics import Interval
@@ -252,5 +253,6 @@ TABLES: Mapping[str, Callable[[Assembled], str]] = {
     "batch_sizes": batch_sizes,
     "scores": lambda found: score_table.rendered(found.scores),
     "regret": lambda found: regret.rendered(found.regret),
+    "variants": lambda found: variants.rendered(found.study),
 }
 """Name of a place on the page to what renders it."""
