@@ -121,7 +121,8 @@ def test_report_says_which_teachers_stopped(study):
 def test_patience_beyond_the_epochs_changes_no_answer(tmp_path):
     settings = {**SETTINGS, "student_epochs": 3, "seeds": 2}
     plain = search(dataset(), out=tmp_path / "plain", **settings).sweet_spot
-    patient = search(dataset(), out=tmp_path / "patient", patience=9, **settings).sweet_spot
+    settings = {**settings, "patience": 9}
+    patient = search(dataset(), out=tmp_path / "patient", **settings).sweet_spot
     assert patient.model_dump(exclude={"cost"}) == plain.model_dump(exclude={"cost"})
     assert patient.cost.probe_epochs_run > 0 == plain.cost.probe_epochs_run
 

@@ -12,7 +12,7 @@ from typing import Any
 from goodteacher.augmentation import Augmentation
 from goodteacher.conclude import conclude, confirmed_rows, correct_by_arm
 from goodteacher.config import DistillConfig, StudyConfig, parse
-from goodteacher.data import UNLABELLED, Dataset, StudyData, load_dataset, prepare
+from goodteacher.data import UNLABELLED, Dataset, StudyData, load_dataset, prepare, selection_note
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
@@ -278,6 +278,8 @@ def _check_same_data(store: Store, data: StudyData) -> None:
 
 def _run(plan: Search) -> None:
     store = plan.context.store
+    if coarse := selection_note(len(plan.context.data.selection)):
+        plan.context.progress.note(coarse)
     store.log("search_resumed" if store.exists(SWEET_SPOT_FILE) else "search_started")
     records = plan.teach()
     others: list[TeacherRecord] = [*plan.branch(), *plan.mix(records)]

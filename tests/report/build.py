@@ -218,7 +218,7 @@ def data_summary(class_names=("zero", "one", "two")):
         input_shape=(1, 8, 8),
         training=1200,
         transfer=1000,
-        selection=150,
+        selection=15_000,
         test=360,
     )
 

@@ -121,7 +121,7 @@ def test_student_map_offers_every_recipe(findings, rung):
 def test_student_caption_names_n_split_epochs_and_spread(findings, rung):
     caption = student_panel(findings, rung).views[0].caption
     for part in (
-        "selection split (n = 150 examples)",
+        "selection split (n = 15,000 examples)",
         "2 seeds after 2 student epochs",
         "6 and 18 epochs",
         "Standard deviation over seeds: 1.41 points",

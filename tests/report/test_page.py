@@ -204,6 +204,12 @@ def test_diverged_students_are_counted(findings):
     assert f"1 of {len(found.students)} student rows diverged" in notes(found)[0]
 
 
+def test_small_selection_split_is_named(findings):
+    small = findings.data.model_copy(update={"selection": 1_000})
+    (note,) = notes(dataclasses.replace(findings, data=small))
+    assert "1,000 examples, which tell two students apart by about 2.0 points" in note
+
+
 def test_two_classes_have_no_similarity_by_definition(findings):
     found = dataclasses.replace(findings, data=data_summary(("no", "yes")))
     assert "S is 0 by definition" in notes(found)[0]

@@ -35,7 +35,7 @@ def test_diverged_teacher_has_no_value(name):
 def test_setting_names_split_and_number_of_examples():
     data = data_summary()
     assert "transfer set (n = 1,000 examples) at T = 1" in QUANTITIES["similarity"].setting(data)
-    assert "selection split (n = 150 examples)" in QUANTITIES["accuracy"].setting(data)
+    assert "selection split (n = 15,000 examples)" in QUANTITIES["accuracy"].setting(data)
 
 
 def test_axis_carries_the_unit():

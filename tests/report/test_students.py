@@ -107,7 +107,7 @@ def test_captions_name_n_split_and_spread(findings, rung):
         temperature_panel(findings, rung, CHOSEN).views[0],
         *pairing_panel(findings, rung).views,
     ):
-        assert "selection split (n = 150 examples)" in view.caption
+        assert "selection split (n = 15,000 examples)" in view.caption
         assert "mean of n = 2 seeds, bars: standard deviation" in view.caption
 
 

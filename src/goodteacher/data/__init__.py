@@ -5,7 +5,7 @@
 """
 
 from goodteacher.data.dataset import UNLABELLED, Dataset, Split
-from goodteacher.data.doctor import Finding, doctor, resolvable_difference
+from goodteacher.data.doctor import Finding, doctor, resolvable_difference, selection_note
 from goodteacher.data.examples import Examples
 from goodteacher.data.normalization import Normalization
 from goodteacher.data.sources import SOURCES, Source, load_dataset
@@ -30,4 +30,5 @@ __all__ = [
     "load_dataset",
     "prepare",
     "resolvable_difference",
+    "selection_note",
 ]

@@ -28,6 +28,7 @@ _IMBALANCE = 3.0  # largest class over smallest
 _LEAKAGE_ERROR = 0.1  # share of the test split
 _SHARE_SHIFT = 0.1  # total variation distance between class shares
 _DISAGREEMENT = 0.1  # share of test examples that two trained students typically decide differently
+_COARSE_SELECTION = 0.01  # the same above which the choice of a sweet spot is called coarse
 _COARSE_TEST = 0.02  # accuracy difference above which a test split is called small
 _WIDE_SCALE = 1e4  # largest feature spread over smallest
 
@@ -89,6 +90,27 @@ def resolvable_difference(num_examples: int, *, disagreement: float = _DISAGREEM
         0.0062
     """
     return 1.96 * math.sqrt(disagreement / num_examples)
+
+
+def selection_note(num_examples: int) -> str | None:
+    """Say what a selection split cannot tell apart, if that is more than a point.
+
+    Args:
+        num_examples: in the selection split; at least 1.
+
+    Example:
+        >>> selection_note(6_000) is None
+        True
+    """
+    difference = resolvable_difference(num_examples)
+    if difference <= _COARSE_SELECTION:
+        return None
+    return (
+        f"The selection split has {num_examples:,} examples, which tell two students apart by "
+        f"about {100 * difference:.1f} points (95 %, where they differ on {_DISAGREEMENT:.0%} of "
+        "them). Among closer candidates the choice is luck, and more seeds do not help: hold out "
+        "more with selection_fraction."
+    )
 
 
 class _Patient:

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from goodteacher.config import read_toml
+from goodteacher.data import selection_note
 from goodteacher.errors import StudyError
 from goodteacher.report import curves, facts, headline, judgement, maps, means, students
 from goodteacher.report.findings import Findings, Verified, read_findings, read_verified
@@ -158,6 +159,8 @@ def notes(findings: Findings) -> tuple[str, ...]:
             f"{lost:,} of {len(findings.students):,} student rows diverged; each counts as "
             "accuracy 0, as it did in the search."
         )
+    if coarse := selection_note(findings.data.selection):
+        found.append(coarse)
     if len(findings.data.class_names) == 2:
         found.append(_NO_SIMILARITY)
     if findings.sweet_spot is not None and findings.chosen is None:
