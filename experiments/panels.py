@@ -162,7 +162,9 @@ def grid(pair: Pair) -> Panel:
         ]
         for size in rows
     ]
-    spot = pair.exhaustive and (pair.exhaustive.teacher.batch_size, pair.exhaustive.teacher.epoch)
+    teacher = pair.exhaustive.teacher if pair.exhaustive else None
+    raw = teacher is not None and teacher.variant == "raw"
+    spot = (teacher.batch_size, teacher.epoch) if raw else None
     star = (rows.index(spot[0]), columns.index(spot[1])) if spot and spot in students else None
     return Panel(_title(pair), grid=Grid(rows, columns, values, star))
 

@@ -31,7 +31,8 @@ import tomli_w
 
 from collect import collect
 from goodteacher.config import TeacherConfig, read_toml
-from goodteacher.study import SWEET_SPOT_FILE, VERDICT_FILE
+from goodteacher.evidence import EVIDENCE_FILE
+from goodteacher.study import SWEET_SPOT_FILE
 from pairs import PROBES_FILE, RESULTS, PairKey
 from probe import probe
 
@@ -159,7 +160,7 @@ class Runner:
 
     def _verify(self, plan: Plan) -> None:
         folder = self.folder(plan.pair, "search")
-        if (folder / VERDICT_FILE).exists():
+        if (folder / EVIDENCE_FILE).exists():  # the last file of a verification
             self.keep(plan.pair)
             return
         settings = {**(plan.verdict or {}), **self.runtime}

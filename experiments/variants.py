@@ -12,13 +12,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from goodteacher.arms import CROSS_ENTROPY, smoothing_arm
 from goodteacher.results import StudentRow
 from pairs import Pair
 from summaries import table
 
 Seeds = Mapping[int, float]
-REFERENCE = "cross_entropy"
-KINDS = ("raw", "ema", "cooldown", "average", "blend", "label_smoothing", REFERENCE)
+VARIANTS = ("raw", "ema", "cooldown", "average", "blend")
+REFERENCE = CROSS_ENTROPY.source.kind
+SMOOTHING = smoothing_arm(0.1).source.kind
+KINDS = (*VARIANTS, SMOOTHING, REFERENCE)
+WORDS = {REFERENCE: "labels alone", SMOOTHING: "label smoothing"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class VariantRow:
         arms: How many arms competed.
         accuracy: Of the arm that the other seeds choose, mean over seeds left out; in [0, 1].
         gains: Its accuracy minus that of cross-entropy, one value for each seed left out.
-        seconds: What the variant took beside the trajectories; None of references.
+        seconds: What the variant took, recording included: of `raw`, the trajectories; of others,
+            what they took beside them; None of references.
     """
 
     kind: str
@@ -45,7 +50,7 @@ def variants_of(pair: Pair) -> list[VariantRow]:
     arms = _arms(row for row in pair.students if row.stage == "search")
     seeds = sorted(next(iter(arms[REFERENCE].values()), {}))
     tried = [kind for kind in KINDS if arms[kind]]
-    if len(seeds) < 2 or not {"raw", REFERENCE} < set(tried) or not set(tried) & set(KINDS[1:5]):
+    if len(seeds) < 2 or not {"raw", REFERENCE} < set(tried) or not set(tried) & set(VARIANTS[1:]):
         return []
     plain = held_out(list(arms[REFERENCE].values()), seeds)
     cost = pair.exhaustive.cost.variants if pair.exhaustive else {}
@@ -101,6 +106,6 @@ def _line(pair: Pair, row: VariantRow) -> list[str]:
     each = ", ".join(f"{100 * gain:+.2f}" for gain in row.gains)
     mean = f"{100 * statistics.fmean(row.gains):+.2f} ({each})"
     seconds = "-" if row.seconds is None else f"{row.seconds:.0f}"
-    kind = row.kind.replace("_", " ")
+    kind = WORDS.get(row.kind, row.kind)
     shown = "" if row.kind == REFERENCE else mean
     return [f"`{pair.name}`", kind, str(row.arms), f"{100 * row.accuracy:.2f}", shown, seconds]

@@ -7,7 +7,8 @@ import pytest
 from goodteacher import search
 from goodteacher.errors import ConfigError, StudyError
 from tests.made import SETTINGS, dataset
-from tests.test_study import without_seconds
+from tests.test_probing import PATIENT
+from tests.test_study import Interrupter, without_seconds
 
 SMALL = {**SETTINGS, "student": "mlp:2", "student_epochs": 3, "seeds": 2, "transfer_fraction": 0.5}
 
@@ -91,6 +92,31 @@ def test_other_data_have_no_teachers_to_lend(lender, tmp_path):
 def test_folder_that_is_no_study_is_refused(tmp_path):
     with pytest.raises(StudyError, match="is not a study"):
         search(dataset(), out=tmp_path / "new", teachers_of=str(tmp_path / "none"), **SMALL)
+    assert not (tmp_path / "new").exists()
+
+
+def test_teachers_that_patience_stopped_are_not_lent(tmp_path):
+    lender = search(dataset(), out=tmp_path / "stopped", **PATIENT)
+    assert any(record.stopped for record in lender.trajectories()), "this tests nothing"
+    unfinished = [r.batch_size for r in lender.trajectories() if r.stopped]
+    wanted = {**PATIENT, "batch_sizes": tuple(unfinished), "patience": 0}
+    with pytest.raises(ConfigError, match=r"patience is 1 there; 0 teaches to the end"):
+        borrower(lender, tmp_path / "new", **wanted)
+
+
+def test_interrupted_loan_goes_on_by_training_where_the_lender_is_named_no_more(lender, tmp_path):
+    out = tmp_path / "lent"
+    with pytest.raises(KeyboardInterrupt):
+        search(
+            dataset(),
+            out=out,
+            progress=Interrupter(2),
+            **{**SMALL, "teachers_of": str(lender.folder)},
+        )
+    assert list(out.glob("teachers/*/trajectory.jsonl")), "interrupted before a loan"
+    study = search(dataset(), out=out, **SMALL)
+    own = search(dataset(), out=tmp_path / "own", **SMALL)
+    assert without_seconds(study) == without_seconds(own)
 
 
 def test_finished_study_needs_its_lender_no_more(lender, tmp_path):

@@ -3,10 +3,12 @@
 import pytest
 
 from goodteacher import search
+from goodteacher.errors import RunError
 from goodteacher.probing import PROBE_SEED, has_declined, probe_recipes
 from goodteacher.report.findings import read_findings
 from goodteacher.report.page import render
 from goodteacher.store import Store
+from goodteacher.sweet_spot import converged
 from tests.made import SETTINGS, dataset
 from tests.report import build
 from tests.test_study import Interrupter, without_seconds
@@ -192,3 +194,23 @@ def test_exhaustive_search_probes_nothing(tmp_path):
     settings = {**BY_PROBE, "exhaustive": True, "student_epochs": 1}
     rows = search(dataset(), out=tmp_path / "all", **settings).students()
     assert "probe" not in {row.stage for row in rows}
+
+
+def test_converged_teacher_is_one_taught_to_the_end_where_there_is_one(study):
+    """A stopped one is taken only where no other is there, however accurate it is."""
+
+    def made(size, accuracy, stopped):
+        (first, *_) = (r for r in study.trajectories() if r.status == "ok")
+        measured = tuple(m.model_copy(update={"accuracy": accuracy}) for m in first.measurements)
+        changes = {"batch_size": size, "stopped": stopped, "measurements": measured}
+        return first.model_copy(update=changes)
+
+    finished, stopped = made(1, 0.1, stopped=False), made(2, 0.9, stopped=True)
+    assert converged([finished, stopped]) == finished
+    assert converged([stopped]) == stopped
+
+
+def test_search_without_a_teacher_to_compete_says_so(tmp_path):
+    settings = {**SETTINGS, "variants": ("average",), "epochs": 1}
+    with pytest.raises(RunError, match="no teacher of variants = average is left to compete"):
+        search(dataset(), out=tmp_path / "none", **settings)

@@ -92,14 +92,17 @@ def _training(task: TrajectoryTask) -> TrajectoryTask:
 
 def _what_differs(ours: StudyConfig, theirs: StudyConfig) -> str:
     names = [
-        *("precision", "selection_fraction", "split_seed", "normalization"),
+        *("precision", "selection_fraction", "split_seed", "normalization", "tfidf_features"),
         *(name for name in TeacherConfig.model_fields if name not in _OF_THE_RECORD),
     ]
     if "ema" in ours.variants:
         names.append("ema_epochs" if "ema" in theirs.variants else "variants")
     pairs = {name: (getattr(theirs, name), getattr(ours, name)) for name in names}
     lines = [f"{name} is {a!r} there, {b!r} here" for name, (a, b) in pairs.items() if a != b]
-    return "; ".join(lines) or "it has other data, another kind of machine, or has not finished"
+    return "; ".join(lines) or (
+        "it has other data, another kind of machine, has not finished, or patience stopped its "
+        f"teachers early (patience is {theirs.patience} there; 0 teaches to the end)"
+    )
 
 
 _OF_THE_RECORD = frozenset({"teachers_of", "views", "variants", "ema_epochs", "cooldown_epochs"})

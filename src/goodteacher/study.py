@@ -178,6 +178,8 @@ def prepare_context(
     """
     folder = Path(out)
     Store.check(folder, config)
+    if isinstance(config, StudyConfig) and config.teachers_of is not None and not folder.exists():
+        Store.open(config.teachers_of)
     machine = choose_machine(config)
     loaded = load_dataset(data, resize=config.resize, skip_corrupt=config.skip_corrupt)
     store = Store(folder)

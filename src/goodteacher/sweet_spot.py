@@ -168,7 +168,7 @@ class Search:
             self.key,
             checkpoints,
             number=number,
-            until_epoch=first_rung(self.config),
+            until_epoch=probe_epochs(self.config),
             teachers=self.teachers,
         )
 
@@ -319,8 +319,8 @@ class Search:
 def rung_epochs(config: StudyConfig) -> tuple[int, ...]:
     """Return up to which epoch students train on each rung.
 
-    Three rungs, the last at ``student_epochs``, each ``halving`` times as long as the one before;
-    an exhaustive search has the last one only.
+    The last rung ends at ``student_epochs``, each ``halving`` times as long as the one before; an
+    exhaustive search has the last one only.
 
     Args:
         config: The study's settings.
@@ -329,17 +329,20 @@ def rung_epochs(config: StudyConfig) -> tuple[int, ...]:
         >>> from goodteacher.config import parse
         >>> study = parse(StudyConfig, data="digits", teacher="mlp:8", student="mlp:8")
         >>> rung_epochs(study)
-        (2, 6, 18)
+        (6, 18)
     """
-    if config.exhaustive:
-        return (config.student_epochs,)
-    lengths = {max(1, round(config.student_epochs / config.halving**k)) for k in (1, 0)}
-    return tuple(sorted({first_rung(config), *lengths}))
+    number = 1 if config.exhaustive else config.rungs
+    return tuple(sorted({_share(config, rung) for rung in range(number)}))
 
 
-def first_rung(config: StudyConfig) -> int:
-    """Return the epochs of the first of three rungs, which are also those of probe students."""
-    return max(1, round(config.student_epochs / config.halving**2))
+def probe_epochs(config: StudyConfig) -> int:
+    """Return the epochs of probe students: a ninth of a student's, where ``halving`` is 3."""
+    return _share(config, 2)
+
+
+def _share(config: StudyConfig, rung: int) -> int:
+    """Return ``student_epochs`` divided by ``halving`` so many times, at least 1."""
+    return max(1, round(config.student_epochs / float(config.halving**rung)))
 
 
 def plan_families(
@@ -355,8 +358,17 @@ def plan_families(
         records: Recorded epochs of all trajectories, none diverged.
         others: Their moving averages and cooldowns, and means of their responses.
         probes: Accuracies of probe students, for a shortlist by a score that needs them.
+
+    Raises:
+        RunError: No teacher of the variants wanted is there.
     """
     competing = candidates(config, records, others, probes)
+    if not competing:
+        raise RunError(
+            f"no teacher of variants = {','.join(config.variants)} is left to compete: either all "
+            "diverged, or averages found fewer than two recorded epochs. Add raw to variants, or "
+            "record more epochs."
+        )
     return {
         "sweet_spot": _arms(config, [record.source for record in competing]),
         "cross_entropy": (CROSS_ENTROPY,),
@@ -412,12 +424,16 @@ def shortlist(
 
 
 def converged(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:
-    """Return the teacher that common practice would take: the most accurate of the final ones."""
+    """Return the teacher that common practice would take: the most accurate of the final ones.
+
+    Teachers that ``patience`` stopped are final only where none was taught to the end.
+    """
     last: dict[int, TrajectoryRecord] = {}
     for record in records:
         if record.batch_size not in last or record.epoch > last[record.batch_size].epoch:
             last[record.batch_size] = record
-    return most_accurate(list(last.values()))
+    taught = [record for record in last.values() if not record.stopped]
+    return most_accurate(taught or list(last.values()))
 
 
 def most_accurate(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:

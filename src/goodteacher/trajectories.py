@@ -169,6 +169,8 @@ class TrajectoryTask(Frozen):
         """Train from the last record to the end, and return the last record then."""
         records = self.records(context.store)
         trainer = self._trainer(context, piece)
+        if records and not context.store.exists(self._resume_file(records[-1].epoch)):
+            records = []  # were taken over from a study that is not named any more
         if records:
             state = context.store.read_tensors(self._resume_file(records[-1].epoch))
             trainer.load(state, records[-1].steps)

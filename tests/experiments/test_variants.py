@@ -4,8 +4,10 @@ import dataclasses
 
 import pytest
 
+from goodteacher import search
 from goodteacher.results import StudentRow
 from pairs import all_pairs
+from tests.made import SETTINGS, dataset
 from variants import held_out, rendered, variants_of
 
 
@@ -33,12 +35,12 @@ def student(variant, seed, accuracy, *, source="checkpoint", temperature=1.0):
 @dataclasses.dataclass
 class Made:
     students: list
-    exhaustive: None = None
+    exhaustive: object = None
     name: str = "made/large--wide--full--variants"
 
 
 def rows(blend=(0.9, 0.9)):
-    plain = [student(None, seed, 0.5, source="cross_entropy") for seed in (0, 1)]
+    plain = [student(None, seed, 0.5, source="one_hot") for seed in (0, 1)]
     raw = [student("raw", seed, 0.6 + 0.1 * (seed == t), temperature=float(t))
            for seed in (0, 1) for t in (0, 1)]  # fmt: skip
     return [*plain, *raw, *(student("blend", seed, value) for seed, value in enumerate(blend))]
@@ -74,3 +76,19 @@ def test_table_names_pair_and_gain_of_each_seed():
 
 def test_collected_pair_without_variants_has_no_table(results):
     assert rendered(all_pairs(results)) == "*Not run.*"
+
+
+def test_searched_variants_are_found_under_their_own_names(tmp_path):
+    """The names are those that a search writes, not some made up here."""
+    settings = {
+        **SETTINGS,
+        "exhaustive": True,
+        "variants": ("raw", "average", "blend"),
+        "student_epochs": 2,
+        "seeds": 2,
+    }
+    study = search(dataset(), out=tmp_path / "study", **settings)
+    made = Made(study.students(), exhaustive=study.sweet_spot)
+    found = {row.kind for row in variants_of(made)}
+    assert found == {"raw", "average", "blend", "smoothing", "one_hot"}
+    assert "| labels alone | 1 |" in rendered([made])

@@ -283,6 +283,9 @@ class SearchConfig(GridConfig):
     halving: Annotated[int, Field(ge=2)] = Field(
         3, description="each rung keeps one in this many students and trains them this much longer"
     )
+    rungs: PositiveInt = Field(
+        2, description="rungs of successive halving; 1 trains the whole shortlist to the end"
+    )
     search_seeds: PositiveInt = Field(2, description="paired student seeds while searching")
     seeds: PositiveInt = Field(5, description="fresh paired student seeds for the confirmation")
     patience: Annotated[int, Field(ge=0)] = Field(

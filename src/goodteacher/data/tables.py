@@ -33,7 +33,7 @@ LABEL_COLUMNS = ("label", "labels", "fine_label", "target", "class")
 """Names of the label column, in order of preference (CIFAR-100 has two labels: the fine one)."""
 
 TEXT_COLUMN = "text"
-"""Name that a column of texts has beyond doubt; any other is taken where it is the only input."""
+"""Name of a column of texts that may not stand beside an image; other names of strings may."""
 
 ID_COLUMNS = ("id", "ids")
 """Names of a column of integers that names the examples."""

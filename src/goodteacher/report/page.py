@@ -148,8 +148,8 @@ def notes(findings: Findings) -> tuple[str, ...]:
     ]
     found += [
         f"Teaching at batch size {record.batch_size} stopped after epoch {record.epoch}, since "
-        f"probe students had declined for {findings.config.patience} recorded epochs. Where all "
-        "stopped, the converged teacher is the last one recorded."
+        f"probe students had declined for {findings.config.patience} recorded epochs. The "
+        "converged teacher is one taught to the end or, where all stopped, the last recorded."
         for record in findings.records
         if record.stopped
     ]
