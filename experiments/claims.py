@@ -173,6 +173,13 @@ CLAIMS = (
             ),
             Part("taught", "similarity adds (ladder)", measures.similarity_taught, _BETTER),
             Part(
+                "pays",
+                "full response over the best regularizer",
+                measures.over_best_regularizer,
+                _BETTER,
+                decides=False,
+            ),
+            Part(
                 "same_temperature_all",
                 "rho, T = 1, all epochs",
                 measures.at_common_temperature(1),
@@ -271,6 +278,20 @@ CLAIMS = (
                 _BETTER,
             ),
             Part("within_epochs", "before the last epoch", measures.within_epochs, None),
+            Part(
+                "over_labels",
+                "over cross-entropy",
+                measures.sweet_spot_over("cross_entropy"),
+                _BETTER,
+                decides=False,
+            ),
+            Part(
+                "over_smoothing",
+                "over tuned label smoothing",
+                measures.sweet_spot_over("label_smoothing"),
+                _BETTER,
+                decides=False,
+            ),
             Part(
                 "batch_size",
                 "best over worst batch size",

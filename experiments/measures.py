@@ -125,6 +125,17 @@ def similarity_taught(pair: Pair, study: Study) -> Estimate:
     return Estimate(interval, SEEDS, details={"teacher": verdict.teacher})
 
 
+def over_best_regularizer(pair: Pair, study: Study) -> Estimate:
+    """Return the full response minus the best regularizer, test accuracy.
+
+    What similarity adds to rung 2 may only repair what rung 2 broke; this is what it is worth.
+    """
+    verdict = _verdict(pair)
+    effect = verdict.over_best_regularizer
+    interval = restated(effect.mean, effect.interval, level=verdict.level, seeds=verdict.num_seeds)
+    return Estimate(interval, SEEDS, details={"regularizer": verdict.best_regularizer})
+
+
 # --- C2: what a converged teacher loses ------------------------------------------------------
 
 

@@ -50,8 +50,9 @@ def test_files_named_on_the_page_exist(page):
 
 def test_rungs_in_the_method_are_those_of_the_default():
     text = (ROOT / "docs" / "method.md").read_text()
-    assert StudyConfig.model_fields["halving"].default == 3
-    assert "1/9, 1/3 and all of `student_epochs`" in text
+    fields = StudyConfig.model_fields
+    assert (fields["halving"].default, fields["rungs"].default) == (3, 2)
+    assert "Two `rungs`, at a third and all of `student_epochs`" in " ".join(text.split())
 
 
 def test_defaults_of_the_verdict_are_those_of_its_page():

@@ -23,6 +23,7 @@ MAIN = {
     "shortlist",
     "shortlist_by",
     "halving",
+    "rungs",
     "search_seeds",
     "seeds",
 }
