@@ -17,7 +17,8 @@ from pathlib import Path
 
 import regret
 import score_table
-from claims import answers, as_json
+from claims import answers
+from claims_json import as_json
 from goodteacher.config import read_toml
 from pairs import RESULTS, PairKey, all_pairs
 from run import plans_of

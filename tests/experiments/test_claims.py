@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from claims import CLAIMS, LEVEL, answer_part, answers, as_json
+from claims import CLAIMS, LEVEL, answer_part, answers
+from claims_json import as_json
 from goodteacher.statistics import adjusted_level
 from pairs import all_pairs
 from tests.experiments.planted import LABELS, Planted, write
