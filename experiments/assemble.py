@@ -3,8 +3,8 @@
     python experiments/assemble.py
 
 reads `experiments/results`, whatever part of the study it holds, and writes
-`claims.json`, `scores.json` and `regret.json` beside them, `docs/figures/*.svg` and the tables of
-`docs/study.md`.
+`claims.json`, `scores.json` and `regret.json` beside them, `docs/figures/*.svg`, the tables of
+`docs/study.md` and the one of the README.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 from pages import filled  # noqa: E402  (it fills the pages of the benchmarks, too)
 
-PAGE = ROOT / "docs" / "study.md"
+PAGE, README = ROOT / "docs" / "study.md", ROOT / "README.md"
 FIGURES = ROOT / "docs" / "figures"
 PLANS = ROOT / "experiments" / "cpu"
 CLAIMS_FILE = "claims.json"
@@ -83,7 +83,8 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     for name, text in results_of(found).items():
         (RESULTS / name).write_text(text)
-    PAGE.write_text(page_of(PAGE.read_text(), found))
+    for page in (PAGE, README):
+        page.write_text(page_of(page.read_text(), found))
     if not given.without_figures:
         from figures import write_figures
 

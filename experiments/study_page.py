@@ -12,7 +12,7 @@ import regret
 import score_table
 import variants
 from claims import SHOWN, ClaimAnswer, PartAnswer, Unit
-from goodteacher.results import percent
+from goodteacher.results import Reference, percent, points
 from goodteacher.statistics import Interval
 from pairs import Pair, PairKey
 from reading import NotMeasuredError, arms_of_batch_sizes, mean, trajectories
@@ -39,6 +39,52 @@ class Assembled:
     planned: Sequence[PairKey]
     scores: Mapping[str, Any]
     regret: Mapping[str, Any]
+
+
+# --- in short --------------------------------------------------------------------------------
+
+
+def in_short(found: Assembled) -> str:
+    """Show what the exhaustive search found in each pair, on fresh seeds, and the verdict."""
+    rows = [_short_row(pair) for pair in found.study if pair.pair.variation is None]
+    rows = [row for row in rows if row]
+    if not rows:
+        return NOTHING
+    head = [
+        "pair",
+        "sweet spot",
+        "labels",
+        "smoothing",
+        "converged",
+        "sweet spot's",
+        "over labels",
+        "over converged",
+        "verdict",
+    ]
+    return table(head, rows)
+
+
+def _short_row(pair: Pair) -> list[str] | None:
+    spot = pair.exhaustive
+    if spot is None:
+        return None
+    references = spot.references
+    three = (references.cross_entropy, references.label_smoothing, references.converged_teacher)
+    verdict = pair.verdict.verdict.replace("_", " ") if pair.verdict else "not run"
+    return [
+        f"`{pair.name}`",
+        f"{spot.teacher.source}, T = {spot.recipe.temperature:g}",
+        *(percent(reference.test_accuracy) for reference in three),
+        percent(spot.student.test_accuracy),
+        _difference(references.cross_entropy),
+        _difference(references.converged_teacher),
+        verdict,
+    ]
+
+
+def _difference(reference: Reference) -> str:
+    low, high = reference.adjusted_interval
+    return f"{points(reference.difference)} [{points(low)}, {points(high)}]"
 
 
 # --- what was run ----------------------------------------------------------------------------
@@ -246,6 +292,7 @@ def _accuracy(best: Mapping[int, float], size: int) -> str:
 
 
 TABLES: Mapping[str, Callable[[Assembled], str]] = {
+    "in_short": in_short,
     "runs": runs,
     "claims": claims,
     "by_data": by_data,

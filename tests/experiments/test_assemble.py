@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from assemble import PAGE, RESULTS, assemble, page_of, results_of
+from assemble import PAGE, README, RESULTS, assemble, page_of, results_of
 from claims import CLAIMS, FEWEST_PAIRS, LEVEL, MARGIN
 from goodteacher.results import points
 from measures import BLOCK, LATE
@@ -24,8 +24,10 @@ def committed():
     return assemble()
 
 
-def test_page_holds_the_tables_of_the_results(committed):
-    text = PAGE.read_text()
+@pytest.mark.parametrize("page", [PAGE, README], ids=lambda page: page.name)
+def test_page_holds_the_tables_of_the_results(committed, page):
+    text = page.read_text()
+    assert places(text), "no table is held to the results"
     assert page_of(text, committed) == text, "run python experiments/assemble.py"
 
 
@@ -125,3 +127,11 @@ def test_best_batch_size_is_set_in_bold_beside_its_variation(tmp_path):
     for row in rows:
         bold = [number for number, cell in enumerate(row.split("|")) if "**81.0" in cell]
         assert bold == [5]
+
+
+def test_pair_in_short_names_the_sweet_spot_its_rivals_and_the_verdict(tmp_path):
+    write(tmp_path, Planted(spot=(128, 4), over_converged=(0.01, 0.001)))
+    (row,) = [line for line in TABLES["in_short"](assemble(tmp_path)).splitlines() if NAME in line]
+    assert f"| `{NAME}` | batch 128 epoch 4, T = 1 |" in row
+    assert f"| {points(0.01)} [" in row
+    assert row.endswith("| knowledge |")
