@@ -18,6 +18,7 @@ SETTINGS = {
     "search_seeds": 2,
     "seeds": 3,
     "patience": 0,
+    "rungs": 3,
     "precision": "float32",
     "device": "cpu",
     "selection_fraction": 0.2,
