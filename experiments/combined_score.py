@@ -29,8 +29,11 @@ from functools import cache
 import numpy as np
 
 from cases import Case
-from goodteacher.scores import TOP, ScoreRow, mean_ranks, score_row
+from goodteacher.scores import ScoreRow, mean_ranks, score_row
 from goodteacher.statistics import regret
+
+FITTED = (1, 3, 5)
+"""Sizes of the shortlists whose regret chooses scores."""
 
 MOST = 4
 """Scores that a combination may have."""
@@ -51,8 +54,8 @@ def loss(case: Case, choice: Choice) -> float:
     if lead == 0:
         return 0.0
     found = combined(case, choice)
-    lost = [regret(found, case.accuracies, top_k=k) for k in TOP]
-    return math.fsum(lost) / (len(TOP) * lead)
+    lost = [regret(found, case.accuracies, top_k=k) for k in FITTED]
+    return math.fsum(lost) / (len(FITTED) * lead)
 
 
 def fit(cases: Sequence[Case], most: int = MOST) -> Choice:

@@ -28,8 +28,8 @@ Probes = Mapping[str, float]
 """Selection accuracy of each teacher's best probe student, by the teacher's name."""
 
 Values = Callable[[Sequence[TeacherRecord], Probes], list[float]]
-TOP = (1, 3, 5)
-"""Sizes of the shortlists whose regret is reported."""
+TOP = (1, 3, 5, 8)
+"""Sizes of the shortlists whose regret is reported; the last is the default one."""
 
 
 @dataclass(frozen=True)
