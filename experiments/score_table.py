@@ -6,8 +6,8 @@ For each score: Spearman's correlation with the selection accuracy of each teach
 recipe, mean over search seeds); the same with the teacher's own accuracy held fixed; the regret of
 trying only its top 1, 3, 5 or 8, in points of selection accuracy; what it costs beyond recording.
 Once over all teachers and once from epoch 4 on, since any score tells a trained teacher from one
-that has hardly begun. Then the scores that are chosen on other pairs: see `combined_score.py`. Writes
-`results/scores.json`, of which `rendered` makes the tables.
+that has hardly begun. Then the scores that are chosen on other pairs: see `combined_score.py`.
+Writes `results/scores.json`, of which `rendered` makes the tables.
 """
 
 from __future__ import annotations
