@@ -64,6 +64,12 @@ def in_short(found: Assembled) -> str:
     return table(head, rows)
 
 
+def in_a_word(found: Assembled) -> str:
+    """Show the answer to each claim, over all pairs."""
+    rows = [[a.claim.name, a.claim.says, f"**{a.status}**"] for a in found.answers]
+    return table(["claim", "of the source", "in this study"], rows)
+
+
 def _short_row(pair: Pair) -> list[str] | None:
     spot = pair.exhaustive
     if spot is None:
@@ -293,6 +299,7 @@ def _accuracy(best: Mapping[int, float], size: int) -> str:
 
 TABLES: Mapping[str, Callable[[Assembled], str]] = {
     "in_short": in_short,
+    "in_a_word": in_a_word,
     "runs": runs,
     "claims": claims,
     "by_data": by_data,
