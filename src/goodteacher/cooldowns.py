@@ -12,21 +12,13 @@ from __future__ import annotations
 
 from goodteacher.arms import TeacherVariant
 from goodteacher.config import StudyConfig
-from goodteacher.recording import branch_key
 from goodteacher.tasks import Context
 from goodteacher.training.loop import Trainer, steps_per_epoch
-from goodteacher.trajectories import RecordPoint, TrajectoryTask
+from goodteacher.trajectories import BranchTask, RecordPoint, TrajectoryTask
 
 
-class CooldownTask(TrajectoryTask):
+class CooldownTask(BranchTask):
     """A branch from one recorded epoch; ``points`` holds that epoch and the branch's steps."""
-
-    trunk: TrajectoryTask
-
-    @property
-    def key(self) -> str:
-        """Name of the task and of its folder below the trunk's."""
-        return branch_key(self.trunk.key, self.variant, self.points[0].epoch)
 
     @property
     def variant(self) -> TeacherVariant:

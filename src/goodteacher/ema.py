@@ -14,26 +14,19 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from goodteacher.arms import TeacherVariant
-from goodteacher.recording import branch_key, ema_file
+from goodteacher.recording import ema_file
 from goodteacher.results import TrajectoryRecord
 from goodteacher.tasks import Context
 from goodteacher.training.averaging import refresh_batch_norm
 from goodteacher.training.loop import example_order, steps_per_epoch
-from goodteacher.trajectories import RecordPoint, TrajectoryTask, fresh_view
+from goodteacher.trajectories import BranchTask, RecordPoint, TrajectoryTask, fresh_view
 
 MOST_EXAMPLES, _BATCH = 10_000, 256
 """Examples that batch-norm statistics are taken from, and how many at once."""
 
 
-class EmaTask(TrajectoryTask):
+class EmaTask(BranchTask):
     """The average at one recorded epoch; ``points`` holds that epoch and its step."""
-
-    trunk: TrajectoryTask
-
-    @property
-    def key(self) -> str:
-        """Name of the task and of its folder below the trunk's."""
-        return branch_key(self.trunk.key, self.variant, self.points[0].epoch)
 
     @property
     def variant(self) -> TeacherVariant:

@@ -20,7 +20,7 @@ from goodteacher.config import Frozen, Optimization, TeacherConfig, digest_of
 from goodteacher.data import Examples
 from goodteacher.errors import RunError
 from goodteacher.models import build_model
-from goodteacher.recording import checkpoint_file, ema_file, record_teacher
+from goodteacher.recording import branch_key, checkpoint_file, ema_file, record_teacher
 from goodteacher.results import Measured, TrajectoryRecord
 from goodteacher.store import Store
 from goodteacher.tasks import Context, DataKey
@@ -314,6 +314,17 @@ class TrajectoryTask(Frozen):
         store.write_records(f"{self._folder}/trajectory.jsonl", records)
         if len(records) > 1:
             store.remove(self._resume_file(records[-2].epoch))
+
+
+class BranchTask(TrajectoryTask):
+    """A variant from one recorded epoch of a trajectory, the first of ``points``."""
+
+    trunk: TrajectoryTask
+
+    @property
+    def key(self) -> str:
+        """Name of the task and of its folder below the trunk's."""
+        return branch_key(self.trunk.key, self.variant, self.points[0].epoch)
 
 
 def recorded(store: Store, key: str) -> list[TrajectoryRecord]:
