@@ -16,7 +16,7 @@ import numpy as np
 from goodteacher.errors import InputError
 from goodteacher.results import References, TrajectoryRecord, Verdict
 from goodteacher.statistics import adjusted_level, crossed_interval
-from pairs import Pair
+from pairs import Pair, confirmed
 from reading import (
     NotApplicableError,
     NotMeasuredError,
@@ -296,7 +296,7 @@ def sweet_spot_over(reference: str) -> Measure:
         if pair.exhaustive is None:
             raise NotMeasuredError("the exhaustive search was not run")
         found, ours = getattr(pair.exhaustive.references, reference), pair.exhaustive.student.arm
-        by_seed = [_confirmed(pair, arm) for arm in (ours, found.arm)]
+        by_seed = [confirmed(pair.students, arm, "test_accuracy") for arm in (ours, found.arm)]
         level = pair.exhaustive.level
         interval = recovered(
             found.difference,
@@ -311,14 +311,6 @@ def sweet_spot_over(reference: str) -> Measure:
         return Estimate(interval, SEEDS, details={"reference": found.arm, "sweet_spot": ours})
 
     return measure
-
-
-def _confirmed(pair: Pair, arm: str) -> dict[int, float]:
-    return {
-        row.seed: row.test_accuracy
-        for row in pair.students
-        if row.stage == "confirm" and row.arm == arm and row.test_accuracy is not None
-    }
 
 
 def within_epochs(pair: Pair, study: Study) -> Estimate:

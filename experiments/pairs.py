@@ -178,6 +178,12 @@ def all_pairs(results: Path = RESULTS, *, variations: bool = False) -> list[Pair
     return [pair for pair in pairs if variations or pair.pair.variation is None]
 
 
+def confirmed(rows: Iterable[StudentRow], arm: str, field: str) -> dict[int, float]:
+    """Return an accuracy of an arm's confirmed students, by seed."""
+    ours = (row for row in rows if row.stage == "confirm" and row.arm == arm)
+    return {row.seed: getattr(row, field) for row in ours if getattr(row, field) is not None}
+
+
 def read_students(path: Path) -> tuple[StudentRow, ...]:
     """Read a table of students; what is not kept of them is empty."""
     return read_rows(path, StudentRow, **NOT_KEPT)

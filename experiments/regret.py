@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from goodteacher.results import StudentRow, SweetSpot, points
-from pairs import RESULTS, Pair, all_pairs
+from pairs import RESULTS, Pair, all_pairs, confirmed
 from summaries import shown, table
 
 FILE = "regret.json"
@@ -81,12 +81,6 @@ def regrets(pair: Pair, exhaustive: SweetSpot, default: SweetSpot) -> dict[str, 
         "test": found["test"],
         "search_seeds": on_search_seeds(pair.students, ours),
     }
-
-
-def confirmed(rows: Iterable[StudentRow], arm: str, field: str) -> dict[int, float]:
-    """Return an accuracy of an arm's confirmed students, by seed."""
-    ours = (row for row in rows if row.stage == "confirm" and row.arm == arm)
-    return {row.seed: getattr(row, field) for row in ours if getattr(row, field) is not None}
 
 
 def _paired(theirs: Mapping[int, float], ours: Mapping[int, float]) -> list[float]:
