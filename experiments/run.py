@@ -139,6 +139,7 @@ class Runner:
             self._search(plan, "search", plan.default)
         if plan.verdict is not None:
             self._verify(plan)
+        self.keep(plan.pair)
 
     def folder(self, pair: PairKey, step: str) -> Path:
         """Return the study folder of a step."""
@@ -147,7 +148,6 @@ class Runner:
     def _search(self, plan: Plan, step: str, further: Settings) -> None:
         folder = self.folder(plan.pair, step)
         if (folder / SWEET_SPOT_FILE).exists():
-            self.keep(plan.pair)
             return
         lender = None if plan.own_teachers else self._lender(plan.pair)
         borrowed = {} if lender is None else {"teachers_of": str(lender)}
@@ -161,7 +161,6 @@ class Runner:
     def _verify(self, plan: Plan) -> None:
         folder = self.folder(plan.pair, "search")
         if (folder / EVIDENCE_FILE).exists():  # the last file of a verification
-            self.keep(plan.pair)
             return
         settings = {**(plan.verdict or {}), **self.runtime}
         options = [f"--{k.replace('_', '-')}={_as_option(v)}" for k, v in settings.items()]
