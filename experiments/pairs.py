@@ -1,6 +1,6 @@
 """What the study left of each teacher-student pair, read back from `experiments/results`.
 
-A pair's folder is `results/DATA/TEACHER--STUDENT--TRANSFER[--VARIATION]`; `collect.py` writes it.
+A pair's folder is `results/DATA/TEACHER--STUDENT--TRANSFER[--VARIATION[--seedN]]`; `collect.py` writes it.
 
     from pairs import all_pairs
     for pair in all_pairs():
@@ -56,11 +56,13 @@ class PairKey(Frozen):
     student_role: Literal["wide", "narrow"]
     transfer: Literal["full", "tenth"]
     variation: str | None = None
+    teacher_seed: int = 0
 
     @property
     def folder(self) -> str:
         """Its folder below the results, such as `mnist/large--narrow--tenth`."""
-        parts = (self.teacher_role, self.student_role, self.transfer, self.variation)
+        seed = f"seed{self.teacher_seed}" if self.teacher_seed else None
+        parts = (self.teacher_role, self.student_role, self.transfer, self.variation, seed)
         return f"{self.data}/{'--'.join(part for part in parts if part)}"
 
 

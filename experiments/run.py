@@ -17,6 +17,7 @@ once. Whatever is finished is not run again, so the same command goes on where i
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -72,7 +73,8 @@ def plans_of(study: Settings) -> Iterator[Plan]:
     """Yield the pairs of a study file, then its variations.
 
     A verdict's settings are those of the pair or, if it has none, of its transfer set. A variation
-    is a pair under other settings: an exhaustive search and no more.
+    is a pair under other settings: an exhaustive search and no more, for each of its
+    `teacher_seeds`.
 
     Args:
         study: The content of a file such as `cpu/mnist.toml`.
@@ -84,10 +86,13 @@ def plans_of(study: Settings) -> Iterator[Plan]:
         yield Plan(pair, settings_of(study, pair), study.get("search", {}), verdict)
     for variation, changes in study.get("variations", {}).items():
         changed = dict(changes)
-        for name in changed.pop("pairs"):
-            pair = pair_of(study["data"], f"{name}--{variation}")
-            search = {**settings_of(study, pair), **changed}
-            own = bool(TEACHING & changed.keys()) or "ema" in changed.get("variants", ())
+        names, seeds = changed.pop("pairs"), changed.pop("teacher_seeds", [0])
+        for name, seed in itertools.product(names, seeds):
+            plain = pair_of(study["data"], f"{name}--{variation}")
+            pair = plain.model_copy(update={"teacher_seed": seed})
+            other = {**changed, "teacher_seed": seed} if seed else changed
+            search = {**settings_of(study, pair), **other}
+            own = bool(TEACHING & other.keys()) or "ema" in other.get("variants", ())
             yield Plan(pair, search, None, None, own_teachers=own)
 
 
@@ -133,7 +138,8 @@ class Runner:
     def run(self, plan: Plan) -> None:
         """Do what is missing of a pair, and keep the small files of each step."""
         self._search(plan, "exhaustive", {"exhaustive": True})
-        if not (self.results / plan.pair.folder / PROBES_FILE).exists():
+        probed = (self.results / plan.pair.folder / PROBES_FILE).exists()
+        if plan.default is not None and not probed:
             probe(self.folder(plan.pair, "exhaustive"), self.results / plan.pair.folder)
         if plan.default is not None:
             self._search(plan, "search", plan.default)

@@ -62,6 +62,16 @@ def test_variation_is_a_pair_under_other_settings_and_has_teachers_of_its_own():
     assert not list(run.plans_of(students_only))[-1].own_teachers
 
 
+def test_variation_is_repeated_with_teachers_of_other_seeds():
+    study = {**STUDY, "variations": {"again": {**STUDY["variations"]["steps"]}}}
+    study["variations"]["again"] |= {"teacher_seeds": [0, 3]}
+    first, second = list(run.plans_of(study))[-2:]
+    assert first.pair.folder == "circle/large--wide--tenth--again"
+    assert second.pair.folder == "circle/large--wide--tenth--again--seed3"
+    assert second.search == {**first.search, "teacher_seed": 3}
+    assert second.own_teachers
+
+
 def in_this_process(arguments):
     """Run goodteacher without the seconds that a process takes to start."""
     outcome = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
