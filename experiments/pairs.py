@@ -1,6 +1,7 @@
 """What the study left of each teacher-student pair, read back from `experiments/results`.
 
-A pair's folder is `results/DATA/TEACHER--STUDENT--TRANSFER[--VARIATION[--seedN]]`; `collect.py` writes it.
+A pair's folder is `results/DATA/TEACHER--STUDENT--TRANSFER[--VARIATION[--seedN]]`; `collect.py`
+writes it.
 
     from pairs import all_pairs
     for pair in all_pairs():
@@ -13,7 +14,7 @@ evidence is None.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -39,6 +40,8 @@ MEASUREMENTS_FILE = "measurements.csv"
 STUDENTS_FILE = "students.csv"
 DEFAULT_STUDENTS_FILE = "students_default.csv"
 PROBES_FILE = "probes.csv"
+MIXTURES_FILE = "mixtures.json"
+MIXTURES_STUDENTS_FILE = "mixtures.csv"
 EXHAUSTIVE_FILE = "exhaustive.json"
 SEARCH_FILE = "search.json"
 
@@ -89,6 +92,32 @@ class MeasurementRow(Measurement):
     seconds: float
     learning_rate: float
     optimal_temperature: float | None = None
+
+
+class Mixture(Frozen):
+    """A mean of responses, and how good it is on the selection split.
+
+    Attributes:
+        same_as: The first kind that came to the same mean, often its own.
+        members: Weight of each checkpoint.
+        nll: Negative log-likelihood at T = 1, nats.
+        best_nll: The same at its best temperature.
+        accuracy: In [0, 1].
+        optimal_temperature: That temperature.
+    """
+
+    same_as: str
+    members: dict[str, float]
+    nll: float
+    best_nll: float
+    accuracy: float
+    optimal_temperature: float
+
+
+class Mixtures(Frozen):
+    """Content of `mixtures.json`: each kind of mixture, in the order of `mixtures.py`."""
+
+    kinds: dict[str, Mixture] = Field(default_factory=dict)
 
 
 class Pair:
@@ -142,6 +171,17 @@ class Pair:
         others = [row for row in self.default_students if row.stage == "probe"]
         last = max((row.rung for row in others), default=0)
         return kept or tuple(row for row in others if row.rung == last)
+
+    @cached_property
+    def mixtures(self) -> Mapping[str, Mixture]:
+        """Mixtures of responses by kind; empty where none were tried."""
+        found = self._read(MIXTURES_FILE, Mixtures)
+        return found.kinds if found else {}
+
+    @cached_property
+    def mixture_students(self) -> tuple[StudentRow, ...]:
+        """Students of the mixtures: by every recipe, and the best ones with fresh seeds."""
+        return read_students(self.folder / MIXTURES_STUDENTS_FILE)
 
     @cached_property
     def exhaustive(self) -> SweetSpot | None:

@@ -1,0 +1,182 @@
+"""Which means of responses make good students? Of a finished exhaustive study and its teachers.
+
+    python experiments/mixtures.py STUDY RESULTS_OF_THE_PAIR
+
+Each kind of mixture is chosen by held-out negative log-likelihood (NLL) alone, no student asked:
+
+- `best single`: the checkpoint of lowest NLL at its best temperature; no mixture, the yardstick;
+- `2 best`, `4 best`, `8 best`: equal means of so many by the same order;
+- `one trajectory`: greedy ensemble selection among the epochs of the best single's batch size;
+- `one of each size`: the same among the best epoch of each batch size;
+- `blend`: the same among all checkpoints, the variant `blend` of a search;
+- `all`: the equal mean of all checkpoints.
+
+Students learn from each by every recipe of the study with its search seeds; the best recipe on the
+selection split is trained again with the study's fresh seeds and measured on the test split, so
+that it is paired with the study's own sweet spot and with cross-entropy. Keeps `mixtures.json`
+(what is in each) and `mixtures.csv` (the students) beside the pair's other files.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from collect import as_students_csv
+from goodteacher.arms import Arm, Blend, BlendMember, Checkpoint, TeacherSource
+from goodteacher.blends import choose_blend
+from goodteacher.calibration import negative_log_likelihood, optimal_temperature
+from goodteacher.conclude import confirmed_rows, correct_by_arm
+from goodteacher.engines import ENGINES
+from goodteacher.mixing import load_teacher_response
+from goodteacher.progress import Silent
+from goodteacher.results import TrajectoryRecord
+from goodteacher.store import Store
+from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
+from goodteacher.study import Study, resume_context
+from goodteacher.sweet_spot import Search, all_rows
+from pairs import MIXTURES_FILE, MIXTURES_STUDENTS_FILE, Mixture, Mixtures
+
+
+class Mixer:
+    """Makes the mixtures of a finished exhaustive study and trains their students.
+
+    Args:
+        exhaustive: Folder of the study; its data must be found by name.
+    """
+
+    def __init__(self, exhaustive: Path) -> None:
+        study = Study(exhaustive)
+        self.context = resume_context(study.folder, study.config, Silent())
+        self.engine = ENGINES[study.config.engine](self.context)
+        self.search = Search(study.config, self.context, self.engine)
+
+    def run(self, into: Path) -> None:
+        """Choose, train and measure; write what came out."""
+        target = Store(into)
+        with self.context.store.lock():
+            sources = self.sources(self.search.teach())
+            target.write_json(MIXTURES_FILE, Mixtures(kinds=self.described(sources)))
+            searched = self.searched(list(dict.fromkeys(sources.values())))
+            winners = self.best_arms(searched)
+            confirmed = self.search.confirm(winners.values())
+            correct = correct_by_arm(self.context, confirmed)
+            rows = all_rows(self.context.store, searched)
+            rows += confirmed_rows(self.context.store, confirmed, correct)
+        named = [row.model_copy(update={"arm": renamed(row.arm, sources)}) for row in rows]
+        target.write_text(MIXTURES_STUDENTS_FILE, as_students_csv(named))
+
+    def sources(self, records: Sequence[TrajectoryRecord]) -> dict[str, TeacherSource]:
+        """Return the mixture of each kind."""
+        order = [r.checkpoint for r in sorted(records, key=lambda record: record.best_nll)]
+        best: dict[int, Checkpoint] = {}
+        for checkpoint in order:
+            best.setdefault(checkpoint.batch_size, checkpoint)
+        trajectory = [r.checkpoint for r in records if r.batch_size == order[0].batch_size]
+        return {
+            "best single": order[0],
+            **{f"{number} best": equal_mean(order[:number]) for number in (2, 4, 8)},
+            "one trajectory": self.greedy(trajectory),
+            "one of each size": self.greedy(list(best.values())),
+            "blend": self.greedy([record.checkpoint for record in records]),
+            "all": equal_mean(order),
+        }
+
+    def greedy(self, checkpoints: Sequence[Checkpoint]) -> Blend:
+        """Return what greedy ensemble selection makes of some checkpoints."""
+        labels = self.context.data.selection.labels
+        responses = torch.stack([self.response(each) for each in checkpoints])
+        weights = choose_blend(responses, labels)
+        return Blend(
+            variant="blend",
+            members=tuple(
+                BlendMember(batch_size=each.batch_size, epoch=each.epoch, weight=weight)
+                for each, weight in zip(checkpoints, weights, strict=True)
+                if weight > 0
+            ),
+        )
+
+    def response(self, source: TeacherSource) -> torch.Tensor:
+        """Return a teacher's response on the selection split, [N, C]."""
+        teachers, split = dict(self.search.teachers), self.context.data.selection
+        return load_teacher_response(self.context.store, teachers, source, split, name="selection")
+
+    def described(self, sources: Mapping[str, TeacherSource]) -> dict[str, Mixture]:
+        """Return what each mixture holds and how good it is on the selection split."""
+        labels = self.context.data.selection.labels
+        found = {}
+        for kind, source in sources.items():
+            logits = self.response(source)
+            best = optimal_temperature(logits, labels)
+            found[kind] = Mixture(
+                same_as=next(kind for kind, other in sources.items() if other == source),
+                members=members_of(source),
+                nll=negative_log_likelihood(logits, labels),
+                best_nll=negative_log_likelihood(logits, labels, temperature=best),
+                accuracy=float((logits.argmax(-1) == labels).double().mean()),
+                optimal_temperature=best,
+            )
+        return found
+
+    def searched(self, sources: Sequence[TeacherSource]) -> tuple[StudentTask, ...]:
+        """Train students of every recipe with the search's seeds."""
+        config = self.search.config
+        tasks = paired_tasks(
+            config,
+            self.search.key,
+            [Arm(source=each, recipe=recipe) for each in sources for recipe in config.recipes],
+            stage="distill",
+            seeds=range(config.search_seeds),
+            teachers=self.search.teachers,
+            memory_gib=config.memory_gib,
+            stack_width=config.stack_width,
+        )
+        self.engine.run("students", tasks)
+        return tasks
+
+    def best_arms(self, tasks: Sequence[StudentTask]) -> dict[TeacherSource, Arm]:
+        """Return the arm of each mixture that serves students best on the selection split."""
+        found: dict[TeacherSource, Arm] = {}
+        scores = mean_accuracies(self.context.store, tasks)
+        for arm in sorted(scores, key=lambda arm: -scores[arm]):
+            found.setdefault(arm.source, arm)
+        return found
+
+
+def equal_mean(checkpoints: Sequence[Checkpoint]) -> Blend:
+    """Return the mean of some responses, each of the same weight."""
+    weight = round(1 / len(checkpoints), 4)
+    members = (
+        BlendMember(batch_size=each.batch_size, epoch=each.epoch, weight=weight)
+        for each in checkpoints
+    )
+    return Blend(variant="blend", members=tuple(members))
+
+
+def members_of(source: TeacherSource) -> dict[str, float]:
+    """Return the weight of each checkpoint in a teacher, by the checkpoint's name."""
+    if isinstance(source, Checkpoint):
+        return {str(source): 1.0}
+    return {str(member.checkpoint): member.weight for member in source.members}
+
+
+def renamed(arm: str, sources: Mapping[str, TeacherSource]) -> str:
+    """Return an arm's name with the kind of the mixture in place of its long description."""
+    source, _, recipe = arm.partition(" | ")
+    kind = next(kind for kind, other in sources.items() if str(other) == source)
+    return f"{kind} | {recipe}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", type=Path, help="folder of a finished exhaustive search")
+    parser.add_argument("into", type=Path, help="the pair's folder below the results")
+    given = parser.parse_args()
+    Mixer(given.study).run(given.into)
+
+
+if __name__ == "__main__":
+    main()
