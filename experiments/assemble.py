@@ -17,7 +17,7 @@ from pathlib import Path
 
 import regret
 import score_table
-from claims import answers
+from claims import answers, first_runs
 from claims_json import as_json
 from goodteacher.config import read_toml
 from pairs import RESULTS, PairKey, all_pairs
@@ -43,7 +43,8 @@ def assemble(results: Path = RESULTS) -> Assembled:
     """
     study, plain = all_pairs(results, variations=True), all_pairs(results)
     return Assembled(
-        study,
+        first_runs(study),
+        [pair for pair in study if pair.pair.teacher_seed],
         answers(study),
         list(planned()),
         scores=score_table.result_of(plain),

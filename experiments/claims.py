@@ -361,7 +361,7 @@ def answers(study: Sequence[Pair]) -> tuple[ClaimAnswer, ...]:
     """Answer every claim.
 
     Args:
-        study: All pairs, variations included; any number of them, also none.
+        study: All pairs, variations and their repetitions included; any number, also none.
     """
     return tuple(_answer(claim, study) for claim in CLAIMS)
 
@@ -371,7 +371,7 @@ def _answer(claim: Claim, study: Sequence[Pair]) -> ClaimAnswer:
     deciding = [answer for answer in parts if answer.part.decides]
     by_pair = {
         pair.name: together([answer.rulings[pair.name].status for answer in deciding])
-        for pair in study
+        for pair in first_runs(study)
     }
     return ClaimAnswer(claim, parts, by_pair, together([answer.status for answer in deciding]))
 
@@ -383,10 +383,11 @@ def answer_part(part: Part, study: Sequence[Pair]) -> PartAnswer:
         part: The question.
         study: All pairs, variations included.
     """
+    shown = first_runs(study)
     counted = {
-        pair.name for pair in study if (pair.pair.variation is not None) == part.of_variations
+        pair.name for pair in shown if (pair.pair.variation is not None) == part.of_variations
     }
-    found = {pair.name: _measured(part, pair, study) for pair in study}
+    found = {pair.name: _measured(part, pair, study) for pair in shown}
     known = [name for name in counted if not isinstance(found[name], Ruling)]
     level = adjusted_level(LEVEL, max(1, len(known)))
     rulings = {
@@ -398,6 +399,11 @@ def answer_part(part: Part, study: Sequence[Pair]) -> PartAnswer:
     status, needed = overall(part.rule, main, pooled)
     counts = Counter(ruling.status for ruling in main.values())
     return PartAnswer(part, level, rulings, pooled, status, needed, counts)
+
+
+def first_runs(study: Sequence[Pair]) -> list[Pair]:
+    """Return the pairs without those that only repeat one with teachers of another seed."""
+    return [pair for pair in study if pair.pair.teacher_seed == 0]
 
 
 def _measured(part: Part, pair: Pair, study: Sequence[Pair]) -> Estimate | Ruling:

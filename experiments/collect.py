@@ -48,23 +48,26 @@ def collect(
     Args:
         pair: Which pair of the study.
         exhaustive: Folder of its exhaustive search; its teachers are the pair's.
-        search: Folder of its default search, verified or not; None where there is none.
+        search: Folder of its default search, verified or not; None where there is none, and the
+            verdict is on the exhaustive one.
         into: The pair's folder below the results.
         minutes: How long each part took, by name.
     """
     target, study = Store(into), Study(exhaustive)
-    target.write_json(PAIR_FILE, _info(pair, study, minutes or {}))
+    default = None if search is None else Study(search)
+    info = _info(pair, study, minutes or {})
+    taught = last_epochs(default) if default else {}
+    target.write_json(PAIR_FILE, info.model_copy(update={"taught": taught}))
     rows = [row for record in _records(study) for row in measurement_rows(record)]
     target.write_text(MEASUREMENTS_FILE, as_csv(rows, list(MeasurementRow.model_fields)))
     _keep_search(study, target, STUDENTS_FILE, EXHAUSTIVE_FILE)
-    if search is None:
-        return
-    default = Study(search)
-    _keep_search(default, target, DEFAULT_STUDENTS_FILE, SEARCH_FILE)
-    if default.store.exists(VERDICT_FILE):
-        target.write_json(VERDICT_FILE, default.verdict)
-    if default.store.exists(EVIDENCE_FILE):
-        target.write_json(EVIDENCE_FILE, without_pictures(default.evidence))
+    if default is not None:
+        _keep_search(default, target, DEFAULT_STUDENTS_FILE, SEARCH_FILE)
+    judged = default or study
+    if judged.store.exists(VERDICT_FILE):
+        target.write_json(VERDICT_FILE, judged.verdict)
+    if judged.store.exists(EVIDENCE_FILE):
+        target.write_json(EVIDENCE_FILE, without_pictures(judged.evidence))
 
 
 def measurement_rows(record: TrajectoryRecord) -> Iterable[MeasurementRow]:
@@ -72,6 +75,12 @@ def measurement_rows(record: TrajectoryRecord) -> Iterable[MeasurementRow]:
     own = record.model_dump(include=set(MeasurementRow.model_fields))
     for measurement in record.measurements:
         yield MeasurementRow(**own, **measurement.model_dump())
+
+
+def last_epochs(study: Study) -> dict[int, int]:
+    """Return how many epochs each batch size was taught for."""
+    raw = [record for record in _records(study) if record.variant == "raw"]
+    return {r.batch_size: r.epoch for r in sorted(raw, key=lambda r: (r.batch_size, r.epoch))}
 
 
 def without_pictures(evidence: Evidence) -> Evidence:

@@ -26,7 +26,7 @@ from pathlib import Path
 import torch
 
 from collect import as_students_csv
-from goodteacher.arms import Arm, Blend, BlendMember, Checkpoint, TeacherSource
+from goodteacher.arms import Arm, Blend, BlendMember, Checkpoint, Source, TeacherSource
 from goodteacher.blends import choose_blend
 from goodteacher.calibration import negative_log_likelihood, optimal_temperature
 from goodteacher.conclude import confirmed_rows, correct_by_arm
@@ -59,7 +59,6 @@ class Mixer:
         target = Store(into)
         with self.context.store.lock():
             sources = self.sources(self.search.teach())
-            target.write_json(MIXTURES_FILE, Mixtures(kinds=self.described(sources)))
             searched = self.searched(list(dict.fromkeys(sources.values())))
             winners = self.best_arms(searched)
             confirmed = self.search.confirm(winners.values())
@@ -68,6 +67,7 @@ class Mixer:
             rows += confirmed_rows(self.context.store, confirmed, correct)
         named = [row.model_copy(update={"arm": renamed(row.arm, sources)}) for row in rows]
         target.write_text(MIXTURES_STUDENTS_FILE, as_students_csv(named))
+        target.write_json(MIXTURES_FILE, Mixtures(kinds=self.described(sources)))
 
     def sources(self, records: Sequence[TrajectoryRecord]) -> dict[str, TeacherSource]:
         """Return the mixture of each kind."""
@@ -137,9 +137,9 @@ class Mixer:
         self.engine.run("students", tasks)
         return tasks
 
-    def best_arms(self, tasks: Sequence[StudentTask]) -> dict[TeacherSource, Arm]:
+    def best_arms(self, tasks: Sequence[StudentTask]) -> dict[Source, Arm]:
         """Return the arm of each mixture that serves students best on the selection split."""
-        found: dict[TeacherSource, Arm] = {}
+        found: dict[Source, Arm] = {}
         scores = mean_accuracies(self.context.store, tasks)
         for arm in sorted(scores, key=lambda arm: -scores[arm]):
             found.setdefault(arm.source, arm)

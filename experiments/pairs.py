@@ -70,7 +70,11 @@ class PairKey(Frozen):
 
 
 class PairInfo(PairKey):
-    """Content of `pair.json`."""
+    """Content of `pair.json`.
+
+    `taught` is the last epoch of each trajectory in the default search, by batch size; empty where
+    there was none.
+    """
 
     teacher: str
     student: str
@@ -79,6 +83,7 @@ class PairInfo(PairKey):
     settings: dict[str, Any]
     environment: dict[str, Any]
     minutes: dict[str, float] = Field(default_factory=dict)
+    taught: dict[int, int] = Field(default_factory=dict)
 
 
 class MeasurementRow(Measurement):

@@ -10,9 +10,11 @@ of many noisy values (the winner's curse), so this regret is never negative and 
 
 Time: of students in the search, references and probes included and the confirmation, which both
 need, left out. The naive grid trains a teacher from scratch for each batch size and epoch and every
-student alone; seconds of a student-epoch come from `benchmarks/naive_student.py`, measured for the
-pair or, where it says "scaled", for the same networks on another number of examples. Writes
-`results/regret.json`, of which `rendered` makes the tables.
+student alone. Both it and the default search are priced by the epochs of each kind that they take
+and the seconds of such an epoch, which `benchmarks/naive_grid.py` measured on a quiet machine for
+the pair or, where it says "scaled", for the same networks on another number of transfer examples.
+Only what recording the responses takes is what the search itself noted.
+Writes `results/regret.json`, of which `rendered` makes the tables.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from pairs import RESULTS, Pair, all_pairs, confirmed
 from summaries import shown, table
 
 FILE = "regret.json"
-NAIVE = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / "naive_student.json"
+NAIVE = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / "naive_grid.json"
 
 Result = Mapping[str, Any]
 
@@ -40,7 +42,7 @@ def result_of(pairs: Iterable[Pair], naive: Sequence[Result]) -> dict[str, Any]:
 
     Args:
         pairs: The study's pairs.
-        naive: Lines of `naive_student.json`.
+        naive: Lines of `naive_grid.json`.
     """
     found: dict[str, Any] = {}
     left_out = []
@@ -152,29 +154,43 @@ def savings(
         pair: The pair.
         exhaustive: What the exhaustive search found.
         default: What the default search found.
-        naive: Lines of `naive_student.json`.
+        naive: Lines of `naive_grid.json`.
 
     Returns:
-        None where no student of these networks was timed alone.
+        None where epochs of these networks were not timed.
     """
     line = _line_for(pair, naive)
     if line is None:
         return None
-    teachers = math.fsum(t.seconds for t in pair.teachers if t.variant == "raw")
-    epochs = exhaustive.cost.student_epochs_exhaustive
-    ours = default.cost.teacher_seconds + searching_seconds(pair.default_students)
     scale = pair.pair.transfer_examples / line["examples"]
-    times = {
-        way: (teachers + epochs * scale * line[f"{way}_seconds"]["median"]) / ours
-        for way in ("alone", "loop")
+    student = {way: scale * each["median"] for way, each in line["student_epoch"].items()}
+    from_scratch: dict[int, int] = defaultdict(int)
+    for record in pair.teachers:
+        if record.variant == "raw":
+            from_scratch[record.batch_size] += record.epoch
+    students = exhaustive.cost.student_epochs_exhaustive
+    teachers = _teaching_seconds(line, pair.pair.taught, "here")
+    stacked = student["stacked"] * searching_epochs(default, pair.default_students)
+    recording = default.cost.variants["raw"] - default.cost.teacher_seconds
+    naively = {
+        "alone": _teaching_seconds(line, from_scratch, "here") + student["alone"] * students,
+        "loop": _teaching_seconds(line, from_scratch, "loop") + student["loop"] * students,
     }
     return {
         "scaled": scale != 1,
         "teacher_seconds": teachers,
-        "student_epochs": epochs,
-        "default_seconds": ours,
-        **times,
+        "recording_seconds": recording,
+        "student_seconds": stacked,
+        "naive_teacher_seconds": _teaching_seconds(line, from_scratch, "loop"),
+        "naive_seconds": naively["loop"],
+        **{way: seconds / (teachers + recording + stacked) for way, seconds in naively.items()},
     }
+
+
+def _teaching_seconds(line: Result, epochs: Mapping[int, int], way: str) -> float:
+    """Return the seconds of so many epochs at each batch size."""
+    each = line["teacher_epoch"]
+    return math.fsum(count * each[str(size)][way]["median"] for size, count in epochs.items())
 
 
 def _line_for(pair: Pair, naive: Sequence[Result]) -> Result | None:
@@ -239,34 +255,33 @@ def _known(pairs: Mapping[str, Result], part: str, name: str, unit: float = 1) -
 
 
 _SAVINGS = {"alone": "times cheaper, students alone", "loop": "times cheaper, plain loop"}
+_SECONDS = {
+    "teacher_seconds": "default search: teachers, s",
+    "recording_seconds": "their responses, s",
+    "student_seconds": "its students, s",
+    "naive_teacher_seconds": "plain loop: teachers, s",
+    "naive_seconds": "all of it, s",
+}
 
 
 def _saving_table(pairs: Mapping[str, Result]) -> str:
-    head = [
-        "pair",
-        "default search, s",
-        "naive teachers, s",
-        "naive student-epochs",
-        *_SAVINGS.values(),
-        "a student-epoch's seconds",
-    ]
+    head = ["pair", *_SECONDS.values(), *_SAVINGS.values(), "student-epochs"]
     lines = [_saving_line(name, pair["naive"]) for name, pair in pairs.items()]
     means = [shown(_known(pairs, "naive", way), 1) for way in _SAVINGS]
-    target = ["*target*", "", "", "", "at least 30", "at least 30", ""]
-    return table(head, [*lines, ["**mean**", "", "", "", *means, ""], target])
+    target = ["*target*", *[""] * len(_SECONDS), *["at least 30"] * len(_SAVINGS), ""]
+    return table(head, [*lines, ["**mean**", *[""] * len(_SECONDS), *means, ""], target])
 
 
 def _saving_line(name: str, naive: Result | None) -> list[str]:
     if naive is None:
-        return [name, *["-"] * 5, "not measured"]
+        return [name, *["-"] * (len(_SECONDS) + len(_SAVINGS)), "not timed"]
     times = [f"{naive[way]:.1f}" for way in _SAVINGS]
-    seconds = [f"{naive[key]:,.0f}" for key in ("default_seconds", "teacher_seconds")]
-    epochs = f"{naive['student_epochs']:,}"
-    return [name, *seconds, epochs, *times, "scaled" if naive["scaled"] else "measured"]
+    seconds = [f"{naive[key]:,.0f}" for key in _SECONDS]
+    return [name, *seconds, *times, "scaled" if naive["scaled"] else "timed"]
 
 
 def naive_lines(path: Path = NAIVE) -> list[Result]:
-    """Return the lines of `naive_student.json`; none where it has not been measured."""
+    """Return the lines of `naive_grid.json`; none where it has not been measured."""
     lines: list[Result] = json.loads(path.read_text())["pairs"] if path.exists() else []
     return lines
 
@@ -274,7 +289,7 @@ def naive_lines(path: Path = NAIVE) -> list[Result]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pairs")
-    parser.add_argument("--naive", type=Path, default=NAIVE, help="what naive_student.py measured")
+    parser.add_argument("--naive", type=Path, default=NAIVE, help="what naive_grid.py measured")
     given = parser.parse_args()
     result = result_of(all_pairs(given.results), naive_lines(given.naive))
     (given.results / FILE).write_text(json.dumps(result, indent=1) + "\n")

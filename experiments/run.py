@@ -8,7 +8,7 @@ as in `HUB`. For each pair, in the order of its file:
 1. an exhaustive search: every checkpoint, every recipe, every student to the end; and students of
    one epoch of every checkpoint, which are one of the scores;
 2. the default search on the same grid, confirmed with the same fresh seeds;
-3. the verdict on what it found;
+3. the verdict on what that found;
 
 then `collect.py` keeps small files of it below `experiments/results`. Pairs of one teacher train it
 once. Whatever is finished is not run again, so the same command goes on where it was stopped.
@@ -73,8 +73,8 @@ def plans_of(study: Settings) -> Iterator[Plan]:
     """Yield the pairs of a study file, then its variations.
 
     A verdict's settings are those of the pair or, if it has none, of its transfer set. A variation
-    is a pair under other settings: an exhaustive search and no more, for each of its
-    `teacher_seeds`.
+    is a pair under other settings, for each of its `teacher_seeds`: an exhaustive search, and where
+    it has a `verdict`, one on what that found.
 
     Args:
         study: The content of a file such as `cpu/mnist.toml`.
@@ -87,13 +87,14 @@ def plans_of(study: Settings) -> Iterator[Plan]:
     for variation, changes in study.get("variations", {}).items():
         changed = dict(changes)
         names, seeds = changed.pop("pairs"), changed.pop("teacher_seeds", [0])
+        verdict = changed.pop("verdict", None)
         for name, seed in itertools.product(names, seeds):
             plain = pair_of(study["data"], f"{name}--{variation}")
             pair = plain.model_copy(update={"teacher_seed": seed})
             other = {**changed, "teacher_seed": seed} if seed else changed
             search = {**settings_of(study, pair), **other}
             own = bool(TEACHING & other.keys()) or "ema" in other.get("variants", ())
-            yield Plan(pair, search, None, None, own_teachers=own)
+            yield Plan(pair, search, None, verdict, own_teachers=own)
 
 
 def pair_of(data: str, name: str) -> PairKey:
@@ -165,7 +166,7 @@ class Runner:
         self._command(plan, step, "search", data, f"--config={config}", f"--out={folder}")
 
     def _verify(self, plan: Plan) -> None:
-        folder = self.folder(plan.pair, "search")
+        folder = self.folder(plan.pair, "exhaustive" if plan.default is None else "search")
         if (folder / EVIDENCE_FILE).exists():  # the last file of a verification
             return
         settings = {**(plan.verdict or {}), **self.runtime}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import mixture_table
 import regret
 import score_table
 import variants
@@ -16,7 +18,7 @@ from goodteacher.results import Reference, percent, points
 from goodteacher.statistics import Interval
 from pairs import Pair, PairKey
 from reading import NotMeasuredError, arms_of_batch_sizes, mean, trajectories
-from ruling import Ruling, Status
+from ruling import Ruling, Status, rule_on
 from summaries import table
 
 NOTHING = "*Not run.*"
@@ -28,6 +30,7 @@ class Assembled:
 
     Attributes:
         study: The pairs that were run, variations included.
+        repeats: Variations run again with teachers of another seed.
         answers: What the claims come to.
         planned: Every pair of the study's files, run or not.
         scores: What `score_table.py` found.
@@ -35,6 +38,7 @@ class Assembled:
     """
 
     study: Sequence[Pair]
+    repeats: Sequence[Pair]
     answers: Sequence[ClaimAnswer]
     planned: Sequence[PairKey]
     scores: Mapping[str, Any]
@@ -99,7 +103,7 @@ def _difference(reference: Reference) -> str:
 def runs(found: Assembled) -> str:
     """Show what was run of each pair, and what was planned and was not."""
     rows = [_run_row(pair) for pair in found.study]
-    done = {pair.name for pair in found.study}
+    done = {pair.name for pair in [*found.study, *found.repeats]}
     missing = [key.folder for key in found.planned if key.folder not in done]
     head = [
         "pair",
@@ -265,29 +269,57 @@ _UNITS: Mapping[Unit, str] = {"points": "points", "%": "%", "log2": "doublings"}
 
 def batch_sizes(found: Assembled) -> str:
     """Show the best students of each batch size, pairs and their variations together."""
+    groups: dict[str, list[Pair]] = {}
+    for pair in [*found.study, *found.repeats]:
+        first = pair.pair.model_copy(update={"teacher_seed": 0})
+        groups.setdefault(first.folder, []).append(pair)
     sizes = sorted({size for pair in found.study for size in trajectories(pair)})
-    rows = [row for pair in found.study if (row := _size_row(pair, sizes, found.answers))]
+    lines = (_size_row(name, groups[name], sizes, found) for name in sorted(groups))
+    rows = [line for line in lines if line]
     if not rows:
         return NOTHING
-    head = ["pair", "budget, rate rule", *map(str, sizes), "best over worst, points"]
+    head = [
+        "pair",
+        "budget, rate rule",
+        "teacher runs",
+        *map(str, sizes),
+        "best over worst, points",
+    ]
     return table(head, rows)
 
 
-def _size_row(pair: Pair, sizes: Sequence[int], answers: Sequence[ClaimAnswer]) -> list[str] | None:
+def _size_row(
+    name: str, runs: Sequence[Pair], sizes: Sequence[int], found: Assembled
+) -> list[str] | None:
+    """Return the line of a pair, or of a variation with all of its teacher runs."""
     try:
-        arms = arms_of_batch_sizes(pair)
+        arms = [arms_of_batch_sizes(pair) for pair in runs]
     except NotMeasuredError:
         return None
-    best = {size: max(map(mean, of)) for size, of in arms.items() if of}
-    asked = "batch_size" if pair.pair.variation is None else "batch_size_kept"
-    effect = next(p for answer in answers for p in answer.parts if p.part.name == asked)
-    settings = pair.pair.settings
+    by_size = {size: [max(map(mean, of[size])) for of in arms if of.get(size)] for size in sizes}
+    best = {size: statistics.fmean(values) for size, values in by_size.items() if values}
+    settings = runs[0].pair.settings
     return [
-        f"`{pair.name}`",
+        f"`{name}`",
         f"{settings.get('budget', '-')}, {settings.get('lr_rule', '-')}",
+        str(len(runs)),
         *(_accuracy(best, size) for size in sizes),
-        _cell(effect.rulings[pair.name], effect.part.unit),
+        _size_effect(runs[0], found),
     ]
+
+
+def _size_effect(pair: Pair, found: Assembled) -> str:
+    """Return the best over the worst size, as the claims have it or, of repetitions, as they would.
+
+    Variations that repeat the pair itself with other teachers are no part of a claim.
+    """
+    asked = "batch_size" if pair.pair.variation is None else "batch_size_kept"
+    effect = next(p for answer in found.answers for p in answer.parts if p.part.name == asked)
+    if pair.name in effect.rulings:
+        return _cell(effect.rulings[pair.name], effect.part.unit)
+    measured = effect.part.measure(pair, [*found.study, *found.repeats])
+    assert effect.part.rule is not None
+    return _cell(rule_on(measured, effect.part.rule, level=effect.level), effect.part.unit)
 
 
 def _accuracy(best: Mapping[int, float], size: int) -> str:
@@ -308,5 +340,6 @@ TABLES: Mapping[str, Callable[[Assembled], str]] = {
     "scores": lambda found: score_table.rendered(found.scores),
     "regret": lambda found: regret.rendered(found.regret),
     "variants": lambda found: variants.rendered(found.study),
+    "mixtures": lambda found: mixture_table.rendered(found.study),
 }
 """Name of a place on the page to what renders it."""

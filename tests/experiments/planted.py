@@ -56,6 +56,7 @@ class Planted:
     student_role: str = "narrow"
     transfer: str = "tenth"
     variation: str | None = None
+    teacher_seed: int = 0
     budget: str = "epochs"
     sizes: tuple[int, ...] = (32, 128, 512, 2048)
     epochs: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
@@ -80,6 +81,7 @@ def write(results, plan):
         **who,
         transfer=plan.transfer,
         variation=plan.variation,
+        teacher_seed=plan.teacher_seed,
         teacher="mlp:12",
         student="mlp:3",
         num_classes=10,

@@ -61,12 +61,15 @@ def pair(*, default_pick=SECOND, fresh=(0.88, 0.90), first=1_000_000, examples=1
             student="mlp:4",
             transfer_examples=examples,
             settings=settings,
+            taught={32: 4, 128: 2},
         ),
         teachers=[build.record(size, epoch) for size in (32, 128) for epoch in (1, 2, 4)],
         students=[*search, *confirm_rows(BEST, (0.89, 0.91))],
         default_students=[*probes, *search[:2], *confirm_rows(default_pick, fresh, first=first)],
         exhaustive=answer(BEST, student_epochs_run=136, teacher_seconds=20.0),
-        search=answer(default_pick, student_epochs_run=61, teacher_seconds=15.0),
+        search=answer(
+            default_pick, student_epochs_run=61, teacher_seconds=15.0, variants={"raw": 17.0}
+        ),
     )
 
 
@@ -76,8 +79,15 @@ NAIVE = {
     "student": "mlp:4",
     "student_batch_size": 256,
     "examples": 1000,
-    "alone_seconds": {"median": 0.5},
-    "loop_seconds": {"median": 2.0},
+    "teacher_epoch": {
+        "32": {"here": {"median": 3.0}, "loop": {"median": 9.0}},
+        "128": {"here": {"median": 1.0}, "loop": {"median": 4.0}},
+    },
+    "student_epoch": {
+        "stacked": {"median": 0.1},
+        "alone": {"median": 0.5},
+        "loop": {"median": 2.0},
+    },
 }
 
 
@@ -126,26 +136,26 @@ def test_time_counts_search_and_probes_but_not_the_confirmation():
 
 def test_naive_grid_trains_every_teacher_from_scratch_and_every_student_alone():
     found = result(pair())["naive"]
-    teachers = 2 * 2.5 * (1 + 2 + 4)
-    ours = 15.0 + 3 * 0.25
-    assert found["alone"] == pytest.approx((teachers + 960 * 0.5) / ours)
-    assert found["loop"] == pytest.approx((teachers + 960 * 2.0) / ours)
+    epochs, ours = 1 + 2 + 4, (4 * 3.0 + 2 * 1.0) + 2.0 + (61 - 36) * 0.1
+    assert found["alone"] == pytest.approx((epochs * (3 + 1) + 960 * 0.5) / ours)
+    assert found["loop"] == pytest.approx((epochs * (9 + 4) + 960 * 2.0) / ours)
+    assert found["naive_teacher_seconds"] == epochs * (9 + 4)
     assert found["scaled"] is False
 
 
 def test_seconds_of_the_same_networks_are_scaled_by_the_number_of_examples():
-    far = {**NAIVE, "examples": 10, "alone_seconds": {"median": 99.0}}
+    far = {**NAIVE, "examples": 10, "student_epoch": {}}
     near = {**NAIVE, "examples": 500}
     found = result(pair(), [far, near])["naive"]
     assert found["scaled"] is True
-    assert found["alone"] == pytest.approx((35 + 960 * 1.0) / 15.75)
+    assert found["alone"] == pytest.approx((28 + 960 * 1.0) / (16 + 25 * 0.2))
 
 
 @pytest.mark.parametrize("change", [{"teacher": "mlp:9"}, {"data": "x"}, {"student": "mlp:5"}])
 def test_networks_that_nobody_timed_alone_have_no_saving(change):
     made = regret.result_of([pair()], [{**NAIVE, **change}])
     assert made["pairs"]["made/pair"]["naive"] is None
-    assert "| made/pair | - | - | - | - | - | not measured |" in regret.rendered(made)
+    assert "| made/pair | - | - | - | - | - | - | - | not timed |" in regret.rendered(made)
 
 
 def test_pair_without_a_default_search_is_named_and_left_out():

@@ -29,7 +29,14 @@ STUDY = {
     "transfers": {"full": {}, "tenth": {"transfer_fraction": 0.5}},
     "search": {"patience": 1},
     "verdicts": {"tenth": {"seeds": 3}},
-    "variations": {"steps": {"pairs": ["large--wide--tenth"], "budget": "steps"}},
+    "variations": {
+        "steps": {"pairs": ["large--wide--tenth"], "budget": "steps"},
+        "blend": {
+            "pairs": ["large--wide--tenth"],
+            "variants": ["blend"],
+            "verdict": {"seeds": 3},
+        },
+    },
 }
 
 
@@ -103,6 +110,8 @@ def test_pairs_leave_their_small_files(ran):
     assert len(pairs["circle/large--wide--full"].probes) > 0
     assert pairs["circle/large--wide--full"].verdict is None
     assert pairs["circle/large--wide--tenth--steps"].search is None
+    assert pairs["circle/large--wide--tenth--steps"].verdict is None
+    assert pairs["circle/large--wide--tenth--blend"].verdict.teacher.startswith("blend of ")
 
 
 def test_pairs_of_one_teacher_train_it_once(ran):

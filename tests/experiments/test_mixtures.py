@@ -1,0 +1,67 @@
+"""Mixtures of responses: what is in each kind, and what their students are compared with."""
+
+import shutil
+
+import pytest
+
+from mixture_table import mixtures_of, rendered
+from mixtures import Mixer
+from pairs import Pair, all_pairs
+
+
+@pytest.fixture(scope="module")
+def pair(results, tmp_path_factory):
+    (found,) = all_pairs(results)
+    folder = tmp_path_factory.mktemp("mixed") / "results" / found.name
+    shutil.copytree(found.folder, folder)
+    Mixer(results.parent / "all").run(folder)
+    return Pair(folder)
+
+
+def test_each_kind_holds_what_its_name_says(pair):
+    order = [str(r.checkpoint) for r in sorted(pair.teachers, key=lambda r: r.best_nll)]
+    kinds = {kind: mixture.members for kind, mixture in pair.mixtures.items()}
+    assert kinds["best single"] == {order[0]: 1.0}
+    assert kinds["2 best"] == dict.fromkeys(order[:2], 0.5)
+    assert kinds["all"].keys() == set(order)
+    assert {name.split(" epoch")[0] for name in kinds["one trajectory"]} == {
+        order[0].split(" epoch")[0]
+    }
+    sizes = [name.split(" epoch")[0] for name in kinds["one of each size"]]
+    assert len(sizes) == len(set(sizes))
+    for members in kinds.values():
+        assert sum(members.values()) == pytest.approx(1, abs=0.01)
+
+
+def test_best_single_is_as_good_as_the_study_says(pair):
+    best = min(record.best_nll for record in pair.teachers)
+    assert pair.mixtures["best single"].best_nll == pytest.approx(best, rel=1e-5)
+
+
+def test_students_are_paired_by_the_fresh_seeds_of_the_study(pair):
+    for row in mixtures_of(pair):
+        assert len(row.over_labels) == len(row.over_sweet_spot) == 2
+    fresh = {row.seed for row in pair.mixture_students if row.stage == "confirm"}
+    assert fresh == {row.seed for row in pair.students if row.stage == "confirm"}
+    single = next(row for row in mixtures_of(pair) if row.kind == "best single")
+    assert single.over_single == (0.0, 0.0)
+    assert (single.members, single.effective) == (1, 1)
+
+
+def test_recipe_is_the_one_that_the_search_seeds_find_best(pair):
+    searched = [row for row in pair.mixture_students if row.stage == "distill"]
+    for row in mixtures_of(pair):
+        kind = pair.mixtures[row.kind].same_as
+        ours = [other for other in searched if other.arm.startswith(f"{kind} | ")]
+        assert len(ours) > 1
+        best = max(ours, key=lambda other: other.selection_accuracy)
+        assert best.selection_accuracy == pytest.approx(
+            next(o.selection_accuracy for o in ours if o.arm.endswith(f"| {row.recipe}"))
+        )
+
+
+def test_table_has_each_kind_and_the_blend_of_each_pair(pair):
+    text = rendered([pair])
+    assert all(f"| {kind} |" in text for kind in pair.mixtures)
+    assert f"| `{pair.name}` |" in text
+    assert rendered([]) == "*Not run.*"
