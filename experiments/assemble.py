@@ -17,7 +17,7 @@ from pathlib import Path
 
 import regret
 import score_table
-from claims import answers, first_runs
+from claims import answers
 from claims_json import as_json
 from goodteacher.config import read_toml
 from pairs import RESULTS, PairKey, all_pairs
@@ -41,14 +41,15 @@ def assemble(results: Path = RESULTS) -> Assembled:
     Args:
         results: Where the pairs are; there may be none.
     """
-    study, plain = all_pairs(results, variations=True), all_pairs(results)
+    everything = all_pairs(results, variations=True)
+    study = [pair for pair in everything if pair.pair.variation is None]
     return Assembled(
-        first_runs(study),
-        [pair for pair in study if pair.pair.teacher_seed],
+        study,
+        [pair for pair in everything if pair.pair.variation is not None],
         answers(study),
         list(planned()),
-        scores=score_table.result_of(plain),
-        regret=regret.result_of(plain, regret.naive_lines()),
+        scores=score_table.result_of(study),
+        regret=regret.result_of(study, regret.naive_lines()),
     )
 
 

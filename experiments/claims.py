@@ -67,8 +67,8 @@ spread asks for, at 80 % power and the gap seen. With one seed no spread is know
 otherwise the same rule is applied to the mean over the pairs, each pair counting once, at level
 0.05. A part without an interval holds where at least three quarters of the pairs decide for it.
 Fewer than 4 pairs, or one data set: undecided. Pairs of one data set share teachers or students,
-so the interval speaks of pairs like these, not of all data sets. Pairs with another budget or rate
-rule (variations) are shown but not counted, but for the last part of C4, which counts them alone.
+so the interval speaks of pairs like these, not of all data sets. Pairs under other settings
+(variations) are no part of the claims.
 **A claim over all** holds where all deciding parts do.
 """
 
@@ -120,7 +120,6 @@ class Part:
         rule: What decides; None where the measure says so itself.
         unit: Unit of the estimate.
         decides: Whether the claim hangs on it.
-        of_variations: Whether it counts pairs under other settings, and no others.
     """
 
     name: str
@@ -129,7 +128,6 @@ class Part:
     rule: Rule | None
     unit: Unit = "points"
     decides: bool = True
-    of_variations: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -299,14 +297,6 @@ CLAIMS = (
                 _BETTER,
                 decides=False,
             ),
-            Part(
-                "batch_size_kept",
-                "the same sizes under another budget or rate rule",
-                measures.batch_size_effect_kept,
-                _BETTER,
-                decides=False,
-                of_variations=True,
-            ),
         ),
     ),
     Claim(
@@ -324,7 +314,7 @@ class PartAnswer:
     Attributes:
         part: The question.
         level: Level of each pair's interval, corrected for their number.
-        rulings: By the pair's name, variations included.
+        rulings: By the pair's name.
         pooled: Mean over the counted pairs, in the estimate's own scale.
         status: The answer over all pairs.
         needed: Where undecided: pairs in all that would decide.
@@ -347,7 +337,7 @@ class ClaimAnswer:
     Attributes:
         claim: The claim.
         parts: Its parts, in order.
-        by_pair: The claim in each pair, variations included.
+        by_pair: The claim in each pair.
         status: The answer over all pairs.
     """
 
@@ -361,7 +351,7 @@ def answers(study: Sequence[Pair]) -> tuple[ClaimAnswer, ...]:
     """Answer every claim.
 
     Args:
-        study: All pairs, variations and their repetitions included; any number, also none.
+        study: All pairs, without variations; any number of them, also none.
     """
     return tuple(_answer(claim, study) for claim in CLAIMS)
 
@@ -371,7 +361,7 @@ def _answer(claim: Claim, study: Sequence[Pair]) -> ClaimAnswer:
     deciding = [answer for answer in parts if answer.part.decides]
     by_pair = {
         pair.name: together([answer.rulings[pair.name].status for answer in deciding])
-        for pair in first_runs(study)
+        for pair in study
     }
     return ClaimAnswer(claim, parts, by_pair, together([answer.status for answer in deciding]))
 
@@ -381,29 +371,19 @@ def answer_part(part: Part, study: Sequence[Pair]) -> PartAnswer:
 
     Args:
         part: The question.
-        study: All pairs, variations included.
+        study: All pairs, without variations.
     """
-    shown = first_runs(study)
-    counted = {
-        pair.name for pair in shown if (pair.pair.variation is not None) == part.of_variations
-    }
-    found = {pair.name: _measured(part, pair, study) for pair in shown}
-    known = [name for name in counted if not isinstance(found[name], Ruling)]
+    found = {pair.name: _measured(part, pair, study) for pair in study}
+    known = [ruling for ruling in found.values() if not isinstance(ruling, Ruling)]
     level = adjusted_level(LEVEL, max(1, len(known)))
     rulings = {
         name: one if isinstance(one, Ruling) else rule_on(one, part.rule, level=level)
         for name, one in found.items()
     }
-    main = {name: ruling for name, ruling in rulings.items() if name in counted}
-    pooled = _pooled(list(main.values()))
-    status, needed = overall(part.rule, main, pooled)
-    counts = Counter(ruling.status for ruling in main.values())
+    pooled = _pooled(list(rulings.values()))
+    status, needed = overall(part.rule, rulings, pooled)
+    counts = Counter(ruling.status for ruling in rulings.values())
     return PartAnswer(part, level, rulings, pooled, status, needed, counts)
-
-
-def first_runs(study: Sequence[Pair]) -> list[Pair]:
-    """Return the pairs without those that only repeat one with teachers of another seed."""
-    return [pair for pair in study if pair.pair.teacher_seed == 0]
 
 
 def _measured(part: Part, pair: Pair, study: Sequence[Pair]) -> Estimate | Ruling:

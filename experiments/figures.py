@@ -92,7 +92,7 @@ def write_figures(study: Sequence[Pair], folder: Path) -> None:
     """Draw every kind from the pairs; one without any panel says so.
 
     Args:
-        study: The pairs, variations included.
+        study: The pairs.
         folder: Where the SVG files go.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,6 @@ Study = Sequence[Pair]
 Measure = Callable[[Pair, Study], Estimate]
 
 SEEDS, TRAJECTORIES, BLOCKS = "student seeds", "trajectories", "runs of checkpoints"
-TEACHERS = "teacher runs"
 LATE = 4
 """From this epoch on a teacher is trained, not beginning to be."""
 BLOCK = 3
@@ -153,6 +152,8 @@ def lost_recoverable(pair: Pair, study: Study) -> Estimate:
 def lost_at_students_temperature(pair: Pair, study: Study) -> Estimate:
     """Return the same of S at the T that serves each checkpoint's students best."""
     students = checkpoint_students(pair)
+    if any(not _has_students(r, students) for of in _long(pair).values() for r in of):
+        raise NotMeasuredError("some checkpoint has no students")
     return _lost(
         pair,
         lambda r: r.at("transfer", best_recipe(students[r.batch_size, r.epoch])[0]).similarity,
@@ -355,53 +356,6 @@ def batch_size_effect(pair: Pair, study: Study) -> Estimate:
     if len(sizes) < 2:
         raise NotMeasuredError("the sibling has other batch sizes")
     return Estimate(one_value(best[sizes[-1]] - best[sizes[0]]), SEEDS, details=details)
-
-
-def batch_size_effect_kept(pair: Pair, study: Study) -> Estimate:
-    """Compare the base pair's best with its worst batch size, under another budget or rate rule.
-
-    The base pair chooses, and students of the variation are measured: each size at its best. Of
-    several teacher runs each gives one value; of a single run, each student seed does.
-    """
-    if pair.pair.variation is None:
-        raise NotApplicableError
-    base = sibling(pair, study, variation=None, teacher_seed=0)
-    if pair.pair.teacher_seed == 0 and _rates(pair) == _rates(base):
-        raise NotApplicableError
-    chosen = arms_of_batch_sizes(base)
-    by_run = [
-        {size: max(of, key=mean) for size, of in arms_of_batch_sizes(run).items() if of}
-        for run in repeats(pair, study)
-    ]
-    sizes = set.intersection(*(set(best) for best in by_run))
-    order = sorted(sizes & chosen.keys(), key=lambda size: max(map(mean, chosen[size])))
-    if len(order) < 2:
-        raise NotMeasuredError("the base pair has other batch sizes")
-    above, below = order[-1], order[0]
-    note = f"batch {above} over {below}"
-    if len(by_run) > 1:
-        effects = [mean(best[above]) - mean(best[below]) for best in by_run]
-        details = {"by_teacher_run": effects}
-        return Estimate(over_runs(effects), TEACHERS, f"{note}, n = {len(effects)}", details)
-    only = by_run[0]
-    paired = sorted(only[above].keys() & only[below])
-    differences = [only[above][seed] - only[below][seed] for seed in paired]
-    several = len(differences) > 1
-    interval = over_runs(differences) if several else one_value(differences[0])
-    return Estimate(interval, SEEDS, note)
-
-
-def repeats(pair: Pair, study: Study) -> list[Pair]:
-    """Return the runs that differ from a pair in the teachers' seed alone, and itself."""
-    key = pair.pair.model_copy(update={"teacher_seed": 0}).folder
-    return [
-        other for other in study if other.pair.model_copy(update={"teacher_seed": 0}).folder == key
-    ]
-
-
-def _rates(pair: Pair) -> tuple[object, object]:
-    """Return what teachers of a larger batch get more of: its budget and rate rule."""
-    return pair.pair.settings.get("budget"), pair.pair.settings.get("lr_rule")
 
 
 def _held_out_effect(arms: Mapping[int, Sequence[Seeds]], left_out: int) -> float:

@@ -12,12 +12,9 @@ from dataclasses import dataclass
 
 from goodteacher.arms import CROSS_ENTROPY
 from goodteacher.results import percent, points
-from pairs import Pair, confirmed
+from pairs import BLEND, SINGLE, Pair, confirmed
 from ruling import over_runs
 from summaries import shown, table
-
-YARDSTICK = "best single"
-BLEND = "blend"
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,8 @@ class MixtureRow:
         kind: Such as `8 best`.
         members: How many checkpoints are in it.
         effective: One over the sum of its squared weights: members, were all of one weight.
-        nll: Its negative log-likelihood at its best temperature, minus the best single's; nats.
+        nll: Its negative log-likelihood at its best temperature, minus the best single's; nats, on
+            the selection split, where greedy kinds minimised it.
         recipe: How its best students learn.
         accuracy: Mean on the test split, in [0, 1].
         over_labels: Difference of each fresh seed to plain cross-entropy.
@@ -52,8 +50,11 @@ def mixtures_of(pair: Pair) -> list[MixtureRow]:
     """Return a row for each kind of mixture; none where none were tried."""
     if not pair.mixtures or pair.exhaustive is None:
         return []
+    fresh = {row.seed for row in pair.mixture_students if row.stage == "confirm"}
+    if not fresh & {row.seed for row in pair.students if row.stage == "confirm"}:
+        return []
     arms = dict(row.arm.split(" | ", 1) for row in pair.mixture_students if row.stage == "confirm")
-    single = _confirmed(pair, YARDSTICK, arms)
+    single = _confirmed(pair, SINGLE, arms)
     labels = confirmed(pair.students, CROSS_ENTROPY.key, "test_accuracy")
     spot = confirmed(pair.students, pair.exhaustive.student.arm, "test_accuracy")
     rows = []
@@ -64,7 +65,7 @@ def mixtures_of(pair: Pair) -> list[MixtureRow]:
                 kind=kind,
                 members=len(weights),
                 effective=sum(weights) ** 2 / sum(weight**2 for weight in weights),
-                nll=mixture.best_nll - pair.mixtures[YARDSTICK].best_nll,
+                nll=mixture.best_nll - pair.mixtures[SINGLE].best_nll,
                 recipe=arms[mixture.same_as],
                 accuracy=statistics.fmean(ours.values()),
                 over_labels=_paired(ours, labels),
@@ -85,7 +86,8 @@ def _paired(ours: dict[int, float], theirs: dict[int, float]) -> tuple[float, ..
 
 def rendered(pairs: Iterable[Pair]) -> str:
     """Return the tables of every pair that tried mixtures."""
-    found = {pair.name: rows for pair in pairs if (rows := mixtures_of(pair))}
+    known = [pair for pair in pairs if pair.mixtures]
+    found = {pair.name: rows for pair in known if (rows := mixtures_of(pair))}
     if not found:
         return "*Not run.*"
     kinds = list(dict.fromkeys(row.kind for rows in found.values() for row in rows))
@@ -93,13 +95,15 @@ def rendered(pairs: Iterable[Pair]) -> str:
     head = [
         "students of",
         "members, mean (weighing alike)",
-        "NLL below the best single's, nats",
+        "NLL below the best single's, nats (examples that chose)",
         "over the best single, points",
         "over the sweet spot, points",
         "over labels, points",
         "best T",
     ]
     blends = [_pair_line(name, row) for name, rows in found.items() for row in rows if _is(row)]
+    ladders = [line for pair in known if (line := _ladder_line(pair))]
+    rungs = ["pair", "recipe", *_STEPS]
     by_pair = [
         "pair",
         "members (weighing alike)",
@@ -115,8 +119,62 @@ def rendered(pairs: Iterable[Pair]) -> str:
             table(head, each),
             "The blend, pair by pair; mean over fresh seeds [95 % interval].",
             table(by_pair, blends),
+            "What the blend adds to the best single, rung by rung of the ladder, by the blend's "
+            "recipe; points, mean over fresh seeds [95 % interval].",
+            table(rungs, [*ladders, _ladder_means(known)]),
         ]
     )
+
+
+_STEPS = {
+    "confidence": ("confidence_smoothing", None),
+    "class similarity": ("class_similarity", "confidence_smoothing"),
+    "similarity of each example": ("full_response", "class_similarity"),
+    "in all": ("full_response", None),
+}
+"""What a blend can add: the gain of a rung over the one below it."""
+
+
+def ladder_steps(pair: Pair) -> dict[str, tuple[float, ...]]:
+    """Return what the blend adds to the best single at each step, one value for each fresh seed.
+
+    A step is the accuracy of students of a rung minus that of the rung below; at the first, which
+    is confidence, that of the rung itself, since those below ask no response. They add up to the
+    difference in all. Empty where the ladder was not run.
+    """
+    found: dict[str, dict[int, float]] = {}
+    for row in pair.mixture_students:
+        if row.stage == "confirm" and row.test_accuracy is not None:
+            found.setdefault(row.arm.partition(" | ")[0], {})[row.seed] = row.test_accuracy
+
+    def step(kind: str, above: str, below: str | None) -> dict[int, float]:
+        rung = found[f"{kind}: {above}"]
+        base = found[f"{kind}: {below}"] if below else dict.fromkeys(rung, 0.0)
+        return {seed: rung[seed] - base[seed] for seed in rung}
+
+    if f"{BLEND}: full_response" not in found:
+        return {}
+    return {
+        name: _paired(step(BLEND, *rungs), step(SINGLE, *rungs)) for name, rungs in _STEPS.items()
+    }
+
+
+def _ladder_line(pair: Pair) -> list[str] | None:
+    steps = ladder_steps(pair)
+    if not steps:
+        return None
+    recipe = next(
+        row.arm.partition(" | ")[2]
+        for row in pair.mixture_students
+        if row.arm.startswith(f"{BLEND}: ")
+    )
+    return [f"`{pair.name}`", recipe, *map(_interval, steps.values())]
+
+
+def _ladder_means(pairs: Sequence[Pair]) -> list[str]:
+    steps = [found for pair in pairs if (found := ladder_steps(pair))]
+    means = (shown([100 * statistics.fmean(of[name]) for of in steps]) for name in _STEPS)
+    return ["**mean over pairs**", "", *means]
 
 
 def _is(row: MixtureRow) -> bool:
@@ -154,5 +212,7 @@ def _pair_line(name: str, row: MixtureRow) -> list[str]:
 
 
 def _interval(differences: Sequence[float]) -> str:
+    if len(differences) < 2:
+        return ", ".join(map(points, differences)) or "-"
     found = over_runs(differences)
     return f"{points(found.mean)} [{points(found.low)}, {points(found.high)}]"

@@ -13,32 +13,36 @@ Each kind of mixture is chosen by held-out negative log-likelihood (NLL) alone, 
 
 Students learn from each by every recipe of the study with its search seeds; the best recipe on the
 selection split is trained again with the study's fresh seeds and measured on the test split, so
-that it is paired with the study's own sweet spot and with cross-entropy. Keeps `mixtures.json`
-(what is in each) and `mixtures.csv` (the students) beside the pair's other files.
+that it is paired with the study's own sweet spot and with cross-entropy. The ladder of the best
+single and of the blend, by the blend's recipe and with the same seeds, tells what a blend adds by
+its confidence and what by similarity. Keeps `mixtures.json` (what is in each) and `mixtures.csv`
+(the students) beside the pair's other files.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from collect import as_students_csv
-from goodteacher.arms import Arm, Blend, BlendMember, Checkpoint, Source, TeacherSource
+from goodteacher.arms import Arm, Blend, Checkpoint, Source, TeacherSource
 from goodteacher.blends import choose_blend
 from goodteacher.calibration import negative_log_likelihood, optimal_temperature
 from goodteacher.conclude import confirmed_rows, correct_by_arm
+from goodteacher.config import Recipe
 from goodteacher.engines import ENGINES
-from goodteacher.mixing import load_teacher_response
+from goodteacher.mixing import blend_of, load_teacher_response
 from goodteacher.progress import Silent
-from goodteacher.results import TrajectoryRecord
+from goodteacher.results import StudentRow, TrajectoryRecord
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
 from goodteacher.study import Study, resume_context
 from goodteacher.sweet_spot import Search, all_rows
-from pairs import MIXTURES_FILE, MIXTURES_STUDENTS_FILE, Mixture, Mixtures
+from goodteacher.verdict import RUNGS, target_arm
+from pairs import BLEND, MIXTURES_FILE, MIXTURES_STUDENTS_FILE, SINGLE, Mixture, Mixtures
 
 
 class Mixer:
@@ -61,12 +65,17 @@ class Mixer:
             sources = self.sources(self.search.teach())
             searched = self.searched(list(dict.fromkeys(sources.values())))
             winners = self.best_arms(searched)
-            confirmed = self.search.confirm(winners.values())
+            ladders = ladder_arms(sources, winners[sources[BLEND]].recipe)
+            confirmed = self.search.confirm([*winners.values(), *ladders.values()])
             correct = correct_by_arm(self.context, confirmed)
             rows = all_rows(self.context.store, searched)
-            rows += confirmed_rows(self.context.store, confirmed, correct)
-        named = [row.model_copy(update={"arm": renamed(row.arm, sources)}) for row in rows]
-        target.write_text(MIXTURES_STUDENTS_FILE, as_students_csv(named))
+            fresh = confirmed_rows(self.context.store, confirmed, correct)
+        kinds: dict[Source, str] = {source: kind for kind, source in reversed(sources.items())}
+        names = {arm: f"{kinds[arm.source]} | {arm.recipe}" for arm in searched[0].arms}
+        kept = [*named(rows, names), *named(fresh, {arm: names[arm] for arm in winners.values()})]
+        for name, arm in ladders.items():
+            kept += named(fresh, {arm: name})
+        target.write_text(MIXTURES_STUDENTS_FILE, as_students_csv(kept))
         target.write_json(MIXTURES_FILE, Mixtures(kinds=self.described(sources)))
 
     def sources(self, records: Sequence[TrajectoryRecord]) -> dict[str, TeacherSource]:
@@ -77,11 +86,11 @@ class Mixer:
             best.setdefault(checkpoint.batch_size, checkpoint)
         trajectory = [r.checkpoint for r in records if r.batch_size == order[0].batch_size]
         return {
-            "best single": order[0],
+            SINGLE: order[0],
             **{f"{number} best": equal_mean(order[:number]) for number in (2, 4, 8)},
             "one trajectory": self.greedy(trajectory),
             "one of each size": self.greedy(list(best.values())),
-            "blend": self.greedy([record.checkpoint for record in records]),
+            BLEND: self.greedy([record.checkpoint for record in records]),
             "all": equal_mean(order),
         }
 
@@ -90,14 +99,7 @@ class Mixer:
         labels = self.context.data.selection.labels
         responses = torch.stack([self.response(each) for each in checkpoints])
         weights = choose_blend(responses, labels)
-        return Blend(
-            variant="blend",
-            members=tuple(
-                BlendMember(batch_size=each.batch_size, epoch=each.epoch, weight=weight)
-                for each, weight in zip(checkpoints, weights, strict=True)
-                if weight > 0
-            ),
-        )
+        return blend_of(checkpoints, weights)
 
     def response(self, source: TeacherSource) -> torch.Tensor:
         """Return a teacher's response on the selection split, [N, C]."""
@@ -148,12 +150,7 @@ class Mixer:
 
 def equal_mean(checkpoints: Sequence[Checkpoint]) -> Blend:
     """Return the mean of some responses, each of the same weight."""
-    weight = round(1 / len(checkpoints), 4)
-    members = (
-        BlendMember(batch_size=each.batch_size, epoch=each.epoch, weight=weight)
-        for each in checkpoints
-    )
-    return Blend(variant="blend", members=tuple(members))
+    return blend_of(checkpoints, [round(1 / len(checkpoints), 4)] * len(checkpoints))
 
 
 def members_of(source: TeacherSource) -> dict[str, float]:
@@ -163,11 +160,19 @@ def members_of(source: TeacherSource) -> dict[str, float]:
     return {str(member.checkpoint): member.weight for member in source.members}
 
 
-def renamed(arm: str, sources: Mapping[str, TeacherSource]) -> str:
-    """Return an arm's name with the kind of the mixture in place of its long description."""
-    source, _, recipe = arm.partition(" | ")
-    kind = next(kind for kind, other in sources.items() if str(other) == source)
-    return f"{kind} | {recipe}"
+def ladder_arms(sources: Mapping[str, TeacherSource], recipe: Recipe) -> dict[str, Arm]:
+    """Return the rungs above label smoothing of the best single and of the blend, by one recipe."""
+    return {
+        f"{kind}: {rung} | {recipe}": target_arm(sources[kind], rung, recipe)
+        for kind in (SINGLE, BLEND)
+        for rung in RUNGS[2:]
+    }
+
+
+def named(rows: Iterable[StudentRow], names: Mapping[Arm, str]) -> list[StudentRow]:
+    """Return the rows of some arms, with short names in place of a mixture's long description."""
+    by_key = {arm.key: name for arm, name in names.items()}
+    return [row.model_copy(update={"arm": by_key[row.arm]}) for row in rows if row.arm in by_key]
 
 
 def main() -> None:

@@ -42,6 +42,8 @@ DEFAULT_STUDENTS_FILE = "students_default.csv"
 PROBES_FILE = "probes.csv"
 MIXTURES_FILE = "mixtures.json"
 MIXTURES_STUDENTS_FILE = "mixtures.csv"
+SINGLE, BLEND = "best single", "blend"
+"""The kinds of mixture that others are compared with."""
 EXHAUSTIVE_FILE = "exhaustive.json"
 SEARCH_FILE = "search.json"
 
@@ -67,6 +69,11 @@ class PairKey(Frozen):
         seed = f"seed{self.teacher_seed}" if self.teacher_seed else None
         parts = (self.teacher_role, self.student_role, self.transfer, self.variation, seed)
         return f"{self.data}/{'--'.join(part for part in parts if part)}"
+
+    @property
+    def first(self) -> PairKey:
+        """The same with teachers of the first seed."""
+        return PairKey(**self.model_dump(include=set(PairKey.model_fields)) | {"teacher_seed": 0})
 
 
 class PairInfo(PairKey):

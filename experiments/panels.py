@@ -289,7 +289,7 @@ def _teachers(study: Sequence[Pair]) -> Iterator[Pair]:
     """Yield one pair of each teacher: its students make no difference to it."""
     seen = set()
     for pair in study:
-        key = (pair.pair.data, pair.pair.teacher_role, pair.pair.transfer, pair.pair.variation)
+        key = (pair.pair.data, pair.pair.teacher_role, pair.pair.transfer)
         if trajectories(pair) and key not in seen:
             seen.add(key)
             yield pair
@@ -297,8 +297,7 @@ def _teachers(study: Sequence[Pair]) -> Iterator[Pair]:
 
 def _teacher_title(pair: Pair) -> str:
     info = pair.pair
-    variation = f", {info.variation}" if info.variation else ""
-    return f"{info.data}, {info.teacher_role}, {info.transfer}{variation}"
+    return f"{info.data}, {info.teacher_role}, {info.transfer}"
 
 
 def _title(pair: Pair) -> str:
@@ -307,5 +306,4 @@ def _title(pair: Pair) -> str:
 
 def _short(pair: Pair) -> str:
     info = pair.pair
-    variation = f" {info.variation}" if info.variation else ""
-    return f"{info.data} {info.teacher_role}-{info.student_role}\n{info.transfer}{variation}"
+    return f"{info.data} {info.teacher_role}-{info.student_role}\n{info.transfer}"

@@ -67,8 +67,11 @@ def checkpoint_students(pair: Pair) -> dict[Key, Recipes]:
     """Return the students of every checkpoint, from the exhaustive search.
 
     Raises:
-        NotMeasuredError: There was no exhaustive search.
+        NotMeasuredError: There was no exhaustive search, or single checkpoints did not compete in
+            it: then only those that are references have students.
     """
+    if "raw" not in pair.pair.settings.get("variants", ["raw"]):
+        raise NotMeasuredError("single checkpoints did not compete")
     found: dict[Key, dict[tuple[float, float], dict[int, float]]] = defaultdict(
         lambda: defaultdict(dict)
     )

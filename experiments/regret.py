@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ from typing import Any
 
 from goodteacher.results import StudentRow, SweetSpot, points
 from pairs import RESULTS, Pair, all_pairs, confirmed
-from summaries import shown, table
+from summaries import shown, shown_ratio, table
 
 FILE = "regret.json"
 NAIVE = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / "naive_grid.json"
@@ -157,10 +158,12 @@ def savings(
         naive: Lines of `naive_grid.json`.
 
     Returns:
-        None where epochs of these networks were not timed.
+        None where epochs of these networks were not timed, or it is not known how many the default
+        search taught.
     """
-    line = _line_for(pair, naive)
-    if line is None:
+    line, teaching = _line_for(pair, naive), _teaching_for(pair, naive)
+    sizes = {record.batch_size for record in pair.teachers}
+    if line is None or not pair.pair.taught or not sizes <= teaching.keys():
         return None
     scale = pair.pair.transfer_examples / line["examples"]
     student = {way: scale * each["median"] for way, each in line["student_epoch"].items()}
@@ -169,28 +172,47 @@ def savings(
         if record.variant == "raw":
             from_scratch[record.batch_size] += record.epoch
     students = exhaustive.cost.student_epochs_exhaustive
-    teachers = _teaching_seconds(line, pair.pair.taught, "here")
+    teachers = _teaching_seconds(teaching, pair.pair.taught, "here")
     stacked = student["stacked"] * searching_epochs(default, pair.default_students)
     recording = default.cost.variants["raw"] - default.cost.teacher_seconds
     naively = {
-        "alone": _teaching_seconds(line, from_scratch, "here") + student["alone"] * students,
-        "loop": _teaching_seconds(line, from_scratch, "loop") + student["loop"] * students,
+        "alone": _teaching_seconds(teaching, from_scratch, "here") + student["alone"] * students,
+        "loop": _teaching_seconds(teaching, from_scratch, "loop") + student["loop"] * students,
     }
     return {
         "scaled": scale != 1,
         "teacher_seconds": teachers,
         "recording_seconds": recording,
         "student_seconds": stacked,
-        "naive_teacher_seconds": _teaching_seconds(line, from_scratch, "loop"),
+        "naive_teacher_seconds": _teaching_seconds(teaching, from_scratch, "loop"),
         "naive_seconds": naively["loop"],
         **{way: seconds / (teachers + recording + stacked) for way, seconds in naively.items()},
     }
 
 
-def _teaching_seconds(line: Result, epochs: Mapping[int, int], way: str) -> float:
+def _teaching_for(pair: Pair, naive: Sequence[Result]) -> dict[int, dict[str, float]]:
+    """Return the seconds of a teacher's epoch by batch size and way.
+
+    Neither the student nor its examples make a difference to them, so every line of this teacher
+    counts: the median of their medians.
+    """
+    timed: dict[tuple[int, str], list[float]] = defaultdict(list)
+    for line in naive:
+        if (line["data"], line["teacher"]) == (pair.pair.data, pair.pair.teacher):
+            for size, ways in line["teacher_epoch"].items():
+                for way, seconds in ways.items():
+                    timed[int(size), way].append(seconds["median"])
+    found: dict[int, dict[str, float]] = defaultdict(dict)
+    for (size, way), medians in timed.items():
+        found[size][way] = statistics.median(medians)
+    return dict(found)
+
+
+def _teaching_seconds(
+    each: Mapping[int, Mapping[str, float]], epochs: Mapping[int, int], way: str
+) -> float:
     """Return the seconds of so many epochs at each batch size."""
-    each = line["teacher_epoch"]
-    return math.fsum(count * each[str(size)][way]["median"] for size, count in epochs.items())
+    return math.fsum(count * each[size][way] for size, count in epochs.items())
 
 
 def _line_for(pair: Pair, naive: Sequence[Result]) -> Result | None:
@@ -267,9 +289,9 @@ _SECONDS = {
 def _saving_table(pairs: Mapping[str, Result]) -> str:
     head = ["pair", *_SECONDS.values(), *_SAVINGS.values(), "student-epochs"]
     lines = [_saving_line(name, pair["naive"]) for name, pair in pairs.items()]
-    means = [shown(_known(pairs, "naive", way), 1) for way in _SAVINGS]
+    means = [shown_ratio(_known(pairs, "naive", way)) for way in _SAVINGS]
     target = ["*target*", *[""] * len(_SECONDS), *["at least 30"] * len(_SAVINGS), ""]
-    return table(head, [*lines, ["**mean**", *[""] * len(_SECONDS), *means, ""], target])
+    return table(head, [*lines, ["**geometric mean**", *[""] * len(_SECONDS), *means, ""], target])
 
 
 def _saving_line(name: str, naive: Result | None) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import batch_sizes
 import mixture_table
 import regret
 import score_table
@@ -17,8 +17,8 @@ from claims import SHOWN, ClaimAnswer, PartAnswer, Unit
 from goodteacher.results import Reference, percent, points
 from goodteacher.statistics import Interval
 from pairs import Pair, PairKey
-from reading import NotMeasuredError, arms_of_batch_sizes, mean, trajectories
-from ruling import Ruling, Status, rule_on
+from reading import trajectories
+from ruling import Ruling, Status
 from summaries import table
 
 NOTHING = "*Not run.*"
@@ -29,8 +29,8 @@ class Assembled:
     """All that the page shows.
 
     Attributes:
-        study: The pairs that were run, variations included.
-        repeats: Variations run again with teachers of another seed.
+        study: The pairs that were run.
+        variations: Pairs under other settings, or with teachers of other seeds.
         answers: What the claims come to.
         planned: Every pair of the study's files, run or not.
         scores: What `score_table.py` found.
@@ -38,11 +38,16 @@ class Assembled:
     """
 
     study: Sequence[Pair]
-    repeats: Sequence[Pair]
+    variations: Sequence[Pair]
     answers: Sequence[ClaimAnswer]
     planned: Sequence[PairKey]
     scores: Mapping[str, Any]
     regret: Mapping[str, Any]
+
+    @property
+    def everything(self) -> list[Pair]:
+        """Pairs and variations, by name."""
+        return sorted([*self.study, *self.variations], key=lambda pair: pair.name)
 
 
 # --- in short --------------------------------------------------------------------------------
@@ -50,8 +55,7 @@ class Assembled:
 
 def in_short(found: Assembled) -> str:
     """Show what the exhaustive search found in each pair, on fresh seeds, and the verdict."""
-    rows = [_short_row(pair) for pair in found.study if pair.pair.variation is None]
-    rows = [row for row in rows if row]
+    rows = [row for pair in found.study if (row := _short_row(pair))]
     if not rows:
         return NOTHING
     head = [
@@ -102,8 +106,11 @@ def _difference(reference: Reference) -> str:
 
 def runs(found: Assembled) -> str:
     """Show what was run of each pair, and what was planned and was not."""
-    rows = [_run_row(pair) for pair in found.study]
-    done = {pair.name for pair in [*found.study, *found.repeats]}
+    grouped: dict[str, list[Pair]] = {}
+    for pair in found.everything:
+        grouped.setdefault(pair.pair.first.folder, []).append(pair)
+    rows = [_run_row(name, runs) for name, runs in grouped.items()]
+    done = {pair.name for pair in found.everything}
     missing = [key.folder for key in found.planned if key.folder not in done]
     head = [
         "pair",
@@ -116,7 +123,7 @@ def runs(found: Assembled) -> str:
         "verdict, seeds",
         "minutes",
     ]
-    shown = [table(head, rows), _machines(found.study)] if rows else [NOTHING]
+    shown = [table(head, rows), _machines(found.everything)] if rows else [NOTHING]
     if missing:
         listed = ", ".join(f"`{name}`" for name in missing)
         shown.append(f"Planned and not run ({len(missing)}): {listed}.")
@@ -133,12 +140,16 @@ def _machines(study: Sequence[Pair]) -> str:
     return f"Run on: {'; '.join(told)}."
 
 
-def _run_row(pair: Pair) -> list[str]:
+def _run_row(name: str, runs: Sequence[Pair]) -> list[str]:
+    """Return the line of a pair, or of a variation with all of its teacher seeds."""
+    pair = runs[0]
     info, spot, verdict = pair.pair, pair.exhaustive, pair.verdict
     searched = [row for row in pair.students if row.stage == "search"]
     seeds = len({row.seed for row in searched})
+    several = f" ({len(runs)} teacher seeds)" if len(runs) > 1 else ""
+    minutes = sum(sum(run.pair.minutes.values()) for run in runs)
     return [
-        f"`{pair.name}`",
+        f"`{name}`{several}",
         f"`{info.teacher}`, `{info.student}`",
         f"{info.transfer_examples:,}",
         _teachers(pair),
@@ -146,7 +157,7 @@ def _run_row(pair: Pair) -> list[str]:
         f"{pair.search.cost.num_students:,}" if pair.search else "not run",
         str(spot.student.num_seeds) if spot else "not run",
         str(verdict.num_seeds) if verdict else "not run",
-        f"{sum(info.minutes.values()):.0f}" if info.minutes else "-",
+        f"{minutes:.0f}" if minutes else "-",
     ]
 
 
@@ -193,15 +204,14 @@ _COUNTED: tuple[Status, ...] = ("holds", "does not hold", "undecided", "not meas
 
 def by_data(found: Assembled) -> str:
     """Show how many pairs of each data set have which answer."""
-    main = [pair for pair in found.study if pair.pair.variation is None]
-    sets = sorted({pair.pair.data for pair in main})
+    sets = sorted({pair.pair.data for pair in found.study})
     if not sets:
         return NOTHING
     rows = []
     for answer in found.answers:
         cells = []
         for name in sets:
-            own = [answer.by_pair[pair.name] for pair in main if pair.pair.data == name]
+            own = [answer.by_pair[pair.name] for pair in found.study if pair.pair.data == name]
             cells.append(_counted(own))
         rows.append([answer.claim.name, *cells])
     return table(["claim", *sets], rows)
@@ -264,71 +274,6 @@ def _interval(interval: Interval | None, unit: Unit, *, with_unit: bool = False)
 _UNITS: Mapping[Unit, str] = {"points": "points", "%": "%", "log2": "doublings"}
 
 
-# --- batch sizes under other budgets and rates -------------------------------------------------
-
-
-def batch_sizes(found: Assembled) -> str:
-    """Show the best students of each batch size, pairs and their variations together."""
-    groups: dict[str, list[Pair]] = {}
-    for pair in [*found.study, *found.repeats]:
-        first = pair.pair.model_copy(update={"teacher_seed": 0})
-        groups.setdefault(first.folder, []).append(pair)
-    sizes = sorted({size for pair in found.study for size in trajectories(pair)})
-    lines = (_size_row(name, groups[name], sizes, found) for name in sorted(groups))
-    rows = [line for line in lines if line]
-    if not rows:
-        return NOTHING
-    head = [
-        "pair",
-        "budget, rate rule",
-        "teacher runs",
-        *map(str, sizes),
-        "best over worst, points",
-    ]
-    return table(head, rows)
-
-
-def _size_row(
-    name: str, runs: Sequence[Pair], sizes: Sequence[int], found: Assembled
-) -> list[str] | None:
-    """Return the line of a pair, or of a variation with all of its teacher runs."""
-    try:
-        arms = [arms_of_batch_sizes(pair) for pair in runs]
-    except NotMeasuredError:
-        return None
-    by_size = {size: [max(map(mean, of[size])) for of in arms if of.get(size)] for size in sizes}
-    best = {size: statistics.fmean(values) for size, values in by_size.items() if values}
-    settings = runs[0].pair.settings
-    return [
-        f"`{name}`",
-        f"{settings.get('budget', '-')}, {settings.get('lr_rule', '-')}",
-        str(len(runs)),
-        *(_accuracy(best, size) for size in sizes),
-        _size_effect(runs[0], found),
-    ]
-
-
-def _size_effect(pair: Pair, found: Assembled) -> str:
-    """Return the best over the worst size, as the claims have it or, of repetitions, as they would.
-
-    Variations that repeat the pair itself with other teachers are no part of a claim.
-    """
-    asked = "batch_size" if pair.pair.variation is None else "batch_size_kept"
-    effect = next(p for answer in found.answers for p in answer.parts if p.part.name == asked)
-    if pair.name in effect.rulings:
-        return _cell(effect.rulings[pair.name], effect.part.unit)
-    measured = effect.part.measure(pair, [*found.study, *found.repeats])
-    assert effect.part.rule is not None
-    return _cell(rule_on(measured, effect.part.rule, level=effect.level), effect.part.unit)
-
-
-def _accuracy(best: Mapping[int, float], size: int) -> str:
-    if size not in best:
-        return "-"
-    shown = percent(best[size])
-    return f"**{shown}**" if best[size] == max(best.values()) else shown
-
-
 TABLES: Mapping[str, Callable[[Assembled], str]] = {
     "in_short": in_short,
     "in_a_word": in_a_word,
@@ -336,10 +281,10 @@ TABLES: Mapping[str, Callable[[Assembled], str]] = {
     "claims": claims,
     "by_data": by_data,
     **{f"pairs_{name}": claim_by_pair(name) for name in ("C1", "C2", "C3", "C4", "C5")},
-    "batch_sizes": batch_sizes,
+    "batch_sizes": lambda found: batch_sizes.rendered(found.everything),
     "scores": lambda found: score_table.rendered(found.scores),
     "regret": lambda found: regret.rendered(found.regret),
-    "variants": lambda found: variants.rendered(found.study),
+    "variants": lambda found: variants.rendered(found.variations),
     "mixtures": lambda found: mixture_table.rendered(found.study),
 }
 """Name of a place on the page to what renders it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -70,6 +71,21 @@ def shown(values: Iterable[float], digits: int = 2, *, ranged: bool = True) -> s
     """Format the mean of values with its spread; `-` of nothing."""
     found = summarize(values)
     return found.text(digits, ranged=ranged) if found else "-"
+
+
+def shown_ratio(values: Iterable[float], digits: int = 1) -> str:
+    """Format the geometric mean of ratios with its spread; `-` of nothing.
+
+    Example:
+        >>> shown_ratio([2.0, 8.0])
+        '4.0 [2.0, 8.0] (2.0 to 8.0)'
+    """
+    found = summarize(np.log(list(values)))
+    if found is None:
+        return "-"
+    ends = found.interval and (math.exp(found.interval[0]), math.exp(found.interval[1]))
+    mean, low, high = (math.exp(each) for each in (found.mean, found.low, found.high))
+    return Summary(mean, low, high, ends, found.n).text(digits)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

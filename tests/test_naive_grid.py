@@ -51,6 +51,32 @@ def test_steps_timed_stand_for_the_whole_epoch(naive, monkeypatch):
     assert naive.Timer(prepared, given).teacher_loop(16) == pytest.approx(2.0 * steps / 5)
 
 
+def test_student_of_a_stack_costs_its_share_of_the_whole_epoch(naive, monkeypatch):
+    given = naive.parsed(
+        ["digits", "--teacher=mlp:8", "--student=mlp:4", "--batch-sizes=16", "--steps=5"]
+    )
+    prepared = naive.prepare(
+        naive.load_dataset("digits"),
+        selection_fraction=0.1,
+        transfer_fraction=1.0,
+        seed=0,
+        normalization="auto",
+    )
+    timer = naive.Timer(prepared, given)
+    monkeypatch.setattr(naive.Trainer, "run_until", lambda self, step: Took(3.0))
+    steps = -(-len(prepared.transfer) // 256)
+    timed = min(steps, 5)
+    assert timer.student(4) == pytest.approx(3.0 * steps / timed / 4)
+    assert timer.teacher(16) == pytest.approx(3.0 * -(-len(prepared.training) // 16) / 5)
+
+
+class Took:
+    """What a trainer returns of a run that took so long."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+
 def test_line_takes_the_place_of_an_earlier_one_of_the_same_networks(naive, tmp_path):
     out = tmp_path / "naive.json"
     first = dict(zip(naive.KEY, ("mnist", "mlp:8", "mlp:4", 256, 100), strict=True))

@@ -148,12 +148,22 @@ def _average(task: BlendTask, context: Context) -> list[Blend]:
 def _blend(task: BlendTask, context: Context) -> list[Blend]:
     held_out = [task.response(context, each, "selection") for each in task.checkpoints]
     weights = choose_blend(torch.stack(held_out), context.data.selection.labels)
-    members = [
+    return [blend_of(task.checkpoints, weights)]
+
+
+def blend_of(checkpoints: Sequence[Checkpoint], weights: Sequence[float]) -> Blend:
+    """Return the blend of checkpoints; those of no weight are left out.
+
+    Args:
+        checkpoints: One or more.
+        weights: One for each, at least 0, one of them above.
+    """
+    members = (
         _member(each, weight)
-        for each, weight in zip(task.checkpoints, weights, strict=True)
+        for each, weight in zip(checkpoints, weights, strict=True)
         if weight > 0
-    ]
-    return [Blend(variant="blend", members=tuple(members))]
+    )
+    return Blend(variant="blend", members=tuple(members))
 
 
 def _no_means(task: BlendTask, context: Context) -> list[Blend]:

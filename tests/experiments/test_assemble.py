@@ -116,37 +116,14 @@ def test_answers_are_counted_over_pairs_and_data_sets(tmp_path):
     assert "| C5 | holds 4 | holds 4 |" in TABLES["by_data"](found)
 
 
-def test_best_batch_size_is_set_in_bold_beside_its_variation(tmp_path):
-    def best_at_512(similarity, size, epoch, temperature, alpha):
-        return 0.8 + 0.01 * (size == 512)
-
-    write(tmp_path, Planted(accuracy=best_at_512))
-    write(tmp_path, Planted(accuracy=best_at_512, variation="steps"))
-    rows = TABLES["batch_sizes"](assemble(tmp_path)).splitlines()[2:]
-    assert [row.split("|")[1].strip() for row in rows] == [f"`{NAME}`", f"`{NAME}--steps`"]
-    for row in rows:
-        bold = [number for number, cell in enumerate(row.split("|")) if "**81.0" in cell]
-        assert bold == [6]
-
-
-def test_repeated_teachers_share_a_line_and_their_number_is_given(tmp_path):
-    def gap(points):
-        return lambda similarity, size, *_: 0.8 + points / 100 * (size == 128)
-
-    write(tmp_path, Planted(accuracy=gap(2)))
-    for seed, points_ in ((0, 1), (1, 2), (2, 3)):
-        again = Planted(accuracy=gap(points_), variation="steps", budget="steps")
-        write(tmp_path, dataclasses.replace(again, teacher_seed=seed))
-    write(tmp_path, Planted(accuracy=gap(4), variation="constant", teacher_seed=1))
+def test_variations_are_in_no_claim_and_share_a_line_of_what_was_run(tmp_path):
+    write(tmp_path, Planted())
+    for seed in (1, 2):
+        write(tmp_path, Planted(variation="steps", budget="steps", teacher_seed=seed))
     found = assemble(tmp_path)
-    _, constant, steps = TABLES["batch_sizes"](found).splitlines()[2:]
-    assert f"| `{NAME}--steps` | steps, constant | 3 |" in steps
-    assert "+2.0" in steps
-    assert steps.rstrip(" |").endswith("n = 3")
-    assert f"| `{NAME}--constant` | epochs, constant | 1 |" in constant
-    assert "+4.0" in constant
-    assert "seed1" not in TABLES["pairs_C4"](found)
-    assert f"`{NAME}--steps`" in TABLES["pairs_C4"](found)
+    assert all(set(answer.by_pair) == {NAME} for answer in found.answers)
+    assert f"| `{NAME}--steps` (2 teacher seeds) |" in TABLES["runs"](found)
+    assert "steps" not in TABLES["pairs_C4"](found)
 
 
 def test_pair_in_short_names_the_sweet_spot_its_rivals_and_the_verdict(tmp_path):

@@ -210,42 +210,6 @@ def test_with_one_seed_the_sibling_chooses_the_batch_sizes(tmp_path):
     assert answer.pooled.mean == pytest.approx(0.01, abs=0.002)
 
 
-def budgets(results, **accuracies):
-    """A pair, and the same under a budget of steps."""
-    for variation, accuracy in {None: accuracies["base"], "steps": accuracies["other"]}.items():
-        budget = "epochs" if variation is None else "steps"
-        write(results, Planted(variation=variation, accuracy=accuracy, budget=budget))
-    return all_pairs(results, variations=True)
-
-
-@pytest.mark.parametrize(
-    ("other", "expected"), [(batch_effect, "holds"), (no_batch_effect, "does not hold")]
-)
-def test_batch_size_effect_is_kept_or_not_under_another_budget(tmp_path, other, expected):
-    base, variation = budgets(tmp_path, base=batch_effect, other=other)
-    answer = answer_part(EVERY_PART["batch_size_kept"], [base, variation])
-    assert answer.rulings[base.name].status == "does not apply"
-    assert answer.rulings[variation.name].status == expected
-    assert answer.rulings[variation.name].note.startswith("batch 128 over ")
-    assert answer.counts == {expected: 1}
-
-
-def test_variation_of_the_same_budget_and_rate_says_nothing_of_them(tmp_path):
-    write(tmp_path, Planted())
-    same = write(tmp_path, Planted(variation="variants"))
-    assert status_of("batch_size_kept", same, all_pairs(tmp_path, variations=True)) == (
-        "does not apply"
-    )
-
-
-def test_variations_are_answered_but_not_counted(tmp_path):
-    main = write(tmp_path, Planted())
-    other = write(tmp_path, Planted(variation="steps"))
-    answer = answer_part(EVERY_PART["told_apart"], [main, other])
-    assert set(answer.rulings) == {main.name, other.name}
-    assert sum(answer.counts.values()) == 1
-
-
 def test_intervals_are_corrected_for_the_pairs_that_were_measured(tmp_path):
     study = write_grid(tmp_path)
     (study[0].folder / "verdict.json").unlink()

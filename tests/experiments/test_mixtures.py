@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from mixture_table import mixtures_of, rendered
+from mixture_table import ladder_steps, mixtures_of, rendered
 from mixtures import Mixer
 from pairs import Pair, all_pairs
 
@@ -43,9 +43,36 @@ def test_students_are_paired_by_the_fresh_seeds_of_the_study(pair):
         assert len(row.over_labels) == len(row.over_sweet_spot) == 2
     fresh = {row.seed for row in pair.mixture_students if row.stage == "confirm"}
     assert fresh == {row.seed for row in pair.students if row.stage == "confirm"}
-    single = next(row for row in mixtures_of(pair) if row.kind == "best single")
-    assert single.over_single == (0.0, 0.0)
-    assert (single.members, single.effective) == (1, 1)
+
+
+def test_best_single_has_the_very_students_of_the_search(pair):
+    (name,) = pair.mixtures["best single"].members
+    ours = [
+        (row.arm.partition(" | ")[2], row.seed, row.selection_accuracy)
+        for row in pair.mixture_students
+        if row.stage == "distill" and row.arm.startswith("best single | ")
+    ]
+    theirs = {
+        (row.arm.partition(" | ")[2], row.seed): row.selection_accuracy
+        for row in pair.students
+        if row.stage == "search" and row.arm.startswith(f"{name} | ")
+    }
+    assert ours
+    assert all(accuracy == pytest.approx(theirs[key]) for key, accuracy in map(keyed, ours))
+
+
+def keyed(row):
+    recipe, seed, accuracy = row
+    return (recipe, seed), accuracy
+
+
+def test_weights_alike_count_their_members(pair):
+    rows = {row.kind: row for row in mixtures_of(pair)}
+    assert (rows["best single"].members, rows["best single"].effective) == (1, 1)
+    assert rows["4 best"].effective == pytest.approx(4)
+    assert rows["2 best"].nll == pytest.approx(
+        pair.mixtures["2 best"].best_nll - pair.mixtures["best single"].best_nll
+    )
 
 
 def test_recipe_is_the_one_that_the_search_seeds_find_best(pair):
@@ -65,3 +92,15 @@ def test_table_has_each_kind_and_the_blend_of_each_pair(pair):
     assert all(f"| {kind} |" in text for kind in pair.mixtures)
     assert f"| `{pair.name}` |" in text
     assert rendered([]) == "*Not run.*"
+
+
+def test_steps_of_the_ladder_add_up_to_what_the_blend_adds(pair):
+    steps = ladder_steps(pair)
+    for *parts, whole in zip(*steps.values(), strict=True):
+        assert sum(parts) == pytest.approx(whole)
+    own = {row.arm: row for row in pair.mixture_students if row.stage == "confirm"}
+    recipe = next(row.recipe for row in mixtures_of(pair) if row.kind == "blend")
+    kind = pair.mixtures["blend"].same_as
+    assert own[f"blend: full_response | {recipe}"].test_accuracy == pytest.approx(
+        own[f"{kind} | {recipe}"].test_accuracy
+    )

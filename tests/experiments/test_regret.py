@@ -158,6 +158,23 @@ def test_networks_that_nobody_timed_alone_have_no_saving(change):
     assert "| made/pair | - | - | - | - | - | - | - | not timed |" in regret.rendered(made)
 
 
+def test_teacher_is_priced_by_every_line_that_timed_it():
+    slower = {"here": {"median": 7.0}, "loop": {"median": 9.0}}
+    other = {**NAIVE, "student": "mlp:5", "teacher_epoch": {"32": slower, "128": slower}}
+    found = result(pair(), [NAIVE, other])["naive"]
+    assert found["teacher_seconds"] == pytest.approx(4 * 5.0 + 2 * 4.0)
+
+
+@pytest.mark.parametrize("missing", ["taught", "size"])
+def test_what_was_not_timed_or_not_known_has_no_saving(missing):
+    made, line = pair(), dict(NAIVE)
+    if missing == "taught":
+        made.pair.taught = {}
+    else:
+        line["teacher_epoch"] = {"32": NAIVE["teacher_epoch"]["32"]}
+    assert result(made, [line])["naive"] is None
+
+
 def test_pair_without_a_default_search_is_named_and_left_out():
     alone = pair()
     alone.search = None

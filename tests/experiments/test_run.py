@@ -7,9 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 import run
+from assemble import assemble
 from goodteacher.cli import app
 from goodteacher.config import StudyConfig, VerifyConfig, parse, read_toml
 from pairs import all_pairs
+from study_page import TABLES
 from tests.made import SETTINGS, arrays
 
 EXPERIMENTS = Path(run.__file__).parent
@@ -108,10 +110,21 @@ def test_pairs_leave_their_small_files(ran):
     assert pairs["circle/large--wide--tenth"].verdict.num_seeds == 3
     assert pairs["circle/large--wide--tenth"].search is not None
     assert len(pairs["circle/large--wide--full"].probes) > 0
+    taught = pairs["circle/large--wide--full"].pair.taught
+    assert taught.keys() == {r.batch_size for r in pairs["circle/large--wide--full"].teachers}
+    assert sum(taught.values()) == (
+        pairs["circle/large--wide--full"].search.cost.teacher_epochs_run
+    )
+    assert pairs["circle/large--wide--tenth--steps"].pair.taught == {}
     assert pairs["circle/large--wide--full"].verdict is None
     assert pairs["circle/large--wide--tenth--steps"].search is None
     assert pairs["circle/large--wide--tenth--steps"].verdict is None
     assert pairs["circle/large--wide--tenth--blend"].verdict.teacher.startswith("blend of ")
+
+
+def test_every_claim_can_be_asked_of_what_was_run(ran):
+    found = assemble(ran / "results")
+    assert all(render(found) for render in TABLES.values())
 
 
 def test_pairs_of_one_teacher_train_it_once(ran):
