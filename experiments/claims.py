@@ -46,8 +46,9 @@ large teacher's S must be lower, and by the estimate by a fifth at least.
 - They also beat those of the most accurate teacher.
 - The sweet spot lies before the last epoch of its trajectory; at the first one recorded, undecided.
 - Beside: the best batch size beats the worst, each at its best, chosen by other seeds (by the
-  sibling student where there is one seed). In pairs under another budget or rate rule, the base
-  pair's best batch size still beats its worst.
+  sibling student where there is one seed). Whether it does so under another budget or rate rule
+  was a part of this claim until two rate rules had been run; since variations of a pair are not
+  pairs, `batch_sizes.py` asks it of teacher runs.
 
 **C5** Distillation can be told apart from regularization.
 

@@ -7,6 +7,7 @@ this pair `NotApplicableError`.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,7 @@ from reading import (
     trajectories,
 )
 from ruling import (
+    DIFFERENCE,
     SHARE,
     Estimate,
     Points,
@@ -283,7 +285,8 @@ def _over_seeds(compared: Mapping[int, tuple[Seeds, Seeds]]) -> Estimate:
     if not seeds:
         raise NotMeasuredError("no student seed is common to both sides")
     differences = [[a[seed] - b[seed] for a, b in compared.values()] for seed in seeds]
-    interval = crossed_interval(differences)
+    # Two seeds at a level for 15 pairs would reach far beyond what accuracies can differ by.
+    interval = dataclasses.replace(crossed_interval(differences), bounds=DIFFERENCE)
     by_size = dict(zip(compared, np.mean(differences, axis=0).tolist(), strict=True))
     return Estimate(interval, SEEDS, details={"difference": by_size})
 
@@ -349,7 +352,7 @@ def batch_size_effect(pair: Pair, study: Study) -> Estimate:
     seeds = sorted({seed for of in arms.values() for one in of for seed in one})
     if len(seeds) > 1:
         left_out = [_held_out_effect(arms, seed) for seed in seeds]
-        return Estimate(over_runs(left_out), SEEDS, details=details)
+        return Estimate(over_runs(left_out, bounds=DIFFERENCE), SEEDS, details=details)
     other = {"wide": "narrow", "narrow": "wide"}[pair.pair.student_role]
     chosen = arms_of_batch_sizes(sibling(pair, study, student_role=other))
     sizes = sorted(arms.keys() & chosen, key=lambda size: max(map(mean, chosen[size])))

@@ -119,6 +119,8 @@ def decidable(interval: Interval) -> bool:
 
 ANY = (-math.inf, math.inf)
 SHARE = (0.0, 1.0)
+DIFFERENCE = (-1.0, 1.0)
+"""Of two accuracies."""
 
 
 def over_runs(
