@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from goodteacher.arms import CROSS_ENTROPY
 from goodteacher.results import percent, points
-from pairs import BLEND, SINGLE, Pair, confirmed
+from pairs import BLEND, SINGLE, Pair, confirmed, paired
 from ruling import over_runs
 from summaries import shown, table
 
@@ -68,9 +68,9 @@ def mixtures_of(pair: Pair) -> list[MixtureRow]:
                 nll=mixture.best_nll - pair.mixtures[SINGLE].best_nll,
                 recipe=arms[mixture.same_as],
                 accuracy=statistics.fmean(ours.values()),
-                over_labels=_paired(ours, labels),
-                over_single=_paired(ours, single),
-                over_sweet_spot=_paired(ours, spot),
+                over_labels=paired(ours, labels),
+                over_single=paired(ours, single),
+                over_sweet_spot=paired(ours, spot),
             )
         )
     return rows
@@ -78,10 +78,6 @@ def mixtures_of(pair: Pair) -> list[MixtureRow]:
 
 def _confirmed(pair: Pair, kind: str, arms: dict[str, str]) -> dict[int, float]:
     return confirmed(pair.mixture_students, f"{kind} | {arms[kind]}", "test_accuracy")
-
-
-def _paired(ours: dict[int, float], theirs: dict[int, float]) -> tuple[float, ...]:
-    return tuple(ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys()))
 
 
 def rendered(pairs: Iterable[Pair]) -> str:
@@ -155,7 +151,7 @@ def ladder_steps(pair: Pair) -> dict[str, tuple[float, ...]]:
     if f"{BLEND}: full_response" not in found:
         return {}
     return {
-        name: _paired(step(BLEND, *rungs), step(SINGLE, *rungs)) for name, rungs in _STEPS.items()
+        name: paired(step(BLEND, *rungs), step(SINGLE, *rungs)) for name, rungs in _STEPS.items()
     }
 
 

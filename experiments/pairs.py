@@ -238,6 +238,11 @@ def confirmed(rows: Iterable[StudentRow], arm: str, field: str) -> dict[int, flo
     return {row.seed: getattr(row, field) for row in ours if getattr(row, field) is not None}
 
 
+def paired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[float, ...]:
+    """Return the differences, ours minus theirs, at the seeds that both have."""
+    return tuple(ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys()))
+
+
 def read_students(path: Path) -> tuple[StudentRow, ...]:
     """Read a table of students; what is not kept of them is empty."""
     return read_rows(path, StudentRow, **NOT_KEPT)

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from goodteacher.results import StudentRow, SweetSpot, points
-from pairs import RESULTS, Pair, all_pairs, confirmed
+from pairs import RESULTS, Pair, all_pairs, confirmed, paired
 from summaries import shown, shown_ratio, table
 
 FILE = "regret.json"
@@ -71,7 +71,7 @@ def regrets(pair: Pair, exhaustive: SweetSpot, default: SweetSpot) -> dict[str, 
     same = theirs == ours
     kept = {"selection": "selection_accuracy", "test": "test_accuracy"}
     fresh = {
-        split: _paired(
+        split: paired(
             confirmed(pair.students, theirs, field), confirmed(pair.default_students, ours, field)
         )
         for split, field in kept.items()
@@ -84,11 +84,6 @@ def regrets(pair: Pair, exhaustive: SweetSpot, default: SweetSpot) -> dict[str, 
         "test": found["test"],
         "search_seeds": on_search_seeds(pair.students, ours),
     }
-
-
-def _paired(theirs: Mapping[int, float], ours: Mapping[int, float]) -> list[float]:
-    """Return the differences at the seeds that both have."""
-    return [theirs[seed] - ours[seed] for seed in sorted(theirs.keys() & ours.keys())]
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -17,6 +17,19 @@ def naive(monkeypatch):
     return naive_grid
 
 
+@pytest.fixture
+def timer(naive):
+    arguments = ["digits", "--teacher=mlp:8", "--student=mlp:4", "--batch-sizes=16", "--steps=5"]
+    prepared = naive.prepare(
+        naive.load_dataset("digits"),
+        selection_fraction=0.1,
+        transfer_fraction=1.0,
+        seed=0,
+        normalization="auto",
+    )
+    return naive.Timer(prepared, naive.parsed(arguments))
+
+
 def test_every_part_is_timed_and_kept(naive, tmp_path, monkeypatch, capsys):
     out = tmp_path / "naive.json"
     options = ["--teacher=mlp:8", "--student=mlp:4", "--steps=3", "--repeats=2"]
@@ -35,39 +48,18 @@ def test_every_part_is_timed_and_kept(naive, tmp_path, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out) == json.loads(out.read_text())
 
 
-def test_steps_timed_stand_for_the_whole_epoch(naive, monkeypatch):
-    given = naive.parsed(
-        ["digits", "--teacher=mlp:8", "--student=mlp:4", "--batch-sizes=16", "--steps=5"]
-    )
+def test_steps_timed_stand_for_the_whole_epoch(naive, timer, monkeypatch):
     monkeypatch.setattr(naive.time, "perf_counter", iter([0.0, 0.5, 10.0, 12.0]).__next__)
-    prepared = naive.prepare(
-        naive.load_dataset("digits"),
-        selection_fraction=0.1,
-        transfer_fraction=1.0,
-        seed=0,
-        normalization="auto",
-    )
-    steps = -(-len(prepared.training) // 16)
-    assert naive.Timer(prepared, given).teacher_loop(16) == pytest.approx(2.0 * steps / 5)
+    steps = -(-len(timer.data.training) // 16)
+    assert timer.teacher_loop(16) == pytest.approx(2.0 * steps / 5)
 
 
-def test_student_of_a_stack_costs_its_share_of_the_whole_epoch(naive, monkeypatch):
-    given = naive.parsed(
-        ["digits", "--teacher=mlp:8", "--student=mlp:4", "--batch-sizes=16", "--steps=5"]
-    )
-    prepared = naive.prepare(
-        naive.load_dataset("digits"),
-        selection_fraction=0.1,
-        transfer_fraction=1.0,
-        seed=0,
-        normalization="auto",
-    )
-    timer = naive.Timer(prepared, given)
+def test_student_of_a_stack_costs_its_share_of_the_whole_epoch(naive, timer, monkeypatch):
     monkeypatch.setattr(naive.Trainer, "run_until", lambda self, step: Took(3.0))
-    steps = -(-len(prepared.transfer) // 256)
+    steps = -(-len(timer.data.transfer) // 256)
     timed = min(steps, 5)
     assert timer.student(4) == pytest.approx(3.0 * steps / timed / 4)
-    assert timer.teacher(16) == pytest.approx(3.0 * -(-len(prepared.training) // 16) / 5)
+    assert timer.teacher(16) == pytest.approx(3.0 * -(-len(timer.data.training) // 16) / 5)
 
 
 class Took:
