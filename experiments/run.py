@@ -50,6 +50,17 @@ TEACHING = TeacherConfig.model_fields.keys() - {"teachers_of", "variants", "cool
 """Settings that make other teachers; the variant `ema` does too, which is kept while training."""
 
 
+RATES: Mapping[str, Settings] = {
+    "constant": {},
+    "sqrt": {"lr_rule": "sqrt"},
+    "linear": {"lr_rule": "linear"},
+    "steps": {"budget": "steps"},
+    "steps-sqrt": {"budget": "steps", "lr_rule": "sqrt"},
+    "steps-linear": {"budget": "steps", "lr_rule": "linear"},
+}
+"""What a study file's `rates` are: variations of what teachers of a larger batch get more of."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What is run for one pair.
@@ -84,7 +95,7 @@ def plans_of(study: Settings) -> Iterator[Plan]:
         verdicts = study.get("verdicts", {})
         verdict = verdicts.get(name, verdicts.get(pair.transfer))
         yield Plan(pair, settings_of(study, pair), study.get("search", {}), verdict)
-    for variation, changes in study.get("variations", {}).items():
+    for variation, changes in variations_of(study).items():
         changed = dict(changes)
         names, seeds = changed.pop("pairs"), changed.pop("teacher_seeds", [0])
         verdict = changed.pop("verdict", None)
@@ -95,6 +106,18 @@ def plans_of(study: Settings) -> Iterator[Plan]:
             search = {**settings_of(study, pair), **other}
             own = bool(TEACHING & other.keys()) or "ema" in other.get("variants", ())
             yield Plan(pair, search, None, verdict, own_teachers=own)
+
+
+def variations_of(study: Settings) -> dict[str, Settings]:
+    """Return the variations of a study file by name; its `rates` are several of them."""
+    found = dict(study.get("variations", {}))
+    if "rates" in study:
+        shared = study["rates"]
+        for name, changes in RATES.items():
+            # With the pair's own seed and rates it would be the pair itself.
+            seeds = [seed for seed in shared["teacher_seeds"] if seed or changes]
+            found[name] = {**shared, **changes, "teacher_seeds": seeds}
+    return found
 
 
 def pair_of(data: str, name: str) -> PairKey:

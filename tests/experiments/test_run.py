@@ -81,6 +81,20 @@ def test_variation_is_repeated_with_teachers_of_other_seeds():
     assert second.own_teachers
 
 
+def test_rates_are_every_budget_and_rule_but_for_the_pair_itself():
+    rates = {"pairs": ["large--wide--tenth"], "teacher_seeds": [0, 2], "alphas": [0.5]}
+    plans = {plan.pair.folder: plan for plan in run.plans_of({**STUDY, "rates": rates})}
+    base = "circle/large--wide--tenth"
+    for name, changes in run.RATES.items():
+        again = plans[f"{base}--{name}--seed2"]
+        assert again.search == {
+            **plans[base].search, **changes, "alphas": [0.5], "teacher_seed": 2
+        }  # fmt: skip
+        assert again.own_teachers
+    assert f"{base}--constant" not in plans
+    assert f"{base}--steps-linear" in plans
+
+
 def in_this_process(arguments):
     """Run goodteacher without the seconds that a process takes to start."""
     outcome = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
