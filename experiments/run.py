@@ -9,6 +9,7 @@ as in `HUB`. For each pair, in the order of its file:
    one epoch of every checkpoint, which are one of the scores;
 2. the default search on the same grid, confirmed with the same fresh seeds;
 3. the verdict on what that found;
+4. students of mixtures of the exhaustive search's responses;
 
 then `collect.py` keeps small files of it below `experiments/results`. Pairs of one teacher train it
 once. Whatever is finished is not run again, so the same command goes on where it was stopped.
@@ -34,7 +35,8 @@ from collect import collect
 from goodteacher.config import TeacherConfig, read_toml
 from goodteacher.evidence import EVIDENCE_FILE
 from goodteacher.study import SWEET_SPOT_FILE
-from pairs import PROBES_FILE, RESULTS, PairKey
+from mixtures import Mixer
+from pairs import MIXTURES_FILE, PROBES_FILE, RESULTS, PairKey
 from probe import probe
 
 HUB = {
@@ -169,6 +171,10 @@ class Runner:
             self._search(plan, "search", plan.default)
         if plan.verdict is not None:
             self._verify(plan)
+        mixed = (self.results / plan.pair.folder / MIXTURES_FILE).exists()
+        if plan.default is not None and not mixed:
+            print(f"{time.strftime('%H:%M')} {plan.pair.folder}: mixtures", flush=True)
+            Mixer(self.folder(plan.pair, "exhaustive")).run(self.results / plan.pair.folder)
         self.keep(plan.pair)
 
     def folder(self, pair: PairKey, step: str) -> Path:

@@ -124,6 +124,8 @@ def test_pairs_leave_their_small_files(ran):
     assert pairs["circle/large--wide--tenth"].verdict.num_seeds == 3
     assert pairs["circle/large--wide--tenth"].search is not None
     assert len(pairs["circle/large--wide--full"].probes) > 0
+    assert pairs["circle/large--wide--full"].mixtures["blend"].members
+    assert pairs["circle/large--wide--tenth--steps"].mixtures == {}
     taught = pairs["circle/large--wide--full"].pair.taught
     assert taught.keys() == {r.batch_size for r in pairs["circle/large--wide--full"].teachers}
     assert sum(taught.values()) == (
