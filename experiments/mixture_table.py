@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from goodteacher.arms import CROSS_ENTROPY
-from goodteacher.results import percent, points
+from goodteacher.results import Verdict, percent, points
+from goodteacher.verdict import RUNGS
 from pairs import BLEND, SINGLE, Pair, confirmed, paired
 from ruling import over_runs
 from summaries import shown, table
@@ -212,3 +213,34 @@ def _interval(differences: Sequence[float]) -> str:
         return ", ".join(map(points, differences)) or "-"
     found = over_runs(differences)
     return f"{points(found.mean)} [{points(found.low)}, {points(found.high)}]"
+
+
+def verdicts(pairs: Sequence[Pair]) -> str:
+    """Return the ladders of blends that were verified, each below that of its pair's sweet spot.
+
+    Args:
+        pairs: All of them, variations included.
+    """
+    by_name = {pair.name: pair for pair in pairs}
+    rows = []
+    for pair in pairs:
+        if pair.pair.variation == BLEND and pair.verdict is not None:
+            base = by_name.get(pair.name.removesuffix(f"--{BLEND}"))
+            if base is not None and base.verdict is not None:
+                rows.append(_verdict_line(base.name, "sweet spot", base.verdict))
+            rows.append(_verdict_line(pair.name, BLEND, pair.verdict))
+    if not rows:
+        return "*Not run.*"
+    rungs = (name.replace("_", " ") for name in RUNGS)
+    return table(["study", "teacher", "recipe", "seeds", *rungs, "verdict"], rows)
+
+
+def _verdict_line(name: str, teacher: str, verdict: Verdict) -> list[str]:
+    return [
+        f"`{name}`",
+        teacher,
+        str(verdict.recipe),
+        str(verdict.num_seeds),
+        *(percent(rung.test_accuracy) for rung in verdict.ladder),
+        verdict.verdict.replace("_", " "),
+    ]

@@ -63,6 +63,11 @@ def recoverable(pair: Pair) -> Similarity:
     return lambda record: max(record.at("transfer", t).similarity for t in grid)
 
 
+def singles_competed(pair: Pair) -> bool:
+    """Say whether plain checkpoints were candidates, and not references alone."""
+    return "raw" in pair.pair.settings.get("variants", ["raw"])
+
+
 def checkpoint_students(pair: Pair) -> dict[Key, Recipes]:
     """Return the students of every checkpoint, from the exhaustive search.
 
@@ -70,7 +75,7 @@ def checkpoint_students(pair: Pair) -> dict[Key, Recipes]:
         NotMeasuredError: There was no exhaustive search, or single checkpoints did not compete in
             it: then only those that are references have students.
     """
-    if "raw" not in pair.pair.settings.get("variants", ["raw"]):
+    if not singles_competed(pair):
         raise NotMeasuredError("single checkpoints did not compete")
     found: dict[Key, dict[tuple[float, float], dict[int, float]]] = defaultdict(
         lambda: defaultdict(dict)

@@ -286,5 +286,6 @@ TABLES: Mapping[str, Callable[[Assembled], str]] = {
     "regret": lambda found: regret.rendered(found.regret),
     "variants": lambda found: variants.rendered(found.variations),
     "mixtures": lambda found: mixture_table.rendered(found.study),
+    "blend_verdicts": lambda found: mixture_table.verdicts(found.everything),
 }
 """Name of a place on the page to what renders it."""

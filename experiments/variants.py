@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from goodteacher.arms import CROSS_ENTROPY, smoothing_arm
 from goodteacher.results import StudentRow
 from pairs import Pair
+from reading import singles_competed
 from summaries import table
 
 Seeds = Mapping[int, float]
@@ -46,7 +47,12 @@ class VariantRow:
 
 
 def variants_of(pair: Pair) -> list[VariantRow]:
-    """Return a row for each kind of teacher; none where a single variant or seed was tried."""
+    """Return a row for each kind of teacher; none where a single variant or seed was tried.
+
+    Nor where plain checkpoints were references alone, of which two say nothing of the others.
+    """
+    if not singles_competed(pair):
+        return []
     arms = _arms(row for row in pair.students if row.stage == "search")
     seeds = sorted(next(iter(arms[REFERENCE].values()), {}))
     tried = [kind for kind in KINDS if arms[kind]]

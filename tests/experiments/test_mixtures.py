@@ -4,9 +4,10 @@ import shutil
 
 import pytest
 
-from mixture_table import ladder_steps, mixtures_of, rendered
+from mixture_table import ladder_steps, mixtures_of, rendered, verdicts
 from mixtures import Mixer
 from pairs import Pair, all_pairs
+from tests.experiments.planted import Planted, write
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +105,14 @@ def test_steps_of_the_ladder_add_up_to_what_the_blend_adds(pair):
     assert own[f"blend: full_response | {recipe}"].test_accuracy == pytest.approx(
         own[f"{kind} | {recipe}"].test_accuracy
     )
+
+
+def test_verdict_on_a_blend_stands_below_that_on_the_sweet_spot(tmp_path):
+    write(tmp_path, Planted())
+    write(tmp_path, Planted(variation="blend"))
+    write(tmp_path, Planted(student_role="wide", variation="blend", verdict=None))
+    first, second = verdicts(all_pairs(tmp_path, variations=True)).splitlines()[2:]
+    assert first.startswith("| `made/large--narrow--tenth` | sweet spot |")
+    assert second.startswith("| `made/large--narrow--tenth--blend` | blend |")
+    assert first.split("|")[3:] == second.split("|")[3:]
+    assert verdicts([]) == "*Not run.*"

@@ -37,6 +37,11 @@ class Made:
     students: list
     exhaustive: object = None
     name: str = "made/large--wide--full--variants"
+    settings: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def pair(self):
+        return self
 
 
 def rows(blend=(0.9, 0.9)):
@@ -59,6 +64,11 @@ def test_single_seed_or_single_variant_has_no_table():
     assert variants_of(Made([row for row in rows() if row.seed == 0])) == []
     assert variants_of(Made([row for row in rows() if row.variant != "blend"])) == []
     assert rendered([Made([])]) == "*Not run.*"
+
+
+def test_checkpoints_that_did_not_compete_have_no_table():
+    assert variants_of(Made(rows(), settings={"variants": ["raw", "blend"]}))
+    assert variants_of(Made(rows(), settings={"variants": ["blend"]})) == []
 
 
 def test_choice_by_the_others_is_that_of_a_plain_search():
