@@ -21,13 +21,17 @@ def study():
     return assemble().study
 
 
-def gains(study, *, transfer, many_classes):
-    pairs = [pair for pair in study if pair.pair.transfer == transfer and pair.exhaustive]
+def tenths(study, *data):
+    """The references of every pair that saw a tenth of one of these data sets."""
     return [
-        100 * pair.exhaustive.references.cross_entropy.difference
-        for pair in pairs
-        if (pair.pair.num_classes > 10) == many_classes
+        pair.exhaustive.references
+        for pair in study
+        if pair.pair.data in data and pair.pair.transfer == "tenth" and pair.exhaustive
     ]
+
+
+def gains(references):
+    return [100 * each.cross_entropy.difference for each in references]
 
 
 def test_sweet_spots_that_patience_lost(page, study):
@@ -40,10 +44,16 @@ def test_sweet_spots_that_patience_lost(page, study):
 
 
 def test_gains_over_labels_with_a_tenth_of_the_data(page, study):
-    ten = gains(study, transfer="tenth", many_classes=False)
-    many = gains(study, transfer="tenth", many_classes=True)
-    assert f"by {min(ten):.1f} to {max(ten):.1f} points over labels with ten classes" in page
-    assert f"by {min(many):.0f} to {max(many):.0f} with 77" in page
+    ten, many = gains(tenths(study, "mnist", "fashion_mnist")), gains(tenths(study, "banking77"))
+    assert f"by {min(ten):.1f} to {max(ten):.1f} points over labels on MNIST and Fashion" in page
+    assert f"by {min(many):.0f} to {max(many):.0f} with the 77 classes" in page
+
+
+def test_cifar_gives_no_more_than_label_smoothing(page, study):
+    assert "it gave no more than tuned label smoothing" in page
+    found = tenths(study, "cifar10")
+    assert found
+    assert all(each.label_smoothing.adjusted_interval[0] <= 0 for each in found)
 
 
 def test_wide_student_with_all_labels_gains_nothing_with_ten_classes(page, study):
