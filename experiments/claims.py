@@ -225,7 +225,7 @@ CLAIMS = (
             ),
             Part(
                 "large_recoverable",
-                "the same, recoverable S",
+                "doublings from large to small teacher, recoverable S",
                 measures.lower_in_large(recoverable),
                 _LOWER,
                 "log2",
@@ -247,7 +247,7 @@ CLAIMS = (
             Part("one_class", "examples of one class, T = 1", measures.one_class, _MOST, "%"),
             Part(
                 "gain",
-                "gain over cross-entropy, T = 1",
+                "no gain over cross-entropy, T = 1",
                 measures.gain_at_common_temperature,
                 Equal(MARGIN),
             ),
@@ -303,7 +303,7 @@ CLAIMS = (
     Claim(
         "C5",
         "distillation can be told apart from regularization",
-        (Part("told_apart", "verdict", measures.told_apart, None),),
+        (Part("told_apart", "the verdict decides", measures.told_apart, None),),
     ),
 )
 

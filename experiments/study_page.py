@@ -73,9 +73,18 @@ def in_short(found: Assembled) -> str:
 
 
 def in_a_word(found: Assembled) -> str:
-    """Show the answer to each claim, over all pairs."""
-    rows = [[a.claim.name, a.claim.says, f"**{a.status}**"] for a in found.answers]
-    return table(["claim", "of the source", "in this study"], rows)
+    """Show the answer to each claim and to its deciding parts, over all pairs."""
+    rows = [[a.claim.name, a.claim.says, f"**{a.status}**", _parts(a)] for a in found.answers]
+    return table(["claim", "of the source", "in this study", "part by part"], rows)
+
+
+def _parts(answer: ClaimAnswer) -> str:
+    """Return the deciding parts of a claim by what became of them."""
+    by_status: dict[Status, list[str]] = {}
+    for part in answer.parts:
+        if part.part.decides:
+            by_status.setdefault(part.status, []).append(part.part.asks)
+    return "; ".join(f"*{status}:* {', '.join(asks)}" for status, asks in by_status.items())
 
 
 def _short_row(pair: Pair) -> list[str] | None:
