@@ -111,8 +111,10 @@ def test_answers_are_counted_over_pairs_and_data_sets(tmp_path):
     write_grid(tmp_path)
     found = assemble(tmp_path)
     assert len(found.study) == len(all_pairs(tmp_path)) == 8
-    (verdict,) = [line for line in TABLES["claims"](found).splitlines() if "| verdict |" in line]
+    lines = TABLES["claims"](found).splitlines()
+    (verdict,) = [line for line in lines if "| the verdict decides |" in line]
     assert "8 / 0 / 0 / 0" in verdict
+    assert "| **holds** | *holds:* the verdict decides |" in TABLES["in_a_word"](found)
     assert "| C5 | holds 4 | holds 4 |" in TABLES["by_data"](found)
 
 
