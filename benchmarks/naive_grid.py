@@ -8,8 +8,9 @@ student alone. Timed, in turns:
   from a stored response: generous, since few do so) and in a *loop*, where the teacher runs on
   every batch.
 
-A loop is a DataLoader over inputs that are normalised already, float32: the least that a loop of
-one's own costs. Of a long epoch some steps are timed and the rest is taken to be like them.
+A loop is a DataLoader over inputs that are normalised already, float32; of small networks it costs
+more than their arithmetic, as it does in practice. Of a long epoch some steps are timed and the
+rest is taken to be like them.
 
     python benchmarks/naive_grid.py DATA --teacher mlp:800,800 --student mlp:64 \
       --batch-sizes 32 128 512 2048 [--transfer-fraction 1] [--student-batch-size 256] \
@@ -149,33 +150,32 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
     )
     timer = Timer(data, given)
     parts: dict[tuple[str, ...], Callable[[], float]] = {
-        ("student_epoch", "stacked"): lambda: timer.student(STACK),
-        ("student_epoch", "alone"): lambda: timer.student(1),
-        ("student_epoch", "loop"): timer.student_loop,
+        ("student", "stacked"): lambda: timer.student(STACK),
+        ("student", "alone"): lambda: timer.student(1),
+        ("student", "loop"): timer.student_loop,
     }
     for size in given.batch_sizes:
-        parts["teacher_epoch", str(size), "here"] = lambda size=size: timer.teacher(size)
-        parts["teacher_epoch", str(size), "loop"] = lambda size=size: timer.teacher_loop(size)
+        parts["teacher", str(size), "here"] = lambda size=size: timer.teacher(size)
+        parts["teacher", str(size), "loop"] = lambda size=size: timer.teacher_loop(size)
     seconds: dict[tuple[str, ...], list[float]] = {name: [] for name in parts}
     for _ in range(given.repeats):
         for name, run in parts.items():
             seconds[name].append(run())
-    line: dict[str, Any] = {
+    timed = {name: spread(values) for name, values in seconds.items()}
+    return {
         "data": Path(given.data).name,
         "teacher": given.teacher,
         "student": given.student,
         "student_batch_size": given.student_batch_size,
         "examples": len(data.transfer),
         "n": given.repeats,
-        "teacher_epoch": {str(size): {} for size in given.batch_sizes},
-        "student_epoch": {},
+        "teacher_epoch": {
+            str(size): {way: timed["teacher", str(size), way] for way in ("here", "loop")}
+            for size in given.batch_sizes
+        },
+        "student_epoch": {way: timed["student", way] for way in ("stacked", "alone", "loop")},
+        "environment": environment(str(timer.machine)),
     }
-    for (*path, last), values in seconds.items():
-        place = line
-        for name in path:
-            place = place[name]
-        place[last] = spread(values)
-    return {**line, "environment": environment(str(timer.machine))}
 
 
 def beside_others(line: dict[str, Any], out: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from goodteacher.statistics import Interval
 from pairs import Pair
 from reading import NotMeasuredError, Recipes, checkpoint_students, mean
 from ruling import over_runs
-from summaries import table
+from summaries import in_points, table
 
 Best = dict[int, float]
 """For each batch size the accuracy of its best students, over epochs and recipes."""
@@ -69,7 +69,7 @@ def size_rows(pairs: Sequence[Pair]) -> list[SizeRow]:
 
 def _varies(pair: Pair, base: Pair) -> bool:
     """Say whether a pair is the other's with other teachers, and students of all of them."""
-    key = pair.pair.model_copy(update={"variation": None, "teacher_seed": 0})
+    key = pair.pair.first.model_copy(update={"variation": None})
     other = pair.pair.teacher_seed > 0 or _rates(pair) != _rates(base)
     return key.folder == base.name and pair.pair.variation is not None and other
 
@@ -154,11 +154,10 @@ def _effect(row: SizeRow) -> str:
     which = f"batch {row.above} over {row.below}"
     if not row.effects:
         return f"chosen: {which}"
-    mean_effect = points(statistics.fmean(row.effects))
-    found = row.interval
+    found, number = row.interval, f"(n = {len(row.effects)})"
     if found is None:
-        return f"{mean_effect} (n = 1)"
-    return f"{mean_effect} [{points(found.low)}, {points(found.high)}] (n = {len(row.effects)})"
+        return f"{points(row.effects[0])} {number}"
+    return f"{in_points(found.mean, found.low, found.high)} {number}"
 
 
 def _accuracy(best: Best, size: int) -> str:

@@ -55,9 +55,8 @@ def collect(
     """
     target, study = Store(into), Study(exhaustive)
     default = None if search is None else Study(search)
-    info = _info(pair, study, minutes or {})
     taught = last_epochs(default) if default else {}
-    target.write_json(PAIR_FILE, info.model_copy(update={"taught": taught}))
+    target.write_json(PAIR_FILE, _info(pair, study, minutes or {}, taught))
     rows = [row for record in _records(study) for row in measurement_rows(record)]
     target.write_text(MEASUREMENTS_FILE, as_csv(rows, list(MeasurementRow.model_fields)))
     _keep_search(study, target, STUDENTS_FILE, EXHAUSTIVE_FILE)
@@ -111,7 +110,9 @@ def _cell(value: object) -> object:
     return f"{value:.7g}" if isinstance(value, float) else value
 
 
-def _info(pair: PairKey, study: Study, minutes: Mapping[str, float]) -> PairInfo:
+def _info(
+    pair: PairKey, study: Study, minutes: Mapping[str, float], taught: dict[int, int]
+) -> PairInfo:
     data = study.data
     return PairInfo(
         **pair.model_dump(),
@@ -122,6 +123,7 @@ def _info(pair: PairKey, study: Study, minutes: Mapping[str, float]) -> PairInfo
         settings=study.config.model_dump(mode="json", exclude={"data", *RUNTIME_SETTINGS}),
         environment=_environment(study),
         minutes=dict(minutes),
+        taught=taught,
     )
 
 

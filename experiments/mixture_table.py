@@ -15,7 +15,7 @@ from goodteacher.results import Verdict, percent, points
 from goodteacher.verdict import RUNGS
 from pairs import BLEND, SINGLE, Pair, confirmed, paired
 from ruling import over_runs
-from summaries import shown, table
+from summaries import in_points, shown, table
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,9 @@ def rendered(pairs: Iterable[Pair]) -> str:
         "over labels, points",
         "best T",
     ]
-    blends = [_pair_line(name, row) for name, rows in found.items() for row in rows if _is(row)]
+    blends = [
+        _pair_line(name, row) for name, rows in found.items() for row in rows if row.kind == BLEND
+    ]
     ladders = [line for pair in known if (line := _ladder_line(pair))]
     rungs = ["pair", "recipe", *_STEPS]
     by_pair = [
@@ -174,12 +176,8 @@ def _ladder_means(pairs: Sequence[Pair]) -> list[str]:
     return ["**mean over pairs**", "", *means]
 
 
-def _is(row: MixtureRow) -> bool:
-    return row.kind == BLEND
-
-
 def _kind_line(rows: Sequence[MixtureRow]) -> list[str]:
-    temperatures = Counter(row.recipe.partition("T=")[2].split()[0] for row in rows)
+    temperatures = Counter(float(row.recipe.partition("T=")[2].split()[0]) for row in rows)
     alike = statistics.fmean(row.effective for row in rows)
     means = (
         [100 * statistics.fmean(getattr(row, name)) for row in rows]
@@ -190,12 +188,8 @@ def _kind_line(rows: Sequence[MixtureRow]) -> list[str]:
         f"{statistics.fmean(row.members for row in rows):.1f} ({alike:.1f})",
         shown([-row.nll for row in rows], ranged=False),
         *map(shown, means),
-        ", ".join(f"{t} ({n} x)" for t, n in sorted(temperatures.items(), key=_by_number)),
+        ", ".join(f"{t:g} ({n} x)" for t, n in sorted(temperatures.items())),
     ]
-
-
-def _by_number(item: tuple[str, int]) -> float:
-    return float(item[0])
 
 
 def _pair_line(name: str, row: MixtureRow) -> list[str]:
@@ -212,7 +206,7 @@ def _interval(differences: Sequence[float]) -> str:
     if len(differences) < 2:
         return ", ".join(map(points, differences)) or "-"
     found = over_runs(differences)
-    return f"{points(found.mean)} [{points(found.low)}, {points(found.high)}]"
+    return in_points(found.mean, found.low, found.high)
 
 
 def verdicts(pairs: Sequence[Pair]) -> str:

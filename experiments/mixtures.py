@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -33,16 +34,15 @@ from goodteacher.blends import choose_blend
 from goodteacher.calibration import negative_log_likelihood, optimal_temperature
 from goodteacher.conclude import confirmed_rows, correct_by_arm
 from goodteacher.config import Recipe
-from goodteacher.engines import ENGINES
-from goodteacher.mixing import blend_of, load_teacher_response
-from goodteacher.progress import Silent
+from goodteacher.mixing import blend_of, combined
+from goodteacher.recording import load_response
 from goodteacher.results import StudentRow, TrajectoryRecord
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
-from goodteacher.study import Study, resume_context
-from goodteacher.sweet_spot import Search, all_rows
+from goodteacher.sweet_spot import all_rows
 from goodteacher.verdict import RUNGS, target_arm
 from pairs import BLEND, MIXTURES_FILE, MIXTURES_STUDENTS_FILE, SINGLE, Mixture, Mixtures
+from resuming import resumed
 
 
 class Mixer:
@@ -53,10 +53,9 @@ class Mixer:
     """
 
     def __init__(self, exhaustive: Path) -> None:
-        study = Study(exhaustive)
-        self.context = resume_context(study.folder, study.config, Silent())
-        self.engine = ENGINES[study.config.engine](self.context)
-        self.search = Search(study.config, self.context, self.engine)
+        self.search = resumed(exhaustive)
+        self.context = self.search.context
+        self.response = cache(self._response)
 
     def run(self, into: Path) -> None:
         """Choose, train and measure; write what came out."""
@@ -101,17 +100,18 @@ class Mixer:
         weights = choose_blend(responses, labels)
         return blend_of(checkpoints, weights)
 
-    def response(self, source: TeacherSource) -> torch.Tensor:
-        """Return a teacher's response on the selection split, [N, C]."""
-        teachers, split = dict(self.search.teachers), self.context.data.selection
-        return load_teacher_response(self.context.store, teachers, source, split, name="selection")
+    def _response(self, checkpoint: Checkpoint) -> torch.Tensor:
+        """Return a checkpoint's response on the selection split, [N, C]."""
+        key = dict(self.search.teachers)[checkpoint.batch_size]
+        split = self.context.data.selection
+        return load_response(self.context.store, key, checkpoint, split, name="selection")
 
     def described(self, sources: Mapping[str, TeacherSource]) -> dict[str, Mixture]:
         """Return what each mixture holds and how good it is on the selection split."""
         labels = self.context.data.selection.labels
         found = {}
         for kind, source in sources.items():
-            logits = self.response(source)
+            logits = combined(source, self.response)
             best = optimal_temperature(logits, labels)
             found[kind] = Mixture(
                 same_as=next(kind for kind, other in sources.items() if other == source),
@@ -136,7 +136,7 @@ class Mixer:
             memory_gib=config.memory_gib,
             stack_width=config.stack_width,
         )
-        self.engine.run("students", tasks)
+        self.search.engine.run("students", tasks)
         return tasks
 
     def best_arms(self, tasks: Sequence[StudentTask]) -> dict[Source, Arm]:

@@ -13,12 +13,9 @@ import argparse
 from pathlib import Path
 
 from collect import as_students_csv
-from goodteacher.engines import ENGINES
-from goodteacher.progress import Silent
 from goodteacher.store import Store
-from goodteacher.study import Study, resume_context
-from goodteacher.sweet_spot import Search
 from pairs import PROBES_FILE
+from resuming import resumed
 
 
 def probe(exhaustive: Path, into: Path) -> None:
@@ -28,13 +25,12 @@ def probe(exhaustive: Path, into: Path) -> None:
         exhaustive: Folder of a finished exhaustive search; its data must be found by name.
         into: The pair's folder below the results.
     """
-    study = Study(exhaustive)
-    context = resume_context(study.folder, study.config, Silent())
-    plan = Search(study.config, context, ENGINES[study.config.engine](context))
-    with context.store.lock():
-        healthy = [*plan.teach(), *plan.branch()]
-        task = plan.probe_all([record.source for record in healthy])
-    Store(into).write_text(PROBES_FILE, as_students_csv(task.rows(context.store)))
+    search = resumed(exhaustive)
+    store = search.context.store
+    with store.lock():
+        healthy = [*search.teach(), *search.branch()]
+        task = search.probe_all([record.source for record in healthy])
+    Store(into).write_text(PROBES_FILE, as_students_csv(task.rows(store)))
 
 
 def main() -> None:

@@ -171,10 +171,8 @@ class Runner:
             self._search(plan, "search", plan.default)
         if plan.verdict is not None:
             self._verify(plan)
-        mixed = (self.results / plan.pair.folder / MIXTURES_FILE).exists()
-        if plan.default is not None and not mixed:
-            print(f"{time.strftime('%H:%M')} {plan.pair.folder}: mixtures", flush=True)
-            Mixer(self.folder(plan.pair, "exhaustive")).run(self.results / plan.pair.folder)
+        if plan.default is not None:
+            self._mix(plan.pair)
         self.keep(plan.pair)
 
     def folder(self, pair: PairKey, step: str) -> Path:
@@ -201,6 +199,12 @@ class Runner:
         settings = {**(plan.verdict or {}), **self.runtime}
         options = [f"--{k.replace('_', '-')}={_as_option(v)}" for k, v in settings.items()]
         self._command(plan, "verify", "verify", str(folder), *options)
+
+    def _mix(self, pair: PairKey) -> None:
+        kept = self.results / pair.folder
+        if not (kept / MIXTURES_FILE).exists():
+            print(f"{time.strftime('%H:%M')} {pair.folder}: mixtures", flush=True)
+            Mixer(self.folder(pair, "exhaustive")).run(kept)
 
     def _command(self, plan: Plan, step: str, *arguments: str) -> None:
         """Run a command of goodteacher; note how long it took, and keep the pair's files."""

@@ -14,12 +14,12 @@ import regret
 import score_table
 import variants
 from claims import SHOWN, ClaimAnswer, PartAnswer, Unit
-from goodteacher.results import Reference, percent, points
+from goodteacher.results import Reference, percent
 from goodteacher.statistics import Interval
 from pairs import Pair, PairKey
 from reading import trajectories
 from ruling import Ruling, Status
-from summaries import table
+from summaries import in_points, table
 
 NOTHING = "*Not run.*"
 
@@ -106,8 +106,7 @@ def _short_row(pair: Pair) -> list[str] | None:
 
 
 def _difference(reference: Reference) -> str:
-    low, high = reference.adjusted_interval
-    return f"{points(reference.difference)} [{points(low)}, {points(high)}]"
+    return in_points(reference.difference, *reference.adjusted_interval)
 
 
 # --- what was run ----------------------------------------------------------------------------

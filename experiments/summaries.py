@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from goodteacher.results import points
+
 RESAMPLES, SEED = 10_000, 0
 
 
@@ -86,6 +88,16 @@ def shown_ratio(values: Iterable[float], digits: int = 1) -> str:
     ends = found.interval and (math.exp(found.interval[0]), math.exp(found.interval[1]))
     mean, low, high = (math.exp(each) for each in (found.mean, found.low, found.high))
     return Summary(mean, low, high, ends, found.n).text(digits)
+
+
+def in_points(mean: float, low: float, high: float) -> str:
+    """Format a difference of accuracies with its interval, in points.
+
+    Example:
+        >>> in_points(0.01, -0.0005, 0.02)
+        '+1.00 [-0.05, +2.00]'
+    """
+    return f"{points(mean)} [{points(low)}, {points(high)}]"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -48,23 +48,18 @@ def test_students_are_paired_by_the_fresh_seeds_of_the_study(pair):
 
 def test_best_single_has_the_very_students_of_the_search(pair):
     (name,) = pair.mixtures["best single"].members
-    ours = [
-        (row.arm.partition(" | ")[2], row.seed, row.selection_accuracy)
+    ours = {
+        (row.arm.partition(" | ")[2], row.seed): row.selection_accuracy
         for row in pair.mixture_students
         if row.stage == "distill" and row.arm.startswith("best single | ")
-    ]
+    }
     theirs = {
         (row.arm.partition(" | ")[2], row.seed): row.selection_accuracy
         for row in pair.students
         if row.stage == "search" and row.arm.startswith(f"{name} | ")
     }
     assert ours
-    assert all(accuracy == pytest.approx(theirs[key]) for key, accuracy in map(keyed, ours))
-
-
-def keyed(row):
-    recipe, seed, accuracy = row
-    return (recipe, seed), accuracy
+    assert ours == pytest.approx({key: theirs[key] for key in ours})
 
 
 def test_weights_alike_count_their_members(pair):

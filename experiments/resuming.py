@@ -1,0 +1,21 @@
+"""A finished study taken up again, to ask more of its stored responses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from goodteacher.engines import ENGINES
+from goodteacher.progress import Silent
+from goodteacher.study import Study, resume_context
+from goodteacher.sweet_spot import Search
+
+
+def resumed(folder: Path) -> Search:
+    """Return the search of a study.
+
+    Args:
+        folder: The study's; its data must be found by name.
+    """
+    study = Study(folder)
+    context = resume_context(study.folder, study.config, Silent())
+    return Search(study.config, context, ENGINES[study.config.engine](context))
