@@ -3,7 +3,8 @@
 The naive grid trains a teacher from scratch for every batch size and number of epochs, then every
 student alone. Timed, in turns:
 
-- a **teacher's** epoch at each batch size, *here* (this library) and in a *loop* of one's own;
+- a **teacher's** epoch at each batch size, *here* (this library) and in a *loop* of one's own, and
+  what this library takes to *record* a teacher: responses, measurements and files;
 - a **student's** epoch: *stacked* (this library, a stack of 64), *alone* (this library, one student
   from a stored response: generous, since few do so) and in a *loop*, where the teacher runs on
   every batch.
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,10 +34,13 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from goodteacher.config import Optimization, RuntimeConfig
+from goodteacher.config import Optimization, RuntimeConfig, StudyConfig, parse
 from goodteacher.data import Examples, Split, StudyData, load_dataset, prepare
 from goodteacher.models import build_model
-from goodteacher.store import environment
+from goodteacher.progress import Silent
+from goodteacher.recording import record_teacher
+from goodteacher.store import Store, environment
+from goodteacher.tasks import Context, DataKey
 from goodteacher.training.loop import Trainer, steps_per_epoch
 from goodteacher.training.machine import choose_machine
 from student_epoch import hand_over, loop_epoch, spread, trainer_of
@@ -90,6 +95,22 @@ class Timer:
             return time.perf_counter() - started
 
         return self._loop(self.training, self.data.training, batch_size, run)
+
+    def record(self) -> float:
+        """Return the seconds that this library takes to record a teacher at one epoch."""
+        names = ("data", "teacher", "student", "transfer_fraction")
+        config = parse(StudyConfig, **{name: getattr(self.given, name) for name in names})
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store.create(Path(folder) / "study", config)
+            return record_teacher(
+                Context(self.data, store, self.machine, Silent()),
+                self._network(self.given.teacher).to(self.machine.device),
+                key="made",
+                epoch=1,
+                teacher=self.given.teacher,
+                data=DataKey.of(config, self.data, self.machine),
+                temperatures=config.temperatures,
+            ).recording_seconds
 
     def student(self, width: int) -> float:
         """Return the seconds of a student's epoch in a stack of some width, by this library."""
@@ -150,6 +171,7 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
     )
     timer = Timer(data, given)
     parts: dict[tuple[str, ...], Callable[[], float]] = {
+        ("teacher", "record"): timer.record,
         ("student", "stacked"): lambda: timer.student(STACK),
         ("student", "alone"): lambda: timer.student(1),
         ("student", "loop"): timer.student_loop,
@@ -173,6 +195,7 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
             str(size): {way: timed["teacher", str(size), way] for way in ("here", "loop")}
             for size in given.batch_sizes
         },
+        "teacher_record": timed["teacher", "record"],
         "student_epoch": {way: timed["student", way] for way in ("stacked", "alone", "loop")},
         "environment": environment(str(timer.machine)),
     }

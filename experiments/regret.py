@@ -12,8 +12,8 @@ Time: of students in the search, references and probes included and the confirma
 need, left out. The naive grid trains a teacher from scratch for each batch size and epoch and every
 student alone. Both it and the default search are priced by the epochs of each kind that they take
 and the seconds of such an epoch, which `benchmarks/naive_grid.py` measured on a quiet machine for
-the pair or, where it says "scaled", for the same networks on another number of transfer examples.
-Only what recording the responses takes is what the search itself noted.
+the pair or, where it says "scaled", for the same networks on another number of transfer examples;
+so is what each of the default search's recorded responses takes.
 Writes `results/regret.json`, of which `rendered` makes the tables.
 """
 
@@ -169,7 +169,7 @@ def savings(
     students = exhaustive.cost.student_epochs_exhaustive
     teachers = _teaching_seconds(teaching, pair.pair.taught, "here")
     stacked = student["stacked"] * searching_epochs(default, pair.default_students)
-    recording = default.cost.variants["raw"] - default.cost.teacher_seconds
+    recording = scale * line["teacher_record"]["median"] * _recorded(pair)
     naively = {
         "alone": _teaching_seconds(teaching, from_scratch, "here") + student["alone"] * students,
         "loop": _teaching_seconds(teaching, from_scratch, "loop") + student["loop"] * students,
@@ -183,6 +183,12 @@ def savings(
         "naive_seconds": naively["loop"],
         **{way: seconds / (teachers + recording + stacked) for way, seconds in naively.items()},
     }
+
+
+def _recorded(pair: Pair) -> int:
+    """Return how many teachers the default search recorded."""
+    raw = (record for record in pair.teachers if record.variant == "raw")
+    return sum(record.epoch <= pair.pair.taught[record.batch_size] for record in raw)
 
 
 def _teaching_for(pair: Pair, naive: Sequence[Result]) -> dict[int, dict[str, float]]:

@@ -40,7 +40,7 @@ def test_every_part_is_timed_and_kept(naive, tmp_path, monkeypatch, capsys):
     assert (line["data"], line["examples"], line["n"]) == ("digits", 129, 2)
     assert line["student_epoch"].keys() == {"stacked", "alone", "loop"}
     assert line["teacher_epoch"].keys() == {"32", "128"}
-    timed = [*line["student_epoch"].values()]
+    timed = [line["teacher_record"], *line["student_epoch"].values()]
     for both in line["teacher_epoch"].values():
         assert both.keys() == {"here", "loop"}
         timed += both.values()
@@ -52,6 +52,21 @@ def test_steps_timed_stand_for_the_whole_epoch(naive, timer, monkeypatch):
     monkeypatch.setattr(naive.time, "perf_counter", iter([0.0, 0.5, 10.0, 12.0]).__next__)
     steps = -(-len(timer.data.training) // 16)
     assert timer.teacher_loop(16) == pytest.approx(2.0 * steps / 5)
+
+
+def test_recording_is_that_of_the_library_with_all_its_files(naive, timer, monkeypatch):
+    kept = []
+    real = naive.record_teacher
+
+    def watched(context, *arguments, **named):
+        measured = real(context, *arguments, **named)
+        kept.extend(path.name for path in context.store.root.rglob("*.safetensors"))
+        assert {each.split for each in measured.measurements} == {"transfer", "selection"}
+        return measured.model_copy(update={"recording_seconds": 7.0})
+
+    monkeypatch.setattr(naive, "record_teacher", watched)
+    assert timer.record() == 7.0
+    assert len(kept) == 3, "weights, and a response for each split"
 
 
 def test_student_of_a_stack_costs_its_share_of_the_whole_epoch(naive, timer, monkeypatch):

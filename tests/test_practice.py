@@ -16,6 +16,7 @@ MAIN = {
     "epochs",
     "record_epochs",
     "patience",
+    "lead_after",
     "temperatures",
     "alphas",
     "losses",

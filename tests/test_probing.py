@@ -1,10 +1,12 @@
-"""Teaching that stops at the sweet spot: the rule, and studies that stop and go on."""
+"""Teaching that stops at the sweet spot: the rules, and studies that stop and go on."""
+
+from itertools import product
 
 import pytest
 
 from goodteacher import search
 from goodteacher.errors import RunError
-from goodteacher.probing import PROBE_SEED, has_declined, probe_recipes
+from goodteacher.probing import PROBE_SEED, has_declined, outdone_by, probe_recipes
 from goodteacher.report.findings import read_findings
 from goodteacher.report.page import render
 from goodteacher.store import Store
@@ -23,7 +25,9 @@ PATIENT = {
     "search_seeds": 1,
     "seeds": 2,
     "patience": 1,
+    "lead_after": 0,
 }
+LEADING = {**PATIENT, "learning_rate": 0.5, "patience": 9, "lead_after": 2}
 
 
 def reference(accuracies, patience):
@@ -36,11 +40,33 @@ def reference(accuracies, patience):
 
 @pytest.mark.parametrize("patience", [1, 2, 3])
 def test_decline_is_that_of_a_plain_count(patience):
-    from itertools import product
-
     for length in range(1, 6):
         for accuracies in product((0.1, 0.2, 0.3), repeat=length):
             assert has_declined(accuracies, patience) == reference(accuracies, patience)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3])
+def test_a_dear_trajectory_must_lead_every_cheaper_one(after):
+    values = (0.1, 0.2, 0.3)
+    for own in product(values, repeat=2):
+        for first, second in product(product(values, repeat=2), repeat=2):
+            as_well = {8: max(first), 16: max(second)}
+            best = max(as_well.values())
+            rivals = [size for size, reached in as_well.items() if best == reached >= max(own)]
+            found = outdone_by(own, {8: first, 16: second}, after)
+            assert found == (rivals[0] if rivals and 0 < after <= 2 else None)
+
+
+def test_nothing_outdoes_the_cheapest_trajectory_or_one_whose_rivals_all_diverged():
+    assert outdone_by([0.1], {}, 1) is None
+    assert outdone_by([0.1], {16: []}, 1) is None
+
+
+def test_larger_batches_are_cheaper_by_the_epoch_and_smaller_ones_by_the_step():
+    by_epoch = build.settings(batch_sizes=[32, 512, 128])
+    assert [by_epoch.cheaper_than(size) for size in (32, 128, 512)] == [(512, 128), (512,), ()]
+    by_step = build.settings(batch_sizes=[32, 512, 128], budget="steps")
+    assert [by_step.cheaper_than(size) for size in (32, 128, 512)] == [(), (32,), (128, 32)]
 
 
 def test_probes_learn_at_middle_temperatures_and_the_largest_alpha():
@@ -61,13 +87,23 @@ def study(tmp_path_factory):
     return search(dataset(), out=tmp_path_factory.mktemp("probed") / "made", **PATIENT)
 
 
-def test_trajectory_stops_where_its_probe_students_have_declined(study):
-    probes = {}
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory):
+    return search(dataset(), out=tmp_path_factory.mktemp("raced") / "made", **LEADING)
+
+
+def probed(study):
+    """What the probe students of each trajectory reached, by batch size and epoch."""
+    found = {}
     for row in study.students():
         if row.stage == "probe":
-            found = probes.setdefault(row.batch_size, {})
-            found[row.epoch] = max(row.selection_accuracy, found.get(row.epoch, 0.0))
-    stopped = 0
+            reached = found.setdefault(row.batch_size, {})
+            reached[row.epoch] = max(row.selection_accuracy, reached.get(row.epoch, 0.0))
+    return found
+
+
+def test_trajectory_stops_where_its_probe_students_have_declined(study):
+    probes, stopped = probed(study), 0
     for size in PATIENT["batch_sizes"]:
         records = [r for r in study.trajectories() if r.batch_size == size]
         reached = [probes[size][r.epoch] for r in records if r.epoch < 6]
@@ -77,6 +113,20 @@ def test_trajectory_stops_where_its_probe_students_have_declined(study):
         assert len(records) == (ends[0] if ends else 6)
         stopped += records[-1].stopped
     assert stopped, "no trajectory of this study stopped: it tests nothing"
+
+
+def test_trajectory_stops_where_a_cheaper_one_has_done_as_well(raced):
+    dear, cheap = sorted(LEADING["batch_sizes"])
+    probes = probed(raced)
+    ours, theirs = (list(probes[size].values()) for size in (dear, cheap))
+    behind = (n for n in range(2, 6) if max(theirs[:n]) >= max(ours[:n]))
+    end = next(behind, None)
+    assert end is not None, "no trajectory of this study stopped: it tests nothing"
+    records = {size: [r for r in raced.trajectories() if r.batch_size == size] for size in probes}
+    assert [r.epoch for r in records[dear]] == list(range(1, end + 1))
+    assert (records[dear][-1].stopped, records[dear][-1].outdone_by) == (True, cheap)
+    assert len(records[cheap]) == 6
+    assert not records[cheap][-1].stopped
 
 
 def test_teacher_epochs_run_are_counted_against_those_planned(study):
@@ -103,11 +153,13 @@ def test_records_before_the_stop_are_those_of_a_teacher_taught_to_the_end(study,
 
 
 @pytest.mark.parametrize("after", [1, 3, 5, 8, 11])
-def test_probed_study_interrupted_anywhere_decides_the_same(study, tmp_path, after):
+@pytest.mark.parametrize("name", ["study", "raced"])
+def test_probed_study_interrupted_anywhere_decides_the_same(request, tmp_path, name, after):
+    whole, settings = request.getfixturevalue(name), {"study": PATIENT, "raced": LEADING}[name]
     out = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
-        search(dataset(), out=out, progress=Interrupter(after), **PATIENT)
-    assert without_seconds(search(dataset(), out=out, **PATIENT)) == without_seconds(study)
+        search(dataset(), out=out, progress=Interrupter(after), **settings)
+    assert without_seconds(search(dataset(), out=out, **settings)) == without_seconds(whole)
 
 
 def test_report_says_which_teachers_stopped(study):
@@ -116,14 +168,22 @@ def test_report_says_which_teachers_stopped(study):
     for record in stopped:
         text = f"Teaching at batch size {record.batch_size} stopped after epoch {record.epoch}"
         assert text in page
+    assert "since probe students had declined for 1 recorded epochs" in page
     assert "by probe students" in page
     assert "teaching had stopped" in page
+
+
+def test_report_says_who_outdid_a_teacher(raced):
+    page = render(read_findings(raced.store))
+    dear, cheap = sorted(LEADING["batch_sizes"])
+    assert f"Teaching at batch size {dear} stopped" in page
+    assert f"since probe students of the cheaper batch size {cheap} had done as well" in page
 
 
 def test_patience_beyond_the_epochs_changes_no_answer(tmp_path):
     settings = {**SETTINGS, "student_epochs": 3, "seeds": 2}
     plain = search(dataset(), out=tmp_path / "plain", **settings).sweet_spot
-    settings = {**settings, "patience": 9}
+    settings = {**settings, "patience": 9, "lead_after": 0}
     patient = search(dataset(), out=tmp_path / "patient", **settings).sweet_spot
     assert patient.model_dump(exclude={"cost"}) == plain.model_dump(exclude={"cost"})
     assert patient.cost.probe_epochs_run > 0 == plain.cost.probe_epochs_run

@@ -100,8 +100,8 @@ def _what_differs(ours: StudyConfig, theirs: StudyConfig) -> str:
     pairs = {name: (getattr(theirs, name), getattr(ours, name)) for name in names}
     lines = [f"{name} is {a!r} there, {b!r} here" for name, (a, b) in pairs.items() if a != b]
     return "; ".join(lines) or (
-        "it has other data, another kind of machine, has not finished, or patience stopped its "
-        f"teachers early (patience is {theirs.patience} there; 0 teaches to the end)"
+        "it has other data, another kind of machine, has not finished, or probe students stopped "
+        f"its teachers early (patience is {theirs.patience} there; 0 teaches to the end)"
     )
 
 

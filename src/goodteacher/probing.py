@@ -1,10 +1,16 @@
 """Probe students: a short look at what a teacher's response is worth.
 
 With ``patience``, while teachers train: after each recorded epoch but the last a small stack of
-students learns from the new responses of all trajectories still going. A trajectory stops once its
-probe students have not done better for ``patience`` recorded epochs: teaching past the sweet spot
-is money lost. *Ours*: the rule, and what a probe is - the search's first rung, one seed of its own,
-the two middle temperatures, the largest alpha.
+students learns from the new responses of all trajectories still going. A trajectory stops
+
+- once its probe students have not done better for ``patience`` recorded epochs: teaching past the
+  sweet spot is money lost;
+- once, after ``lead_after`` recorded epochs, those of a trajectory that costs less have done as
+  well: a dear teacher must lead. Only the best response counts in the end, and most of the cost of
+  teaching is that of the smallest batches.
+
+*Ours*: both rules, and what a probe is - the search's first rung, one seed of its own, the two
+middle temperatures, the largest alpha.
 
 With ``shortlist_by = "probe"``, once all are recorded: every teacher that competes for the
 shortlist has probe students of one epoch, and their accuracy ranks it. Probes decide nothing else.
@@ -107,3 +113,25 @@ def has_declined(accuracies: Sequence[float], patience: int) -> bool:
     """
     earlier, last = accuracies[:-patience], accuracies[-patience:]
     return bool(earlier) and max(last) < max(earlier)
+
+
+def outdone_by(
+    accuracies: Sequence[float], cheaper: Mapping[int, Sequence[float]], after: int
+) -> int | None:
+    """Return the cheaper trajectory whose best probe students are best, if they do as well.
+
+    Args:
+        accuracies: Of a trajectory's probe students, in the order recorded.
+        cheaper: The same of those that cost less, by batch size; of equal ones the first counts.
+        after: Recorded epochs that a trajectory has before it must lead; 0 never asks.
+
+    Example:
+        >>> outdone_by([0.80, 0.85], {512: [0.82, 0.84], 2048: [0.70, 0.86]}, after=2)
+        2048
+        >>> outdone_by([0.80, 0.85], {512: [0.82, 0.84], 2048: [0.70, 0.86]}, after=3)
+    """
+    if not 0 < after <= len(accuracies):
+        return None
+    best = {size: max(each) for size, each in cheaper.items() if each}
+    rival = max(best, key=best.__getitem__, default=None)
+    return rival if rival is not None and best[rival] >= max(accuracies) else None

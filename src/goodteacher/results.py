@@ -88,7 +88,12 @@ class TrajectoryRecord(Measured):
     training_loss: float | None = Field(description="mean since the record before, nats")
     status: Literal["ok", "diverged"] = "ok"
     stopped: bool = Field(
-        default=False, description="teaching stopped here: probe students had declined"
+        default=False,
+        description="teaching stopped here: probe students had declined or were outdone",
+    )
+    outdone_by: int | None = Field(
+        default=None,
+        description="batch size of the cheaper teacher whose probe students had done as well",
     )
 
     @property

@@ -33,7 +33,7 @@ from goodteacher.ema import ema_task
 from goodteacher.errors import RunError
 from goodteacher.loans import with_loans
 from goodteacher.mixing import MEANS, BlendTask
-from goodteacher.probing import SHORTLIST_EPOCHS, has_declined, probe_task, probed
+from goodteacher.probing import SHORTLIST_EPOCHS, has_declined, outdone_by, probe_task, probed
 from goodteacher.results import BlendRecord, StudentRow, TeacherRecord, TrajectoryRecord
 from goodteacher.scores import NO_PROBES, SCORES, Probes, probe_accuracies, ranked
 from goodteacher.store import Store
@@ -133,7 +133,7 @@ class Search:
         return tuple(probe for probe in found if probe.arms)
 
     def _teach_with_patience(self, tasks: Sequence[TrajectoryTask], patience: int) -> None:
-        """Teach from one recorded epoch to the next those whose probe students do not decline."""
+        """Teach from one recorded epoch to the next those that their probe students speak for."""
         store = self.context.store
         reached: dict[int, list[float]] = {task.batch_size: [] for task in tasks}
         going = list(tasks)
@@ -148,11 +148,20 @@ class Search:
             for checkpoint, accuracy in accuracies.items():
                 reached[checkpoint.batch_size].append(accuracy)
             sizes = {checkpoint.batch_size for checkpoint in accuracies}
-            declined = {size for size in sizes if has_declined(reached[size], patience)}
-            for task in going:
-                if task.batch_size in declined:
+            healthy, going = [task for task in going if task.batch_size in sizes], []
+            for task in healthy:
+                rival = self._rival(task.batch_size, reached)
+                if has_declined(reached[task.batch_size], patience):
                     self._stop(task, epoch)
-            going = [task for task in going if task.batch_size in sizes - declined]
+                elif rival is not None:
+                    self._stop(task, epoch, outdone_by=rival)
+                else:
+                    going.append(task)
+
+    def _rival(self, batch_size: int, reached: Mapping[int, Sequence[float]]) -> int | None:
+        """Return the cheaper trajectory that has outdone one, if any has."""
+        cheaper = {size: reached[size] for size in self.config.cheaper_than(batch_size)}
+        return outdone_by(reached[batch_size], cheaper, self.config.lead_after)
 
     def _probe(self, number: int) -> StudentTask:
         """Return the probe students of every healthy teacher recorded at an epoch."""
@@ -172,11 +181,12 @@ class Search:
             teachers=self.teachers,
         )
 
-    def _stop(self, task: TrajectoryTask, epoch: int) -> None:
+    def _stop(self, task: TrajectoryTask, epoch: int, outdone_by: int | None = None) -> None:
         store = self.context.store
         if not task.records(store)[-1].stopped:
-            store.log("teacher_stopped", batch_size=task.batch_size, epoch=epoch)
-        task.stop(store)
+            noted = {"batch_size": task.batch_size, "epoch": epoch, "outdone_by": outdone_by}
+            store.log("teacher_stopped", **noted)
+        task.stop(store, outdone_by=outdone_by)
 
     def branches(self, variant: TeacherVariant) -> tuple[TrajectoryTask, ...]:
         """Return a task for each record of a trajectory; none unless ``variants`` asks for them."""
@@ -426,7 +436,7 @@ def shortlist(
 def converged(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:
     """Return the teacher that common practice would take: the most accurate of the final ones.
 
-    Teachers that ``patience`` stopped are final only where none was taught to the end.
+    Teachers that probe students stopped are final only where none was taught to the end.
     """
     last: dict[int, TrajectoryRecord] = {}
     for record in records:

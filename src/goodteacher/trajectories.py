@@ -141,10 +141,15 @@ class TrajectoryTask(Frozen):
         if last.status == "diverged" or last.steps == self.total_steps:
             context.store.remove(self._resume_file(last.epoch))
 
-    def stop(self, store: Store) -> None:
-        """Note that the run ends with its last record, once and for all."""
+    def stop(self, store: Store, *, outdone_by: int | None = None) -> None:
+        """Note that the run ends with its last record, once and for all, and for whom.
+
+        Args:
+            store: The study's.
+            outdone_by: Batch size of the cheaper trajectory that did as well, if that is why.
+        """
         *earlier, last = self.records(store)
-        stopped = last.model_copy(update={"stopped": True})
+        stopped = last.model_copy(update={"stopped": True, "outdone_by": outdone_by})
         store.write_records(f"{self._folder}/trajectory.jsonl", [*earlier, stopped])
         store.remove(self._resume_file(last.epoch))
 

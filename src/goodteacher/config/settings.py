@@ -202,6 +202,19 @@ class TeacherConfig(Frozen):
         exponent = {"constant": 0.0, "sqrt": 0.5, "linear": 1.0}[self.lr_rule]
         return self.learning_rate * float((batch_size / self.reference_batch_size) ** exponent)
 
+    def cheaper_than(self, batch_size: int) -> tuple[int, ...]:
+        """Return the batch sizes that reach a recorded epoch at less cost, larger ones first.
+
+        Under ``budget = epochs`` all see as many examples, and a larger batch takes fewer steps;
+        under ``steps`` a smaller one sees fewer examples.
+
+        Args:
+            batch_size: One of ``batch_sizes``.
+        """
+        sign = 1 if self.budget == "epochs" else -1
+        cheaper = (size for size in self.batch_sizes if sign * size > sign * batch_size)
+        return tuple(sorted(cheaper, reverse=True))
+
     def teacher_optimization(self, batch_size: int) -> Optimization:
         """Return the settings of the trajectory at one batch size."""
         return Optimization(
@@ -292,6 +305,11 @@ class SearchConfig(GridConfig):
         2,
         description="stop a teacher once its probe students have declined for this many recorded "
         "epochs; 0 teaches to the end",
+    )
+    lead_after: Annotated[int, Field(ge=0)] = Field(
+        3,
+        description="after this many recorded epochs a teacher goes on only while its probe "
+        "students lead those of every cheaper batch size; 0 never asks, nor does patience 0",
     )
     exhaustive: bool = Field(
         False, description="train every candidate, teacher or student, to the end"

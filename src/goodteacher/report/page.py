@@ -19,6 +19,7 @@ from goodteacher.report.findings import Findings, Verified, read_findings, read_
 from goodteacher.report.parts import Page, Panel, Section
 from goodteacher.report.rungs import RungScores, first_rung
 from goodteacher.report.theme import THEMES
+from goodteacher.results import TrajectoryRecord
 from goodteacher.store import CONFIG_FILE, Store
 
 REPORT_FILE = "report.html"
@@ -148,8 +149,8 @@ def notes(findings: Findings) -> tuple[str, ...]:
     ]
     found += [
         f"Teaching at batch size {record.batch_size} stopped after epoch {record.epoch}, since "
-        f"probe students had declined for {findings.config.patience} recorded epochs. The "
-        "converged teacher is one taught to the end or, where all stopped, the last recorded."
+        f"{_why_stopped(record, findings.config.patience)}. The converged teacher is one taught "
+        "to the end or, where all stopped, the last recorded."
         for record in findings.records
         if record.stopped
     ]
@@ -171,6 +172,12 @@ def notes(findings: Findings) -> tuple[str, ...]:
     if findings.sweet_spot is not None and findings.sweet_spot.student.num_seeds == 1:
         found.append("Confirmed with one seed: another seed may tell another story.")
     return tuple(found)
+
+
+def _why_stopped(record: TrajectoryRecord, patience: int) -> str:
+    if record.outdone_by is None:
+        return f"probe students had declined for {patience} recorded epochs"
+    return f"probe students of the cheaper batch size {record.outdone_by} had done as well"
 
 
 def sections(findings: Findings) -> tuple[Section, ...]:
