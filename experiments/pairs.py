@@ -40,6 +40,7 @@ MEASUREMENTS_FILE = "measurements.csv"
 STUDENTS_FILE = "students.csv"
 DEFAULT_STUDENTS_FILE = "students_default.csv"
 PROBES_FILE = "probes.csv"
+WATCHING_PROBES_FILE = "probes_watching.csv"
 MIXTURES_FILE = "mixtures.json"
 MIXTURES_STUDENTS_FILE = "mixtures.csv"
 SINGLE, BLEND = "best single", "blend"
@@ -183,6 +184,11 @@ class Pair:
         others = [row for row in self.default_students if row.stage == "probe"]
         last = max((row.rung for row in others), default=0)
         return kept or tuple(row for row in others if row.rung == last)
+
+    @cached_property
+    def watching_probes(self) -> tuple[StudentRow, ...]:
+        """Probe students of every teacher as `patience` trains them; empty where none were."""
+        return read_students(self.folder / WATCHING_PROBES_FILE)
 
     @cached_property
     def mixtures(self) -> Mapping[str, Mixture]:

@@ -1,10 +1,11 @@
-"""Students of one epoch for every teacher of a finished exhaustive study: the score `probe`.
+"""Probe students for every teacher of a finished exhaustive study.
 
     python experiments/probe.py STUDY RESULTS_OF_THE_PAIR
 
-An exhaustive search has no shortlist, so it trains no probes; here they are trained afterwards from
-its stored responses, just as a search with `shortlist_by = "probe"` trains them, and kept as
-`probes.csv` beside the pair's other files.
+An exhaustive search neither makes a shortlist nor stops teachers, so it trains no probes; here they
+are trained afterwards from its stored responses and kept beside the pair's other files: as a search
+with `shortlist_by = "probe"` trains them (`probes.csv`), and as one with `patience` does that never
+stops (`probes_watching.csv`).
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from pathlib import Path
 
 from collect import as_students_csv
 from goodteacher.store import Store
-from pairs import PROBES_FILE
+from goodteacher.sweet_spot import all_rows
+from pairs import PROBES_FILE, WATCHING_PROBES_FILE
 from resuming import resumed
 
 
 def probe(exhaustive: Path, into: Path) -> None:
-    """Train probe students, unless that has been done, and keep their rows.
+    """Train both kinds of probe students, unless that has been done, and keep their rows.
 
     Args:
         exhaustive: Folder of a finished exhaustive search; its data must be found by name.
@@ -29,8 +31,11 @@ def probe(exhaustive: Path, into: Path) -> None:
     store = search.context.store
     with store.lock():
         healthy = [*search.teach(), *search.branch()]
-        task = search.probe_all([record.source for record in healthy])
-    Store(into).write_text(PROBES_FILE, as_students_csv(task.rows(store)))
+        ranking = search.probe_all([record.source for record in healthy])
+        watching = [search.probe_at(n) for n in range(len(search.config.recorded_epochs) - 1)]
+        search.engine.run("probe students of each epoch", watching)
+    for name, tasks in ((PROBES_FILE, [ranking]), (WATCHING_PROBES_FILE, watching)):
+        Store(into).write_text(name, as_students_csv(all_rows(store, tasks)))
 
 
 def main() -> None:

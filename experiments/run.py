@@ -6,7 +6,7 @@
 as in `HUB`. For each pair, in the order of its file:
 
 1. an exhaustive search: every checkpoint, every recipe, every student to the end; and students of
-   one epoch of every checkpoint, which are one of the scores;
+   one epoch of every checkpoint, which are one of the scores, and such as watch teachers;
 2. the default search on the same grid, confirmed with the same fresh seeds;
 3. the verdict on what that found;
 4. students of mixtures of the exhaustive search's responses;
@@ -36,7 +36,7 @@ from goodteacher.config import TeacherConfig, read_toml
 from goodteacher.evidence import EVIDENCE_FILE
 from goodteacher.study import SWEET_SPOT_FILE
 from mixtures import Mixer
-from pairs import MIXTURES_FILE, PROBES_FILE, RESULTS, PairKey
+from pairs import MIXTURES_FILE, PROBES_FILE, RESULTS, WATCHING_PROBES_FILE, PairKey
 from probe import probe
 
 HUB = {
@@ -164,9 +164,10 @@ class Runner:
     def run(self, plan: Plan) -> None:
         """Do what is missing of a pair, and keep the small files of each step."""
         self._search(plan, "exhaustive", {"exhaustive": True})
-        probed = (self.results / plan.pair.folder / PROBES_FILE).exists()
+        kept = self.results / plan.pair.folder
+        probed = all((kept / name).exists() for name in (PROBES_FILE, WATCHING_PROBES_FILE))
         if plan.default is not None and not probed:
-            probe(self.folder(plan.pair, "exhaustive"), self.results / plan.pair.folder)
+            probe(self.folder(plan.pair, "exhaustive"), kept)
         if plan.default is not None:
             self._search(plan, "search", plan.default)
         if plan.verdict is not None:

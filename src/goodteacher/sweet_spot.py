@@ -129,7 +129,7 @@ class Search:
         """Probe students of the epochs recorded so far; none without ``patience``."""
         if not self.config.stops_teachers:
             return ()
-        found = (self._probe(number) for number in range(len(self.config.recorded_epochs) - 1))
+        found = (self.probe_at(number) for number in range(len(self.config.recorded_epochs) - 1))
         return tuple(probe for probe in found if probe.arms)
 
     def _teach_with_patience(self, tasks: Sequence[TrajectoryTask], patience: int) -> None:
@@ -140,7 +140,7 @@ class Search:
         for number, epoch in enumerate(self.config.recorded_epochs):
             parts = [task.model_copy(update={"until": epoch}) for task in going]
             self.engine.run(f"teachers, to epoch {epoch}", parts)
-            probe = self._probe(number)
+            probe = self.probe_at(number)
             if epoch == self.config.epochs or not probe.arms:
                 return
             self.engine.run(f"probe students, epoch {epoch}", [probe])
@@ -163,8 +163,12 @@ class Search:
         cheaper = {size: reached[size] for size in self.config.cheaper_than(batch_size)}
         return outdone_by(reached[batch_size], cheaper, self.config.lead_after)
 
-    def _probe(self, number: int) -> StudentTask:
-        """Return the probe students of every healthy teacher recorded at an epoch."""
+    def probe_at(self, number: int) -> StudentTask:
+        """Return the probe students of every healthy teacher recorded at an epoch.
+
+        Args:
+            number: Which of the recorded epochs, from 0.
+        """
         store, epoch = self.context.store, self.config.recorded_epochs[number]
         checkpoints = [
             record.checkpoint

@@ -1,0 +1,189 @@
+"""Which rule should stop teachers? Each is replayed on the probe students of every checkpoint.
+
+    python experiments/stopping.py
+
+`probe.py` trains, for every checkpoint of an exhaustive search, the probe students that a default
+search would have trained while its teachers were taught. A rule that sees them one recorded epoch
+after the other, of the trajectories still going, stops the teachers that it would have stopped in a
+search. For each pair and rule: the share of the teachers' time that is left, and what the best of
+the eight then shortlisted loses against the best teacher of all, by the students of the exhaustive
+search (best recipe, mean over search seeds). These are the greatest of many noisy values, so the
+losses are too large; *to the end* says by how much a shortlist alone errs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from goodteacher.config import StudyConfig, parse
+from goodteacher.probing import has_declined, outdone_by
+from goodteacher.results import TrajectoryRecord
+from goodteacher.scores import Probes, probe_accuracies, student_accuracies
+from goodteacher.sweet_spot import shortlist
+from pairs import RESULTS, Pair, all_pairs
+from summaries import shown, shown_ratio, table
+
+SHORTLIST = 8
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a trajectory stops.
+
+    Attributes:
+        patience: As the setting; 0 never stops for a decline.
+        lead_after: As the setting; 0 never asks for the lead.
+        over_all: Ask for the lead over every trajectory, not over the cheaper ones alone.
+    """
+
+    patience: int = 0
+    lead_after: int = 0
+    over_all: bool = False
+
+    def __str__(self) -> str:
+        """Say it in the words of the settings."""
+        parts = [f"patience {self.patience}"] if self.patience else []
+        if self.lead_after:
+            whom = "all others" if self.over_all else "cheaper ones"
+            parts.append(f"lead {whom} after {self.lead_after}")
+        return ", ".join(parts) or "to the end"
+
+
+RULES = (
+    Rule(),
+    *(Rule(patience) for patience in (3, 2, 1)),
+    *(Rule(2, lead_after) for lead_after in (4, 3, 2)),
+    Rule(0, 3),
+    *(Rule(2, lead_after, over_all=True) for lead_after in (4, 3)),
+)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a rule comes to in one pair.
+
+    Attributes:
+        taught: The last epoch of each batch size.
+        time: Share of the time that teaching all to the end takes.
+        loss: What the best of the shortlist loses against the best teacher, as a fraction.
+        found: Whether the best teacher was taught.
+    """
+
+    taught: Mapping[int, int]
+    time: float
+    loss: float
+    found: bool
+
+
+def replays(pair: Pair) -> dict[Rule, Replay]:
+    """Return what each rule comes to in a pair; nothing where its probes are not known."""
+    probes = probe_accuracies(pair.watching_probes)
+    return {rule: replay(pair, rule, probes) for rule in RULES} if probes else {}
+
+
+def replay(pair: Pair, rule: Rule, probes: Probes) -> Replay:
+    """Return what a rule comes to in a pair.
+
+    Args:
+        pair: The pair, with its exhaustive search.
+        rule: The rule.
+        probes: What the probe students of its checkpoints reached.
+    """
+    raw = [record for record in pair.teachers if record.variant == "raw"]
+    config = parse(StudyConfig, **{**pair.pair.settings, "data": pair.pair.data})
+    taught = last_taught(raw, rule, probes, config)
+    kept = [record for record in raw if record.epoch <= taught[record.batch_size]]
+    truth = student_accuracies(pair.students)
+    best = max((str(record.source) for record in raw), key=truth.__getitem__)
+    listed = shortlist(kept, SHORTLIST)
+    return Replay(
+        taught=taught,
+        time=_seconds(kept) / _seconds(raw),
+        loss=truth[best] - max(truth[str(record.source)] for record in listed),
+        found=best in {str(record.source) for record in kept},
+    )
+
+
+def last_taught(
+    records: Sequence[TrajectoryRecord], rule: Rule, probes: Probes, config: StudyConfig
+) -> dict[int, int]:
+    """Return the last epoch of each batch size under a rule.
+
+    Args:
+        records: Every checkpoint.
+        rule: The rule.
+        probes: What their probe students reached.
+        config: The pair's settings.
+    """
+    taught: dict[int, int] = {}
+    going = {record.batch_size for record in records}
+    seen: dict[int, list[float]] = {size: [] for size in going}
+    for epoch in sorted({record.epoch for record in records}):
+        latest = {r.batch_size: r for r in records if r.epoch == epoch and r.batch_size in going}
+        taught.update(dict.fromkeys(latest, epoch))
+        if epoch == config.epochs:
+            break
+        for size, record in latest.items():
+            seen[size].append(probes[str(record.source)])
+        going = {size for size in latest if not _stops(rule, size, seen, config)}
+    return taught
+
+
+def _stops(rule: Rule, size: int, seen: Mapping[int, Sequence[float]], config: StudyConfig) -> bool:
+    if rule.patience and has_declined(seen[size], rule.patience):
+        return True
+    rivals = seen.keys() - {size} if rule.over_all else config.cheaper_than(size)
+    others = {other: seen.get(other, ()) for other in rivals}
+    return outdone_by(seen[size], others, rule.lead_after) is not None
+
+
+def _seconds(records: Sequence[TrajectoryRecord]) -> float:
+    longest: dict[int, float] = {}
+    for record in records:
+        longest[record.batch_size] = max(record.seconds, longest.get(record.batch_size, 0.0))
+    return math.fsum(longest.values())
+
+
+def rendered(pairs: Sequence[Pair]) -> str:
+    """Return the table of all rules, as Markdown."""
+    found = [each for pair in pairs if pair.exhaustive is not None and (each := replays(pair))]
+    if not found:
+        return "*Not run.*"
+    head = ["rule", "teachers' time, share", "loss, points", "best teacher not taught"]
+    lines = [
+        [
+            f"**{rule}**" if rule == DEFAULT else str(rule),
+            shown_ratio([each[rule].time for each in found], 2),
+            shown([100 * each[rule].loss for each in found]),
+            f"{sum(not each[rule].found for each in found)} of {len(found)}",
+        ]
+        for rule in RULES
+    ]
+    said = (
+        f"n = {len(found)} pairs; mean [95 % interval over pairs] (range), the geometric one of "
+        "shares. Bold: the default."
+    )
+    return f"{said}\n\n{table(head, lines)}"
+
+
+def _default() -> Rule:
+    config = parse(StudyConfig, data="digits", teacher="mlp:8", student="mlp:4")
+    return Rule(config.patience, config.lead_after)
+
+
+DEFAULT = _default()
+"""The rule that the code's defaults make."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pairs")
+    print(rendered(all_pairs(parser.parse_args().results)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Rules that stop teachers, replayed, stop them where a search does."""
+
+import numpy as np
+import pytest
+
+import stopping
+from collect import collect, last_epochs
+from goodteacher import search
+from goodteacher.scores import probe_accuracies, student_accuracies
+from pairs import PairKey, all_pairs
+from probe import probe
+from stopping import DEFAULT, Rule
+from tests.made import SETTINGS, arrays
+
+KEY = PairKey(data="made", teacher_role="small", student_role="narrow", transfer="full")
+WATCHED = {
+    **SETTINGS,
+    "batch_sizes": (8, 16, 64),
+    "epochs": 6,
+    "record_epochs": tuple(range(1, 7)),
+    "learning_rate": 0.2,
+    "student_learning_rate": 0.03,
+    "search_seeds": 1,
+    "seeds": 2,
+    "rungs": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("watched") / "made.npz"
+    np.savez(path, **arrays())
+    return path
+
+
+@pytest.fixture(scope="module")
+def pair(data):
+    out, results = data.parent / "all", data.parent / "results"
+    search(data, out=out, exhaustive=True, **WATCHED)
+    probe(out, results / KEY.folder)
+    collect(KEY, exhaustive=out, search=None, into=results / KEY.folder)
+    (found,) = all_pairs(results)
+    return found
+
+
+@pytest.mark.parametrize(("patience", "lead_after"), [(1, 0), (2, 0), (9, 1), (9, 3), (1, 2)])
+def test_replay_stops_every_teacher_where_a_search_stops_it(pair, data, patience, lead_after):
+    settings = {**WATCHED, "patience": patience, "lead_after": lead_after}
+    out = data.parent / f"{patience}-{lead_after}"
+    study = search(data, out=out, **settings)
+    expected = last_epochs(study)
+    probes = probe_accuracies(pair.watching_probes)
+    found = stopping.replay(pair, Rule(patience, lead_after), probes)
+    assert found.taught == expected
+    stopped = [record for record in study.trajectories() if record.stopped]
+    assert stopped, "no trajectory of this study stopped: it tests nothing"
+
+
+def test_probes_of_the_last_epoch_are_not_there_since_nothing_is_left_to_stop(pair):
+    assert {row.epoch for row in pair.watching_probes} == set(range(1, 6))
+    assert {row.rung for row in pair.watching_probes} == set(range(5))
+
+
+def test_to_the_end_takes_all_the_time_and_loses_what_a_shortlist_loses(pair):
+    found = stopping.replays(pair)[Rule()]
+    assert (found.time, found.found) == (1.0, True)
+    assert set(found.taught.values()) == {6}
+    truth = student_accuracies(pair.students)
+    listed = sorted(pair.teachers, key=lambda record: record.best_nll)[: stopping.SHORTLIST]
+    best = max(truth[str(record.source)] for record in listed)
+    assert found.loss == pytest.approx(max(truth.values()) - best)
+
+
+def test_time_is_that_of_each_trajectory_up_to_its_stop(pair):
+    for found in stopping.replays(pair).values():
+        seconds = {(r.batch_size, r.epoch): r.seconds for r in pair.teachers}
+        ours = sum(seconds[size, epoch] for size, epoch in found.taught.items())
+        whole = sum(seconds[size, 6] for size in found.taught)
+        assert found.time == pytest.approx(ours / whole)
+
+
+def test_lead_over_all_spares_only_the_leader(pair):
+    probes = probe_accuracies(pair.watching_probes)
+    taught = stopping.replay(pair, Rule(0, 1, over_all=True), probes).taught
+    first = {size: probes[f"batch {size} epoch 1"] for size in taught}
+    assert {size for size in taught if taught[size] > 1} <= {max(first, key=first.__getitem__)}
+
+
+def test_pair_without_these_probes_is_left_out(results):
+    (plain,) = all_pairs(results)
+    assert stopping.replays(plain) == {}
+    assert stopping.rendered([plain]) == "*Not run.*"
+
+
+def test_table_has_a_line_for_each_rule_and_marks_the_default(pair):
+    text = stopping.rendered([pair])
+    assert text.startswith("n = 1 pairs;")
+    assert text.count("\n| ") == 1 + len(stopping.RULES)
+    assert f"| **{DEFAULT}** |" in text
+    assert DEFAULT in stopping.RULES
