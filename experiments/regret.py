@@ -9,11 +9,12 @@ was. *Search seeds*: the accuracies by which the exhaustive search picked; its p
 of many noisy values (the winner's curse), so this regret is never negative and too large.
 
 Time: of students in the search, references and probes included and the confirmation, which both
-need, left out. The naive grid trains a teacher from scratch for each batch size and epoch and every
-student alone. Both it and the default search are priced by the epochs of each kind that they take
-and the seconds of such an epoch, which `benchmarks/naive_grid.py` measured on a quiet machine for
-the pair or, where it says "scaled", for the same networks on another number of transfer examples;
-so is what each of the default search's recorded responses takes.
+need, left out; of teachers their epochs, priced as below. The naive grid trains a teacher from
+scratch for each batch size and epoch and every student alone. Both it and the default search are
+priced by the epochs of each kind that they take and the seconds of such an epoch, which
+`benchmarks/naive_grid.py` measured on a quiet machine for the pair or, where it says "scaled", for
+the same networks on another number of transfer examples; so is what each of the default search's
+recorded responses takes.
 Writes `results/regret.json`, of which `rendered` makes the tables.
 """
 
@@ -53,7 +54,7 @@ def result_of(pairs: Iterable[Pair], naive: Sequence[Result]) -> dict[str, Any]:
         else:
             found[pair.name] = {
                 "regret": regrets(pair, pair.exhaustive, pair.search),
-                "cost": costs(pair, pair.exhaustive, pair.search),
+                "cost": costs(pair, pair.exhaustive, pair.search, naive),
                 "naive": savings(pair, pair.exhaustive, pair.search, naive),
             }
     return {"pairs": found, "left_out": left_out}
@@ -108,14 +109,18 @@ def on_search_seeds(rows: Iterable[StudentRow], arm: str) -> float | None:
     return max(means.values()) - means[arm] if arm in means else None
 
 
-def costs(pair: Pair, exhaustive: SweetSpot, default: SweetSpot) -> dict[str, float]:
+def costs(
+    pair: Pair, exhaustive: SweetSpot, default: SweetSpot, naive: Sequence[Result]
+) -> dict[str, float | None]:
     """Return what the default search takes, as shares of what the exhaustive one takes.
 
     Args:
         pair: The pair, for its students.
         exhaustive: What the exhaustive search found.
         default: What the default search found.
+        naive: Lines of `naive_grid.json`, which price the teachers.
     """
+    whole = dict.fromkeys(pair.pair.taught, pair.pair.settings["epochs"])
     seconds = [searching_seconds(rows) for rows in (pair.default_students, pair.students)]
     epochs = [
         searching_epochs(*each)
@@ -124,7 +129,7 @@ def costs(pair: Pair, exhaustive: SweetSpot, default: SweetSpot) -> dict[str, fl
     return {
         "student_time": seconds[0] / seconds[1],
         "student_epochs": epochs[0] / epochs[1],
-        "teacher_time": default.cost.teacher_seconds / exhaustive.cost.teacher_seconds,
+        "teacher_time": teaching_share(pair, pair.pair.taught, whole, naive),
         "teacher_epochs_run": default.cost.teacher_epochs_run,
         "teacher_epochs_planned": default.cost.teacher_epochs_full,
     }
@@ -156,7 +161,7 @@ def savings(
         None where epochs of these networks were not timed, or it is not known how many the default
         search taught.
     """
-    line, teaching = _line_for(pair, naive), _teaching_for(pair, naive)
+    line, teaching = _line_for(pair, naive), teaching_of(pair, naive)
     sizes = {record.batch_size for record in pair.teachers}
     if line is None or not pair.pair.taught or not sizes <= teaching.keys():
         return None
@@ -191,7 +196,27 @@ def _recorded(pair: Pair) -> int:
     return sum(record.epoch <= pair.pair.taught[record.batch_size] for record in raw)
 
 
-def _teaching_for(pair: Pair, naive: Sequence[Result]) -> dict[int, dict[str, float]]:
+def teaching_share(
+    pair: Pair, taught: Mapping[int, int], whole: Mapping[int, int], naive: Sequence[Result]
+) -> float | None:
+    """Return the time that teaching so many epochs at each batch size takes, as a share.
+
+    Args:
+        pair: Whose teachers.
+        taught: Epochs by batch size.
+        whole: Those that it is a share of.
+        naive: Lines of `naive_grid.json`.
+
+    Returns:
+        None where epochs of this teacher were not timed at each batch size.
+    """
+    each = teaching_of(pair, naive)
+    if not whole or not whole.keys() <= each.keys():
+        return None
+    return _teaching_seconds(each, taught, "here") / _teaching_seconds(each, whole, "here")
+
+
+def teaching_of(pair: Pair, naive: Sequence[Result]) -> dict[int, dict[str, float]]:
     """Return the seconds of a teacher's epoch by batch size and way.
 
     Neither the student nor its examples make a difference to them, so every line of this teacher
@@ -267,7 +292,7 @@ def _regret_line(name: str, pair: Result) -> list[str]:
     regret, cost = pair["regret"], pair["cost"]
     lost = ["-" if regret[key] is None else points(regret[key]) for key in _REGRETS]
     seeds = f"{regret['seeds']}{', the same pick' * regret['same_pick']}"
-    shares = [f"{cost[key]:.2f}" for key in _COSTS]
+    shares = ["-" if cost[key] is None else f"{cost[key]:.2f}" for key in _COSTS]
     epochs = f"{cost['teacher_epochs_run']} of {cost['teacher_epochs_planned']}"
     return [name, seeds, *lost, *shares, epochs]
 

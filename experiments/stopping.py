@@ -5,7 +5,8 @@
 `probe.py` trains, for every checkpoint of an exhaustive search, the probe students that a default
 search would have trained while its teachers were taught. A rule that sees them one recorded epoch
 after the other, of the trajectories still going, stops the teachers that it would have stopped in a
-search. For each pair and rule: the share of the teachers' time that is left, and what the best of
+search. For each pair and rule: the share of the teachers' time that is left (epochs, priced by
+`benchmarks/naive_grid.py`), and what the best of
 the eight then shortlisted loses against the best teacher of all, by the students of the exhaustive
 search (best recipe, mean over search seeds). These are the greatest of many noisy values, so the
 losses are too large; *to the end* says by how much a shortlist alone errs.
@@ -14,7 +15,6 @@ losses are too large; *to the end* says by how much a shortlist alone errs.
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from goodteacher.results import TrajectoryRecord
 from goodteacher.scores import Probes, probe_accuracies, student_accuracies
 from goodteacher.sweet_spot import shortlist
 from pairs import RESULTS, Pair, all_pairs
+from regret import Result, naive_lines, teaching_share
 from summaries import shown, shown_ratio, table
 
 SHORTLIST = 8
@@ -68,30 +69,36 @@ class Replay:
 
     Attributes:
         taught: The last epoch of each batch size.
-        time: Share of the time that teaching all to the end takes.
+        time: Share of the time that teaching all to the end takes; None where that was not timed.
         loss: What the best of the shortlist loses against the best teacher, as a fraction.
         found: Whether the best teacher was taught.
     """
 
     taught: Mapping[int, int]
-    time: float
+    time: float | None
     loss: float
     found: bool
 
 
-def replays(pair: Pair) -> dict[Rule, Replay]:
-    """Return what each rule comes to in a pair; nothing where its probes are not known."""
+def replays(pair: Pair, naive: Sequence[Result]) -> dict[Rule, Replay]:
+    """Return what each rule comes to in a pair; nothing where its probes are not known.
+
+    Args:
+        pair: The pair, with its exhaustive search.
+        naive: Lines of `naive_grid.json`.
+    """
     probes = probe_accuracies(pair.watching_probes)
-    return {rule: replay(pair, rule, probes) for rule in RULES} if probes else {}
+    return {rule: replay(pair, rule, probes, naive) for rule in RULES} if probes else {}
 
 
-def replay(pair: Pair, rule: Rule, probes: Probes) -> Replay:
+def replay(pair: Pair, rule: Rule, probes: Probes, naive: Sequence[Result]) -> Replay:
     """Return what a rule comes to in a pair.
 
     Args:
         pair: The pair, with its exhaustive search.
         rule: The rule.
         probes: What the probe students of its checkpoints reached.
+        naive: Lines of `naive_grid.json`.
     """
     raw = [record for record in pair.teachers if record.variant == "raw"]
     config = parse(StudyConfig, **{**pair.pair.settings, "data": pair.pair.data})
@@ -102,7 +109,7 @@ def replay(pair: Pair, rule: Rule, probes: Probes) -> Replay:
     listed = shortlist(kept, SHORTLIST)
     return Replay(
         taught=taught,
-        time=_seconds(kept) / _seconds(raw),
+        time=teaching_share(pair, taught, dict.fromkeys(taught, config.epochs), naive),
         loss=truth[best] - max(truth[str(record.source)] for record in listed),
         found=best in {str(record.source) for record in kept},
     )
@@ -141,23 +148,22 @@ def _stops(rule: Rule, size: int, seen: Mapping[int, Sequence[float]], config: S
     return outdone_by(seen[size], others, rule.lead_after) is not None
 
 
-def _seconds(records: Sequence[TrajectoryRecord]) -> float:
-    longest: dict[int, float] = {}
-    for record in records:
-        longest[record.batch_size] = max(record.seconds, longest.get(record.batch_size, 0.0))
-    return math.fsum(longest.values())
+def rendered(pairs: Sequence[Pair], naive: Sequence[Result]) -> str:
+    """Return the table of all rules, as Markdown.
 
-
-def rendered(pairs: Sequence[Pair]) -> str:
-    """Return the table of all rules, as Markdown."""
-    found = [each for pair in pairs if pair.exhaustive is not None and (each := replays(pair))]
+    Args:
+        pairs: Those of the study.
+        naive: Lines of `naive_grid.json`.
+    """
+    ours = [pair for pair in pairs if pair.exhaustive is not None]
+    found = [each for pair in ours if (each := replays(pair, naive))]
     if not found:
         return "*Not run.*"
     head = ["rule", "teachers' time, share", "loss, points", "best teacher not taught"]
     lines = [
         [
             f"**{rule}**" if rule == DEFAULT else str(rule),
-            shown_ratio([each[rule].time for each in found], 2),
+            shown_ratio([time for each in found if (time := each[rule].time)], 2),
             shown([100 * each[rule].loss for each in found]),
             f"{sum(not each[rule].found for each in found)} of {len(found)}",
         ]
@@ -182,7 +188,7 @@ DEFAULT = _default()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pairs")
-    print(rendered(all_pairs(parser.parse_args().results)))
+    print(rendered(all_pairs(parser.parse_args().results), naive_lines()))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,15 @@ WATCHED = {
     "rungs": 1,
 }
 
+SECONDS = {8: 5.0, 16: 3.0, 64: 1.0}
+NAIVE = [
+    {
+        "data": "made",
+        "teacher": SETTINGS["teacher"],
+        "teacher_epoch": {str(b): {"here": {"median": s}} for b, s in SECONDS.items()},
+    }
+]
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -50,7 +59,7 @@ def test_replay_stops_every_teacher_where_a_search_stops_it(pair, data, patience
     study = search(data, out=out, **settings)
     expected = last_epochs(study)
     probes = probe_accuracies(pair.watching_probes)
-    found = stopping.replay(pair, Rule(patience, lead_after), probes)
+    found = stopping.replay(pair, Rule(patience, lead_after), probes, NAIVE)
     assert found.taught == expected
     stopped = [record for record in study.trajectories() if record.stopped]
     assert stopped, "no trajectory of this study stopped: it tests nothing"
@@ -62,7 +71,7 @@ def test_probes_of_the_last_epoch_are_not_there_since_nothing_is_left_to_stop(pa
 
 
 def test_to_the_end_takes_all_the_time_and_loses_what_a_shortlist_loses(pair):
-    found = stopping.replays(pair)[Rule()]
+    found = stopping.replays(pair, NAIVE)[Rule()]
     assert (found.time, found.found) == (1.0, True)
     assert set(found.taught.values()) == {6}
     truth = student_accuracies(pair.students)
@@ -71,29 +80,28 @@ def test_to_the_end_takes_all_the_time_and_loses_what_a_shortlist_loses(pair):
     assert found.loss == pytest.approx(max(truth.values()) - best)
 
 
-def test_time_is_that_of_each_trajectory_up_to_its_stop(pair):
-    for found in stopping.replays(pair).values():
-        seconds = {(r.batch_size, r.epoch): r.seconds for r in pair.teachers}
-        ours = sum(seconds[size, epoch] for size, epoch in found.taught.items())
-        whole = sum(seconds[size, 6] for size in found.taught)
-        assert found.time == pytest.approx(ours / whole)
+def test_time_is_that_of_the_epochs_taught(pair):
+    for found in stopping.replays(pair, NAIVE).values():
+        ours = sum(SECONDS[size] * epoch for size, epoch in found.taught.items())
+        assert found.time == pytest.approx(ours / (6 * sum(SECONDS.values())))
+    assert {found.time for found in stopping.replays(pair, []).values()} == {None}
 
 
 def test_lead_over_all_spares_only_the_leader(pair):
     probes = probe_accuracies(pair.watching_probes)
-    taught = stopping.replay(pair, Rule(0, 1, over_all=True), probes).taught
+    taught = stopping.replay(pair, Rule(0, 1, over_all=True), probes, NAIVE).taught
     first = {size: probes[f"batch {size} epoch 1"] for size in taught}
     assert {size for size in taught if taught[size] > 1} <= {max(first, key=first.__getitem__)}
 
 
 def test_pair_without_these_probes_is_left_out(results):
     (plain,) = all_pairs(results)
-    assert stopping.replays(plain) == {}
-    assert stopping.rendered([plain]) == "*Not run.*"
+    assert stopping.replays(plain, NAIVE) == {}
+    assert stopping.rendered([plain], NAIVE) == "*Not run.*"
 
 
 def test_table_has_a_line_for_each_rule_and_marks_the_default(pair):
-    text = stopping.rendered([pair])
+    text = stopping.rendered([pair], NAIVE)
     assert text.startswith("n = 1 pairs;")
     assert text.count("\n| ") == 1 + len(stopping.RULES)
     assert f"| **{DEFAULT}** |" in text
