@@ -10,6 +10,9 @@ search. For each pair and rule: the share of the teachers' time that is left (ep
 the eight then shortlisted loses against the best teacher of all, by the students of the exhaustive
 search (best recipe, mean over search seeds). These are the greatest of many noisy values, so the
 losses are too large; *to the end* says by how much a shortlist alone errs.
+
+Variations of budget and rate have no probe students; there the students of one search seed stand in
+for them, which learned for longer than a probe.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from goodteacher.arms import Checkpoint
 from goodteacher.config import StudyConfig, parse
 from goodteacher.probing import has_declined, outdone_by
 from goodteacher.results import TrajectoryRecord
@@ -26,6 +30,7 @@ from goodteacher.scores import Probes, probe_accuracies, student_accuracies
 from goodteacher.sweet_spot import shortlist
 from pairs import RESULTS, Pair, all_pairs
 from regret import Result, naive_lines, teaching_share
+from run import RATES
 from summaries import shown, shown_ratio, table
 
 SHORTLIST = 8
@@ -148,13 +153,51 @@ def _stops(rule: Rule, size: int, seen: Mapping[int, Sequence[float]], config: S
     return outdone_by(seen[size], others, rule.lead_after) is not None
 
 
-def rendered(pairs: Sequence[Pair], naive: Sequence[Result]) -> str:
-    """Return the table of all rules, as Markdown.
+def stand_ins(pair: Pair) -> Probes:
+    """Return what the best student of each checkpoint reached with the first search seed."""
+    best: dict[str, float] = {}
+    for row in pair.students:
+        if row.stage == "search" and row.seed == 0 and row.variant == "raw":
+            source = str(Checkpoint(batch_size=row.batch_size, epoch=row.epoch))
+            best[source] = max(row.selection_accuracy, best.get(source, 0.0))
+    return best
+
+
+def rendered(
+    pairs: Sequence[Pair], naive: Sequence[Result], variations: Sequence[Pair] = ()
+) -> str:
+    """Return the tables of the rules, as Markdown.
 
     Args:
         pairs: Those of the study.
         naive: Lines of `naive_grid.json`.
+        variations: Those that may be of other budgets and rates.
     """
+    return "\n\n".join(text for text in (_by_rule(pairs, naive), _by_data(variations)) if text)
+
+
+def _by_data(variations: Sequence[Pair]) -> str:
+    found: dict[str, list[dict[Rule, Replay]]] = {}
+    for pair in variations:
+        if pair.pair.variation in RATES and pair.exhaustive is not None:
+            probes = stand_ins(pair)
+            each = {rule: replay(pair, rule, probes, ()) for rule in UNDER_RATES}
+            found.setdefault(pair.pair.data, []).append(each)
+    if not found:
+        return ""
+    head = ["loss under other budgets and rates, points", "n", *(str(rule) for rule in UNDER_RATES)]
+    lines = [
+        [
+            data,
+            f"{len(runs)}",
+            *(shown([100 * run[rule].loss for run in runs]) for rule in UNDER_RATES),
+        ]
+        for data, runs in found.items()
+    ]
+    return table(head, lines)
+
+
+def _by_rule(pairs: Sequence[Pair], naive: Sequence[Result]) -> str:
     ours = [pair for pair in pairs if pair.exhaustive is not None]
     found = [each for pair in ours if (each := replays(pair, naive))]
     if not found:
@@ -183,12 +226,17 @@ def _default() -> Rule:
 
 DEFAULT = _default()
 """The rule that the code's defaults make."""
+UNDER_RATES = (Rule(), Rule(DEFAULT.patience), DEFAULT)
+"""The rules that are replayed under other budgets and rates, too."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pairs")
-    print(rendered(all_pairs(parser.parse_args().results), naive_lines()))
+    everything = all_pairs(parser.parse_args().results, variations=True)
+    study = [pair for pair in everything if pair.pair.variation is None]
+    others = [pair for pair in everything if pair.pair.variation is not None]
+    print(rendered(study, naive_lines(), others))
 
 
 if __name__ == "__main__":

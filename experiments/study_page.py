@@ -293,7 +293,9 @@ TABLES: Mapping[str, Callable[[Assembled], str]] = {
     "batch_sizes": lambda found: batch_sizes.rendered(found.everything),
     "scores": lambda found: score_table.rendered(found.scores),
     "regret": lambda found: regret.rendered(found.regret),
-    "stopping": lambda found: stopping.rendered(found.study, regret.naive_lines()),
+    "stopping": lambda found: stopping.rendered(
+        found.study, regret.naive_lines(), found.variations
+    ),
     "variants": lambda found: variants.rendered(found.variations),
     "mixtures": lambda found: mixture_table.rendered(found.study),
     "blend_verdicts": lambda found: mixture_table.verdicts(found.everything),

@@ -1,5 +1,7 @@
 """Rules that stop teachers, replayed, stop them where a search does."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -98,6 +100,25 @@ def test_pair_without_these_probes_is_left_out(results):
     (plain,) = all_pairs(results)
     assert stopping.replays(plain, NAIVE) == {}
     assert stopping.rendered([plain], NAIVE) == "*Not run.*"
+
+
+def test_students_of_a_search_seed_stand_in_for_probes_under_other_rates(pair):
+    found = stopping.stand_ins(pair)
+    first = [r for r in pair.students if r.stage == "search" and r.seed == 0]
+    assert found.keys() == {str(record.source) for record in pair.teachers}
+    of_one = [r.selection_accuracy for r in first if (r.batch_size, r.epoch) == (16, 3)]
+    assert found["batch 16 epoch 3"] == max(of_one)
+    other = SimpleNamespace(
+        pair=pair.pair.model_copy(update={"variation": "sqrt"}),
+        exhaustive=pair.exhaustive,
+        students=pair.students,
+        teachers=pair.teachers,
+    )
+    text = stopping.rendered([], NAIVE, [other])
+    loss = 100 * stopping.replay(other, DEFAULT, found, ()).loss
+    assert f"| {loss:.2f} |" in text
+    assert "| made | 1 |" in text
+    assert stopping.rendered([], NAIVE, [pair]) == "*Not run.*"
 
 
 def test_table_has_a_line_for_each_rule_and_marks_the_default(pair):
