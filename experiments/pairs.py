@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field
 
 from goodteacher.arms import TeacherVariant
-from goodteacher.config import Frozen
+from goodteacher.config import RUNTIME_SETTINGS, Frozen, StudyConfig
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
 from goodteacher.results import (
     Measurement,
@@ -152,6 +152,12 @@ class Pair:
     def pair(self) -> PairInfo:
         """Who it is, its settings and its machine."""
         return PairInfo.model_validate_json((self.folder / PAIR_FILE).read_text())
+
+    @property
+    def of_today(self) -> bool:
+        """Whether its searches knew every setting that there is now: defaults may have changed."""
+        known = StudyConfig.model_fields.keys() - {"data", *RUNTIME_SETTINGS}
+        return known <= self.pair.settings.keys()
 
     @cached_property
     def measurements(self) -> tuple[MeasurementRow, ...]:

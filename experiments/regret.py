@@ -49,7 +49,7 @@ def result_of(pairs: Iterable[Pair], naive: Sequence[Result]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     left_out = []
     for pair in pairs:
-        if pair.exhaustive is None or pair.search is None:
+        if pair.exhaustive is None or pair.search is None or not pair.of_today:
             left_out.append(pair.name)
         else:
             found[pair.name] = {
@@ -260,7 +260,8 @@ def rendered(result: Result) -> str:
     pairs = result["pairs"]
     if not pairs:
         return "*Not measured.*"
-    missing = f" Not run in both ways: {', '.join(result['left_out'])}." * bool(result["left_out"])
+    named = ", ".join(result["left_out"])
+    missing = f" Not run in both ways with the defaults of today: {named}." if named else ""
     head = f"n = {len(pairs)} pairs; their mean [95 % interval over pairs] (range).{missing}"
     return "\n\n".join([head, _regret_table(pairs), _saving_table(pairs)])
 

@@ -7,7 +7,15 @@ from goodteacher import Study, search
 from goodteacher.evidence import Evidence
 from goodteacher.evidence.results import Flip, Flips
 from goodteacher.scores import score_table
-from pairs import DEFAULT_STUDENTS_FILE, PROBES_FILE, Pair, PairKey, all_pairs, read_students
+from pairs import (
+    DEFAULT_STUDENTS_FILE,
+    PAIR_FILE,
+    PROBES_FILE,
+    Pair,
+    PairKey,
+    all_pairs,
+    read_students,
+)
 from probe import probe
 from tests.made import SETTINGS
 from tests.report import build
@@ -34,6 +42,14 @@ def test_pair_says_who_it_is(pair):
     assert pair.pair.settings["exhaustive"] is True
     assert pair.pair.settings["student_epochs"] == 4
     assert pair.pair.minutes == {"exhaustive": 1.5}
+
+
+def test_pair_is_of_today_unless_a_setting_is_newer(pair, tmp_path):
+    assert pair.of_today
+    settings = {k: v for k, v in pair.pair.settings.items() if k != "lead_after"}
+    old = pair.pair.model_copy(update={"settings": settings})
+    (tmp_path / PAIR_FILE).write_text(old.model_dump_json())
+    assert not Pair(tmp_path).of_today
 
 
 def test_teachers_are_those_of_the_exhaustive_study(pair, studies):

@@ -55,6 +55,7 @@ def pair(*, default_pick=SECOND, fresh=(0.88, 0.90), first=1_000_000, examples=1
     settings = {"student_batch_size": 256, "epochs": 4}
     return SimpleNamespace(
         name="made/pair",
+        of_today=True,
         pair=SimpleNamespace(
             data="made",
             teacher="mlp:8",
@@ -180,6 +181,14 @@ def test_pair_without_a_default_search_is_named_and_left_out():
     found = regret.result_of([alone], [])
     assert found == {"pairs": {}, "left_out": ["made/pair"]}
     assert regret.rendered(found) == "*Not measured.*"
+
+
+def test_pair_searched_before_a_setting_was_there_is_named_and_left_out():
+    old = pair()
+    old.of_today = False
+    found = regret.result_of([old, pair()], [NAIVE])
+    assert found["left_out"] == ["made/pair"]
+    assert "with the defaults of today: made/pair." in regret.rendered(found)
 
 
 def test_table_holds_every_pair_and_their_mean():
