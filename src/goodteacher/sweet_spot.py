@@ -154,7 +154,7 @@ class Search:
                 if has_declined(reached[task.batch_size], patience):
                     self._stop(task, epoch)
                 elif rival is not None:
-                    self._stop(task, epoch, outdone_by=rival)
+                    self._stop(task, epoch, rival)
                 else:
                     going.append(task)
 
@@ -185,12 +185,13 @@ class Search:
             teachers=self.teachers,
         )
 
-    def _stop(self, task: TrajectoryTask, epoch: int, outdone_by: int | None = None) -> None:
+    def _stop(self, task: TrajectoryTask, epoch: int, rival: int | None = None) -> None:
         store = self.context.store
-        if not task.records(store)[-1].stopped:
-            noted = {"batch_size": task.batch_size, "epoch": epoch, "outdone_by": outdone_by}
-            store.log("teacher_stopped", **noted)
-        task.stop(store, outdone_by=outdone_by)
+        last = task.records(store)[-1]
+        if last.stopped or last.epoch != epoch:
+            return  # it ended before, perhaps under the rules of an earlier version
+        store.log("teacher_stopped", batch_size=task.batch_size, epoch=epoch, outdone_by=rival)
+        task.stop(store, outdone_by=rival)
 
     def branches(self, variant: TeacherVariant) -> tuple[TrajectoryTask, ...]:
         """Return a task for each record of a trajectory; none unless ``variants`` asks for them."""

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -33,3 +36,16 @@ def test_threads_are_set():
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_subnormal_numbers_become_zero_also_in_threads():
+    code = """
+import torch
+from goodteacher.config import RuntimeConfig
+from goodteacher.training.machine import choose_machine
+choose_machine(RuntimeConfig(device="cpu", threads=2))
+small = torch.full((1_000_000,), 1e-38)
+print(int((small / 4).count_nonzero()))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "0"

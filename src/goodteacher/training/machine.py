@@ -48,7 +48,10 @@ class Machine:
 
 
 def choose_machine(runtime: RuntimeConfig) -> Machine:
-    """Return the machine that the settings name, and set the number of threads.
+    """Return the machine that the settings name; set the number of threads and how they round.
+
+    On a CPU this is for the whole process: numbers too small for float32's full precision become
+    zero. To be called before threads are started, which inherit that.
 
     ``precision = auto`` takes bfloat16 where the hardware multiplies it faster (a CUDA GPU since
     Ampere, a CPU with AVX512-BF16 or AMX) and float32 elsewhere.
@@ -56,11 +59,15 @@ def choose_machine(runtime: RuntimeConfig) -> Machine:
     Raises:
         ConfigError: The device named is not there.
     """
-    if runtime.threads is not None:
-        torch.set_num_threads(runtime.threads)
     device = _device(runtime.device)
     if device.type == "cpu":
+        # Moments of weights that get no gradient any more (a unit gone silent, a pixel that is
+        # always dark) decay into subnormal numbers, with which an Intel CPU multiplies a hundred
+        # times as slowly: after 2,000 steps a teacher's step took 2.5 times as long.
+        torch.set_flush_denormal(True)
         _keep_freed_memory()
+    if runtime.threads is not None:
+        torch.set_num_threads(runtime.threads)
     wants_bfloat16 = runtime.precision == "bfloat16" or (
         runtime.precision == "auto" and _multiplies_bfloat16(device)
     )
