@@ -18,3 +18,9 @@ def real_data() -> Path:
     if not (folder / "mnist" / "train.parquet").exists():
         pytest.skip(f"GOODTEACHER_DATA = {folder} holds no mnist/train.parquet")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _subnormal_numbers():
+    """Undo what an earlier test's search asked of the process: Hypothesis tries such numbers."""
+    torch.set_flush_denormal(False)
