@@ -163,12 +163,7 @@ def savings(
     """
     line, teaching = _line_for(pair, naive), teaching_of(pair, naive)
     sizes = {record.batch_size for record in pair.teachers}
-    if (
-        line is None
-        or "teacher_record" not in line
-        or not pair.pair.taught
-        or not sizes <= teaching.keys()
-    ):
+    if line is None or not pair.pair.taught or not sizes <= teaching.keys():
         return None
     scale = pair.pair.transfer_examples / line["examples"]
     student = {way: scale * each["median"] for way, each in line["student_epoch"].items()}

@@ -62,8 +62,8 @@ def choose_machine(runtime: RuntimeConfig) -> Machine:
     device = _device(runtime.device)
     if device.type == "cpu":
         # Moments of weights that get no gradient any more (a unit gone silent, a pixel that is
-        # always dark) decay into subnormal numbers, with which an Intel CPU multiplies a hundred
-        # times as slowly: after 2,000 steps a teacher's step took 2.5 times as long.
+        # always dark) decay into subnormal numbers, with which an Intel CPU is slow: after 1,600
+        # steps a teacher's step took 2.5 times as long (experiments/LOG.md).
         torch.set_flush_denormal(True)
         _keep_freed_memory()
     if runtime.threads is not None:
