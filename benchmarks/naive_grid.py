@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -43,7 +44,7 @@ from goodteacher.store import Store, environment
 from goodteacher.tasks import Context, DataKey
 from goodteacher.training.loop import Trainer, steps_per_epoch
 from goodteacher.training.machine import choose_machine
-from student_epoch import hand_over, loop_epoch, spread, trainer_of
+from student_epoch import adam, hand_over, loop_epoch, spread, trainer_of
 
 KEY = ("data", "teacher", "student", "student_batch_size", "examples")
 """What tells the lines of the result apart."""
@@ -83,18 +84,13 @@ class Timer:
     def teacher_loop(self, batch_size: int) -> float:
         """Return the same in a loop of one's own."""
         network = self._network(self.given.teacher)
-        optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-
-        def run(examples: TensorDataset) -> float:
-            started = time.perf_counter()
-            for inputs, labels in DataLoader(examples, batch_size=batch_size, shuffle=True):
-                loss = F.cross_entropy(network(inputs), labels)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-            return time.perf_counter() - started
-
-        return self._loop(self.training, self.data.training, batch_size, run)
+        optimizer = adam(network)
+        return self._loop(
+            self.training,
+            self.data.training,
+            batch_size,
+            lambda examples: teacher_loop_epoch(examples, network, optimizer, batch_size),
+        )
 
     def record(self) -> float:
         """Return the seconds that this library takes to record a teacher at one epoch."""
@@ -155,9 +151,22 @@ class Timer:
     def _examples(self, split: Split) -> Examples:
         return Examples(split, self.data.normalization, device=self.machine.device)
 
-    def _network(self, spec: str) -> torch.nn.Module:
+    def _network(self, spec: str) -> nn.Module:
         classes, shape = self.data.num_classes, self.data.input_shape
         return build_model(spec, num_classes=classes, input_shape=shape, seed=0)
+
+
+def teacher_loop_epoch(
+    examples: TensorDataset, network: nn.Module, optimizer: torch.optim.Optimizer, batch_size: int
+) -> float:
+    """Return the seconds of a teacher's epoch in a loop of one's own."""
+    started = time.perf_counter()
+    for inputs, labels in DataLoader(examples, batch_size=batch_size, shuffle=True):
+        loss = F.cross_entropy(network(inputs), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return time.perf_counter() - started
 
 
 def measured(given: argparse.Namespace) -> dict[str, Any]:

@@ -79,6 +79,11 @@ def _epoch(data: Dataset, prepare: Prepare = lambda batch: batch) -> float:
     return loop_epoch(data, teacher, student, batch_size=BATCH, prepare=prepare)
 
 
+def adam(network: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimizer of a plain loop."""
+    return torch.optim.Adam(network.parameters(), lr=1e-3)
+
+
 def loop_epoch(
     data: Dataset,
     teacher: nn.Module,
@@ -86,10 +91,14 @@ def loop_epoch(
     *,
     batch_size: int,
     prepare: Prepare = lambda batch: batch,
+    optimizer: torch.optim.Optimizer | None = None,
 ) -> float:
-    """Return the seconds of an epoch in a plain loop that runs the teacher on every batch."""
+    """Return the seconds of an epoch in a plain loop that runs the teacher on every batch.
+
+    Without an optimizer it starts with a new one, so a later epoch needs that of the first.
+    """
     teacher.eval()
-    optimizer = torch.optim.Adam(student.parameters(), lr=1e-3)
+    optimizer = optimizer or adam(student)
     loader = DataLoader(data, batch_size=batch_size, shuffle=True)
     started = time.perf_counter()
     for batch, target in loader:

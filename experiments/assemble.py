@@ -10,7 +10,6 @@ reads `experiments/results`, whatever part of the study it holds, and writes
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from goodteacher.config import read_toml
 from pairs import RESULTS, PairKey, all_pairs
 from run import plans_of
 from study_page import TABLES, Assembled
+from summaries import json_text
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "benchmarks"))
@@ -49,7 +49,9 @@ def assemble(results: Path = RESULTS) -> Assembled:
         answers(study),
         list(planned()),
         scores=score_table.result_of(study),
-        regret=regret.result_of(study, regret.naive_lines()),
+        regret=regret.result_of(
+            study, regret.lines_of(regret.NAIVE), regret.lines_of(regret.WHOLE)
+        ),
     )
 
 
@@ -71,10 +73,7 @@ def results_of(found: Assembled) -> dict[str, str]:
         score_table.FILE: found.scores,
         regret.FILE: found.regret,
     }
-    return {
-        name: json.dumps(result, indent=1, allow_nan=False) + "\n"
-        for name, result in results.items()
-    }
+    return {name: json_text(result) for name, result in results.items()}
 
 
 def main() -> None:

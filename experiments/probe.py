@@ -32,7 +32,8 @@ def probe(exhaustive: Path, into: Path) -> None:
     with store.lock():
         healthy = [*search.teach(), *search.branch()]
         ranking = search.probe_all([record.source for record in healthy])
-        watching = [search.probe_at(n) for n in range(len(search.config.recorded_epochs) - 1)]
+        every = map(search.probe_at, range(len(search.config.recorded_epochs) - 1))
+        watching = [probes for probes in every if probes.arms]  # none where all had diverged
         search.engine.run("probe students of each epoch", watching)
     for name, tasks in ((PROBES_FILE, [ranking]), (WATCHING_PROBES_FILE, watching)):
         Store(into).write_text(name, as_students_csv(all_rows(store, tasks)))

@@ -14,7 +14,7 @@ scratch for each batch size and epoch and every student alone. Both it and the d
 priced by the epochs of each kind that they take and the seconds of such an epoch, which
 `benchmarks/naive_grid.py` measured on a quiet machine for the pair or, where it says "scaled", for
 the same networks on another number of transfer examples; so is what each of the default search's
-recorded responses takes.
+recorded responses takes. Some pairs `benchmarks/whole_search.py` ran whole instead of by prices.
 Writes `results/regret.json`, of which `rendered` makes the tables.
 """
 
@@ -31,20 +31,24 @@ from typing import Any
 
 from goodteacher.results import StudentRow, SweetSpot, points
 from pairs import RESULTS, Pair, all_pairs, confirmed, paired
-from summaries import shown, shown_ratio, table
+from summaries import json_text, shown, shown_ratio, table
 
 FILE = "regret.json"
-NAIVE = Path(__file__).resolve().parent.parent / "benchmarks" / "results" / "naive_grid.json"
+MEASURED = Path(__file__).resolve().parent.parent / "benchmarks" / "results"
+NAIVE, WHOLE = MEASURED / "naive_grid.json", MEASURED / "whole_searches.json"
 
 Result = Mapping[str, Any]
 
 
-def result_of(pairs: Iterable[Pair], naive: Sequence[Result]) -> dict[str, Any]:
+def result_of(
+    pairs: Iterable[Pair], naive: Sequence[Result], whole: Sequence[Result] = ()
+) -> dict[str, Any]:
     """Return every number of the tables, as JSON holds it.
 
     Args:
         pairs: The study's pairs.
         naive: Lines of `naive_grid.json`.
+        whole: Lines of `whole_searches.json`.
     """
     found: dict[str, Any] = {}
     left_out = []
@@ -56,6 +60,7 @@ def result_of(pairs: Iterable[Pair], naive: Sequence[Result]) -> dict[str, Any]:
                 "regret": regrets(pair, pair.exhaustive, pair.search),
                 "cost": costs(pair, pair.exhaustive, pair.search, naive),
                 "naive": savings(pair, pair.exhaustive, pair.search, naive),
+                "whole": whole_run(pair, whole),
             }
     return {"pairs": found, "left_out": left_out}
 
@@ -190,6 +195,25 @@ def savings(
     }
 
 
+def whole_run(pair: Pair, whole: Sequence[Result]) -> dict[str, Any] | None:
+    """Return what a search and the naive grid took that were run whole, if they were.
+
+    Args:
+        pair: The pair.
+        whole: Lines of `whole_searches.json`.
+    """
+    wanted = {**_networks(pair), "examples": pair.pair.transfer_examples}
+    for line in whole:
+        if all(line[name] == value for name, value in wanted.items()):
+            return {
+                "n": line["n"],
+                "search_seconds": line["search"]["whole"],
+                "naive_seconds": line["naive"]["whole"],
+                "times_cheaper": line["times_cheaper"],
+            }
+    return None
+
+
 def _recorded(pair: Pair) -> int:
     """Return how many teachers the default search recorded."""
     raw = (record for record in pair.teachers if record.variant == "raw")
@@ -243,16 +267,20 @@ def _teaching_seconds(
 
 def _line_for(pair: Pair, naive: Sequence[Result]) -> Result | None:
     """Return the line of these networks, of the nearest number of examples."""
-    info = pair.pair
-    wanted = {
-        "data": info.data,
-        "teacher": info.teacher,
-        "student": info.student,
-        "student_batch_size": info.settings["student_batch_size"],
-    }
+    wanted = _networks(pair)
     found = [line for line in naive if all(line[name] == value for name, value in wanted.items())]
-    distances = [abs(math.log(line["examples"] / info.transfer_examples)) for line in found]
+    distances = [abs(math.log(line["examples"] / pair.pair.transfer_examples)) for line in found]
     return found[distances.index(min(distances))] if found else None
+
+
+def _networks(pair: Pair) -> dict[str, Any]:
+    """Return what a line of this pair's networks says of them."""
+    return {
+        "data": pair.pair.data,
+        "teacher": pair.pair.teacher,
+        "student": pair.pair.student,
+        "student_batch_size": pair.pair.settings["student_batch_size"],
+    }
 
 
 def rendered(result: Result) -> str:
@@ -263,7 +291,7 @@ def rendered(result: Result) -> str:
     named = ", ".join(result["left_out"])
     missing = f" Not run in both ways with the defaults of today: {named}." if named else ""
     head = f"n = {len(pairs)} pairs; their mean [95 % interval over pairs] (range).{missing}"
-    return "\n\n".join([head, _regret_table(pairs), _saving_table(pairs)])
+    return "\n\n".join([head, _regret_table(pairs), _saving_table(pairs), _whole_table(pairs)])
 
 
 _REGRETS = {
@@ -329,8 +357,33 @@ def _saving_line(name: str, naive: Result | None) -> list[str]:
     return [name, *seconds, *times, "scaled" if naive["scaled"] else "timed"]
 
 
-def naive_lines(path: Path = NAIVE) -> list[Result]:
-    """Return the lines of `naive_grid.json`; none where it has not been measured."""
+def _whole_table(pairs: Mapping[str, Result]) -> str:
+    """Return what was run whole, beside what the prices of its parts say."""
+    found = {name: pair for name, pair in pairs.items() if pair["whole"]}
+    if not found:
+        return "*No search was run whole.*"
+    head = ["run whole", "n", "default search, s", "naive grid, s", "times cheaper", "by price"]
+    lines = [
+        [
+            name,
+            f"{pair['whole']['n']}",
+            _median_and_range(pair["whole"]["search_seconds"], "{:,.0f}"),
+            _median_and_range(pair["whole"]["naive_seconds"], "{:,.0f}"),
+            _median_and_range(pair["whole"]["times_cheaper"], "{:.1f}"),
+            f"{pair['naive']['loop']:.1f}" if pair["naive"] else "not timed",
+        ]
+        for name, pair in found.items()
+    ]
+    return table(head, lines)
+
+
+def _median_and_range(spread: Mapping[str, float], form: str) -> str:
+    low, middle, high = (form.format(spread[key]) for key in ("low", "median", "high"))
+    return f"{middle} ({low}-{high})"
+
+
+def lines_of(path: Path) -> list[Result]:
+    """Return the lines of a benchmark's result; none where it has not been measured."""
     lines: list[Result] = json.loads(path.read_text())["pairs"] if path.exists() else []
     return lines
 
@@ -339,9 +392,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pairs")
     parser.add_argument("--naive", type=Path, default=NAIVE, help="what naive_grid.py measured")
+    parser.add_argument("--whole", type=Path, default=WHOLE, help="what whole_search.py measured")
     given = parser.parse_args()
-    result = result_of(all_pairs(given.results), naive_lines(given.naive))
-    (given.results / FILE).write_text(json.dumps(result, indent=1) + "\n")
+    result = result_of(all_pairs(given.results), lines_of(given.naive), lines_of(given.whole))
+    (given.results / FILE).write_text(json_text(result))
     print(rendered(result))
 
 

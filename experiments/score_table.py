@@ -13,7 +13,6 @@ Writes `results/scores.json`, of which `rendered` makes the tables.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -25,8 +24,8 @@ from cases import Case, case_of, partial_correlation
 from combined_score import GROUPS, METHODS, Fold, fit, folds_of
 from goodteacher.scores import SCORES, TOP, ScoreRow, score_row
 from pairs import RESULTS, Pair, all_pairs
+from summaries import json_text, table
 from summaries import shown as shown_with_range
-from summaries import table
 
 FILE = "scores.json"
 
@@ -164,7 +163,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pairs")
     given = parser.parse_args()
     result = result_of(all_pairs(given.results))
-    (given.results / FILE).write_text(json.dumps(result, indent=1) + "\n")
+    (given.results / FILE).write_text(json_text(result))
     print(rendered(result))
 
 

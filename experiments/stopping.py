@@ -11,8 +11,8 @@ the eight then shortlisted loses against the best teacher of all, by the student
 search (best recipe, mean over search seeds). These are the greatest of many noisy values, so the
 losses are too large; *to the end* says by how much a shortlist alone errs.
 
-Variations of budget and rate have no probe students; there the students of one search seed stand in
-for them, which learned for longer than a probe.
+Variations of budget and rate have no probe students; there the students of the first search seed
+stand in for them, which learned for longer than a probe; those of the other seeds are the truth.
 """
 
 from __future__ import annotations
@@ -22,14 +22,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from goodteacher.arms import Checkpoint
 from goodteacher.config import StudyConfig, parse
 from goodteacher.probing import has_declined, outdone_by
 from goodteacher.results import TrajectoryRecord
 from goodteacher.scores import Probes, probe_accuracies, student_accuracies
 from goodteacher.sweet_spot import shortlist
 from pairs import RESULTS, Pair, all_pairs
-from regret import Result, naive_lines, teaching_share
+from regret import NAIVE, Result, lines_of, teaching_share
 from run import RATES
 from summaries import shown, shown_ratio, table
 
@@ -43,7 +42,8 @@ class Rule:
     Attributes:
         patience: As the setting; 0 never stops for a decline.
         lead_after: As the setting; 0 never asks for the lead.
-        over_all: Ask for the lead over every trajectory, not over the cheaper ones alone.
+        over_all: Ask for the lead over every trajectory, not over the cheaper ones alone; of equal
+            ones none stops, or nobody would be left.
     """
 
     patience: int = 0
@@ -93,23 +93,26 @@ def replays(pair: Pair, naive: Sequence[Result]) -> dict[Rule, Replay]:
         naive: Lines of `naive_grid.json`.
     """
     probes = probe_accuracies(pair.watching_probes)
-    return {rule: replay(pair, rule, probes, naive) for rule in RULES} if probes else {}
+    truth = student_accuracies(pair.students) if probes else {}
+    return {rule: replay(pair, rule, probes, truth, naive) for rule in RULES if probes}
 
 
-def replay(pair: Pair, rule: Rule, probes: Probes, naive: Sequence[Result]) -> Replay:
+def replay(
+    pair: Pair, rule: Rule, probes: Probes, truth: Probes, naive: Sequence[Result]
+) -> Replay:
     """Return what a rule comes to in a pair.
 
     Args:
         pair: The pair, with its exhaustive search.
         rule: The rule.
         probes: What the probe students of its checkpoints reached.
+        truth: What their students reached in the end.
         naive: Lines of `naive_grid.json`.
     """
     raw = [record for record in pair.teachers if record.variant == "raw"]
     config = parse(StudyConfig, **{**pair.pair.settings, "data": pair.pair.data})
     taught = last_taught(raw, rule, probes, config)
     kept = [record for record in raw if record.epoch <= taught[record.batch_size]]
-    truth = student_accuracies(pair.students)
     best = max((str(record.source) for record in raw), key=truth.__getitem__)
     listed = shortlist(kept, SHORTLIST)
     return Replay(
@@ -148,19 +151,19 @@ def last_taught(
 def _stops(rule: Rule, size: int, seen: Mapping[int, Sequence[float]], config: StudyConfig) -> bool:
     if rule.patience and has_declined(seen[size], rule.patience):
         return True
-    rivals = seen.keys() - {size} if rule.over_all else config.cheaper_than(size)
-    others = {other: seen.get(other, ()) for other in rivals}
+    if rule.over_all:
+        best = {other: max(each) for other, each in seen.items() if each}
+        return 0 < rule.lead_after <= len(seen[size]) and best[size] < max(best.values())
+    others = {other: seen.get(other, ()) for other in config.cheaper_than(size)}
     return outdone_by(seen[size], others, rule.lead_after) is not None
 
 
-def stand_ins(pair: Pair) -> Probes:
-    """Return what the best student of each checkpoint reached with the first search seed."""
-    best: dict[str, float] = {}
-    for row in pair.students:
-        if row.stage == "search" and row.seed == 0 and row.variant == "raw":
-            source = str(Checkpoint(batch_size=row.batch_size, epoch=row.epoch))
-            best[source] = max(row.selection_accuracy, best.get(source, 0.0))
-    return best
+def stand_ins(pair: Pair) -> tuple[Probes, Probes]:
+    """Return what students of the first search seed reached, and those of the others."""
+    rows = [row for row in pair.students if row.stage == "search" and row.variant == "raw"]
+    first = [row for row in rows if row.seed == 0]
+    others = [row for row in rows if row.seed != 0]
+    return student_accuracies(first), student_accuracies(others)
 
 
 def rendered(
@@ -180,12 +183,17 @@ def _by_data(variations: Sequence[Pair]) -> str:
     found: dict[str, list[dict[Rule, Replay]]] = {}
     for pair in variations:
         if pair.pair.variation in RATES and pair.exhaustive is not None:
-            probes = stand_ins(pair)
-            each = {rule: replay(pair, rule, probes, ()) for rule in UNDER_RATES}
-            found.setdefault(pair.pair.data, []).append(each)
+            probes, truth = stand_ins(pair)
+            if truth:
+                each = {rule: replay(pair, rule, probes, truth, ()) for rule in UNDER_RATES}
+                found.setdefault(pair.pair.data, []).append(each)
     if not found:
         return ""
-    head = ["loss under other budgets and rates, points", "n", *(str(rule) for rule in UNDER_RATES)]
+    head = [
+        "loss under other budgets and rates, points",
+        "teacher runs",
+        *(str(rule) for rule in UNDER_RATES),
+    ]
     lines = [
         [
             data,
@@ -216,6 +224,8 @@ def _by_rule(pairs: Sequence[Pair], naive: Sequence[Result]) -> str:
         f"n = {len(found)} pairs; mean [95 % interval over pairs] (range), the geometric one of "
         "shares. Bold: the default."
     )
+    if left := [pair.name for pair in pairs if not pair.watching_probes]:
+        said = f"{said} Without such probe students: {', '.join(left)}."
     return f"{said}\n\n{table(head, lines)}"
 
 
@@ -236,7 +246,7 @@ def main() -> None:
     everything = all_pairs(parser.parse_args().results, variations=True)
     study = [pair for pair in everything if pair.pair.variation is None]
     others = [pair for pair in everything if pair.pair.variation is not None]
-    print(rendered(study, naive_lines(), others))
+    print(rendered(study, lines_of(NAIVE), others))
 
 
 if __name__ == "__main__":

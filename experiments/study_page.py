@@ -294,7 +294,7 @@ TABLES: Mapping[str, Callable[[Assembled], str]] = {
     "scores": lambda found: score_table.rendered(found.scores),
     "regret": lambda found: regret.rendered(found.regret),
     "stopping": lambda found: stopping.rendered(
-        found.study, regret.naive_lines(), found.variations
+        found.study, regret.lines_of(regret.NAIVE), found.variations
     ),
     "variants": lambda found: variants.rendered(found.variations),
     "mixtures": lambda found: mixture_table.rendered(found.study),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,16 +59,46 @@ def summarize(values: Iterable[float]) -> Summary | None:
     if not found.size:
         return None
     interval = _interval(found) if found.size > 1 else None
-    return Summary(
-        float(found.mean()), float(found.min()), float(found.max()), interval, found.size
-    )
+    mean, low, high = (steady(float(value)) for value in (found.mean(), found.min(), found.max()))
+    return Summary(mean, low, high, interval, found.size)
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
     rng = np.random.default_rng(SEED)
     drawn = values[rng.integers(0, values.size, (RESAMPLES, values.size))].mean(1)
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(low), float(high)
+    return steady(float(low)), steady(float(high))
+
+
+def steady(value: float) -> float:
+    """Return a number without its last digits, which differ between machines.
+
+    Example:
+        >>> steady(0.1 + 0.2)
+        0.3
+    """
+    return float(f"{value:.12g}")
+
+
+def json_text(result: Any) -> str:
+    """Return a result as the text of its file, the same on every machine.
+
+    Example:
+        >>> print(json_text({"mean": 0.1 + 0.2}))
+        {
+         "mean": 0.3
+        }
+        <BLANKLINE>
+    """
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: kept(each) for name, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [kept(each) for each in value]
+        return steady(value) if isinstance(value, float) else value
+
+    return json.dumps(kept(result), indent=1, allow_nan=False) + "\n"
 
 
 def shown(values: Iterable[float], digits: int = 2, *, ranged: bool = True) -> str:

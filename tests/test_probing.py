@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 
 from goodteacher import search
+from goodteacher.config import TeacherConfig
 from goodteacher.errors import RunError
 from goodteacher.probing import PROBE_SEED, has_declined, outdone_by, probe_recipes
 from goodteacher.report.findings import read_findings
@@ -115,18 +116,47 @@ def test_trajectory_stops_where_its_probe_students_have_declined(study):
     assert stopped, "no trajectory of this study stopped: it tests nothing"
 
 
-def test_trajectory_stops_where_a_cheaper_one_has_done_as_well(raced):
-    dear, cheap = sorted(LEADING["batch_sizes"])
-    probes = probed(raced)
+def stops_where_outdone(study, *, dear, cheap):
+    """Whether the dear trajectory stops at the first epoch that the rule names, the cheap never."""
+    probes = probed(study)
     ours, theirs = (list(probes[size].values()) for size in (dear, cheap))
     behind = (n for n in range(2, 6) if max(theirs[:n]) >= max(ours[:n]))
     end = next(behind, None)
     assert end is not None, "no trajectory of this study stopped: it tests nothing"
-    records = {size: [r for r in raced.trajectories() if r.batch_size == size] for size in probes}
+    records = {size: [r for r in study.trajectories() if r.batch_size == size] for size in probes}
     assert [r.epoch for r in records[dear]] == list(range(1, end + 1))
     assert (records[dear][-1].stopped, records[dear][-1].outdone_by) == (True, cheap)
     assert len(records[cheap]) == 6
     assert not records[cheap][-1].stopped
+
+
+def test_trajectory_stops_where_a_cheaper_one_has_done_as_well(raced):
+    dear, cheap = sorted(LEADING["batch_sizes"])
+    stops_where_outdone(raced, dear=dear, cheap=cheap)
+
+
+def test_by_steps_it_is_the_larger_batch_that_must_lead(tmp_path):
+    settings = {**LEADING, "budget": "steps", "learning_rate": 0.01}
+    study = search(dataset(), out=tmp_path / "by steps", **settings)
+    cheap, dear = sorted(settings["batch_sizes"])
+    stops_where_outdone(study, dear=dear, cheap=cheap)
+
+
+def test_dear_trajectory_goes_on_when_its_cheaper_rival_diverges(tmp_path, monkeypatch):
+    dear, cheap = sorted(LEADING["batch_sizes"])
+    rate = TeacherConfig.learning_rate_for
+    monkeypatch.setattr(
+        TeacherConfig,
+        "learning_rate_for",
+        lambda self, size: rate(self, size) * (1, 1e30)[size == cheap],
+    )
+    study = search(dataset(), out=tmp_path / "diverged", **LEADING)
+    records = {
+        size: [r for r in study.trajectories() if r.batch_size == size] for size in (dear, cheap)
+    }
+    assert records[cheap][-1].status == "diverged", "nothing diverged: it tests nothing"
+    assert len(records[dear]) == 6
+    assert not records[dear][-1].stopped
 
 
 def test_teacher_epochs_run_are_counted_against_those_planned(study):
@@ -268,6 +298,17 @@ def test_converged_teacher_is_one_taught_to_the_end_where_there_is_one(study):
     finished, stopped = made(1, 0.1, stopped=False), made(2, 0.9, stopped=True)
     assert converged([finished, stopped]) == finished
     assert converged([stopped]) == stopped
+
+
+@pytest.mark.parametrize("name", ["study", "raced"])
+def test_reference_says_whether_its_teacher_was_stopped(name, request):
+    whole = request.getfixturevalue(name)
+    healthy = [record for record in whole.trajectories() if record.status == "ok"]
+    reference = whole.sweet_spot.references.converged_teacher
+    last = converged(healthy)
+    assert str(last.checkpoint) in reference.arm
+    assert reference.stopped == last.stopped
+    assert not whole.sweet_spot.references.cross_entropy.stopped
 
 
 def test_search_without_a_teacher_to_compete_says_so(tmp_path):

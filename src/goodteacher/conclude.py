@@ -6,7 +6,7 @@ Every choice has been made when this module runs: it only measures.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cache
 from itertools import chain
 
@@ -64,7 +64,8 @@ def conclude(
     winner = found.winners["sweet_spot"]
     result = _student_result(winner, correct[winner], selection[winner], config.level)
     teachers = _teacher_accuracies(search, found.winners.values())
-    references = _references(found.winners, correct, selection, teachers, config.level)
+    stopped = frozenset(record.source for record in records if _was_stopped(record))
+    references = _references(found.winners, correct, selection, teachers, stopped, config.level)
     return SweetSpot(
         teacher=_teacher_choice(winner, records, teachers),
         recipe=winner.recipe,
@@ -212,6 +213,10 @@ def _teacher_accuracies(search: Search, winners: Iterable[Arm]) -> dict[Source, 
     return {one: accuracy(combined(one, logits_of), test.labels) for one in teachers}
 
 
+def _was_stopped(record: TeacherRecord) -> bool:
+    return isinstance(record, TrajectoryRecord) and record.stopped
+
+
 def _teacher_choice(
     winner: Arm, records: Sequence[TeacherRecord], teachers: Mapping[Source, float]
 ) -> TeacherChoice:
@@ -231,6 +236,7 @@ def _references(
     correct: Mapping[Arm, Correct],
     selection: Mapping[Arm, float],
     teachers: Mapping[Source, float],
+    stopped: Set[Source],
     level: float,
 ) -> References:
     names = FAMILIES[1:]
@@ -244,6 +250,7 @@ def _references(
             selection[winners[name]],
             (one, wide),
             teachers.get(winners[name].source),
+            stopped=winners[name].source in stopped,
         )
         for name, one, wide in zip(names, single, joint, strict=True)
     }
@@ -256,6 +263,8 @@ def _reference(
     selection_accuracy: float,
     intervals: tuple[Interval, Interval],
     teacher_accuracy: float | None,
+    *,
+    stopped: bool,
 ) -> Reference:
     single, joint = intervals
     return Reference(
@@ -266,4 +275,5 @@ def _reference(
         interval=(single.low, single.high),
         adjusted_interval=(joint.low, joint.high),
         teacher_test_accuracy=teacher_accuracy,
+        stopped=stopped,
     )

@@ -215,6 +215,11 @@ class Reference(Frozen):
     interval: Pair
     adjusted_interval: Pair = Field(description="simultaneous over all references")
     teacher_test_accuracy: float | None = None
+    stopped: bool = Field(
+        default=False,
+        description="its teacher was stopped before the last planned epoch: it may not have "
+        "converged",
+    )
 
 
 class References(Frozen):
@@ -363,7 +368,8 @@ def points(fraction: float) -> str:
         >>> points(0.0123)
         '+1.23'
     """
-    return f"{100 * fraction:+.2f}"
+    # A mean's last bits differ between machines, and must not decide which way a half is rounded.
+    return f"{round(100 * fraction, 9):+.2f}"
 
 
 def percent(fraction: float) -> str:
@@ -381,7 +387,7 @@ def summarize(student: StudentResult, references: References) -> str:
     named = {
         "plain cross-entropy": references.cross_entropy,
         "tuned label smoothing": references.label_smoothing,
-        "the converged teacher": references.converged_teacher,
+        _LAST[references.converged_teacher.stopped]: references.converged_teacher,
         "the most accurate teacher": references.most_accurate_teacher,
     }
     outcomes = {name: _outcome(student, reference) for name, reference in named.items()}
@@ -402,6 +408,11 @@ def summarize(student: StudentResult, references: References) -> str:
         )
     return " ".join(sentences)
 
+
+_LAST = {
+    False: "the converged teacher",
+    True: "the last teacher taught (stopped, so it may not have converged)",
+}
 
 _OUTCOMES = {
     "better": "They are better than those of",

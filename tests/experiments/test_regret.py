@@ -191,6 +191,31 @@ def test_pair_searched_before_a_setting_was_there_is_named_and_left_out():
     assert "with the defaults of today: made/pair." in regret.rendered(found)
 
 
+WHOLE = {
+    **{name: NAIVE[name] for name in ("data", "teacher", "student", "student_batch_size")},
+    "examples": 1000,
+    "n": 3,
+    "search": {"whole": {"low": 40.0, "median": 50.0, "high": 61.0}},
+    "naive": {"whole": {"low": 1900.0, "median": 2000.0, "high": 2100.0}},
+    "times_cheaper": {"low": 31.1, "median": 40.0, "high": 52.5},
+}
+
+
+def test_what_ran_whole_stands_beside_its_price():
+    made = regret.result_of([pair()], [NAIVE], [{**WHOLE, "examples": 10}, WHOLE])
+    found = made["pairs"]["made/pair"]
+    assert found["whole"]["times_cheaper"]["median"] == 40.0
+    line = "| made/pair | 3 | 50 (40-61) | 2,000 (1,900-2,100) | 40.0 (31.1-52.5) |"
+    assert f"{line} {found['naive']['loop']:.1f} |" in regret.rendered(made)
+
+
+@pytest.mark.parametrize("name", ["data", "teacher", "student", "student_batch_size", "examples"])
+def test_pair_is_not_taken_for_another_that_ran_whole(name):
+    made = regret.result_of([pair()], [NAIVE], [{**WHOLE, name: "another"}])
+    assert made["pairs"]["made/pair"]["whole"] is None
+    assert "*No search was run whole.*" in regret.rendered(made)
+
+
 def test_table_holds_every_pair_and_their_mean():
     text = regret.rendered(regret.result_of([pair()], [NAIVE]))
     assert "| made/pair | 2 | +1.00 | +1.00 | +3.00 | 0.50 | 0.25 | 0.88 | 8 of 8 |" in text
@@ -198,7 +223,8 @@ def test_table_holds_every_pair_and_their_mean():
 
 
 def test_regret_of_collected_pairs_is_printed_and_kept(results, monkeypatch, capsys):
-    arguments = ["regret.py", "--results", str(results), "--naive", str(results / "none.json")]
+    none = str(results / "none.json")
+    arguments = ["regret.py", "--results", str(results), "--naive", none, "--whole", none]
     monkeypatch.setattr(sys, "argv", arguments)
     regret.main()
     kept = json.loads((results / regret.FILE).read_text())

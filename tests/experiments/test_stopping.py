@@ -8,6 +8,7 @@ import pytest
 import stopping
 from collect import collect, last_epochs
 from goodteacher import search
+from goodteacher.config import StudyConfig, parse
 from goodteacher.scores import probe_accuracies, student_accuracies
 from pairs import PairKey, all_pairs
 from probe import probe
@@ -37,6 +38,10 @@ NAIVE = [
 ]
 
 
+def truth_of(pair):
+    return student_accuracies(pair.students)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     path = tmp_path_factory.mktemp("watched") / "made.npz"
@@ -61,7 +66,7 @@ def test_replay_stops_every_teacher_where_a_search_stops_it(pair, data, patience
     study = search(data, out=out, **settings)
     expected = last_epochs(study)
     probes = probe_accuracies(pair.watching_probes)
-    found = stopping.replay(pair, Rule(patience, lead_after), probes, NAIVE)
+    found = stopping.replay(pair, Rule(patience, lead_after), probes, truth_of(pair), NAIVE)
     assert found.taught == expected
     stopped = [record for record in study.trajectories() if record.stopped]
     assert stopped, "no trajectory of this study stopped: it tests nothing"
@@ -89,11 +94,27 @@ def test_time_is_that_of_the_epochs_taught(pair):
     assert {found.time for found in stopping.replays(pair, []).values()} == {None}
 
 
-def test_lead_over_all_spares_only_the_leader(pair):
-    probes = probe_accuracies(pair.watching_probes)
-    taught = stopping.replay(pair, Rule(0, 1, over_all=True), probes, NAIVE).taught
-    first = {size: probes[f"batch {size} epoch 1"] for size in taught}
-    assert {size for size in taught if taught[size] > 1} <= {max(first, key=first.__getitem__)}
+@pytest.mark.parametrize(
+    ("first", "rule", "spared"),
+    [
+        # The dearest leads: alone it goes on, and under the default rule all others do as well,
+        # since nobody cheaper than they has done as well as they.
+        ({8: 0.9, 16: 0.7, 64: 0.5}, Rule(0, 1, over_all=True), {8}),
+        ({8: 0.9, 16: 0.7, 64: 0.5}, Rule(0, 1), {8, 16, 64}),
+        # The cheapest leads: under both rules it alone goes on.
+        ({8: 0.5, 16: 0.7, 64: 0.9}, Rule(0, 1, over_all=True), {64}),
+        ({8: 0.5, 16: 0.7, 64: 0.9}, Rule(0, 1), {64}),
+        # Two lead: over all none of them stops, under the default rule the dear one does.
+        ({8: 0.9, 16: 0.9, 64: 0.5}, Rule(0, 1, over_all=True), {8, 16}),
+        ({8: 0.9, 16: 0.9, 64: 0.5}, Rule(0, 1), {16, 64}),
+    ],
+)
+def test_who_must_lead_goes_on_only_while_it_does(pair, first, rule, spared):
+    raw = [record for record in pair.teachers if record.variant == "raw"]
+    probes = {str(record.source): first[record.batch_size] for record in raw}
+    settings = {**pair.pair.settings, "data": pair.pair.data}
+    taught = stopping.last_taught(raw, rule, probes, parse(StudyConfig, **settings))
+    assert taught == {size: 6 if size in spared else 1 for size in first}
 
 
 def test_pair_without_these_probes_is_left_out(results):
@@ -103,19 +124,26 @@ def test_pair_without_these_probes_is_left_out(results):
 
 
 def test_students_of_a_search_seed_stand_in_for_probes_under_other_rates(pair):
-    found = stopping.stand_ins(pair)
     first = [r for r in pair.students if r.stage == "search" and r.seed == 0]
-    assert found.keys() == {str(record.source) for record in pair.teachers}
+    lower = [row.model_copy(update={"seed": 1, "selection_accuracy": 0.1}) for row in first]
+
+    def varied(students):
+        return SimpleNamespace(
+            pair=pair.pair.model_copy(update={"variation": "sqrt"}),
+            exhaustive=pair.exhaustive,
+            students=students,
+            teachers=pair.teachers,
+        )
+
+    other = varied([*first, *lower])
+    found, truth = stopping.stand_ins(other)
+    assert found.keys() == truth.keys() >= {str(record.source) for record in pair.teachers}
     of_one = [r.selection_accuracy for r in first if (r.batch_size, r.epoch) == (16, 3)]
     assert found["batch 16 epoch 3"] == max(of_one)
-    other = SimpleNamespace(
-        pair=pair.pair.model_copy(update={"variation": "sqrt"}),
-        exhaustive=pair.exhaustive,
-        students=pair.students,
-        teachers=pair.teachers,
-    )
+    assert set(truth.values()) == {0.1}, "who stands in for a probe is not the truth as well"
     text = stopping.rendered([], NAIVE, [other])
-    loss = 100 * stopping.replay(other, DEFAULT, found, ()).loss
+    loss = 100 * stopping.replay(other, DEFAULT, found, truth, ()).loss
+    assert "| made |" not in stopping.rendered([], NAIVE, [varied(first)])
     assert f"| {loss:.2f} |" in text
     assert "| made | 1 |" in text
     assert stopping.rendered([], NAIVE, [pair]) == "*Not run.*"

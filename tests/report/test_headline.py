@@ -8,6 +8,7 @@ from goodteacher.report.headline import (
     draw_differences,
     spread,
 )
+from goodteacher.results import summarize
 from tests.report.build import WINNER, confirm_rows, sweet_spot
 
 
@@ -21,6 +22,21 @@ def test_differences_are_in_points_with_both_intervals():
 
 def test_reference_that_is_the_sweet_spot_itself_is_marked():
     assert [d.same for d in differences_of(sweet_spot())] == [False, False, False, True]
+
+
+def test_teacher_that_was_stopped_is_not_called_converged(findings):
+    found = findings.sweet_spot
+    last = found.references.converged_teacher.model_copy(update={"stopped": True})
+    references = found.references.model_copy(update={"converged_teacher": last})
+    stopped = found.model_copy(update={"references": references})
+    assert [d.name for d in differences_of(stopped)][2] == "last teacher taught (stopped)"
+    rows = [row[0] for row in comparison_table(findings, stopped).rows]
+    assert "converged teacher" not in rows
+    assert "last teacher taught (stopped)" in rows
+    assert "the converged teacher" in summarize(found.student, found.references)
+    summary = summarize(found.student, references)
+    assert "the last teacher taught (stopped, so it may not have converged)" in summary
+    assert "the converged teacher" not in summary
 
 
 def test_error_bars_end_where_the_intervals_do():

@@ -19,7 +19,7 @@ NAMES = {
     "converged_teacher": "converged teacher",
     "most_accurate_teacher": "most accurate teacher",
 }
-"""How the references are called on the page."""
+"""How the references are called on the page: see `called`."""
 
 
 _NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -46,11 +46,18 @@ class Difference:
     same: bool
 
 
+def called(key: str, reference: Reference) -> str:
+    """Return a reference's name; a teacher that was stopped is not called converged."""
+    if key == "converged_teacher" and reference.stopped:
+        return "last teacher taught (stopped)"
+    return NAMES[key]
+
+
 def differences_of(found: SweetSpot) -> tuple[Difference, ...]:
     """Return the four differences in points, in the order of the table."""
     return tuple(
         Difference(
-            name=NAMES[key],
+            name=called(key, reference),
             arm=reference.arm,
             mean=100 * reference.difference,
             interval=in_points(reference.interval),
@@ -136,7 +143,7 @@ def comparison_table(findings: Findings, found: SweetSpot) -> Table:
         str(found.student.num_seeds),
     )
     others = (
-        _reference_cells(findings, found, NAMES[key], reference)
+        _reference_cells(findings, found, called(key, reference), reference)
         for key, reference in found.references
     )
     share, data = confidence(found.level), findings.data
