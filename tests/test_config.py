@@ -114,6 +114,14 @@ def test_bad_setting_is_refused_with_its_name_and_rule(changes, message):
         study(**changes)
 
 
+def test_what_is_known_is_listed_once_however_many_names_are_strange():
+    with pytest.raises(ConfigError) as caught:
+        parse(StudyConfig, data="digits", teacher="mlp:8", student="mlp:4", zzzz=1, epoch=3, qqqq=2)
+    first, second = str(caught.value).splitlines()
+    assert first == "epoch is not a setting. Did you mean epochs?"
+    assert second.startswith("zzzz, qqqq are not settings. Known settings: ")
+
+
 def test_missing_setting_is_named():
     with pytest.raises(ConfigError, match="student is missing"):
         parse(StudyConfig, data="digits", teacher="mlp:8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +33,29 @@ def parse(kind: type[ConfigT], /, **settings: Any) -> ConfigT:
     try:
         return kind(**settings)
     except ValidationError as error:
-        known = list(kind.model_fields)
-        lines = [_complaint(item, known) for item in error.errors(include_url=False)]
+        items = error.errors(include_url=False)
+        unknown = [str(item["loc"][0]) for item in items if item["type"] == "extra_forbidden"]
+        others = [item for item in items if item["type"] != "extra_forbidden"]
+        lines = [*_unknown(unknown, list(kind.model_fields)), *map(_complaint, others)]
         raise ConfigError("\n".join(lines)) from None
 
 
-def _complaint(item: Mapping[str, Any], known: list[str]) -> str:
-    name = str(item["loc"][0]) if item["loc"] else ""
-    if item["type"] == "extra_forbidden":
+def _unknown(names: Sequence[str], known: Sequence[str]) -> Iterator[str]:
+    """Yield what to say of names that are no settings; what is known is listed once at most."""
+    strange = []
+    for name in names:
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known settings: {', '.join(known)}."
-        return f"{name} is not a setting. {hint}"
+        if near:
+            yield f"{name} is not a setting. Did you mean {near[0]}?"
+        else:
+            strange.append(name)
+    if strange:
+        are = "is not a setting" if len(strange) == 1 else "are not settings"
+        yield f"{', '.join(strange)} {are}. Known settings: {', '.join(known)}."
+
+
+def _complaint(item: Mapping[str, Any]) -> str:
+    name = str(item["loc"][0]) if item["loc"] else ""
     if item["type"] == "missing":
         return f"{name} is missing: it has no default and must be given."
     message = str(item["msg"]).removeprefix("Value error, ").removesuffix(".")
