@@ -53,11 +53,10 @@ def test_shares_of_the_default_search(page):
     costs = [each["cost"] for each in assemble().regret["pairs"].values()]
     teachers = statistics.fmean(each["teacher_time"] for each in costs)
     students = statistics.fmean(each["student_time"] for each in costs)
-    assert round(1 / teachers) == 5
+    assert round(1 / teachers) == 4
     assert round(1 / students) == 4
-    assert (
-        "about a quarter of the exhaustive search's student time and a fifth of its teach" in page
-    )
+    told = "about a quarter of the exhaustive search's student time and of its teacher time"
+    assert told in " ".join(page.split())
 
 
 def test_cost_of_the_lead_under_other_rates(page):
