@@ -382,6 +382,26 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f}"
 
 
+def called(name: str, reference: Reference) -> str:
+    """Return the short name of a reference; a teacher that was stopped is not called converged.
+
+    Args:
+        name: Its field in :class:`References`.
+        reference: The reference.
+    """
+    if name == "converged_teacher" and reference.stopped:
+        return "last teacher (stopped)"
+    return _CALLED[name]
+
+
+_CALLED = {
+    "cross_entropy": "cross-entropy",
+    "label_smoothing": "label smoothing",
+    "converged_teacher": "converged teacher",
+    "most_accurate_teacher": "most accurate teacher",
+}
+
+
 def summarize(student: StudentResult, references: References) -> str:
     """Say in plain sentences what the confirmation showed."""
     named = {

@@ -29,10 +29,10 @@ def test_teacher_that_was_stopped_is_not_called_converged(findings):
     last = found.references.converged_teacher.model_copy(update={"stopped": True})
     references = found.references.model_copy(update={"converged_teacher": last})
     stopped = found.model_copy(update={"references": references})
-    assert [d.name for d in differences_of(stopped)][2] == "last teacher taught (stopped)"
+    assert [d.name for d in differences_of(stopped)][2] == "last teacher (stopped)"
     rows = [row[0] for row in comparison_table(findings, stopped).rows]
     assert "converged teacher" not in rows
-    assert "last teacher taught (stopped)" in rows
+    assert "last teacher (stopped)" in rows
     assert "the converged teacher" in summarize(found.student, found.references)
     summary = summarize(found.student, references)
     assert "the last teacher taught (stopped, so it may not have converged)" in summary

@@ -25,6 +25,7 @@ from goodteacher.results import (
     Reference,
     SweetSpot,
     Verdict,
+    called,
     percent,
     points,
     verdict_remarks,
@@ -131,7 +132,7 @@ def _reference_cells(name: str, reference: Reference) -> tuple[str, ...]:
     wide_low, wide_high = reference.adjusted_interval
     star = "*" if wide_low > 0 or wide_high < 0 else " "
     return (
-        name.replace("_", " "),
+        called(name, reference),
         "" if teacher is None else percent(teacher),
         percent(reference.test_accuracy),
         f"{points(reference.difference)} [{points(low)}, {points(high)}]{star}",

@@ -11,16 +11,15 @@ from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.rungs import deviation
 from goodteacher.report.theme import NEUTRAL, new_figure
-from goodteacher.results import Pair, Reference, StudentRow, SweetSpot, percent, points
-
-NAMES = {
-    "cross_entropy": "cross-entropy",
-    "label_smoothing": "label smoothing",
-    "converged_teacher": "converged teacher",
-    "most_accurate_teacher": "most accurate teacher",
-}
-"""How the references are called on the page: see `called`."""
-
+from goodteacher.results import (
+    Pair,
+    Reference,
+    StudentRow,
+    SweetSpot,
+    called,
+    percent,
+    points,
+)
 
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -44,13 +43,6 @@ class Difference:
     interval: Pair
     joint_interval: Pair
     same: bool
-
-
-def called(key: str, reference: Reference) -> str:
-    """Return a reference's name; a teacher that was stopped is not called converged."""
-    if key == "converged_teacher" and reference.stopped:
-        return "last teacher taught (stopped)"
-    return NAMES[key]
 
 
 def differences_of(found: SweetSpot) -> tuple[Difference, ...]:
