@@ -71,7 +71,7 @@ class Timer:
         """Return the seconds of a teacher's epoch by this library."""
         labels = self.data.training.labels
         trainer = Trainer(
-            self._network(self.given.teacher),
+            network_of(self.data, self.given.teacher),
             lambda logits, positions, view: F.cross_entropy(logits, labels[positions]),
             self.training,
             plan=Optimization(optimizer="adam", learning_rate=1e-3, batch_size=batch_size),
@@ -83,7 +83,7 @@ class Timer:
 
     def teacher_loop(self, batch_size: int) -> float:
         """Return the same in a loop of one's own."""
-        network = self._network(self.given.teacher)
+        network = network_of(self.data, self.given.teacher)
         optimizer = adam(network)
         return self._loop(
             self.training,
@@ -100,7 +100,7 @@ class Timer:
             store = Store.create(Path(folder) / "study", config)
             return record_teacher(
                 Context(self.data, store, self.machine, Silent()),
-                self._network(self.given.teacher).to(self.machine.device),
+                network_of(self.data, self.given.teacher).to(self.machine.device),
                 key="made",
                 epoch=1,
                 teacher=self.given.teacher,
@@ -113,13 +113,15 @@ class Timer:
         generator = torch.Generator().manual_seed(0)
         shape = (1, len(self.transfer), self.data.num_classes)
         response = torch.randn(shape, generator=generator)
-        network, size = self._network(self.given.student), self.given.student_batch_size
+        network, size = network_of(self.data, self.given.student), self.given.student_batch_size
         trainer = trainer_of(network, self.transfer, response, width=width, batch_size=size)
         return self._epoch(trainer) / width
 
     def student_loop(self) -> float:
         """Return the same in a loop of one's own."""
-        teacher, student = (self._network(x) for x in (self.given.teacher, self.given.student))
+        teacher, student = (
+            network_of(self.data, x) for x in (self.given.teacher, self.given.student)
+        )
         size = self.given.student_batch_size
         return self._loop(
             self.transfer,
@@ -151,9 +153,11 @@ class Timer:
     def _examples(self, split: Split) -> Examples:
         return Examples(split, self.data.normalization, device=self.machine.device)
 
-    def _network(self, spec: str) -> nn.Module:
-        classes, shape = self.data.num_classes, self.data.input_shape
-        return build_model(spec, num_classes=classes, input_shape=shape, seed=0)
+
+def network_of(data: StudyData, spec: str) -> nn.Module:
+    """Return an untrained network for some data."""
+    classes, shape = data.num_classes, data.input_shape
+    return build_model(spec, num_classes=classes, input_shape=shape, seed=0)
 
 
 def teacher_loop_epoch(

@@ -37,17 +37,15 @@ from typing import Any
 
 import tomli_w
 import torch
-from torch import nn
 from torch.utils.data import TensorDataset
 
 from goodteacher import Study
 from goodteacher.config import RuntimeConfig, StudyConfig, parse
 from goodteacher.data import Examples, Split, load_dataset, prepare
-from goodteacher.models import build_model
 from goodteacher.results import Cost
 from goodteacher.store import environment
 from goodteacher.training.machine import choose_machine
-from naive_grid import beside_others, teacher_loop_epoch
+from naive_grid import beside_others, network_of, teacher_loop_epoch
 from student_epoch import adam, hand_over, loop_epoch, spread
 
 
@@ -87,8 +85,7 @@ class NaiveGrid:
     """The naive grid of a pair, in loops of one's own.
 
     Args:
-        data: Its data.
-        config: Its settings.
+        config: Its settings, and where its data are.
     """
 
     def __init__(self, config: StudyConfig) -> None:
@@ -109,7 +106,7 @@ class NaiveGrid:
         seconds = 0.0
         recorded = set(self.config.recorded_epochs)
         for size in self.config.batch_sizes:
-            network = self._network(self.config.teacher)
+            network = network_of(self.data, self.config.teacher)
             optimizer, so_far = adam(network), 0.0
             for epoch in range(1, max(recorded) + 1):
                 so_far += teacher_loop_epoch(self.training, network, optimizer, size)
@@ -118,7 +115,9 @@ class NaiveGrid:
 
     def student(self) -> float:
         """Return the seconds of a student, trained to the end."""
-        teacher, student = (self._network(x) for x in (self.config.teacher, self.config.student))
+        teacher, student = (
+            network_of(self.data, x) for x in (self.config.teacher, self.config.student)
+        )
         optimizer, size = adam(student), self.config.student_batch_size
         return math.fsum(
             loop_epoch(self.transfer, teacher, student, batch_size=size, optimizer=optimizer)
@@ -128,10 +127,6 @@ class NaiveGrid:
     def _loaded(self, split: Split) -> TensorDataset:
         examples = Examples(split, self.data.normalization, device=torch.device("cpu"))
         return TensorDataset(examples.inputs(torch.arange(len(split))), split.labels)
-
-    def _network(self, spec: str) -> nn.Module:
-        classes, shape = self.data.num_classes, self.data.input_shape
-        return build_model(spec, num_classes=classes, input_shape=shape, seed=0)
 
 
 def measured(given: argparse.Namespace) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -86,12 +87,12 @@ def test_student_learns_to_the_end_with_one_optimizer(whole, grid, monkeypatch):
 
 def test_networks_of_the_naive_grid_learn(whole, grid):
     """Nothing is timed that does not train: the loss of a plain loop falls."""
-    network = grid._network("mlp:8")
+    network = whole.network_of(grid.data, "mlp:8")
     optimizer = whole.adam(network)
     inputs, labels = grid.training.tensors
 
     def loss():
-        return whole.nn.functional.cross_entropy(network(inputs), labels).item()
+        return torch.nn.functional.cross_entropy(network(inputs), labels).item()
 
     before = loss()
     for _ in range(3):
