@@ -118,10 +118,11 @@ class NaiveGrid:
         teacher, student = (
             network_of(self.data, x) for x in (self.config.teacher, self.config.student)
         )
-        optimizer, size = adam(student), self.config.student_batch_size
+        training = self.config.first_training(len(self.data.transfer))
+        optimizer, size = adam(student), training.batch_size
         return math.fsum(
             loop_epoch(self.transfer, teacher, student, batch_size=size, optimizer=optimizer)
-            for _ in range(self.config.student_epochs)
+            for _ in range(training.epochs)
         )
 
     def _loaded(self, split: Split) -> TensorDataset:
@@ -144,14 +145,15 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
         if number < given.teachers:
             teachers.append(naive.teachers())
         student.append([naive.student() for _ in range(given.students)])
-    students = costs[0].student_epochs_exhaustive // config.student_epochs
+    training = config.first_training(len(naive.transfer))
+    students = costs[0].student_epochs_exhaustive // training.epochs
     taught = naive.reading + statistics.median(teachers)
     naively = [taught + students * math.fsum(each) / len(each) for each in student]
     return {
         "data": Path(given.data).name,
         "teacher": config.teacher,
         "student": config.student,
-        "student_batch_size": config.student_batch_size,
+        "student_batch_size": training.batch_size,
         "examples": len(naive.transfer),
         "n": given.repeats,
         "search": {

@@ -13,8 +13,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from goodteacher.results import percent, points
 from goodteacher.statistics import Interval
+from goodteacher.words import percent, points
 from pairs import Pair
 from reading import NotMeasuredError, Recipes, checkpoint_students, mean
 from ruling import over_runs

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from goodteacher.arms import CROSS_ENTROPY
-from goodteacher.results import Verdict, percent, points
+from goodteacher.results import Verdict
 from goodteacher.verdict import RUNGS
+from goodteacher.words import percent, points
 from pairs import BLEND, SINGLE, Pair, confirmed, paired
 from ruling import over_runs
 from summaries import in_points, shown, table

@@ -38,7 +38,7 @@ from goodteacher.mixing import blend_of, combined
 from goodteacher.recording import load_response
 from goodteacher.results import StudentRow, TrajectoryRecord
 from goodteacher.store import Store
-from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
+from goodteacher.students import StudentTask, mean_accuracies
 from goodteacher.sweet_spot import all_rows
 from goodteacher.verdict import RUNGS, target_arm
 from pairs import BLEND, MIXTURES_FILE, MIXTURES_STUDENTS_FILE, SINGLE, Mixture, Mixtures
@@ -126,18 +126,14 @@ class Mixer:
     def searched(self, sources: Sequence[TeacherSource]) -> tuple[StudentTask, ...]:
         """Train students of every recipe with the search's seeds."""
         config = self.search.config
-        tasks = paired_tasks(
-            config,
-            self.search.key,
+        students = self.search.students
+        tasks = students.tasks(
             [Arm(source=each, recipe=recipe) for each in sources for recipe in config.recipes],
+            self.search.plan.training,
             stage="distill",
             seeds=range(config.search_seeds),
-            teachers=self.search.teachers,
-            memory_gib=config.memory_gib,
-            stack_width=config.stack_width,
         )
-        self.search.engine.run("students", tasks)
-        return tasks
+        return students.train("students", tasks)
 
     def best_arms(self, tasks: Sequence[StudentTask]) -> dict[Source, Arm]:
         """Return the arm of each mixture that serves students best on the selection split."""

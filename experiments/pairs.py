@@ -48,8 +48,11 @@ SINGLE, BLEND = "best single", "blend"
 EXHAUSTIVE_FILE = "exhaustive.json"
 SEARCH_FILE = "search.json"
 
-NOT_KEPT = {"task": "", "training_loss": None}
+NOT_KEPT: Mapping[str, Any] = {"task": "", "training_loss": None, "curve": ()}
 """What `students.csv` leaves out of a row, and what stands for it."""
+
+AFTER_THE_STUDY = frozenset({"extend", "until_converged"})
+"""Settings that came when students began to be tuned."""
 
 RowT = TypeVar("RowT", bound=Frozen)
 
@@ -155,8 +158,11 @@ class Pair:
 
     @property
     def of_today(self) -> bool:
-        """Whether its searches knew every setting that there is now: defaults may have changed."""
-        known = StudyConfig.model_fields.keys() - {"data", *RUNTIME_SETTINGS}
+        """Whether its searches knew every setting that the study's last ones knew.
+
+        Since then students are tuned; no search of the study did that, and the pages say so.
+        """
+        known = StudyConfig.model_fields.keys() - {"data", *RUNTIME_SETTINGS, *AFTER_THE_STUDY}
         return known <= self.pair.settings.keys()
 
     @cached_property
@@ -172,12 +178,12 @@ class Pair:
     @cached_property
     def students(self) -> tuple[StudentRow, ...]:
         """Students of the exhaustive search; empty where there was none."""
-        return read_students(self.folder / STUDENTS_FILE)
+        return self._students(STUDENTS_FILE)
 
     @cached_property
     def default_students(self) -> tuple[StudentRow, ...]:
         """Students of the default search, with its rungs and probes; empty where there was none."""
-        return read_students(self.folder / DEFAULT_STUDENTS_FILE)
+        return self._students(DEFAULT_STUDENTS_FILE)
 
     @cached_property
     def probes(self) -> tuple[StudentRow, ...]:
@@ -186,7 +192,7 @@ class Pair:
         They are kept by `probe.py`, or are those of a default search that ranked by them: the last
         ones that it probed.
         """
-        kept = read_students(self.folder / PROBES_FILE)
+        kept = self._students(PROBES_FILE)
         others = [row for row in self.default_students if row.stage == "probe"]
         last = max((row.rung for row in others), default=0)
         return kept or tuple(row for row in others if row.rung == last)
@@ -194,7 +200,7 @@ class Pair:
     @cached_property
     def watching_probes(self) -> tuple[StudentRow, ...]:
         """Probe students of every teacher as `patience` trains them; empty where none were."""
-        return read_students(self.folder / WATCHING_PROBES_FILE)
+        return self._students(WATCHING_PROBES_FILE)
 
     @cached_property
     def mixtures(self) -> Mapping[str, Mixture]:
@@ -205,7 +211,7 @@ class Pair:
     @cached_property
     def mixture_students(self) -> tuple[StudentRow, ...]:
         """Students of the mixtures: by every recipe, and the best ones with fresh seeds."""
-        return read_students(self.folder / MIXTURES_STUDENTS_FILE)
+        return self._students(MIXTURES_STUDENTS_FILE)
 
     @cached_property
     def exhaustive(self) -> SweetSpot | None:
@@ -226,6 +232,13 @@ class Pair:
     def evidence(self) -> Evidence | None:
         """The evidence beside the verdict."""
         return self._read(EVIDENCE_FILE, Evidence)
+
+    def _students(self, name: str) -> tuple[StudentRow, ...]:
+        """Read a table of students; tables from before students were tuned name no training."""
+        named = ("student_batch_size", "student_learning_rate")
+        return read_students(
+            self.folder / name, **{field: self.pair.settings.get(field) for field in named}
+        )
 
     def _read(self, name: str, kind: type[RowT]) -> RowT | None:
         path = self.folder / name
@@ -255,12 +268,17 @@ def paired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[floa
     return tuple(ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys()))
 
 
-def read_students(path: Path) -> tuple[StudentRow, ...]:
-    """Read a table of students; what is not kept of them is empty."""
-    return read_rows(path, StudentRow, **NOT_KEPT)
+def read_students(path: Path, **others: Any) -> tuple[StudentRow, ...]:
+    """Read a table of students; what is not kept of them is empty.
+
+    Args:
+        path: A CSV file.
+        **others: Fields for which an old table has no column, and their values.
+    """
+    return read_rows(path, StudentRow, **NOT_KEPT, **others)
 
 
-def read_rows(path: Path, kind: type[RowT], **others: str | None) -> tuple[RowT, ...]:
+def read_rows(path: Path, kind: type[RowT], **others: Any) -> tuple[RowT, ...]:
     """Read a table; empty cells are None, and a missing file holds no rows.
 
     Args:

@@ -29,7 +29,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from goodteacher.results import StudentRow, SweetSpot, points
+from goodteacher.results import StudentRow, SweetSpot
+from goodteacher.words import points
 from pairs import RESULTS, Pair, all_pairs, confirmed, paired
 from summaries import json_text, shown, shown_ratio, table
 

@@ -15,8 +15,9 @@ import score_table
 import stopping
 import variants
 from claims import SHOWN, ClaimAnswer, PartAnswer, Unit
-from goodteacher.results import Reference, percent
+from goodteacher.results import Reference
 from goodteacher.statistics import Interval
+from goodteacher.words import percent
 from pairs import Pair, PairKey
 from reading import trajectories
 from ruling import Ruling, Status

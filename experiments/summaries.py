@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from goodteacher.results import points
+from goodteacher.words import points
 
 RESAMPLES, SEED = 10_000, 0
 

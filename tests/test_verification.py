@@ -15,11 +15,12 @@ from typer.testing import CliRunner
 from goodteacher import search, verify
 from goodteacher.arms import FileSource, TargetSource
 from goodteacher.cli import app
-from goodteacher.config import Recipe, VerifyConfig, parse
+from goodteacher.config import Recipe, Training, VerifyConfig, parse
 from goodteacher.data import Dataset, load_dataset
+from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, ResponseError
 from goodteacher.progress import Silent
-from goodteacher.students import paired_tasks
+from goodteacher.students import Students
 from goodteacher.study import prepare_context
 from goodteacher.targets import ladder_targets
 from goodteacher.tasks import DataKey
@@ -269,15 +270,12 @@ def test_labels_alone_are_learned_as_if_the_unlabelled_were_not_there(half_label
     for name, data in (("all", half), ("labelled", rest)):
         config = parse(VerifyConfig, data=name, student="mlp:8", device="cpu", **HALF)
         context = prepare_context(config, tmp_path / name, data=data, progress=Silent())
-        plan = {"student_epochs": 3, "student_batch_size": len(context.data.transfer)}
-        (task,) = paired_tasks(
-            config.model_copy(update=plan),
-            DataKey.of(config, context.data, context.machine),
-            [CROSS_ENTROPY, smoothing_arm(0.2)],
-            stage="verify",
-            seeds=[0],
-            memory_gib=1.0,
-        )
+        key = DataKey.of(config, context.data, context.machine)
+        students = Students(config, context, ENGINES["local"](context), key)
+        size = len(context.data.transfer)
+        plan = Training(epochs=3, batch_size=size, learning_rate=2e-3)
+        arms = [CROSS_ENTROPY, smoothing_arm(0.2)]
+        (task,) = students.tasks(arms, plan, stage="verify", seeds=[0])
         task.run(context)
         weights.append([task.load_student(context, arm).state_dict() for arm in task.arms])
     for on_all, on_labelled in zip(*weights, strict=True):

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from goodteacher.config import Frozen, Recipe
+from goodteacher.config import Frozen, Recipe, Training
 
 
 class OneHotSource(Frozen):
@@ -146,11 +146,19 @@ class Arm(Frozen):
 
     source: Source
     recipe: Recipe
+    training: Training | None = Field(
+        default=None, description="how long and how fast, where tuned; null: as its task says"
+    )
 
     @property
     def key(self) -> str:
         """A readable name that no other arm has."""
-        return f"{self.source} | {self.recipe}"
+        tuned = f" | {self.training}" if self.training else ""
+        return f"{self.source} | {self.recipe}{tuned}"
+
+    def trained(self, training: Training | None) -> Arm:
+        """Return the arm with another training."""
+        return self.model_copy(update={"training": training})
 
 
 CROSS_ENTROPY = Arm(source=OneHotSource(), recipe=Recipe(alpha=0.0))

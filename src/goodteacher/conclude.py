@@ -16,7 +16,9 @@ from torch import Tensor
 
 from goodteacher.arms import Arm, Blend, Checkpoint, Source, TeacherSource
 from goodteacher.calibration import accuracy
+from goodteacher.config import Training
 from goodteacher.data import Split
+from goodteacher.families import Family
 from goodteacher.mixing import combined
 from goodteacher.results import (
     BlendRecord,
@@ -29,15 +31,17 @@ from goodteacher.results import (
     TeacherChoice,
     TeacherRecord,
     TrajectoryRecord,
-    summarize,
 )
+from goodteacher.shipping import answer_of, doubts_of, most_worth_shipping
 from goodteacher.statistics import Interval, accuracy_interval, paired_interval, simultaneous
 from goodteacher.store import Store
-from goodteacher.students import StudentTask, mean_accuracies
-from goodteacher.sweet_spot import BRANCHES, FAMILIES, Family, Found, Search
+from goodteacher.students import StudentTask, by_arm, mean_accuracies
+from goodteacher.sweet_spot import BRANCHES, FAMILIES, Found, Search
 from goodteacher.tasks import Context
 from goodteacher.training.evaluate import compute_logits
 from goodteacher.trajectories import TrajectoryTask
+from goodteacher.tuning import tuning_rows
+from goodteacher.words import summarize
 
 Correct = npt.NDArray[np.bool_]
 Predicted = npt.NDArray[np.int16]
@@ -62,18 +66,27 @@ def conclude(
     context, config = search.context, search.config
     selection = mean_accuracies(context.store, confirmed)
     winner = found.winners["sweet_spot"]
+    doubts = doubts_of(search, found, confirmed)
     result = _student_result(winner, correct[winner], selection[winner], config.level)
     teachers = _teacher_accuracies(search, found.winners.values())
     stopped = frozenset(record.source for record in records if _was_stopped(record))
     references = _references(found.winners, correct, selection, teachers, stopped, config.level)
+    answer = "undecided" if doubts.training else answer_of(references)
+    delivered = most_worth_shipping(found.winners, selection)
     return SweetSpot(
+        answer=answer,
+        delivered=delivered,
+        doubts=doubts.sentences,
+        improving=doubts.improving,
+        edges=found.explored.edges,
+        num_diverged=doubts.num_diverged,
         teacher=_teacher_choice(winner, records, teachers),
         recipe=winner.recipe,
         student=result,
         references=references,
         cost=cost_of(search, records, found, confirmed),
         level=config.level,
-        summary=summarize(result, references),
+        summary=summarize(answer, result, references, delivered=delivered, doubts=doubts.sentences),
     )
 
 
@@ -87,10 +100,13 @@ def confirmed_rows(
         confirmed: The confirmation tasks, one for each fresh seed.
         correct: Who of the confirmed students is right: see :func:`correct_by_arm`.
     """
+    rows = {task.key: task.rows(store) for task in confirmed}
     return [
-        row.model_copy(update={"test_accuracy": float(correct[arm][number].mean())})
-        for number, task in enumerate(confirmed)
-        for arm, row in zip(task.arms, task.rows(store), strict=True)
+        rows[task.key][place].model_copy(
+            update={"test_accuracy": float(correct[arm][number].mean())}
+        )
+        for arm, places in by_arm(confirmed).items()
+        for number, (task, place) in enumerate(places)
     ]
 
 
@@ -106,16 +122,17 @@ def cost_of(
     branches = {name: _records(store, search.branches(name)) for name in BRANCHES}
     means = [record for record in records if isinstance(record, BlendRecord)]
     probes, cooldowns = (*search.probes, *found.probes), branches["cooldown"]
-    student_tasks = [*probes, *(task for rung in found.rungs for task in rung.tasks), *confirmed]
-    first = found.rungs[0].tasks
+    student_tasks = [*probes, *found.tasks, *confirmed]
+    tuning = tuning_rows(store, search.plan)
+    rows = [*tuning, *(row for task in student_tasks for row in task.rows(store))]
     grid = len(config.batch_sizes) * len(config.recorded_epochs) * len(config.recipes)
-    students = sum(len(task.arms) for task in (*probes, *first, *confirmed))
+    longest = max(task.student_epochs for task in found.tasks)
     return Cost(
         teacher_seconds=sum(run[-1].seconds for run in runs),
-        student_seconds=sum(row.student_seconds for t in student_tasks for row in t.rows(store)),
-        num_students=students,
-        student_epochs_run=round(sum(task.work for task in student_tasks)),
-        student_epochs_exhaustive=grid * config.student_epochs * config.search_seeds,
+        student_seconds=sum(row.student_seconds for row in rows),
+        num_students=len(rows),
+        student_epochs_run=sum(row.student_epochs for row in rows),
+        student_epochs_exhaustive=grid * longest * config.search_seeds,
         teacher_epochs_run=sum(run[-1].epoch for run in runs),
         teacher_epochs_full=config.epochs * len(config.batch_sizes),
         cooldown_seconds=sum(record.seconds for record in cooldowns),
@@ -156,7 +173,7 @@ def correct_by_arm(context: Context, tasks: Sequence[StudentTask]) -> dict[Arm, 
 
     Args:
         context: The study.
-        tasks: Finished tasks of the same arms, one for each seed, that kept their students.
+        tasks: Finished tasks that kept their students, each arm with the same seeds.
 
     Returns:
         For each arm, bool [num_seeds, num_examples].
@@ -173,7 +190,7 @@ def predicted_by_arm(
 
     Args:
         context: The study.
-        tasks: Finished tasks of the same arms, one for each seed, that kept their students.
+        tasks: Finished tasks that kept their students, each arm with the same seeds.
         split: The examples.
         name: What the predictions are kept as: ``selection`` or ``test``.
 
@@ -183,8 +200,11 @@ def predicted_by_arm(
     for task in tasks:
         if not task.has_predictions(context.store, name):
             task.predict(context, split, name)
-    classes = [task.predictions(context.store, name).numpy() for task in tasks]
-    return dict(zip(tasks[0].arms, np.stack(classes, axis=1), strict=True))
+    classes = {task.key: task.predictions(context.store, name).numpy() for task in tasks}
+    return {
+        arm: np.stack([classes[task.key][place] for task, place in places])
+        for arm, places in by_arm(tasks).items()
+    }
 
 
 def _student_result(
@@ -192,12 +212,19 @@ def _student_result(
 ) -> StudentResult:
     interval = accuracy_interval(correct, level=level)
     return StudentResult(
-        arm=arm.key,
+        arm=arm.trained(None).key,
+        training=_training(arm),
         selection_accuracy=selection_accuracy,
         test_accuracy=interval.mean,
         interval=(interval.low, interval.high),
         num_seeds=interval.n_seeds,
     )
+
+
+def _training(arm: Arm) -> Training:
+    if arm.training is None:
+        raise ValueError(f"{arm.key} has no training of its own, but every arm of a search has")
+    return arm.training
 
 
 def _teacher_accuracies(search: Search, winners: Iterable[Arm]) -> dict[Source, float]:
@@ -239,20 +266,21 @@ def _references(
     stopped: Set[Source],
     level: float,
 ) -> References:
-    names = FAMILIES[1:]
-    ours = correct[winners["sweet_spot"]]
-    single = [paired_interval(ours, correct[winners[name]], level=level) for name in names]
-    joint = simultaneous(single, level=level)
+    names, ours = FAMILIES[1:], winners["sweet_spot"]
+    others = [name for name in names if winners[name] != ours]
+    single = [paired_interval(correct[ours], correct[winners[n]], level=level) for n in others]
+    joint = simultaneous(single, level=level) if single else []
+    intervals = dict(zip(others, zip(single, joint, strict=True), strict=True))
     entries = {
         name: _reference(
             winners[name],
             correct[winners[name]],
             selection[winners[name]],
-            (one, wide),
+            intervals.get(name),
             teachers.get(winners[name].source),
             stopped=winners[name].source in stopped,
         )
-        for name, one, wide in zip(names, single, joint, strict=True)
+        for name in names
     }
     return References.model_validate(entries)
 
@@ -261,19 +289,20 @@ def _reference(
     arm: Arm,
     correct: Correct,
     selection_accuracy: float,
-    intervals: tuple[Interval, Interval],
+    intervals: tuple[Interval, Interval] | None,
     teacher_accuracy: float | None,
     *,
     stopped: bool,
 ) -> Reference:
-    single, joint = intervals
+    single, joint = intervals or (None, None)
     return Reference(
-        arm=arm.key,
+        arm=arm.trained(None).key,
+        training=_training(arm),
         selection_accuracy=selection_accuracy,
         test_accuracy=float(correct.mean()),
-        difference=single.mean,
-        interval=(single.low, single.high),
-        adjusted_interval=(joint.low, joint.high),
+        difference=single.mean if single else 0.0,
+        interval=(single.low, single.high) if single else None,
+        adjusted_interval=(joint.low, joint.high) if joint else None,
         teacher_test_accuracy=teacher_accuracy,
         stopped=stopped,
     )

@@ -8,38 +8,60 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from goodteacher.arms import CROSS_ENTROPY, Arm, FileSource
 from goodteacher.conclude import correct_by_arm
-from goodteacher.config import DistillConfig, Frozen, parse
+from goodteacher.config import DistillConfig, Frozen, Training, parse
 from goodteacher.data import Dataset, load_dataset
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ResponseError, StudyError
-from goodteacher.export import Classifier, deliver, load_student, make_card
+from goodteacher.export import Classifier, load_student
 from goodteacher.models import canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.responses import Response, read_response
-from goodteacher.results import Pair
-from goodteacher.statistics import accuracy_interval, paired_interval
-from goodteacher.students import StudentTask, paired_tasks
+from goodteacher.results import Answer, Pair, StudentRow
+from goodteacher.shipping import (
+    MARGIN,
+    check_diverged,
+    deliver_best,
+    doubts,
+    rows_by_arm,
+    unfinished,
+)
+from goodteacher.statistics import Interval, accuracy_interval, paired_interval
+from goodteacher.students import Students, StudentTask
 from goodteacher.study import prepare_context
 from goodteacher.tasks import Context, DataKey
+from goodteacher.tuning import Tuned, tune
 
 RESPONSE_FILE = "response.safetensors"
 RESULT_FILE = "distillation.json"
 
 
 class Distillation(Frozen):
-    """Content of ``distillation.json``: the students of a recipe beside cross-entropy's."""
+    """Content of ``distillation.json``: the students of a recipe beside those of hard labels.
+
+    Recipes are to be compared by ``selection_accuracy``: whoever chooses by the test accuracies has
+    nothing left that says how good the choice is.
+    """
 
     schema_version: int = 1
+    answer: Answer = Field(description="whether the recipe beats hard labels")
+    delivered: Literal["recipe", "hard_labels"]
+    doubts: tuple[str, ...] = ()
     arm: str
+    training: Training
+    hard_labels_training: Training
     num_seeds: int
+    selection_accuracy: float
+    hard_labels_selection_accuracy: float
     test_accuracy: float
     interval: Pair
     cross_entropy_test_accuracy: float
@@ -50,8 +72,12 @@ class Distillation(Frozen):
     folder: str
 
     def student(self) -> Classifier:
-        """Return the delivered student: the recipe's best on the selection split."""
+        """Return the delivered student: the best on the selection split."""
         return load_student(Path(self.folder) / "student")
+
+    def baseline(self) -> Classifier:
+        """Return the best student of hard labels."""
+        return load_student(Path(self.folder) / "baseline")
 
 
 def distill(
@@ -100,18 +126,16 @@ def distill(
     context = prepare_context(config, out, data=dataset, progress=progress or Silent())
     with context.store.lock():
         source = keep_response(context, response)
-        tasks = paired_tasks(
-            config,
-            DataKey.of(config, context.data, context.machine),
-            (Arm(source=source, recipe=config.recipe), CROSS_ENTROPY),
-            stage="distill",
-            seeds=range(config.seeds),
-            memory_gib=config.memory_gib,
-            stack_width=config.stack_width,
+        key = DataKey.of(config, context.data, context.machine)
+        students = Students(config, context, ENGINES[config.engine](context), key)
+        arms = {"recipe": Arm(source=source, recipe=config.recipe), "hard_labels": CROSS_ENTROPY}
+        tuned = tune(students, {name: (arm,) for name, arm in arms.items()})
+        tasks = students.tasks(
+            tuned.winners.values(), tuned.training, stage="distill", seeds=range(config.seeds)
         )
-        ENGINES[config.engine](context).run("students", tasks)
+        students.train("students", tasks)
         if not context.store.exists(RESULT_FILE):
-            _conclude(config, context, tasks)
+            _conclude(students, tuned, tasks)
     return context.store.read_json(RESULT_FILE, Distillation)
 
 
@@ -186,27 +210,32 @@ def _note_chance(context: Context, logits: Tensor) -> None:
         )
 
 
-def _conclude(config: DistillConfig, context: Context, tasks: tuple[StudentTask, ...]) -> None:
+def _conclude(students: Students, tuned: Tuned, tasks: Sequence[StudentTask]) -> None:
     """Measure on the test split, deliver the best student, and write the result last."""
+    context, level = students.context, students.config.level
+    rows = rows_by_arm(context.store, tasks)
+    by_name = {name: rows[arm] for name, arm in tuned.winners.items()}
+    diverged = check_diverged(by_name)
+    improving = tuned.improving if tuned.measured else unfinished(by_name)
     correct = correct_by_arm(context, tasks)
-    arm = tasks[0].arms[0]
-    ours, plain = correct[arm], correct[CROSS_ENTROPY]
-    level = config.level
+    ours, plain = (correct[tuned.winners[name]] for name in ("recipe", "hard_labels"))
     reached = accuracy_interval(ours, level=level)
     gain = paired_interval(ours, plain, level=level)
-    rows = [task.rows(context.store)[0] for task in tasks]
-    number = max(range(len(rows)), key=lambda i: rows[i].selection_accuracy)
-    card = make_card(
-        context,
-        architecture=config.student,
-        arm=arm.key,
-        seed=rows[number].seed,
-        accuracies=(rows[number].selection_accuracy, float(ours[number].mean())),
-    )
-    deliver(context, tasks[number].load_student(context, arm), card)
+    selected = {name: _mean(each) for name, each in by_name.items()}
+    better = selected["recipe"] > selected["hard_labels"]
+    delivered: Literal["recipe", "hard_labels"] = "recipe" if better else "hard_labels"
+    for folder, name in (("student", delivered), ("baseline", "hard_labels")):
+        deliver_best(context, tuned.winners[name], tasks, correct, folder)
     result = Distillation(
-        arm=arm.key,
-        num_seeds=len(tasks),
+        answer="undecided" if improving else _answer(gain),
+        delivered=delivered,
+        doubts=doubts(by_name, improving, diverged, tuned=tuned.measured),
+        arm=tuned.winners["recipe"].trained(None).key,
+        training=by_name["recipe"][0].training,
+        hard_labels_training=by_name["hard_labels"][0].training,
+        num_seeds=len(by_name["recipe"]),
+        selection_accuracy=selected["recipe"],
+        hard_labels_selection_accuracy=selected["hard_labels"],
         test_accuracy=reached.mean,
         interval=(reached.low, reached.high),
         cross_entropy_test_accuracy=float(plain.mean()),
@@ -217,3 +246,13 @@ def _conclude(config: DistillConfig, context: Context, tasks: tuple[StudentTask,
         folder=str(context.store.root),
     )
     context.store.write_json(RESULT_FILE, result)
+
+
+def _answer(gain: Interval) -> Answer:
+    if gain.low > 0:
+        return "yes"
+    return "no" if gain.high < MARGIN else "undecided"
+
+
+def _mean(rows: Sequence[StudentRow]) -> float:
+    return math.fsum(row.selection_accuracy for row in rows) / len(rows)

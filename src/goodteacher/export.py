@@ -99,13 +99,15 @@ class Classifier(nn.Module):
         return [names[number] for number in self(inputs).argmax(-1).tolist()]
 
 
-def deliver(context: Context, network: nn.Module, card: StudentCard) -> None:
-    """Write a student into the study's ``student`` folder; ``config.json`` comes last."""
+def deliver(
+    context: Context, network: nn.Module, card: StudentCard, *, folder: str = "student"
+) -> None:
+    """Write a student into a folder of the study's; ``config.json`` comes last."""
     store = context.store
     if context.data.tfidf is not None:
-        store.write_json(f"student/{VOCABULARY_FILE}", context.data.tfidf)
-    store.write_tensors("student/model.safetensors", network.state_dict())
-    store.write_json("student/config.json", card)
+        store.write_json(f"{folder}/{VOCABULARY_FILE}", context.data.tfidf)
+    store.write_tensors(f"{folder}/model.safetensors", network.state_dict())
+    store.write_json(f"{folder}/config.json", card)
 
 
 def make_card(

@@ -3,19 +3,26 @@
 A trajectory depends on the teacher's training data and settings, and on nothing about students: a
 study of another student, or of another share of the transfer set, has the same teachers. With
 ``teachers_of`` it takes the other's weights, epoch by epoch, and records its own responses to them.
+A run at a constant learning rate that is to be longer than the other's goes on where that ended.
 Every number is what training again would have given, the teacher's seconds included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 from goodteacher.config import StudyConfig, TeacherConfig
 from goodteacher.errors import ConfigError
 from goodteacher.store import Store
 from goodteacher.tasks import Context, DataKey
-from goodteacher.trajectories import Loan, TrajectoryTask, plan_trajectories, recorded
+from goodteacher.trajectories import (
+    Loan,
+    TrajectoryTask,
+    plan_trajectories,
+    recorded,
+    resume_file,
+)
 
 
 def with_loans(
@@ -69,9 +76,20 @@ def _loans(
     for task in offered:
         records = recorded(lender, task.key)
         reached = {(r.epoch, r.steps) for r in records if r.status == "ok"}
-        complete = {(point.epoch, point.step) for point in wanted.points} <= reached
-        if complete and _same_run(task, wanted):
+        points = {(point.epoch, point.step) for point in wanted.points}
+        if (points <= reached or _goes_on(lender, task, points)) and _same_run(task, wanted):
             yield Loan(folder=str(Path(lender.root).absolute()), key=task.key)
+
+
+def _goes_on(lender: Store, task: TrajectoryTask, points: Set[tuple[int, int]]) -> bool:
+    """Say whether a run is the beginning of a longer one, and has kept what that goes on from."""
+    records = recorded(lender, task.key)
+    if not records or records[-1].status != "ok" or records[-1].stopped:
+        return False
+    last = records[-1]
+    beginning = {point for point in points if point[0] <= last.epoch}
+    has_all = beginning == {(record.epoch, record.steps) for record in records}
+    return has_all and lender.exists(resume_file(task.key, last.epoch))
 
 
 def _same_run(lent: TrajectoryTask, wanted: TrajectoryTask) -> bool:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from goodteacher.arms import Arm, Checkpoint, TeacherSource
-from goodteacher.config import Recipe, StudyConfig
+from goodteacher.config import Recipe, StudyConfig, Training
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, mean_accuracies
 from goodteacher.tasks import DataKey
@@ -58,7 +58,7 @@ def probe_task(
     sources: Sequence[TeacherSource],
     *,
     number: int,
-    until_epoch: int,
+    training: Training,
     teachers: tuple[tuple[int, str], ...],
 ) -> StudentTask:
     """Return the probe students of some responses.
@@ -68,16 +68,15 @@ def probe_task(
         data: The data and their split.
         sources: Whose: the latest checkpoint of each trajectory that is going on, or all teachers.
         number: Which recorded epoch this is, from 0; past the last one for all teachers.
-        until_epoch: Epochs that probe students train.
+        training: How probe students train.
         teachers: Trajectories, as (batch size, task key).
     """
     recipes = probe_recipes(config)
     return StudentTask(
         data=data,
         student=config.student,
-        optimization=config.student_optimization,
-        student_epochs=config.student_epochs,
-        until_epoch=until_epoch,
+        optimization=config.student_optimization(training),
+        student_epochs=training.epochs,
         seed=PROBE_SEED,
         arms=tuple(Arm(source=each, recipe=recipe) for each in sources for recipe in recipes),
         teachers=teachers,

@@ -7,13 +7,12 @@ points. An interval is ``[low, high]``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
 from goodteacher.arms import Blend, BlendMember, Checkpoint, TeacherSource, TeacherVariant
-from goodteacher.config import Frozen, Recipe
+from goodteacher.config import Frozen, Recipe, Training
 
 Pair = tuple[float, float]
 """An interval, low and high."""
@@ -127,11 +126,52 @@ TeacherRecord = TrajectoryRecord | BlendRecord
 """A teacher that was measured."""
 
 
+Stage = Literal["tune", "search", "probe", "confirm", "distill", "verify"]
+"""What students are trained for."""
+
+
+class LearningPoint(Frozen):
+    """A student on its way: what it reached on the selection split after some epochs."""
+
+    epoch: int
+    accuracy: float
+    nll: float | None = Field(
+        description="at its best temperature, nats; null where it is not finite"
+    )
+    training_loss: float | None = Field(description="mean over the epoch")
+
+
+class Edge(Frozen):
+    """A choice that lies on a limit of what was tried: the best may lie beyond."""
+
+    family: str
+    axis: str
+    value: float
+
+
+class Trial(Frozen):
+    """Students of hard labels at one learning rate."""
+
+    learning_rate: float
+    selection_accuracy: float = Field(description="mean over seeds; a diverged student counts 0")
+    num_seeds: int
+
+
+class StudentPlan(Frozen):
+    """Content of ``student_training.json``: how students train before each family is tuned."""
+
+    schema_version: Literal[1] = 1
+    training: Training
+    tuned: bool = Field(description="whether learning rate and epochs are looked for")
+    trials: tuple[Trial, ...] = ()
+    tasks: tuple[str, ...] = Field(default=(), description="names of the tasks that tried them")
+
+
 class StudentRow(Frozen):
     """One trained student at the end of one task: a row of ``students.parquet``."""
 
     task: str
-    stage: Literal["search", "probe", "confirm", "distill", "verify"]
+    stage: Stage
     rung: int
     seed: int
     arm: str
@@ -145,11 +185,23 @@ class StudentRow(Frozen):
     alpha: float
     standardize: bool
     student_epochs: int
+    student_batch_size: int
+    student_learning_rate: float
     status: Literal["ok", "diverged"]
     training_loss: float | None
     selection_accuracy: float
     test_accuracy: float | None = None
     student_seconds: float = Field(description="this student's share of its stack's time")
+    curve: tuple[LearningPoint, ...] = Field(description="along its training, the last at its end")
+
+    @property
+    def training(self) -> Training:
+        """How it trained."""
+        return Training(
+            epochs=self.student_epochs,
+            batch_size=self.student_batch_size,
+            learning_rate=self.student_learning_rate,
+        )
 
 
 class DataSummary(Frozen):
@@ -199,6 +251,7 @@ class StudentResult(Frozen):
     """The students of one arm, confirmed with fresh seeds."""
 
     arm: str
+    training: Training
     selection_accuracy: float
     test_accuracy: float
     interval: Pair
@@ -206,14 +259,20 @@ class StudentResult(Frozen):
 
 
 class Reference(Frozen):
-    """A reference beside the sweet spot; ``difference`` is the sweet spot minus it, paired."""
+    """A reference beside the sweet spot; ``difference`` is the sweet spot minus it, paired.
+
+    Where both are the same arm their students are the same: the difference is 0, not estimated.
+    """
 
     arm: str
+    training: Training
     selection_accuracy: float
     test_accuracy: float
     difference: float
-    interval: Pair
-    adjusted_interval: Pair = Field(description="simultaneous over all references")
+    interval: Pair | None = Field(description="null for the sweet spot's own arm")
+    adjusted_interval: Pair | None = Field(
+        description="simultaneous over all references; null for the sweet spot's own arm"
+    )
     teacher_test_accuracy: float | None = None
     stopped: bool = Field(
         default=False,
@@ -255,10 +314,27 @@ class Cost(Frozen):
     )
 
 
+Answer = Literal["yes", "no", "undecided"]
+"""Whether to distill."""
+
+
 class SweetSpot(Frozen):
     """Content of ``sweet_spot.json``."""
 
     schema_version: Literal[1] = 1
+    answer: Answer = Field(
+        description="whether distillation gives a better student than hard labels and label "
+        "smoothing do"
+    )
+    delivered: str = Field(description="family whose student is in the folder student/")
+    doubts: tuple[str, ...] = Field(
+        default=(), description="what stands between this answer and a sure one, with what to do"
+    )
+    improving: tuple[str, ...] = Field(
+        default=(), description="families whose students still got better when training ended"
+    )
+    edges: tuple[Edge, ...] = Field(default=(), description="choices on a limit of what was tried")
+    num_diverged: int = Field(default=0, description="confirmed students that diverged")
     teacher: TeacherChoice
     recipe: Recipe
     student: StudentResult
@@ -295,7 +371,8 @@ class Control(Frozen):
     full_response_minus_it: Effect
 
 
-VerdictName = Literal["knowledge", "regularization", "no_gain", "inconclusive"]
+Decision = Literal["knowledge", "regularization", "no_gain", "inconclusive"]
+VerdictName = Literal[Decision, "undertrained"]
 
 
 class Look(Frozen):
@@ -341,115 +418,3 @@ class Verdict(Frozen):
         description="further seeds that the observed spread asks for; null where decided, or where "
         "no number of seeds would do"
     )
-
-
-def verdict_remarks(found: Verdict) -> Iterator[str]:
-    """Yield what was special about this verification, a line each."""
-    if found.until_decided is not None:
-        looks = ", ".join(f"{k.seeds} seeds ({k.verdict}, {k.level:.3g})" for k in found.looks)
-        yield (
-            f"Looks (verdict, level): {looks}; up to {found.until_decided} seeds were planned, at "
-            f"{found.error_level:g} together."
-        )
-    if found.tuned_arms:
-        recipes = ", ".join(f"{rung.name} {rung.recipe}" for rung in found.ladder[1:])
-        yield f"Each arm at its own best: {recipes}."
-    if found.num_unlabelled:
-        yield (
-            f"{found.num_unlabelled} transfer examples have no label: rungs 1 to 4 take the "
-            "teacher's most probable class, cross-entropy and label smoothing leave them out."
-        )
-
-
-def points(fraction: float) -> str:
-    """Format a difference of accuracies in points.
-
-    Example:
-        >>> points(0.0123)
-        '+1.23'
-    """
-    # A mean's last bits differ between machines, and must not decide which way a half is rounded.
-    return f"{round(100 * fraction, 9):+.2f}"
-
-
-def percent(fraction: float) -> str:
-    """Format an accuracy in per cent.
-
-    Example:
-        >>> percent(0.8712)
-        '87.12'
-    """
-    return f"{100 * fraction:.2f}"
-
-
-def called(name: str, reference: Reference) -> str:
-    """Return the short name of a reference; a teacher that was stopped is not called converged.
-
-    Args:
-        name: Its field in :class:`References`.
-        reference: The reference.
-    """
-    if name == "converged_teacher" and reference.stopped:
-        return "last teacher (stopped)"
-    return _CALLED[name]
-
-
-_CALLED = {
-    "cross_entropy": "cross-entropy",
-    "label_smoothing": "label smoothing",
-    "converged_teacher": "converged teacher",
-    "most_accurate_teacher": "most accurate teacher",
-}
-
-
-def summarize(student: StudentResult, references: References) -> str:
-    """Say in plain sentences what the confirmation showed."""
-    named = {
-        "plain cross-entropy": references.cross_entropy,
-        "tuned label smoothing": references.label_smoothing,
-        _LAST[references.converged_teacher.stopped]: references.converged_teacher,
-        "the most accurate teacher": references.most_accurate_teacher,
-    }
-    outcomes = {name: _outcome(student, reference) for name, reference in named.items()}
-    sentences = [
-        f"The sweet spot's students reach {percent(student.test_accuracy)} % on the test split "
-        f"(mean of {student.num_seeds} seeds)."
-    ]
-    for outcome, words in _OUTCOMES.items():
-        names = [name for name, found in outcomes.items() if found == outcome]
-        if names:
-            sentences.append(f"{words} {_listed(names)}.")
-    if outcomes["plain cross-entropy"] != "better":
-        sentences.append("No gain over training on the labels alone is shown here.")
-    elif outcomes["tuned label smoothing"] != "better":
-        sentences.append(
-            "Distillation helps, but no more than label smoothing is shown to: on this evidence "
-            "it may be regularization."
-        )
-    return " ".join(sentences)
-
-
-_LAST = {
-    False: "the converged teacher",
-    True: "the last teacher taught (stopped, so it may not have converged)",
-}
-
-_OUTCOMES = {
-    "better": "They are better than those of",
-    "worse": "They are worse than those of",
-    "unresolved": "No difference is resolved against",
-    "same": "The sweet spot is at the same time the best arm of",
-}
-
-
-def _outcome(student: StudentResult, reference: Reference) -> str:
-    if reference.arm == student.arm:
-        return "same"
-    low, high = reference.adjusted_interval
-    if low > 0:
-        return "better"
-    return "worse" if high < 0 else "unresolved"
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -176,21 +176,46 @@ def student_accuracies(rows: Iterable[StudentRow]) -> dict[str, float]:
     Raises:
         StudyError: Students trained for different numbers of epochs.
     """
-    arms: dict[tuple[str, str], list[float]] = defaultdict(list)
-    lengths = set()
+    rounds: dict[int, list[StudentRow]] = defaultdict(list)
     for row in rows:
         if row.stage == "search":
-            arms[_teacher_of(row), row.arm].append(row.selection_accuracy)
-            lengths.add(row.student_epochs)
-    if len(lengths) > 1:
-        raise StudyError(
-            f"Students of this search trained for {sorted(lengths)} epochs, so they cannot be "
-            "compared. Search with --exhaustive."
-        )
+            rounds[row.rung].append(row)
+    arms: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in _last_whole(rounds):
+        arms[_teacher_of(row), row.arm].append(row.selection_accuracy)
     best: dict[str, float] = {}
     for (teacher, _), seeds in arms.items():
         best[teacher] = max(best.get(teacher, 0.0), math.fsum(seeds) / len(seeds))
     return best
+
+
+def _last_whole(rounds: Mapping[int, Sequence[StudentRow]]) -> Sequence[StudentRow]:
+    """Return the last of the first rounds that every arm went through.
+
+    Raises:
+        StudyError: Some arms trained longer in the round after it.
+    """
+    whole = [rounds[number] for number in sorted(rounds)]
+    if not whole:
+        return ()
+    every = {row.arm for row in whole[0]}
+    found = whole[0]
+    for later in whole[1:]:
+        arms = {row.arm for row in later}
+        if arms == every:
+            found = later
+            continue
+        if arms < every and found is whole[0] and _epochs(later) > _epochs(found):
+            raise StudyError(
+                f"Students of this search trained for {_epochs(found)} or {_epochs(later)} epochs, "
+                "so they cannot be compared. Search with --exhaustive."
+            )
+        break
+    return found
+
+
+def _epochs(rows: Sequence[StudentRow]) -> int:
+    return rows[0].student_epochs
 
 
 def _teacher_of(row: StudentRow) -> str:

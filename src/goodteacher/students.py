@@ -1,8 +1,9 @@
 """Groups of students: the arms of one seed, trained as a stack.
 
 A :class:`StudentTask` trains one student for each arm from the same initial weights on the same
-order of examples, so the arms of a seed differ by what they learn from and by nothing else. A task
-may go on from an earlier task's students, keeping some of them: a rung of successive halving.
+order of examples, so the arms of a seed differ by what they learn from - and, where that was tuned,
+by how fast they learn - and by nothing else. Arms that train for other numbers of epochs, or in
+other batches, are tasks of their own.
 """
 
 from __future__ import annotations
@@ -13,20 +14,28 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from goodteacher.arms import Arm, SmoothingSource
-from goodteacher.config import Frozen, Optimization, StudentConfig, digest_of
+from goodteacher.calibration import calibrated_nll
+from goodteacher.config import (
+    DistillConfig,
+    Frozen,
+    Optimization,
+    StudyConfig,
+    Training,
+    digest_of,
+)
 from goodteacher.data import Examples, Split
 from goodteacher.errors import RunError
 from goodteacher.models import build_model
-from goodteacher.results import StudentRow
+from goodteacher.results import LearningPoint, Stage, StudentRow
 from goodteacher.store import Store
 from goodteacher.student_targets import TargetRequest, target_of
-from goodteacher.tasks import Context, DataKey
+from goodteacher.tasks import Context, DataKey, Engine
 from goodteacher.training.evaluate import compute_logits, compute_predictions
 from goodteacher.training.loop import Trainer, steps_per_epoch
 from goodteacher.training.memory import stack_memory, unless_memory_runs_out
@@ -40,18 +49,16 @@ trials of a task then take about a hundredth of its time."""
 
 
 class StudentTask(Frozen):
-    """Students of one seed, one for each arm, trained up to an epoch."""
+    """Students of one seed, one for each arm, trained to the end."""
 
     data: DataKey
     student: str
     optimization: Optimization
     student_epochs: int
-    until_epoch: int
     seed: int
     arms: tuple[Arm, ...]
     teachers: tuple[tuple[int, str], ...] = ()
-    parent: StudentTask | None = None
-    stage: Literal["search", "probe", "confirm", "distill", "verify"]
+    stage: Stage
     rung: int = 0
     keep_state: bool
     memory_gib: float | None = None
@@ -62,29 +69,21 @@ class StudentTask(Frozen):
     def key(self) -> str:
         """Name of the task and of its folder below ``students/``."""
         # How wide a stack may be changes the grouping, never what is trained.
-        fields = self.model_dump(mode="json", exclude={"memory_gib", "stack_width", "parent"})
-        fields["parent"] = self.parent.key if self.parent else None
-        if self.omit_class is None:  # tasks that see every class keep the name they always had
-            del fields["omit_class"]
+        fields = self.model_dump(mode="json", exclude={"memory_gib", "stack_width"})
         return f"{self.stage}-{self.rung}-seed-{self.seed}-{digest_of(fields)[:8]}"
-
-    @property
-    def from_epoch(self) -> int:
-        """Epochs that the students have behind them when the task begins."""
-        return self.parent.until_epoch if self.parent else 0
 
     @property
     def work(self) -> float:
         """Size of the task, in student-epochs."""
-        return float(len(self.arms) * (self.until_epoch - self.from_epoch))
+        return float(len(self.arms) * self.student_epochs)
 
     def done(self, store: Store) -> bool:
         """Say whether the task's rows exist."""
-        return store.exists(self._file("rows.parquet"))
+        return store.exists(rows_file(self.key))
 
     def rows(self, store: Store) -> list[StudentRow]:
         """Return one row for each arm, in the order of ``arms``."""
-        return store.read_table(self._file("rows.parquet"), StudentRow)
+        return store.read_table(rows_file(self.key), StudentRow)
 
     def predictions(self, store: Store, split: str) -> Tensor:
         """Return predicted classes on ``selection`` or ``test``, int16 [S, N]."""
@@ -103,10 +102,10 @@ class StudentTask(Frozen):
         if self.keep_state:
             store.write_tensors(self._file("state.safetensors"), _joined([p.state for p in parts]))
         rows = [row for part in parts for row in part.rows]
-        store.write_table(self._file("rows.parquet"), rows, StudentRow)
+        store.write_table(rows_file(self.key), rows, StudentRow)
 
     def drop_state(self, store: Store) -> None:
-        """Remove the students' weights, once no later task goes on from them."""
+        """Remove the students' weights, once they have been asked all that they will be."""
         store.remove(self._file("state.safetensors"))
 
     def predict(self, context: Context, split: Split, name: str) -> None:
@@ -160,7 +159,7 @@ class StudentTask(Frozen):
         if context.store.exists(self._width_file):
             return context.store.read_json(self._width_file, WidthChoice)
         limit = min(len(self.arms), self.stack_width or self._memory_limit(context))
-        steps = (self.until_epoch - self.from_epoch) * self._steps_per_epoch(context)
+        steps = self.student_epochs * self._steps_per_epoch(context)
         if self.stack_width or limit == 1 or steps < _WORTH_MEASURING:
             choice = WidthChoice(width=limit)
         else:
@@ -262,29 +261,52 @@ class StudentTask(Frozen):
             order_seed=self.seed,
             machine=context.machine,
             view_of=lambda epoch: epoch % self.data.views,
+            learning_rates=torch.tensor([self.training_of(arm).learning_rate for arm in arms]),
+        )
+
+    def training_of(self, arm: Arm) -> Training:
+        """Return how one of the task's arms trains."""
+        return arm.training or Training(
+            epochs=self.student_epochs,
+            batch_size=self.optimization.batch_size,
+            learning_rate=self.optimization.learning_rate,
         )
 
     def _train(self, context: Context, chunk: list[int]) -> _Trained:
         arms = [self.arms[i] for i in chunk]
         trainer, per_epoch = self._trainer(context, arms), self._steps_per_epoch(context)
-        stack = cast(Stack, trainer.network)
-        if self.parent is not None:
-            kept = [self.parent.arms.index(arm) for arm in arms]
-            state = self.parent._state(context.store, kept)
-            trainer.load(state, self.parent.until_epoch * per_epoch)
-        seconds, loss = 0.0, torch.full((len(arms),), torch.nan)
-        for epoch in range(self.from_epoch + 1, self.until_epoch + 1):
+        stack, points = cast(Stack, trainer.network), curve_epochs(self.student_epochs)
+        seconds, curves, loss = 0.0, [], torch.full((len(arms),), torch.nan)
+        for epoch in range(1, self.student_epochs + 1):
             segment = trainer.run_until(epoch * per_epoch)
             seconds, loss = seconds + segment.seconds, segment.mean_loss
+            if epoch in points:
+                curves.append(self._points(context, stack, epoch, loss))
             context.progress.advance(len(arms))
+        predictions = curves[-1].predictions
         healthy = (loss.isfinite() & finite_students(stack).to(loss.device)).cpu()
-        predictions = self._predictions(context, stack, context.data.selection)
-        accuracies = accuracy_of(predictions, context.data.selection.labels)
         rows = [
-            self._row(arm, float(x), bool(ok), float(a), seconds / len(arms))
-            for arm, x, ok, a in zip(arms, loss, healthy, accuracies, strict=True)
+            self._row(arm, tuple(curve), bool(ok), seconds / len(arms))
+            for arm, curve, ok in zip(
+                arms, zip(*(each.points for each in curves), strict=True), healthy, strict=True
+            )
         ]
         return _Trained(predictions, trainer.state() if self.keep_state else {}, rows)
+
+    def _points(self, context: Context, stack: Stack, epoch: int, loss: Tensor) -> _Measured:
+        """Measure the students on the selection split, on their way or at their end."""
+        selection = context.data.selection
+        logits = compute_logits(
+            stack, context.examples(selection), batch_size=self.optimization.batch_size
+        )
+        predictions = logits.argmax(-1).to(torch.int16)
+        accuracies = accuracy_of(predictions, selection.labels)
+        held_out = calibrated_nll(logits, selection.labels).tolist()
+        points = [
+            LearningPoint(epoch=epoch, accuracy=float(a), nll=_finite(n), training_loss=_finite(x))
+            for a, n, x in zip(accuracies, held_out, loss.tolist(), strict=True)
+        ]
+        return _Measured(predictions, points)
 
     def target_request(self, context: Context) -> TargetRequest:
         """Return whose targets :func:`~goodteacher.student_targets.target_of` shall give."""
@@ -309,72 +331,134 @@ class StudentTask(Frozen):
         return compute_predictions(stack, examples, batch_size=self.optimization.batch_size)
 
     def _row(
-        self, arm: Arm, loss: float, healthy: bool, accuracy: float, seconds: float
+        self, arm: Arm, curve: tuple[LearningPoint, ...], healthy: bool, seconds: float
     ) -> StudentRow:
-        source = arm.source
+        source, last = arm.source, curve[-1]
         return StudentRow(
             task=self.key,
             stage=self.stage,
             rung=self.rung,
             seed=self.seed,
-            arm=arm.key,
+            arm=arm.trained(None).key,
             source=arm.source.kind,
             batch_size=getattr(source, "batch_size", None),
             epoch=getattr(source, "epoch", None),
             variant=getattr(source, "variant", None),
             smoothing=getattr(source, "smoothing", None),
             **arm.recipe.model_dump(),
-            student_epochs=self.until_epoch,
+            student_epochs=self.student_epochs,
+            student_batch_size=self.optimization.batch_size,
+            student_learning_rate=self.training_of(arm).learning_rate,
             status="ok" if healthy else "diverged",
-            training_loss=loss if healthy else None,
-            selection_accuracy=accuracy if healthy else 0.0,
+            training_loss=last.training_loss if healthy else None,
+            selection_accuracy=last.accuracy if healthy else 0.0,
+            curve=curve,
             student_seconds=seconds,
         )
 
 
-def paired_tasks(
-    config: StudentConfig,
-    data: DataKey,
-    arms: Sequence[Arm],
-    *,
-    stage: Literal["confirm", "distill", "verify"],
-    seeds: Sequence[int],
-    teachers: tuple[tuple[int, str], ...] = (),
-    memory_gib: float | None,
-    stack_width: int | None = None,
-    omit_class: int | None = None,
-) -> tuple[StudentTask, ...]:
-    """Return one task for each seed, each training every arm to the end and keeping its students.
+@dataclass(frozen=True)
+class Students:
+    """How the students of a folder are made: everything but what they learn from.
 
-    Args:
-        config: The student and its training.
-        data: The data and their split.
-        arms: What students learn from; an arm given twice is trained once.
-        stage: What the tasks are for.
-        seeds: Student seeds.
+    Attributes:
+        config: The student and its optimizer, and how it runs.
+        context: Data, folder and machine.
+        engine: Where they train.
+        key: What their results depend on besides their settings.
         teachers: Trajectories, as (batch size, task key).
-        memory_gib: Memory that a stack may take; None is half of what is free.
-        stack_width: Students of a stack; None measures which width is fastest.
-        omit_class: Number of a class whose examples the students never see.
     """
-    return tuple(
-        StudentTask(
-            data=data,
-            student=config.student,
-            optimization=config.student_optimization,
-            student_epochs=config.student_epochs,
-            until_epoch=config.student_epochs,
-            seed=seed,
-            arms=tuple(dict.fromkeys(arms)),
-            teachers=teachers,
-            stage=stage,
-            keep_state=True,
-            memory_gib=memory_gib,
-            stack_width=stack_width,
-            omit_class=omit_class,
+
+    config: StudyConfig | DistillConfig
+    context: Context
+    engine: Engine
+    key: DataKey
+    teachers: tuple[tuple[int, str], ...] = ()
+
+    def tasks(
+        self,
+        arms: Iterable[Arm],
+        training: Training,
+        *,
+        stage: Stage,
+        seeds: Sequence[int],
+        rung: int = 0,
+        keep_state: bool = True,
+        omit_class: int | None = None,
+    ) -> tuple[StudentTask, ...]:
+        """Return the tasks that train every arm to the end, with every seed.
+
+        Arms that train alike share a task: one for each seed and each number of epochs and batch
+        size.
+
+        Args:
+            arms: What students learn from; an arm given twice is trained once.
+            training: How an arm trains that has no training of its own.
+            stage: What the tasks are for.
+            seeds: Student seeds.
+            rung: Which round of the stage this is, from 0.
+            keep_state: Whether the students' weights are kept.
+            omit_class: Number of a class whose examples the students never see.
+        """
+        groups: dict[tuple[int, int], list[Arm]] = defaultdict(list)
+        for arm in dict.fromkeys(arms):
+            own = arm.training or training
+            groups[own.epochs, own.batch_size].append(arm)
+        return tuple(
+            StudentTask(
+                data=self.key,
+                student=self.config.student,
+                optimization=self.config.student_optimization(
+                    training.model_copy(update={"batch_size": batch_size})
+                ),
+                student_epochs=epochs,
+                seed=seed,
+                arms=tuple(members),
+                teachers=self.teachers,
+                stage=stage,
+                rung=rung,
+                keep_state=keep_state,
+                memory_gib=self.config.memory_gib,
+                stack_width=self.config.stack_width,
+                omit_class=omit_class,
+            )
+            for (epochs, batch_size), members in groups.items()
+            for seed in seeds
         )
-        for seed in seeds
-    )
+
+    def train(self, name: str, tasks: tuple[StudentTask, ...]) -> tuple[StudentTask, ...]:
+        """Run tasks, and return them.
+
+        Args:
+            name: What a watcher calls them.
+            tasks: From :meth:`tasks`.
+        """
+        self.engine.run(name, tasks)
+        return tasks
+
+
+def rows_file(key: str) -> str:
+    """Return where the rows of a task of students are."""
+    return f"students/{key}/rows.parquet"
+
+
+def by_arm(tasks: Iterable[StudentTask]) -> dict[Arm, list[tuple[StudentTask, int]]]:
+    """Return for each arm the tasks that train it, by seed, and its place in each of them."""
+    found: dict[Arm, list[tuple[StudentTask, int]]] = defaultdict(list)
+    for task in sorted(tasks, key=lambda task: task.seed):
+        for place, arm in enumerate(task.arms):
+            found[arm].append((task, place))
+    return dict(found)
+
+
+def curve_epochs(epochs: int) -> frozenset[int]:
+    """Return after which epochs students are measured: each eighth of their training.
+
+    Example:
+        >>> sorted(curve_epochs(20)), sorted(curve_epochs(3))
+        ([2, 5, 8, 10, 12, 15, 18, 20], [1, 2, 3])
+    """
+    return frozenset(max(1, round(epochs * eighth / 8)) for eighth in range(1, 9))
 
 
 def mean_accuracies(store: Store, tasks: Iterable[StudentTask]) -> dict[Arm, float]:
@@ -387,6 +471,14 @@ def mean_accuracies(store: Store, tasks: Iterable[StudentTask]) -> dict[Arm, flo
         for arm, row in zip(task.arms, task.rows(store), strict=True):
             found[arm].append(row.selection_accuracy)
     return {arm: math.fsum(values) / len(values) for arm, values in found.items()}
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What the students of a stack predict on the selection split, and a point for each."""
+
+    predictions: Tensor
+    points: list[LearningPoint]
 
 
 @dataclass(frozen=True)
@@ -433,6 +525,10 @@ def accuracy_of(predictions: Tensor, labels: Tensor) -> Tensor:
         Accuracies in [0, 1], float64 [S].
     """
     return (predictions == labels.to(predictions.dtype)).double().mean(-1)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _joined(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from goodteacher.data import UNLABELLED, Dataset, StudyData, load_dataset, prepa
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
-from goodteacher.export import Classifier, deliver, load_student, make_card
+from goodteacher.export import Classifier, load_student
 from goodteacher.models import build_model, canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.report import write_report
@@ -28,11 +28,13 @@ from goodteacher.results import (
     TrajectoryRecord,
     Verdict,
 )
+from goodteacher.shipping import deliver_best
 from goodteacher.store import Store, environment
 from goodteacher.students import StudentTask
 from goodteacher.sweet_spot import Found, Search, all_rows
 from goodteacher.tasks import Context
 from goodteacher.training.machine import choose_machine
+from goodteacher.tuning import tuning_rows
 
 SWEET_SPOT_FILE = "sweet_spot.json"
 VERDICT_FILE = "verdict.json"
@@ -116,8 +118,12 @@ class Study:
         return self.store.read_table("students.parquet", StudentRow)
 
     def student(self) -> Classifier:
-        """Return the delivered student, ready to classify."""
+        """Return the delivered student, ready to classify: the best on the selection split."""
         return load_student(self.folder / "student")
+
+    def baseline(self) -> Classifier:
+        """Return the best student of hard labels, ready to classify."""
+        return load_student(self.folder / "baseline")
 
 
 def search(
@@ -231,7 +237,8 @@ def summary_of(data: StudyData) -> DataSummary:
 
 
 def _check_batches(config: _Settings, data: StudyData) -> None:
-    _check_batch("student_batch_size", config.student_batch_size, len(data.transfer))
+    if config.student_batch_size is not None:
+        _check_batch("student_batch_size", config.student_batch_size, len(data.transfer))
     if isinstance(config, StudyConfig):
         _check_batch("batch_sizes", max(config.batch_sizes), len(data.training))
 
@@ -287,10 +294,17 @@ def _run(plan: Search) -> None:
     others: list[TeacherRecord] = [*plan.branch(), *plan.mix(records)]
     found = plan.explore(records, others)
     confirmed = plan.confirm(found.winners.values())
-    if not store.exists(SWEET_SPOT_FILE):
+    if _unanswered(store, plan.config):
         _finish(plan, [*records, *others], found, confirmed)
     write_report(store)
     store.log("search_finished")
+
+
+def _unanswered(store: Store, config: StudyConfig) -> bool:
+    """Say whether there is no answer yet, or one that training longer was asked to replace."""
+    if not store.exists(SWEET_SPOT_FILE):
+        return True
+    return config.until_converged and bool(store.read_json(SWEET_SPOT_FILE, SweetSpot).improving)
 
 
 def _finish(
@@ -305,29 +319,9 @@ def _finish(
     answer = conclude(plan, records, found, confirmed, correct)
     confirmations = confirmed_rows(context.store, confirmed, correct)
     probes = [*plan.probes, *found.probes]
-    searched = [*probes, *(task for rung in found.rungs for task in rung.tasks)]
-    explored = all_rows(context.store, searched)
-    context.store.write_table("students.parquet", [*explored, *confirmations], StudentRow)
-    _deliver(plan, found, confirmed, confirmations)
+    explored = all_rows(context.store, [*probes, *found.tasks])
+    rows = [*tuning_rows(context.store, plan.plan), *explored, *confirmations]
+    context.store.write_table("students.parquet", rows, StudentRow)
+    for folder, family in (("student", answer.delivered), ("baseline", "cross_entropy")):
+        deliver_best(context, found.winners[family], confirmed, correct, folder)
     context.store.write_json(SWEET_SPOT_FILE, answer)
-
-
-def _deliver(
-    plan: Search,
-    found: Found,
-    confirmed: Sequence[StudentTask],
-    rows: Sequence[StudentRow],
-) -> None:
-    """Deliver the sweet spot's student that does best on the selection split."""
-    arm = found.winners["sweet_spot"]
-    ours = [row for row in rows if row.arm == arm.key]
-    row = max(ours, key=lambda row: row.selection_accuracy)
-    task = next(task for task in confirmed if task.key == row.task)
-    card = make_card(
-        plan.context,
-        architecture=plan.config.student,
-        arm=arm.key,
-        seed=row.seed,
-        accuracies=(row.selection_accuracy, row.test_accuracy or 0.0),
-    )
-    deliver(plan.context, task.load_student(plan.context, arm), card)

@@ -1,21 +1,23 @@
 """The sweet spot: which teacher, at which temperature and alpha, makes the best student.
 
-The search (DESIGN, section 3) runs in stages, each a list of tasks handed to an engine:
+The search runs in stages, each a list of tasks handed to an engine:
 
-1. trajectories, one for each batch size;
-2. a shortlist of teachers by a score; held-out negative log-likelihood at its best temperature is
+1. the student's own training, tuned on hard labels;
+2. trajectories, one for each batch size;
+3. a shortlist of teachers by a score; held-out negative log-likelihood at its best temperature is
    *our* choice until a better one is shown;
-3. successive halving over shortlist x recipes, on the selection split. The references - plain
-   cross-entropy, tuned label smoothing, the converged and the most accurate teacher - go through
-   the same rungs, each a family with a winner of its own, so all are tuned equally;
-4. confirmation of the winners with fresh paired seeds;
-5. only then the test split is opened, once.
+4. shortlist x recipes, explored on the selection split. The references - plain cross-entropy,
+   tuned label smoothing, the converged and the most accurate teacher - are families like the
+   shortlist, each with a winner of its own, and all are tuned equally (`families`);
+5. confirmation of the winners with fresh paired seeds;
+6. only then the test split is opened, once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import nn
 
@@ -27,19 +29,27 @@ from goodteacher.arms import (
     TeacherVariant,
     smoothing_arm,
 )
-from goodteacher.config import ScoreName, StudyConfig
+from goodteacher.config import ScoreName, StudyConfig, Training
 from goodteacher.cooldowns import cooldown_task
 from goodteacher.ema import ema_task
 from goodteacher.errors import RunError
+from goodteacher.families import RECIPE_AXES, Explored, Family, Rules, explore
 from goodteacher.loans import with_loans
 from goodteacher.mixing import MEANS, BlendTask
 from goodteacher.probing import SHORTLIST_EPOCHS, has_declined, outdone_by, probe_task, probed
-from goodteacher.results import BlendRecord, StudentRow, TeacherRecord, TrajectoryRecord
+from goodteacher.results import (
+    BlendRecord,
+    StudentPlan,
+    StudentRow,
+    TeacherRecord,
+    TrajectoryRecord,
+)
 from goodteacher.scores import NO_PROBES, SCORES, Probes, probe_accuracies, ranked
 from goodteacher.store import Store
-from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
+from goodteacher.students import Students, StudentTask
 from goodteacher.tasks import Context, DataKey, Engine
 from goodteacher.trajectories import TrajectoryTask, plan_trajectories
+from goodteacher.tuning import plan_student, rules_for
 
 CONFIRM_SEED = 1_000_000
 """Confirmation seeds count from here, search seeds from 0, so that they never meet."""
@@ -47,7 +57,6 @@ CONFIRM_SEED = 1_000_000
 BRANCHES: Mapping[TeacherVariant, str] = {"ema": "moving averages", "cooldown": "cooldowns"}
 """The variants that each checkpoint has a task for, and what progress calls them."""
 
-Family = str
 FAMILIES: tuple[Family, ...] = (
     "sweet_spot",
     "cross_entropy",
@@ -59,22 +68,21 @@ FAMILIES: tuple[Family, ...] = (
 
 
 @dataclass(frozen=True)
-class Rung:
-    """A stage of successive halving: who trains, and up to which epoch."""
-
-    number: int
-    until_epoch: int
-    tasks: tuple[StudentTask, ...]
-
-
-@dataclass(frozen=True)
 class Found:
     """What the search chose, before anything was confirmed."""
 
-    families: Mapping[Family, tuple[Arm, ...]]
-    winners: Mapping[Family, Arm]
-    rungs: tuple[Rung, ...]
+    explored: Explored
     probes: tuple[StudentTask, ...] = ()
+
+    @property
+    def winners(self) -> Mapping[Family, Arm]:
+        """The best arm of each family."""
+        return self.explored.winners
+
+    @property
+    def tasks(self) -> tuple[StudentTask, ...]:
+        """Every task of the exploration, in order."""
+        return tuple(task for each in self.explored.rounds for task in each.tasks)
 
 
 class Search:
@@ -102,6 +110,29 @@ class Search:
             self.key,
             num_examples=len(context.data.training),
             temperatures=config.temperatures,
+        )
+
+    @cached_property
+    def plan(self) -> StudentPlan:
+        """How students train first; tuned when it is asked for the first time."""
+        return plan_student(self.students)
+
+    @property
+    def students(self) -> Students:
+        """How students are made."""
+        return Students(self.config, self.context, self.engine, self.key, self.teachers)
+
+    @property
+    def rules(self) -> Rules:
+        """How families are explored."""
+        config = self.config
+        return rules_for(
+            config,
+            self.plan,
+            rounds=config.rungs,
+            halving=config.halving,
+            exhaustive=config.exhaustive,
+            grows=frozenset(RECIPE_AXES if config.extend else ()),
         )
 
     def teach(self) -> list[TrajectoryRecord]:
@@ -181,7 +212,7 @@ class Search:
             self.key,
             checkpoints,
             number=number,
-            until_epoch=probe_epochs(self.config),
+            training=self._probe_training(self.rules.rounds[0] / self.config.halving),
             teachers=self.teachers,
         )
 
@@ -247,24 +278,25 @@ class Search:
         """Choose a winner for each family on the selection split."""
         probes = self._probe_rivals(records, others)
         accuracies = probe_accuracies(all_rows(self.context.store, probes))
-        families = plan_families(self.config, records, others, accuracies)
-        alive = {name: list(arms) for name, arms in families.items()}
-        rungs: list[Rung] = []
-        for number, until in enumerate(rung_epochs(self.config)):
-            rung = self._rung(number, until, _union(alive.values()), rungs)
-            self.engine.run(f"students, rung {number + 1}", rung.tasks)
-            scores = mean_accuracies(self.context.store, rung.tasks)
-            if rungs:
-                _drop_states(self.context.store, rungs[-1])
-            rungs.append(rung)
-            last = until == self.config.student_epochs
-            alive = {
-                name: best(arms, scores, 1 if last else -(-len(arms) // self.config.halving))
-                for name, arms in alive.items()
-            }
-        _drop_states(self.context.store, rungs[-1])
-        winners = {name: arms[0] for name, arms in alive.items()}
-        return Found(families, winners, tuple(rungs), probes)
+        explored = explore(
+            plan_families(self.config, records, others, accuracies),
+            train=self._train_round,
+            store=self.context.store,
+            labels=self.context.data.selection.labels.numpy(),
+            rules=self.rules,
+        )
+        return Found(explored, probes)
+
+    def _train_round(self, number: int, arms: Sequence[Arm]) -> tuple[StudentTask, ...]:
+        tasks = self.students.tasks(
+            arms,
+            self.plan.training,
+            stage="search",
+            seeds=range(self.config.search_seeds),
+            rung=number,
+            keep_state=False,
+        )
+        return self.students.train(f"students, round {number + 1}", tasks)
 
     def probe_all(self, sources: Sequence[TeacherSource]) -> StudentTask:
         """Train probe students of one epoch for each of some recorded teachers."""
@@ -273,7 +305,7 @@ class Search:
             self.key,
             sources,
             number=len(self.config.recorded_epochs),
-            until_epoch=SHORTLIST_EPOCHS,
+            training=self._probe_training(SHORTLIST_EPOCHS),
             teachers=self.teachers,
         )
         self.engine.run("probe students", [task])
@@ -289,75 +321,17 @@ class Search:
 
     def confirm(self, winners: Iterable[Arm]) -> tuple[StudentTask, ...]:
         """Train the winners again with fresh paired seeds."""
-        tasks = paired_tasks(
-            self.config,
-            self.key,
-            list(winners),
-            stage="confirm",
-            seeds=range(CONFIRM_SEED, CONFIRM_SEED + self.config.seeds),
-            teachers=self.teachers,
-            memory_gib=self.config.memory_gib,
-            stack_width=self.config.stack_width,
-        )
-        self.engine.run("confirmation", tasks)
-        return tasks
+        seeds = range(CONFIRM_SEED, CONFIRM_SEED + self.config.seeds)
+        tasks = self.students.tasks(winners, self.plan.training, stage="confirm", seeds=seeds)
+        return self.students.train("confirmation", tasks)
+
+    def _probe_training(self, epochs: float) -> Training:
+        return self.plan.training.model_copy(update={"epochs": max(1, round(epochs))})
 
     @property
     def teachers(self) -> tuple[tuple[int, str], ...]:
         """The trajectories, as tasks of students name them: (batch size, task key)."""
         return tuple((task.batch_size, task.key) for task in self.trajectories)
-
-    def _rung(self, number: int, until: int, arms: list[Arm], earlier: list[Rung]) -> Rung:
-        config = self.config
-        tasks = tuple(
-            StudentTask(
-                data=self.key,
-                student=config.student,
-                optimization=config.student_optimization,
-                student_epochs=config.student_epochs,
-                until_epoch=until,
-                seed=seed,
-                arms=tuple(arms),
-                teachers=self.teachers,
-                parent=earlier[-1].tasks[seed] if earlier else None,
-                stage="search",
-                rung=number,
-                keep_state=until < config.student_epochs,
-                memory_gib=config.memory_gib,
-                stack_width=config.stack_width,
-            )
-            for seed in range(config.search_seeds)
-        )
-        return Rung(number, until, tasks)
-
-
-def rung_epochs(config: StudyConfig) -> tuple[int, ...]:
-    """Return up to which epoch students train on each rung.
-
-    The last rung ends at ``student_epochs``, each ``halving`` times as long as the one before; an
-    exhaustive search has the last one only.
-
-    Args:
-        config: The study's settings.
-
-    Example:
-        >>> from goodteacher.config import parse
-        >>> study = parse(StudyConfig, data="digits", teacher="mlp:8", student="mlp:8")
-        >>> rung_epochs(study)
-        (6, 18)
-    """
-    number = 1 if config.exhaustive else config.rungs
-    return tuple(sorted({_share(config, rung) for rung in range(number)}))
-
-
-def probe_epochs(config: StudyConfig) -> int:
-    """Return the epochs of probe students: a ninth of a student's, where ``halving`` is 3."""
-    return _share(config, 2)
-
-
-def _share(config: StudyConfig, rung: int) -> int:
-    """Return ``student_epochs`` divided by ``halving`` so many times, at least 1."""
-    return max(1, round(config.student_epochs / float(config.halving**rung)))
 
 
 def plan_families(
@@ -456,11 +430,6 @@ def most_accurate(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:
     return max(records, key=lambda record: (record.selection_accuracy, -record.best_nll))
 
 
-def best(arms: Sequence[Arm], scores: Mapping[Arm, float], keep: int) -> list[Arm]:
-    """Return the ``keep`` arms of highest score, best first; ties keep their order."""
-    return sorted(arms, key=lambda arm: -scores[arm])[:keep]
-
-
 def all_rows(store: Store, tasks: Iterable[StudentTask]) -> list[StudentRow]:
     """Return the rows of all tasks, in order."""
     return [row for task in tasks for row in task.rows(store)]
@@ -470,13 +439,3 @@ def _arms(config: StudyConfig, teachers: Sequence[TeacherSource]) -> tuple[Arm, 
     return tuple(
         Arm(source=teacher, recipe=recipe) for teacher in teachers for recipe in config.recipes
     )
-
-
-def _union(families: Iterable[Iterable[Arm]]) -> list[Arm]:
-    """Return every arm once; an arm of two families is trained once."""
-    return list(dict.fromkeys(arm for arms in families for arm in arms))
-
-
-def _drop_states(store: Store, rung: Rung) -> None:
-    for task in rung.tasks:
-        task.drop_state(store)

@@ -134,11 +134,13 @@ class TrajectoryTask(Frozen):
         context.progress.advance(self._work_of(self._steps_behind(context.store)))
         if self.loan is not None:
             self._take_over(context, Store.open(self.loan.folder), self.loan.key)
+        if self.done(context.store):
             return
         piece = self.optimization.micro_batch_size or self.batch_size
         while (last := unless_memory_runs_out(partial(self._go_on, context, piece))) is None:
             piece = self._halved(context, piece)
-        if last.status == "diverged" or last.steps == self.total_steps:
+        decayed = self.optimization.schedule != "constant" and last.steps == self.total_steps
+        if last.status == "diverged" or decayed:  # no longer run goes on from here
             context.store.remove(self._resume_file(last.epoch))
 
     def stop(self, store: Store, *, outdone_by: int | None = None) -> None:
@@ -198,12 +200,17 @@ class TrajectoryTask(Frozen):
         return records[-1]
 
     def _take_over(self, context: Context, lender: Store, key: str) -> None:
-        """Record the lender's teachers here: their weights, and their responses to these data."""
+        """Record the lender's teachers here: their weights, and their responses to these data.
+
+        Where the run is to be longer than the lender's, the state that it goes on from comes along.
+        """
         records = self.records(context.store)
-        if records:
-            context.store.remove(self._resume_file(records[-1].epoch))
         theirs = {record.epoch: record for record in recorded(lender, key)}
-        for point in self._wanted[len(records) :]:
+        lent = [point for point in self._wanted[len(records) :] if point.epoch in theirs]
+        for point in lent:
+            if lender.exists(resume_file(key, point.epoch)):
+                state = lender.read_tensors(resume_file(key, point.epoch))
+                context.store.write_tensors(resume_file(self.key, point.epoch), state)
             reached = self._lent(context, lender, key, theirs[point.epoch])
             taken = point.step - (records[-1].steps if records else 0)
             records.append(self._record(context, reached, point))
@@ -253,7 +260,7 @@ class TrajectoryTask(Frozen):
         return f"teachers/{self.key}"
 
     def _resume_file(self, epoch: int) -> str:
-        return f"{self._folder}/resume-epoch-{epoch:05d}.safetensors"
+        return resume_file(self.key, epoch)
 
     def _network(self, context: Context) -> nn.Module:
         return build_model(
@@ -330,6 +337,11 @@ class BranchTask(TrajectoryTask):
     def key(self) -> str:
         """Name of the task and of its folder below the trunk's."""
         return branch_key(self.trunk.key, self.variant, self.points[0].epoch)
+
+
+def resume_file(key: str, epoch: int) -> str:
+    """Return where the state is from which a trajectory goes on after its last recorded epoch."""
+    return f"teachers/{key}/resume-epoch-{epoch:05d}.safetensors"
 
 
 def recorded(store: Store, key: str) -> list[TrajectoryRecord]:

@@ -42,9 +42,10 @@ from goodteacher.arms import (
     smoothing_arm,
 )
 from goodteacher.config import Recipe
-from goodteacher.results import Control, Effect, Rung, Verdict, VerdictName, points
+from goodteacher.results import Control, Decision, Effect, Rung, Verdict
 from goodteacher.statistics import Interval, SeedPlan, paired_interval, seeds_needed
 from goodteacher.targets import FALSIFICATION, LADDER
+from goodteacher.words import points
 
 Correct = npt.NDArray[np.bool_]
 
@@ -61,7 +62,6 @@ def plan_arms(
     recipe: Recipe,
     smoothings: Sequence[float],
     *,
-    own: Mapping[str, Recipe] | None = None,
     unlabelled: bool = False,
 ) -> dict[str, Arm]:
     """Return every arm of a verification by name.
@@ -70,20 +70,22 @@ def plan_arms(
         base: Whose response is judged.
         recipe: How students learn from it.
         smoothings: Strengths of label smoothing to tune over.
-        own: Rungs with a recipe of their own, by name. Falsification arms learn as rung 4 does.
         unlabelled: Whether some examples have no label.
     """
-    recipes = dict.fromkeys(RUNGS[1:], recipe) | dict(own or {})
-    full = recipes[RUNGS[4]]
     arms = {
         RUNGS[0]: CROSS_ENTROPY,
-        **{name: target_arm(base, name, used) for name, used in recipes.items()},
-        **{name: target_arm(base, name, full) for name in FALSIFICATION},
-        **{f"label_smoothing_{value:g}": smoothing_arm(value) for value in smoothings},
+        **{name: target_arm(base, name, recipe) for name in (*RUNGS[1:], *FALSIFICATION)},
+        **{smoothing_name(arm): arm for arm in map(smoothing_arm, smoothings)},
     }
     if unlabelled:
         arms[PSEUDO_LABELS] = target_arm(base, "one_hot", Recipe())
     return arms
+
+
+def smoothing_name(arm: Arm) -> str:
+    """Return the name of an arm of label smoothing."""
+    assert isinstance(arm.source, SmoothingSource)
+    return f"label_smoothing_{arm.source.smoothing:g}"
 
 
 def target_arm(base: TeacherSource | FileSource, target: str, recipe: Recipe) -> Arm:
@@ -208,7 +210,7 @@ class Weighed:
         """Full response minus the best regularizer."""
         return self.over[self.best]
 
-    def decide(self, margin: float) -> VerdictName:
+    def decide(self, margin: float) -> Decision:
         """Return the verdict.
 
         Args:
@@ -309,7 +311,7 @@ def _inconclusive(found: Weighed, plan: SeedPlan) -> str:
     )
 
 
-_EXPLANATIONS: Mapping[VerdictName, Callable[[Weighed, SeedPlan], str]] = {
+_EXPLANATIONS: Mapping[Decision, Callable[[Weighed, SeedPlan], str]] = {
     "knowledge": _knowledge,
     "regularization": _regularization,
     "no_gain": _no_gain,

@@ -7,20 +7,21 @@ later look trains the further ones only, and a run that was stopped comes to the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from goodteacher.arms import Arm, FileSource, TeacherSource, smoothing_arm
+from goodteacher.arms import CROSS_ENTROPY, Arm, FileSource, TeacherSource, smoothing_arm
 from goodteacher.conclude import correct_by_arm
 from goodteacher.config import (
     RUNTIME_SETTINGS,
     EvidenceConfig,
     Recipe,
     StudyConfig,
+    Training,
     VerifyConfig,
     parse,
 )
@@ -37,22 +38,40 @@ from goodteacher.evidence import (
     study_teachers,
     with_independent,
 )
+from goodteacher.families import RECIPE_AXES
 from goodteacher.models import canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.report import write_report
 from goodteacher.responses import Response
 from goodteacher.results import Look, Verdict
+from goodteacher.shipping import (
+    check_diverged,
+    rows_by_arm,
+    told_diverged,
+    told_unfinished,
+    unfinished,
+)
 from goodteacher.statistics import PlannedLook, plan_looks
-from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
+from goodteacher.students import Students, StudentTask, mean_accuracies
 from goodteacher.study import VERDICT_FILE, Study, prepare_context, resume_context
 from goodteacher.sweet_spot import Search
+from goodteacher.targets import FALSIFICATION
 from goodteacher.tasks import Context, DataKey
-from goodteacher.verdict import RUNGS, judge, plan_arms, target_arm
+from goodteacher.tuning import Tuned, plan_student, tune
+from goodteacher.verdict import (
+    PSEUDO_LABELS,
+    RUNGS,
+    judge,
+    plan_arms,
+    smoothing_name,
+    target_arm,
+)
 
 VERIFY_SEED = 2_000_000
 """Verification seeds count from here, so that they meet neither search nor confirmation seeds."""
 TUNE_SEED = 3_000_000
-"""Seeds that choose each arm's own best recipe count from here."""
+"""Seeds that choose each arm's own training and recipe count from here."""
+_SMOOTHING = "label_smoothing"
 
 
 def verify(
@@ -119,7 +138,8 @@ def verify(
     with context.store.lock():
         source = keep_response(context, response)
         key = DataKey.of(config, context.data, context.machine)
-        return _Verification(context, config, key, source, teachers).run()
+        students = Students(config, context, ENGINES[config.engine](context), key)
+        return _Verification(students, config, source, teachers).run()
 
 
 def _verify_study(
@@ -156,7 +176,8 @@ def _verify_study(
     if independent is not None:
         teachers = with_independent(teachers, independent, selection)
     with context.store.lock():
-        return _Verification(context, config, plan.key, source, teachers, plan.teachers).run()
+        students = replace(plan.students, config=config)
+        return _Verification(students, config, source, teachers).run()
 
 
 def _independent(
@@ -181,12 +202,15 @@ _JUDGEMENT = frozenset(
 class _Verification:
     """A teacher to judge, and with what."""
 
-    context: Context
+    students: Students
     config: VerifyConfig
-    key: DataKey
     source: TeacherSource | FileSource
     predictions: Teachers
-    teachers: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def context(self) -> Context:
+        """Data, folder and machine."""
+        return self.students.context
 
     def run(self) -> Verdict:
         """Look until the verdict is clear or the last planned look has been taken."""
@@ -194,10 +218,10 @@ class _Verification:
         planned = plan_looks(config.seeds, config.until_decided, level=config.level)
         self._note_small_test_split()
         self._note_unplanned_look(planned)
-        arms = self._arms()
+        arms, tuned = self._arms()
         looks: list[Look] = []
         for plan in planned:
-            found = self._look(arms, plan)
+            found = self._look(arms, tuned, plan)
             looks.append(Look(seeds=plan.seeds, level=plan.level, verdict=found.verdict))
             if found.verdict != "inconclusive":
                 break
@@ -211,21 +235,22 @@ class _Verification:
             }
         )
         store.write_json(VERDICT_FILE, verdict)
-        self._gather(arms, verdict.num_seeds)
+        self._gather(arms, tuned.training, verdict.num_seeds)
         write_report(store)
         return verdict
 
-    def _gather(self, arms: Mapping[str, Arm], seeds: int) -> None:
+    def _gather(self, arms: Mapping[str, Arm], training: Training, seeds: int) -> None:
         """Gather the evidence of the verdict's students, and what else is asked for."""
-        tasks = self._tasks(arms.values(), range(VERIFY_SEED, VERIFY_SEED + seeds))
+        tasks = self._tasks(arms, training, seeds)
         context, config = self.context, self.config
-        gather(Case(context, config, self.source, arms, tasks, self.teachers, self.predictions))
+        gather(Case(context, config, self.source, arms, tasks, self.students, self.predictions))
 
-    def _look(self, arms: Mapping[str, Arm], plan: PlannedLook) -> Verdict:
-        tasks = self._train(f"verification, {plan.seeds} seeds", arms.values(), plan.seeds)
+    def _look(self, arms: Mapping[str, Arm], tuned: Tuned, plan: PlannedLook) -> Verdict:
+        tasks = self._tasks(arms, tuned.training, plan.seeds)
+        self.students.train(f"verification, {plan.seeds} seeds", tasks)
         selection = mean_accuracies(self.context.store, tasks)
         correct = correct_by_arm(self.context, tasks)
-        return judge(
+        found = judge(
             {name: correct[arm] for name, arm in arms.items()},
             {name: selection[arm] for name, arm in arms.items()},
             arms=arms,
@@ -233,51 +258,83 @@ class _Verification:
             level=plan.level,
             margin=self.config.margin,
         )
+        return self._if_trained(found, arms, tuned, tasks)
 
-    def _arms(self) -> dict[str, Arm]:
-        recipe, smoothings = self.config.recipe, self.config.smoothings
-        unlabelled = self._num_unlabelled > 0
-        if not self.config.tune_arms:
-            return plan_arms(self.source, recipe, smoothings, unlabelled=unlabelled)
-        own, smoothing = self._tune()
-        return plan_arms(self.source, recipe, (smoothing,), own=own, unlabelled=unlabelled)
+    def _if_trained(
+        self,
+        found: Verdict,
+        arms: Mapping[str, Arm],
+        tuned: Tuned,
+        tasks: Sequence[StudentTask],
+    ) -> Verdict:
+        """Take the verdict back where the students it compares were not trained enough.
 
-    def _tune(self) -> tuple[dict[str, Recipe], float]:
-        """Choose each rung's recipe and the smoothing, all tuned equally, on the selection split.
-
-        The seeds are none of those that judge, so that no arm is chosen for its luck with them.
+        Raises:
+            RunError: Half of the students of an arm diverged.
         """
-        rungs = {
-            name: [target_arm(self.source, name, recipe) for recipe in self.config.recipes]
-            for name in RUNGS[1:]
-        }
-        smoothed = {value: smoothing_arm(value) for value in self.config.smoothings}
-        every = [*smoothed.values(), *(arm for arms in rungs.values() for arm in arms)]
-        tasks = self._train("each arm's own best", every, self.config.search_seeds, TUNE_SEED)
-        scores = mean_accuracies(self.context.store, tasks)
-        for task in tasks:
-            task.drop_state(self.context.store)
-        own = {name: max(arms, key=lambda arm: scores[arm]).recipe for name, arms in rungs.items()}
-        return own, max(smoothed, key=lambda value: scores[smoothed[value]])
-
-    def _train(
-        self, stage: str, arms: Iterable[Arm], seeds: int, first: int = VERIFY_SEED
-    ) -> tuple[StudentTask, ...]:
-        tasks = self._tasks(arms, range(first, first + seeds))
-        ENGINES[self.config.engine](self.context).run(stage, tasks)
-        return tasks
-
-    def _tasks(self, arms: Iterable[Arm], seeds: range) -> tuple[StudentTask, ...]:
-        return paired_tasks(
-            self.config,
-            self.key,
-            list(arms),
-            stage="verify",
-            seeds=seeds,
-            teachers=self.teachers,
-            memory_gib=self.config.memory_gib,
-            stack_width=self.config.stack_width,
+        by_arm = rows_by_arm(self.context.store, tasks)
+        compared = [name for name in arms if name not in FALSIFICATION]
+        rows = {name: by_arm[arms[name]] for name in compared}
+        diverged = check_diverged(rows)
+        improving = tuned.improving if tuned.measured else unfinished(rows)
+        if not improving:
+            told = f"{told_diverged(diverged)} " if diverged else ""
+            return found.model_copy(update={"explanation": told + found.explanation})
+        epochs = [rows[name][0].student_epochs for name in rows]
+        told = told_unfinished(
+            improving,
+            epochs,
+            tuned=tuned.measured,
+            until_converged=self.config.until_converged,
         )
+        return found.model_copy(
+            update={"verdict": "undertrained", "explanation": told, "more_seeds": None}
+        )
+
+    def _arms(self) -> tuple[dict[str, Arm], Tuned]:
+        """Return every arm of the verification, each with the training that it needs."""
+        config, unlabelled = self.config, self._num_unlabelled > 0
+        plan = plan_student(self.students)
+        if not config.tune_arms and not plan.tuned:
+            arms = plan_arms(self.source, config.recipe, config.smoothings, unlabelled=unlabelled)
+            return arms, Tuned(arms, plan.training, measured=False)
+        tuned = self._tune(unlabelled)
+        full = tuned.winners[RUNGS[4]]
+        controls = {
+            name: target_arm(self.source, name, full.recipe).trained(full.training)
+            for name in FALSIFICATION
+        }
+        smoothed = tuned.winners[_SMOOTHING]
+        named = {**tuned.winners, **controls, smoothing_name(smoothed): smoothed}
+        return {name: arm for name, arm in named.items() if name != _SMOOTHING}, tuned
+
+    def _tune(self, unlabelled: bool) -> Tuned:
+        """Choose each arm's training, and with ``tune_arms`` its recipe, on the selection split.
+
+        All are tuned equally. The seeds are none of those that judge, so that no arm is chosen for
+        its luck with them.
+        """
+        config = self.config
+        recipes = config.recipes if config.tune_arms else (config.recipe,)
+        families: dict[str, Sequence[Arm]] = {RUNGS[0]: (CROSS_ENTROPY,)}
+        for name in RUNGS[1:]:
+            families[name] = [target_arm(self.source, name, recipe) for recipe in recipes]
+        families[_SMOOTHING] = [smoothing_arm(value) for value in config.smoothings]
+        if unlabelled:
+            families[PSEUDO_LABELS] = (target_arm(self.source, "one_hot", Recipe()),)
+        return tune(
+            self.students,
+            families,
+            first_seed=TUNE_SEED,
+            num_seeds=config.search_seeds,
+            grows=frozenset(RECIPE_AXES) if config.tune_arms else frozenset({"smoothing"}),
+        )
+
+    def _tasks(
+        self, arms: Mapping[str, Arm], training: Training, seeds: int
+    ) -> tuple[StudentTask, ...]:
+        numbers = range(VERIFY_SEED, VERIFY_SEED + seeds)
+        return self.students.tasks(arms.values(), training, stage="verify", seeds=numbers)
 
     @property
     def _num_unlabelled(self) -> int:

@@ -14,13 +14,14 @@ from goodteacher.conclude import correct_by_arm
 from goodteacher.config import VerifyConfig, digest_of, parse
 from goodteacher.data import load_dataset
 from goodteacher.distillation import fitted_response, keep_response, read_any_response
+from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
 from goodteacher.progress import Silent
 from goodteacher.report import write_report
 from goodteacher.store import Store
 from goodteacher.student_targets import target_of
-from goodteacher.students import paired_tasks
+from goodteacher.students import Students
 from goodteacher.study import prepare_context
 from goodteacher.targets import ladder_targets
 from goodteacher.tasks import DataKey
@@ -134,8 +135,9 @@ def prepared(folder, **changes):
 def planned(context, config, source, **changes):
     arms = [CROSS_ENTROPY, target_arm(source, "class_similarity", config.recipe)]
     key = DataKey.of(config, context.data, context.machine)
-    settings = {"stage": "verify", "seeds": [VERIFY_SEED], "memory_gib": 2.0, **changes}
-    return paired_tasks(config, key, arms, **settings)[0]
+    students = Students(config, context, ENGINES["local"](context), key)
+    training = config.first_training(len(context.data.transfer))
+    return students.tasks(arms, training, stage="verify", seeds=[VERIFY_SEED], **changes)[0]
 
 
 def test_students_never_see_the_omitted_class(tmp_path):

@@ -3,10 +3,11 @@
 import math
 
 from goodteacher.arms import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
-from goodteacher.config import Recipe, StudyConfig, parse
+from goodteacher.config import Recipe, StudyConfig, Training, parse
 from goodteacher.results import (
     Cost,
     DataSummary,
+    LearningPoint,
     Measurement,
     Reference,
     References,
@@ -56,6 +57,9 @@ def measurement(split, temperature, *, batch_size, epoch):
         share_one_hot=0.4,
         off_class_mass=0.1,
     )
+
+
+TRAINING = Training(epochs=18, batch_size=32, learning_rate=2e-3)
 
 
 def record(batch_size, epoch):
@@ -108,11 +112,14 @@ def row(arm, *, accuracy, seed=0, stage="search", rung=0, student_epochs=2, test
         smoothing=source.get("smoothing"),
         **arm.recipe.model_dump(),
         student_epochs=student_epochs,
+        student_batch_size=TRAINING.batch_size,
+        student_learning_rate=TRAINING.learning_rate,
         status="ok" if accuracy else "diverged",
         training_loss=0.3 if accuracy else None,
         selection_accuracy=accuracy,
         test_accuracy=test,
         student_seconds=0.25,
+        curve=(LearningPoint(epoch=student_epochs, accuracy=accuracy, nll=0.4, training_loss=0.3),),
     )
 
 
@@ -162,13 +169,17 @@ def confirm_rows():
 def reference(arm, accuracy, half_width, teacher=None):
     """A reference with an interval of a given half-width; its joint interval is twice as wide."""
     difference = 0.92 - accuracy
+    estimated = arm != WINNER
+    interval = (difference - half_width, difference + half_width)
+    joint = (difference - 2 * half_width, difference + 2 * half_width)
     return Reference(
         arm=arm.key,
+        training=TRAINING,
         selection_accuracy=accuracy,
         test_accuracy=accuracy,
         difference=difference,
-        interval=(difference - half_width, difference + half_width),
-        adjusted_interval=(difference - 2 * half_width, difference + 2 * half_width),
+        interval=interval if estimated else None,
+        adjusted_interval=joint if estimated else None,
         teacher_test_accuracy=teacher,
     )
 
@@ -178,12 +189,15 @@ def sweet_spot(**changes):
     late = Arm(source=Checkpoint(batch_size=32, epoch=4), recipe=Recipe(temperature=2.0))
     student = StudentResult(
         arm=WINNER.key,
+        training=TRAINING,
         selection_accuracy=0.93,
         test_accuracy=0.92,
         interval=(0.9, 0.94),
         num_seeds=3,
     )
     values = {
+        "answer": "undecided",
+        "delivered": "converged_teacher",
         "teacher": TeacherChoice(
             batch_size=128, epoch=2, variant="raw", selection_accuracy=0.92, test_accuracy=0.9125
         ),

@@ -8,7 +8,7 @@ from goodteacher.report.headline import (
     draw_differences,
     spread,
 )
-from goodteacher.results import summarize
+from goodteacher.words import summarize
 from tests.report.build import WINNER, confirm_rows, sweet_spot
 
 

@@ -20,16 +20,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from goodteacher.results import (
-    Effect,
-    Reference,
-    SweetSpot,
-    Verdict,
-    called,
-    percent,
-    points,
-    verdict_remarks,
-)
+from goodteacher.results import Effect, Reference, SweetSpot, Verdict
+from goodteacher.words import called, percent, points, verdict_remarks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,17 +89,27 @@ def print_error(text: str) -> None:
 def print_sweet_spot(found: SweetSpot, folder: str) -> None:
     """Print the answer as a table and a few sentences."""
     teacher, cost = found.teacher, found.cost
+    stdout.print(f"\n[bold]Distill: {found.answer}.[/]", highlight=False)
+    for doubt in found.doubts:
+        stdout.print(doubt, markup=False)
     stdout.print(f"\nSweet spot: {_escaped(teacher.described)}, distilled with {found.recipe}\n")
     stdout.print(_students_table(found))
     share = f"{100 * (1 - found.level):g} %"
     stdout.print(
         f"Test accuracy in %, differences in points; n = {found.student.num_seeds} paired seeds.\n"
         f"Brackets: {share} interval over seeds and test examples.\n"
-        f"*: holds for all four comparisons together.\n\n{found.summary}\n"
+        f"*: holds for all four comparisons together.\n\n{_without_lead(found)}\n"
         f"\n{cost.num_students} students in {cost.student_seconds:.0f} s, teachers in "
-        f"{cost.teacher_seconds:.0f} s.\nReport: {folder}/report.html",
+        f"{cost.teacher_seconds:.0f} s.\nStudent: {folder}/student (hard labels: "
+        f"{folder}/baseline)\nReport: {folder}/report.html",
         markup=False,
     )
+
+
+def _without_lead(found: SweetSpot) -> str:
+    """Return the summary without what stands above the table already."""
+    lead = " ".join([f"Distill: {found.answer}.", *found.doubts])
+    return found.summary.removeprefix(lead).strip()
 
 
 def _students_table(found: SweetSpot) -> Table:
@@ -128,15 +130,21 @@ def _students_table(found: SweetSpot) -> Table:
 
 def _reference_cells(name: str, reference: Reference) -> tuple[str, ...]:
     teacher = reference.teacher_test_accuracy
-    low, high = reference.interval
-    wide_low, wide_high = reference.adjusted_interval
-    star = "*" if wide_low > 0 or wide_high < 0 else " "
     return (
         called(name, reference),
         "" if teacher is None else percent(teacher),
         percent(reference.test_accuracy),
-        f"{points(reference.difference)} [{points(low)}, {points(high)}]{star}",
+        _difference(reference),
     )
+
+
+def _difference(reference: Reference) -> str:
+    if reference.interval is None or reference.adjusted_interval is None:
+        return "the same students "
+    low, high = reference.interval
+    wide_low, wide_high = reference.adjusted_interval
+    star = "*" if wide_low > 0 or wide_high < 0 else " "
+    return f"{points(reference.difference)} [{points(low)}, {points(high)}]{star}"
 
 
 def _escaped(text: str) -> str:

@@ -28,6 +28,7 @@ from goodteacher.config.values import (
     Recipe,
     ScheduleName,
     ScoreName,
+    Training,
     VariantName,
     digest_of,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "StudentConfig",
     "StudyConfig",
     "TeacherConfig",
+    "Training",
     "VariantName",
     "VerifyConfig",
     "differences",

@@ -28,6 +28,7 @@ from goodteacher.config.values import (
     ScheduleName,
     ScoreName,
     Seed,
+    Training,
     UnitFloat,
     UnitFloats,
     VariantName,
@@ -36,6 +37,8 @@ from goodteacher.config.values import (
     check_list,
     check_smoothings,
     check_verdict_seeds,
+    default_batch_size,
+    default_epochs,
     split_commas,
 )
 
@@ -102,25 +105,66 @@ class StudentConfig(Frozen):
     """The student and how it is trained."""
 
     student: str = Field(description="student architecture, e.g. mlp:64 or cnn:16,32,64")
-    student_epochs: PositiveInt = Field(18, description="epochs of a student's training")
-    student_batch_size: PositiveInt = Field(256, description="examples per student step")
+    student_epochs: PositiveInt | None = Field(
+        None,
+        description="epochs of a student's training (default: tuned, for each kind of target; "
+        "naming it, or student_learning_rate, switches tuning off)",
+    )
+    student_batch_size: PositiveInt | None = Field(
+        None,
+        description="examples per student step (default: about the square root of the number of "
+        "examples, from 16 to 512)",
+    )
     student_optimizer: OptimizerName = Field("adam", description="sgd (Nesterov), adam or adamw")
-    student_learning_rate: PositiveFloat = Field(2e-3, description="peak learning rate of students")
+    student_learning_rate: PositiveFloat | None = Field(
+        None, description="peak learning rate of students (default: tuned on hard labels)"
+    )
     student_weight_decay: Annotated[float, Field(ge=0)] = Field(
         0.0, description="weight decay of students"
     )
     student_schedule: ScheduleName = Field("cosine", description="learning-rate decay of students")
 
+    until_converged: bool = Field(
+        False,
+        description="tuned students train on, up to nine times as long as otherwise, while that "
+        "still makes them better",
+    )
+
     @property
-    def student_optimization(self) -> Optimization:
-        """The student's settings as the trainer wants them."""
+    def tunes_student(self) -> bool:
+        """Whether learning rate and epochs of students are looked for."""
+        return self.student_epochs is None and self.student_learning_rate is None
+
+    def first_training(self, num_examples: int) -> Training:
+        """Return how a student trains as far as it is named, and by default where it is not.
+
+        Args:
+            num_examples: Examples that students learn from.
+
+        Example:
+            >>> StudentConfig(student="mlp:8").first_training(1293).epochs
+            29
+        """
+        size = self.student_batch_size or default_batch_size(num_examples)
+        return Training(
+            epochs=self.student_epochs or default_epochs(num_examples, size),
+            batch_size=size,
+            learning_rate=self.student_learning_rate or _LEARNING_RATES[self.student_optimizer],
+        )
+
+    def student_optimization(self, training: Training) -> Optimization:
+        """Return a student's training as the trainer wants it."""
         return Optimization(
             optimizer=self.student_optimizer,
-            learning_rate=self.student_learning_rate,
+            learning_rate=training.learning_rate,
             weight_decay=self.student_weight_decay,
             schedule=self.student_schedule,
-            batch_size=self.student_batch_size,
+            batch_size=training.batch_size,
         )
+
+
+_LEARNING_RATES = {"adam": 4e-3, "adamw": 4e-3, "sgd": 0.1}
+"""Where the search for a student's learning rate starts, and what stands where it is not tuned."""
 
 
 class TeacherConfig(Frozen):
@@ -294,10 +338,16 @@ class SearchConfig(GridConfig):
         "best temperature, probe trains students of one epoch; the others are in docs/method.md",
     )
     halving: Annotated[int, Field(ge=2)] = Field(
-        3, description="each rung keeps one in this many students and trains them this much longer"
+        3,
+        description="each round keeps one in this many students and trains them this much longer",
     )
     rungs: PositiveInt = Field(
-        2, description="rungs of successive halving; 1 trains the whole shortlist to the end"
+        2, description="rounds of successive halving; 1 trains the whole shortlist to the end"
+    )
+    extend: bool = Field(
+        True,
+        description="where the best temperature, alpha or smoothing is the largest or smallest one "
+        "tried, try further ones, for every kind of target alike",
     )
     search_seeds: PositiveInt = Field(2, description="paired student seeds while searching")
     seeds: PositiveInt = Field(5, description="fresh paired student seeds for the confirmation")
@@ -345,6 +395,8 @@ class StudyConfig(RuntimeConfig, DataConfig, SearchConfig, StudentConfig, Teache
         >>> config.recorded_epochs
         (1, 2, 4, 6)
     """
+
+    may_differ: ClassVar[frozenset[str]] = frozenset({"until_converged"})
 
     @property
     def architectures(self) -> tuple[str, ...]:
@@ -420,7 +472,7 @@ class VerifyConfig(DistillConfig, GridConfig, EvidenceConfig):
     """Settings of ``goodteacher verify`` for a response that the user brings."""
 
     may_differ: ClassVar[frozenset[str]] = frozenset(
-        {"seeds", "until_decided", *EvidenceConfig.model_fields}
+        {"seeds", "until_decided", "until_converged", *EvidenceConfig.model_fields}
     )
 
     seeds: Annotated[int, AfterValidator(check_verdict_seeds)] = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
@@ -80,6 +81,34 @@ def check_verdict_seeds(seeds: int) -> int:
     return seeds
 
 
+FIRST_STEPS, FIRST_EPOCHS = 600, 6
+"""Steps and epochs of the shortest training that a student is tried with. Measured in
+experiments/LOG.md: at its best learning rate, that is near the best accuracy on hard labels."""
+
+
+def default_batch_size(num_examples: int) -> int:
+    """Return the power of two at or above the square root of a number of examples, 16 to 512.
+
+    Steps per epoch and examples per step then grow alike. *Ours*.
+
+    Example:
+        >>> [default_batch_size(n) for n in (128, 1293, 5400, 54_000)]
+        [16, 64, 128, 256]
+    """
+    return min(512, max(16, 1 << math.ceil(math.log2(math.sqrt(num_examples)))))
+
+
+def default_epochs(num_examples: int, batch_size: int) -> int:
+    """Return the epochs of the shortest training that a student is tried with.
+
+    Args:
+        num_examples: Examples that students learn from.
+        batch_size: Examples per step.
+    """
+    steps = math.ceil(num_examples / batch_size)
+    return max(FIRST_EPOCHS, math.ceil(FIRST_STEPS / steps))
+
+
 def check_augment(specs: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse what an augmentation cannot be read from."""
     Augmentation.parse(specs)
@@ -132,6 +161,17 @@ class Optimization(Frozen):
     schedule: ScheduleName = "constant"
     batch_size: PositiveInt
     micro_batch_size: PositiveInt | None = None
+
+
+class Training(Frozen):
+    """How long, in which batches and how fast a student trains."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+
+    def __str__(self) -> str:
+        return f"{self.epochs} epochs of batch {self.batch_size} at {self.learning_rate:.2g}"
 
 
 class Recipe(Frozen):

@@ -12,13 +12,12 @@ from torch import Tensor
 
 from goodteacher.arms import Arm, FileSource, TeacherSource
 from goodteacher.conclude import Correct, Predicted, predicted_by_arm
-from goodteacher.config import Recipe, VerifyConfig
+from goodteacher.config import Recipe, Training, VerifyConfig
 from goodteacher.data import Split
-from goodteacher.engines import ENGINES
 from goodteacher.evidence.results import Estimate, JointEffect
 from goodteacher.statistics import Interval, accuracy_interval, simultaneous
 from goodteacher.student_targets import target_of
-from goodteacher.students import StudentTask, paired_tasks
+from goodteacher.students import Students, StudentTask, by_arm
 from goodteacher.tasks import Context
 from goodteacher.verdict import RUNGS
 
@@ -53,8 +52,8 @@ class Case:
         config: Its settings.
         source: The response that was judged.
         arms: The arms of the verdict by name.
-        tasks: Their finished tasks, one for each seed.
-        trajectories: The study's trajectories, as (batch size, task key).
+        tasks: Their finished tasks.
+        students: How further students are made.
         teachers: Predictions of teachers on the selection split.
     """
 
@@ -63,7 +62,7 @@ class Case:
     source: TeacherSource | FileSource
     arms: Mapping[str, Arm]
     tasks: Sequence[StudentTask]
-    trajectories: tuple[tuple[int, str], ...] = ()
+    students: Students
     teachers: Teachers = Teachers()
 
     @property
@@ -72,9 +71,15 @@ class Case:
         return self.arms[FULL].recipe
 
     @property
+    def training(self) -> Training:
+        """How the students of the full response trained."""
+        (task, place), *_ = by_arm(self.tasks)[self.arms[FULL]]
+        return task.training_of(task.arms[place])
+
+    @property
     def num_seeds(self) -> int:
         """Seeds of the verdict."""
-        return len(self.tasks)
+        return len({task.seed for task in self.tasks})
 
     @cached_property
     def test(self) -> Split:
@@ -107,24 +112,17 @@ class Case:
         """Train further arms with the first ``evidence_seeds`` of the verdict's seeds.
 
         Args:
-            arms: What the students learn from; one stack for each seed.
+            arms: What the students learn from; those without a training of their own train as the
+                full response's.
             stage: What a watcher calls it.
             omit_class: A class that the students never see.
         """
-        config, first = self.config, self.tasks[0].seed
-        tasks = paired_tasks(
-            config,
-            self.tasks[0].data,
-            list(arms),
-            stage="verify",
-            seeds=range(first, first + (config.evidence_seeds or config.seeds)),
-            teachers=self.trajectories,
-            memory_gib=config.memory_gib,
-            stack_width=config.stack_width,
-            omit_class=omit_class,
+        first = min(task.seed for task in self.tasks)
+        seeds = range(first, first + (self.config.evidence_seeds or self.config.seeds))
+        tasks = self.students.tasks(
+            arms, self.training, stage="verify", seeds=seeds, omit_class=omit_class
         )
-        ENGINES[config.engine](self.context).run(stage, tasks)
-        return tasks
+        return self.students.train(stage, tasks)
 
 
 def joint_effects(intervals: Sequence[Interval], *, level: float) -> list[JointEffect]:

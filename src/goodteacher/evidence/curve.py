@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from goodteacher.arms import CROSS_ENTROPY, Arm
+from goodteacher.arms import Arm
 from goodteacher.conclude import Correct, correct_by_arm
-from goodteacher.evidence.case import CONFIDENT, FULL, Case, joint_effects
+from goodteacher.evidence.case import CONFIDENT, FULL, PLAIN, Case, joint_effects
 from goodteacher.evidence.results import CurveArm, CurvePoint, JointEffect, TemperatureCurve
 from goodteacher.statistics import paired_interval
 from goodteacher.verdict import RUNGS, target_arm
@@ -29,19 +29,20 @@ def temperature_curve(case: Case) -> TemperatureCurve | None:
     if not temperatures:
         return None
     arms = plan_curve(case, temperatures)
-    tasks = case.train([CROSS_ENTROPY, *arms.values()], "temperature curve")
+    plain = case.arms[PLAIN]
+    tasks = case.train([plain, *arms.values()], "temperature curve")
     correct = correct_by_arm(case.context, tasks)
     for task in tasks:
         task.drop_state(case.context.store)
     by_name = {key: correct[arm] for key, arm in arms.items()}
-    return measure_curve(by_name, correct[CROSS_ENTROPY], level=case.config.level)
+    return measure_curve(by_name, correct[plain], level=case.config.level)
 
 
 def plan_curve(case: Case, temperatures: Sequence[float]) -> dict[tuple[float, str], Arm]:
     """Return the arms of the curve by temperature and rung."""
     recipes = {t: case.recipe.model_copy(update={"temperature": t}) for t in temperatures}
     return {
-        (t, name): target_arm(case.source, name, recipe)
+        (t, name): target_arm(case.source, name, recipe).trained(case.arms[FULL].training)
         for t, recipe in recipes.items()
         for name in RUNGS[1:]
     }

@@ -79,11 +79,11 @@ def check_omission(config: VerifyConfig, data: StudyData) -> None:
             "nothing to tell apart in a single class. Leave omit_class out."
         )
     remaining = int(_kept(data.transfer.labels, number).sum())
-    if remaining < config.student_batch_size:
+    size = config.first_training(len(data.transfer)).batch_size
+    if remaining < size:
         raise ConfigError(
             f"Without class {data.class_names[number]!r} {remaining} labelled examples remain, "
-            f"fewer than student_batch_size = {config.student_batch_size}. Lower it, or omit a "
-            "smaller class."
+            f"fewer than student_batch_size = {size}. Lower it, or omit a smaller class."
         )
 
 

@@ -17,7 +17,7 @@ from goodteacher.evidence.results import (
 from goodteacher.report.headline import Difference, confidence, draw_differences, in_points
 from goodteacher.report.parts import Gallery, Panel, Picture, Table, View
 from goodteacher.report.theme import MAP_COLORS, new_figure
-from goodteacher.results import percent, points
+from goodteacher.words import percent, points
 
 MOST_BARS = 30
 """Classes in the figure; the table has all."""
@@ -38,7 +38,6 @@ def differences_by_class(gains: Sequence[ClassGain]) -> tuple[Difference, ...]:
                 mean=100 * found.gain.mean,
                 interval=in_points(found.gain.interval),
                 joint_interval=in_points(found.gain.adjusted_interval),
-                same=False,
             )
             for found in gains
             if found.gain is not None

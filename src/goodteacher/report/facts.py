@@ -35,7 +35,9 @@ def cost_of(findings: Findings) -> Cost:
         student_seconds=sum(row.student_seconds for row in findings.students),
         num_students=len(epochs_by_student),
         student_epochs_run=sum(epochs_by_student.values()),
-        student_epochs_exhaustive=grid * config.student_epochs * config.search_seeds,
+        student_epochs_exhaustive=grid
+        * max((row.student_epochs for row in findings.students), default=0)
+        * config.search_seeds,
         teacher_epochs_run=sum(record.epoch for record in last),
         teacher_epochs_full=config.epochs * len(config.batch_sizes),
         variants=variant_seconds(runs, findings.branches, findings.blends),

@@ -21,7 +21,8 @@ from goodteacher.report.headline import confidence, error_bars, in_points, shown
 from goodteacher.report.ladder import rung_name, shown_effect
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.theme import NEUTRAL, SYMBOLS, new_figure, power_ticks
-from goodteacher.results import Pair, percent, points
+from goodteacher.results import Pair
+from goodteacher.words import percent, points
 
 _HELD_OUT = {
     True: "It did not learn from these examples, and neither did the students.",

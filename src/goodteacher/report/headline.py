@@ -11,15 +11,8 @@ from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.rungs import deviation
 from goodteacher.report.theme import NEUTRAL, new_figure
-from goodteacher.results import (
-    Pair,
-    Reference,
-    StudentRow,
-    SweetSpot,
-    called,
-    percent,
-    points,
-)
+from goodteacher.results import Pair, Reference, StudentResult, StudentRow, SweetSpot
+from goodteacher.words import called, percent, points
 
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -32,17 +25,15 @@ class Difference:
         name: The reference.
         arm: Its arm, chosen like the sweet spot.
         mean: Mean of the paired differences.
-        interval: Its interval.
+        interval: Its interval; None where the reference is the very arm of the sweet spot.
         joint_interval: Its interval when all references are looked at together.
-        same: Whether the reference is the very arm of the sweet spot.
     """
 
     name: str
     arm: str
     mean: float
-    interval: Pair
-    joint_interval: Pair
-    same: bool
+    interval: Pair | None
+    joint_interval: Pair | None
 
 
 def differences_of(found: SweetSpot) -> tuple[Difference, ...]:
@@ -52,9 +43,8 @@ def differences_of(found: SweetSpot) -> tuple[Difference, ...]:
             name=called(key, reference),
             arm=reference.arm,
             mean=100 * reference.difference,
-            interval=in_points(reference.interval),
-            joint_interval=in_points(reference.adjusted_interval),
-            same=reference.arm == found.student.arm,
+            interval=reference.interval and in_points(reference.interval),
+            joint_interval=reference.adjusted_interval and in_points(reference.adjusted_interval),
         )
         for key, reference in found.references
     )
@@ -72,7 +62,7 @@ def draw_differences(
         y=names,
         mode="markers",
         marker={"size": 11},
-        error_x=error_bars(means, [d.interval for d in differences], width=0, thickness=5),
+        error_x=error_bars(means, _drawn(d.interval for d in differences), width=0, thickness=5),
         hovertemplate="%{y}: %{x:+.2f} points<extra></extra>",
         name="interval",
     )
@@ -81,7 +71,9 @@ def draw_differences(
         y=names,
         mode="markers",
         marker={"size": 1, "color": NEUTRAL},
-        error_x=error_bars(means, [d.joint_interval for d in differences], width=6, thickness=1.5),
+        error_x=error_bars(
+            means, _drawn(d.joint_interval for d in differences), width=6, thickness=1.5
+        ),
         hoverinfo="skip",
         name="joint interval",
     )
@@ -105,7 +97,7 @@ def differences_panel(found: SweetSpot) -> Panel:
     )
     head = ("sweet spot minus", "points", "low", "high", "joint low", "joint high")
     rows = tuple(
-        (d.name, *(f"{value:+.2f}" for value in (d.mean, *d.interval, *d.joint_interval)))
+        (d.name, points(d.mean / 100), *_ends(d.interval), *_ends(d.joint_interval))
         for d in differences
     )
     view = View("", draw_differences(differences), caption, Table("", head, rows))
@@ -129,7 +121,7 @@ def comparison_table(findings: Findings, found: SweetSpot) -> Table:
         found.student.arm,
         percent(found.teacher.test_accuracy),
         f"{percent(found.student.test_accuracy)} {shown_range(found.student.interval, percent)}",
-        spread(findings.students, found.student.arm),
+        spread(findings.students, found.student),
         "-",
         "-",
         str(found.student.num_seeds),
@@ -148,12 +140,14 @@ def comparison_table(findings: Findings, found: SweetSpot) -> Table:
     return Table(caption, head, (first, *others))
 
 
-def spread(rows: Iterable[StudentRow], arm: str) -> str:
+def spread(rows: Iterable[StudentRow], result: StudentResult | Reference) -> str:
     """Format the standard deviation over confirmation seeds in points; "-" for fewer than two."""
     found = [
         row.test_accuracy
         for row in rows
-        if row.stage == "confirm" and row.arm == arm and row.test_accuracy is not None
+        if row.stage == "confirm"
+        and (row.arm, row.training) == (result.arm, result.training)
+        and row.test_accuracy is not None
     ]
     value = deviation(found)
     return "-" if value is None else f"{100 * value:.2f}"
@@ -184,23 +178,36 @@ def _population(found: SweetSpot) -> str:
 def _reference_cells(
     findings: Findings, found: SweetSpot, name: str, reference: Reference
 ) -> tuple[str, ...]:
-    same = reference.arm == found.student.arm
     teacher = reference.teacher_test_accuracy
-    difference = f"{points(reference.difference)} {shown_range(reference.interval, points)}"
+    shown, joint = "the same students", "-"
+    if reference.interval is not None and reference.adjusted_interval is not None:
+        shown = f"{points(reference.difference)} {shown_range(reference.interval, points)}"
+        joint = shown_range(reference.adjusted_interval, points)
     return (
         name,
         reference.arm,
         "-" if teacher is None else percent(teacher),
         percent(reference.test_accuracy),
-        spread(findings.students, reference.arm),
-        "same arm" if same else difference,
-        "-" if same else shown_range(reference.adjusted_interval, points),
+        spread(findings.students, reference),
+        shown,
+        joint,
         str(found.student.num_seeds),
     )
 
 
+def _drawn(intervals: Iterable[Pair | None]) -> list[Pair]:
+    """Return what is drawn of intervals: a point where students are compared with themselves."""
+    return [interval or (0.0, 0.0) for interval in intervals]
+
+
+def _ends(interval: Pair | None) -> tuple[str, str]:
+    if interval is None:
+        return ("-", "-")
+    return (points(interval[0] / 100), points(interval[1] / 100))
+
+
 def _row_name(difference: Difference) -> str:
-    return f"{difference.name}<br>(same arm)" if difference.same else difference.name
+    return difference.name if difference.interval else f"{difference.name}<br>(same students)"
 
 
 def in_points(interval: Pair) -> Pair:

@@ -6,12 +6,14 @@ from goodteacher.evidence import Evidence
 from goodteacher.report import classes, further, ladder
 from goodteacher.report.findings import Judgement
 from goodteacher.report.parts import Section
-from goodteacher.results import Verdict, verdict_remarks
+from goodteacher.results import Verdict
+from goodteacher.words import verdict_remarks
 
 ANSWERS = {
     "knowledge": "Knowledge: the students learned class similarity from the teacher.",
     "regularization": "Regularization: smoothing that knows nothing of similarity does as well.",
     "no_gain": "No gain: distillation does not help here.",
+    "undertrained": "Undertrained: students were still getting better, so there is no verdict yet.",
     "inconclusive": "Inconclusive: these seeds do not decide between knowledge and regularization.",
 }
 """The verdict as a reader came for it."""

@@ -24,6 +24,7 @@ from goodteacher.config import Optimization
 from goodteacher.data import Examples
 from goodteacher.training.averaging import WeightAverage
 from goodteacher.training.machine import Machine
+from goodteacher.training.rates import OwnLearningRates
 
 _GATHER, _GATHER_BYTES = 8192, 2**27
 """Examples, and bytes, gathered and normalised at once: enough to hide the call, and to fit."""
@@ -105,6 +106,8 @@ class Trainer:
         machine: Where arithmetic happens.
         view_of: Which view of the examples an epoch (from 0) sees; by default the plain one.
         average_window: Steps that a moving average of the weights spans; by default none is kept.
+        learning_rates: Peak learning rate of each student of a stack, [S]; by default the plan's
+            for all.
     """
 
     def __init__(
@@ -119,6 +122,7 @@ class Trainer:
         machine: Machine,
         view_of: Callable[[int], int] = plain_view,
         average_window: float | None = None,
+        learning_rates: Tensor | None = None,
     ) -> None:
         self.network = network.to(machine.device)
         self.objective = objective
@@ -135,6 +139,11 @@ class Trainer:
         self._forward = machine.ready(self.network)
         parameters = [p for p in network.parameters() if p.requires_grad]
         fused = machine.device.type in ("cpu", "cuda", "mps")
+        self._peak, self._own = plan.learning_rate, None
+        if learning_rates is not None:
+            self._peak = float(learning_rates.max())
+            if bool((learning_rates != self._peak).any()):
+                self._own = OwnLearningRates(parameters, learning_rates / self._peak)
         self.optimizer = OPTIMIZERS[plan.optimizer](parameters, plan, fused)
 
     @property
@@ -166,12 +175,15 @@ class Trainer:
         return Segment(self.step, time.perf_counter() - started, mean)
 
     def _step(self, inputs: Tensor, positions: Tensor, view: int) -> Tensor:
-        rate = self.plan.learning_rate * SCHEDULES[self.plan.schedule](self.step / self.total_steps)
+        rate = self._peak * SCHEDULES[self.plan.schedule](self.step / self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._accumulate(inputs, positions, view)
-        self.optimizer.step()
+        if self._own is None:
+            self.optimizer.step()
+        else:
+            self._own.step(self.optimizer)
         self.step += 1
         if self.average is not None:
             self.average.update(self.step)
