@@ -17,7 +17,7 @@ from torch import Tensor
 from goodteacher.arms import CROSS_ENTROPY, Arm, FileSource
 from goodteacher.conclude import correct_by_arm
 from goodteacher.config import DistillConfig, Frozen, parse
-from goodteacher.data import Dataset, load_dataset
+from goodteacher.data import Dataset, load_for
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ResponseError, StudyError
 from goodteacher.export import Classifier, deliver, load_student, make_card
@@ -124,7 +124,7 @@ def load_pair(
 ) -> tuple[Response, Dataset]:
     """Read a response and the data it is for, and check that they fit."""
     response = read_any_response(responses, probabilities=probabilities)
-    dataset = load_dataset(data, resize=config.resize, skip_corrupt=config.skip_corrupt)
+    dataset = load_for(config, data)
     return fitted_response(response, dataset), dataset
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from goodteacher.augmentation import Augmentation
 from goodteacher.conclude import conclude, confirmed_rows, correct_by_arm
 from goodteacher.config import DistillConfig, StudyConfig, parse
-from goodteacher.data import UNLABELLED, Dataset, StudyData, load_dataset, prepare, selection_note
+from goodteacher.data import UNLABELLED, Dataset, StudyData, load_for, prepare, selection_note
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
@@ -181,7 +181,7 @@ def prepare_context(
     if isinstance(config, StudyConfig) and config.teachers_of is not None and not folder.exists():
         Store.open(config.teachers_of)
     machine = choose_machine(config)
-    loaded = load_dataset(data, resize=config.resize, skip_corrupt=config.skip_corrupt)
+    loaded = load_for(config, data)
     store = Store(folder)
     parts = prepare(
         loaded,

@@ -74,8 +74,21 @@ class DataConfig(Frozen):
     """How a data set is read and split."""
 
     data: str = Field(description="data set: digits, a folder, an .npz file or a hub name")
+    label_column: str | None = Field(
+        None, description="column of labels in a table (default: label, labels, target or class)"
+    )
+    text_column: str | None = Field(
+        None,
+        description="column of texts in a table; the others are then no inputs (default: the only "
+        "one of strings)",
+    )
+    test_split: str | None = Field(
+        None, description="name of the split to test on (default: test, else validation)"
+    )
     selection_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.1, description="share of the training data on which every choice is made"
+        0.1,
+        description="share of the training data on which every choice is made, where the data have "
+        "no validation split",
     )
     transfer_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0, description="share of the rest on which the teacher responds and students learn"
