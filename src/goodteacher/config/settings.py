@@ -105,8 +105,8 @@ class DataConfig(Frozen):
     )
     tfidf_features: PositiveInt | None = Field(
         None,
-        description="of texts: words and pairs of words that become features, at most "
-        "(default: 4096)",
+        description="of texts: words and pairs of words, or runs of characters, that become "
+        "features, at most (default: 4096)",
     )
     skip_corrupt: bool = Field(False, description="leave out images that cannot be decoded")
 
