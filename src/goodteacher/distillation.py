@@ -176,6 +176,12 @@ def _note_chance(context: Context, logits: Tensor) -> None:
     """Say so where a response agrees with the labels no more than the commonest class does."""
     labels = context.data.transfer.labels
     known = labels >= 0
+    if not known.any():
+        context.progress.note(
+            "no training example has a label, so the students of labels alone stay untrained, and "
+            "the gain over them says nothing."
+        )
+        return
     agreement = float((logits.argmax(1) == labels)[known].double().mean())
     commonest = float(labels[known].bincount().max() / known.sum())
     if agreement < commonest + 2 * math.sqrt(commonest / int(known.sum())):

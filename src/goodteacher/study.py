@@ -14,7 +14,7 @@ from goodteacher.conclude import conclude, confirmed_rows, correct_by_arm
 from goodteacher.config import DistillConfig, StudyConfig, parse
 from goodteacher.data import UNLABELLED, Dataset, StudyData, load_for, prepare, selection_note
 from goodteacher.engines import ENGINES
-from goodteacher.errors import ConfigError, StudyError
+from goodteacher.errors import ConfigError, DataError, StudyError
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
 from goodteacher.export import Classifier, deliver, load_student, make_card
 from goodteacher.models import build_model, canonical_spec
@@ -196,7 +196,9 @@ def prepare_context(
         build_model(spec, num_classes=parts.num_classes, input_shape=parts.input_shape, seed=0)
     _check_batches(config, parts)
     if isinstance(config, StudyConfig):
+        _check_labelled(parts)
         _check_augmentation(config.augmentation, parts)
+    _note_selection(config, loaded, progress)
     _check_same_data(store, parts)
     store = Store.create(folder, config)
     store.write_json("data.json", summary_of(parts))
@@ -228,6 +230,24 @@ def summary_of(data: StudyData) -> DataSummary:
         test=len(data.test),
         is_text=data.tfidf is not None,
     )
+
+
+def _check_labelled(data: StudyData) -> None:
+    if bool((data.training.labels == UNLABELLED).all()):
+        raise DataError(
+            "A search trains teachers on labels, but no training example has one. Label some of "
+            "them; or give the response of a teacher that you have to goodteacher distill."
+        )
+
+
+def _note_selection(config: _Settings, dataset: Dataset, progress: Progress) -> None:
+    """Say so if a share to carve is set and nothing is carved."""
+    default = type(config).model_fields["selection_fraction"].default
+    if dataset.validation is not None and config.selection_fraction != default:
+        progress.note(
+            f"selection_fraction = {config.selection_fraction:g} is not used: these data have a "
+            f"validation split of {len(dataset.validation):,} examples, and choices are made on it."
+        )
 
 
 def _check_batches(config: _Settings, data: StudyData) -> None:

@@ -5,10 +5,11 @@
 """
 
 from goodteacher.data.dataset import UNLABELLED, Dataset, Split
-from goodteacher.data.doctor import Finding, doctor, resolvable_difference, selection_note
+from goodteacher.data.doctor import doctor, resolvable_difference, selection_note
 from goodteacher.data.examples import Examples
 from goodteacher.data.normalization import Normalization
 from goodteacher.data.notes import DataNote, Note
+from goodteacher.data.patient import Finding
 from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
 from goodteacher.data.splits import Opening, SealedSplit, StudyData, prepare
 from goodteacher.data.text import Tfidf, fit_tfidf

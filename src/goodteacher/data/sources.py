@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from sklearn.datasets import load_digits
 
-from goodteacher.config import DataConfig
+from goodteacher.config import ReadingConfig
 from goodteacher.data.arrays import dataset_from_arrays, read_npz
 from goodteacher.data.dataset import Dataset, shorten
 from goodteacher.data.hub import is_hub_name, load_from_hub
@@ -98,7 +98,7 @@ def load_dataset(
     return dataset
 
 
-def load_for(config: DataConfig, data: str | Path | Dataset) -> Dataset:
+def load_for(config: ReadingConfig, data: str | Path | Dataset) -> Dataset:
     """Load a data set as the settings of a study say.
 
     Args:
