@@ -129,7 +129,7 @@ def label_column(schemas: Mapping[str, pa.Schema], reading: Reading, where: str)
 
     Args:
         schemas: of every split by its name, the training split first.
-        reading: what the user asks, and where notes go.
+        reading: what the user asks.
         where: names the table in messages.
 
     Raises:
@@ -143,7 +143,6 @@ def label_column(schemas: Mapping[str, pa.Schema], reading: Reading, where: str)
     for schema in schemas.values():
         found = _labels_of(schema)
         if found:
-            _note_other_labels(found, reading)
             return found[0]
     first = next(iter(schemas.values()))
     raise DataError(
@@ -163,15 +162,6 @@ def _labels_of(schema: pa.Schema) -> list[str]:
     features = _hub_features(schema).items()
     class_labels = [name for name, item in features if item.get("_type") == "ClassLabel"]
     return class_labels if len(class_labels) == 1 else []
-
-
-def _note_other_labels(found: Sequence[str], reading: Reading) -> None:
-    if len(found) > 1:
-        reading.note(
-            "other_labels",
-            f"Labels are taken from column {found[0]!r}; {shorten(map(repr, found[1:]))} may be"
-            " labels too and are no inputs. --label-column names another.",
-        )
 
 
 def find_layout(tables: Mapping[str, pa.Table], reading: Reading, where: str) -> Layout:
@@ -239,9 +229,14 @@ class _Inputs:
         """Return the fields of a `Layout` that say what the inputs are."""
         self._leave_out(self._empty(), "hold no value")
         if self.reading.label_column is None:
-            self._leave_out(self._other_labels(), "are labels by their names")
+            self._leave_out(
+                self._other_labels(),
+                "are labels by their names",
+                f" Labels are taken from {self.label!r}; --label-column names another column.",
+            )
         self._leave_out(self._copies(), "say nothing but the label, class by class")
-        self._leave_out(self._indexes(), "number the rows")
+        self._leave_out(self._indexes(), "are indexes by their names")
+        self._leave_out(self._row_numbers(), "number the rows")
         texts = [name for name in self.names if is_text(self._type(name))]
         paths = self._paths(texts)
         if paths is not None:
@@ -256,7 +251,7 @@ class _Inputs:
     def _type(self, name: str) -> pa.DataType:
         return self.train.schema.field(name).type
 
-    def _leave_out(self, names: Sequence[str], why: str) -> None:
+    def _leave_out(self, names: Sequence[str], why: str, advice: str = "") -> None:
         if not names:
             return
         self.names = [name for name in self.names if name not in names]
@@ -264,7 +259,7 @@ class _Inputs:
         self.reading.note(
             "left_out",
             f"Of {self.where}, column{'s' * (len(names) > 1)} {shorten(map(repr, names))} {verb}"
-            f" and {'are' if len(names) > 1 else 'is'} no input.",
+            f" and {'are' if len(names) > 1 else 'is'} no input.{advice}",
         )
 
     def _empty(self) -> list[str]:
@@ -279,9 +274,11 @@ class _Inputs:
         return [name for name in columns if copies_label(self.train.column(name), self.labels)]
 
     def _indexes(self) -> list[str]:
-        named = [n for n in self.names if INDEX_NAMES.match(n.strip().casefold())]
-        numeric = [n for n in self.names if is_numeric(self._type(n)) and n not in named]
-        return [*named, *filter(self._numbers_rows, numeric)]
+        return [n for n in self.names if INDEX_NAMES.match(n.strip().casefold())]
+
+    def _row_numbers(self) -> list[str]:
+        numeric = [name for name in self.names if is_numeric(self._type(name))]
+        return [name for name in numeric if self._numbers_rows(name)]
 
     def _numbers_rows(self, name: str) -> bool:
         having = [table for table in self.others if name in table.column_names]
@@ -384,7 +381,10 @@ _FILES_ADVICE = {
 
 def _singular(verb: str) -> str:
     first, _, rest = verb.partition(" ")
-    return f"{'is' if first == 'are' else first + 's'} {rest}"
+    one = {"are": "is"}.get(first, first + "s")
+    return f"{one} {rest}".replace("indexes by their names", "an index by its name").replace(
+        "labels by their names", "a label by its name"
+    )
 
 
 def _class_numbers(tables: Mapping[str, pa.Table], label: str, where: str) -> npt.NDArray[np.int64]:

@@ -36,8 +36,8 @@ def load_image_folder(folder: Path, reading: Reading) -> Dataset:
     """Read images in class folders.
 
     Classes are numbered in the order of their folders' names: as numbers where all of them are, as
-    text otherwise, as torchvision numbers them. An id is a file's place in the sorted listing of
-    its split; those of validation go on from those of train.
+    text otherwise, as torchvision numbers them. An id is a file's place in the listing of its
+    split, sorted as text; those of validation go on from those of train.
 
     Raises:
         DataError: A class is in another split and not in train, or see `decode_images` and
@@ -83,7 +83,7 @@ class _Listing:
         self.class_names = in_order(
             path.name for path in _folders(folder) if not self._lacks_label(path.name)
         )
-        for class_name in self.class_names:
+        for class_name in sorted(self.class_names):  # rows as torchvision lists them
             self._add(folder / class_name, class_name)
         for path in _folders(folder):
             if self._lacks_label(path.name):

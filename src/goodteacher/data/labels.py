@@ -198,6 +198,8 @@ def _named(labels: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _whole(labels: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
+    if pa.types.is_float16(labels.type):  # for which Arrow has few functions
+        labels = labels.cast(pa.float32())
     known = pc.if_else(pc.is_finite(labels), labels, pa.scalar(None, labels.type))
     broken = pc.not_equal(known, pc.round(known))
     if pc.any(broken).as_py():
