@@ -273,6 +273,16 @@ def test_texts_that_are_addresses_are_read_with_a_note(tmp_path):
     assert load_with_note(save(tmp_path, table, table), "is an address").is_text
 
 
+def test_texts_that_are_identifiers_are_told(tmp_path):
+    table = listed([f"img_{n:05d}" for n in range(8)], "id_code")
+    assert load_with_note(save(tmp_path, table, table), "names of files or of examples").is_text
+
+
+def test_an_only_input_that_tells_the_class_is_kept(tmp_path):
+    table = pd.DataFrame({"text": ["card lost", "top up"] * 20, "label": [0, 1] * 20})
+    assert load_dataset(save(tmp_path, table, table)).is_text
+
+
 def test_texts_that_mention_files_stay_texts(tmp_path):
     table = listed(["open cat.png please", "I lost it.", "see dog.jpg", "ok"] * 2, "text")
     assert load_dataset(save(tmp_path, table, table)).is_text

@@ -177,6 +177,13 @@ def test_minus_one_as_a_class_is_recognised():
         load_dataset(arrays(np.arange(60) % 2 * 2 - 1))
 
 
+def test_negative_labels_are_refused_and_bytes_are_names():
+    with pytest.raises(DataError, match="'arrays' has a label -2"):
+        load_dataset(arrays(np.arange(60) % 3 - 2))
+    data = load_dataset(arrays(np.array([b"cat", b"dog"] * 30)))
+    assert data.class_names == ("cat", "dog")
+
+
 def test_one_hot_labels_are_understood_with_a_note_and_others_refused():
     labels = np.arange(60) % 3
     data, notes = noted(arrays(np.eye(3)[labels]))

@@ -440,3 +440,9 @@ def test_adding_a_source_is_one_entry(monkeypatch):
     source = Source("made up", lambda spec: spec == "made", lambda spec, options: data)
     monkeypatch.setitem(SOURCES, "made", source)
     assert load_dataset("made") is data
+
+
+def test_an_archive_is_refused_with_what_to_do(tmp_path):
+    (tmp_path / "data.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"data\.zip' is an archive. Unpack it"):
+        load_dataset(tmp_path / "data.zip")

@@ -192,6 +192,8 @@ def _labels(
     if f"y_{split}" not in arrays:  # only those of train may be missing
         return pa.chunked_array([pa.nulls(num_examples, pa.int64())])
     array = np.asarray(arrays[f"y_{split}"])
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8")
     if array.ndim == 2 and array.shape[1] == 1:  # Keras gives CIFAR's labels as a column
         array = array[:, 0]
     if array.ndim == 2 and _is_one_hot(array):

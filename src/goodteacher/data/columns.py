@@ -31,6 +31,7 @@ from goodteacher.data.odd_columns import (
     INDEX_NAMES,
     are_addresses,
     are_dates,
+    are_identifiers,
     copies_label,
     named_files,
     not_numbers,
@@ -234,9 +235,11 @@ class _Inputs:
                 "are labels by their names",
                 f" Labels are taken from {self.label!r}; --label-column names another column.",
             )
-        self._leave_out(self._copies(), "say nothing but the label, class by class")
         self._leave_out(self._indexes(), "are indexes by their names")
         self._leave_out(self._row_numbers(), "number the rows")
+        copies = self._copies()
+        if len(copies) < len(self.names):  # an only input may well tell the class
+            self._leave_out(copies, "say nothing but the label, class by class")
         texts = [name for name in self.names if is_text(self._type(name))]
         paths = self._paths(texts)
         if paths is not None:
@@ -323,7 +326,7 @@ class _Inputs:
                 f"Inputs must be texts or numbers, but {self.where} has both (text: {texts[0]};"
                 f" others: {shorten(others)}). If the texts are the inputs, say --text-column"
                 f" {texts[0]}. If {texts[0]!r} holds categories, turn them into numbers, such as"
-                " with pandas.get_dummies; otherwise drop it."
+                " with pandas.get_dummies; if it names the rows, drop it."
             )
         if are_addresses(self.train.column(texts[0])):
             self.reading.note(
@@ -331,6 +334,13 @@ class _Inputs:
                 f"Every text in column {texts[0]!r} of {self.where} is an address, and the"
                 " addresses themselves are what is classified. To classify what is found there,"
                 " fetch it first.",
+            )
+        if are_identifiers(self.train.column(texts[0])):
+            self.reading.note(
+                "identifiers",
+                f"Nearly every text in column {texts[0]!r} of {self.where} is one word with digits"
+                " that no other row has. Are these names of files or of examples? Then they are no"
+                " texts to classify: give what they name.",
             )
         return texts[0]
 
@@ -391,7 +401,7 @@ def _class_numbers(tables: Mapping[str, pa.Table], label: str, where: str) -> np
     """Return the class of each training example, numbered anyhow."""
     if label not in tables["train"].column_names:
         return np.full(len(tables["train"]), -1)
-    labels = plain_labels(tables["train"].column(label), where)
+    labels = plain_labels(tables["train"].column(label), where.removeprefix("the "))
     if pa.types.is_integer(labels.type):
         return np.array(pc.fill_null(labels.cast(pa.int64()), -1).to_numpy())
     known = pa.array(labels.unique().drop_null().to_pylist(), pa.string())

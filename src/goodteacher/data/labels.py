@@ -15,7 +15,7 @@ from goodteacher.data.dataset import UNLABELLED, shorten
 from goodteacher.data.reading import Reading
 from goodteacher.errors import DataError
 
-_WHOLE_NUMBER = re.compile(r"[+-]?\d+")
+_NUMBER = re.compile(r"\s*[+-]?\d+(\.\d+)?\s*")
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
         (('1', '9', '10'), ('b10', 'b9'))
     """
     unique = sorted(set(names))
-    if unique and all(_WHOLE_NUMBER.fullmatch(name.strip()) for name in unique):
-        unique.sort(key=int)
+    if all(_NUMBER.fullmatch(name) for name in unique):
+        unique.sort(key=float)
     return tuple(unique)
 
 
@@ -222,6 +222,11 @@ def _distinct(columns: Sequence[pa.ChunkedArray]) -> set[int]:
 def _numbered(columns: Sequence[pa.ChunkedArray], name: str, reading: Reading) -> Classes:
     numbers = _distinct(columns)
     highest, num_train = max(numbers, default=0), len(columns[0])
+    if (lowest := min(numbers, default=0)) < 0:
+        raise DataError(
+            f"Labels must number the classes from 0, with -1 for a missing label, but {name!r} has"
+            f" a label {lowest}. Number the classes from 0, or give their names as text."
+        )
     if highest > num_train:
         raise DataError(
             f"Labels must number the classes from 0, but {name!r} has a label {highest} and only"

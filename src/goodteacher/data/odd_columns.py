@@ -31,6 +31,8 @@ _MOST = 0.9  # share of the values of a column that must be of a kind
 _SAMPLE = 1000  # texts that are looked at
 _URL = re.compile(r"(https?|ftp|s3|gs|hf)://", re.IGNORECASE)
 _STUBS = frozenset({"BUFR", "GRIB", "HDF5", "MPEG", "WMF"})  # recognised by Pillow, not decoded
+_IDENTIFIER = re.compile(r"(?=.*\d)[A-Za-z0-9_./\\-]+")
+_FEW_WORDS = 10  # different words that may stand for a missing number in one column
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 Kind = Literal["images", "image addresses", "audio", "video", "documents"]
@@ -140,6 +142,18 @@ def are_addresses(column: pa.ChunkedArray) -> bool:
     return bool(values) and sum(map(bool, map(_URL.match, values))) >= _MOST * len(values)
 
 
+def are_identifiers(column: pa.ChunkedArray) -> bool:
+    """Say whether nearly every text is one word with digits in it, and none comes twice.
+
+    Example:
+        >>> are_identifiers(pa.chunked_array([["img_001", "img_002"]]))
+        True
+    """
+    values = [value for value in column.slice(0, _SAMPLE).to_pylist() if value]
+    found = [value for value in values if _IDENTIFIER.fullmatch(value)]
+    return bool(found) and len(set(values)) == len(values) <= len(found) / _MOST
+
+
 def not_numbers(column: pa.ChunkedArray) -> list[str] | None:
     """Return the values that are no numbers, if most of a column of strings are; else None.
 
@@ -149,7 +163,8 @@ def not_numbers(column: pa.ChunkedArray) -> list[str] | None:
     """
     values = [value.strip() for value in column.to_pylist() if value is not None]
     strange = [value for value in values if not _NUMBER.fullmatch(value)]
-    return strange if values and len(strange) < len(values) / 2 else None
+    few = len(strange) < len(values) / 2 and len(set(strange)) <= _FEW_WORDS
+    return strange if values and few else None
 
 
 def are_dates(column: pa.ChunkedArray) -> bool:

@@ -216,9 +216,14 @@ SOURCES: dict[str, Source] = {
 """Every source of data, in the order in which they are asked; also the list that messages show."""
 
 
+_ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"})
+
+
 def _unknown(spec: str) -> DataError:
     exists = bool(spec) and _path(spec).exists()
     problem = "exists, but holds no data set known here" if exists else "is no known name or path"
+    if exists and _path(spec).suffix.lower() in _ARCHIVES:
+        problem = "is an archive. Unpack it, and give the folder"
     inside = _data_sets_in(spec)
     if inside:
         problem = f"holds {len(inside)} data sets, {shorten(inside)}. Name one of them"
