@@ -35,6 +35,9 @@ from goodteacher.study import VERDICT_FILE
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
+NAMES_OF_DATA = ("data", "label_column", "text_column", "test_split")
+"""Settings that say which data are meant; no default of theirs can change a search."""
+
 PAIR_FILE = "pair.json"
 MEASUREMENTS_FILE = "measurements.csv"
 STUDENTS_FILE = "students.csv"
@@ -156,7 +159,7 @@ class Pair:
     @property
     def of_today(self) -> bool:
         """Whether its searches knew every setting that there is now: defaults may have changed."""
-        known = StudyConfig.model_fields.keys() - {"data", *RUNTIME_SETTINGS}
+        known = StudyConfig.model_fields.keys() - {*NAMES_OF_DATA, *RUNTIME_SETTINGS}
         return known <= self.pair.settings.keys()
 
     @cached_property
