@@ -35,6 +35,9 @@ from goodteacher.study import VERDICT_FILE
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
+NAMES_OF_DATA = ("data", "label_column", "text_column", "test_split")
+"""Settings that say which data are meant; no default of theirs can change a search."""
+
 PAIR_FILE = "pair.json"
 MEASUREMENTS_FILE = "measurements.csv"
 STUDENTS_FILE = "students.csv"
@@ -162,7 +165,11 @@ class Pair:
 
         Since then students are tuned; no search of the study did that, and the pages say so.
         """
-        known = StudyConfig.model_fields.keys() - {"data", *RUNTIME_SETTINGS, *AFTER_THE_STUDY}
+        known = StudyConfig.model_fields.keys() - {
+            *NAMES_OF_DATA,
+            *RUNTIME_SETTINGS,
+            *AFTER_THE_STUDY,
+        }
         return known <= self.pair.settings.keys()
 
     @cached_property

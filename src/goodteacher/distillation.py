@@ -19,7 +19,7 @@ from torch import Tensor
 from goodteacher.arms import CROSS_ENTROPY, Arm, FileSource
 from goodteacher.conclude import correct_by_arm
 from goodteacher.config import DistillConfig, Frozen, Training, parse
-from goodteacher.data import Dataset, load_dataset
+from goodteacher.data import Dataset, load_for
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ResponseError, StudyError
 from goodteacher.export import Classifier, load_student
@@ -148,7 +148,7 @@ def load_pair(
 ) -> tuple[Response, Dataset]:
     """Read a response and the data it is for, and check that they fit."""
     response = read_any_response(responses, probabilities=probabilities)
-    dataset = load_dataset(data, resize=config.resize, skip_corrupt=config.skip_corrupt)
+    dataset = load_for(config, data)
     return fitted_response(response, dataset), dataset
 
 
@@ -200,6 +200,12 @@ def _note_chance(context: Context, logits: Tensor) -> None:
     """Say so where a response agrees with the labels no more than the commonest class does."""
     labels = context.data.transfer.labels
     known = labels >= 0
+    if not known.any():
+        context.progress.note(
+            "no training example has a label, so the students of labels alone stay untrained, and "
+            "the gain over them says nothing."
+        )
+        return
     agreement = float((logits.argmax(1) == labels)[known].double().mean())
     commonest = float(labels[known].bincount().max() / known.sum())
     if agreement < commonest + 2 * math.sqrt(commonest / int(known.sum())):

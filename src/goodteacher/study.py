@@ -12,9 +12,9 @@ from typing import Any
 from goodteacher.augmentation import Augmentation
 from goodteacher.conclude import conclude, confirmed_rows, correct_by_arm
 from goodteacher.config import DistillConfig, StudyConfig, parse
-from goodteacher.data import UNLABELLED, Dataset, StudyData, load_dataset, prepare, selection_note
+from goodteacher.data import UNLABELLED, Dataset, StudyData, load_for, prepare, selection_note
 from goodteacher.engines import ENGINES
-from goodteacher.errors import ConfigError, StudyError
+from goodteacher.errors import ConfigError, DataError, StudyError
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
 from goodteacher.export import Classifier, load_student
 from goodteacher.models import build_model, canonical_spec
@@ -187,7 +187,7 @@ def prepare_context(
     if isinstance(config, StudyConfig) and config.teachers_of is not None and not folder.exists():
         Store.open(config.teachers_of)
     machine = choose_machine(config)
-    loaded = load_dataset(data, resize=config.resize, skip_corrupt=config.skip_corrupt)
+    loaded = load_for(config, data)
     store = Store(folder)
     parts = prepare(
         loaded,
@@ -202,7 +202,9 @@ def prepare_context(
         build_model(spec, num_classes=parts.num_classes, input_shape=parts.input_shape, seed=0)
     _check_batches(config, parts)
     if isinstance(config, StudyConfig):
+        _check_labelled(parts)
         _check_augmentation(config.augmentation, parts)
+    _note_selection(config, loaded, progress)
     _check_same_data(store, parts)
     store = Store.create(folder, config)
     store.write_json("data.json", summary_of(parts))
@@ -234,6 +236,24 @@ def summary_of(data: StudyData) -> DataSummary:
         test=len(data.test),
         is_text=data.tfidf is not None,
     )
+
+
+def _check_labelled(data: StudyData) -> None:
+    if bool((data.training.labels == UNLABELLED).all()):
+        raise DataError(
+            "A search trains teachers on labels, but no training example has one. Label some of "
+            "them; or give the response of a teacher that you have to goodteacher distill."
+        )
+
+
+def _note_selection(config: _Settings, dataset: Dataset, progress: Progress) -> None:
+    """Say so if a share to carve is set and nothing is carved."""
+    default = type(config).model_fields["selection_fraction"].default
+    if dataset.validation is not None and config.selection_fraction != default:
+        progress.note(
+            f"selection_fraction = {config.selection_fraction:g} is not used: these data have a "
+            f"validation split of {len(dataset.validation):,} examples, and choices are made on it."
+        )
 
 
 def _check_batches(config: _Settings, data: StudyData) -> None:

@@ -149,7 +149,7 @@ BAD_DATA = {
     "labels not integers": (lambda y: y + 0.5, "y_train"),
     "not a number": (lambda x: np.where(x > 2, np.nan, x), "x_train"),
     "infinity": (lambda x: np.where(x > 2, np.inf, x), "x_test"),
-    "class missing in the test split": (lambda y: np.minimum(y, 2), "y_test"),
+    "class missing in the training split": (lambda y: np.minimum(y, 2), "y_train"),
     "another number of features": (lambda x: x[:, :3], "x_test"),
 }
 

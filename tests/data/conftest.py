@@ -2,6 +2,7 @@
 
 import io
 import json
+import warnings
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from goodteacher.data import Dataset, Split
+from goodteacher.data import DataNote, Dataset, Split, load_dataset
 
 
 def make_features(num_examples=40, num_classes=2, num_features=3, seed=0):
@@ -29,6 +30,15 @@ def make_dataset(make=make_features, **settings):
     train, test = make(seed=1, **settings), make(seed=2, **settings)
     names = tuple(f"class {c}" for c in range(int(train.labels.max()) + 1))
     return Dataset("made", train, test, names)
+
+
+def noted(spec, **settings):
+    """Load a data set; return it and what was told."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", DataNote)
+        data = load_dataset(spec, **settings)
+    assert [str(warning.message) for warning in told] == [note.message for note in data.notes]
+    return data, [note.message for note in data.notes]
 
 
 def encode(pixels, file_format="PNG", mode=None, **options):

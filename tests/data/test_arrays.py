@@ -77,9 +77,9 @@ def test_inputs_that_are_neither_images_nor_features_are_refused(inputs):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"labels": [0.0, 1.0, 2.0] * 2}, "integers or text, .* of type double"),
-        ({"labels": np.eye(3, dtype=int).repeat(2, axis=0)}, r"one-hot\? Give y.argmax"),
-        ({"labels": [1, 2, 3] * 2}, r"none in the train split \(0\)"),
+        ({"labels": [0.5, 1.0, 2.0] * 2}, "integers or text, .* of type double and hold 0.5"),
+        ({"labels": np.full((6, 3), 1 / 3)}, r"not one-hot. .* y.argmax"),
+        ({"labels": [2, 3, 4] * 2}, r"none in the train split \(0, 1\)"),
         ({"labels": [0, 1, 10**12] * 2}, "label 1000000000000 and only 6 training examples"),
         ({"class_names": ["a", "b"]}, r"Labels must be in 0\.\.1.*values 2"),
         ({"y_test": np.array([0, 1, 2])}, r"labels must have shape \[6\]"),

@@ -6,8 +6,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from goodteacher.data import SOURCES, Source, load_dataset
-from goodteacher.data.folders import hold_out
+from goodteacher.data import SOURCES, DataNote, Source, load_dataset
+from goodteacher.data.named_splits import hold_out
 from goodteacher.errors import ConfigError, DataError
 
 from .conftest import encode, hub_table, make_dataset
@@ -215,25 +215,25 @@ def test_an_id_column_names_the_examples_and_is_no_feature(tmp_path):
 def test_a_missing_number_is_refused_with_its_row(tmp_path):
     table = numbers(weight=[1, 2, None, 4, 5, 6])
     write(tmp_path, table, "train.csv", "test.csv")
-    with pytest.raises(DataError, match=r"NaN or infinity \(ids 2\)"):
+    with pytest.raises(DataError, match=r"NaN or infinity \(ids 2; column 'weight': 1\)"):
         load_dataset(tmp_path)
 
 
 def test_a_class_that_only_the_test_table_knows_is_refused(tmp_path):
     write(tmp_path, numbers(), "train.csv")
     write(tmp_path, numbers(["cat", "dgo"] * 3), "test.csv")
-    with pytest.raises(DataError, match=r"test split of .* also has dgo.*spelt differently"):
+    with pytest.raises(DataError, match=r"test split of .* also has 'dgo'.*spelt differently"):
         load_dataset(tmp_path)
 
 
 @pytest.mark.parametrize(
     "train, test, message",
     [
-        (pa.table({"kind": [0, 1], "x": [1, 2]}), None, r"column of labels .*has kind, x"),
+        (pa.table({"kind": [0, 1], "x": [1, 2]}), None, r"column of labels .*has 'kind', 'x'"),
         (pa.table({"label": [0, 1]}), None, "must be numeric, but .*no other column"),
         (pa.table({"label": [0, 1], "x": [[1], [2]]}), None, r"x: list"),
         (pa.table({"label": [0.5, 1.0], "x": [1, 2]}), None, "Labels must be integers or text"),
-        (numbers(), pa.table({"label": ["cat"]}), r"lacks height \(it has label\)"),
+        (numbers(), pa.table({"label": ["cat"]}), r"lacks 'height' \(it has 'label'\)"),
         (numbers(), numbers()[:0], "test split of .* has no rows"),
         (numbers(id=[1, 2, 3, 4, 5, None]), None, "1 of 6 in column 'id'.*are missing"),
         (pa.table({"label": [3, 900], "x": [1, 2]}), None, "label 900 and only 2 training"),
@@ -293,7 +293,7 @@ def test_an_id_that_is_text_is_replaced_by_row_numbers(tmp_path):
 
 def test_a_split_column_with_other_words_is_refused(tmp_path):
     write(tmp_path, numbers(split=["train", "test", "x"] * 2), "one.csv")
-    with pytest.raises(DataError, match="must say train or test, but also says x"):
+    with pytest.raises(DataError, match=r"must say train or test .*, but also says x"):
         load_dataset(tmp_path / "one.csv")
 
 
@@ -331,7 +331,8 @@ def test_an_image_folder_is_read_in_sorted_order(tmp_path, pixels):
     image_folder(tmp_path, pixels)
     (tmp_path / "train" / "cat" / "notes.txt").write_text("no image")
     (tmp_path / "train" / ".cache").mkdir()
-    data = load_dataset(tmp_path)
+    with pytest.warns(DataNote, match=r"Left out are 1 \.txt"):
+        data = load_dataset(tmp_path)
     assert data.class_names == ("cat", "dog")
     assert data.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert data.train.ids.tolist() == list(range(6))
@@ -354,7 +355,7 @@ def test_a_corrupt_image_file_is_named(tmp_path, pixels):
 def test_class_folders_that_differ_are_named(tmp_path, pixels):
     image_folder(tmp_path, pixels)
     (tmp_path / "test" / "dog").rename(tmp_path / "test" / "Dog")
-    with pytest.raises(DataError, match="in only one: Dog, dog"):
+    with pytest.raises(DataError, match="Only case or spaces tell 'Dog' and 'dog' apart"):
         load_dataset(tmp_path)
 
 
@@ -439,3 +440,9 @@ def test_adding_a_source_is_one_entry(monkeypatch):
     source = Source("made up", lambda spec: spec == "made", lambda spec, options: data)
     monkeypatch.setitem(SOURCES, "made", source)
     assert load_dataset("made") is data
+
+
+def test_an_archive_is_refused_with_what_to_do(tmp_path):
+    (tmp_path / "data.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"data\.zip' is an archive. Unpack it"):
+        load_dataset(tmp_path / "data.zip")

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from goodteacher.data import Dataset, Split, Tfidf, doctor, fit_tfidf, load_dataset, prepare
+from goodteacher.data import (
+    DataNote,
+    Dataset,
+    Split,
+    Tfidf,
+    doctor,
+    fit_tfidf,
+    load_dataset,
+    prepare,
+)
 from goodteacher.data.normalization import fit_length
 from goodteacher.data.text import check_memory
 from goodteacher.errors import ConfigError, DataError
@@ -78,7 +87,7 @@ def test_features_are_those_of_scikit_learn_where_its_choice_of_terms_is_not_a_t
 def test_of_equally_frequent_terms_the_first_in_the_alphabet_are_kept():
     words = [f"word{n:02d}" for n in range(60)]
     shuffled = [words[n] for n in np.random.default_rng(0).permutation(60)]
-    tfidf = fit_tfidf([f"{word}!" for word in shuffled], max_features=20)
+    tfidf = fit_tfidf([f"{word}!" for word in shuffled], max_features=20, analyzer="word")
     assert tfidf.terms == tuple(words[:20])
 
 
@@ -118,14 +127,55 @@ def test_what_is_no_text_is_refused_with_its_place(other, kind):
 
 
 def test_texts_without_words_are_refused():
-    with pytest.raises(DataError, match=r"words of two letters .* the 3 training texts have none"):
-        fit_tfidf(["", "a b", "!"])
+    with pytest.raises(
+        DataError, match="need words or letters, but the 2 training texts have none"
+    ):
+        fit_tfidf(["", " "])
 
 
 @pytest.mark.parametrize("changed", [{"terms": ("a", "a")}, {"idf": (1.0,)}, {"terms": ()}])
 def test_vocabulary_that_does_not_fit_together_is_refused(changed):
     with pytest.raises(ValidationError, match="unique terms with one idf each"):
         Tfidf(**{"terms": ("a", "b"), "idf": (1.0, 2.0), **changed})
+
+
+CHINESE = ["银行卡丢了", "我的卡被偷了", "卡片遗失", "转账还没到", "汇款失败了", "转账被拒绝"]
+
+
+@pytest.mark.parametrize(
+    "texts, analyzer",
+    [
+        (CHINESE, "char"),
+        (["カードを失くしました", "送金がまだです"], "char"),
+        (["บัตรของฉันหาย", "การโอนล้มเหลว"], "char"),
+        (["ACGTTGCA", "GGTACCAT", "TTGACCGA", "CATGGTAC"], "char"),  # no word comes twice
+        (["😀 😡", "😡 😡", "😀"], "char"),  # no word at all
+        (TEXTS, "word"),
+        (
+            ["나는 카드를 잃어버렸다", "카드를 찾았다 나는", "나는 집에"],
+            "word",
+        ),  # Korean has spaces
+        (["lost card 东京", "the card is lost", "a card"], "word"),
+    ],
+)
+def test_terms_are_characters_where_words_do_not_serve(texts, analyzer):
+    assert fit_tfidf(texts).analyzer == analyzer
+
+
+def test_texts_without_spaces_share_terms():
+    tfidf = fit_tfidf(CHINESE)
+    assert tfidf.count_unknown(["请冻结我的卡", "转账", "hello", ""]) == 2
+    assert {"卡", "转账"} <= set(tfidf.terms)
+    assert not [term for term in tfidf.terms if not term.strip()]
+    restored = Tfidf.model_validate_json(tfidf.model_dump_json())
+    assert torch.equal(restored(CHINESE), tfidf(CHINESE))
+
+
+def test_a_study_tells_how_many_texts_have_no_known_term():
+    train = Split.from_texts([f"card number {n}" for n in range(40)], np.arange(40) % 2)
+    test = Split.from_texts(["carte bleue", "card here"] * 5, [0, 1] * 5)
+    with pytest.warns(DataNote, match=r"5 of 10 test texts \(50%\) have no term"):
+        prepare(Dataset("two languages", train, test, ("a", "b")))
 
 
 # In a data set -----------------------------------------------------------------------------------

@@ -28,7 +28,14 @@ from goodteacher.cli.display import (
     stdout,
 )
 from goodteacher.cli.options import with_settings
-from goodteacher.config import DistillConfig, StudyConfig, VerifyConfig, read_toml
+from goodteacher.config import (
+    DistillConfig,
+    ReadingConfig,
+    StudyConfig,
+    VerifyConfig,
+    parse,
+    read_toml,
+)
 from goodteacher.errors import ConfigError, GoodteacherError, InputError
 
 app = typer.Typer(
@@ -213,16 +220,21 @@ def score(
 
 
 @app.command()
+@with_settings(ReadingConfig, leave_out=frozenset({"data"}))
 def doctor(
     data: Annotated[str, typer.Argument(help="digits, a folder, an .npz file or a hub name")],
     as_json: AsJson = False,
+    settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
     """Check a data set before anything is trained on it."""
     with _door(as_json):
+        from goodteacher.data import DataNote, load_for
         from goodteacher.data import doctor as examine
-        from goodteacher.data import load_dataset
 
-        dataset = load_dataset(data)
+        config = parse(ReadingConfig, data=data, **settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataNote)  # the doctor lists what reading has to tell
+            dataset = load_for(config, data)
         findings = examine(dataset)
         if as_json:
             print_json(
@@ -232,6 +244,7 @@ def doctor(
                     "num_classes": dataset.num_classes,
                     "input_shape": list(dataset.input_shape),
                     "train": len(dataset.train),
+                    "validation": 0 if dataset.validation is None else len(dataset.validation),
                     "test": len(dataset.test),
                     "findings": [
                         {"severity": f.severity, "code": f.code, "message": f.message}

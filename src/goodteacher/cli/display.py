@@ -237,9 +237,11 @@ def print_score(result: Score) -> None:
 
 def print_findings(dataset: Dataset, findings: Sequence[Finding]) -> None:
     """Print what the doctor found."""
+    own = dataset.validation
+    validation = "" if own is None else f", {len(own)} validation"
     stdout.print(
-        f"{dataset.name}: {len(dataset.train)} training and {len(dataset.test)} test examples, "
-        f"{dataset.num_classes} classes, inputs "
+        f"{dataset.name}: {len(dataset.train)} training{validation} and {len(dataset.test)} test "
+        f"examples, {dataset.num_classes} classes, inputs "
         f"{'texts' if dataset.is_text else list(dataset.input_shape)}",
         markup=False,
     )

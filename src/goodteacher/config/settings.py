@@ -73,12 +73,34 @@ class RuntimeConfig(Frozen):
     )
 
 
-class DataConfig(Frozen):
-    """How a data set is read and split."""
+class ReadingConfig(Frozen):
+    """How a data set is read."""
 
     data: str = Field(description="data set: digits, a folder, an .npz file or a hub name")
+    label_column: str | None = Field(
+        None, description="column of labels in a table (default: label, labels, target or class)"
+    )
+    text_column: str | None = Field(
+        None,
+        description="column of texts in a table; the others are then no inputs (default: the only "
+        "one of strings)",
+    )
+    test_split: str | None = Field(
+        None, description="name of the split to test on (default: test, else validation)"
+    )
+    resize: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(split_commas)] = (
+        Field(None, description="height,width to which images are resized (default: never)")
+    )
+    skip_corrupt: bool = Field(False, description="leave out images that cannot be decoded")
+
+
+class DataConfig(ReadingConfig):
+    """How a data set is read and split."""
+
     selection_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.1, description="share of the training data on which every choice is made"
+        0.1,
+        description="share of the training data on which every choice is made, where the data have "
+        "no validation split",
     )
     transfer_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0, description="share of the rest on which the teacher responds and students learn"
@@ -90,15 +112,11 @@ class DataConfig(Frozen):
         "auto",
         description="auto: zero mean, unit variance per channel or feature; one scale for texts",
     )
-    resize: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(split_commas)] = (
-        Field(None, description="height,width to which images are resized (default: never)")
-    )
     tfidf_features: PositiveInt | None = Field(
         None,
-        description="of texts: words and pairs of words that become features, at most "
-        "(default: 4096)",
+        description="of texts: words and pairs of words, or runs of characters, that become "
+        "features, at most (default: 4096)",
     )
-    skip_corrupt: bool = Field(False, description="leave out images that cannot be decoded")
 
 
 class StudentConfig(Frozen):

@@ -5,20 +5,24 @@
 """
 
 from goodteacher.data.dataset import UNLABELLED, Dataset, Split
-from goodteacher.data.doctor import Finding, doctor, resolvable_difference, selection_note
+from goodteacher.data.doctor import doctor, resolvable_difference, selection_note
 from goodteacher.data.examples import Examples
 from goodteacher.data.normalization import Normalization
-from goodteacher.data.sources import SOURCES, Source, load_dataset
+from goodteacher.data.notes import DataNote, Note
+from goodteacher.data.patient import Finding
+from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
 from goodteacher.data.splits import Opening, SealedSplit, StudyData, prepare
 from goodteacher.data.text import Tfidf, fit_tfidf
 
 __all__ = [
     "SOURCES",
     "UNLABELLED",
+    "DataNote",
     "Dataset",
     "Examples",
     "Finding",
     "Normalization",
+    "Note",
     "Opening",
     "SealedSplit",
     "Source",
@@ -28,6 +32,7 @@ __all__ = [
     "doctor",
     "fit_tfidf",
     "load_dataset",
+    "load_for",
     "prepare",
     "resolvable_difference",
     "selection_note",

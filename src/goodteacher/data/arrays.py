@@ -1,7 +1,8 @@
 """Read arrays - an ``.npz`` file's or the caller's own - as a data set.
 
-The arrays are ``x_train, y_train, x_test, y_test``, and optionally ``ids_train``, ``ids_test`` and
-``class_names``. Inputs with three or four axes are ``uint8`` images:
+The arrays are ``x_train, y_train, x_test, y_test``, and optionally ``x_validation, y_validation``
+(or ``x_valid``, ``x_val``, ``x_dev``), ``ids_train`` and so on, and ``class_names``. Without
+``y_train``, no training example has a label. Inputs with three or four axes are ``uint8`` images:
 
     [N, H, W]        grey
     [N, H, W, C]     channels last,  if the last axis has 1 or 3 entries and the second has not
@@ -9,7 +10,7 @@ The arrays are ``x_train, y_train, x_test, y_test``, and optionally ``ids_train`
 
 and where both or neither could be the channels, the images are refused: there is no safe guess.
 Inputs with two axes are features of any numeric type, ``[N, D]``; strings with one axis are texts.
-Labels are integers or names.
+Labels are integers or names, or one-hot rows.
 """
 
 from __future__ import annotations
@@ -26,23 +27,31 @@ import torch
 
 from goodteacher.data.dataset import Dataset, Split, shorten
 from goodteacher.data.images import ImageOptions, resize_images
-from goodteacher.data.labels import infer_class_names, number_labels
+from goodteacher.data.labels import (
+    alike,
+    has_labels,
+    infer_classes,
+    named_classes,
+    number_labels,
+    plain_labels,
+)
+from goodteacher.data.named_splits import VALIDATION_SPLITS, choose_splits
+from goodteacher.data.odd_columns import numbers_rows
+from goodteacher.data.reading import Reading
+from goodteacher.data.tables import note_unlabelled, separate_ids
 from goodteacher.errors import DataError
-
-REQUIRED = ("x_train", "y_train", "x_test", "y_test")
-OPTIONAL = ("ids_train", "ids_test", "class_names")
 
 _Array = npt.NDArray[Any]
 _CHANNEL_COUNTS = (1, 3)
 
 
-def dataset_from_arrays(name: str, arrays: Mapping[str, Any], options: ImageOptions) -> Dataset:
+def dataset_from_arrays(name: str, arrays: Mapping[str, Any], reading: Reading) -> Dataset:
     """Build a data set from named arrays.
 
     Args:
         name: of the data set.
         arrays: anything NumPy reads, under the names that the module's docstring lists.
-        options: ``resize`` is applied to images; there is nothing that could be corrupt.
+        reading: ``resize`` is applied to images; there is nothing that could be corrupt.
 
     Raises:
         DataError: A name is missing or unknown, an array has the wrong type or shape, or see
@@ -51,27 +60,65 @@ def dataset_from_arrays(name: str, arrays: Mapping[str, Any], options: ImageOpti
     Example:
         >>> images, labels = np.zeros((2, 8, 8), np.uint8), [0, 1]
         >>> arrays = dict(x_train=images, y_train=labels, x_test=images, y_test=labels)
-        >>> dataset_from_arrays("black", arrays, ImageOptions()).input_shape
+        >>> dataset_from_arrays("black", arrays, Reading()).input_shape
         (1, 8, 8)
     """
-    _check_names(name, arrays)
-    labels = {split: _labels(arrays[f"y_{split}"], split, name) for split in ("train", "test")}
-    class_names = (
-        tuple(map(str, np.asarray(arrays["class_names"]).tolist()))
+    reading.check_unused("arrays", "label_column", "text_column")
+    names = _split_names(name, arrays, reading)
+    given = {role: np.asarray(arrays[f"x_{split}"]) for role, split in names.items()}
+    raw = [_labels(arrays, s, len(given[r]), name, reading) for r, s in names.items()]
+    labels = alike(raw)
+    classes = (
+        named_classes(_names_of_classes(arrays), labels, name, reading)
         if "class_names" in arrays
-        else infer_class_names(labels["train"], labels["test"], name)
+        else infer_classes(labels, name, reading)
     )
-    splits = []
-    for split, values in labels.items():
+    if not has_labels(labels[0]):
+        note_unlabelled(name, reading)
+    _check_no_row_numbers(given, name)
+    ids = _ids(arrays, names, given, name, reading)
+    splits = {}
+    for (role, split), values in zip(names.items(), labels, strict=True):
         where = f"{split} split of {name!r}"
-        numbers = number_labels(values, class_names, where)
-        given, ids = np.asarray(arrays[f"x_{split}"]), arrays.get(f"ids_{split}")
-        if given.ndim == 1 and given.dtype.kind == "U":
-            splits.append(Split.from_texts(given.tolist(), numbers, ids))
-            continue
-        inputs = resize_inputs(to_inputs(given, where), options)
-        splits.append(Split.from_arrays(inputs, numbers, ids))
-    return Dataset(name, splits[0], splits[1], class_names)
+        numbers = number_labels(values, classes, where)
+        splits[role] = _split(given[role], numbers, ids[role], where, reading)
+    return Dataset(
+        name,
+        splits["train"],
+        splits["test"],
+        classes.names,
+        splits.get("validation"),
+        notes=tuple(reading.notes),
+    )
+
+
+def _split(inputs: _Array, labels: _Array, ids: Any, where: str, reading: Reading) -> Split:
+    if inputs.ndim == 1 and inputs.dtype.kind == "U":
+        return Split.from_texts(inputs.tolist(), labels, ids)
+    return Split.from_arrays(resize_inputs(to_inputs(inputs, where), reading.images), labels, ids)
+
+
+def _names_of_classes(arrays: Mapping[str, Any]) -> list[str]:
+    return list(map(str, np.asarray(arrays["class_names"]).tolist()))
+
+
+def _ids(
+    arrays: Mapping[str, Any],
+    names: Mapping[str, str],
+    given: Mapping[str, _Array],
+    name: str,
+    reading: Reading,
+) -> dict[str, Any]:
+    """Return the ids of every split; those of validation go on from train where none are given."""
+    ids = {role: arrays.get(f"ids_{split}") for role, split in names.items()}
+    if "validation" not in names:
+        return ids
+    first = len(given["train"])
+    train = np.arange(first) if ids["train"] is None else np.asarray(ids["train"])
+    own = ids["validation"]
+    if own is None:
+        own = np.arange(len(given["validation"])) + (first if ids["train"] is None else 0)
+    return ids | {"validation": separate_ids(train, np.asarray(own), name, reading)}
 
 
 def read_npz(path: Path) -> dict[str, _Array]:
@@ -138,26 +185,80 @@ def _channels_first(images: _Array, where: str) -> _Array:
     return images if first else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
-def _labels(values: Any, split: str, name: str) -> pa.ChunkedArray:
-    array = np.asarray(values)
+def _labels(
+    arrays: Mapping[str, Any], split: str, num_examples: int, name: str, reading: Reading
+) -> pa.ChunkedArray:
+    where = f"{split} split of {name!r}"
+    if f"y_{split}" not in arrays:  # only those of train may be missing
+        return pa.chunked_array([pa.nulls(num_examples, pa.int64())])
+    array = np.asarray(arrays[f"y_{split}"])
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8")
     if array.ndim == 2 and array.shape[1] == 1:  # Keras gives CIFAR's labels as a column
         array = array[:, 0]
+    if array.ndim == 2 and _is_one_hot(array):
+        reading.note(
+            "one_hot",
+            f"The labels of {name!r} are one-hot rows: the place of the 1 is the class.",
+        )
+        array = array.argmax(axis=1)
     if array.ndim != 1:
         raise DataError(
             f"Labels must have shape [N], one class for each example, but y_{split} of {name!r} has"
-            f" {list(array.shape)}. Are they one-hot? Give y.argmax(axis=1)."
+            f" {list(array.shape)}, and its rows are not one-hot. Give the class of each example;"
+            " of probabilities, y.argmax(axis=1). An example with several classes cannot be used."
         )
-    return pa.chunked_array([pa.array(array)])
-
-
-def _check_names(name: str, arrays: Iterable[str]) -> None:
-    given = set(arrays)
-    missing = [key for key in REQUIRED if key not in given]
-    unknown = sorted(given.difference(REQUIRED, OPTIONAL))
-    if missing or unknown:
-        problem = f"lacks {shorten(missing)}" if missing else f"also has {shorten(unknown)}"
+    try:
+        values = pa.array(array)
+    except pa.ArrowException as error:
         raise DataError(
-            f"Arrays must be named {', '.join(REQUIRED)} (and optionally {', '.join(OPTIONAL)}),"
-            f" but {name!r} {problem}; it has {shorten(sorted(given)) or 'none'}. Rename them when"
-            " saving."
+            f"Labels must be integers or text, but y_{split} of {name!r} is of type {array.dtype}"
+            f" ({error}). Convert it, for example with y.astype('int64') or y.astype(str)."
+        ) from error
+    return plain_labels(pa.chunked_array([values]), where)
+
+
+def _is_one_hot(array: _Array) -> bool:
+    if array.dtype.kind not in "biuf" or not array.size:
+        return False
+    return bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
+
+
+def _check_no_row_numbers(given: Mapping[str, _Array], name: str) -> None:
+    """Refuse a feature that numbers the rows: it tells the class of data sorted by class."""
+    train, *others = given.values()
+    if train.ndim != 2 or train.dtype.kind not in "iuf":
+        return
+    same = [other for other in others if other.shape[1:] == train.shape[1:]]
+    for column in range(train.shape[1]):
+        values = train[:, column].astype(np.float64)
+        if numbers_rows(values, [other[:, column].astype(np.float64) for other in same]):
+            raise DataError(
+                f"Column {column} of x_train of {name!r} numbers the rows ({values[0]:g},"
+                f" {values[1]:g}, {values[2]:g}, ...), and no input may: it tells the class of data"
+                f" that are sorted by class. Leave it out: np.delete(x, {column}, axis=1). As ids"
+                " of the examples, give it as ids_train."
+            )
+
+
+def _split_names(name: str, arrays: Iterable[str], reading: Reading) -> dict[str, str]:
+    """Return the name of the split that plays each role."""
+    given = set(arrays)
+    inputs = {key.removeprefix("x_") for key in given if key.startswith("x_")}
+    known = {"train", "test", *VALIDATION_SPLITS, reading.test_split or "test"} & inputs
+    needed = ["x_train"] if known - {"train", "test"} else ["x_train", "x_test", "y_test"]
+    missing = [key for key in needed if key not in given]
+    allowed = {f"{kind}_{split}" for kind in ("x", "y", "ids") for split in known}
+    unknown = sorted(given - allowed - {"class_names"})
+    unlabelled = [f"y_{split}" for split in sorted(known - {"train"}) if f"y_{split}" not in given]
+    if missing or unknown or unlabelled:
+        lacking = dict.fromkeys([*missing, *unlabelled])
+        problem = f"lacks {shorten(lacking)}" if lacking else f"also has {shorten(unknown)}"
+        raise DataError(
+            f"Arrays must be named x_train, y_train, x_test, y_test (and optionally x_validation,"
+            f" y_validation, ids_train, ids_validation, ids_test, class_names), but {name!r}"
+            f" {problem}; it has {shorten(sorted(given)) or 'none'}. Rename them when saving."
         )
+    roles = choose_splits(sorted(known), name, reading)
+    named = {"train": roles.train, "validation": roles.validation, "test": roles.test}
+    return {role: split for role, split in named.items() if split is not None}

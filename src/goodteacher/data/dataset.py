@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goodteacher.data.notes import Note
 from goodteacher.errors import DataError
 
 UNLABELLED = -1
@@ -132,13 +133,20 @@ class Dataset:
 
     Attributes:
         name: how the user knows it; no part of its identity.
-        train: what teachers and students learn from; may contain unlabelled examples (-1).
+        train: what teachers and students learn from; may contain unlabelled examples (-1), or
+            nothing else.
         test: what the final evaluation uses, once; every example is labelled.
         class_names: the name of class ``c`` at position ``c``; unique.
+        validation: what every choice is made on, each example labelled, or None: then it is carved
+            from ``train``. Its ids differ from those of ``train``, so that one response may cover
+            both.
+        feature_names: the names of the features, for messages, or nothing.
+        notes: what reading the source had to tell.
 
     Raises:
         DataError: There is only one class, a label is out of range, an input is NaN or infinite,
-            the splits have different input shapes, or a class has no example in one of them.
+            the splits have different input shapes, an id of ``train`` is one of ``validation`` too,
+            or a class has no example in ``train`` although others have.
 
     Example:
         >>> def split():
@@ -152,15 +160,26 @@ class Dataset:
     train: Split
     test: Split
     class_names: tuple[str, ...]
+    validation: Split | None = None
+    feature_names: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         _check_class_names(self.class_names)
-        _check_same_inputs(self.train, self.test)
-        for split_name, split in (("train", self.train), ("test", self.test)):
-            _check_finite(split, split_name)
+        for split_name, split in self.splits.items():
+            _check_same_inputs(self.train, split, split_name)
+            _check_finite(split, split_name, self.feature_names)
             lowest = UNLABELLED if split_name == "train" else 0
             _check_label_range(split, split_name, lowest, self.num_classes)
-            _check_classes_present(split, split_name, self.class_names)
+        _check_classes_present(self.train, self.class_names)
+        if self.validation is not None:
+            _check_own_ids(self.train, self.validation)
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """Every split by its name: train, validation where there is one, test."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in named.items() if split is not None}
 
     @property
     def num_classes(self) -> int:
@@ -192,7 +211,7 @@ class Dataset:
         The name does not enter: the same data under another name is the same data.
         """
         digest = hashlib.sha256()
-        for split in (self.train, self.test):
+        for split in self.splits.values():
             for tensor in (split.inputs, split.labels, split.ids):
                 digest.update(f"{tensor.dtype}{tuple(tensor.shape)};".encode())
                 digest.update(np.ascontiguousarray(tensor.numpy()).data)
@@ -334,32 +353,51 @@ def _check_class_names(class_names: tuple[str, ...]) -> None:
         )
 
 
-def _check_same_inputs(train: Split, test: Split) -> None:
-    if (train.texts is None) != (test.texts is None):
+def _check_same_inputs(train: Split, other: Split, name: str) -> None:
+    if (train.texts is None) != (other.texts is None):
         raise DataError(
-            "Inputs of both splits must be of one kind, but one split has texts and the other has"
-            " none. Were they prepared by different programs? Give texts in both."
+            f"Inputs of all splits must be of one kind, but of train and {name} one split has texts"
+            " and the other has none. Were they prepared by different programs? Give texts in both."
         )
-    shapes = [list(split.inputs.shape[1:]) for split in (train, test)]
+    shapes = [list(split.inputs.shape[1:]) for split in (train, other)]
     if shapes[0] != shapes[1]:
         raise DataError(
-            f"Inputs of both splits must have one shape, but those of train are {shapes[0]} and"
-            f" those of test {shapes[1]}. Were they prepared by different programs? For images of"
+            f"Inputs of all splits must have one shape, but those of train are {shapes[0]} and"
+            f" those of {name} {shapes[1]}. Were they prepared by different programs? For images of"
             " different sizes, set resize=(height, width)."
         )
 
 
-def _check_finite(split: Split, split_name: str) -> None:
+def _check_finite(split: Split, split_name: str, feature_names: Sequence[str]) -> None:
     if split.inputs.dtype == torch.uint8:
         return
-    bad_rows = (~torch.isfinite(split.inputs)).any(dim=1)
-    if bad_rows.any():
-        raise DataError(
-            f"Inputs must be finite, but {int(bad_rows.sum())} of {len(split)} examples of the"
-            f" {split_name} split hold NaN or infinity"
-            f" (ids {shorten(split.ids[bad_rows].tolist())})."
-            " Are values missing, or is a number too large for float32? Fill in or drop these rows."
-        )
+    bad = ~torch.isfinite(split.inputs)
+    bad_rows = bad.any(dim=1)
+    if not bad_rows.any():
+        return
+    counts = bad.sum(dim=0).tolist()
+    columns = [
+        f"{name_of(position, feature_names)}: {count}"
+        for position, count in enumerate(counts)
+        if count
+    ]
+    raise DataError(
+        f"Inputs must be finite, but {int(bad_rows.sum())} of {len(split)} examples of the"
+        f" {split_name} split hold NaN or infinity"
+        f" (ids {shorten(split.ids[bad_rows].tolist())}; {shorten(columns)})."
+        " Are values missing, or is a number too large for float32? Fill in these values, drop"
+        " these rows, or leave the columns out."
+    )
+
+
+def name_of(position: int, feature_names: Sequence[str]) -> str:
+    """Name a feature for a message.
+
+    Example:
+        >>> name_of(1, ["height", "weight"]), name_of(1, [])
+        ("column 'weight'", 'feature 1')
+    """
+    return f"column {feature_names[position]!r}" if feature_names else f"feature {position}"
 
 
 def _check_label_range(split: Split, split_name: str, lowest: int, num_classes: int) -> None:
@@ -368,26 +406,44 @@ def _check_label_range(split: Split, split_name: str, lowest: int, num_classes: 
         return
     unlabelled = "" if lowest == 0 else " (or -1, unlabelled)"
     hint = (
-        "Examples of the test split must be labelled; does this source hide its test labels?"
+        f"Examples of the {split_name} split must be labelled. Does this source hide its labels?"
+        " Then name a split that has labels, such as --test-split validation, or give a single"
+        " table or .npz with the labelled examples only."
         if bool((split.labels[bad_rows] == UNLABELLED).all())
-        else "Are labels numbered from 1, or do the class names belong to other data?"
+        else "Are labels numbered from 1, or do the class names belong to other data? Correct the"
+        " labels in the source."
     )
     raise DataError(
         f"Labels must be in 0..{num_classes - 1}{unlabelled} for {num_classes} classes, but"
         f" {int(bad_rows.sum())} of {len(split)} in the {split_name} split are not"
         f" (values {shorten(torch.unique(split.labels[bad_rows]).tolist())};"
-        f" ids {shorten(split.ids[bad_rows].tolist())}). {hint} Correct the labels in the source."
+        f" ids {shorten(split.ids[bad_rows].tolist())}). {hint}"
     )
 
 
-def _check_classes_present(split: Split, split_name: str, class_names: tuple[str, ...]) -> None:
+def missing_classes(split: Split, class_names: Sequence[str]) -> list[str]:
+    """Return the names of the classes that have no labelled example in a split."""
     labels = split.labels[split.labels >= 0]
     counts = torch.bincount(labels, minlength=len(class_names)).tolist()
-    missing = [name for name, count in zip(class_names, counts, strict=True) if count == 0]
-    if missing:
+    return [name for name, count in zip(class_names, counts, strict=True) if count == 0]
+
+
+def _check_classes_present(train: Split, class_names: tuple[str, ...]) -> None:
+    missing = missing_classes(train, class_names)
+    if missing and bool((train.labels >= 0).any()):
         raise DataError(
-            f"Every class needs an example in every split, but {len(missing)} of"
-            f" {len(class_names)} classes have none in the {split_name} split ({shorten(missing)})."
-            " Was the data split without stratification, are labels numbered from 1, or is it"
+            f"Every class needs a training example, but {len(missing)} of {len(class_names)}"
+            f" classes have none in the train split ({shorten(missing)})."
+            " Was the data split without stratification, do labels skip a number, or is it"
             " sorted by class and cut? Split it anew, stratified, or drop these classes."
+        )
+
+
+def _check_own_ids(train: Split, validation: Split) -> None:
+    shared = train.ids[torch.isin(train.ids, validation.ids)].tolist()
+    if shared:
+        raise DataError(
+            f"Ids of train and validation must differ, but {len(shared)} are in both"
+            f" ({shorten(shared)}). A response is aligned by id, so it could not be told which of"
+            " two examples is meant. Number the examples of validation on from those of train."
         )

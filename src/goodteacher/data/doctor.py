@@ -7,21 +7,16 @@ more function. Thresholds are ours.
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections import defaultdict
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from goodteacher.data.dataset import Dataset, Split, shorten
-
-Severity = Literal["error", "warning", "info"]
+from goodteacher.data.dataset import Dataset, Split, name_of, shorten
+from goodteacher.data.further_checks import FURTHER_CHECKS
+from goodteacher.data.patient import Finding, Patient, ids_of
 
 _TINY_CLASS = 10  # examples in the training split
 _IMBALANCE = 3.0  # largest class over smallest
@@ -31,22 +26,6 @@ _DISAGREEMENT = 0.1  # share of test examples that two trained students typicall
 _COARSE_SELECTION = 0.01  # the same above which the choice of a sweet spot is called coarse
 _COARSE_TEST = 0.02  # accuracy difference above which a test split is called small
 _WIDE_SCALE = 1e4  # largest feature spread over smallest
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Report one thing about the data.
-
-    Attributes:
-        severity: ``error``: results would mean nothing; ``warning``: read them with care; ``info``:
-            good to know.
-        code: a stable name for programs.
-        message: what was found, the likely cause and the next step.
-    """
-
-    severity: Severity
-    code: str
-    message: str
 
 
 def doctor(dataset: Dataset) -> list[Finding]:
@@ -64,7 +43,7 @@ def doctor(dataset: Dataset) -> list[Finding]:
         >>> [finding.code for finding in doctor(Dataset("tiny", split, split, ("a", "b")))][:2]
         ['leakage', 'duplicates']
     """
-    patient = _Patient(dataset)
+    patient = Patient(dataset)
     findings = [finding for check in CHECKS for finding in check(patient)]
     order = ("error", "warning", "info")
     return sorted(findings, key=lambda finding: order.index(finding.severity))
@@ -113,54 +92,11 @@ def selection_note(num_examples: int) -> str | None:
     )
 
 
-class _Patient:
-    """A data set with what several checks need, computed once."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-        self.train = dataset.train
-        self.test = dataset.test
-        self.class_names = dataset.class_names
-
-    @cached_property
-    def train_counts(self) -> Tensor:
-        return _class_counts(self.train, self.dataset.num_classes)
-
-    @cached_property
-    def test_counts(self) -> Tensor:
-        return _class_counts(self.test, self.dataset.num_classes)
-
-    @cached_property
-    def train_groups(self) -> dict[bytes, list[int]]:
-        return _group_rows(self.train)
-
-    @cached_property
-    def test_groups(self) -> dict[bytes, list[int]]:
-        return _group_rows(self.test)
-
-
-def _class_counts(split: Split, num_classes: int) -> Tensor:
-    return torch.bincount(split.labels[split.labels >= 0], minlength=num_classes)
-
-
-def _group_rows(split: Split) -> dict[bytes, list[int]]:
-    """Group row positions by the content of their inputs."""
-    groups: dict[bytes, list[int]] = defaultdict(list)
-    if split.texts is not None:
-        for position, text in enumerate(split.texts):
-            groups[text.encode("utf-8", "surrogatepass")].append(position)
-        return groups
-    rows = np.ascontiguousarray(split.inputs.reshape(len(split), -1).numpy())
-    for position, row in enumerate(rows):
-        groups[hashlib.blake2b(row.data, digest_size=16).digest()].append(position)
-    return groups
-
-
-def _check_balance(patient: _Patient) -> Iterator[Finding]:
+def _check_balance(patient: Patient) -> Iterator[Finding]:
     counts = patient.train_counts
     smallest, largest = int(counts.argmin()), int(counts.argmax())
-    ratio = int(counts[largest]) / int(counts[smallest])
-    if ratio > _IMBALANCE:
+    ratio = int(counts[largest]) / max(int(counts[smallest]), 1)
+    if patient.labelled and ratio > _IMBALANCE:
         yield Finding(
             "warning",
             "imbalance",
@@ -171,13 +107,13 @@ def _check_balance(patient: _Patient) -> Iterator[Finding]:
         )
 
 
-def _check_tiny_classes(patient: _Patient) -> Iterator[Finding]:
+def _check_tiny_classes(patient: Patient) -> Iterator[Finding]:
     tiny = [
         f"{name}: {count}"
         for name, count in zip(patient.class_names, patient.train_counts.tolist(), strict=True)
         if count < _TINY_CLASS
     ]
-    if tiny:
+    if tiny and patient.labelled:
         yield Finding(
             "warning",
             "tiny_class",
@@ -187,7 +123,9 @@ def _check_tiny_classes(patient: _Patient) -> Iterator[Finding]:
         )
 
 
-def _check_shares(patient: _Patient) -> Iterator[Finding]:
+def _check_shares(patient: Patient) -> Iterator[Finding]:
+    if not patient.labelled:
+        return
     shares = [counts / counts.sum() for counts in (patient.train_counts, patient.test_counts)]
     distance = float((shares[0] - shares[1]).abs().sum() / 2)
     # what sampling alone would give: the mean absolute deviation of each class's share
@@ -203,23 +141,27 @@ def _check_shares(patient: _Patient) -> Iterator[Finding]:
         )
 
 
-def _check_name_order(patient: _Patient) -> Iterator[Finding]:
+def _check_name_order(patient: Patient) -> Iterator[Finding]:
     names = patient.class_names
-    if all(name.isdecimal() for name in names) and list(names) != sorted(names, key=int):
-        position = next(p for p, name in enumerate(sorted(names, key=int)) if name != names[p])
+    found = [re.fullmatch(r"(\D*)(\d+)", name) for name in names]
+    if not all(found) or len({match[1] for match in found if match}) > 1:
+        return
+    by_number = sorted(names, key=lambda name: int(name[len(found[0][1]) :]))  # type: ignore[index]
+    if list(names) != by_number:
+        position = next(p for p, name in enumerate(by_number) if name != names[p])
         yield Finding(
             "warning",
             "class_order",
-            f"Class names are numbers, but not in the order of numbers: label {position} means"
+            f"Class names count, but are not in the order of their numbers: label {position} means"
             f" class {names[position]!r}. Were they sorted as text, as names of folders are? A"
-            " network that was trained elsewhere numbers them otherwise: pad the names with zeros"
-            " (01, 02, ..., 10).",
+            " network that was trained elsewhere may number them otherwise: pad the numbers with"
+            " zeros (01, 02, ..., 10).",
         )
 
 
-def _check_class_means(patient: _Patient) -> Iterator[Finding]:
+def _check_class_means(patient: Patient) -> Iterator[Finding]:
     """Compare each class's mean test input with every class's mean training input."""
-    if patient.dataset.is_text:
+    if patient.dataset.is_text or not patient.labelled:
         return
     train = _class_means(patient.train, patient.train_counts)
     test = _class_means(patient.test, patient.test_counts)
@@ -247,10 +189,10 @@ def _class_means(split: Split, counts: Tensor) -> Tensor:
     labelled = torch.nonzero(split.labels >= 0).flatten()
     for rows in torch.split(labelled, 4096):
         sums.index_add_(0, split.labels[rows], split.inputs[rows].flatten(1).float())
-    return sums / counts[:, None]
+    return sums / counts.clamp_min(1)[:, None]
 
 
-def _check_constant(patient: _Patient) -> Iterator[Finding]:
+def _check_constant(patient: Patient) -> Iterator[Finding]:
     if len(patient.train_groups) == 1:
         yield Finding(
             "error",
@@ -263,18 +205,21 @@ def _check_constant(patient: _Patient) -> Iterator[Finding]:
     if patient.dataset.is_text:
         return
     flat = patient.train.inputs.flatten(1)
-    constant = int((flat.amin(dim=0) == flat.amax(dim=0)).sum())
+    same = flat.amin(dim=0) == flat.amax(dim=0)
+    constant = int(same.sum())
     noun = "pixels" if patient.dataset.is_image else "features"
     if constant:
+        rows = torch.nonzero(same).flatten().tolist() if patient.features else []
+        named = ", ".join(name_of(row, patient.dataset.feature_names) for row in rows[:5])
         yield Finding(
             "info",
             "constant_inputs",
             f"{constant} of {flat.shape[1]} {noun} have one value in all training examples; they"
-            " carry nothing there.",
+            f" carry nothing there{f' ({named})' if named else ''}.",
         )
 
 
-def _check_value_range(patient: _Patient) -> Iterator[Finding]:
+def _check_value_range(patient: Patient) -> Iterator[Finding]:
     if not patient.dataset.is_image:
         return
     low, high = (int(value) for value in torch.aminmax(patient.train.inputs))
@@ -295,7 +240,7 @@ def _check_value_range(patient: _Patient) -> Iterator[Finding]:
         )
 
 
-def _check_empty_texts(patient: _Patient) -> Iterator[Finding]:
+def _check_empty_texts(patient: Patient) -> Iterator[Finding]:
     for name, split in (("training", patient.train), ("test", patient.test)):
         empty = [row for row, text in enumerate(split.texts or ()) if not text.strip()]
         if empty:
@@ -308,8 +253,8 @@ def _check_empty_texts(patient: _Patient) -> Iterator[Finding]:
             )
 
 
-def _check_feature_scales(patient: _Patient) -> Iterator[Finding]:
-    if patient.dataset.is_image or patient.dataset.is_text:
+def _check_feature_scales(patient: Patient) -> Iterator[Finding]:
+    if not patient.features:
         return
     low, high = torch.aminmax(patient.train.inputs, dim=0)
     spread = (high.double() - low.double())[high > low]
@@ -322,12 +267,12 @@ def _check_feature_scales(patient: _Patient) -> Iterator[Finding]:
         )
 
 
-def _check_duplicates(patient: _Patient) -> Iterator[Finding]:
+def _check_duplicates(patient: Patient) -> Iterator[Finding]:
     repeats = [rows for rows in patient.train_groups.values() if len(rows) > 1]
     surplus = sum(len(rows) - 1 for rows in repeats)
     if surplus:
         share = surplus / len(patient.train)
-        ids = [_ids(patient.train, rows) for rows in repeats]
+        ids = [ids_of(patient.train, rows) for rows in repeats]
         yield Finding(
             "warning" if share > 0.01 else "info",
             "duplicates",
@@ -337,14 +282,14 @@ def _check_duplicates(patient: _Patient) -> Iterator[Finding]:
         )
 
 
-def _check_leakage(patient: _Patient) -> Iterator[Finding]:
+def _check_leakage(patient: Patient) -> Iterator[Finding]:
     shared = [key for key in patient.test_groups if key in patient.train_groups]
     leaked = sum(len(patient.test_groups[key]) for key in shared)
     if leaked:
         share = leaked / len(patient.test)
         pairs = [
-            f"{_ids(patient.test, patient.test_groups[key])}"
-            f" as {_ids(patient.train, patient.train_groups[key])}"
+            f"{ids_of(patient.test, patient.test_groups[key])}"
+            f" as {ids_of(patient.train, patient.train_groups[key])}"
             for key in shared
         ]
         yield Finding(
@@ -356,7 +301,7 @@ def _check_leakage(patient: _Patient) -> Iterator[Finding]:
         )
 
 
-def _check_conflicts(patient: _Patient) -> Iterator[Finding]:
+def _check_conflicts(patient: Patient) -> Iterator[Finding]:
     labels = patient.train.labels.tolist()
     conflicts = [
         rows
@@ -364,7 +309,7 @@ def _check_conflicts(patient: _Patient) -> Iterator[Finding]:
         if len({labels[row] for row in rows if labels[row] >= 0}) > 1
     ]
     if conflicts:
-        ids = [_ids(patient.train, rows) for rows in conflicts]
+        ids = [ids_of(patient.train, rows) for rows in conflicts]
         yield Finding(
             "warning",
             "conflicting_labels",
@@ -373,7 +318,7 @@ def _check_conflicts(patient: _Patient) -> Iterator[Finding]:
         )
 
 
-def _check_resolution(patient: _Patient) -> Iterator[Finding]:
+def _check_resolution(patient: Patient) -> Iterator[Finding]:
     difference = resolvable_difference(len(patient.test))
     coarse = difference > _COARSE_TEST
     advice = " Smaller gains stay undecided: hold out more test examples." if coarse else ""
@@ -386,7 +331,7 @@ def _check_resolution(patient: _Patient) -> Iterator[Finding]:
     )
 
 
-def _check_unlabelled(patient: _Patient) -> Iterator[Finding]:
+def _check_unlabelled(patient: Patient) -> Iterator[Finding]:
     unlabelled = int((patient.train.labels < 0).sum())
     if unlabelled:
         yield Finding(
@@ -397,11 +342,7 @@ def _check_unlabelled(patient: _Patient) -> Iterator[Finding]:
         )
 
 
-def _ids(split: Split, rows: list[int]) -> str:
-    return "=".join(map(str, split.ids[rows[:3]].tolist()))
-
-
-CHECKS: tuple[Callable[[_Patient], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     _check_class_means,
     _check_name_order,
     _check_shares,
@@ -416,5 +357,6 @@ CHECKS: tuple[Callable[[_Patient], Iterator[Finding]], ...] = (
     _check_duplicates,
     _check_conflicts,
     _check_resolution,
+    *FURTHER_CHECKS,
 )
 """Every check, in the order of the report (within one severity)."""

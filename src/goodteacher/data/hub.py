@@ -14,16 +14,18 @@ from typing import Any
 
 import pyarrow as pa
 
+from goodteacher.data.columns import needed_columns
 from goodteacher.data.dataset import Dataset
-from goodteacher.data.folders import choose_test_split
-from goodteacher.data.images import ImageOptions
-from goodteacher.data.tables import dataset_from_tables, layout
+from goodteacher.data.named_splits import choose_splits
+from goodteacher.data.reading import Reading
+from goodteacher.data.table_files import by_role
+from goodteacher.data.tables import dataset_from_tables
 from goodteacher.errors import DataError
 
 PREFIX = "hf:"
 """Marks a hub name explicitly: ``hf:owner/name`` or ``hf:owner/name:config``."""
 
-FILE_SUFFIXES = (".npz", ".npy", ".csv", ".parquet", ".zip", ".json")
+FILE_SUFFIXES = (".npz", ".npy", ".csv", ".tsv", ".parquet", ".zip", ".json", ".jsonl", ".gz")
 """Endings of files, which no hub name is taken to have."""
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
@@ -46,21 +48,21 @@ def is_hub_name(spec: str) -> bool:
     return _HUB_NAME.fullmatch(spec) is not None and not is_path
 
 
-def load_from_hub(spec: str, options: ImageOptions) -> Dataset:
+def load_from_hub(spec: str, reading: Reading) -> Dataset:
     """Fetch a data set by its hub name, or read a folder as the `datasets` library does.
 
     Args:
         spec: ``[hf:]owner/name[:config]``, or ``hf:`` and the path of a folder.
-        options: how images are treated.
+        reading: what the user asks, and where notes go.
 
     Raises:
         DataError: The library is missing, the data set cannot be fetched, or it lacks a split.
     """
     name, config = _parse(spec)
     splits = _fetch(name, config)
-    test_split = choose_test_split(list(splits), name)
-    train, test = (_to_table(splits[split], name) for split in ("train", test_split))
-    return dataset_from_tables(name, train, test, options=options)
+    chosen = by_role(choose_splits(list(splits), name, reading), splits)
+    tables = {role: _to_table(split, name, reading) for role, split in chosen.items()}
+    return dataset_from_tables(name, tables, reading=reading)
 
 
 def _parse(spec: str) -> tuple[str, str | None]:
@@ -101,9 +103,9 @@ def _fetch(name: str, config: str | None) -> dict[str, Any]:
         ) from error
 
 
-def _to_table(split: Any, name: str) -> pa.Table:
+def _to_table(split: Any, name: str, reading: Reading) -> pa.Table:
     """Return the needed columns as an Arrow table that carries the hub's metadata."""
     schema = split.features.arrow_schema
-    columns = layout(schema, f"{name!r}").columns
+    columns = needed_columns(schema, reading, f"{name!r}") or schema.names
     table = split.select_columns(columns).with_format("arrow")[:]
     return table.replace_schema_metadata(schema.metadata)

@@ -6,7 +6,9 @@ put them into `SOURCES`; the first source that claims a name loads it.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +18,21 @@ import numpy as np
 import pyarrow as pa
 from sklearn.datasets import load_digits
 
+from goodteacher.config import ReadingConfig
 from goodteacher.data.arrays import dataset_from_arrays, read_npz
-from goodteacher.data.dataset import Dataset
-from goodteacher.data.folders import (
-    hold_out,
-    is_image_folder,
+from goodteacher.data.dataset import Dataset, shorten
+from goodteacher.data.hub import is_hub_name, load_from_hub
+from goodteacher.data.image_folders import is_image_folder, load_image_folder
+from goodteacher.data.images import ImageOptions
+from goodteacher.data.named_splits import hold_out
+from goodteacher.data.notes import DataNote, Note
+from goodteacher.data.reading import Reading
+from goodteacher.data.table_files import (
     is_table_file,
     is_table_folder,
-    load_image_folder,
     load_table_file,
     load_table_folder,
 )
-from goodteacher.data.hub import is_hub_name, load_from_hub
-from goodteacher.data.images import ImageOptions
 from goodteacher.errors import DataError
 
 
@@ -44,7 +48,7 @@ class Source:
 
     description: str
     claims: Callable[[str], bool]
-    load: Callable[[str, ImageOptions], Dataset]
+    load: Callable[[str, Reading], Dataset]
 
 
 def load_dataset(
@@ -52,8 +56,14 @@ def load_dataset(
     *,
     resize: tuple[int, int] | None = None,
     skip_corrupt: bool = False,
+    label_column: str | None = None,
+    text_column: str | None = None,
+    test_split: str | None = None,
 ) -> Dataset:
     """Load a data set into memory, decoded and checked.
+
+    What is left out, or understood in a way that might not be meant, is told as a `DataNote`, a
+    warning; `doctor` lists these too.
 
     Args:
         spec: a name or path that a source of `SOURCES` understands; or arrays by name
@@ -61,52 +71,102 @@ def load_dataset(
         resize: ``(height, width)`` that every image gets; images of different sizes are refused
             without it.
         skip_corrupt: leave unreadable images out, with a warning, instead of refusing the data.
+        label_column: the column of labels in a table; None finds it by its name.
+        text_column: the column of texts in a table, the others of which are then no inputs; None
+            finds it by its type.
+        test_split: the name of the split to test on; None takes ``test``.
 
     Raises:
         DataError: No source understands ``spec``, or what it names cannot be used.
-        ConfigError: ``resize`` is not two positive integers.
+        ConfigError: ``resize`` is not two positive integers, or there is no such column or split.
 
     Example:
         >>> data = load_dataset("digits")
         >>> len(data.train), len(data.test), data.input_shape, data.num_classes
         (1437, 360, (1, 8, 8), 10)
     """
-    options = ImageOptions(resize, skip_corrupt)
+    images = ImageOptions(resize, skip_corrupt)
+    reading = Reading(images, label_column, text_column, test_split)
     if isinstance(spec, Dataset):
         return spec
     if isinstance(spec, Mapping):
-        return dataset_from_arrays("arrays", spec, options)
-    text = str(spec)
+        dataset = dataset_from_arrays("arrays", spec, reading)
+    else:
+        dataset = _load(str(spec), reading)
+    for note in dataset.notes:
+        warnings.warn(note.message, DataNote, stacklevel=2)
+    return dataset
+
+
+def load_for(config: ReadingConfig, data: str | Path | Dataset) -> Dataset:
+    """Load a data set as the settings of a study say.
+
+    Args:
+        config: the settings.
+        data: a `Dataset`, which is returned as it is, or what `load_dataset` understands.
+
+    Raises:
+        InputError: See `load_dataset`.
+    """
+    return load_dataset(
+        data,
+        resize=config.resize,
+        skip_corrupt=config.skip_corrupt,
+        label_column=config.label_column,
+        text_column=config.text_column,
+        test_split=config.test_split,
+    )
+
+
+def _load(spec: str, reading: Reading) -> Dataset:
     try:
         for source in SOURCES.values():
-            if source.claims(text):
-                return source.load(text, options)
+            if source.claims(spec):
+                return source.load(spec, reading)
+        if (inner := _only_folder_in(spec)) is not None:
+            dataset = _load(str(inner), reading)
+            return dataclasses.replace(dataset, notes=(*dataset.notes, _inner_note(spec, inner)))
     except (OSError, pa.ArrowException) as error:
         raise DataError(
-            f"{text!r} cannot be read ({error}). Is the path right, may you read everything in it,"
+            f"{spec!r} cannot be read ({error}). Is the path right, may you read everything in it,"
             " and is every file whole? Correct the path, the permissions or the file."
         ) from error
-    raise _unknown(text)
+    raise _unknown(spec)
 
 
-def _load_digits(_: str, options: ImageOptions) -> Dataset:
+def _only_folder_in(spec: str) -> Path | None:
+    """Return the folder that is all a folder holds, as archives often unpack."""
+    path = _path(spec)
+    if not spec or not path.is_dir():
+        return None
+    inside = [p for p in path.iterdir() if not p.name.startswith((".", "__"))]
+    folders = [p for p in inside if p.is_dir()]
+    return folders[0] if len(folders) == 1 == len(inside) else None
+
+
+def _inner_note(spec: str, inner: Path) -> Note:
+    return Note("inner_folder", f"{spec!r} holds nothing but {inner.name!r}, which is read.")
+
+
+def _load_digits(_: str, reading: Reading) -> Dataset:
     """Load scikit-learn's digits, with the fixed test split of `hold_out`.
 
     Their ink counts 0..16 are stored as ``round(255 / 16 * count)``, so that 16 is white; nothing
     is lost. Ids are scikit-learn's row numbers.
     """
+    reading.check_unused("digits", "label_column", "text_column", "test_split")
     source = load_digits()
     images = np.round(source.images * (255 / 16)).astype(np.uint8)
     labels = source.target.astype(np.int64)
     arrays: dict[str, Any] = {"class_names": source.target_names}
     for split, rows in zip(("train", "test"), hold_out(labels, "digits"), strict=True):
         arrays |= {f"x_{split}": images[rows], f"y_{split}": labels[rows], f"ids_{split}": rows}
-    return dataset_from_arrays("digits", arrays, options)
+    return dataset_from_arrays("digits", arrays, reading)
 
 
-def _load_npz(spec: str, options: ImageOptions) -> Dataset:
+def _load_npz(spec: str, reading: Reading) -> Dataset:
     path = _path(spec)
-    return dataset_from_arrays(path.stem, read_npz(path), options)
+    return dataset_from_arrays(path.stem, read_npz(path), reading)
 
 
 def _is_npz(spec: str) -> bool:
@@ -123,13 +183,13 @@ def _path(spec: str) -> Path:
 def _at_path(
     description: str,
     claims: Callable[[Path], bool],
-    load: Callable[[Path, ImageOptions], Dataset],
+    load: Callable[[Path, Reading], Dataset],
 ) -> Source:
     """Describe a source whose functions take a path."""
     return Source(
         description,
         lambda spec: bool(spec) and claims(_path(spec)),
-        lambda spec, options: load(_path(spec), options),
+        lambda spec, reading: load(_path(spec), reading),
     )
 
 
@@ -139,7 +199,9 @@ SOURCES: dict[str, Source] = {
     ),
     "npz": Source("an .npz file of x_train, y_train, x_test, y_test", _is_npz, _load_npz),
     "table file": _at_path(
-        "a .parquet or .csv file with a column 'label'", is_table_file, load_table_file
+        "a .parquet, .csv, .tsv or .jsonl file with a column 'label'",
+        is_table_file,
+        load_table_file,
     ),
     "table folder": _at_path(
         "a folder with train.parquet and test.parquet (or .csv)", is_table_folder, load_table_folder
@@ -154,11 +216,28 @@ SOURCES: dict[str, Source] = {
 """Every source of data, in the order in which they are asked; also the list that messages show."""
 
 
+_ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"})
+
+
 def _unknown(spec: str) -> DataError:
     exists = bool(spec) and _path(spec).exists()
     problem = "exists, but holds no data set known here" if exists else "is no known name or path"
+    if exists and _path(spec).suffix.lower() in _ARCHIVES:
+        problem = "is an archive. Unpack it, and give the folder"
+    inside = _data_sets_in(spec)
+    if inside:
+        problem = f"holds {len(inside)} data sets, {shorten(inside)}. Name one of them"
     understood = "; ".join(source.description for source in SOURCES.values())
     return DataError(f"{spec!r} {problem}.{_suggestion(spec)} Understood are: {understood}.")
+
+
+def _data_sets_in(spec: str) -> list[str]:
+    """Return the folders in a folder that are data sets."""
+    path = _path(spec)
+    if not spec or not path.is_dir():
+        return []
+    folders = sorted(p for p in path.iterdir() if p.is_dir())
+    return [str(p) for p in folders if is_table_folder(p) or is_image_folder(p)]
 
 
 def _suggestion(spec: str) -> str:

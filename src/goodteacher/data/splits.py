@@ -5,13 +5,15 @@
             └── selection  every choice is made on it
     test  ───── test       sealed: opened once, after all choices are made, and on record
 
+A data set with a validation split of its own has it as the selection split, and nothing is carved.
 Unlabelled examples go to the transfer set alone: there the teacher's response is all they need.
 Texts become features here, and not earlier: their vocabulary and idf come from ``training`` alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,14 +23,15 @@ import torch
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from goodteacher.data.dataset import Dataset, Split, shorten
+from goodteacher.data.dataset import Dataset, Split, missing_classes, shorten
 from goodteacher.data.normalization import (
     NORMALIZATIONS,
     TEXT_NORMALIZATIONS,
     Normalization,
     make_normalization,
 )
-from goodteacher.data.text import Tfidf, vectorizer_for
+from goodteacher.data.notes import DataNote
+from goodteacher.data.text import TOLD_UNKNOWN, Tfidf, unknown_terms_note, vectorizer_for
 from goodteacher.errors import ConfigError, DataError
 
 _Rows = npt.NDArray[np.int64]
@@ -118,7 +121,8 @@ class StudyData:
     """Hold the parts of a data set as a study uses them.
 
     Attributes:
-        training: labelled examples that teachers learn from.
+        training: labelled examples that teachers learn from. Where the training data have no label
+            at all, it is the transfer set, and there is nothing that a teacher could learn.
         transfer: the examples on which teachers respond and from which students learn.
         selection: labelled examples on which every choice is made; disjoint from both.
         test: the sealed test split.
@@ -160,7 +164,9 @@ def prepare(
     Rows keep the order of the source. The selection split depends on ``selection_fraction`` and
     ``seed`` alone, so studies that differ in the size of the transfer set choose on the same
     examples. At ``transfer_fraction=1`` the transfer set is ``training`` itself, plus any
-    unlabelled examples, which always belong to it.
+    unlabelled examples, which always belong to it. A validation split of the data set's own is the
+    selection split; ``selection_fraction`` then says nothing. What is worth knowing of the parts is
+    told as a `DataNote`, a warning.
 
     Args:
         dataset: what to divide.
@@ -185,20 +191,12 @@ def prepare(
     _check_fraction("transfer_fraction", transfer_fraction, below_one=False)
     _check_seed(seed)
     _check_tfidf_features(tfidf_features, dataset)
-    train = dataset.train
-    labels = train.labels.numpy()
-    training_rows, selection_rows = _stratify(
-        np.flatnonzero(labels >= 0), selection_fraction, dataset, seed, "selection_fraction"
-    )
-    training = train.subset(torch.from_numpy(training_rows))
-    parts = (
-        training,
-        _transfer(dataset, training, training_rows, transfer_fraction, seed),
-        train.subset(torch.from_numpy(selection_rows)),
-        dataset.test,
-    )
-    tfidf = vectorizer_for(parts, training.texts, tfidf_features) if training.texts else None
+    parts = _parts(dataset, selection_fraction, transfer_fraction, seed)
+    texts = parts[0].texts
+    tfidf = vectorizer_for(parts, texts, tfidf_features) if texts else None
     training, transfer, selection, test = _with_features(parts, tfidf)
+    for note in _notes(dataset.class_names, selection, test):
+        warnings.warn(note, DataNote, stacklevel=2)
     table = TEXT_NORMALIZATIONS if tfidf else NORMALIZATIONS
     return StudyData(
         training=training,
@@ -211,6 +209,44 @@ def prepare(
         fingerprint=dataset.fingerprint,
         tfidf=tfidf,
     )
+
+
+def _parts(
+    dataset: Dataset, selection_fraction: float, transfer_fraction: float, seed: int
+) -> tuple[Split, Split, Split, Split]:
+    """Return the training part, the transfer set, the selection split and the test split."""
+    train, selection = dataset.train, dataset.validation
+    training_rows = np.flatnonzero(train.labels.numpy() >= 0)
+    if selection is None:
+        if not len(training_rows):
+            raise DataError(
+                "Every choice is made on labelled examples, but no training example of"
+                f" {dataset.name!r} has a label, and there is no validation split. Label some of"
+                " them, or add a labelled split called validation (arrays: x_validation,"
+                " y_validation)."
+            )
+        training_rows, selection_rows = _stratify(
+            training_rows, selection_fraction, dataset, seed, "selection_fraction"
+        )
+        selection = train.subset(torch.from_numpy(selection_rows))
+    if not len(training_rows):
+        return train, train, selection, dataset.test
+    training = train.subset(torch.from_numpy(training_rows))
+    transfer = _transfer(dataset, training, training_rows, transfer_fraction, seed)
+    return training, transfer, selection, dataset.test
+
+
+def _notes(class_names: Sequence[str], selection: Split, test: Split) -> Iterator[str]:
+    """Yield what the parts cannot show: classes and texts about which they say nothing."""
+    for name, split in (("selection", selection), ("test", test)):
+        if missing := missing_classes(split, class_names):
+            yield (
+                f"The {name} split has no example of {len(missing)} of {len(class_names)} classes"
+                f" ({shorten(missing)}): accuracy there says nothing about them."
+            )
+        unknown = int((split.inputs == 0).all(dim=1).sum()) if split.texts is not None else 0
+        if unknown > TOLD_UNKNOWN * len(split):
+            yield unknown_terms_note(unknown, len(split), name)
 
 
 def _with_features(parts: Sequence[Split], tfidf: Tfidf | None) -> list[Split]:

@@ -1,7 +1,8 @@
 """Turn texts into numbers: TF-IDF, fitted to the training texts alone.
 
 The features are scikit-learn's: words of two characters or more, in lower case, and pairs of
-neighbours among them. A text in which the term t occurs n times has the feature
+neighbours among them; or, where words do not serve, runs of one to three characters within words
+(``char_wb``), see `choose_analyzer`. A text in which the term t occurs n times has the feature
 
     (1 + ln n) * idf_t,    idf_t = 1 + ln((1 + N) / (1 + N_t))
 
@@ -16,9 +17,10 @@ sorts on this machine, and a study must find the same features when it goes on e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import psutil
@@ -34,7 +36,20 @@ from goodteacher.errors import DataError
 DEFAULT_FEATURES = 4096
 """Terms that are kept at most, unless the setting ``tfidf_features`` says otherwise."""
 
-_TERMS: dict[str, Any] = {"ngram_range": (1, 2), "lowercase": True, "token_pattern": r"\b\w\w+\b"}
+TOLD_UNKNOWN = 0.01
+"""Share of texts without any known term above which a study says so."""
+
+Analyzer = Literal["word", "char"]
+
+_TERMS: Mapping[Analyzer, dict[str, Any]] = {
+    "word": {"ngram_range": (1, 2), "lowercase": True, "token_pattern": r"\b\w\w+\b"},
+    "char": {"ngram_range": (1, 3), "lowercase": True, "analyzer": "char_wb"},
+}
+_WITHOUT_SPACES = re.compile(  # Thai, Lao, Tibetan, Myanmar, Khmer, Japanese, Chinese
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
+)
+_FEW_KNOWN = 0.5  # share of texts with a term of other texts below which words do not serve
 _SHARE_OF_FREE = 0.5  # of the free memory, for features; the rest is for training on them
 
 
@@ -44,6 +59,7 @@ class Tfidf(Frozen):
     Attributes:
         terms: the term of feature d at position d; unique.
         idf: the inverse document frequency of each, above 0.
+        analyzer: whether terms are words or runs of characters.
 
     Example:
         >>> tfidf = fit_tfidf(["my card is lost", "my card is here"])
@@ -54,6 +70,7 @@ class Tfidf(Frozen):
     schema_version: int = 1
     terms: tuple[str, ...]
     idf: tuple[PositiveFloat, ...]
+    analyzer: Analyzer = "word"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -67,7 +84,10 @@ class Tfidf(Frozen):
     @cached_property
     def _vectorizer(self) -> TfidfVectorizer:
         vectorizer = TfidfVectorizer(
-            **_TERMS, vocabulary=list(self.terms), sublinear_tf=True, dtype=np.float32
+            **_TERMS[self.analyzer],
+            vocabulary=list(self.terms),
+            sublinear_tf=True,
+            dtype=np.float32,
         )
         vectorizer.idf_ = np.array(self.idf, dtype=np.float32)
         return vectorizer
@@ -89,36 +109,82 @@ class Tfidf(Frozen):
             return torch.zeros(0, len(self.terms))
         return torch.from_numpy(self._vectorizer.transform(texts).toarray())
 
+    def count_unknown(self, texts: Sequence[str]) -> int:
+        """Return how many texts have no known term; those are told apart by nothing."""
+        return int((self._vectorizer.transform(texts).getnnz(axis=1) == 0).sum()) if texts else 0
+
     def vectorize(self, split: Split) -> Split:
         """Return a split of texts with its features as inputs; the texts stay with it."""
         return Split(self(split.texts or ()), split.labels, split.ids, split.texts)
 
 
-def fit_tfidf(texts: Sequence[str], *, max_features: int | None = None) -> Tfidf:
+def choose_analyzer(texts: Sequence[str]) -> Analyzer:
+    """Choose between words and runs of characters, by the texts alone; the rule is ours.
+
+    Runs of characters serve where more than half of the texts are mostly in a script without spaces
+    (Chinese, Japanese, Thai and others), or where fewer than half of every second text have a
+    word of the texts between them: each would be alone with its words.
+
+    Args:
+        texts: [N], the training texts.
+
+    Example:
+        >>> choose_analyzer(["my card is lost", "the card is here"])
+        'word'
+        >>> choose_analyzer(["我的卡丢了", "请冻结我的卡"])
+        'char'
+    """
+    dense = [len(_WITHOUT_SPACES.findall(text)) * 2 > len("".join(text.split())) for text in texts]
+    if sum(dense) * 2 > len(texts):
+        return "char"
+    analyze = CountVectorizer(**_TERMS["word"]).build_analyzer()
+    words = [set(analyze(text)) for text in texts]
+    known = set().union(*words[::2])
+    asked = words[1::2]
+    shared = sum(not known.isdisjoint(terms) for terms in asked)
+    return "char" if shared < _FEW_KNOWN * len(asked) else "word"
+
+
+def unknown_terms_note(count: int, num_texts: int, name: str) -> str:
+    """Say how many texts of a split have no known term."""
+    return (
+        f"{count} of {num_texts} {name} texts ({count / num_texts:.0%}) have no term that the"
+        " training texts have, so nothing tells them apart. Are they in another language, or is"
+        " the text column the right one? More training texts, or a larger tfidf_features, help."
+    )
+
+
+def fit_tfidf(
+    texts: Sequence[str], *, max_features: int | None = None, analyzer: Analyzer | None = None
+) -> Tfidf:
     """Choose terms and weigh them by the texts given, and by nothing else.
 
     Args:
         texts: [N], the training texts.
         max_features: terms kept at most, at least 1; None takes `DEFAULT_FEATURES`.
+        analyzer: what terms are; None asks `choose_analyzer`.
 
     Raises:
-        DataError: No text has a word of two characters or more.
+        DataError: No text has a term.
     """
-    counter = CountVectorizer(**_TERMS)
+    analyzer = analyzer or choose_analyzer(texts)
+    counter = CountVectorizer(**_TERMS[analyzer])
     try:
         counts = counter.fit_transform(texts)
     except ValueError as error:  # scikit-learn's only complaint about strings: no vocabulary
         raise DataError(
-            f"Texts need words of two letters or digits at least, but the {len(texts)} training "
-            f"texts have none ({error}). Is the text column the right one, or was it emptied?"
+            f"Texts need words or letters, but the {len(texts)} training texts have none"
+            f" ({error}). Is the text column the right one, or was it emptied?"
         ) from error
     totals = np.asarray(counts.sum(axis=0)).ravel()
     # stable: columns are in alphabetical order, and so are equals
-    order = np.argsort(-totals, kind="stable")[: max_features or DEFAULT_FEATURES]
-    kept = np.sort(order)
+    order = np.argsort(-totals, kind="stable")
+    names = counter.get_feature_names_out()
+    # a lone space is in every text of characters: it says nothing, and would make each text known
+    order = order[[bool(name.strip()) for name in names[order]]]
+    kept = np.sort(order[: max_features or DEFAULT_FEATURES])
     idf = 1 + np.log((1 + len(texts)) / (1 + counts.getnnz(axis=0)[kept]))
-    terms = counter.get_feature_names_out()[kept]
-    return Tfidf(terms=tuple(terms.tolist()), idf=tuple(idf.tolist()))
+    return Tfidf(terms=tuple(names[kept].tolist()), idf=tuple(idf.tolist()), analyzer=analyzer)
 
 
 def vectorizer_for(

@@ -1,0 +1,181 @@
+"""What the doctor looks for in columns, names and texts, and in a validation split.
+
+As in :mod:`goodteacher.data.doctor`, each check is a function that yields findings; thresholds are
+ours.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from sklearn.tree import DecisionTreeClassifier
+
+from goodteacher.data.dataset import Split, missing_classes, name_of, shorten
+from goodteacher.data.labels import folded
+from goodteacher.data.odd_columns import numbers_rows
+from goodteacher.data.patient import Finding, Patient, group_rows, ids_of
+from goodteacher.data.text import fit_tfidf, unknown_terms_note
+from goodteacher.errors import DataError
+
+_TELLS_ALL = 0.995  # test accuracy of one feature alone that is too good to be a measurement
+_COMMONEST = 0.95  # share of the commonest class above which that says little
+_MANY_UNKNOWN = 0.05  # share of texts without a known term above which it is a warning
+_MOST_UNKNOWN = 0.5  # ... and an error
+_MOST_FEATURES = 500  # columns that are looked at one by one
+_MOST_ROWS = 20_000
+
+
+def _check_notes(patient: Patient) -> Iterator[Finding]:
+    """Repeat what reading the source had to tell."""
+    for note in patient.dataset.notes:
+        yield Finding("warning", note.code, note.message)
+
+
+def _check_missing_classes(patient: Patient) -> Iterator[Finding]:
+    for name, split in patient.dataset.splits.items():
+        missing = missing_classes(split, patient.class_names)
+        if missing and name != "train":
+            yield Finding(
+                "warning",
+                "missing_class",
+                f"The {name} split has no example of {len(missing)} of"
+                f" {len(patient.class_names)} classes ({shorten(missing)}): accuracy there says"
+                " nothing about them.",
+            )
+
+
+def _check_selectable(patient: Patient) -> Iterator[Finding]:
+    if not patient.labelled and patient.dataset.validation is None:
+        yield Finding(
+            "error",
+            "no_labels",
+            "No training example has a label and there is no validation split, but every choice is"
+            " made on labelled examples. Label some of them, or add a labelled split called"
+            " validation.",
+        )
+
+
+def _check_label_variants(patient: Patient) -> Iterator[Finding]:
+    twins: dict[str, list[str]] = defaultdict(list)
+    for name in patient.class_names:
+        twins[folded(name)].append(name)
+    several = [" = ".join(map(repr, names)) for names in twins.values() if len(names) > 1]
+    if several:
+        yield Finding(
+            "warning",
+            "label_variants",
+            f"Only case or spaces tell some classes apart ({shorten(several)}). Are they one class,"
+            " written in several ways? Then write it in one.",
+        )
+
+
+def _check_single_features(patient: Patient) -> Iterator[Finding]:
+    """Find features that number the rows, or tell the class alone."""
+    if not (patient.features and patient.labelled):
+        return
+    train, test = patient.train, patient.test
+    known = (train.labels >= 0).numpy()
+    labels, inputs = train.labels.numpy()[known][:_MOST_ROWS], train.inputs.numpy()
+    if np.bincount(labels).max() > _COMMONEST * len(labels):
+        return  # whoever names the commonest class is right as often
+    telling, numbering = [], []
+    for column in range(min(inputs.shape[1], _MOST_FEATURES)):
+        values = inputs[:, column].astype(np.float64)
+        name = name_of(column, patient.dataset.feature_names)
+        if numbers_rows(values, [test.inputs.numpy()[:, column].astype(np.float64)]):
+            numbering.append(name)
+            continue
+        tree = DecisionTreeClassifier(max_leaf_nodes=2 * len(patient.class_names), random_state=0)
+        tree.fit(values[known][: len(labels), None], labels)
+        score = tree.score(test.inputs.numpy()[:, [column]], test.labels.numpy())
+        if score >= _TELLS_ALL:
+            telling.append(f"{name}: {100 * score:.1f} %")
+    if numbering:
+        yield Finding(
+            "error",
+            "row_numbers",
+            f"{shorten(numbering)} of the inputs numbers the rows, which tells the class of data"
+            " that are sorted by class. Leave it out.",
+        )
+    if telling:
+        yield Finding(
+            "warning",
+            "tells_the_class",
+            f"One input alone tells the class of nearly every test example ({shorten(telling)} by a"
+            " few thresholds). Is it the label in other words, or known only after the label?"
+            " Leave such a column out.",
+        )
+
+
+def _check_unknown_terms(patient: Patient) -> Iterator[Finding]:
+    texts = patient.train.texts
+    if texts is None:
+        return
+    try:
+        tfidf = fit_tfidf(texts)
+    except DataError as error:
+        yield Finding("error", "unknown_terms", str(error))
+        return
+    for name, split in patient.dataset.splits.items():
+        unknown = 0 if name == "train" else tfidf.count_unknown(split.texts or ())
+        if unknown:
+            share = unknown / len(split)
+            yield Finding(
+                "error"
+                if share > _MOST_UNKNOWN
+                else "warning"
+                if share > _MANY_UNKNOWN
+                else "info",
+                "unknown_terms",
+                unknown_terms_note(unknown, len(split), name),
+            )
+
+
+def _check_validation(patient: Patient) -> Iterator[Finding]:
+    """Look for examples of the validation split in the others."""
+    validation = patient.dataset.validation
+    if validation is None:
+        return
+    groups = group_rows(validation)
+    others = (
+        ("train", patient.train, patient.train_groups),
+        ("test", patient.test, patient.test_groups),
+    )
+    for name, split, own in others:
+        shared = [key for key in groups if key in own]
+        if shared:
+            yield _leak(validation, groups, name, split, own, shared)
+
+
+def _leak(
+    validation: Split,
+    groups: dict[bytes, list[int]],
+    name: str,
+    split: Split,
+    own: dict[bytes, list[int]],
+    shared: list[bytes],
+) -> Finding:
+    count = sum(len(groups[key]) for key in shared)
+    pairs = [f"{ids_of(validation, groups[k])} as {ids_of(split, own[k])}" for k in shared]
+    why = "choices made on it reward memory" if name == "train" else "the test split is not unseen"
+    return Finding(
+        "warning",
+        "validation_leakage",
+        f"{count} of {len(validation)} validation examples ({count / len(validation):.1%}) are in"
+        f" the {name} split too (validation id as {name} id: {shorten(pairs)}): {why}. Remove them"
+        " from one of the two.",
+    )
+
+
+FURTHER_CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
+    _check_notes,
+    _check_selectable,
+    _check_missing_classes,
+    _check_label_variants,
+    _check_single_features,
+    _check_unknown_terms,
+    _check_validation,
+)
+"""Every check of this module, in the order of the report."""

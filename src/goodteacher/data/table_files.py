@@ -1,0 +1,172 @@
+"""Read tables from local files.
+
+Understood are
+
+- a folder with a table for each split, as a file, in shards or in a folder of shards
+  (:mod:`goodteacher.data.shards`);
+- one file, divided by its column ``split`` (``train``, ``test``, ``validation``), or else held out
+  by `hold_out`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.json
+import pyarrow.parquet as pq
+
+from goodteacher.data.columns import (
+    ID_COLUMNS,
+    check_column_names,
+    id_column,
+    label_column,
+    needed_columns,
+)
+from goodteacher.data.csv_files import read_csv
+from goodteacher.data.dataset import Dataset, shorten
+from goodteacher.data.labels import infer_classes, number_labels, plain_labels
+from goodteacher.data.named_splits import VALIDATION_SPLITS, Roles, choose_splits, hold_out
+from goodteacher.data.reading import Reading
+from goodteacher.data.shards import check_shards, split_files, table_suffix
+from goodteacher.data.tables import dataset_from_tables
+from goodteacher.errors import DataError
+
+SPLIT_COLUMN = "split"
+"""The column of a single table that says to which split a row belongs."""
+
+_Rows = npt.NDArray[np.int64]
+_T = TypeVar("_T")
+
+
+def is_table_folder(path: Path) -> bool:
+    """Say whether ``path`` is a folder that holds a training table."""
+    return path.is_dir() and "train" in split_files(path, Reading())
+
+
+def is_table_file(path: Path) -> bool:
+    """Say whether ``path`` is one table in a file."""
+    return table_suffix(path) is not None and path.is_file()
+
+
+def load_table_folder(folder: Path, reading: Reading) -> Dataset:
+    """Read a folder with a table for each split.
+
+    Raises:
+        DataError: A table or a shard of it is missing or damaged, or see `dataset_from_tables`.
+    """
+    files = split_files(folder, reading)
+    name = folder.resolve().name
+    check_shards(files["train"])
+    chosen = by_role(choose_splits(list(files), name, reading), files)
+    for paths in chosen.values():
+        check_shards(paths)
+    tables = {split: _read_tables(paths, reading) for split, paths in chosen.items()}
+    return dataset_from_tables(name, tables, reading=reading, base=folder)
+
+
+def by_role(roles: Roles, found: Mapping[str, _T]) -> dict[str, _T]:
+    """Return what there is of each split under its role: train, validation, test."""
+    named = {"train": roles.train, "validation": roles.validation, "test": roles.test}
+    return {role: found[split] for role, split in named.items() if split is not None}
+
+
+def load_table_file(path: Path, reading: Reading) -> Dataset:
+    """Read one table and divide it; ids are rows of the whole file, unless it has its own.
+
+    Raises:
+        DataError: The file is damaged, a class cannot be held out, or see `dataset_from_tables`.
+    """
+    check_shards([path])
+    table = _read_tables([path], reading)
+    check_column_names(table.schema, str(path))
+    if id_column(table.schema) is None:
+        others = [name for name in table.column_names if name not in ID_COLUMNS]
+        rows = pa.array(np.arange(table.num_rows))
+        table = table.select(others).append_column(ID_COLUMNS[0], rows)
+    parts = _divide(table, path, reading)
+    inputs = table.select([name for name in table.column_names if name != SPLIT_COLUMN])
+    tables = {split: inputs.take(pa.array(rows)) for split, rows in parts.items()}
+    return dataset_from_tables(path.stem, tables, reading=reading, base=path.parent)
+
+
+def _read_tables(paths: Sequence[Path], reading: Reading) -> pa.Table:
+    """Read and join tables; columns that are absent are left to later checks to name."""
+    tables = [_guarded(_READERS[_kind(path)], path, reading) for path in paths]
+    for table, path in zip(tables, paths, strict=True):
+        check_column_names(table.schema, str(path))
+    if len(tables) == 1:
+        return tables[0]
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise DataError(
+            f"The files {shorten(path.name for path in paths)} in {paths[0].parent} cannot be"
+            f" joined: a column has another type in one of them ({error}). Are they of one data"
+            " set? Write them again with the same columns."
+        ) from error
+
+
+def _kind(path: Path) -> str:
+    return (table_suffix(path) or "").removesuffix(".gz")
+
+
+def _read_parquet(path: Path, reading: Reading) -> pa.Table:
+    # ParquetFile, unlike read_table, does not read partitions out of folder names
+    file = pq.ParquetFile(path)
+    return file.read(columns=needed_columns(file.schema_arrow, reading, str(path)))
+
+
+def _read_json_lines(path: Path, reading: Reading) -> pa.Table:
+    with pa.input_stream(str(path), compression="detect") as stream:
+        return pyarrow.json.read_json(stream)
+
+
+_READERS: dict[str, Callable[[Path, Reading], pa.Table]] = {
+    ".parquet": _read_parquet,
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".jsonl": _read_json_lines,
+}
+
+
+def _guarded(read: Callable[[Path, Reading], pa.Table], path: Path, reading: Reading) -> pa.Table:
+    try:
+        return read(path, reading)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(
+            f"{path} cannot be read as {_kind(path)[1:]} ({error}). Is it damaged, empty, or of"
+            " another type than its name says? Fetch or write it again."
+        ) from error
+
+
+def _divide(table: pa.Table, path: Path, reading: Reading) -> dict[str, _Rows]:
+    if SPLIT_COLUMN in table.column_names:
+        return _rows_by_column(table, path, reading)
+    reading.check_unused(f"{path.name}, which has no column {SPLIT_COLUMN!r}", "test_split")
+    label = label_column({"train": table.schema}, reading, str(path))
+    labels = plain_labels(table.column(label), str(path))
+    classes = infer_classes([labels], path.name, Reading())
+    rows = hold_out(number_labels(labels, classes, path.name), str(path))
+    return dict(zip(("train", "test"), rows, strict=True))
+
+
+def _rows_by_column(table: pa.Table, path: Path, reading: Reading) -> dict[str, _Rows]:
+    values = np.array(list(map(str, table.column(SPLIT_COLUMN).to_pylist())))
+    names = dict.fromkeys(values.tolist())
+    roles = choose_splits(sorted(names), path.stem, reading)
+    known = {*roles.names, "test", *VALIDATION_SPLITS}
+    if reading.test_split is None and (others := sorted(set(names) - known)):
+        raise DataError(
+            f"The column {SPLIT_COLUMN!r} of {path} must say train or {roles.test} (or validation),"
+            f" but also says {shorten(others)}. Drop these rows, rename them, or name the split to"
+            " test on with --test-split."
+        )
+    return {
+        role: np.flatnonzero(values == split)
+        for role, split in by_role(roles, dict(zip(names, names, strict=True))).items()
+    }
