@@ -20,7 +20,7 @@ LAYERS = [
     ["results"],
     ["data", "models", "store", "responses", "measurement", "scores"],
     ["training"],
-    ["tasks"],
+    ["tasks", "door"],
     ["recording"],
     ["trajectories"],
     ["mixing", "cooldowns", "ema", "loans"],

@@ -164,8 +164,7 @@ def build_model(
             that generator is as it was.
 
     Returns:
-        A network from ``[B, *input_shape]`` to raw logits ``[B, C]``, on the CPU unless a user's
-        factory puts it elsewhere.
+        A network from ``[B, *input_shape]`` to raw logits ``[B, C]``, on the CPU.
 
     Raises:
         ModelError: If the specification, the number of classes, the shape or the seed is not
@@ -201,6 +200,15 @@ def parameter_count(module: nn.Module) -> int:
     15
     """
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def is_users_own(spec: str) -> bool:
+    """Say whether a specification names a factory of the user's.
+
+    >>> is_users_own("python:package.module:factory"), is_users_own("mlp:64")
+    (True, False)
+    """
+    return _parse(spec)[0] == "python"
 
 
 def _parse(spec: str) -> tuple[str, str]:

@@ -28,6 +28,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from goodteacher.models.adapting import logits_of
+
 Program = Callable[[nn.Module, Tensor], Tensor]
 """The forward pass of a fused stack: ``(network whose leaves are stacked, inputs) -> logits``."""
 
@@ -412,8 +414,10 @@ def _rewrite_method(node: fx.Node, network: nn.Module, stacked: set[fx.Node]) ->
 
 
 def _rewrite_output(node: fx.Node, network: nn.Module, stacked: set[fx.Node]) -> bool:
-    if node.args[0] not in stacked:
+    logits = logits_of(node.args[0])
+    if not isinstance(logits, fx.Node) or logits not in stacked:
         raise NotFusableError("its output is not one tensor that depends on its weights")
+    node.args = (logits,)
     return True
 
 
