@@ -23,6 +23,7 @@ from goodteacher.config import (
     StudyConfig,
     VerifyConfig,
     parse,
+    unknown_settings,
 )
 from goodteacher.data import UNLABELLED, Dataset, load_dataset, resolvable_difference
 from goodteacher.distillation import keep_response, load_pair
@@ -149,11 +150,14 @@ def _verify_study(
     """Judge a study's sweet spot; only what belongs to the judgement can be set."""
     own = _JUDGEMENT | RUNTIME_SETTINGS
     unknown = sorted(set(settings) - own)
-    if unknown:
+    decided = [name for name in unknown if name in StudyConfig.model_fields]
+    if decided:
         raise ConfigError(
-            f"{', '.join(unknown)} is decided by the study. Of a study, verify takes "
+            f"{', '.join(decided)} is decided by the study. Of a study, verify takes "
             f"{', '.join(sorted(own))}."
         )
+    if unknown:
+        raise ConfigError("\n".join(unknown_settings(unknown, sorted(own))))
     runtime = {name: value for name, value in settings.items() if name in RUNTIME_SETTINGS}
     made_with = parse(StudyConfig, **{**study.config.model_dump(), **runtime})
     spot = study.sweet_spot
