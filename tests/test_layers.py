@@ -19,6 +19,7 @@ LAYERS = [
     ["arms"],
     ["results"],
     ["data", "models", "store", "responses", "measurement", "scores"],
+    ["intake"],
     ["training"],
     ["tasks", "door"],
     ["recording"],

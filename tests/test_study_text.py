@@ -128,7 +128,9 @@ def test_student_of_numbers_refuses_texts():
         selection_accuracy=0.5,
         test_accuracy=0.5,
     )
-    with pytest.raises(DataError, match=r"takes a tensor of inputs \[N, 3\], but got list"):
+    with pytest.raises(
+        DataError, match=r"takes a tensor or array of features \[N, 3\], but got a list of str"
+    ):
         Classifier(torch.nn.Linear(3, 2), card)(["where is my card"])
 
 

@@ -57,13 +57,13 @@ def _complaints(kind: type[Frozen], settings: Mapping[str, Any]) -> Iterator[str
         yield from unknown_settings(unknown, list(kind.model_fields))
         yield from (_complaint(kind, item) for item in alone)
         yield from (_complaint(kind, item) for item in joined if not _named(item, wrong))
+        before = len(left), len(missing)
         # Any text will do for a name that is missing: no rule joins it with others.
         missing |= {str(item["loc"][0]): "" for item in alone if item["type"] == "missing"}
         wrong |= {str(item["loc"][0]) for item in alone} - missing.keys()
         wrong |= {name for item in joined for name in _named(item, left)}
-        before = len(left)
         left = {name: x for name, x in left.items() if name not in {*wrong, *unknown}}
-        if not alone and len(left) == before:
+        if (len(left), len(missing)) == before:
             return
 
 
