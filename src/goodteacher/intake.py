@@ -18,16 +18,15 @@ from torch import Tensor
 from goodteacher.data import Normalization
 from goodteacher.errors import DataError
 
-
 _DARK = 2 / 255
 """Training images whose mean is below this may themselves be of zeros and ones."""
 
 
-def as_texts(inputs: Any) -> list[str]:
-    """Return texts as a list: of a list, tuple, array or column of strings.
+def as_texts(inputs: Any) -> Any:
+    """Return texts as a list where an array or a column holds them; anything else as it is.
 
     Raises:
-        DataError: It is none of these.
+        DataError: They are a tensor.
 
     >>> as_texts(np.array(["where is my card"]))
     ['where is my card']
@@ -37,18 +36,7 @@ def as_texts(inputs: Any) -> list[str]:
             f"This student takes a list of strings, but got a tensor {list(inputs.shape)}. "
             "Give it the texts themselves: it makes their features with its own vocabulary."
         )
-    if isinstance(inputs, str):
-        raise DataError(
-            "This student takes a list of strings, but got one string. Give it a list of one: "
-            "[text]."
-        )
-    plain = inputs.tolist() if hasattr(inputs, "tolist") else inputs
-    if not isinstance(plain, list | tuple) or not all(isinstance(text, str) for text in plain):
-        raise DataError(
-            f"This student takes a list of strings, but got {_described(inputs)}. Give it the "
-            "texts themselves, '' for one that is missing."
-        )
-    return list(plain)
+    return inputs.tolist() if hasattr(inputs, "tolist") else inputs
 
 
 def as_stored(inputs: Any, input_shape: tuple[int, ...]) -> Tensor:

@@ -411,7 +411,7 @@ def _reason(error: Exception) -> str:
         reason = "; ".join(
             f"{'.'.join(map(str, item['loc']))}: {item['msg']}".removeprefix(": ")
             for item in items[:3]
-        )
+        ).replace("Value error, ", "")
         reason += f" and {len(items) - 3} more" if len(items) > 3 else ""
         return f"{reason}. Was it edited, cut short, or written by another version of goodteacher?"
     text = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
