@@ -144,7 +144,7 @@ def test_damaged_vocabulary_is_refused(study, tmp_path):
     ):
         load_student(copied)
     (copied / "vocabulary.json").unlink()
-    with pytest.raises(StudyError, match="holds no student"):
+    with pytest.raises(StudyError, match=r"vocabulary\.json cannot be read: No such file"):
         load_student(copied)
 
 

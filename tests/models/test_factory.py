@@ -251,7 +251,7 @@ def test_factory_that_gives_no_network_is_refused(offer, factory, message):
         (lambda x: (x.flatten(1), x.new_zeros(2, 3)), "number 2 has that shape: return that one"),
         (lambda x: x, r"returned shape \[2, 1, 4, 4\].*must have shape \[2, 3\]"),
         (lambda x: x.new_zeros(2, 4), r"returned shape \[2, 4\].*use its num_classes argument"),
-        (lambda x: x.new_zeros(3), r"returned shape \[3\].*must be the 2 examples of the batch"),
+        (lambda x: x.new_zeros(3), r"returned shape \[3\].*must be the batch, here of 2"),
         (lambda x: x.new_zeros(1, 3), r"returned shape \[1, 3\].*Keep the batch as it is"),
         (lambda x: x.new_zeros(2, 3, 1, 1), r"shape \[2, 3, 1, 1\].*add nn.Flatten\(\)"),
         (lambda x: x.new_zeros(2, 3, 4, 4), r"Average over the axes behind the classes"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from goodteacher.errors import ModelError
 
@@ -64,10 +65,18 @@ def adapt(network: nn.Module, *, name: str) -> nn.Module:
         name: What error messages call it.
 
     Raises:
-        ModelError: Its weights are not float32, or have no values.
+        ModelError: Its weights are not float32, have no values, share memory in a way that training
+            together would undo, or are hidden in a plain list.
     """
     network = unwrapped(network)
+    if isinstance(network, torch.jit.ScriptModule):
+        raise ModelError(
+            f"The network {name!r} is a compiled TorchScript program, which cannot be trained "
+            "in a stack. Return the nn.Module that was given to torch.jit.script or trace."
+        )
     _check_weights(network, name)
+    _check_ties(network, name)
+    _check_none_hidden(network, name)
     try:
         network = network.to("cpu")
     except NotImplementedError as error:  # tensors on the device "meta" have shapes only
@@ -148,9 +157,50 @@ def _check_weights(network: nn.Module, name: str) -> None:
         )
 
 
+def _check_ties(network: nn.Module, name: str) -> None:
+    """Refuse weights in one place in memory that are not one parameter."""
+    places: dict[int, str] = {}
+    for key, parameter in network.named_parameters():
+        if is_lazy(parameter) or not parameter.numel():
+            continue
+        other = places.setdefault(parameter.data_ptr(), key)
+        if other != key:
+            raise ModelError(
+                f"The weights {other} and {key} of the network {name!r} share memory, but are two "
+                "parameters, so students trained together would lose the tie. Assign the parameter "
+                "itself, as in self.b.weight = self.a.weight, or use F.linear with self.a.weight.T."
+            )
+
+
+def _check_none_hidden(network: nn.Module, name: str) -> None:
+    """Refuse trainable weights in plain lists and dicts, which nobody would train or save."""
+    known = {id(parameter) for parameter in network.parameters()}
+    for path, module in network.named_modules():
+        for key, value in vars(module).items():
+            if key.startswith("_") or not isinstance(value, list | tuple | dict):
+                continue
+            items = value.values() if isinstance(value, dict) else value
+            hidden = [p for item in items for p in _weights(item) if p.requires_grad]
+            if any(id(parameter) not in known for parameter in hidden):
+                place = f"{path}.{key}".lstrip(".")
+                raise ModelError(
+                    f"The network {name!r} has layers in {place!r}, a plain "
+                    f"{type(value).__name__}, where PyTorch does not see them: they would be "
+                    "neither trained nor saved. Use nn.ModuleList, nn.ModuleDict or nn.Sequential."
+                )
+
+
+def _weights(item: object) -> list[nn.Parameter]:
+    if isinstance(item, nn.Parameter):
+        return [item]
+    return list(item.parameters()) if isinstance(item, nn.Module) else []
+
+
 def _keep_logits(module: nn.Module, inputs: Any, output: Any) -> Any:
     return logits_of(output)
 
 
 def _contiguous(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(x.contiguous() if isinstance(x, Tensor) else x for x in inputs)
+    # contiguous() would keep the strides of one channel, which mean either order.
+    plain = torch.contiguous_format
+    return tuple(x.clone(memory_format=plain) if isinstance(x, Tensor) else x for x in inputs)

@@ -50,7 +50,8 @@ def examine(
             seed; or none of them can be trained.
     """
     with torch.random.fork_rng(devices=[]):
-        network = build(0).eval()
+        network = build(0)
+        network.eval()  # what a user's own train() returns is not relied upon
         check_trainable(network, name)
         generator = torch.Generator().manual_seed(1)
         inputs = torch.randn(EXAMPLES, *input_shape, generator=generator)
@@ -91,7 +92,7 @@ def check_not_probabilities(
 
     Args:
         network: The network.
-        inputs: Random inputs [B, ...].
+        inputs: Some inputs [B, ...].
         outputs: What the network gave for them, [B, C], with its graph.
         name: What error messages call it.
         mode: ``training`` or ``evaluation``.
@@ -113,8 +114,8 @@ def check_not_probabilities(
         else "Return what its forward gives to softmax or sigmoid."
     )
     raise ModelError(
-        f"The network {name!r} returns probabilities in {mode} mode: on {len(inputs)} random "
-        f"inputs all outputs lie in 0..1 and {seen}. Losses and temperatures need the logits. "
+        f"The network {name!r} returns probabilities in {mode} mode: on {len(inputs)} inputs "
+        f"all outputs lie in 0..1 and {seen}. Losses and temperatures need the logits. "
         f"{remedy}"
     )
 
@@ -194,7 +195,8 @@ def _of_one(network: nn.Module, inputs: Tensor, name: str) -> object:
         raise ModelError(
             f"The network {name!r} failed in evaluation mode on a single example, of shape "
             f"{list(inputs[:1].shape)}: {reason_of(error)}. A squeeze() may drop the axis of the "
-            "batch: name the axis that it shall drop."
+            "batch: name the axis that it shall drop. A batch normalisation with "
+            "track_running_stats=False needs several examples: leave that at True."
         ) from error
 
 

@@ -175,8 +175,8 @@ def _shape_hint(shape: list[int], expected: list[int], output: object) -> str:
         )
     if shape in ([classes], [1, classes]) or (shape and shape[0] != batch):
         return (
-            f"The first axis must be the {batch} examples of the batch. Does squeeze, a fixed "
-            "view(...) or an axis of time come first? Keep the batch as it is, as flatten(1) does."
+            f"The first axis must be the batch, here of {batch}. Does squeeze, a fixed view(...) "
+            "or an axis of time come first? Keep the batch as it is, as x.flatten(1) does."
         )
     return "Flatten or pool before the last layer."
 

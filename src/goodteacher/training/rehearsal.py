@@ -140,7 +140,8 @@ class Rehearsal:
         kinds: dict[str, str] = {}
         for mode, training in (("evaluation", False), ("training", True)):
             with self._phase(f"in {mode} mode"):
-                logits, whole = with_whole_output(network.train(training), inputs)
+                network.train(training)
+                logits, whole = with_whole_output(network, inputs)
                 self._checked(logits, inputs, mode=mode)
             kinds |= {mode: kind} if (kind := kind_of(whole)) else {}
         if not kinds:
@@ -149,7 +150,9 @@ class Rehearsal:
             weights = {n: p for n, p in network.named_parameters() if p.requires_grad}
             gradients = torch.autograd.grad(logits.sum(), list(weights.values()), allow_unused=True)
         idle = [name for name, g in zip(weights, gradients, strict=True) if g is None]
-        told = "; ".join(f"in {mode} mode {kind}" for mode, kind in kinds.items())
+        told = " and ".join(f"in {mode} mode {kind}" for mode, kind in kinds.items())
+        if len(kinds) == 2 and len(set(kinds.values())) == 1:
+            told = next(iter(kinds.values()))
         note = f"{self.role} {self.spec!r}: of what it returns, its logits are {told}."
         if idle:
             note += (
@@ -163,7 +166,7 @@ class Rehearsal:
         examples = self._examples
         with self._phase("in training mode"):
             inputs = self._inputs(len(examples))
-            network.to(self.machine.device).train()
+            network.train()
             with self.machine.arithmetic():
                 output = network(inputs)
             logits = self._checked(output, inputs, mode="training")
@@ -198,7 +201,8 @@ class Rehearsal:
         )
 
     def _fails_on_one(self) -> bool:
-        network = self._built().to(self.machine.device).train()
+        network = self._built().to(self.machine.device)
+        network.train()
         inputs = self._inputs(1)
         try:
             self._checked(network(inputs), inputs, mode="training")
@@ -213,6 +217,7 @@ class Rehearsal:
         with self._phase("in evaluation mode"):
             expected = compute_logits(network, self._examples)
         with self._phase("when it was saved and loaded"), _folder() as store:
+            self._check_state(network)
             store.write_tensors("network.safetensors", network.state_dict())
             copy = self._build(self.seed)
             path = store.path("network.safetensors")
@@ -223,6 +228,16 @@ class Rehearsal:
                 f"The {self.role} {self.spec!r} answers differently after it was trained, saved "
                 "and loaded again: something that it learned is not in its state_dict. Make it a "
                 "parameter, or a buffer with register_buffer(name, tensor)."
+            )
+
+    def _check_state(self, network: nn.Module) -> None:
+        state: dict[str, object] = {**network.state_dict()}
+        other = [name for name, value in state.items() if not isinstance(value, Tensor)]
+        if other:
+            raise ModelError(
+                f"The state_dict of the {self.role} {self.spec!r} holds more than tensors: "
+                f"{_listed(other)}. A file of weights holds tensors only: leave get_extra_state "
+                "out, or keep what it holds in buffers."
             )
 
     def _stack(self) -> None:

@@ -351,7 +351,7 @@ def _trace(plain: nn.Module) -> fx.Graph:
     """Trace a network; refuse one whose graph depends on the mode, for tracing freezes the mode."""
     modes = [(module, module.training) for module in plain.modules()]
     try:
-        graphs = [fx.Tracer().trace(plain.train(training)) for training in (True, False)]
+        graphs = [_graph(plain, training) for training in (True, False)]
     except Exception as error:
         raise NotFusableError(f"torch.fx cannot trace it ({brief(error)})") from error
     finally:
@@ -360,6 +360,11 @@ def _trace(plain: nn.Module) -> fx.Graph:
     if str(graphs[0]) != str(graphs[1]):
         raise NotFusableError("it computes something else in training than in evaluation")
     return graphs[0]
+
+
+def _graph(plain: nn.Module, training: bool) -> fx.Graph:
+    plain.train(training)
+    return fx.Tracer().trace(plain)
 
 
 def brief(error: Exception) -> str:
