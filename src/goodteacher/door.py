@@ -110,7 +110,7 @@ class _Batches:
             kept.append(self.available)
         return tuple(dict.fromkeys(self._near(size) for size in kept))
 
-    def complaint(self, name: str, size: int, micro: int | None) -> str | None:
+    def complaint(self, name: str, size: int) -> str | None:
         """Say what is wrong with a size that the user named; None if nothing is."""
         if size > self.available:
             return (
@@ -124,14 +124,18 @@ class _Batches:
                 f"{self.available} to train on, and the {self.role} {self.spec!r} cannot train on "
                 f"one alone: is there a batch normalisation in it? Use {near} instead."
             )
-        pieces = {size % micro, self.available % size % micro} if micro and micro < size else set()
-        if self.needs_two and (1 in pieces or micro == 1):
-            return (
-                f"micro_batch_size = {micro} splits batches of {size} into pieces, one of them a "
-                f"single example, and the {self.role} {self.spec!r} cannot train on one alone. "
-                "Use another size of pieces, or leave it out."
-            )
         return None
+
+    def complaint_of_pieces(self, size: int, micro: int) -> str | None:
+        """Say what is wrong with the pieces that a batch is split into; None if nothing is."""
+        lone = 1 in (min(micro, size), size % micro, self.available % size % micro)
+        if not (self.needs_two and micro < size and lone):
+            return None
+        return (
+            f"micro_batch_size = {micro} splits batches of {size} into pieces, one of them a "
+            f"single example, and the {self.role} {self.spec!r} cannot train on one alone. Use "
+            "another size of pieces, or leave it out."
+        )
 
     def _near(self, size: int) -> int:
         """Return the next smaller size that suits, or else the next larger one."""
@@ -160,13 +164,16 @@ def fitted_to_data(
     for name, rule in _batch_rules(config, data, needs_two):
         value = getattr(config, name)
         sizes = (value,) if isinstance(value, int) else value
+        found: list[str | None] = []
         if name in config.model_fields_set:
-            micro = getattr(config, "micro_batch_size", None) if rule.role == "teacher" else None
-            found = (rule.complaint(name, size, micro) for size in sizes)
-            complaints += [complaint for complaint in found if complaint]
+            found += [rule.complaint(name, size) for size in sizes]
         elif not all(map(rule.suit, sizes)):
-            fitted = rule.fitted(sizes)
-            changes[name] = fitted[0] if isinstance(value, int) else fitted
+            sizes = rule.fitted(sizes)
+            changes[name] = sizes[0] if isinstance(value, int) else sizes
+        micro = getattr(config, "micro_batch_size", None)
+        if micro and rule.role == "teacher":
+            found += [rule.complaint_of_pieces(size, micro) for size in sizes]
+        complaints += [complaint for complaint in found if complaint]
     augmentation = getattr(config, "augmentation", None)
     if augmentation:
         complaints += _augmentation_complaints(augmentation, data)

@@ -74,9 +74,6 @@ def adapt(network: nn.Module, *, name: str) -> nn.Module:
             f"The network {name!r} is a compiled TorchScript program, which cannot be trained "
             "in a stack. Return the nn.Module that was given to torch.jit.script or trace."
         )
-    _check_weights(network, name)
-    _check_ties(network, name)
-    _check_none_hidden(network, name)
     try:
         network = network.to("cpu")
     except NotImplementedError as error:  # tensors on the device "meta" have shapes only
@@ -84,6 +81,9 @@ def adapt(network: nn.Module, *, name: str) -> nn.Module:
             f"The weights of the network {name!r} have no values: they are on the device 'meta'. "
             "Make the network on the CPU, outside of torch.device('meta')."
         ) from error
+    _check_weights(network, name)
+    _check_ties(network, name)
+    _check_none_hidden(network, name)
     return network
 
 

@@ -277,8 +277,10 @@ class Rehearsal:
         """Name the network, its role and what it was doing in whatever goes wrong."""
         try:
             yield
-        except GoodteacherError:
-            raise
+        except GoodteacherError as error:
+            if self.spec.partition(":")[2] in str(error):
+                raise
+            raise ModelError(f"The {self.role} {self.spec!r} failed {when}. {error}") from error
         except Exception as error:
             if is_out_of_memory(error):
                 raise
