@@ -237,9 +237,10 @@ class Store:
         Raises:
             StudyError: The file is missing, damaged, or was not written by this version.
         """
-        with reading(self.path(name), f"a table of {kind.__name__}"):
-            rows = pq.read_table(self.path(name)).to_pylist()
-            return [kind.model_validate(row) for row in rows]
+        path = self.path(name)
+        # Not pq.read_table, which takes a folder for a table of many files.
+        with reading(path, f"a table of {kind.__name__}"), pq.ParquetFile(path) as file:
+            return [kind.model_validate(row) for row in file.read().to_pylist()]
 
     def read_tensors(self, name: str) -> dict[str, torch.Tensor]:
         """Read named tensors, tied ones under each of their names.
@@ -364,7 +365,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise StudyError(
             f"{path} cannot be read: No such file or directory. Has the study finished?"
         ) from None
-    except (OSError, ValueError, SafetensorError, pa.ArrowException) as error:
+    except (OSError, ValueError, TypeError, SafetensorError, pa.ArrowException) as error:
         if isinstance(error, StudyError):
             raise
         raise StudyError(

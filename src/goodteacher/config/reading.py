@@ -58,11 +58,13 @@ def _complaints(kind: type[Frozen], settings: Mapping[str, Any]) -> Iterator[str
         yield from (_complaint(kind, item) for item in alone)
         yield from (_complaint(kind, item) for item in joined if not _named(item, wrong))
         before = len(left), len(missing)
-        # Any text will do for a name that is missing: no rule joins it with others.
-        missing |= {str(item["loc"][0]): "" for item in alone if item["type"] == "missing"}
-        wrong |= {str(item["loc"][0]) for item in alone} - missing.keys()
-        wrong |= {name for item in joined for name in _named(item, left)}
-        left = {name: x for name, x in left.items() if name not in {*wrong, *unknown}}
+        left = {name: x for name, x in left.items() if name not in unknown}
+        wrong |= {str(item["loc"][0]) for item in alone}
+        optional = {name for name in left if not kind.model_fields[name].is_required()}
+        wrong |= {name for item in joined for name in _named(item, optional)}
+        # Any text will do for a name that has no default: no rule joins it with others.
+        missing |= {name: "" for name in wrong if kind.model_fields[name].is_required()}
+        left = {name: x for name, x in left.items() if name not in wrong}
         if (len(left), len(missing)) == before:
             return
 
