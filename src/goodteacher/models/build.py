@@ -212,6 +212,12 @@ def is_users_own(spec: str) -> bool:
 
 
 def _parse(spec: str) -> tuple[str, str]:
+    if callable(spec):
+        raise ModelError(
+            f"A model specification must be a string, but got a {type(spec).__name__}. A network "
+            "is made anew for each seed: write a function that makes it from num_classes, in a "
+            f"module of your own, and name that: {FAMILIES['python'].example!r}."
+        )
     if not isinstance(spec, str):
         raise ModelError(
             f"A model specification must be a string, but got {spec!r} of type "
