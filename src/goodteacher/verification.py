@@ -150,7 +150,8 @@ def _verify_study(
     """Judge a study's sweet spot; only what belongs to the judgement can be set."""
     own = _JUDGEMENT | RUNTIME_SETTINGS
     unknown = sorted(set(settings) - own)
-    decided = [name for name in unknown if name in StudyConfig.model_fields]
+    of_a_study = {*StudyConfig.model_fields, *VerifyConfig.model_fields}
+    decided = [name for name in unknown if name in of_a_study]
     if decided:
         raise ConfigError(
             f"{', '.join(decided)} is decided by the study. Of a study, verify takes "

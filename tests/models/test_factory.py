@@ -10,6 +10,7 @@ from torch import nn
 
 from goodteacher.errors import ModelError
 from goodteacher.models import build_model
+from goodteacher.models.adapting import unwrapped
 from goodteacher.models.factory import build_from_factory, check_classifies, load_factory
 
 SHAPE, CLASSES = (1, 4, 4), 3
@@ -277,3 +278,21 @@ def test_error_keeps_its_cause(offer):
     with pytest.raises(ModelError, match="ZeroDivisionError") as caught:
         make(offer(lambda num_classes: 1 / 0))
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_one_output_for_two_classes_is_told_apart():
+    with pytest.raises(ModelError, match=r"returned shape \[2, 1\].*give a logit for each class"):
+        check_classifies(nn.Linear(5, 1), name="mine", num_classes=2, input_shape=(5,))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile, when first used
+def test_wrappers_of_wrappers_and_of_parts_are_taken_off():
+    wrapped = nn.DataParallel(torch.compile(nn.Sequential(nn.DataParallel(nn.Linear(2, 3)))))
+    assert list(unwrapped(wrapped).state_dict()) == ["0.weight", "0.bias"]
+
+
+def test_layer_that_stands_in_two_places_is_unwrapped_in_both():
+    layer = nn.DataParallel(nn.Linear(3, 3))
+    network = unwrapped(nn.Sequential(layer, nn.ReLU(), layer))
+    assert network[0] is network[2]
+    assert isinstance(network[0], nn.Linear)
