@@ -18,12 +18,12 @@ from torch import Tensor
 
 from goodteacher.arms import CROSS_ENTROPY, Arm, FileSource
 from goodteacher.conclude import correct_by_arm
-from goodteacher.config import DistillConfig, Frozen, Training, parse
+from goodteacher.config import DistillConfig, Frozen, Training
 from goodteacher.data import Dataset, load_for
+from goodteacher.door import checked_settings
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ResponseError, StudyError
 from goodteacher.export import Classifier, load_student
-from goodteacher.models import canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.responses import Response, read_response
 from goodteacher.results import Answer, Pair, StudentRow
@@ -37,7 +37,7 @@ from goodteacher.shipping import (
 )
 from goodteacher.statistics import Interval, accuracy_interval, paired_interval
 from goodteacher.students import Students, StudentTask
-from goodteacher.study import prepare_context
+from goodteacher.study import DataLike, name_of, prepare_context
 from goodteacher.tasks import Context, DataKey
 from goodteacher.tuning import Tuned, tune
 
@@ -81,7 +81,7 @@ class Distillation(Frozen):
 
 
 def distill(
-    data: str | Path | Dataset,
+    data: DataLike,
     *,
     responses: str | Path | Response | Tensor,
     student: str,
@@ -120,10 +120,11 @@ def distill(
         >>> result.num_seeds
         1
     """
-    name = data.name if isinstance(data, Dataset) else str(data)
-    config = parse(DistillConfig, data=name, student=canonical_spec(student), **settings)
+    networks = {"student": student}
+    config = checked_settings(DistillConfig, networks=networks, data=name_of(data), **settings)
     response, dataset = load_pair(responses, data, config, probabilities=probabilities)
     context = prepare_context(config, out, data=dataset, progress=progress or Silent())
+    config = context.store.config(DistillConfig)
     with context.store.lock():
         source = keep_response(context, response)
         key = DataKey.of(config, context.data, context.machine)
@@ -141,7 +142,7 @@ def distill(
 
 def load_pair(
     responses: str | Path | Response | Tensor,
-    data: str | Path | Dataset,
+    data: DataLike,
     config: DistillConfig,
     *,
     probabilities: bool,

@@ -8,20 +8,19 @@ here.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from pydantic import ValidationError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from goodteacher.config import Frozen
 from goodteacher.data import Normalization, Tfidf
-from goodteacher.errors import DataError, StudyError
+from goodteacher.errors import ModelError, StudyError
+from goodteacher.intake import as_stored, as_texts, warn_of_dark_images
 from goodteacher.models import build_model
+from goodteacher.store import load_weights, read_tensors, reading
 from goodteacher.tasks import Context
 
 VOCABULARY_FILE = "vocabulary.json"
@@ -60,43 +59,54 @@ class Classifier(nn.Module):
         self.tfidf = tfidf
         self._normalization = Normalization.from_dict(card.normalization)
 
-    def forward(self, inputs: Tensor | Sequence[str]) -> Tensor:
-        """Return logits [N, C] of examples as stored.
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each class, in the order of the logits."""
+        return self.card.class_names
+
+    def forward(self, inputs: Any) -> Tensor:
+        """Return logits [N, C] of examples as stored: on their device, if they are a tensor.
 
         Args:
-            inputs: Images or features, [N, ...]; of a student of texts, a list of N strings. Words
-                that are not among its terms count for nothing, so a text without a known word, an
-                empty one too, gets the logits of no words at all.
+            inputs: A tensor or an array of images [N, channels, height, width] with values 0 to
+                255, or of features [N, D]; of a student of texts, a list of N strings. One example
+                without the axis N is a batch of one, and gray images may come without their
+                channel. Words that are not among a student's terms count for nothing, so a text
+                without a known word, an empty one too, gets the logits of no words at all.
 
         Raises:
-            DataError: Texts are given to a student of something else, or the reverse, or what is
-                given is not a list of strings.
+            DataError: Type, range or shape are not those that the student was trained on; the
+                message says how to convert them.
         """
-        logits: Tensor = self.network(self._normalization(self._numbers(inputs)))
-        return logits
-
-    def _numbers(self, inputs: Tensor | Sequence[str]) -> Tensor:
+        anchor = next(self.network.parameters(), torch.zeros(()))
         if self.tfidf is not None:
-            if isinstance(inputs, Tensor):
-                raise DataError(
-                    f"This student takes a list of strings, but got a tensor {list(inputs.shape)}. "
-                    "Give it the texts themselves: it makes their features with its own vocabulary."
-                )
-            anchor = next(self.network.parameters(), None)
-            return self.tfidf(inputs).to(anchor.device if anchor is not None else "cpu")
-        if not isinstance(inputs, Tensor):
-            raise DataError(
-                f"This student takes a tensor of inputs [N, "
-                f"{', '.join(map(str, self.card.input_shape))}], but got "
-                f"{type(inputs).__name__}. Was it trained on other data than these?"
-            )
-        return inputs
+            stored, home = self.tfidf(as_texts(inputs)), anchor.device
+        else:
+            stored = as_stored(inputs, self.card.input_shape)
+            home = stored.device
+            if stored.dtype == torch.uint8:
+                warn_of_dark_images(stored, self._normalization)
+        logits: Tensor = self.network(self._normalization(stored.to(anchor.device)))
+        return logits.to(home)
 
     @torch.inference_mode()
-    def predict(self, inputs: Tensor | Sequence[str]) -> list[str]:
-        """Return the names of the most probable classes."""
-        names = self.card.class_names
-        return [names[number] for number in self(inputs).argmax(-1).tolist()]
+    def predict(self, inputs: Any) -> list[str]:
+        """Return the names of the most probable classes.
+
+        Args:
+            inputs: N examples, see :meth:`forward`.
+        """
+        return [self.class_names[number] for number in self(inputs).argmax(-1).tolist()]
+
+    @torch.inference_mode()
+    def predict_proba(self, inputs: Any) -> Tensor:
+        """Return the probability of each class, [N, C], in the order of ``class_names``.
+
+        Args:
+            inputs: N examples, see :meth:`forward`.
+        """
+        logits: Tensor = self(inputs)
+        return logits.softmax(-1)
 
 
 def deliver(
@@ -142,33 +152,53 @@ def load_student(folder: Path | str) -> Classifier:
         folder: A ``student`` folder.
 
     Raises:
-        StudyError: The folder holds no student, or its vocabulary is damaged.
+        StudyError: The folder holds no student, or a file of it is damaged; the message names it.
     """
     path = Path(folder)
-    try:
-        card = StudentCard.model_validate(json.loads((path / "config.json").read_text()))
-        weights = load_file(path / "model.safetensors")
-        tfidf = None if card.vocabulary is None else _read_vocabulary(path / card.vocabulary)
-    except OSError as error:
-        raise StudyError(
-            f"{path} holds no student: {error.strerror}. Has the search finished?"
-        ) from None
-    network = build_model(
-        card.architecture,
-        num_classes=len(card.class_names),
-        input_shape=card.input_shape,
-        seed=card.seed,
-    )
-    network.load_state_dict(weights)
+    _check_student_folder(path)
+    card_file, weights_file = path / "config.json", path / "model.safetensors"
+    with reading(card_file, "the card of a student"):
+        card = StudentCard.model_validate_json(card_file.read_bytes())
+        normalization = Normalization.from_dict(card.normalization)
+        np.broadcast_shapes(tuple(normalization.mean.shape), card.input_shape)
+    network = _built(card, card_file)
+    load_weights(network, read_tensors(weights_file), weights_file)
+    tfidf = None if card.vocabulary is None else _read_vocabulary(path / card.vocabulary, card)
     return Classifier(network, card, tfidf).eval()
 
 
-def _read_vocabulary(path: Path) -> Tfidf:
+def _built(card: StudentCard, path: Path) -> nn.Module:
     try:
-        return Tfidf.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise StudyError(
-            f"{path} must hold the terms and idf of a student of texts, but cannot be read as such "
-            f"({error.errors()[0]['msg']}). Was it edited or cut short? Copy the whole student "
-            "folder again."
-        ) from error
+        return build_model(
+            card.architecture,
+            num_classes=len(card.class_names),
+            input_shape=card.input_shape,
+            seed=card.seed,
+        )
+    except ModelError as error:
+        raise StudyError(f"{path} names a network that cannot be made here. {error}") from error
+
+
+def _check_student_folder(path: Path) -> None:
+    if (path / "config.json").exists():
+        return
+    if (path / "student" / "config.json").exists():
+        raise StudyError(f"{path} is a study; its student is in {path / 'student'}. Load that.")
+    if not path.exists():
+        reason = "there is no such folder. Is the path right? A student is delivered last."
+    elif not path.is_dir():
+        reason = "it is a file. Name the folder that it is in."
+    else:
+        reason = "it has no config.json. Has the search finished?"
+    raise StudyError(f"{path} holds no student: {reason}")
+
+
+def _read_vocabulary(path: Path, card: StudentCard) -> Tfidf:
+    with reading(path, "the vocabulary of a student of texts"):
+        tfidf = Tfidf.model_validate_json(path.read_bytes())
+        if (len(tfidf.terms),) != card.input_shape:
+            raise ValueError(
+                f"it has {len(tfidf.terms)} terms, but the student takes "
+                f"{list(card.input_shape)} features"
+            )
+    return tfidf

@@ -215,6 +215,9 @@ class DataSummary(Frozen):
     selection: int
     test: int
     is_text: bool = Field(default=False, description="whether the inputs are features of texts")
+    given_in_python: bool = Field(
+        default=False, description="whether they were given in Python, so no name loads them again"
+    )
 
 
 class TeacherChoice(Frozen):

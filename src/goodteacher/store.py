@@ -24,7 +24,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -33,11 +33,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from filelock import FileLock, Timeout
-from safetensors import safe_open
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from goodteacher.config import Frozen, differences, parse, read_toml, to_toml
-from goodteacher.errors import StudyError
+from goodteacher.errors import ConfigError, StudyError
 
 ModelT = TypeVar("ModelT", bound=Frozen)
 ConfigT = TypeVar("ConfigT", bound=Frozen)
@@ -76,8 +78,13 @@ class Store:
         return store
 
     @staticmethod
-    def check(path: Path, config: Frozen) -> None:
+    def check(path: Path, config: Frozen, *, but: Collection[str] = ()) -> None:
         """Say whether :meth:`create` would work, touching nothing.
+
+        Args:
+            path: The folder.
+            config: The settings.
+            but: Settings that are not compared with those of the folder.
 
         Raises:
             StudyError: See :meth:`create`.
@@ -85,7 +92,7 @@ class Store:
         _check_usable(path)
         existing = path / CONFIG_FILE
         if existing.exists():
-            _check_same(path, parse(type(config), **read_toml(existing)), config)
+            _check_same(path, _settings(existing, type(config)), config, but)
         elif path.exists() and any(path.iterdir()):
             raise StudyError(
                 f"{path} is not empty and holds no {CONFIG_FILE}, so it is not a study. "
@@ -107,8 +114,12 @@ class Store:
         return cls(path)
 
     def config(self, kind: type[ConfigT]) -> ConfigT:
-        """Return the settings that the folder was made with."""
-        return parse(kind, **read_toml(self.root / CONFIG_FILE))
+        """Return the settings that the folder was made with.
+
+        Raises:
+            StudyError: The file is damaged, or holds other settings than of this kind.
+        """
+        return _settings(self.root / CONFIG_FILE, kind)
 
     def path(self, *parts: str) -> Path:
         """Return a path inside the folder."""
@@ -128,11 +139,16 @@ class Store:
         lock = FileLock(self.root / ".lock")
         try:
             lock.acquire(blocking=False)
-        except Timeout:
+        except Timeout:  # an OSError too
             raise StudyError(
                 f"{self.root} is in use by another goodteacher process. "
                 "Wait for it, end it, or name another folder."
             ) from None
+        except OSError as error:
+            raise StudyError(
+                f"{self.root} cannot be written: {error.strerror}. Is the folder yours? Copy it to "
+                "where you may write."
+            ) from error
         try:
             yield
         finally:
@@ -144,13 +160,20 @@ class Store:
     def writing(self, *parts: str) -> Iterator[Path]:
         """Give a temporary path that becomes the named file when the block ends well."""
         target = self.path(*parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             temporary.replace(target)
+        except (OSError, SafetensorError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise StudyError(
+                f"{target} cannot be written: {reason}. Is the disk full, or the folder yours? "
+                "Mend that, and give the same command again: the work done so far is kept."
+            ) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""
@@ -175,10 +198,14 @@ class Store:
             pq.write_table(table, path)
 
     def write_tensors(self, name: str, tensors: Mapping[str, torch.Tensor], **notes: str) -> None:
-        """Write named tensors as safetensors."""
-        plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        """Write named tensors as safetensors.
+
+        Tensors that are one in memory (tied weights) are written once; their other names are in the
+        file's metadata, as ``safetensors.torch.save_model`` puts them there.
+        """
+        plain, tied = _saved_once(tensors)
         with self.writing(name) as path:
-            save_file(plain, path, metadata={"format": "pt", **notes})
+            save_file(plain, path, metadata={"format": "pt", **tied, **notes})
 
     def remove(self, name: str) -> None:
         """Remove a file that later work no longer needs."""
@@ -192,36 +219,49 @@ class Store:
         Raises:
             StudyError: The file is missing or was not written by this version.
         """
-        return _parsed(self.path(name), kind, self._text(name))
+        return parsed(self.path(name), kind, self._text(name))
 
     def read_records(self, name: str, kind: type[ModelT]) -> list[ModelT]:
-        """Read JSON lines; a missing file holds no records."""
+        """Read JSON lines; a missing file holds no records.
+
+        Raises:
+            StudyError: The file is damaged or was not written by this version.
+        """
         if not self.exists(name):
             return []
-        return [_parsed(self.path(name), kind, line) for line in self._text(name).splitlines()]
+        return [parsed(self.path(name), kind, line) for line in self._text(name).splitlines()]
 
     def read_table(self, name: str, kind: type[ModelT]) -> list[ModelT]:
-        """Read the rows of a Parquet table."""
-        rows = pq.read_table(self.path(name)).to_pylist()
-        return [kind.model_validate(row) for row in rows]
+        """Read the rows of a Parquet table.
+
+        Raises:
+            StudyError: The file is missing, damaged, or was not written by this version.
+        """
+        path = self.path(name)
+        # Not pq.read_table, which takes a folder for a table of many files.
+        with reading(path, f"a table of {kind.__name__}"), pq.ParquetFile(path) as file:
+            return [kind.model_validate(row) for row in file.read().to_pylist()]
 
     def read_tensors(self, name: str) -> dict[str, torch.Tensor]:
-        """Read named tensors."""
-        with safe_open(self.path(name), framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        """Read named tensors, tied ones under each of their names.
+
+        Raises:
+            StudyError: The file is missing or damaged.
+        """
+        return read_tensors(self.path(name))
 
     def read_notes(self, name: str) -> dict[str, str]:
-        """Read the notes beside named tensors."""
-        with safe_open(self.path(name), framework="pt") as file:
+        """Read the notes beside named tensors.
+
+        Raises:
+            StudyError: The file is missing or damaged.
+        """
+        with reading(self.path(name), "tensors"), safe_open(self.path(name), "pt") as file:
             return dict(file.metadata() or {})
 
     def _text(self, name: str) -> str:
-        try:
+        with reading(self.path(name), "text"):
             return self.path(name).read_text(encoding="utf-8")
-        except OSError as error:
-            raise StudyError(
-                f"{self.path(name)} cannot be read: {error.strerror}. Has the study finished?"
-            ) from None
 
     # The event log: appended, so its last line may be torn after a kill; readers skip it.
 
@@ -265,15 +305,143 @@ def _processor() -> str:
     return platform.processor()
 
 
-def _parsed(path: Path, kind: type[ModelT], text: str) -> ModelT:
-    try:
-        return kind.model_validate_json(text)
-    except ValueError as error:
-        first = str(error).splitlines()[0]
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read the named tensors of a safetensors file, tied ones under each of their names.
+
+    Raises:
+        StudyError: The file is missing or damaged.
+    """
+    with reading(path, "tensors"), safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        notes = dict(file.metadata() or {})
+    tied = {key: tensors[kept] for key, kept in notes.items() if kept in tensors}
+    return {**tied, **tensors}
+
+
+def load_weights(network: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Load a network's weights, all of them and no others.
+
+    Args:
+        network: Takes them.
+        tensors: By name.
+        path: The file that they come from, for messages.
+
+    Raises:
+        StudyError: They are another network's.
+    """
+    expected = network.state_dict()
+    missing = [name for name in expected if name not in tensors]
+    unknown = [name for name in tensors if name not in expected]
+    other = [
+        f"{name} is {list(tensors[name].shape)} instead of {list(value.shape)}"
+        for name, value in expected.items()
+        if name in tensors and tensors[name].shape != value.shape
+    ]
+    if missing or unknown or other:
+        parts = [
+            *([f"missing are {_few(missing)}"] if missing else []),
+            *([f"unknown are {_few(unknown)}"] if unknown else []),
+            *([_few(other)] if other else []),
+        ]
         raise StudyError(
-            f"{path} does not hold a {kind.__name__}: {first}. Was it edited, or written by "
-            "another version of goodteacher?"
+            f"{path} holds the weights of another network: {'; '.join(parts)}. Was one of the "
+            "files replaced, or the factory of the network changed? Put the file back that belongs "
+            "to this network."
+        )
+    network.load_state_dict(tensors)
+
+
+@contextlib.contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turn all that can go wrong while a file is read into a :class:`StudyError` that names it.
+
+    Args:
+        path: The file.
+        what: What it should hold.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise StudyError(
+            f"{path} cannot be read: No such file or directory. Has the study finished?"
         ) from None
+    except (OSError, ValueError, TypeError, SafetensorError, pa.ArrowException) as error:
+        if isinstance(error, StudyError):
+            raise
+        raise StudyError(
+            f"{path} does not hold {what}: {_damage(path) or _reason(error)}"
+        ) from error
+
+
+def parsed(path: Path, kind: type[ModelT], text: str) -> ModelT:
+    """Read a value from the JSON text of a file.
+
+    Raises:
+        StudyError: It is not JSON, or not that of such a value; the message names the file.
+    """
+    with reading(path, f"a {kind.__name__}"):
+        return kind.model_validate_json(text)
+
+
+_LFS, _CONFLICT, _PAGES = b"version https://git-lfs", b"<<<<<<< ", (b"<!doctype html", b"<html")
+
+
+def _damage(path: Path) -> str | None:
+    """Say what a file that cannot be read is instead, where that can be seen."""
+    if path.is_dir():
+        return "it is a folder, not a file. Put the file itself there."
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return f"{error.strerror}. May you read it?"
+    if not content:
+        return "it is empty. Copy it again."
+    if content.startswith(_LFS):
+        return "it is a pointer of Git LFS to the file. Fetch the file itself with: git lfs pull"
+    if content.lstrip()[:20].lower().startswith(_PAGES):
+        return "it is a web page, perhaps of a failed download. Download the file itself."
+    if content.startswith(_CONFLICT) or b"\n" + _CONFLICT in content:
+        return "it holds the marks of a merge conflict (<<<<<<<). Resolve it, or copy it again."
+    return None
+
+
+def _reason(error: Exception) -> str:
+    """Say what is wrong with a file's content, and what to do about it."""
+    if isinstance(error, ValidationError):
+        items = error.errors(include_url=False)
+        reason = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}".removeprefix(": ")
+            for item in items[:3]
+        ).replace("Value error, ", "")
+        reason += f" and {len(items) - 3} more" if len(items) > 3 else ""
+        return f"{reason}. Was it edited, cut short, or written by another version of goodteacher?"
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
+    return f"{text}. Was it cut short, edited or replaced? Copy it again."
+
+
+def _few(items: Sequence[str]) -> str:
+    rest = len(items) - 3
+    return ", ".join(items[:3]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _saved_once(
+    tensors: Mapping[str, torch.Tensor],
+) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Return tensors that share no memory, and the names that stand for another's tensor."""
+    names: dict[tuple[Any, ...], str] = {}
+    plain: dict[str, torch.Tensor] = {}
+    tied: dict[str, str] = {}
+    for name, tensor in tensors.items():
+        place = (tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+        if tensor.numel() and place in names:
+            tied[name] = names[place]
+            continue
+        names[place] = name
+        value = tensor.detach().cpu().contiguous()
+        # A part of a larger tensor is copied: safetensors refuses parts of one memory.
+        whole = value.untyped_storage().nbytes() == value.nbytes
+        plain[name] = value if whole else value.clone()
+    return plain, tied
 
 
 def _check_usable(path: Path) -> None:
@@ -287,8 +455,19 @@ def _check_usable(path: Path) -> None:
         )
 
 
-def _check_same(path: Path, old: Frozen, new: Frozen) -> None:
-    changed = differences(old, new)
+def _settings(path: Path, kind: type[ConfigT]) -> ConfigT:
+    try:
+        return parse(kind, **read_toml(path))
+    except ConfigError as error:
+        reason = _damage(path) or (
+            f"{error} Was it edited, or written by another version of goodteacher, or by another "
+            "command?"
+        )
+        raise StudyError(f"{path} does not hold the settings of a study: {reason}") from error
+
+
+def _check_same(path: Path, old: Frozen, new: Frozen, but: Collection[str]) -> None:
+    changed = {n: pair for n, pair in differences(old, new).items() if n not in but}
     if changed:
         lines = "; ".join(f"{name} was {a!r}, now {b!r}" for name, (a, b) in changed.items())
         raise StudyError(

@@ -129,7 +129,8 @@ class StudentTask(Frozen):
         stack.load_state_dict(_network_part(state))
         network = self._network(context)
         network.load_state_dict(stack.state_dict_of(0))
-        return network.eval()
+        network.eval()
+        return network
 
     def _file(self, name: str) -> str:
         return f"students/{self.key}/{name}"

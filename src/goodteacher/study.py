@@ -5,19 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from goodteacher.augmentation import Augmentation
 from goodteacher.conclude import conclude, confirmed_rows, correct_by_arm
-from goodteacher.config import DistillConfig, StudyConfig, parse
+from goodteacher.config import StudyConfig
 from goodteacher.data import UNLABELLED, Dataset, StudyData, load_for, prepare, selection_note
+from goodteacher.door import (
+    BATCH_SETTINGS,
+    Settings,
+    checked_settings,
+    fitted_to_data,
+    rehearse,
+)
 from goodteacher.engines import ENGINES
-from goodteacher.errors import ConfigError, DataError, StudyError
+from goodteacher.errors import DataError, StudyError
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
 from goodteacher.export import Classifier, load_student
-from goodteacher.models import build_model, canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.report import write_report
 from goodteacher.results import (
@@ -39,7 +44,8 @@ from goodteacher.tuning import tuning_rows
 SWEET_SPOT_FILE = "sweet_spot.json"
 VERDICT_FILE = "verdict.json"
 
-_Settings = StudyConfig | DistillConfig
+DataLike = str | Path | Dataset | Mapping[str, Any]
+"""What names data, or is them."""
 
 
 class Study:
@@ -127,7 +133,7 @@ class Study:
 
 
 def search(
-    data: str | Path | Dataset,
+    data: DataLike,
     *,
     teacher: str,
     student: str,
@@ -158,10 +164,10 @@ def search(
         >>> study.sweet_spot.teacher.batch_size
         64
     """
-    name = data.name if isinstance(data, Dataset) else str(data)
-    specs = {"teacher": canonical_spec(teacher), "student": canonical_spec(student)}
-    config = parse(StudyConfig, data=name, **specs, **settings)
+    networks = {"teacher": teacher, "student": student}
+    config = checked_settings(StudyConfig, networks=networks, data=name_of(data), **settings)
     context = prepare_context(config, out, data=data, progress=progress or Silent())
+    config = context.store.config(StudyConfig)
     plan = Search(config, context, ENGINES[config.engine](context))
     with context.store.lock():
         _run(plan)
@@ -169,9 +175,12 @@ def search(
 
 
 def prepare_context(
-    config: _Settings, out: str | Path, *, data: str | Path | Dataset, progress: Progress
+    config: Settings, out: str | Path, *, data: DataLike, progress: Progress
 ) -> Context:
-    """Check data, architectures and folder, then set the folder up; nothing is trained.
+    """Check data, networks and folder, then set the folder up; nothing is trained.
+
+    The folder's settings are those to work with: batch sizes that the user has not named are
+    lowered there where the data are few.
 
     Args:
         config: Settings of a study or of a single distillation.
@@ -183,7 +192,7 @@ def prepare_context(
         InputError: Something cannot work; the folder has not been touched.
     """
     folder = Path(out)
-    Store.check(folder, config)
+    Store.check(folder, config, but=BATCH_SETTINGS - config.model_fields_set)
     if isinstance(config, StudyConfig) and config.teachers_of is not None and not folder.exists():
         Store.open(config.teachers_of)
     machine = choose_machine(config)
@@ -198,34 +207,63 @@ def prepare_context(
         tfidf_features=config.tfidf_features,
         on_open=lambda opening: store.log("test_split_opened", reason=opening.reason),
     )
-    for spec in config.architectures:
-        build_model(spec, num_classes=parts.num_classes, input_shape=parts.input_shape, seed=0)
-    _check_batches(config, parts)
     if isinstance(config, StudyConfig):
         _check_labelled(parts)
-        _check_augmentation(config.augmentation, parts)
     _note_selection(config, loaded, progress)
+    needs_two, told = rehearse(config, parts, machine)
+    config, lowered = fitted_to_data(config, parts, needs_two)
     _check_same_data(store, parts)
     store = Store.create(folder, config)
-    store.write_json("data.json", summary_of(parts))
+    store.write_json("data.json", summary_of(parts, given=not isinstance(data, str | Path)))
     store.write_json("environment.json", environment(str(machine)))
+    for note in (*told, *lowered):
+        progress.note(note)
     return Context(parts, store, machine, progress)
 
 
-def resume_context(folder: Path, config: StudyConfig, progress: Progress) -> Context:
+def resume_context(
+    folder: Path, config: StudyConfig, progress: Progress, *, data: DataLike | None = None
+) -> Context:
     """Load a study's data again, to go on working in its folder.
 
     Args:
         folder: The study's folder.
-        config: Its settings; how it runs (threads, memory) may differ from before. The data must be
-            found by name: not arrays given in Python.
+        config: Its settings; how it runs (threads, memory) may differ from before.
         progress: Told how far the work is.
+        data: The data, where they were given in Python; else they are found by their name.
+
+    Raises:
+        InputError: The data are not found, are others, or something else cannot work.
     """
-    return prepare_context(config, folder, data=config.data, progress=progress)
+    if data is not None:
+        return prepare_context(config, folder, data=data, progress=progress)
+    given = Store.open(folder).read_json("data.json", DataSummary).given_in_python
+    try:
+        return prepare_context(config, folder, data=config.data, progress=progress)
+    except (DataError, StudyError) as error:
+        if not given:
+            raise
+        raise StudyError(
+            f"The data of {folder} were given in Python, as {config.data!r}, and cannot be loaded "
+            f"by that name. Give them again, in Python: goodteacher.verify({str(folder)!r}, "
+            "data=...), with the data set or the arrays."
+        ) from error
 
 
-def summary_of(data: StudyData) -> DataSummary:
-    """Return what ``data.json`` says."""
+def name_of(data: DataLike) -> str:
+    """Return what a study calls its data: their name or path, or ``arrays``."""
+    if isinstance(data, Dataset):
+        return data.name
+    return "arrays" if isinstance(data, Mapping) else str(data)
+
+
+def summary_of(data: StudyData, *, given: bool) -> DataSummary:
+    """Return what ``data.json`` says.
+
+    Args:
+        data: The data.
+        given: Whether they were given in Python, rather than named.
+    """
     return DataSummary(
         fingerprint=data.fingerprint,
         class_names=data.class_names,
@@ -235,6 +273,7 @@ def summary_of(data: StudyData) -> DataSummary:
         selection=len(data.selection),
         test=len(data.test),
         is_text=data.tfidf is not None,
+        given_in_python=given,
     )
 
 
@@ -246,51 +285,13 @@ def _check_labelled(data: StudyData) -> None:
         )
 
 
-def _note_selection(config: _Settings, dataset: Dataset, progress: Progress) -> None:
+def _note_selection(config: Settings, dataset: Dataset, progress: Progress) -> None:
     """Say so if a share to carve is set and nothing is carved."""
     default = type(config).model_fields["selection_fraction"].default
     if dataset.validation is not None and config.selection_fraction != default:
         progress.note(
             f"selection_fraction = {config.selection_fraction:g} is not used: these data have a "
             f"validation split of {len(dataset.validation):,} examples, and choices are made on it."
-        )
-
-
-def _check_batches(config: _Settings, data: StudyData) -> None:
-    if config.student_batch_size is not None:
-        _check_batch("student_batch_size", config.student_batch_size, len(data.transfer))
-    if isinstance(config, StudyConfig):
-        _check_batch("batch_sizes", max(config.batch_sizes), len(data.training))
-
-
-def _check_batch(name: str, size: int, available: int) -> None:
-    if size > available:
-        raise ConfigError(
-            f"{name} holds {size}, but there are only {available} examples to train on. "
-            f"Use at most {available}."
-        )
-
-
-def _check_augmentation(augmentation: Augmentation, data: StudyData) -> None:
-    if not augmentation:
-        return
-    if len(data.input_shape) != 3:
-        raise ConfigError(
-            f"augment = {augmentation} is for images, but an example of these data is a vector of "
-            f"{data.input_shape[0]} features. Leave augment out, or give the images themselves."
-        )
-    side = min(data.input_shape[1:])
-    largest = max(augmentation.crop, augmentation.cutout)
-    if largest >= side:
-        raise ConfigError(
-            f"augment = {augmentation} names {largest} pixels, but images have sides of {side}. "
-            "Padding and cutout must be smaller than the image."
-        )
-    unlabelled = int((data.transfer.labels == UNLABELLED).sum())
-    if augmentation.mixup and unlabelled:
-        raise ConfigError(
-            f"mixup mixes the labels of two images, but {unlabelled} examples of the transfer set "
-            "have none. Leave mixup out of augment, or label them."
         )
 
 

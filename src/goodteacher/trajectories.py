@@ -22,7 +22,7 @@ from goodteacher.errors import RunError
 from goodteacher.models import build_model
 from goodteacher.recording import branch_key, checkpoint_file, ema_file, record_teacher
 from goodteacher.results import Measured, TrajectoryRecord
-from goodteacher.store import Store
+from goodteacher.store import Store, load_weights
 from goodteacher.tasks import Context, DataKey
 from goodteacher.training.loop import Segment, Trainer, steps_per_epoch
 from goodteacher.training.memory import unless_memory_runs_out
@@ -221,7 +221,8 @@ class TrajectoryTask(Frozen):
         self, context: Context, lender: Store, key: str, record: TrajectoryRecord
     ) -> _Reached:
         network, epoch = self._network(context), record.epoch
-        network.load_state_dict(lender.read_tensors(checkpoint_file(key, epoch)))
+        name = checkpoint_file(key, epoch)
+        load_weights(network, lender.read_tensors(name), lender.path(name))
         kept = None if self.ema_epochs is None else lender.read_tensors(ema_file(key, epoch))
         return _Reached(
             network.to(context.machine.device),
@@ -246,8 +247,8 @@ class TrajectoryTask(Frozen):
     def load_teacher(self, context: Context, epoch: int) -> nn.Module:
         """Return the teacher at a recorded epoch."""
         network = self._network(context)
-        weights = context.store.read_tensors(checkpoint_file(self.key, epoch))
-        network.load_state_dict(weights)
+        name = checkpoint_file(self.key, epoch)
+        load_weights(network, context.store.read_tensors(name), context.store.path(name))
         return network.to(context.machine.device)
 
     def training_examples(self, context: Context) -> Examples:

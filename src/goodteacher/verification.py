@@ -24,9 +24,11 @@ from goodteacher.config import (
     Training,
     VerifyConfig,
     parse,
+    unknown_settings,
 )
-from goodteacher.data import UNLABELLED, Dataset, resolvable_difference
+from goodteacher.data import UNLABELLED, Dataset, load_dataset, resolvable_difference
 from goodteacher.distillation import keep_response, load_pair
+from goodteacher.door import checked_settings
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, ResponseError
 from goodteacher.evidence import (
@@ -39,7 +41,6 @@ from goodteacher.evidence import (
     with_independent,
 )
 from goodteacher.families import RECIPE_AXES
-from goodteacher.models import canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.report import write_report
 from goodteacher.responses import Response
@@ -53,7 +54,14 @@ from goodteacher.shipping import (
 )
 from goodteacher.statistics import PlannedLook, plan_looks
 from goodteacher.students import Students, StudentTask, mean_accuracies
-from goodteacher.study import VERDICT_FILE, Study, prepare_context, resume_context
+from goodteacher.study import (
+    VERDICT_FILE,
+    DataLike,
+    Study,
+    name_of,
+    prepare_context,
+    resume_context,
+)
 from goodteacher.sweet_spot import Search
 from goodteacher.targets import FALSIFICATION
 from goodteacher.tasks import Context, DataKey
@@ -75,8 +83,10 @@ _SMOOTHING = "label_smoothing"
 
 
 def verify(
-    data: str | Path | Dataset | Study,
+    subject: DataLike | Study,
+    /,
     *,
+    data: DataLike | None = None,
     responses: str | Path | Response | Tensor | None = None,
     student: str | None = None,
     out: str | Path | None = None,
@@ -88,7 +98,8 @@ def verify(
     """Tell whether students learn class similarity from a teacher, or are only regularized.
 
     Args:
-        data: A finished study or its folder; with ``responses``, a data set.
+        subject: A finished study or its folder; with ``responses``, a data set.
+        data: With a study whose data were given in Python, the data again.
         responses: A teacher's raw logits on the training data, aligned by id.
         student: Student architecture, with ``responses``.
         out: Folder of the result, with ``responses``.
@@ -120,19 +131,25 @@ def verify(
     """
     watcher = progress or Silent()
     if responses is None:
-        folder = data.folder if isinstance(data, Study) else data
-        study = Study(_as_path(folder))
-        return _verify_study(study, settings, independent_responses, probabilities, watcher)
+        study = subject if isinstance(subject, Study) else Study(_as_path(subject))
+        again = None if data is None else load_dataset(data)
+        return _verify_study(study, settings, independent_responses, probabilities, watcher, again)
+    if data is not None:
+        raise ConfigError(
+            "data gives a study its data again. With responses, give the data set in its place: "
+            "verify(data, responses=...)."
+        )
     if student is None or out is None:
         raise ConfigError("verify needs student and out beside responses: --student and --out.")
-    if isinstance(data, Study):
+    if isinstance(subject, Study):
         raise ConfigError("verify takes a study or responses, not both.")
-    name = data.name if isinstance(data, Dataset) else str(data)
-    config = parse(VerifyConfig, data=name, student=canonical_spec(student), **settings)
-    response, dataset = load_pair(responses, data, config, probabilities=probabilities)
+    networks = {"student": student}
+    config = checked_settings(VerifyConfig, networks=networks, data=name_of(subject), **settings)
+    response, dataset = load_pair(responses, subject, config, probabilities=probabilities)
     _check_structure(response)
     independent = _independent(independent_responses, dataset, config, probabilities)
     context = prepare_context(config, out, data=dataset, progress=watcher)
+    config = context.store.config(VerifyConfig)
     check_omission(config, context.data)
     teachers = given_teachers(response, independent, context.data.selection)
     with context.store.lock():
@@ -148,23 +165,29 @@ def _verify_study(
     independent_responses: str | Path | Response | Tensor | None,
     probabilities: bool,
     progress: Progress,
+    data: Dataset | None,
 ) -> Verdict:
     """Judge a study's sweet spot; only what belongs to the judgement can be set."""
     own = _JUDGEMENT | RUNTIME_SETTINGS
     unknown = sorted(set(settings) - own)
-    if unknown:
+    of_a_study = {*StudyConfig.model_fields, *VerifyConfig.model_fields}
+    decided = [name for name in unknown if name in of_a_study]
+    if decided:
         raise ConfigError(
-            f"{', '.join(unknown)} is decided by the study. Of a study, verify takes "
+            f"{', '.join(decided)} is decided by the study. Of a study, verify takes "
             f"{', '.join(sorted(own))}."
         )
+    if unknown:
+        raise ConfigError("\n".join(unknown_settings(unknown, sorted(own))))
     runtime = {name: value for name, value in settings.items() if name in RUNTIME_SETTINGS}
     made_with = parse(StudyConfig, **{**study.config.model_dump(), **runtime})
     spot = study.sweet_spot
     shared = set(StudyConfig.model_fields) & set(VerifyConfig.model_fields) - {"seeds"}
     inherited = {name: getattr(made_with, name) for name in shared}
     config = parse(VerifyConfig, **{**inherited, **spot.recipe.model_dump(), **settings})
-    independent = _independent(independent_responses, made_with.data, config, probabilities)
-    context = resume_context(study.folder, made_with, progress)
+    source_of_data = made_with.data if data is None else data
+    independent = _independent(independent_responses, source_of_data, config, probabilities)
+    context = resume_context(study.folder, made_with, progress, data=data)
     check_omission(config, context.data)
     source = spot.teacher.source
     plan = Search(made_with, context, ENGINES[config.engine](context))

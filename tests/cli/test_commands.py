@@ -1,5 +1,6 @@
 """The command line as its users meet it: exit codes, JSON on stdout, one clear message."""
 
+import errno
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -223,6 +225,64 @@ def test_missing_teacher_is_named(circle, tmp_path):
     result = run("search", circle, "--student", "mlp:3", "--out", tmp_path / "out")
     assert result.exit_code == 2
     assert "teacher is missing" in result.stderr
+
+
+def test_version_is_that_of_the_package():
+    result = run("--version")
+    assert result.exit_code == 0
+    assert result.stdout.split() == ["goodteacher", metadata.version("goodteacher")]
+
+
+def test_what_is_wrong_with_a_file_of_settings_is_told_together(circle, tmp_path):
+    made = tmp_path / "mine.toml"
+    made.write_text('out = "x"\nepoch = 3\nhalving = 1\nbatch-sizes = [1]\n[responses]\n')
+    result = run("search", circle, "--config", made, "--out", tmp_path / "o", "--views", 2)
+    assert result.exit_code == 2
+    for text in (
+        f"out in {made} is not a setting, but an option of the command: give it as --out.",
+        f"responses in {made} is not a setting",
+        "epoch is not a setting. Did you mean epochs?",
+        "batch-sizes is not a setting. Did you mean batch_sizes?",
+        "halving = 1 is not allowed",
+        "views = 2 needs augment",
+        "teacher is missing: it has no default. Give it as --teacher,",
+        "student is missing",
+    ):
+        assert result.stderr.count(text) == 1, text
+
+
+def test_settings_may_begin_with_a_byte_order_mark(circle, tmp_path):
+    made = tmp_path / "mine.toml"
+    made.write_bytes(b"\xef\xbb\xbfepochs = 0\n")
+    result = run("search", circle, "--config", made, "--out", tmp_path / "o", *options(epochs=0))
+    assert "epochs = '0' is not allowed" in result.stderr
+    assert "TOML" not in result.stderr
+
+
+def test_error_of_the_system_is_one_message(circle, tmp_path, monkeypatch):
+    def denied(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", "somewhere")
+
+    monkeypatch.setattr("goodteacher.report.write_report", denied)
+    run("search", circle, "--out", tmp_path / "s", *options())
+    result = run("report", tmp_path / "s", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["error"]["type"] == "PermissionError"
+    assert result.stderr.startswith("error: somewhere: Permission denied.")
+
+
+@pytest.mark.parametrize("name", ["study.toml", "sweet_spot.json", "students.parquet"])
+def test_damaged_study_is_one_message_that_names_the_file(circle, tmp_path, name):
+    folder = tmp_path / "s"
+    run("search", circle, "--out", folder, *options())
+    (folder / name).write_bytes(b"\xff\xfe\x00 nothing of use")
+    for arguments in (("report", folder), ("verify", folder, "--seeds", 3)):
+        result = run(*arguments)
+        if result.exit_code == 0:
+            assert (name, arguments[0]) == ("students.parquet", "verify")
+            continue
+        assert result.exit_code == 2, result.exception
+        assert name in result.stderr
 
 
 def test_interrupt_exits_with_130_and_the_study_can_go_on(circle, tmp_path):

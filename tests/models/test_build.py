@@ -283,10 +283,16 @@ def test_looking_at_a_factorys_network_leaves_its_mode():
         ("mynetworks:nothing", "returned a NoneType, but it must return an nn.Module"),
         ("mynetworks:fails", "failed when called with num_classes=10: ZeroDivisionError"),
         ("mynetworks:wrong", r"returned shape \[2, 11\].*must have shape \[2, 10\]"),
-        ("mynetworks:pair", "returned a tuple"),
+        ("mynetworks:pair", r"returned shape \[2, 1, 8, 8\]"),
         ("mynetworks:nan", "not finite floating point numbers"),
     ],
 )
 def test_factory_that_gives_no_classifier_is_refused(path, message):
     with pytest.raises(ModelError, match=message):
         build(f"python:{path}", (1, 8, 8))
+
+
+@pytest.mark.parametrize("given", [nn.Linear(2, 3), nn.Linear, lambda num_classes: None])
+def test_network_in_place_of_a_specification_is_told_how_to_be_named(given):
+    with pytest.raises(ModelError, match=r"must be a string.*write a function that makes it"):
+        canonical_spec(given)

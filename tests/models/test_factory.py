@@ -10,6 +10,7 @@ from torch import nn
 
 from goodteacher.errors import ModelError
 from goodteacher.models import build_model
+from goodteacher.models.adapting import unwrapped
 from goodteacher.models.factory import build_from_factory, check_classifies, load_factory
 
 SHAPE, CLASSES = (1, 4, 4), 3
@@ -188,7 +189,7 @@ def test_check_leaves_modes_weights_and_buffers_as_they_were(frozen):
 
 def test_check_restores_the_modes_of_a_network_that_fails():
     checked = nn.Sequential(nn.Dropout(), nn.Linear(5, CLASSES))
-    with pytest.raises(ModelError, match="failed on a batch of shape"):
+    with pytest.raises(ModelError, match="failed in evaluation mode on a batch of shape"):
         check_classifies(checked, name="mine", num_classes=CLASSES, input_shape=SHAPE)
     assert all(module.training for module in checked.modules())
 
@@ -230,7 +231,8 @@ def test_module_that_fails_while_it_is_imported_is_refused(script, text, message
     ("factory", "message"),
     [
         (lambda num_classes: None, r"returned a NoneType.*end with a return statement"),
-        (lambda num_classes: nn.Linear, "returned a type, but it must return an nn.Module"),
+        (lambda num_classes: nn.Linear, r"the class Linear, but it.*return Linear\(num_classes\)"),
+        (lambda num_classes: (nn.Linear(16, 3), None), "with a network in it.*network alone"),
         (lambda num_classes: 1 / 0, "failed when called with num_classes=3: ZeroDivisionError"),
         (lambda: None, r"failed when called with 3: TypeError.*must accept num_classes"),
         (lambda a, b, c: None, r"failed when called with 3: TypeError.*must accept num_classes"),
@@ -244,17 +246,27 @@ def test_factory_that_gives_no_network_is_refused(offer, factory, message):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (lambda x: (x, x), r"returned a tuple.*tensor of logits \[2, 3\].*only the logits"),
-        (lambda x: {"logits": x}, "returned a dict"),
+        (lambda x: (), r"returned a tuple.*tensor of logits \[2, 3\].*begins with it"),
+        (lambda x: {"head": x}, r"returned a dict.*has it as 'logits'"),
+        (lambda x: {"logits": None}, r"returned a NoneType"),
+        (lambda x: (x.flatten(1), x.new_zeros(2, 3)), "number 2 has that shape: return that one"),
         (lambda x: x, r"returned shape \[2, 1, 4, 4\].*must have shape \[2, 3\]"),
         (lambda x: x.new_zeros(2, 4), r"returned shape \[2, 4\].*use its num_classes argument"),
-        (lambda x: x.new_zeros(3), r"returned shape \[3\]"),
-        (lambda x: x.new_zeros(1, 3), r"returned shape \[1, 3\]"),
+        (lambda x: x.new_zeros(3), r"returned shape \[3\].*must be the batch, here of 2"),
+        (lambda x: x.new_zeros(1, 3), r"returned shape \[1, 3\].*Keep the batch as it is"),
+        (lambda x: x.new_zeros(2, 3, 1, 1), r"shape \[2, 3, 1, 1\].*add nn.Flatten\(\)"),
+        (lambda x: x.new_zeros(2, 3, 4, 4), r"Average over the axes behind the classes"),
         (lambda x: x.new_full((2, 3), torch.nan), "not finite floating point numbers"),
         (lambda x: x.new_full((2, 3), torch.inf), "not finite floating point numbers"),
         (lambda x: torch.zeros(2, 3, dtype=torch.int64), r"not finite.*dtype torch.int64"),
-        (lambda x: x @ torch.zeros(5, 3), r"failed on a batch of shape \[2, 1, 4, 4\]: Runtime"),
-        (lambda x: x["image"], r"failed on a batch.*must map inputs of shape \[batch, 1, 4, 4\]"),
+        (
+            lambda x: x @ torch.zeros(5, 3),
+            r"failed in evaluation mode on a batch of shape \[2, 1, 4, 4\]: Runtime",
+        ),
+        (
+            lambda x: x["image"],
+            r"failed in evaluation mode on a batch.*must map inputs of shape \[batch, 1, 4, 4\]",
+        ),
     ],
 )
 def test_network_that_gives_no_logits_is_refused(offer, answer, message):
@@ -266,3 +278,21 @@ def test_error_keeps_its_cause(offer):
     with pytest.raises(ModelError, match="ZeroDivisionError") as caught:
         make(offer(lambda num_classes: 1 / 0))
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_one_output_for_two_classes_is_told_apart():
+    with pytest.raises(ModelError, match=r"returned shape \[2, 1\].*give a logit for each class"):
+        check_classifies(nn.Linear(5, 1), name="mine", num_classes=2, input_shape=(5,))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile, when first used
+def test_wrappers_of_wrappers_and_of_parts_are_taken_off():
+    wrapped = nn.DataParallel(torch.compile(nn.Sequential(nn.DataParallel(nn.Linear(2, 3)))))
+    assert list(unwrapped(wrapped).state_dict()) == ["0.weight", "0.bias"]
+
+
+def test_layer_that_stands_in_two_places_is_unwrapped_in_both():
+    layer = nn.DataParallel(nn.Linear(3, 3))
+    network = unwrapped(nn.Sequential(layer, nn.ReLU(), layer))
+    assert network[0] is network[2]
+    assert isinstance(network[0], nn.Linear)

@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ from goodteacher.cli.display import (
 from goodteacher.cli.options import with_settings
 from goodteacher.config import (
     DistillConfig,
+    Frozen,
     ReadingConfig,
     StudyConfig,
     VerifyConfig,
@@ -40,7 +42,6 @@ from goodteacher.errors import ConfigError, GoodteacherError, InputError
 
 app = typer.Typer(
     name="goodteacher",
-    help="Find the teacher worth distilling. The best teacher is not the best model.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -59,13 +60,24 @@ def _door(as_json: bool) -> Iterator[None]:
     try:
         yield
     except GoodteacherError as error:
-        if as_json:
-            print_json({"error": {"type": type(error).__name__, "message": str(error)}})
-        print_error(str(error))
-        raise typer.Exit(2 if isinstance(error, InputError) else 1) from None
+        raise _told(error, str(error), as_json, 2 if isinstance(error, InputError) else 1) from None
+    except BrokenPipeError:
+        raise  # whoever reads the output has enough: click ends quietly
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        text = f"{where}{error.strerror or error}. Mend that, and give the same command again."
+        raise _told(error, text, as_json, 1) from None
     except KeyboardInterrupt:
         print_error("interrupted. Give the same command again to go on where it stopped.")
         raise typer.Exit(130) from None
+
+
+def _told(error: Exception, text: str, as_json: bool, code: int) -> typer.Exit:
+    """Print why the command ends; return what ends it."""
+    if as_json:
+        print_json({"error": {"type": type(error).__name__, "message": text}})
+    print_error(text)
+    return typer.Exit(code)
 
 
 def _shown_once() -> Callable[..., None]:
@@ -80,14 +92,51 @@ def _shown_once() -> Callable[..., None]:
     return show
 
 
-def _merged(config: Path | None, settings: dict[str, Any], **own: Any) -> dict[str, Any]:
-    """Join settings of a file with those of the command line, which win."""
+_NO_SETTINGS = ("out", "config", "json", "responses", "probabilities", "independent_responses")
+"""Options of commands that a file of settings may not hold: they are of one run, not of a study."""
+
+
+def _merged(
+    kind: type[Frozen], config: Path | None, settings: dict[str, Any], **own: Any
+) -> dict[str, Any]:
+    """Join settings of a file with those of the command line, which win.
+
+    Raises:
+        ConfigError: A name is missing, or the file holds what is no setting; all else that is wrong
+            with the settings is told with it.
+    """
     from_file = read_toml(config) if config else {}
-    merged = {**from_file, **settings, **{k: v for k, v in own.items() if v is not None}}
-    for name in own:
-        if name not in merged:
-            raise ConfigError(f"{name} is missing: give it on the command line or in --config.")
+    given = {**settings, **{k: v for k, v in own.items() if v is not None}}
+    complaints = [
+        f"{name} in {config} is not a setting, but an option of the command: give it as "
+        f"--{name.replace('_', '-')}."
+        for name in _NO_SETTINGS
+        if name in from_file and name not in kind.model_fields
+    ]
+    merged = {**{k: v for k, v in from_file.items() if k not in _NO_SETTINGS}, **given}
+    if complaints or not own.keys() <= merged.keys():
+        try:
+            parse(kind, **merged)
+        except ConfigError as error:
+            complaints.append(str(error))
+        raise ConfigError("\n".join(complaints))
     return merged
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        stdout.print(f"goodteacher {metadata.version('goodteacher')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _goodteacher(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="print the version", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Find the teacher worth distilling. The best teacher is not the best model."""
 
 
 @app.command()
@@ -108,7 +157,7 @@ def search(
     with _door(as_json):
         from goodteacher.study import search as run
 
-        merged = _merged(config, settings, data=data, teacher=teacher, student=student)
+        merged = _merged(StudyConfig, config, settings, data=data, teacher=teacher, student=student)
         with shown_progress() as progress:
             study = run(merged.pop("data"), out=out, progress=progress, **merged)
         if as_json:
@@ -140,7 +189,7 @@ def distill(
     with _door(as_json):
         from goodteacher.distillation import distill as run
 
-        merged = _merged(config, settings, data=data, student=student)
+        merged = _merged(DistillConfig, config, settings, data=data, student=student)
         with shown_progress() as progress:
             result = run(
                 merged.pop("data"),

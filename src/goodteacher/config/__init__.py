@@ -5,7 +5,14 @@ A setting has one name everywhere: it is a field in :mod:`goodteacher.config.set
 ``goodteacher search``. Its description there is the text of ``--help``. Unknown names are refused.
 """
 
-from goodteacher.config.reading import RUNTIME_SETTINGS, differences, parse, read_toml, to_toml
+from goodteacher.config.reading import (
+    RUNTIME_SETTINGS,
+    differences,
+    parse,
+    read_toml,
+    to_toml,
+    unknown_settings,
+)
 from goodteacher.config.settings import (
     DataConfig,
     DistillConfig,
@@ -63,4 +70,5 @@ __all__ = [
     "parse",
     "read_toml",
     "to_toml",
+    "unknown_settings",
 ]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
+from pydantic_core import PydanticUndefined
 
 from goodteacher.config.values import ConfigT, Frozen
 from goodteacher.errors import ConfigError
@@ -28,23 +28,62 @@ def parse(kind: type[ConfigT], /, **settings: Any) -> ConfigT:
         **settings: Values by name; strings are read as the command line reads them.
 
     Raises:
-        ConfigError: A name is unknown, missing, or its value breaks its rule.
+        ConfigError: A name is unknown, missing, or its value breaks its rule; the message has a
+            line for each that does.
     """
     try:
         return kind(**settings)
-    except ValidationError as error:
-        items = error.errors(include_url=False)
+    except ValidationError:
+        raise ConfigError("\n".join(_complaints(kind, settings))) from None
+
+
+def _complaints(kind: type[Frozen], settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield all that is wrong with settings.
+
+    Rules that join several settings are checked only where each is allowed by itself. So what was
+    found is taken out, and the rest is tried again; a complaint that names a setting which was
+    taken out would speak of its default, and is left out.
+    """
+    left, wrong, missing = dict(settings), set[str](), dict[str, str]()
+    while True:
+        try:
+            kind(**left, **missing)
+            return
+        except ValidationError as error:
+            items = error.errors(include_url=False)
         unknown = [str(item["loc"][0]) for item in items if item["type"] == "extra_forbidden"]
-        others = [item for item in items if item["type"] != "extra_forbidden"]
-        lines = [*_unknown(unknown, list(kind.model_fields)), *map(_complaint, others)]
-        raise ConfigError("\n".join(lines)) from None
+        alone = [item for item in items if item["loc"] and item["type"] != "extra_forbidden"]
+        joined = [item for item in items if not item["loc"]]
+        yield from unknown_settings(unknown, list(kind.model_fields))
+        yield from (_complaint(kind, item) for item in alone)
+        yield from (_complaint(kind, item) for item in joined if not _named(item, wrong))
+        before = len(left), len(missing)
+        left = {name: x for name, x in left.items() if name not in unknown}
+        wrong |= {str(item["loc"][0]) for item in alone}
+        optional = {name for name in left if not kind.model_fields[name].is_required()}
+        wrong |= {name for item in joined for name in _named(item, optional)}
+        # Any text will do for a name that has no default: no rule joins it with others.
+        missing |= {name: "" for name in wrong if kind.model_fields[name].is_required()}
+        left = {name: x for name, x in left.items() if name not in wrong}
+        if (len(left), len(missing)) == before:
+            return
 
 
-def _unknown(names: Sequence[str], known: Sequence[str]) -> Iterator[str]:
-    """Yield what to say of names that are no settings; what is known is listed once at most."""
+def _named(item: Mapping[str, Any], names: Collection[str]) -> set[str]:
+    """Return those of some settings that a complaint speaks of."""
+    return set(names) & set(re.findall(r"\w+", str(item["msg"])))
+
+
+def unknown_settings(names: Sequence[str], known: Sequence[str]) -> Iterator[str]:
+    """Yield what to say of names that are no settings; what is known is listed once at most.
+
+    Args:
+        names: Names that were given.
+        known: Names of the settings there are.
+    """
     strange = []
     for name in names:
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1)
         if near:
             yield f"{name} is not a setting. Did you mean {near[0]}?"
         else:
@@ -54,14 +93,29 @@ def _unknown(names: Sequence[str], known: Sequence[str]) -> Iterator[str]:
         yield f"{', '.join(strange)} {are}. Known settings: {', '.join(known)}."
 
 
-def _complaint(item: Mapping[str, Any]) -> str:
+def _complaint(kind: type[Frozen], item: Mapping[str, Any]) -> str:
     name = str(item["loc"][0]) if item["loc"] else ""
     if item["type"] == "missing":
-        return f"{name} is missing: it has no default and must be given."
+        return (
+            f"{name} is missing: it has no default. Give it as --{name.replace('_', '-')}, or as "
+            f"{name} in the file of --config."
+        )
     message = str(item["msg"]).removeprefix("Value error, ").removesuffix(".")
     if not name:
         return f"{message}."
-    return f"{name} = {item['input']!r} is not allowed: {message[0].lower()}{message[1:]}."
+    return (
+        f"{name} = {item['input']!r} is not allowed: {message[0].lower()}{message[1:]}."
+        f"{_way_out(kind, name)}"
+    )
+
+
+def _way_out(kind: type[Frozen], name: str) -> str:
+    """Name the default, where there is one, as a value that works."""
+    default = kind.model_fields[name].get_default()
+    if default is None or default is PydanticUndefined or default == ():
+        return ""
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+    return f" The default is {shown}."
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -71,7 +125,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: The file is missing or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Some editors put a byte-order mark in front, which TOML does not know.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}. Is the path right?") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Sequence
 
+from goodteacher.errors import GoodteacherError, RunError
 from goodteacher.tasks import Context, Task
 
 
@@ -24,6 +26,10 @@ class LocalEngine:
         Args:
             stage: What a watcher calls these tasks.
             tasks: Tasks that do not depend on one another.
+
+        Raises:
+            RunError: A task failed in a way that goodteacher did not foresee, such as a network of
+                the user's that fails on some example.
         """
         progress, store = self.context.progress, self.context.store
         progress.begin(stage, sum(task.work for task in tasks))
@@ -33,6 +39,21 @@ class LocalEngine:
                 continue
             started = time.perf_counter()
             store.log("task_started", stage=stage, task=task.key)
-            task.run(self.context)
+            self._run(task, stage)
             seconds = round(time.perf_counter() - started, 3)
             store.log("task_done", stage=stage, task=task.key, seconds=seconds)
+
+    def _run(self, task: Task, stage: str) -> None:
+        store = self.context.store
+        try:
+            task.run(self.context)
+        except (GoodteacherError, Warning):  # a warning is raised where somebody asked for that
+            raise
+        except Exception as error:
+            store.log("task_failed", stage=stage, task=task.key, error=traceback.format_exc())
+            raise RunError(
+                f"{stage} failed in the task {task.key}: {type(error).__name__}: "
+                f"{str(error).strip().partition(chr(10))[0].rstrip('. ')}. Where it happened is at "
+                f"the end of {store.path('events.jsonl')}. What was finished before is kept: once "
+                "the cause is mended, the same command goes on from there."
+            ) from error

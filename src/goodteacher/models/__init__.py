@@ -13,7 +13,15 @@ from goodteacher.models.build import (
     Family,
     build_model,
     canonical_spec,
+    is_users_own,
     parameter_count,
 )
 
-__all__ = ["FAMILIES", "Family", "build_model", "canonical_spec", "parameter_count"]
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "build_model",
+    "canonical_spec",
+    "is_users_own",
+    "parameter_count",
+]

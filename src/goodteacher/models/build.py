@@ -164,8 +164,7 @@ def build_model(
             that generator is as it was.
 
     Returns:
-        A network from ``[B, *input_shape]`` to raw logits ``[B, C]``, on the CPU unless a user's
-        factory puts it elsewhere.
+        A network from ``[B, *input_shape]`` to raw logits ``[B, C]``, on the CPU.
 
     Raises:
         ModelError: If the specification, the number of classes, the shape or the seed is not
@@ -203,7 +202,22 @@ def parameter_count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+def is_users_own(spec: str) -> bool:
+    """Say whether a specification names a factory of the user's.
+
+    >>> is_users_own("python:package.module:factory"), is_users_own("mlp:64")
+    (True, False)
+    """
+    return _parse(spec)[0] == "python"
+
+
 def _parse(spec: str) -> tuple[str, str]:
+    if callable(spec):
+        raise ModelError(
+            f"A model specification must be a string, but got a {type(spec).__name__}. A network "
+            "is made anew for each seed: write a function that makes it from num_classes, in a "
+            f"module of your own, and name that: {FAMILIES['python'].example!r}."
+        )
     if not isinstance(spec, str):
         raise ModelError(
             f"A model specification must be a string, but got {spec!r} of type "

@@ -28,6 +28,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
+from goodteacher.models.adapting import logits_of
+
 Program = Callable[[nn.Module, Tensor], Tensor]
 """The forward pass of a fused stack: ``(network whose leaves are stacked, inputs) -> logits``."""
 
@@ -349,7 +351,7 @@ def _trace(plain: nn.Module) -> fx.Graph:
     """Trace a network; refuse one whose graph depends on the mode, for tracing freezes the mode."""
     modes = [(module, module.training) for module in plain.modules()]
     try:
-        graphs = [fx.Tracer().trace(plain.train(training)) for training in (True, False)]
+        graphs = [_graph(plain, training) for training in (True, False)]
     except Exception as error:
         raise NotFusableError(f"torch.fx cannot trace it ({brief(error)})") from error
     finally:
@@ -358,6 +360,11 @@ def _trace(plain: nn.Module) -> fx.Graph:
     if str(graphs[0]) != str(graphs[1]):
         raise NotFusableError("it computes something else in training than in evaluation")
     return graphs[0]
+
+
+def _graph(plain: nn.Module, training: bool) -> fx.Graph:
+    plain.train(training)
+    return fx.Tracer().trace(plain)
 
 
 def brief(error: Exception) -> str:
@@ -412,8 +419,10 @@ def _rewrite_method(node: fx.Node, network: nn.Module, stacked: set[fx.Node]) ->
 
 
 def _rewrite_output(node: fx.Node, network: nn.Module, stacked: set[fx.Node]) -> bool:
-    if node.args[0] not in stacked:
+    logits = logits_of(node.args[0])
+    if not isinstance(logits, fx.Node) or logits not in stacked:
         raise NotFusableError("its output is not one tensor that depends on its weights")
+    node.args = (logits,)
     return True
 
 

@@ -132,7 +132,8 @@ class Stack(nn.Module):
         with torch.no_grad():
             for name, own in (*plain.named_parameters(), *plain.named_buffers()):
                 own.data = tensors[name][number].clone()
-        return plain.train(self.training)
+        plain.train(self.training)
+        return plain
 
     def stacked_state(self) -> dict[str, Tensor]:
         """Return all students' state as flat named tensors ``[S, ...]``; a copy."""
@@ -421,10 +422,12 @@ def _probe_network(network: nn.Module, *, seed: int, dtype: torch.dtype | None) 
 def _observe(module: nn.Module, inputs: Tensor) -> dict[str, list[Tensor]]:
     """Run a training and an evaluation pass; return outputs, gradients and buffers."""
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        training = cast(Tensor, module.train()(inputs))
+        module.train()  # a user's own train() may return nothing
+        training = cast(Tensor, module(inputs))
         gradients = _gradients(training, [p for p in module.parameters() if p.requires_grad])
         with torch.no_grad():
-            evaluation = cast(Tensor, module.eval()(inputs))
+            module.eval()
+            evaluation = cast(Tensor, module(inputs))
     return {
         "training": [training.detach()],
         "evaluation": [evaluation],

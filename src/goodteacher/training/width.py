@@ -145,7 +145,8 @@ def _outputs_per_example(network: nn.Module, example_input: Tensor) -> int:
         if isinstance(output, Tensor):
             counted.append(output.numel() // len(example_input))
 
-    probe = copy.deepcopy(network).eval()
+    probe = copy.deepcopy(network)
+    probe.eval()
     leaves = [module for module in probe.modules() if not list(module.children())]
     handles = [leaf.register_forward_hook(count) for leaf in leaves]
     with torch.inference_mode():

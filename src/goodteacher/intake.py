@@ -1,0 +1,211 @@
+"""What a delivered student is given, checked against what it was trained on.
+
+A network takes any numbers of the right shape, and answers as confidently to wrong ones: images
+scaled to 0..1, or normalised twice, cost tens of points and nobody is told. So what can be meant in
+one way only is taken, and all else is refused with what to type.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from goodteacher.data import Normalization
+from goodteacher.errors import DataError
+
+_DARK = 2 / 255
+"""Training images whose mean is below this may themselves be of zeros and ones."""
+
+
+def as_texts(inputs: Any) -> Any:
+    """Return texts as a list where an array or a column holds them; anything else as it is.
+
+    Raises:
+        DataError: They are a tensor.
+
+    >>> as_texts(np.array(["where is my card"]))
+    ['where is my card']
+    """
+    if isinstance(inputs, Tensor):
+        raise DataError(
+            f"This student takes a list of strings, but got a tensor {list(inputs.shape)}. "
+            "Give it the texts themselves: it makes their features with its own vocabulary."
+        )
+    return inputs.tolist() if hasattr(inputs, "tolist") else inputs
+
+
+def as_stored(inputs: Any, input_shape: tuple[int, ...]) -> Tensor:
+    """Return examples as a student's data were stored: uint8 images, or float32 features.
+
+    Args:
+        inputs: A tensor or array of N examples, or of one without the axis N.
+        input_shape: Of one example: ``(channels, height, width)`` or ``(num_features,)``.
+
+    Returns:
+        ``uint8 [N, channels, height, width]`` or ``float32 [N, num_features]``.
+
+    Raises:
+        DataError: Type, shape or range are others; the message says what to type.
+
+    >>> as_stored(np.zeros((2, 8, 8), dtype=np.uint8), (1, 8, 8)).shape
+    torch.Size([2, 1, 8, 8])
+    """
+    numbers = _numbers(inputs, input_shape)
+    shaped = _shaped(numbers, input_shape)
+    return _pixels(shaped) if len(input_shape) == 3 else _features(shaped)
+
+
+def _numbers(inputs: Any, input_shape: tuple[int, ...]) -> Tensor:
+    try:
+        numbers = inputs if isinstance(inputs, Tensor) else _from_array(np.asarray(inputs))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{_takes(input_shape)}, but got {_described(inputs)}. Is it text, or do its rows "
+            "differ in length? Was the student trained on other data than these?"
+        ) from error
+    if numbers.is_complex() or numbers.dtype == torch.bool or numbers.is_sparse:
+        raise DataError(
+            f"{_takes(input_shape)}, but got values of type {numbers.dtype}"
+            f"{' in a sparse tensor' if numbers.is_sparse else ''}. Convert them to plain numbers."
+        )
+    return numbers
+
+
+def _from_array(array: npt.NDArray[Any]) -> Tensor:
+    # torch shares an array's memory, so read-only, reversed and byte-swapped arrays are copied.
+    native = array.dtype.newbyteorder("=")
+    return torch.from_numpy(np.require(array, native, requirements=["C", "W"]))
+
+
+def _shaped(inputs: Tensor, input_shape: tuple[int, ...]) -> Tensor:
+    """Bring examples into the shape [N, *input_shape] where it can be meant in one way only."""
+    shape, wanted = tuple(inputs.shape), input_shape
+    if shape[1:] == wanted and inputs.ndim == len(wanted) + 1:
+        return inputs
+    if len(wanted) == 3 and wanted[0] == 1:
+        if inputs.ndim == 3 and shape[1:] == wanted[1:]:
+            return inputs[:, None]  # gray images; one of them with its channel looks the same
+        if shape == wanted[1:]:
+            return inputs[None, None]
+    if shape == wanted:
+        return inputs[None]
+    raise DataError(
+        f"{_takes(input_shape)}, but got shape {list(shape)}. {_way_out(shape, input_shape)}"
+    )
+
+
+def _way_out(shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Say what to type for examples of another shape."""
+    if len(wanted) == 1:
+        if len(shape) > 2 and int(np.prod(shape[1:])) == wanted[0]:
+            return "Flatten them: inputs.reshape(len(inputs), -1)."
+        if len(shape) == 2:
+            return (
+                f"Each example has {shape[1]} features instead of {wanted[0]}: give the columns "
+                "that it was trained on, in their order, without labels and ids."
+            )
+        return "Give one row for each example."
+    channels, height, width = wanted
+    if shape[-3:] == (height, width, channels):
+        axes = "0, 3, 1, 2" if len(shape) == 4 else "2, 0, 1"
+        return (
+            f"The channels come last in them: inputs.permute({axes}), or for an array "
+            f"inputs.transpose({axes})."
+        )
+    if len(shape) == 2 and shape[1] == channels * height * width:
+        return f"They are flat: inputs.reshape(-1, {channels}, {height}, {width})."
+    if len(shape) == 4 and shape[2:] == (height, width):
+        if (shape[1], channels) == (3, 1):
+            return "It was trained on gray images: convert them, as with PIL's image.convert('L')."
+        if (shape[1], channels) == (1, 3):
+            return "It was trained on colours: repeat the gray channel, inputs.repeat(1, 3, 1, 1)."
+        return f"They have {shape[1]} channels instead of {channels}."
+    if channels > 1 and len(shape) == 3 and shape[1:] == (height, width):
+        return (
+            f"Images [N, {height}, {width}] have no channels, and it was trained on {channels}: "
+            "for gray images, inputs[:, None].repeat(1, 3, 1, 1)."
+        )
+    return (
+        f"Resize them to height {height} and width {width}, as its training images were, "
+        "before you give them."
+    )
+
+
+def _pixels(images: Tensor) -> Tensor:
+    """Return images as bytes, if their values are 0 to 255 beyond doubt."""
+    if images.dtype == torch.uint8 or not images.numel():
+        return images.to(torch.uint8)
+    low, high = float(images.min()), float(images.max())
+    whole = not images.is_floating_point() or bool((images == images.round()).all())
+    if images.is_floating_point() and not (low < 0 or high > 1):
+        raise DataError(
+            f"This student takes images as stored, with values 0 to 255, but got {images.dtype} "
+            f"between {low:g} and {high:g}. They were divided by 255, as ToTensor does. Give the "
+            "bytes themselves, or multiply: (255 * inputs).round().to(torch.uint8)."
+        )
+    if not (low >= 0 and high <= 255):  # NaN too
+        raise DataError(
+            f"This student takes images as stored, with values 0 to 255, but got {images.dtype} "
+            f"between {low:g} and {high:g}. Were they normalised? Give the bytes themselves: it "
+            "normalises them as its training images were."
+        )
+    if not whole:
+        raise DataError(
+            f"This student takes images as stored, whole values 0 to 255, but got {images.dtype} "
+            f"with fractions between {low:g} and {high:g}. If they are pixels that were resized, "
+            "round them: inputs.round().to(torch.uint8)."
+        )
+    return images.to(torch.uint8)
+
+
+def warn_of_dark_images(images: Tensor, normalization: Normalization) -> None:
+    """Warn of bytes that are all 0 or 1, where training images were brighter.
+
+    Args:
+        images: uint8 [N, ...].
+        normalization: The student's; its mean is that of training images.
+    """
+    if not images.numel() or int(images.max()) != 1 or float(normalization.mean.max()) < _DARK:
+        return
+    warnings.warn(
+        "All values of these images are 0 or 1 of 255, so the student sees black. Were they in "
+        "0..1 before they became bytes? Multiply first: (255 * inputs).round().to(torch.uint8).",
+        stacklevel=3,
+    )
+
+
+def _features(features: Tensor) -> Tensor:
+    numbers = features.to(torch.float32)
+    bad = ~numbers.isfinite().all(dim=1)
+    if bool(bad.any()):
+        rows = bad.nonzero()[:, 0].tolist()
+        shown = ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if rows[5:] else "")
+        raise DataError(
+            f"{len(rows)} of {len(numbers)} examples hold NaN, infinity or numbers too large for "
+            f"float32 (rows {shown}). Fill in or drop these rows, as was done for its training."
+        )
+    return numbers
+
+
+def _takes(input_shape: tuple[int, ...]) -> str:
+    sizes = ", ".join(map(str, input_shape))
+    if len(input_shape) == 3:
+        return (
+            f"This student takes a tensor or array of images [N, {sizes}] (channels, height, "
+            "width) with values 0 to 255"
+        )
+    return f"This student takes a tensor or array of features [N, {sizes}]"
+
+
+def _described(inputs: Any) -> str:
+    shape = getattr(inputs, "shape", None)
+    kind = f"{type(inputs).__name__}{f' {list(shape)}' if shape is not None else ''}"
+    if isinstance(inputs, list | tuple):
+        kinds = sorted({type(item).__name__ for item in inputs})
+        return f"a {kind} of {', '.join(kinds) or 'nothing'}"
+    return f"a {kind}"
