@@ -13,7 +13,7 @@ LAYERS = [
     ["errors"],
     ["_checks"],
     ["_off_class"],
-    ["losses", "targets", "similarity", "calibration", "statistics", "augmentation"],
+    ["losses", "targets", "similarity", "calibration", "statistics", "augmentation", "class_order"],
     ["blends"],
     ["config", "progress"],
     ["arms"],
