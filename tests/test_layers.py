@@ -21,7 +21,7 @@ LAYERS = [
     ["data", "models", "store", "responses", "measurement", "scores"],
     ["training"],
     ["tasks"],
-    ["recording"],
+    ["recording", "given"],
     ["trajectories"],
     ["mixing", "cooldowns", "ema", "loans"],
     ["student_targets"],

@@ -133,4 +133,4 @@ def _gains(
     guess, truth = guess[judge], truth[judge]
     moved = order[truth] != truth
     right = (guess == order[truth]).astype(np.float64)
-    return (right - (guess == truth))[moved]
+    return np.asarray((right - (guess == truth))[moved])

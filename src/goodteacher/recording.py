@@ -16,7 +16,7 @@ from goodteacher.arms import Checkpoint, TeacherVariant
 from goodteacher.calibration import BestTemperature
 from goodteacher.data import Split
 from goodteacher.measurement import measure_splits
-from goodteacher.responses import Response, read_response, write_response
+from goodteacher.responses import Response, read_recorded, write_response
 from goodteacher.results import Measured, Measurement
 from goodteacher.store import Store
 from goodteacher.tasks import Context, DataKey
@@ -135,7 +135,7 @@ def load_response(
     """
     key = branch_key(task_key, checkpoint.variant, checkpoint.epoch)
     path = store.path(response_file(key, checkpoint.epoch, name, view))
-    return read_response(path).aligned_to(split.ids)
+    return read_recorded(path).aligned_to(split.ids)
 
 
 def split_of(context: Context, name: str) -> Split:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from goodteacher.arms import Arm, FileSource, TeacherSource, smoothing_arm
 from goodteacher.conclude import correct_by_arm
 from goodteacher.config import (
@@ -25,7 +23,6 @@ from goodteacher.config import (
     parse,
 )
 from goodteacher.data import UNLABELLED, Dataset, resolvable_difference
-from goodteacher.distillation import keep_response, load_pair
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, ResponseError
 from goodteacher.evidence import (
@@ -37,10 +34,11 @@ from goodteacher.evidence import (
     study_teachers,
     with_independent,
 )
+from goodteacher.given import keep_response, load_pair, tell
 from goodteacher.models import canonical_spec
 from goodteacher.progress import Progress, Silent
 from goodteacher.report import write_report
-from goodteacher.responses import Response
+from goodteacher.responses import Response, ResponseLike
 from goodteacher.results import Look, Verdict
 from goodteacher.statistics import PlannedLook, plan_looks
 from goodteacher.students import StudentTask, mean_accuracies, paired_tasks
@@ -58,11 +56,11 @@ TUNE_SEED = 3_000_000
 def verify(
     data: str | Path | Dataset | Study,
     *,
-    responses: str | Path | Response | Tensor | None = None,
+    responses: ResponseLike | None = None,
     student: str | None = None,
     out: str | Path | None = None,
     probabilities: bool = False,
-    independent_responses: str | Path | Response | Tensor | None = None,
+    independent_responses: ResponseLike | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Verdict:
@@ -73,7 +71,7 @@ def verify(
         responses: A teacher's raw logits on the training data, aligned by id.
         student: Student architecture, with ``responses``.
         out: Folder of the result, with ``responses``.
-        probabilities: The files hold probabilities rather than logits.
+        probabilities: Responses are probabilities rather than logits.
         independent_responses: Raw logits of another teacher on the same data, for the fidelity in
             excess of it; a study has other trajectories of its own.
         progress: Told how far the work is.
@@ -116,6 +114,8 @@ def verify(
     context = prepare_context(config, out, data=dataset, progress=watcher)
     check_omission(config, context.data)
     teachers = given_teachers(response, independent, context.data.selection)
+    if independent is not None:
+        tell(context, independent, name="independent response")
     with context.store.lock():
         source = keep_response(context, response)
         key = DataKey.of(config, context.data, context.machine)
@@ -125,7 +125,7 @@ def verify(
 def _verify_study(
     study: Study,
     settings: Mapping[str, Any],
-    independent_responses: str | Path | Response | Tensor | None,
+    independent_responses: ResponseLike | None,
     probabilities: bool,
     progress: Progress,
 ) -> Verdict:
@@ -154,13 +154,14 @@ def _verify_study(
         context.store, dict(plan.teachers), study.trajectories(), source, selection
     )
     if independent is not None:
+        tell(context, independent, name="independent response")
         teachers = with_independent(teachers, independent, selection)
     with context.store.lock():
         return _Verification(context, config, plan.key, source, teachers, plan.teachers).run()
 
 
 def _independent(
-    responses: str | Path | Response | Tensor | None,
+    responses: ResponseLike | None,
     data: str | Dataset,
     config: VerifyConfig,
     probabilities: bool,

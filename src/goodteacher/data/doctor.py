@@ -232,8 +232,8 @@ def _check_class_means(patient: _Patient) -> Iterator[Finding]:
             "error",
             "class_order",
             f"The inputs of {len(pairs)} of {len(names)} test classes are most like those of"
-            f" another training class ({shorten(pairs)}): the nearest mean of the training classes is right"
-            f" for {order.agreement:.0%} of the test examples, and for"
+            f" another training class ({shorten(pairs)}): the nearest mean of the training"
+            f" classes is right for {order.agreement:.0%} of the test examples, and for"
             f" {order.agreement_in_order:.0%} with the classes in that order. Are the classes"
             " numbered in another order in the two splits? Give both one order.",
         )
