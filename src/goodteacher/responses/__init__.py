@@ -27,7 +27,7 @@ classes in :mod:`~goodteacher.responses.columns`, and what else may stand in a t
 preferred, and one named ``logits`` is accepted if its rows are probabilities.
 """
 
-from goodteacher.responses.columns import class_columns, difference
+from goodteacher.responses.columns import class_columns, columns_of, difference
 from goodteacher.responses.containers import Labels, Response
 from goodteacher.responses.files import (
     ResponseLike,
@@ -46,6 +46,7 @@ __all__ = [
     "ResponseLike",
     "as_response",
     "class_columns",
+    "columns_of",
     "difference",
     "read_labels",
     "read_recorded",

@@ -91,6 +91,33 @@ def order_by_name(names: Sequence[str], class_names: Sequence[str]) -> list[int]
     return None
 
 
+def columns_of(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Return the column of each of some classes, which must all be there.
+
+    Args:
+        wanted: Classes, such as the labels that occur.
+        names: What the columns are called, in their order.
+
+    Raises:
+        ResponseError: A class has no column of its name.
+
+    Example:
+        >>> columns_of(["dog"], ["logit_cat", "logit_dog"])
+        [1]
+    """
+    for spelling in SPELLINGS:
+        columns = {spelling(name): number for number, name in enumerate(names)}
+        found = [columns.get(spelling(name)) for name in wanted]
+        if None not in found:
+            return [number for number in found if number is not None]
+    bare = set(map(_bare, names))
+    missing = [name for name in wanted if _bare(name) not in bare]
+    raise ResponseError(
+        f"Labels name classes that the response does not have: {_first(missing)}. Its columns are "
+        f"{_first(names)}. Was the teacher trained on another label set?"
+    )
+
+
 def class_columns(names: Sequence[str], class_names: Sequence[str], what: str) -> list[int]:
     """Return for each class of the data its column in a response.
 

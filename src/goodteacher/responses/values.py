@@ -111,13 +111,13 @@ def _tolerance(wide: Array) -> float:
         unit = 10.0**-decimals
         in_units = wide / unit
         # float16 holds three decimals to 2.4e-4 only, hence a tenth of a unit.
-        if bool((np.abs(in_units - np.round(in_units)) <= 0.02).all()):
+        if bool((np.abs(in_units - np.round(in_units)) <= 1e-3).all()):
             return float(max(SUM_TOLERANCE, min(0.5 * unit * wide.shape[1], 0.5)))
     return SUM_TOLERANCE
 
 
 def _from_probabilities(wide: Array, what: str) -> tuple[Array, tuple[str, ...]]:
-    if bool(np.isnan(wide).any() or (wide == np.inf).any()):
+    if not bool(np.isfinite(wide.max(axis=1)).all()):
         return wide, ()  # Response says what is wrong with that
     sums = wide.sum(axis=1)
     _check_range(wide, sums, what)
@@ -216,7 +216,7 @@ def _from_logits(values: Array, what: str) -> tuple[Array, tuple[str, ...]]:
             "teacher's raw logits."
         )
     wide = values.astype(np.float64)
-    if bool(np.isnan(wide).any() or (wide == np.inf).any()):
+    if not bool(np.isfinite(wide.max(axis=1)).all()):
         return wide, ()  # Response says what is wrong with that
     _check_counts(wide, what)
     in_unit = bool(((wide >= 0) & (wide <= 1)).all())
