@@ -210,6 +210,8 @@ _MEASURES = {
 
 def print_score(result: Score) -> None:
     """Print a response's measurements, a column for each temperature."""
+    for note in result.notes:
+        stderr.print(f"note: {note}", markup=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     for m in result.measurements:
@@ -229,8 +231,6 @@ def print_score(result: Score) -> None:
         stdout.print(_NO_BEST_TEMPERATURE[limit], markup=False)
     if result.num_classes == 2:
         stdout.print("With two classes there is no off-class structure: S is 0 by definition.")
-    for note in result.notes:
-        stderr.print(f"note: {note}", markup=False)
 
 
 _NO_BEST_TEMPERATURE = {

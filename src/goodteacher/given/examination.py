@@ -6,12 +6,13 @@ Every rule is *ours*.
   two standard errors.
 * **Order**: another order of the classes fits the labels far better
   (:mod:`~goodteacher.class_order`).
-* **Seen**: labels of the selection split are as probable as those of the transfer set, and far more
-  probable than those of the test split, where the response covers it: in at least 60 % of the pairs
-  of a selection and a test example, in a rank test at four standard errors. A teacher that did not
-  see the selection split is as good on it as on the test split. Where the response does not cover
-  the test split, one without any error on the selection split, with at most one error in a thousand
-  on the transfer set and a mean NLL below 0.05 nats on both, is said to be either perfect or seen.
+* **Seen**, where the response covers the test split: labels of the transfer set are more probable
+  than those of the test split (one-sided p below 3e-5), and so are those of the selection split (p
+  below 0.001; and far: in at least 60 % of the pairs of a selection and a test example, or with
+  half of the mean NLL), which a teacher that did not see them would find as hard as the test
+  split's. The tests are a rank test and a normal one of mean log-likelihoods; either may show it.
+* **Seen or perfect**, where that cannot be told: no error on the selection split, at most one in a
+  thousand on the transfer set, and a mean NLL below 0.05 nats on both.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from scipy.stats import mannwhitneyu
+from scipy.stats import mannwhitneyu, norm
 from torch import Tensor
 
 from goodteacher.calibration import LOG_ZERO
@@ -32,7 +33,9 @@ from goodteacher.responses import Response
 
 _MIN_HELD_OUT = 30  # examples that can show what a teacher has seen
 _FAR = 0.6  # share of pairs in which the selection example's label is more probable
-_BY_CHANCE = 3e-5  # one-sided, four standard errors
+_LESS_NLL = 0.5  # NLL on the selection split, as a share of that on the test split
+_OVERFITTED = 3e-5  # p-value, four standard errors
+_BETTER = 1e-3  # p-value
 _NO_ERROR_NLL = 0.05  # nats
 _NO_ERROR = 1e-3  # share of errors on the transfer set
 _WAY_OUT = (
@@ -158,12 +161,15 @@ def _seen(response: Response, data: StudyData) -> Iterator[Finding]:
     selection, transfer = _fit(response, data.selection), _fit(response, data.transfer)
     if selection is None or transfer is None:
         return
+    test = None
     if _covers_test(response, data):
         test = _fit(response, data.test.open("compare what the given teacher knows of each split"))
-        if test is not None and _has_seen(selection, transfer, test):
-            yield _told_by_test(selection, transfer, test)
-    elif _without_error(selection, transfer):
-        yield _told_by_perfection(selection, transfer)
+    if test is not None and _has_seen(selection, transfer, test):
+        yield _told_by_test(selection, transfer, test)
+    elif _without_error(selection, transfer) and (
+        test is None or _chance_of(transfer, test) < _OVERFITTED
+    ):
+        yield _told_by_perfection(selection, transfer, test)
 
 
 def _covers_test(response: Response, data: StudyData) -> bool:
@@ -174,17 +180,27 @@ def _covers_test(response: Response, data: StudyData) -> bool:
 
 
 def _has_seen(selection: _Fit, transfer: _Fit, test: _Fit) -> bool:
-    better, chance = _more_probable(selection, test)
+    better = _share_more_probable(selection, test)
+    far = better >= _FAR or selection.nll <= _LESS_NLL * test.nll
+    clear = _chance_of(transfer, test) < _OVERFITTED and _chance_of(selection, test) < _BETTER
     # Were it only the transfer set that the teacher has seen, the selection split would be harder.
-    like_transfer = _more_probable(selection, transfer)[0] > 0.5 - (better - 0.5) / 2
-    return better >= _FAR and chance < _BY_CHANCE and like_transfer
+    like_transfer = _share_more_probable(selection, transfer) > 0.5 - (better - 0.5) / 2
+    return far and clear and like_transfer
 
 
-def _more_probable(one: _Fit, other: _Fit) -> tuple[float, float]:
-    """Return in which share of pairs the first is more probable, and a rank test's p-value."""
+def _share_more_probable(one: _Fit, other: _Fit) -> float:
+    """Return in which share of pairs of examples the label of the first is more probable."""
     first, second = one.log_likelihood.numpy(), other.log_likelihood.numpy()
-    found = mannwhitneyu(first, second, alternative="greater", method="asymptotic")
-    return float(found.statistic) / (len(first) * len(second)), float(found.pvalue)
+    return float(mannwhitneyu(first, second).statistic) / (len(first) * len(second))
+
+
+def _chance_of(one: _Fit, other: _Fit) -> float:
+    """Return the p-value of labels of the first split being no more probable than the second's."""
+    first, second = one.log_likelihood.numpy(), other.log_likelihood.numpy()
+    ranks = mannwhitneyu(first, second, alternative="greater", method="asymptotic").pvalue
+    error = math.sqrt(first.var() / len(first) + second.var() / len(second))
+    means = norm.sf((first.mean() - second.mean()) / error) if error else 1.0
+    return float(min(ranks, means))
 
 
 def _told_by_test(selection: _Fit, transfer: _Fit, test: _Fit) -> Finding:
@@ -204,15 +220,19 @@ def _without_error(selection: _Fit, transfer: _Fit) -> bool:
     return selection.accuracy == 1 and transfer.accuracy >= 1 - _NO_ERROR and sure
 
 
-def _told_by_perfection(selection: _Fit, transfer: _Fit) -> Finding:
+def _told_by_perfection(selection: _Fit, transfer: _Fit, test: _Fit | None) -> Finding:
+    known = (
+        "without its response to the test split that cannot be told apart"
+        if test is None
+        else f"its {100 * test.accuracy:.1f} % on the test split do not settle it"
+    )
     return Finding(
         "warning",
         "response_seen",
         f"The response has no error on the {len(selection.right)} examples of the selection split, "
         f"and is right on {100 * transfer.accuracy:.4g} % of the transfer set (mean NLL "
         f"{selection.nll:.2g} and {transfer.nll:.2g} nats). Either its teacher is perfect, or it "
-        "was trained on both; without its response to the test split that cannot be told apart. If "
-        f"it was trained on them: {_WAY_OUT}",
+        f"was trained on both; {known}. If it was trained on them: {_WAY_OUT}",
     )
 
 

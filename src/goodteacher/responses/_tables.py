@@ -83,6 +83,8 @@ def classes_of(
     others = _numeric(table, others, names, notes)
     if named is not None:
         _check_all_classes(table, named, others, names)
+        if named != sorted(named):
+            notes.append("columns were put in the order of the data's classes, by name.")
         places = named
     else:
         places = _counted(_longest_count(others, names, notes), names)
