@@ -183,7 +183,12 @@ def _with_tail(wide: Array, sums: Array, k: int, what: str) -> tuple[Array, tupl
     """Spread what rows of the k largest classes lack of 1 evenly over the other classes."""
     missing = 1 - sums
     if float(missing.min()) < -SUM_TOLERANCE or float(missing.max()) <= SUM_TOLERANCE:
-        raise _truncated(what, k, wide.shape[1], f"rows sum to {sums.min():.4g}..{sums.max():.4g}")
+        raise _truncated(
+            what,
+            k,
+            wide.shape[1],
+            f"rows sum to {sums.min():.4g}..{sums.max():.4g}, which is 1 up to rounding",
+        )
     empty = wide == 0
     tail = np.maximum(missing, 0) / np.maximum(empty.sum(axis=1), 1)
     whole = np.where(empty, tail[:, None], wide)
