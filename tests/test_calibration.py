@@ -6,10 +6,12 @@ import torch
 from scipy.special import log_softmax
 
 from goodteacher.calibration import (
-    TEMPERATURE_RANGE,
+    LOG_ZERO,
+    BestTemperature,
     Calibration,
     accuracy,
     adaptive_calibration_error,
+    best_temperature,
     brier_score,
     calibration,
     negative_log_likelihood,
@@ -98,7 +100,7 @@ def test_accuracy_is_the_share_of_right_predictions():
 def test_the_optimal_temperature_is_the_best_of_a_fine_grid(scale):
     logits, labels = response(seed=6, scale=scale)
     found = optimal_temperature(logits, labels)
-    grid = np.geomspace(*TEMPERATURE_RANGE, 300)
+    grid = np.geomspace(0.05, 20.0, 300)
     values = [negative_log_likelihood(logits, labels, temperature=t) for t in grid]
     assert found == pytest.approx(grid[np.argmin(values)], rel=0.02)
     assert negative_log_likelihood(logits, labels, temperature=found) <= min(values)
@@ -110,12 +112,57 @@ def test_the_optimal_temperature_scales_with_the_logits():
     assert three == pytest.approx(3 * one, rel=1e-5)
 
 
-def test_a_temperature_without_a_minimum_ends_at_the_edge():
+@pytest.mark.parametrize("scale", [1e-4, 0.1, 1e3])
+def test_where_every_prediction_is_right_the_best_temperature_is_zero(scale):
     labels = torch.tensor([0, 1, 2])
-    right = 0.1 * torch.nn.functional.one_hot(labels, 3).double()
-    assert optimal_temperature(right, labels) == TEMPERATURE_RANGE[0]
-    assert optimal_temperature(1e3 * right, labels) == TEMPERATURE_RANGE[0]
-    assert optimal_temperature(right.roll(1, 0), labels) == TEMPERATURE_RANGE[1]
+    right = scale * torch.nn.functional.one_hot(labels, 3).double()
+    found = best_temperature(right, labels)
+    assert found.limit == "zero"
+    assert negative_log_likelihood(right, labels, temperature=found.value) < 1e-12
+
+
+@pytest.mark.parametrize("scale", [1e-4, 0.1, 1e3])
+def test_where_the_response_is_worse_than_uniform_the_best_temperature_is_infinite(scale):
+    labels = torch.tensor([0, 1, 2])
+    wrong = scale * torch.nn.functional.one_hot(labels, 3).double().roll(1, 0)
+    found = best_temperature(wrong, labels)
+    assert found.limit == "infinity"
+    nll = negative_log_likelihood(wrong, labels, temperature=found.value)
+    assert nll == pytest.approx(np.log(3), abs=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_a_best_temperature_far_from_one_is_found_and_is_no_limit(scale):
+    logits, labels = response(seed=7)
+    found = best_temperature(scale * logits.double(), labels)
+    assert found.limit is None
+    assert found.value == pytest.approx(scale * optimal_temperature(logits, labels), rel=1e-4)
+
+
+def test_a_response_that_says_nothing_keeps_its_temperature():
+    assert best_temperature(torch.zeros(3, 4), torch.tensor([0, 1, 2])) == BestTemperature(1.0)
+
+
+def test_minus_infinity_is_probability_zero_in_every_score():
+    logits, labels = response(seed=3)
+    logits[:, 0] = logits[:, 0].where(labels == 0, -torch.inf)
+    deep = logits.clamp_min(-1e5)
+    for score in (accuracy, negative_log_likelihood, brier_score, adaptive_calibration_error):
+        assert score(logits, labels) == pytest.approx(score(deep, labels), rel=1e-9)
+
+
+def test_a_label_of_probability_zero_costs_the_same_at_every_temperature():
+    logits, labels = response(seed=3)
+    one = torch.arange(logits.shape[1]) == labels[0]
+    struck = logits.clone()
+    struck[0] = logits[0].where(~one, -torch.inf)
+    assert optimal_temperature(struck, labels) == pytest.approx(
+        optimal_temperature(logits[1:], labels[1:]), rel=1e-5
+    )
+    for t in (0.5, 8.0):
+        lost = len(labels) * negative_log_likelihood(struck, labels, temperature=t)
+        rest = (len(labels) - 1) * negative_log_likelihood(logits[1:], labels[1:], temperature=t)
+        assert lost - rest == pytest.approx(-LOG_ZERO, rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -522,3 +522,43 @@ def test_an_unknown_loss_is_refused_with_the_known_ones():
 def test_the_table_of_losses_cannot_be_changed_by_accident():
     with pytest.raises(TypeError, match="does not support item assignment"):
         TEACHER_TERMS["kl"] = dkd
+
+
+# --- classes of probability 0 --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_minus_infinity_in_the_teacher_keeps_loss_and_gradient_finite(name, standardize):
+    student, teacher, labels = batch(seed=4)
+    teacher[:, 1] = -torch.inf
+    teacher[0] = torch.full((5,), -torch.inf).index_fill(0, labels[:1], 2.0)
+    teacher[1, labels[1]] = -torch.inf
+    student.requires_grad_()
+    loss = distillation_loss(
+        student, teacher, labels, temperature=3.0, alpha=1.0, loss=name, standardize=standardize
+    )
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(student.grad).all()
+
+
+@pytest.mark.parametrize("name", ["kl", "ttm", "dist"])
+def test_minus_infinity_is_the_limit_of_ever_lower_logits(name):
+    student, teacher, labels = batch(seed=5)
+    teacher[:, 2] = -torch.inf
+    settings_of = {"temperature": 4.0, "alpha": 1.0, "loss": name}
+    found = distillation_loss(student, teacher, labels, **settings_of)
+    deep = distillation_loss(student, teacher.clamp_min(-1e4), labels, **settings_of)
+    torch.testing.assert_close(found, deep)
+
+
+def test_mse_and_standardized_logits_leave_classes_without_a_logit_out():
+    student, teacher, labels = batch(seed=6)
+    known = [0, 1, 3, 4]
+    struck = teacher.clone()
+    struck[:, 2] = -torch.inf
+    found = distillation_loss(student, struck, labels, temperature=1.0, alpha=1.0, loss="mse")
+    rest = (student - teacher)[:, known].square().mean()
+    torch.testing.assert_close(found, rest)
+    torch.testing.assert_close(standardized(struck)[:, known], standardized(teacher[:, known]))

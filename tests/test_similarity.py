@@ -226,3 +226,27 @@ def test_every_score_refuses_a_response_that_cannot_be_measured(score):
         score(logits, labels[1:])
     with pytest.raises(ConfigError, match="temperature must be positive"):
         score(logits, labels, temperature=0.0)
+
+
+def test_minus_infinity_is_probability_zero_at_every_temperature():
+    logits, labels = response(seed=5)
+    logits[:, 1] = -torch.inf
+    logits[0] = torch.full((5,), -torch.inf).index_fill(0, labels[:1], 2.0)
+    logits[1, labels[1]] = -torch.inf
+    deep = logits.clamp_min(-1e6)
+    for temperature in (1.0, 16.0):
+        found = similarity_information(logits, labels, temperature=temperature)
+        limit = similarity_information(deep, labels, temperature=temperature)
+        assert found.total == pytest.approx(limit.total, rel=1e-9)
+        assert found.class_part + found.instance_part == pytest.approx(found.total, rel=1e-9)
+        assert found.effective_classes == pytest.approx(limit.effective_classes, rel=1e-9)
+        for score in (conditional_mutual_information, mean_entropy, wrong_class_variance):
+            value = score(logits, labels, temperature=temperature)
+            assert value == pytest.approx(score(deep, labels, temperature=temperature), rel=1e-9)
+
+
+def test_certain_rows_of_exact_zeros_have_no_similarity():
+    logits = torch.full((4, 3), -torch.inf).fill_diagonal_(0.0)
+    logits[3, 0] = 0.0
+    found = similarity_information(logits, torch.tensor([0, 1, 2, 0]))
+    assert (found.total, found.class_part, found.instance_part) == (0.0, 0.0, 0.0)

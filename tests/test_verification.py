@@ -74,14 +74,15 @@ def test_verdict_again_is_the_same_and_trains_nothing(verified):
 
 def test_students_learn_from_the_ladders_targets(tmp_path):
     """What reaches the loss, softened at the recipe's temperature, is the rung's probabilities."""
-    from goodteacher.distillation import fitted_response, read_any_response
+    from goodteacher.given import fitted_response
     from goodteacher.progress import Silent
+    from goodteacher.responses import as_response
     from goodteacher.student_targets import TargetRequest, target_of
     from goodteacher.tasks import DataKey
     from goodteacher.verification import VerifyConfig, keep_response, parse, prepare_context
 
     config = parse(VerifyConfig, data="circle", **QUICK)
-    response = fitted_response(read_any_response(bayes_logits(), probabilities=False), dataset())
+    response = fitted_response(as_response(bayes_logits()), dataset())
     context = prepare_context(config, tmp_path / "s", data=dataset(), progress=Silent())
     base = keep_response(context, response)
     assert isinstance(base, FileSource)
@@ -309,10 +310,14 @@ HARD = np.eye(4)[arrays()["y_train"]]
 @pytest.mark.parametrize(
     ("changes", "options", "message"),
     [
-        ({"ids": np.arange(240) + 1000}, [], "has no row for 192 of 192 examples: ids 1, 3"),
+        ({"ids": np.arange(240) + 1000}, [], "Every id of the response is 1000 above an id"),
         ({"ids": np.arange(240) % 7}, [], "must be unique"),
         ({"logits": np.zeros((240, 7))}, [], "has 7 classes, but the data have 4"),
-        ({"logits": np.ones((90, 4)), "ids": None}, [], "has 90 rows and no ids"),
+        (
+            {"logits": np.ones((90, 4)), "ids": None},
+            [],
+            "has 90 rows and no ids, but the training data have 240 examples (test: 120",
+        ),
         ({"logits": PROBABILITIES}, [], "Pass probabilities=True (--probabilities)"),
         ({"logits": 0.5 * PROBABILITIES}, ["--probabilities"], "sums to 0.5"),
         ({"logits": HARD}, ["--probabilities"], "hard 0/1 label, so it holds no similarity"),

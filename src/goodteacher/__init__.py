@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         StudyError,
     )
     from goodteacher.export import Classifier, load_student
+    from goodteacher.given import doctor
     from goodteacher.losses import distillation_loss
     from goodteacher.responses import Response, read_response
     from goodteacher.results import Verdict
@@ -48,6 +49,7 @@ _HOMES = {
         "StudyError",
     ),
     "goodteacher.export": ("Classifier", "load_student"),
+    "goodteacher.given": ("doctor",),
     "goodteacher.losses": ("distillation_loss",),
     "goodteacher.responses": ("Response", "read_response"),
     "goodteacher.results": ("Verdict",),
@@ -80,6 +82,7 @@ __all__ = [
     "__version__",
     "distill",
     "distillation_loss",
+    "doctor",
     "ladder_targets",
     "load_dataset",
     "load_student",

@@ -40,7 +40,8 @@ def check_response(logits: Tensor, labels: Tensor, *, allow_unlabelled: bool = T
     """Refuse a response that cannot be measured.
 
     Args:
-        logits: Must be floating point, `[N, C]` with N >= 1 and C >= 2, and finite.
+        logits: Must be floating point, `[N, C]` with N >= 1 and C >= 2, and finite; `-inf` stands
+            for probability 0 where another class of the row is finite.
         labels: Must be integers, `[N]`, in `0..C-1`, or -1 where that is allowed.
         allow_unlabelled: Whether -1 may stand for "no label".
 
@@ -170,6 +171,22 @@ def check_recipe(
             number_checks[name](value)
 
 
+def unusable_rows(logits: Tensor) -> Tensor:
+    """Tell which rows have no softmax: NaN, +infinity, or no finite logit at all.
+
+    Args:
+        logits: `[..., C]`; `-inf` is probability 0.
+
+    Returns:
+        bool `[...]`.
+
+    Example:
+        >>> unusable_rows(torch.tensor([[0.0, -torch.inf], [0.0, torch.inf], [-torch.inf] * 2]))
+        tensor([False,  True,  True])
+    """
+    return ~torch.isfinite(logits.amax(-1))
+
+
 def is_integer(tensor: Tensor) -> bool:
     """Tell whether a tensor holds integers (bool is not an integer here)."""
     return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
@@ -208,12 +225,12 @@ def _check_logits(logits: Tensor) -> None:
             f"logits must cover at least 2 classes, but their shape is {list(logits.shape)}. "
             "Does the network end in one sigmoid unit? Use [0, logit] as two classes."
         )
-    bad_rows = int((~torch.isfinite(logits)).any(-1).sum())
+    bad_rows = int(unusable_rows(logits).sum())
     if bad_rows:
         raise ResponseError(
-            f"logits must be finite, but {bad_rows} of {num_examples} rows hold NaN or infinity. "
-            "Did the teacher diverge, or was it run in float16? Lower its learning rate, or store "
-            "float32."
+            f"logits must be finite, but {bad_rows} of {num_examples} rows hold NaN or infinity "
+            "(-inf alone is allowed, as probability 0, beside a finite class). Did the teacher "
+            "diverge, or was it run in float16? Lower its learning rate, or store float32."
         )
 
 

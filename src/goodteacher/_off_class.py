@@ -2,7 +2,8 @@
 
 `p = softmax(z / T)`; on label `y`: confidence `p_y`, off-class mass `m = 1 - p_y`, off-class
 distribution `q_k = p_k / m` for `k != y`. Everything stays in log-space and float64, so that a
-teacher with `p_y = 1 - 1e-30` still has a mass (1e-30), a `q` and a similarity.
+teacher with `p_y = 1 - 1e-30` still has a mass (1e-30), a `q` and a similarity. A logit of `-inf`
+is probability 0 at every temperature; where no mass is left off the label, `q` is uniform.
 
 It sits below ``similarity`` and ``targets``, which measure and rebuild the same parts.
 """
@@ -65,7 +66,7 @@ def off_class(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> Of
     """Take a response apart.
 
     Args:
-        logits: The response, `[N, C]`, finite.
+        logits: The response, `[N, C]`, finite or `-inf`.
         labels: Integers `[N]`; -1 is unlabelled.
         temperature: T > 0.
 
@@ -89,12 +90,15 @@ def off_class(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> Of
     column = filled.unsqueeze(-1)
     log_off = log_probs.scatter(-1, column, -torch.inf)
     log_mass = log_off.logsumexp(-1)
+    # Where all other classes have probability 0 any q will do: the uniform one says nothing.
+    nothing = torch.zeros_like(log_off).scatter(-1, column, -torch.inf).log_softmax(-1)
+    empty = (log_mass == -torch.inf).unsqueeze(-1)
     return OffClass(
         labels=filled,
         log_probs=log_probs,
         log_confidence=log_probs.gather(-1, column).squeeze(-1),
         log_mass=log_mass,
-        log_q=log_off - log_mass.unsqueeze(-1),
+        log_q=torch.where(empty, nothing, log_off - log_mass.unsqueeze(-1)),
     )
 
 
@@ -118,4 +122,5 @@ def log_class_similarity(parts: OffClass) -> Tensor:
     shift = peak.nan_to_num(neginf=0.0)
     total = log_off.new_zeros(shape).scatter_add(0, index, (log_off - shift[parts.labels]).exp())
     log_sums = total.log() + shift
-    return (log_sums - log_sums.logsumexp(-1, keepdim=True)).nan_to_num(nan=-torch.inf)
+    shares = log_sums - log_sums.logsumexp(-1, keepdim=True)
+    return shares.nan_to_num(nan=-torch.inf, neginf=-torch.inf)

@@ -2,24 +2,50 @@
 
 Every function takes raw logits `[N, C]` and labels `[N]`, softens with `temperature`, works in
 float64 and returns a Python float. Every example needs a label: -1 is refused here.
+
+A logit of `-inf` is probability 0. Where the label's is 0, the likelihood's logarithm is taken of
+the smallest normal float32 instead (1.2e-38, so 87.3 nats at any temperature): otherwise one such
+example would make every NLL infinite.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq
 from scipy.stats import rankdata
 from torch import Tensor
 
 from goodteacher._checks import check_response, check_temperature
 from goodteacher.errors import ConfigError
 
-TEMPERATURE_RANGE = (0.05, 20.0)
-"""Where `optimal_temperature` looks."""
+LOG_ZERO = math.log(torch.finfo(torch.float32).tiny)
+"""What a label of probability 0 counts as, nats."""
+
+TemperatureLimit = Literal["zero", "infinity"]
+"""Where the best temperature lies if no finite one is best."""
+
+_FAR = 1000.0  # how far beyond the response's own scale a limit is measured
+
+
+@dataclass(frozen=True)
+class BestTemperature:
+    """The temperature that minimises the negative log-likelihood.
+
+    Attributes:
+        value: That temperature; where there is a limit, a temperature so near to it that the NLL
+            hardly moves any more.
+        limit: None where the minimum lies at ``value``. ``zero`` where every prediction is right:
+            the NLL falls as T goes to 0. ``infinity`` where the response is no better than a
+            uniform one: the NLL falls as T grows.
+    """
+
+    value: float
+    limit: TemperatureLimit | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +69,7 @@ def calibration(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> 
     """Measure NLL, Brier score and adaptive calibration error together.
 
     Args:
-        logits: The response, `[N, C]`, finite.
+        logits: The response, `[N, C]`.
         labels: Integers `[N]` in `0..C-1`.
         temperature: T > 0.
 
@@ -92,7 +118,7 @@ def negative_log_likelihood(logits: Tensor, labels: Tensor, *, temperature: floa
     """Measure `-mean_i log p_{y_i}`.
 
     Args:
-        logits: The response, `[N, C]`, finite.
+        logits: The response, `[N, C]`.
         labels: Integers `[N]` in `0..C-1`.
         temperature: T > 0.
 
@@ -117,7 +143,7 @@ def brier_score(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> 
     """Measure `mean_i sum_k (p_ik - [k = y_i])^2`.
 
     Args:
-        logits: The response, `[N, C]`, finite.
+        logits: The response, `[N, C]`.
         labels: Integers `[N]` in `0..C-1`.
         temperature: T > 0.
 
@@ -152,7 +178,7 @@ def adaptive_calibration_error(
     the order of the examples.
 
     Args:
-        logits: The response, `[N, C]`, finite.
+        logits: The response, `[N, C]`.
         labels: Integers `[N]` in `0..C-1`.
         temperature: T > 0.
         num_bins: Number of bins, at least 1. With fewer examples than bins each is its own.
@@ -185,17 +211,12 @@ def adaptive_calibration_error(
 def optimal_temperature(logits: Tensor, labels: Tensor) -> float:
     """Find the temperature that minimises the negative log-likelihood.
 
-    The NLL is convex in 1/T, so it has one minimum in T. It is searched over log T between 0.05
-    and 20 (`TEMPERATURE_RANGE`). Where it keeps falling towards an edge the edge itself is
-    returned: 0.05 where every prediction is right (the best T is 0), 20 where the response is
-    worse than a uniform one (the best T is infinite).
-
     Args:
-        logits: The response on *held-out* examples, `[N, C]`, finite.
+        logits: The response on *held-out* examples, `[N, C]`.
         labels: Integers `[N]` in `0..C-1`.
 
     Returns:
-        T in `[0.05, 20]`, to about 1e-5 relative.
+        `best_temperature(logits, labels).value`.
 
     Raises:
         ResponseError: If shapes, labels or values do not fit.
@@ -207,23 +228,69 @@ def optimal_temperature(logits: Tensor, labels: Tensor) -> float:
 
     Source: Guo et al., *On Calibration of Modern Neural Networks*, 2017.
     """
+    return best_temperature(logits, labels).value
+
+
+def best_temperature(logits: Tensor, labels: Tensor) -> BestTemperature:
+    """Find the temperature that minimises the negative log-likelihood, and say if none does.
+
+    The NLL is convex in b = 1/T, with slope `mean_i (sum_k p_ik z_ik - z_iy)`. So the minimum is
+    where the slope is 0, sought over log b without bounds, in stages of ten from the response's own
+    scale. Whether there is none is told by the slope's ends: at b = 0 it is not negative where the
+    labels' logits are on average no higher than others (T = infinity is best), and for large b it
+    is never positive where every label has the largest logit (T = 0 is best). Examples whose label
+    has probability 0 count the same at any temperature and are left out.
+
+    Args:
+        logits: The response on *held-out* examples, `[N, C]`.
+        labels: Integers `[N]` in `0..C-1`.
+
+    Returns:
+        T to about 1e-6 relative. A response that says nothing (all logits equal) has T = 1.
+
+    Raises:
+        ResponseError: If shapes, labels or values do not fit.
+
+    Example:
+        >>> best_temperature(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1])).limit
+        'zero'
+    """
     check_response(logits, labels, allow_unlabelled=False)
-    wide, index = logits.detach().double(), labels.long()
+    wide = logits.detach().double()
+    wide = wide - wide.amax(-1, keepdim=True)
+    likely = wide.gather(-1, labels.long().unsqueeze(-1)).squeeze(-1)
+    wide, likely = wide[likely > -torch.inf], likely[likely > -torch.inf]
+    possible = wide > -torch.inf
+    finite = torch.where(possible, wide, 0.0)
+    means = finite.sum(-1) / possible.sum(-1)
+    scale = -means.mean().item() if len(means) else 0.0
+    if scale == 0:
+        return BestTemperature(1.0)
 
-    def nll(log_temperature: float) -> float:
-        return torch.nn.functional.cross_entropy(wide / math.exp(log_temperature), index).item()
+    def slope(log_inverse: float) -> float:
+        probs = torch.softmax(wide * math.exp(log_inverse), -1)
+        return ((probs * finite).sum(-1) - likely).mean().item()
 
-    low, high = (math.log(edge) for edge in TEMPERATURE_RANGE)
-    inside = float(minimize_scalar(nll, bounds=(low, high), options={"xatol": 1e-6}).x)
-    # The bounded search never evaluates its edges: let them compete, and win a tie.
-    best = min((low, high, inside), key=nll)
-    return dict(zip((low, high), TEMPERATURE_RANGE, strict=True)).get(best, math.exp(best))
+    if bool((likely == 0).all()):
+        return BestTemperature(scale / _FAR, "zero")
+    if (means - likely).mean().item() >= 0:
+        return BestTemperature(scale * _FAR, "infinity")
+    low = high = -math.log(scale)
+    while slope(low) > 0:
+        low -= _STAGE
+    while slope(high) < 0:
+        high += _STAGE
+    return BestTemperature(math.exp(-brentq(slope, low, high, xtol=1e-7)))
+
+
+_STAGE = math.log(10.0)
 
 
 def _log_probs(logits: Tensor, labels: Tensor, temperature: float) -> Tensor:
     check_response(logits, labels, allow_unlabelled=False)
     check_temperature(temperature)
-    return torch.log_softmax(logits.detach().double() / temperature, -1)
+    log_probs = torch.log_softmax(logits.detach().double() / temperature, -1)
+    return torch.where(log_probs == -torch.inf, LOG_ZERO, log_probs)
 
 
 def calibrated_nll(logits: Tensor, labels: Tensor, *, steps: int = 8) -> Tensor:

@@ -6,26 +6,22 @@ cross-entropy. So the result says what distillation added, and not only what it 
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
-from goodteacher.arms import CROSS_ENTROPY, Arm, FileSource
+from goodteacher.arms import CROSS_ENTROPY, Arm
 from goodteacher.conclude import correct_by_arm
 from goodteacher.config import DistillConfig, Frozen, Training
-from goodteacher.data import Dataset, load_for
 from goodteacher.door import checked_settings
 from goodteacher.engines import ENGINES
-from goodteacher.errors import ResponseError, StudyError
 from goodteacher.export import Classifier, load_student
+from goodteacher.given import keep_response, load_pair
 from goodteacher.progress import Progress, Silent
-from goodteacher.responses import Response, read_response
+from goodteacher.responses import ResponseLike
 from goodteacher.results import Answer, Pair, StudentRow
 from goodteacher.shipping import (
     MARGIN,
@@ -38,10 +34,9 @@ from goodteacher.shipping import (
 from goodteacher.statistics import Interval, accuracy_interval, paired_interval
 from goodteacher.students import Students, StudentTask
 from goodteacher.study import DataLike, name_of, prepare_context
-from goodteacher.tasks import Context, DataKey
+from goodteacher.tasks import DataKey
 from goodteacher.tuning import Tuned, tune
 
-RESPONSE_FILE = "response.safetensors"
 RESULT_FILE = "distillation.json"
 
 
@@ -83,7 +78,7 @@ class Distillation(Frozen):
 def distill(
     data: DataLike,
     *,
-    responses: str | Path | Response | Tensor,
+    responses: ResponseLike,
     student: str,
     out: str | Path,
     probabilities: bool = False,
@@ -95,11 +90,12 @@ def distill(
     Args:
         data: A data set, or what :func:`~goodteacher.data.load_dataset` understands.
         responses: Raw logits for the training examples, aligned by id: a file, a
-            :class:`~goodteacher.responses.Response`, or a tensor [N, C] in the data's own order.
+            :class:`~goodteacher.responses.Response`, a data frame, or a tensor or array [N, C] in
+            the data's own order.
         student: Student architecture, such as ``"mlp:64"``.
         out: Folder for the student and the result. With the same settings, work that was stopped
             goes on there.
-        probabilities: The file holds probabilities rather than logits.
+        probabilities: ``responses`` are probabilities rather than logits.
         progress: Told how far the work is.
         **settings: Any field of :class:`~goodteacher.config.DistillConfig`.
 
@@ -138,83 +134,6 @@ def distill(
         if not context.store.exists(RESULT_FILE):
             _conclude(students, tuned, tasks)
     return context.store.read_json(RESULT_FILE, Distillation)
-
-
-def load_pair(
-    responses: str | Path | Response | Tensor,
-    data: DataLike,
-    config: DistillConfig,
-    *,
-    probabilities: bool,
-) -> tuple[Response, Dataset]:
-    """Read a response and the data it is for, and check that they fit."""
-    response = read_any_response(responses, probabilities=probabilities)
-    dataset = load_for(config, data)
-    return fitted_response(response, dataset), dataset
-
-
-def read_any_response(
-    responses: str | Path | Response | Tensor, *, probabilities: bool
-) -> Response:
-    """Return a response, from a file where it is one; a tensor's rows are in the data's order."""
-    if isinstance(responses, Response):
-        return responses
-    if isinstance(responses, Tensor):
-        return Response(responses.float(), torch.arange(len(responses)), has_ids=False)
-    return read_response(responses, probabilities=probabilities)
-
-
-def fitted_response(response: Response, dataset: Dataset) -> Response:
-    """Refuse a response for other classes or other examples; give it ids if it has none."""
-    if response.num_classes != dataset.num_classes:
-        raise ResponseError(
-            f"The response has {response.num_classes} classes, but the data have "
-            f"{dataset.num_classes}. Was the teacher trained on another label set?"
-        )
-    if response.has_ids:
-        return response
-    if response.num_examples != len(dataset.train):
-        raise ResponseError(
-            f"The response has {response.num_examples} rows and no ids, but the training data have "
-            f"{len(dataset.train)} examples. Without ids, rows must be the training examples in "
-            "order. Add an array or column 'ids', or compute the response on the training data."
-        )
-    return Response(response.logits, dataset.train.ids)
-
-
-def keep_response(context: Context, response: Response) -> FileSource:
-    """Copy the response, aligned with the transfer set, into the folder."""
-    ids = context.data.transfer.ids
-    logits = response.aligned_to(ids).contiguous()
-    content = hashlib.sha256(logits.numpy().tobytes()).hexdigest()[:16]
-    store = context.store
-    if store.exists(RESPONSE_FILE) and store.read_notes(RESPONSE_FILE)["content"] != content:
-        raise StudyError(
-            f"{store.root} holds students of another response. Name a new folder with --out."
-        )
-    _note_chance(context, logits)
-    store.write_tensors(RESPONSE_FILE, {"logits": logits, "ids": ids}, content=content)
-    return FileSource(content=content)
-
-
-def _note_chance(context: Context, logits: Tensor) -> None:
-    """Say so where a response agrees with the labels no more than the commonest class does."""
-    labels = context.data.transfer.labels
-    known = labels >= 0
-    if not known.any():
-        context.progress.note(
-            "no training example has a label, so the students of labels alone stay untrained, and "
-            "the gain over them says nothing."
-        )
-        return
-    agreement = float((logits.argmax(1) == labels)[known].double().mean())
-    commonest = float(labels[known].bincount().max() / known.sum())
-    if agreement < commonest + 2 * math.sqrt(commonest / int(known.sum())):
-        context.progress.note(
-            f"the response's most probable class is the label for {100 * agreement:.1f} % of the "
-            f"examples, no more than chance ({100 * commonest:.1f} %). Are its rows in another "
-            "order, or its classes? Rows that carry ids are put in order by them."
-        )
 
 
 def _conclude(students: Students, tuned: Tuned, tasks: Sequence[StudentTask]) -> None:

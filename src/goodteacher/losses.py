@@ -89,8 +89,8 @@ def distillation_loss(
     Args:
         student_logits: `[..., N, C]`: one student, or a stack of students. Half precisions are
             computed in float32; float64 stays float64.
-        teacher_logits: `[..., N, C]`, finite; its leading axes broadcast to those of the students.
-            A constant: no gradient flows to it.
+        teacher_logits: `[..., N, C]`; its leading axes broadcast to those of the students. `-inf`
+            is probability 0. A constant: no gradient flows to it.
         labels: int64 `[N]` in `0..C-1`, shared by all students. -1 (`UNLABELLED`) marks an example
             for which only the teacher term counts: the cross-entropy is the mean over the labelled
             examples, the teacher term the mean over all N. Terms that use labels take the teacher's
@@ -243,6 +243,7 @@ def mse(
     """Compute the mean squared difference of the logits, over batch and classes.
 
     Scale: squared logits. Shifting all logits of an example changes it, unlike every other term.
+    A class of probability 0 (`-inf`) has no logit to match and is left out of the mean.
 
     Args:
         student_logits: `[..., N, C]`.
@@ -260,7 +261,9 @@ def mse(
     Source: Ba & Caruana, *Do Deep Nets Really Need to be Deep?*, 2014 (arXiv 1312.6184).
     """
     student, teacher = _class_major(student_logits), _class_major(teacher_logits.detach())
-    return (student - teacher).square().mean((-2, -1))
+    known = torch.isfinite(teacher)
+    squares = (student - torch.where(known, teacher, 0.0)).square() * known
+    return squares.sum((-2, -1)) / known.sum((-2, -1))
 
 
 def dkd(
@@ -410,7 +413,8 @@ def standardized(logits: Tensor) -> Tensor:
     """Standardise the logits of each example over the classes: `(z - mean) / std`.
 
     The student then matches the teacher's logits up to shift and scale; T sets the common scale.
-    `std` divides by C, and constant logits become 0.
+    `std` divides by C, and constant logits become 0. `-inf` stays, and the others are standardised
+    among themselves.
 
     Args:
         logits: `[..., N, C]`.
@@ -426,9 +430,13 @@ def standardized(logits: Tensor) -> Tensor:
     (arXiv 2403.01427).
     """
     wide = _class_major(logits)
-    centred = wide - wide.mean(-1, keepdim=True)
+    known = wide != -torch.inf
+    count = known.sum(-1, keepdim=True)
+    finite = torch.where(known, wide, 0.0)
+    centred = torch.where(known, finite - finite.sum(-1, keepdim=True) / count, 0.0)
     # Inside the root: constant logits (a zero-initialised last layer) keep a finite gradient.
-    return centred * (centred.square().mean(-1, keepdim=True) + 1e-14).rsqrt()
+    scaled = centred * (centred.square().sum(-1, keepdim=True) / count + 1e-14).rsqrt()
+    return torch.where(known, scaled, -torch.inf)
 
 
 def _class_major(logits: Tensor) -> Tensor:
@@ -458,11 +466,16 @@ def _divergence(teacher_log_probs: Tensor, student_log_probs: Tensor) -> Tensor:
     """`KL(teacher || student)` over the last axis.
 
     Negative entropy and cross-entropy are summed apart: the first needs no gradient and may be
-    common to all students.
+    common to all students. A class of probability 0 adds 0 to it.
     """
     teacher_probs = teacher_log_probs.exp()
-    negative_entropy = (teacher_probs * teacher_log_probs).sum(-1)
+    negative_entropy = (teacher_probs * _finite(teacher_log_probs)).sum(-1)
     return negative_entropy - (teacher_probs * student_log_probs).sum(-1)
+
+
+def _finite(log_probs: Tensor) -> Tensor:
+    """Raise `-inf` to the lowest number, whose product with probability 0 is 0."""
+    return log_probs.clamp_min(torch.finfo(log_probs.dtype).min)
 
 
 def _at_labels(values: Tensor, labels: Tensor) -> Tensor:
@@ -480,7 +493,7 @@ def _decoupled(log_probs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     is_label = (labels.unsqueeze(-2) == classes.unsqueeze(-1)).transpose(-1, -2)  # class-major
     log_off = log_probs.masked_fill(is_label, -torch.inf)
     log_mass = log_off.logsumexp(-1)
-    others = (log_off - log_mass.unsqueeze(-1)).masked_fill(is_label, 0.0)
+    others = (log_off - _finite(log_mass).unsqueeze(-1)).masked_fill(is_label, 0.0)
     return torch.stack((_at_labels(log_probs, labels), log_mass), -1), others
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from goodteacher.calibration import accuracy, calibration, optimal_temperature
+from goodteacher.calibration import BestTemperature, accuracy, best_temperature, calibration
 from goodteacher.results import Measurement
 from goodteacher.similarity import (
     conditional_mutual_information,
@@ -54,7 +54,7 @@ def measure_splits(
     labels: Mapping[str, Tensor],
     *,
     temperatures: Iterable[float],
-) -> tuple[float, tuple[Measurement, ...]]:
+) -> tuple[BestTemperature, tuple[Measurement, ...]]:
     """Measure a teacher on several splits: at T = 1, at given temperatures and at its own best.
 
     Args:
@@ -65,9 +65,9 @@ def measure_splits(
     Returns:
         The temperature that minimises the NLL on ``selection``, and every measurement.
     """
-    best = optimal_temperature(responses["selection"], labels["selection"])
+    best = best_temperature(responses["selection"], labels["selection"])
     return best, tuple(
         measure(responses[name], labels[name], split=name, temperature=temperature)
         for name in responses
-        for temperature in sorted({1.0, *temperatures, best})
+        for temperature in sorted({1.0, *temperatures, best.value})
     )

@@ -121,7 +121,12 @@ class BlendTask(Frozen):
         responses = {name: self.response(context, source, name) for name in RESPONSE_SPLITS}
         labels = {name: split_of(context, name).labels for name in RESPONSE_SPLITS}
         best, measurements = measure_splits(responses, labels, temperatures=self.temperatures)
-        return BlendRecord(source=source, optimal_temperature=best, measurements=measurements)
+        return BlendRecord(
+            source=source,
+            optimal_temperature=best.value,
+            optimal_temperature_limit=best.limit,
+            measurements=measurements,
+        )
 
 
 def averages(checkpoints: Sequence[Checkpoint]) -> list[Blend]:

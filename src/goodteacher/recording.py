@@ -13,9 +13,10 @@ from functools import partial
 from torch import Tensor, nn
 
 from goodteacher.arms import Checkpoint, TeacherVariant
+from goodteacher.calibration import BestTemperature
 from goodteacher.data import Split
 from goodteacher.measurement import measure_splits
-from goodteacher.responses import Response, read_response, write_response
+from goodteacher.responses import Response, read_recorded, write_response
 from goodteacher.results import Measured, Measurement
 from goodteacher.store import Store
 from goodteacher.tasks import Context, DataKey
@@ -56,7 +57,7 @@ def record_teacher(
     }
     respond = partial(compute_logits, network)
     plain = {name: respond(examples[name]) for name in RESPONSE_SPLITS}
-    best_t: float | None = None
+    best: BestTemperature | None = None
     measurements: tuple[Measurement, ...] = ()
     if all(bool(logits.isfinite().all()) for logits in plain.values()):
         responses = {(name, 0): logits for name, logits in plain.items()}
@@ -65,9 +66,10 @@ def record_teacher(
         context.store.write_tensors(checkpoint_file(key, epoch), network.state_dict())
         _write_responses(context, responses, key=key, epoch=epoch, teacher=teacher)
         labels = {name: split_of(context, name).labels for name in RESPONSE_SPLITS}
-        best_t, measurements = measure_splits(plain, labels, temperatures=temperatures)
+        best, measurements = measure_splits(plain, labels, temperatures=temperatures)
     return Measured(
-        optimal_temperature=best_t,
+        optimal_temperature=best.value if best else None,
+        optimal_temperature_limit=best.limit if best else None,
         measurements=measurements,
         recording_seconds=time.perf_counter() - started,
     )
@@ -133,7 +135,7 @@ def load_response(
     """
     key = branch_key(task_key, checkpoint.variant, checkpoint.epoch)
     path = store.path(response_file(key, checkpoint.epoch, name, view))
-    return read_response(path).aligned_to(split.ids)
+    return read_recorded(path).aligned_to(split.ids)
 
 
 def split_of(context: Context, name: str) -> Split:

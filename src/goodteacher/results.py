@@ -42,6 +42,9 @@ class Measured(Frozen):
     """A response that was measured on the transfer set and on the selection split."""
 
     optimal_temperature: float | None = Field(description="minimises NLL on the selection split")
+    optimal_temperature_limit: Literal["zero", "infinity"] | None = Field(
+        default=None, description="where the best temperature lies if no finite one is best"
+    )
     measurements: tuple[Measurement, ...] = ()
     recording_seconds: float = Field(
         default=0.0, description="time that the responses and their measurement took"

@@ -13,8 +13,8 @@ The measure and its two parts are **ours**: a reading of the abstract of Vats & 
 which names similarity information without (in the abstract) a formula.
 
 Below it stand three scores of the literature that need no student either. All is float64 and
-log-space inside, so saturated teachers give tiny numbers and not NaN. An unlabelled example
-(label -1) counts as of the teacher's most probable class.
+log-space inside, so saturated teachers give tiny numbers and not NaN; a logit of `-inf` is
+probability 0. An unlabelled example (label -1) counts as of the teacher's most probable class.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def similarity_information(
     the module). With two classes there is no off-class structure and S is 0 by definition.
 
     Args:
-        logits: The response, raw logits `[N, C]`, finite, N >= 1, C >= 2.
+        logits: The response, raw logits `[N, C]`, N >= 1, C >= 2; `-inf` is probability 0.
         labels: Integers `[N]` in `0..C-1`; -1 is unlabelled.
         temperature: T > 0 in `p = softmax(z / T)`.
 
@@ -97,8 +97,8 @@ def similarity_information(
     classes_per_example = _entropy(parts.log_probs).exp()
     return SimilarityInformation(
         total=per_example.mean().item(),
-        class_part=(parts.mass * divergence_by_class[parts.labels]).mean().item(),
-        instance_part=(parts.mass * _divergence(parts.log_q, log_qbar[parts.labels])).mean().item(),
+        class_part=_weighed(parts.mass, divergence_by_class[parts.labels]),
+        instance_part=_weighed(parts.mass, _divergence(parts.log_q, log_qbar[parts.labels])),
         per_example=per_example,
         matrix=log_qbar.exp(),
         effective_classes=classes_per_example.mean().item(),
@@ -231,6 +231,11 @@ def _information(parts: OffClass) -> Tensor:
     return parts.mass * _divergence_from_uniform(parts.log_q)
 
 
+def _weighed(mass: Tensor, divergence: Tensor) -> float:
+    """`mean_i mass_i * divergence_i`, where an example without mass adds nothing."""
+    return torch.where(mass > 0, mass * divergence, 0.0).mean().item()
+
+
 def _divergence_from_uniform(log_q: Tensor) -> Tensor:
     """`KL(q || u)` over the last axis, u uniform on the C-1 classes of positive q."""
     return _divergence(log_q, torch.full_like(log_q, -math.log(log_q.shape[-1] - 1)))
@@ -243,4 +248,4 @@ def _divergence(log_p: Tensor, log_r: Tensor) -> Tensor:
 
 
 def _entropy(log_p: Tensor) -> Tensor:
-    return -(log_p.exp() * log_p).sum(-1)
+    return -torch.where(log_p == -torch.inf, 0.0, log_p.exp() * log_p).sum(-1)

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from goodteacher.arms import CROSS_ENTROPY, Arm, FileSource, TeacherSource, smoothing_arm
 from goodteacher.conclude import correct_by_arm
 from goodteacher.config import (
@@ -27,7 +25,6 @@ from goodteacher.config import (
     unknown_settings,
 )
 from goodteacher.data import UNLABELLED, Dataset, load_dataset, resolvable_difference
-from goodteacher.distillation import keep_response, load_pair
 from goodteacher.door import checked_settings
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, ResponseError
@@ -41,9 +38,10 @@ from goodteacher.evidence import (
     with_independent,
 )
 from goodteacher.families import RECIPE_AXES
+from goodteacher.given import keep_response, load_pair, tell
 from goodteacher.progress import Progress, Silent
 from goodteacher.report import write_report
-from goodteacher.responses import Response
+from goodteacher.responses import Response, ResponseLike
 from goodteacher.results import Look, Verdict
 from goodteacher.shipping import (
     check_diverged,
@@ -87,11 +85,11 @@ def verify(
     /,
     *,
     data: DataLike | None = None,
-    responses: str | Path | Response | Tensor | None = None,
+    responses: ResponseLike | None = None,
     student: str | None = None,
     out: str | Path | None = None,
     probabilities: bool = False,
-    independent_responses: str | Path | Response | Tensor | None = None,
+    independent_responses: ResponseLike | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Verdict:
@@ -103,7 +101,7 @@ def verify(
         responses: A teacher's raw logits on the training data, aligned by id.
         student: Student architecture, with ``responses``.
         out: Folder of the result, with ``responses``.
-        probabilities: The files hold probabilities rather than logits.
+        probabilities: Responses are probabilities rather than logits.
         independent_responses: Raw logits of another teacher on the same data, for the fidelity in
             excess of it; a study has other trajectories of its own.
         progress: Told how far the work is.
@@ -152,6 +150,8 @@ def verify(
     config = context.store.config(VerifyConfig)
     check_omission(config, context.data)
     teachers = given_teachers(response, independent, context.data.selection)
+    if independent is not None:
+        tell(context, independent, name="independent response")
     with context.store.lock():
         source = keep_response(context, response)
         key = DataKey.of(config, context.data, context.machine)
@@ -162,7 +162,7 @@ def verify(
 def _verify_study(
     study: Study,
     settings: Mapping[str, Any],
-    independent_responses: str | Path | Response | Tensor | None,
+    independent_responses: ResponseLike | None,
     probabilities: bool,
     progress: Progress,
     data: Dataset | None,
@@ -197,6 +197,7 @@ def _verify_study(
         context.store, dict(plan.teachers), study.trajectories(), source, selection
     )
     if independent is not None:
+        tell(context, independent, name="independent response")
         teachers = with_independent(teachers, independent, selection)
     with context.store.lock():
         students = replace(plan.students, config=config)
@@ -204,7 +205,7 @@ def _verify_study(
 
 
 def _independent(
-    responses: str | Path | Response | Tensor | None,
+    responses: ResponseLike | None,
     data: str | Dataset,
     config: VerifyConfig,
     probabilities: bool,

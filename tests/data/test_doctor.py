@@ -100,6 +100,18 @@ def test_classes_in_another_order_in_the_test_split_are_an_error():
     assert "test 'b' is like train 'c', test 'c' is like train 'b'" in finding.message
 
 
+def test_classes_of_noise_are_never_said_to_be_in_another_order():
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        num_classes, width = int(rng.choice([2, 3, 6, 12])), int(rng.choice([1, 2, 8, 64]))
+        parts = [
+            Split.from_arrays(rng.normal(size=(n, width)), rng.permutation(np.arange(n) % 12))
+            for n in (int(rng.choice([120, 240])), 120)
+        ]
+        parts = [Split(p.inputs, p.labels % num_classes, p.ids) for p in parts]
+        assert found(examine(*parts, NAMES[:num_classes]), "class_order") is None
+
+
 def test_numbers_as_class_names_in_the_order_of_text_are_a_warning():
     split = separable(num_classes=11)
     names = tuple(sorted(map(str, range(1, 12))))  # 1, 10, 11, 2, ...

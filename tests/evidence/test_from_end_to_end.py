@@ -13,12 +13,13 @@ from goodteacher.cli import app
 from goodteacher.conclude import correct_by_arm
 from goodteacher.config import VerifyConfig, digest_of, parse
 from goodteacher.data import load_dataset
-from goodteacher.distillation import fitted_response, keep_response, read_any_response
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
+from goodteacher.given import fitted_response, keep_response
 from goodteacher.progress import Silent
 from goodteacher.report import write_report
+from goodteacher.responses import as_response
 from goodteacher.store import Store
 from goodteacher.student_targets import target_of
 from goodteacher.students import Students
@@ -127,7 +128,7 @@ def test_asked_for_later_the_verdicts_students_are_not_trained_again(tmp_path):
 def prepared(folder, **changes):
     """A folder with a response, and the task of one seed of one arm in it."""
     config = parse(VerifyConfig, data="circle", **{**QUICK, **changes})
-    response = fitted_response(read_any_response(bayes_logits(), probabilities=False), dataset())
+    response = fitted_response(as_response(bayes_logits()), dataset())
     context = prepare_context(config, folder, data=dataset(), progress=Silent())
     return context, config, keep_response(context, response), response
 

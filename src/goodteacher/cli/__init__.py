@@ -173,7 +173,7 @@ def distill(
     responses: Annotated[
         Path,
         typer.Option(
-            help="teacher's logits on the training data: npy, npz, safetensors, parquet or csv"
+            help="teacher's logits on the training data: npy, npz, safetensors, parquet, csv"
         ),
     ] = ...,  # type: ignore[assignment]
     student: Annotated[str | None, typer.Option(help="such as mlp:64 or cnn:16,32,64")] = None,
@@ -272,19 +272,25 @@ def score(
 @with_settings(ReadingConfig, leave_out=frozenset({"data"}))
 def doctor(
     data: Annotated[str, typer.Argument(help="digits, a folder, an .npz file or a hub name")],
+    responses: Annotated[
+        Path | None, typer.Option(help="teacher's logits on the training data, to check beside it")
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="the file holds probabilities, not logits")
+    ] = False,
     as_json: AsJson = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
-    """Check a data set before anything is trained on it."""
+    """Check a data set, and a teacher's response to it, before anything is trained on it."""
     with _door(as_json):
         from goodteacher.data import DataNote, load_for
-        from goodteacher.data import doctor as examine
+        from goodteacher.given import doctor as examine
 
         config = parse(ReadingConfig, data=data, **settings)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataNote)  # the doctor lists what reading has to tell
             dataset = load_for(config, data)
-        findings = examine(dataset)
+        findings = examine(dataset, responses=responses, probabilities=probabilities)
         if as_json:
             print_json(
                 {

@@ -218,6 +218,8 @@ _MEASURES = {
 
 def print_score(result: Score) -> None:
     """Print a response's measurements, a column for each temperature."""
+    for note in result.notes:
+        stderr.print(f"note: {note}", markup=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     for m in result.measurements:
@@ -230,9 +232,21 @@ def print_score(result: Score) -> None:
         f"accuracy {percent(result.measurements[0].accuracy)} %"
     )
     stdout.print(table)
-    stdout.print("* the temperature that minimises the negative log-likelihood")
+    limit = result.optimal_temperature_limit
+    if limit is None:
+        stdout.print("* the temperature that minimises the negative log-likelihood")
+    else:
+        stdout.print(_NO_BEST_TEMPERATURE[limit], markup=False)
     if result.num_classes == 2:
         stdout.print("With two classes there is no off-class structure: S is 0 by definition.")
+
+
+_NO_BEST_TEMPERATURE = {
+    "zero": "* no finite temperature minimises the negative log-likelihood: every prediction is "
+    "right, so it falls as T goes to 0; measured close to that limit",
+    "infinity": "* no finite temperature minimises the negative log-likelihood: the response is no "
+    "better than a uniform one, so it falls as T grows without bound; measured close to that limit",
+}
 
 
 def print_findings(dataset: Dataset, findings: Sequence[Finding]) -> None:

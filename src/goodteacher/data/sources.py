@@ -98,9 +98,7 @@ def load_dataset(
     return dataset
 
 
-def load_for(
-    config: ReadingConfig, data: str | Path | Mapping[str, Any] | Dataset
-) -> Dataset:
+def load_for(config: ReadingConfig, data: str | Path | Mapping[str, Any] | Dataset) -> Dataset:
     """Load a data set as the settings of a study say.
 
     Args:

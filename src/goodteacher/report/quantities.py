@@ -175,8 +175,10 @@ QUANTITIES: Mapping[str, Quantity] = {
         "",
         "selection",
         "",
-        "The temperature that minimises held-out NLL; above 1 the teacher is overconfident.",
-        lambda record: record.optimal_temperature,
+        "The temperature that minimises held-out NLL; above 1 the teacher is overconfident. No "
+        "point where none does: all predictions right (T = 0), or no better than uniform (T = "
+        "infinity).",
+        lambda record: None if record.optimal_temperature_limit else record.optimal_temperature,
         2,
     ),
 }

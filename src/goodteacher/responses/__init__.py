@@ -10,40 +10,46 @@ Files that can be read, for responses and labels alike:
 ``.npz``              the same names; labels also as ``y``
 ``.npy``              one array ``[num_examples, num_classes]``; labels ``[num_examples]``
 ``.parquet``          optional column ``id``/``ids``; one list column ``logits``/``probabilities``,
-                      or one numeric column per class in class order; labels in column ``label``,
-                      ``labels`` or ``y``
-``.csv``              the same with one numeric column per class, and a header line
+                      or one numeric column per class; labels in column ``label``, ``labels`` or
+                      ``y``
+``.csv``, ``.tsv``    the same with one numeric column per class, and a header line; also with
+                      semicolons and decimal commas, and compressed as ``.csv.gz``
 ====================  ==========================================================================
 
-Without ids, ids are the row numbers 0..N-1, and ``has_ids`` says so. Nothing is ever unpickled.
+Names of the classes are the header of a table, an array ``class_names`` or ``classes``, or such an
+entry in the metadata of safetensors or Parquet. Without ids, ids are the row numbers 0..N-1, and
+``has_ids`` says so. Nothing is ever unpickled. Tensors, arrays and data frames are examined by the
+same functions as files (:func:`as_response`).
 
-Decisions, all *ours*:
-
-* Probabilities become log-probabilities, which are logits up to a constant per row. Exact zeros
-  are floored at the smallest normal float32, 1.2e-38 (log: -87.3): the file does not say how small
-  they were, and so they stay practically zero up to temperatures of about 8.
-* Values named ``logits`` (or not named) of which every row is non-negative and sums to one are
-  refused unless ``probabilities=True``: taken as logits they would be nearly uniform.
-* With ``probabilities=True``, an array named ``probabilities`` is preferred, and one named
-  ``logits`` is accepted if its rows are probabilities; the check of the rows decides.
-* A label column beside class columns is left out of the classes.
+What the numbers may be is decided in :mod:`~goodteacher.responses.values`, which columns are which
+classes in :mod:`~goodteacher.responses.columns`, and what else may stand in a table in
+``responses/_tables.py``. With ``probabilities=True``, an array named ``probabilities`` is
+preferred, and one named ``logits`` is accepted if its rows are probabilities.
 """
 
+from goodteacher.responses.columns import class_columns, columns_of, difference
 from goodteacher.responses.containers import Labels, Response
 from goodteacher.responses.files import (
-    PROBABILITY_FLOOR,
-    SUM_TOLERANCE,
+    ResponseLike,
+    as_response,
     read_labels,
+    read_recorded,
     read_response,
     write_response,
 )
+from goodteacher.responses.values import SUM_TOLERANCE
 
 __all__ = [
-    "PROBABILITY_FLOOR",
     "SUM_TOLERANCE",
     "Labels",
     "Response",
+    "ResponseLike",
+    "as_response",
+    "class_columns",
+    "columns_of",
+    "difference",
     "read_labels",
+    "read_recorded",
     "read_response",
     "write_response",
 ]

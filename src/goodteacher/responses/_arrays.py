@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,49 +19,146 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from goodteacher.errors import InputError
+from goodteacher.responses._tables import (
+    UNNAMED,
+    VALUE_NAMES,
+    MalformedError,
+    check_row_index,
+    classes_of,
+    special_columns,
+)
 
 Array = npt.NDArray[Any]
 
-ID_NAMES = ("ids", "id")
-LABEL_NAMES = ("labels", "label", "y")
-UNNAMED = "(values)"
-"""The one array of a .npy file, or the class columns of a table."""
 
-_SHOWN = 5
+@dataclass
+class Contents:
+    """What a file or a table holds, unchecked.
+
+    Attributes:
+        arrays: By name; one without a name is called ``UNNAMED``.
+        class_names: Names of the classes in the order of the columns; empty where there are none.
+        notes: What was left out.
+    """
+
+    arrays: dict[str, Array]
+    class_names: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
 
 
-def read_arrays(
-    path: Path, error: type[InputError], *, class_columns: bool = True
-) -> dict[str, Array]:
-    """Read a file into named arrays; one without a name is called :data:`UNNAMED`.
+@dataclass(frozen=True)
+class Wanted:
+    """What a table is read for.
+
+    Attributes:
+        classes: A response, rather than labels.
+        probabilities: Whether it is one of probabilities.
+        class_names: The data's classes, where they are known.
+    """
+
+    classes: bool = True
+    probabilities: bool = False
+    class_names: Sequence[str] = ()
+
+
+def read_contents(path: Path, error: type[InputError], wanted: Wanted) -> Contents:
+    """Read a file into named arrays.
 
     Args:
         path: The file.
         error: What to raise where it cannot be read.
-        class_columns: Gather a table's remaining columns into one array of classes.
+        wanted: What it is read for.
     """
-    reader = _READERS.get(path.suffix.lower())
+    name = path.name.lower()
+    reader = next((read for ending, read in _READERS.items() if name.endswith(ending)), None)
     if reader is None:
         raise error(
             f"{path} cannot be read, since its kind {path.suffix or '(none)'!r} is not known. "
-            f"Supported are {', '.join(_READERS)}."
+            f"Supported are {', '.join(_READERS)}." + _NEVER_PICKLED.get(path.suffix.lower(), "")
         )
     if not path.is_file():
         raise error(f"There is no file {path}. Is the path right, and relative to this folder?")
     try:
         content = reader(path)
-        return content if isinstance(content, dict) else _from_table(content, class_columns)
+        return content if isinstance(content, Contents) else from_table(content, wanted)
     except MalformedError as problem:
         raise error(f"{path}: {problem}") from None
+    except UnicodeDecodeError as cause:
+        raise error(
+            f"{path} is not UTF-8 ({cause.reason} at byte {cause.start}). Save it as CSV UTF-8."
+        ) from None
     except _READ_ERRORS as cause:
         raise error(
             f"{path} cannot be read as {path.suffix}: {cause}. Is it damaged, or of another kind "
             "than its name says?"
         ) from cause
+
+
+def from_table(table: Any, wanted: Wanted) -> Contents:
+    """Name a table's arrays: special columns as they are, the rest as classes.
+
+    Args:
+        table: A pyarrow table.
+        wanted: What it is read for.
+
+    Raises:
+        MalformedError: It has no rows, or a column may be a class or not.
+    """
+    if not table.num_rows:
+        raise MalformedError("it has no rows below its header.")
+    contents = Contents(special_columns(table, wanted.class_names))
+    if not wanted.classes:
+        check_row_index(table)
+        return contents
+    if contents.arrays.keys() & set(VALUE_NAMES):
+        contents.class_names = _names_in(table.schema.metadata or {})
+        return contents
+    values, contents.class_names, contents.notes = classes_of(
+        table, probabilities=wanted.probabilities, class_names=wanted.class_names
+    )
+    if values is not None:
+        contents.arrays[UNNAMED] = values
+    return contents
+
+
+def from_arrays(arrays: Mapping[str, Array]) -> Contents:
+    """Take the names of the classes out of named arrays."""
+    names = next((arrays[name] for name in NAMES_OF_CLASSES if name in arrays), None)
+    rest = {name: array for name, array in arrays.items() if name not in NAMES_OF_CLASSES}
+    if list(rest) == ["arr_0"]:  # what np.savez calls an array without a name
+        rest = {UNNAMED: rest["arr_0"]}
+    return Contents(rest, () if names is None else tuple(map(_as_text, names.ravel().tolist())))
+
+
+NAMES_OF_CLASSES = ("class_names", "classes", "classes_")
+"""Arrays and metadata that name the classes in the order of the columns."""
+
+_NEVER_PICKLED = dict.fromkeys(
+    (".pt", ".pth", ".pkl", ".pickle", ".joblib"),
+    " Such files are pickles, which can run code, and goodteacher never unpickles. Save the logits "
+    "with np.savez or safetensors.",
+)
+
+
+def _as_text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _names_in(metadata: Mapping[Any, Any]) -> tuple[str, ...]:
+    """Return the class names in a file's metadata: a JSON list, or names with commas."""
+    known = {_as_text(key): _as_text(value) for key, value in metadata.items()}
+    text = next((known[name] for name in NAMES_OF_CLASSES if name in known), None)
+    if text is None:
+        return ()
+    try:
+        names = json.loads(text)
+    except json.JSONDecodeError:
+        names = text.split(",")
+    return tuple(str(name).strip() for name in names) if isinstance(names, list) else ()
 
 
 _READ_ERRORS = (
@@ -73,16 +173,12 @@ _READ_ERRORS = (
 )
 
 
-class MalformedError(Exception):
-    """A file that can be read, but not used; becomes the caller's own error."""
-
-
-def _read_npy(path: Path) -> dict[str, Array]:
+def _read_npy(path: Path) -> Contents:
     with path.open("rb") as file:
-        return {UNNAMED: _never_pickled(partial(np.load, file, allow_pickle=False))}
+        return Contents({UNNAMED: _never_pickled(partial(np.load, file, allow_pickle=False))})
 
 
-def _read_npz(path: Path) -> dict[str, Array]:
+def _read_npz(path: Path) -> Contents:
     # Opened here, since np.load leaves a damaged file open.
     with path.open("rb") as file:
         loaded = np.load(file, allow_pickle=False)
@@ -90,7 +186,9 @@ def _read_npz(path: Path) -> dict[str, Array]:
             raise MalformedError("it is a .npy file by another name. Rename it to end in .npy.")
         with loaded as archive:
             names = archive.files
-            return {name: _never_pickled(partial(archive.__getitem__, name)) for name in names}
+            return from_arrays(
+                {name: _never_pickled(partial(archive.__getitem__, name)) for name in names}
+            )
 
 
 def _never_pickled(load: Callable[[], Array]) -> Array:
@@ -105,12 +203,19 @@ def _never_pickled(load: Callable[[], Array]) -> Array:
         ) from None
 
 
-def _read_safetensors(path: Path) -> dict[str, Array]:
+def _read_safetensors(path: Path) -> Contents:
     # Through torch, since NumPy has no bfloat16.
-    return {
-        name: (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
-        for name, tensor in load_file(path).items()
-    }
+    contents = from_arrays({name: as_array(tensor) for name, tensor in load_file(path).items()})
+    with safe_open(path, framework="pt") as file:
+        contents.class_names = contents.class_names or _names_in(file.metadata() or {})
+    return contents
+
+
+def as_array(tensor: torch.Tensor) -> Array:
+    """Return a tensor as an array; bfloat16 and float8, which NumPy lacks, as float32."""
+    plain = tensor.detach().cpu()
+    known = plain.dtype in (torch.float16, torch.float32, torch.float64)
+    return np.asarray((plain.float() if plain.is_floating_point() and not known else plain).numpy())
 
 
 def _read_parquet(path: Path) -> Any:
@@ -119,65 +224,33 @@ def _read_parquet(path: Path) -> Any:
         return file.read()
 
 
-def _from_table(table: Any, class_columns: bool) -> dict[str, Array]:
-    """Name a table's arrays: special columns as they are, the rest as classes in order."""
-    if not table.num_rows:
-        raise MalformedError("it has no rows below its header.")
-    special = {*ID_NAMES, *LABEL_NAMES, "logits", "probabilities"}
-    arrays = {name: _column(table, name) for name in table.column_names if name in special}
-    classes = [name for name in table.column_names if name not in special]
-    if not class_columns or not classes or arrays.keys() & {"logits", "probabilities"}:
-        return arrays
-    if _all_numeric(table, classes):
-        _check_class_order(classes)
-        arrays[UNNAMED] = np.stack([_column(table, name) for name in classes], axis=1)
-    return arrays
+def _read_csv(path: Path) -> Any:
+    """Read a table of text; the header tells the separator, and with ``;`` the decimals."""
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        begin = file.read(_PEEKED)
+    if begin.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise MalformedError("it is UTF-16. Save it as CSV UTF-8.")
+    text = begin.decode("utf-8-sig", errors="ignore")
+    header, _, below = text.partition("\n")
+    separator = max(",;\t|", key=header.count) if header else ","
+    comma = separator != "," and re.search(r"\d,\d", below) is not None
+    if comma and re.search(r"\d\.\d", below):
+        raise MalformedError("it has numbers with decimal points and with commas. Use points.")
+    return pa.csv.read_csv(
+        path,
+        parse_options=pa.csv.ParseOptions(delimiter=separator),
+        convert_options=pa.csv.ConvertOptions(decimal_point="," if comma else "."),
+    )
 
 
-def _all_numeric(table: Any, names: Sequence[str]) -> bool:
-    kinds = [table.schema.field(name).type for name in names]
-    # An empty column has the null type; that values are missing is then said of it by name.
-    tests = (pa.types.is_floating, pa.types.is_integer, pa.types.is_null)
-    return all(any(test(kind) for test in tests) for kind in kinds)
-
-
-def _column(table: Any, name: str) -> Array:
-    column = table.column(name).combine_chunks()
-    if column.null_count:
-        raise MalformedError(f"column {name!r} lacks {column.null_count} of {len(column)} values.")
-    if not pa.types.is_nested(column.type):
-        return np.asarray(column.to_numpy(zero_copy_only=False))
-    lengths = {len(row) for row in column}
-    if len(lengths) != 1:
-        raise MalformedError(
-            f"the lists in column {name!r} differ in length: {sorted(lengths)[:5]}."
-        )
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat).reshape(len(column), -1)
-
-
-def _check_class_order(names: Sequence[str]) -> None:
-    unnamed = [name for name in names if not name or name.startswith("__index_level_")]
-    if unnamed:
-        raise MalformedError(
-            f"column {unnamed[0]!r} has no name of its own; it looks like a row index. Name it "
-            "'id', or write the table without its index."
-        )
-    if all(re.fullmatch(r"-?\d*\.\d+(e[+-]?\d+)?", name) for name in names):
-        raise MalformedError("its first line holds numbers. Add a header line with column names.")
-    ends = [re.search(r"(\d+)$", name) for name in names]
-    numbers = [int(end.group(1)) for end in ends if end]
-    if len(numbers) == len(names) and numbers != sorted(numbers):
-        raise MalformedError(
-            f"the class columns are numbered {numbers[:_SHOWN]}..., not in order. Columns are read "
-            "as classes in the order they stand: sort them by number."
-        )
-
+_PEEKED = 1 << 16  # bytes that tell how a text file separates
 
 _READERS: Mapping[str, Callable[[Path], Any]] = {
     ".safetensors": _read_safetensors,
     ".npz": _read_npz,
     ".npy": _read_npy,
     ".parquet": _read_parquet,
-    ".csv": pa.csv.read_csv,
+    ".csv": _read_csv,
+    ".csv.gz": _read_csv,
+    ".tsv": _read_csv,
 }

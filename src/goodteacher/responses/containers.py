@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goodteacher._checks import UNLABELLED, unusable_rows
 from goodteacher.errors import DataError, InputError, ResponseError
 
 _SHOWN = 5
@@ -19,9 +20,13 @@ class Response:
     """A teacher's logits for a set of examples.
 
     Attributes:
-        logits: ``[num_examples, num_classes]``, float32, finite, at least two classes.
+        logits: ``[num_examples, num_classes]``, float32, at least two classes. ``-inf`` is
+            probability 0; every row has a finite logit.
         ids: ``[num_examples]``, int64, unique: the example of each row.
         has_ids: False where the file named no ids and these are row numbers.
+        class_names: What the columns are called, in their order; empty where they have no names.
+        labels: Labels that stood beside the response, int64 ``[num_examples]``, or None.
+        notes: What the user should know of how the response was read.
 
     Raises:
         ResponseError: A shape, type or value breaks these rules.
@@ -36,10 +41,18 @@ class Response:
     logits: Tensor
     ids: Tensor
     has_ids: bool = True
+    class_names: tuple[str, ...] = ()
+    labels: Tensor | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_logits(self.logits)
         check_ids(self.ids, len(self.logits), "logits", ResponseError)
+        if self.class_names and len(self.class_names) != self.num_classes:
+            raise ResponseError(
+                f"{len(self.class_names)} classes are named, but the response has "
+                f"{self.num_classes}. Name each column once, in the order of the columns."
+            )
 
     @property
     def num_examples(self) -> int:
@@ -98,9 +111,11 @@ class Labels:
     """The true classes of a set of examples.
 
     Attributes:
-        labels: ``[num_examples]``, int64, from 0.
+        labels: ``[num_examples]``, int64, from 0; -1 is unlabelled.
         ids: ``[num_examples]``, int64, unique: the example of each label.
         has_ids: False where the file named no ids and these are row numbers.
+        class_names: Where the file named classes instead of numbering them, the name of each
+            number; empty otherwise.
 
     Raises:
         DataError: A shape, type or value breaks these rules.
@@ -113,6 +128,7 @@ class Labels:
     labels: Tensor
     ids: Tensor
     has_ids: bool = True
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.labels.dtype != torch.int64 or self.labels.ndim != 1 or not len(self.labels):
@@ -120,10 +136,10 @@ class Labels:
                 f"Labels must be a non-empty int64 vector, but are {self.labels.dtype} of shape "
                 f"{list(self.labels.shape)}. Give class numbers, one for each example."
             )
-        if self.labels.min() < 0:
+        if self.labels.min() < UNLABELLED:
             raise DataError(
                 f"Labels must count the classes from 0, but the smallest is {self.labels.min()}. "
-                "Leave unlabelled examples out of the label file."
+                "Only -1 may stand for an example without a label."
             )
         check_ids(self.ids, len(self.labels), "labels", DataError)
 
@@ -142,11 +158,12 @@ def _check_logits(logits: Tensor) -> None:
             f"A response needs at least 1 example and 2 classes, but has shape "
             f"{list(logits.shape)}. For one logit per example, give both classes: [0, logit]."
         )
-    bad = int((~torch.isfinite(logits)).any(dim=1).sum())
+    bad = int(unusable_rows(logits).sum())
     if bad:
         raise ResponseError(
-            f"{bad} of {len(logits)} rows of the response hold NaN or infinity. Did the teacher "
-            "diverge, or was it run in half precision? Compute its logits again in float32."
+            f"{bad} of {len(logits)} rows of the response hold NaN or infinity (-inf alone is "
+            "allowed, as probability 0, beside a finite class). Did the teacher diverge, or was it "
+            "run in half precision? Compute its logits again in float32."
         )
 
 

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from goodteacher.errors import DataError, InputError, ResponseError
-from goodteacher.responses._arrays import ID_NAMES, LABEL_NAMES, UNNAMED, Array, read_arrays
+from goodteacher.responses._arrays import (
+    Array,
+    Contents,
+    Wanted,
+    as_array,
+    from_arrays,
+    from_table,
+    read_contents,
+)
+from goodteacher.responses._tables import ID_NAMES, LABEL_NAMES, UNNAMED, MalformedError
 from goodteacher.responses.containers import Labels, Response, check_ids
-
-PROBABILITY_FLOOR = float(torch.finfo(torch.float32).tiny)
-"""What an exact zero among probabilities becomes before its logarithm is taken."""
-
-SUM_TOLERANCE = 1e-3
-"""How far the sum of a row of probabilities may lie from one."""
+from goodteacher.responses.values import logits_of, look_like_probabilities
 
 _SHOWN = 5
+
+
+class Frame(Protocol):
+    """A data frame, such as one of pandas."""
+
+    columns: Any
+    index: Any
+
+
+ResponseLike = (
+    str | os.PathLike[str] | Response | Tensor | npt.NDArray[Any] | Mapping[str, Any] | Frame
+)
+"""What holds a response: a file, numbers in memory, arrays by name, a data frame."""
 
 
 def write_response(
@@ -72,18 +94,24 @@ def write_response(
 
 
 def read_response(
-    path: str | os.PathLike[str], *, probabilities: bool = False, num_examples: int | None = None
+    path: str | os.PathLike[str],
+    *,
+    probabilities: bool = False,
+    num_examples: int | None = None,
+    class_names: Sequence[str] = (),
 ) -> Response:
     """Read a response from any of the supported files.
 
     Args:
-        path: ``.safetensors``, ``.npz``, ``.npy``, ``.parquet`` or ``.csv``.
-        probabilities: The file holds probabilities: rows at least 0 that sum to 1 within 1e-3.
+        path: ``.safetensors``, ``.npz``, ``.npy``, ``.parquet``, ``.csv``, ``.csv.gz`` or ``.tsv``.
+        probabilities: The file holds probabilities: rows at least 0 that sum to 1, up to rounding.
         num_examples: Expected rows of a file **without ids**, whose order must be the data's; a
             file with ids is matched by :meth:`Response.aligned_to` instead and may hold more.
+        class_names: The data's classes where they are known. Columns of a table that have their
+            names are the classes, in this order, whatever stands beside them.
 
     Returns:
-        The response, float32.
+        The response, float32, with the names of its classes and notes on how it was read.
 
     Raises:
         ResponseError: The file is missing, unreadable or of an unknown kind; holds no such array,
@@ -100,27 +128,63 @@ def read_response(
                 [0.5000, 0.5000]])
     """
     path = Path(path)
-    arrays = read_arrays(path, ResponseError)
-    values = _class_values(arrays, path, probabilities=probabilities)
-    if probabilities:
-        _check_probabilities(values, path)
-        values = np.log(np.maximum(values.astype(np.float64), PROBABILITY_FLOOR))
-    elif _look_like_probabilities(values):
+    wanted = Wanted(probabilities=probabilities, class_names=class_names)
+    contents = read_contents(path, ResponseError, wanted)
+    response = _response_of(contents, str(path), probabilities=probabilities)
+    if num_examples is not None and not response.has_ids and len(response.ids) != num_examples:
         raise ResponseError(
-            f"Logits are expected in {path}, but every row is non-negative and sums to one: they "
-            "look like probabilities. Pass probabilities=True (--probabilities), or save the "
-            "teacher's raw logits."
+            f"{path} has {len(response.ids)} rows and no ids, but there are {num_examples} "
+            "examples. Without ids, rows must be the examples in order, one each. Add an array or "
+            "column 'ids', or compute the response on the same split."
         )
-    ids = _ids(arrays, len(values), path, ResponseError)
-    if num_examples is not None and ids is None and len(values) != num_examples:
-        raise ResponseError(
-            f"{path} has {len(values)} rows and no ids, but there are {num_examples} examples. "
-            "Without ids, rows must be the examples in order, one each. Add an array or column "
-            "'ids', or compute the response on the same split."
-        )
-    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which Response refuses
-        logits = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-    return Response(logits, torch.arange(len(values)) if ids is None else ids, ids is not None)
+    return response
+
+
+def as_response(
+    given: ResponseLike, *, probabilities: bool = False, class_names: Sequence[str] = ()
+) -> Response:
+    """Return a response, from whatever holds one; all are examined alike.
+
+    Args:
+        given: A file; a :class:`Response`, whose numbers are logits unless they look like
+            probabilities; a tensor or array [N, C], whose rows are in the data's order; a mapping
+            of arrays as an ``.npz`` file holds; or a pandas data frame, read as a table.
+        probabilities: The numbers are probabilities.
+        class_names: As :func:`read_response` takes them.
+
+    Raises:
+        ResponseError: It holds no response, or see :func:`read_response`.
+
+    Example:
+        >>> as_response(torch.tensor([[0.9, 0.1]]), probabilities=True).logits.exp()
+        tensor([[0.9000, 0.1000]])
+    """
+    if isinstance(given, str | os.PathLike):
+        return read_response(given, probabilities=probabilities, class_names=class_names)
+    if isinstance(given, Response):
+        return _examined(given, probabilities)
+    wanted = Wanted(probabilities=probabilities, class_names=class_names)
+    try:
+        contents = _contents_of(given, wanted)
+    except MalformedError as problem:
+        raise ResponseError(f"The response: {problem}") from None
+    return _response_of(contents, "the response", probabilities=probabilities)
+
+
+def read_recorded(path: str | os.PathLike[str]) -> Response:
+    """Read what :func:`write_response` has written, without judging it.
+
+    Args:
+        path: ``.safetensors``.
+
+    Raises:
+        ResponseError: The file is missing or damaged.
+    """
+    arrays = read_contents(Path(path), ResponseError, Wanted()).arrays
+    ids = arrays.get("ids")
+    logits = torch.from_numpy(arrays["logits"])
+    rows = torch.arange(len(logits)) if ids is None else torch.from_numpy(ids)
+    return Response(logits, rows, ids is not None)
 
 
 def read_labels(path: str | os.PathLike[str]) -> Labels:
@@ -130,11 +194,12 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
         path: ``.safetensors``, ``.npz``, ``.npy``, ``.parquet`` or ``.csv``.
 
     Returns:
-        The labels, int64.
+        The labels, int64; names of classes are numbered in the order of the alphabet, and kept.
 
     Raises:
         DataError: The file is missing, unreadable or of an unknown kind; holds no labels, or
-            labels that are not whole numbers from 0, or ids that are doubled.
+            labels that are neither whole numbers from 0 (or -1, unlabelled) nor names, or ids that
+            are doubled.
 
     Example:
         >>> import tempfile
@@ -146,89 +211,166 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
         ([1, 0], [10, 11])
     """
     path = Path(path)
-    arrays = read_arrays(path, DataError, class_columns=False)
+    arrays = read_contents(path, DataError, Wanted(classes=False)).arrays
     name = _pick(arrays, (*LABEL_NAMES, UNNAMED))
     if name is None:
         raise DataError(
             f"{path} holds {_listed(arrays)}, but no labels. Name them 'labels', 'label' or 'y'."
         )
-    labels = _whole_numbers(arrays[name], f"Labels in {path}", DataError)
+    values = arrays[name]
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    class_names: tuple[str, ...] = ()
+    if values.dtype.kind in "USO" and not _are_numerals(values):
+        names, values = np.unique(values.astype(str), return_inverse=True)
+        class_names = tuple(names.tolist())
+    labels = _whole_numbers(values, f"Labels in {path}", DataError)
     if labels.ndim != 1:
         raise DataError(
             f"Labels in {path} must be a vector of class numbers, but have shape "
             f"{list(labels.shape)}. Are they one-hot? Take their argmax."
         )
-    ids = _ids(arrays, len(labels), path, DataError)
-    return Labels(labels, torch.arange(len(labels)) if ids is None else ids, ids is not None)
+    ids = _ids(arrays, len(labels), str(path), DataError)
+    rows = torch.arange(len(labels)) if ids is None else ids
+    return Labels(labels, rows, ids is not None, class_names)
 
 
 # --- from arrays to a response -----------------------------------------------------------------
 
 
-def _class_values(arrays: dict[str, Array], path: Path, *, probabilities: bool) -> Array:
-    """Find the ``[num_examples, num_classes]`` array, whatever the kind of file."""
+def _response_of(contents: Contents, what: str, *, probabilities: bool) -> Response:
+    arrays = contents.arrays
+    values, name = _class_values(arrays, what, probabilities=probabilities)
+    shown = what if name == UNNAMED else f"{name!r} in {what}"
+    try:
+        logits, notes = logits_of(values, shown, probabilities=probabilities)
+    except ResponseError as error:
+        left_out = "".join(f" Note: {note}" for note in contents.notes)
+        raise ResponseError(f"{error}{left_out}") from None
+    ids = _ids(arrays, len(values), what, ResponseError)
+    return Response(
+        logits,
+        torch.arange(len(values)) if ids is None else ids,
+        ids is not None,
+        class_names=contents.class_names,
+        labels=_labels_beside(arrays, len(values)),
+        notes=(*(f"{what}: {note}" for note in contents.notes), *notes),
+    )
+
+
+def _examined(response: Response, probabilities: bool) -> Response:
+    """Examine a response made in memory: its numbers are logits, unless they cannot be."""
+    values = response.logits.detach().cpu().numpy()
+    flag = probabilities and look_like_probabilities(values)
+    logits, notes = logits_of(values, "the response", probabilities=flag)
+    return dataclasses.replace(response, logits=logits, notes=(*response.notes, *notes))
+
+
+def _contents_of(given: Any, wanted: Wanted) -> Contents:
+    if isinstance(given, Mapping):
+        return from_arrays({str(name): _array(value) for name, value in given.items()})
+    if hasattr(given, "columns") and hasattr(given, "index"):
+        return from_table(_table_of(given), wanted)
+    return Contents({UNNAMED: _array(given)})
+
+
+def _array(value: Any) -> Array:
+    if isinstance(value, Tensor):
+        return as_array(value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise MalformedError(f"it is no array of numbers ({error}). Give [N, C].") from None
+
+
+def _table_of(frame: Any) -> Any:
+    """Return a data frame as a table; its index must number the rows, or be named as ids."""
+    index = np.asarray(frame.index)
+    named = [name for name in frame.index.names if name is not None]
+    if named and named[0] in ID_NAMES and named[0] not in frame.columns:
+        frame = frame.reset_index()
+    elif not np.array_equal(index, np.arange(len(frame))):
+        raise MalformedError(
+            f"the data frame's index is not 0..{len(frame) - 1}, but begins "
+            f"{index[:_SHOWN].tolist()}. If it says which example a row is, name it: "
+            "frame.rename_axis('id'). Otherwise drop it: frame.reset_index(drop=True)."
+        )
+    frame = frame.rename(columns=str)
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def _labels_beside(arrays: Mapping[str, Array], length: int) -> Tensor | None:
+    """Return labels that stand beside a response, if they are class numbers."""
+    name = _pick(arrays, LABEL_NAMES)
+    if name is None or arrays[name].dtype.kind not in "iuf" or arrays[name].size != length:
+        return None
+    values = arrays[name].reshape(-1)
+    whole = np.isfinite(values).all() and (values == np.floor(values)).all()
+    return torch.from_numpy(values.astype(np.int64)) if whole else None
+
+
+def _class_values(
+    arrays: Mapping[str, Array], what: str, *, probabilities: bool
+) -> tuple[Array, str]:
+    """Find the ``[num_examples, num_classes]`` array, whatever the kind of file, and its name."""
     names = ("probabilities", "logits", UNNAMED) if probabilities else ("logits", UNNAMED)
     name = _pick(arrays, names)
     if name is None and "probabilities" in arrays:
         raise ResponseError(
-            f"{path} holds 'probabilities', not 'logits'. Pass probabilities=True "
+            f"{what} holds 'probabilities', not 'logits'. Pass probabilities=True "
             "(--probabilities) to use them, or save the teacher's raw logits as 'logits'."
         )
     if name is None:
         raise ResponseError(
-            f"{path} holds {_listed(arrays)}, but no 'logits' (or 'probabilities')"
-            + (", and its columns are not one numeric column for each class" * _is_table(path))
-            + ". Name the array 'logits'."
+            f"{what} holds {_listed(arrays)}, but no 'logits' (or 'probabilities') and no numeric "
+            "column for each class. Name the array 'logits'."
         )
-    values = arrays[name]
-    if values.ndim != 2 or values.dtype.kind not in "fiu":
-        raise ResponseError(
-            f"{name!r} in {path} must be numbers of shape [num_examples, num_classes], but is "
-            f"{values.dtype} of shape {list(values.shape)}. Is an axis missing or too many?"
-        )
-    return values
-
-
-def _check_probabilities(values: Array, path: Path) -> None:
-    sums = values.sum(axis=1, dtype=np.float64)
-    negative = (values < 0).any(axis=1)
-    wrong = np.flatnonzero(negative | ~(np.abs(sums - 1) <= SUM_TOLERANCE))
-    if len(wrong):
-        row = int(wrong[0])
-        raise ResponseError(
-            f"Probabilities in {path} must be at least 0 and sum to 1 (within {SUM_TOLERANCE:g}) "
-            f"in each row, but {len(wrong)} of {len(values)} rows do not; the first is row {row}, "
-            f"which sums to {sums[row]:g} with smallest value {values[row].min():g}. "
-            "Are they logits? Then leave probabilities=True (--probabilities) out."
-        )
-
-
-def _look_like_probabilities(values: Array) -> bool:
-    sums = values.sum(axis=1, dtype=np.float64)
-    return bool(len(values) and (values >= 0).all() and (np.abs(sums - 1) <= SUM_TOLERANCE).all())
+    return arrays[name], name
 
 
 def _ids(
-    arrays: dict[str, Array], length: int, path: Path, error: type[InputError]
+    arrays: Mapping[str, Array], length: int, what: str, error: type[InputError]
 ) -> Tensor | None:
     name = _pick(arrays, ID_NAMES)
     if name is None:
         return None
-    ids = _whole_numbers(arrays[name], f"Ids in {path}", error)
-    check_ids(ids, length, str(path), error)
+    values = arrays[name]
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    ids = _whole_numbers(values, f"Ids in {what}", error)
+    check_ids(ids, length, what, error)
     return ids
 
 
 def _whole_numbers(values: Array, what: str, error: type[InputError]) -> Tensor:
+    if values.dtype.kind in "USO" and _are_numerals(values):
+        values = np.array([int(value) for value in values.ravel()]).reshape(values.shape)
     # Floats are whole only below 2^53; integers may be unsigned beyond int64.
     limit = 2**53 if values.dtype.kind == "f" else 2**63 - 1
     whole = values.dtype.kind in "iuf" and bool((np.isfinite(values) & (values <= limit)).all())
     if not whole or not bool((values == np.floor(values)).all()):
         raise error(
             f"{what} must be whole numbers without gaps, but are {values.dtype} such as "
-            f"{values.ravel()[:_SHOWN].tolist()}. Number them, from 0 for classes."
+            f"{values.ravel()[:_SHOWN].tolist()}. {_numbering(what)}"
         )
     return torch.from_numpy(values.astype(np.int64))
+
+
+def _numbering(what: str) -> str:
+    if what.startswith("Ids"):
+        return (
+            "The data number their examples, by row unless they have ids of their own: give these "
+            "numbers, or put the rows in the data's order and leave the ids out."
+        )
+    return "Number the classes from 0."
+
+
+def _are_numerals(values: Array) -> bool:
+    """Tell whether texts are all whole numbers, such as "00012"."""
+    return bool(values.size) and all(
+        isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,18}\s*", value)
+        for value in values.ravel().tolist()
+    )
 
 
 def _pick(arrays: Mapping[str, Array], names: Sequence[str]) -> str | None:
@@ -237,7 +379,3 @@ def _pick(arrays: Mapping[str, Array], names: Sequence[str]) -> str | None:
 
 def _listed(arrays: Mapping[str, Array]) -> str:
     return ", ".join(repr(name) for name in arrays) if arrays else "nothing of use"
-
-
-def _is_table(path: Path) -> bool:
-    return path.suffix.lower() in {".parquet", ".csv"}

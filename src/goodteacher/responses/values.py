@@ -1,0 +1,278 @@
+"""From numbers to logits: what files, arrays and tensors hold is examined in one place.
+
+Decisions, all *ours*:
+
+* Probabilities become log-probabilities, which are logits up to a constant per row. A probability
+  of exactly 0 becomes ``-inf``: it stays 0 at every temperature.
+* Rows of probabilities may miss a sum of 1 by what rounding does: 0.004 (float16, bfloat16), or
+  half a unit of the last decimal for each class where all values have at most four decimals. They
+  are then divided by their sum, and a note says how far off they were.
+* Values said to be logits of which every row is non-negative and sums to 1, as well as those of
+  which every row holds votes or per cent, are refused: taken as logits they would mean another
+  thing.
+* Rows of which only the k largest classes were kept (:mod:`~goodteacher.responses.truncated`) are
+  read where it is known how much is missing: probabilities (or log-probabilities) whose rows sum to
+  less than 1. The missing rest is spread evenly over the other classes. Otherwise they are refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from goodteacher.errors import ResponseError
+from goodteacher.responses.truncated import kept_of_logits, kept_of_probabilities
+
+Array = npt.NDArray[Any]
+
+SUM_TOLERANCE = 4e-3
+"""How far the sum of a row of probabilities may lie from 1, whatever their precision."""
+
+_MOST_DECIMALS = 4
+_SAID_FROM = 1e-4  # a sum that misses 1 by more is told
+_MIN_ROWS = 5  # fewer rows share a sum by chance
+_ZEROS_SAID = 0.01  # share of zeros that is told
+
+
+def logits_of(values: Array, what: str, *, probabilities: bool) -> tuple[Tensor, tuple[str, ...]]:
+    """Turn a response's numbers into logits, or refuse them.
+
+    Args:
+        values: ``[num_examples, num_classes]``, any numeric type.
+        what: What is being read, for messages, such as a file's name.
+        probabilities: The numbers are said to be probabilities.
+
+    Returns:
+        float32 ``[num_examples, num_classes]``, and notes that the user should read.
+
+    Raises:
+        ResponseError: Shape or type do not fit, or the numbers do not look like what they are said
+            to be.
+
+    Example:
+        >>> logits, notes = logits_of(np.array([[0.9, 0.1], [0.5, 0.5]]), "it", probabilities=True)
+        >>> logits.exp().round(decimals=3), notes
+        (tensor([[0.9000, 0.1000],
+                [0.5000, 0.5000]]), ())
+    """
+    _check_form(values, what)
+    if probabilities:
+        wide, notes = _from_probabilities(values.astype(np.float64), what)
+    else:
+        wide, notes = _from_logits(values, what)
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which Response refuses
+        logits = torch.from_numpy(np.ascontiguousarray(wide, dtype=np.float32))
+    return logits, notes
+
+
+def look_like_probabilities(values: Array) -> bool:
+    """Tell whether every row is non-negative and sums to 1, up to rounding."""
+    if not len(values) or not bool((values >= 0).all()):
+        return False
+    wide = values.astype(np.float64)
+    return bool((np.abs(wide.sum(axis=1) - 1) <= _tolerance(wide)).all())
+
+
+# --- form ----------------------------------------------------------------------------------------
+
+
+def _check_form(values: Array, what: str) -> None:
+    shape = list(values.shape)
+    if values.dtype.kind in "fiu" and (values.ndim == 1 or shape[1:] == [1]):
+        raise ResponseError(
+            f"{what} holds one number for each of {len(values)} examples (shape {shape}), but one "
+            "for each class is needed. For a problem of two classes, two columns say the same: "
+            "1 - p and p for a probability p of the second class, 0 and z for its logit z. Class "
+            "numbers alone (an argmax) hold no response."
+        )
+    if values.ndim != 2 or values.dtype.kind not in "fiu":
+        hint = " Lists of different length, or text?" * (values.dtype.kind in "OUS")
+        raise ResponseError(
+            f"{what} must be numbers of shape [num_examples, num_classes], but is {values.dtype} "
+            f"of shape {shape}.{hint or ' Is an axis missing or too many?'}"
+        )
+    if values.dtype.itemsize == 1:
+        raise ResponseError(
+            f"{what} holds {values.dtype}, as a quantised network's output does. Without its scale "
+            "no temperature means anything: give scale * (value - zero_point) as float32."
+        )
+
+
+# --- probabilities -------------------------------------------------------------------------------
+
+
+def _tolerance(wide: Array) -> float:
+    """Return how far rounding may take the sum of a row from 1."""
+    for decimals in range(2, _MOST_DECIMALS + 1):
+        unit = 10.0**-decimals
+        in_units = wide / unit
+        # float16 holds three decimals to 2.4e-4 only, hence a tenth of a unit.
+        if bool((np.abs(in_units - np.round(in_units)) <= 1e-3).all()):
+            return float(max(SUM_TOLERANCE, min(0.5 * unit * wide.shape[1], 0.5)))
+    return SUM_TOLERANCE
+
+
+def _from_probabilities(wide: Array, what: str) -> tuple[Array, tuple[str, ...]]:
+    if not bool(np.isfinite(wide.max(axis=1)).all()):
+        return wide, ()  # Response says what is wrong with that
+    sums = wide.sum(axis=1)
+    _check_range(wide, sums, what)
+    k = kept_of_probabilities(wide)
+    if k is not None:
+        return _with_tail(wide, sums, k, what)
+    tolerance = _tolerance(wide)
+    wrong = np.flatnonzero(np.abs(sums - 1) > tolerance)
+    if len(wrong):
+        row = int(wrong[0])
+        raise ResponseError(
+            f"Probabilities in {what} must be at least 0 and sum to 1 (within {tolerance:g}) in "
+            f"each row, but {len(wrong)} of {len(wide)} rows do not; the first is row {row}, which "
+            f"sums to {sums[row]:g} with smallest value {wide[row].min():g}. Are classes missing, "
+            "or are they separate yes/no (sigmoid) outputs? Give one distribution over all classes."
+        )
+    return _log(wide / sums[:, None]), (*_note_sums(sums, what), *_note_zeros(wide, what))
+
+
+def _check_range(wide: Array, sums: Array, what: str) -> None:
+    wrong = np.flatnonzero(~(wide >= 0).all(axis=1))
+    if len(wrong):
+        row = int(wrong[0])
+        raise ResponseError(
+            f"Probabilities in {what} must be at least 0 and sum to 1 in each row, but "
+            f"{len(wrong)} of {len(wide)} rows do not; the first is row {row}, which sums to "
+            f"{sums[row]:g} with smallest value {wide[row].min():g}. Are they logits? Then leave "
+            "probabilities=True (--probabilities) out."
+        )
+    if bool((np.abs(sums - 100) <= 100 * SUM_TOLERANCE).all()):
+        raise ResponseError(
+            f"Every row of {what} sums to 100: these are per cent. Divide them by 100."
+        )
+
+
+def _note_sums(sums: Array, what: str) -> tuple[str, ...]:
+    off = float(np.abs(sums - 1).max())
+    if off <= _SAID_FROM:
+        return ()
+    return (
+        f"rows of probabilities in {what} miss a sum of 1 by up to {off:.2g}, as rounded numbers "
+        "do. They were divided by their sum.",
+    )
+
+
+def _note_zeros(wide: Array, what: str) -> tuple[str, ...]:
+    share = float((wide == 0).mean())
+    others = (wide > 0).sum(axis=1) > 1
+    if share < _ZEROS_SAID or not others.any():
+        return ()
+    return (
+        f"{100 * share:.1f} % of the probabilities in {what} are exactly 0 and stay 0 at every "
+        "temperature. Where rounding made them 0, save float32 or raw logits instead.",
+    )
+
+
+def _log(probabilities: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(probabilities))
+
+
+def _with_tail(wide: Array, sums: Array, k: int, what: str) -> tuple[Array, tuple[str, ...]]:
+    """Spread what rows of the k largest classes lack of 1 evenly over the other classes."""
+    missing = 1 - sums
+    if float(missing.min()) < -SUM_TOLERANCE or float(missing.max()) <= SUM_TOLERANCE:
+        raise _truncated(
+            what,
+            k,
+            wide.shape[1],
+            f"rows sum to {sums.min():.4g}..{sums.max():.4g}, which is 1 up to rounding",
+        )
+    empty = wide == 0
+    tail = np.maximum(missing, 0) / np.maximum(empty.sum(axis=1), 1)
+    whole = np.where(empty, tail[:, None], wide)
+    note = (
+        f"{what} holds the {k} largest of {wide.shape[1]} classes of each row; the others are 0. "
+        f"What a row lacks of 1 ({100 * missing.mean():.2g} % on average) was spread evenly over "
+        "its other classes, so the response says nothing of which of them are alike."
+    )
+    return _log(whole / whole.sum(axis=1, keepdims=True)), (note,)
+
+
+def _truncated(what: str, k: int, num_classes: int, why: str) -> ResponseError:
+    return ResponseError(
+        f"{what} holds only the {k} largest of {num_classes} classes of each row, and the others "
+        f"have one filler. How much probability they had is not known ({why}), and at a higher "
+        "temperature they are most of the response. Save all classes; or probabilities of the "
+        "largest, not renormalised, with 0 elsewhere, and pass probabilities=True "
+        "(--probabilities): what is missing to 1 is then spread evenly."
+    )
+
+
+# --- logits --------------------------------------------------------------------------------------
+
+
+def _from_logits(values: Array, what: str) -> tuple[Array, tuple[str, ...]]:
+    if look_like_probabilities(values):
+        raise ResponseError(
+            f"Logits are expected in {what}, but every row is non-negative and sums to one: they "
+            "look like probabilities. Pass probabilities=True (--probabilities), or save the "
+            "teacher's raw logits."
+        )
+    wide = values.astype(np.float64)
+    if not bool(np.isfinite(wide.max(axis=1)).all()):
+        return wide, ()  # Response says what is wrong with that
+    _check_counts(wide, what)
+    in_unit = bool(((wide >= 0) & (wide <= 1)).all())
+    if in_unit and bool((wide.sum(axis=1) <= 1 + SUM_TOLERANCE).all()):
+        k = kept_of_probabilities(wide)
+        if k is not None:
+            raise ResponseError(
+                f"Logits are expected in {what}, but its rows look like probabilities of their {k} "
+                "largest classes, with 0 elsewhere. Pass probabilities=True (--probabilities), or "
+                "save the teacher's raw logits of all classes."
+            )
+    k = kept_of_logits(wide)
+    if k is not None:
+        return _from_log_probabilities(wide, k, what)
+    return wide, _note_unit(wide, what) if in_unit else ()
+
+
+def _check_counts(wide: Array, what: str) -> None:
+    """Refuse votes and per cent: non-negative rows of one sum."""
+    several = (wide > 0).sum(axis=1) > 1
+    if len(wide) < _MIN_ROWS or not bool((wide >= 0).all() and several.any()):
+        return
+    sums = wide.sum(axis=1)
+    total = float(np.median(sums))
+    whole = bool((wide == np.round(wide)).all()) and total >= 2
+    equal = bool((np.abs(sums - total) <= SUM_TOLERANCE * total).all())
+    varied = bool((wide != wide[:1]).any())
+    if equal and varied and (whole or abs(total - 100) <= 100 * SUM_TOLERANCE):
+        kind = "per cent" if abs(total - 100) <= 1 else "votes"
+        raise ResponseError(
+            f"Logits are expected in {what}, but every row is non-negative and sums to {total:g}: "
+            f"these look like {kind}. Divide them by {total:g} and pass probabilities=True "
+            "(--probabilities)."
+        )
+
+
+def _from_log_probabilities(wide: Array, k: int, what: str) -> tuple[Array, tuple[str, ...]]:
+    """Read logits of the k largest classes where they are log-probabilities that lack a rest."""
+    kept = wide > np.partition(wide, -k - 1, axis=1)[:, [-k - 1]]
+    probabilities = np.where(kept, np.exp(np.minimum(wide, 1.0)), 0.0)
+    sums = probabilities.sum(axis=1)
+    lacks = bool((sums <= 1 + SUM_TOLERANCE).all()) and np.median(sums) >= 0.5
+    if bool((wide[kept] <= 0).all()) and lacks:
+        return _with_tail(probabilities, sums, k, what)
+    raise _truncated(what, k, wide.shape[1], "they are logits, which have no sum")
+
+
+def _note_unit(wide: Array, what: str) -> tuple[str, ...]:
+    if float(np.ptp(wide)) < 0.5 or wide.shape[1] < 2:
+        return ()
+    return (
+        f"all values of {what} lie between 0 and 1. As logits they are nearly uniform at T = 1. If "
+        "they are separate yes/no (sigmoid) outputs p, give their logits log(p / (1 - p)).",
+    )
