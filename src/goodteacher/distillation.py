@@ -19,6 +19,7 @@ from goodteacher.config import DistillConfig, Frozen, Training
 from goodteacher.door import checked_settings
 from goodteacher.engines import ENGINES
 from goodteacher.export import Classifier, load_student
+from goodteacher.finished import unfinished
 from goodteacher.given import keep_response, load_pair
 from goodteacher.progress import Progress, Silent
 from goodteacher.responses import ResponseLike
@@ -29,7 +30,6 @@ from goodteacher.shipping import (
     deliver_best,
     doubts,
     rows_by_arm,
-    unfinished,
 )
 from goodteacher.statistics import Interval, accuracy_interval, paired_interval
 from goodteacher.students import Students, StudentTask
@@ -142,7 +142,9 @@ def _conclude(students: Students, tuned: Tuned, tasks: Sequence[StudentTask]) ->
     rows = rows_by_arm(context.store, tasks)
     by_name = {name: rows[arm] for name, arm in tuned.winners.items()}
     diverged = check_diverged(by_name)
-    improving = tuned.improving if tuned.measured else unfinished(by_name)
+    improving = tuned.improving
+    if not tuned.measured:
+        improving = unfinished(students, tuned.winners, tasks)
     correct = correct_by_arm(context, tasks)
     ours, plain = (correct[tuned.winners[name]] for name in ("recipe", "hard_labels"))
     reached = accuracy_interval(ours, level=level)

@@ -6,9 +6,11 @@ sweet spot. All are tuned equally, on the selection split:
 1. *Rounds.* Every arm trains briefly, each time whole under its own learning-rate schedule; of each
    family the best few train again, ``halving`` times as long.
 2. *Axes.* Where the winner of any family lies on the edge of what was tried - of temperatures,
-   alphas, smoothings, learning rates or epochs - the axis grows by one value *for every family*,
-   and the families' best arms are trained there too. Epochs count as an edge only while they
-   still pay. That repeats until no winner lies on an edge that may grow.
+   alphas, smoothings, learning rates or batch sizes - the axis grows by one value *for every
+   family*, and the families' best arms are trained there too.
+3. *Epochs.* Once no winner lies on such an edge, and the most epochs tried made some family
+   better, every family's best arms train longer, the winner also at half its learning rate.
+   Then 2 again, until nothing grows any more.
 
 *Ours*. Each family has a training of its own because patience pays for distillation and not for
 labels (experiments/LOG.md): one budget for all would cheat one or the other.
@@ -37,6 +39,9 @@ TOLERANCE = 0.001
 WORTHWHILE = 0.002
 """Epochs pay if they add more than this, and more than one standard error, on the selection
 split."""
+MUCH = 0.005
+"""Students whose longest training was better than the one before by more than this, and more than
+one standard error, are not trained enough to be compared."""
 FRONT = 3
 """Arms of a family that go along when temperatures or epochs are extended."""
 LONGER = 3
@@ -114,9 +119,21 @@ def _learning_rate(arm: Arm) -> float | None:
     return arm.training.learning_rate if arm.training else None
 
 
-def _with_learning_rate(arm: Arm, value: float) -> Arm:
+def _with_training(arm: Arm, **values: float) -> Arm:
     assert arm.training is not None
-    return arm.trained(arm.training.model_copy(update={"learning_rate": value}))
+    return arm.trained(arm.training.model_copy(update=values))
+
+
+def _with_learning_rate(arm: Arm, value: float) -> Arm:
+    return _with_training(arm, learning_rate=value)
+
+
+def _batch_size(arm: Arm) -> float | None:
+    return arm.training.batch_size if arm.training else None
+
+
+def _with_batch_size(arm: Arm, value: float) -> Arm:
+    return _with_training(arm, batch_size=round(value))
 
 
 RECIPE_AXES: Mapping[str, Axis] = {
@@ -138,6 +155,7 @@ class Rules:
         longest: Most epochs that may be tried.
         keep: The share of a family that goes on to the next of the first rounds, in (0, 1].
         learning_rates: Smallest and largest that may be tried; equal where none is tuned.
+        batch_sizes: Smallest and largest that may be tried; equal where none is tuned.
         grows: Names in `RECIPE_AXES` that may grow.
     """
 
@@ -147,15 +165,20 @@ class Rules:
     longest: int
     keep: float
     learning_rates: tuple[float, float]
+    batch_sizes: tuple[int, int]
     grows: frozenset[str] = frozenset(RECIPE_AXES)
 
     @property
     def axes(self) -> Mapping[str, Axis]:
         """The axes that may grow, epochs aside."""
-        low, high = self.learning_rates
-        rate = Axis(_learning_rate, _with_learning_rate, 2.0, low, high)
-        tuned = {"learning_rate": rate} if low < high else {}
-        return {**{n: axis for n, axis in RECIPE_AXES.items() if n in self.grows}, **tuned}
+        named = {name: axis for name, axis in RECIPE_AXES.items() if name in self.grows}
+        tuned = {
+            "learning_rate": Axis(
+                _learning_rate, _with_learning_rate, 2.0, *map(float, self.learning_rates)
+            ),
+            "batch_size": Axis(_batch_size, _with_batch_size, 2.0, *map(float, self.batch_sizes)),
+        }
+        return {**named, **{name: axis for name, axis in tuned.items() if axis.low < axis.high}}
 
 
 @dataclass(frozen=True)
@@ -285,13 +308,29 @@ class _Exploration:
                 for family, arms in found.items():
                     front = self._front(family) if name == "temperature" else [winners[family]]
                     arms += [axis.moved(arm, value) for arm in front if axis.of(arm) is not None]
-        for epochs in self._new_epochs():
-            for family, arms in found.items():
-                arms += [_with_epochs(arm, epochs) for arm in self._front(family)]
+        new = self._untried(found)
+        return new if any(new.values()) else self._untried(self._longer(winners))
+
+    def _untried(self, families: Mapping[Family, Sequence[Arm]]) -> dict[Family, list[Arm]]:
         return {
-            name: [a for a in dict.fromkeys(arms) if a not in self.members[name]]
-            for name, arms in found.items()
+            name: [arm for arm in dict.fromkeys(arms) if arm not in self.members[name]]
+            for name, arms in families.items()
         }
+
+    def _longer(self, winners: Mapping[Family, Arm]) -> dict[Family, list[Arm]]:
+        """Return every family's best arms with more epochs, if more still pay for any of them."""
+        longest = self._longest()
+        epochs = longest * LONGER
+        pays = any(self._improves(name, WORTHWHILE) for name in self.members)
+        if epochs > self.rules.longest or not pays:
+            return {}
+        low, _ = self.rules.learning_rates
+        found = {name: [_with_epochs(a, epochs) for a in self._front(name)] for name in winners}
+        for name, winner in winners.items():
+            rate = _learning_rate(winner)
+            if rate is not None and rate / 2 >= low and "learning_rate" in self.rules.axes:
+                found[name].append(_with_learning_rate(_with_epochs(winner, epochs), rate / 2))
+        return found
 
     def _front(self, family: Family) -> list[Arm]:
         """Return the best few arms, none the same but for its training."""
@@ -316,28 +355,21 @@ class _Exploration:
         able = (arm for name in self.members for arm in self._able(name))
         return [value for value in map(axis.of, able) if value is not None] or [math.nan]
 
-    def _new_epochs(self) -> list[int]:
-        longest = self._longest()
-        beyond = longest * LONGER
-        if beyond > self.rules.longest or not any(map(self._improves, self.members)):
-            return []
-        return [beyond]
-
     def _longest(self) -> int:
         return max(_epochs(arm) for arms in self.members.values() for arm in arms)
 
-    def _improves(self, family: Family) -> bool:
-        """Say whether the most epochs tried made a family's best arm clearly better."""
+    def _improves(self, family: Family, by: float) -> bool:
+        """Say whether the most epochs tried made a family's best arm better by more than that."""
         winner = self._winner(family)
         shorter = [a for a in self.members[family] if _epochs(a) < _epochs(winner)]
         if _epochs(winner) < self._longest() or not shorter:
             return False
         rival = best(shorter, self.scores, 1)[0]
         gain = paired_interval(self._correct(winner), self._correct(rival))
-        return gain.mean > max(WORTHWHILE, gain.standard_error)
+        return gain.mean > max(by, gain.standard_error)
 
     def _still_improves(self, family: Family) -> bool:
-        return self.rules.longest > self.rules.wins_from and self._improves(family)
+        return self.rules.longest > self.rules.wins_from and self._improves(family, MUCH)
 
     def _correct(self, arm: Arm) -> npt.NDArray[np.bool_]:
         """Say who of an arm's students is right on the selection split, bool [seeds, N]."""
@@ -345,11 +377,15 @@ class _Exploration:
         return np.stack([classes.numpy() == self.labels for classes in each])
 
     def _edges(self, winners: Mapping[Family, Arm]) -> Iterable[Edge]:
-        """Yield the limits on which winners lie; alpha = 1 is the end of its scale and no limit."""
+        """Yield the limits on which winners lie.
+
+        Alpha = 1 is the end of its scale. Batches smaller than the smallest would only cost more.
+        """
         for name, axis in self.rules.axes.items():
             for family, winner in winners.items():
                 value = axis.of(winner)
-                if value is None or (name == "alpha" and value == axis.high):
+                natural = (name == "alpha" and value == axis.high) or name == "batch_size"
+                if value is None or natural:
                     continue
                 if value in (axis.low, axis.high):
                     yield Edge(family=family, axis=name, value=value)
@@ -365,8 +401,7 @@ def _epochs(arm: Arm) -> int:
 
 
 def _with_epochs(arm: Arm, epochs: int) -> Arm:
-    assert arm.training is not None
-    return arm.trained(arm.training.model_copy(update={"epochs": epochs}))
+    return _with_training(arm, epochs=epochs)
 
 
 def _mean(rows: Iterable[StudentRow]) -> float:

@@ -129,7 +129,7 @@ TeacherRecord = TrajectoryRecord | BlendRecord
 """A teacher that was measured."""
 
 
-Stage = Literal["tune", "search", "probe", "confirm", "distill", "verify"]
+Stage = Literal["tune", "check", "search", "probe", "confirm", "distill", "verify"]
 """What students are trained for."""
 
 

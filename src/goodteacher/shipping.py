@@ -18,7 +18,7 @@ from goodteacher.config import StudyConfig
 from goodteacher.errors import RunError
 from goodteacher.export import deliver, make_card
 from goodteacher.families import Family
-from goodteacher.finished import still_learning
+from goodteacher.finished import unfinished
 from goodteacher.results import Answer, Edge, References, StudentRow
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, by_arm
@@ -93,7 +93,9 @@ def doubts_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) ->
     by_family = {name: rows[arm] for name, arm in found.winners.items()}
     diverged = check_diverged(by_family)
     tuned = search.plan.tuned
-    improving = found.explored.improving if tuned else unfinished(by_family)
+    improving = found.explored.improving
+    if not tuned:
+        improving = unfinished(search.students, found.winners, confirmed)
     sentences = [
         *doubts(
             by_family, improving, diverged, tuned=tuned, until_converged=config.until_converged
@@ -112,11 +114,6 @@ def rows_by_arm(store: Store, tasks: Iterable[StudentTask]) -> dict[Arm, list[St
         arm: [rows[task.key][place] for task, place in places]
         for arm, places in by_arm(tasks).items()
     }
-
-
-def unfinished(rows: Mapping[str, Sequence[StudentRow]]) -> tuple[str, ...]:
-    """Return the names of those whose students were still learning when their training ended."""
-    return tuple(name for name, each in rows.items() if still_learning(each))
 
 
 def check_diverged(rows: Mapping[str, Sequence[StudentRow]]) -> dict[str, int]:

@@ -129,6 +129,7 @@ class Search:
         return rules_for(
             config,
             self.plan,
+            num_examples=len(self.context.data.transfer),
             rounds=config.rungs,
             halving=config.halving,
             exhaustive=config.exhaustive,

@@ -30,6 +30,9 @@ PATIENCE, MORE_PATIENCE = LONGER**3, LONGER**5
 """The most epochs that families are tried with, as multiples of the first ones: by default, and
 with ``until_converged``."""
 STEP = 2.0
+FEW, SMALLEST_BATCH = 20_000, 8
+"""Up to so many examples smaller batches are tried too, down to this size: there they may do
+better, and cost little."""
 
 
 def plan_student(students: Students) -> StudentPlan:
@@ -98,7 +101,15 @@ def tune(
         )
         return students.train(f"tuning, round {number + 1}", tasks)
 
-    rules = rules_for(students.config, plan, rounds=2, halving=LONGER, exhaustive=True, grows=grows)
+    rules = rules_for(
+        students.config,
+        plan,
+        num_examples=len(students.context.data.transfer),
+        rounds=2,
+        halving=LONGER,
+        exhaustive=True,
+        grows=grows,
+    )
     found = explore(
         families,
         train=train,
@@ -118,6 +129,7 @@ def rules_for(
     config: StudentConfig,
     plan: StudentPlan,
     *,
+    num_examples: int,
     rounds: int,
     halving: int,
     exhaustive: bool = False,
@@ -131,6 +143,7 @@ def rules_for(
     Args:
         config: The student's settings.
         plan: How students train first.
+        num_examples: Examples that students learn from.
         rounds: Number of first rounds.
         halving: How much longer a round trains than the one before; one in as many arms stays.
         exhaustive: Whether all arms go through the last round.
@@ -147,6 +160,7 @@ def rules_for(
             longest=first.epochs,
             keep=keep,
             learning_rates=(start, start),
+            batch_sizes=(first.batch_size, first.batch_size),
             grows=grows,
         )
     patience = MORE_PATIENCE if config.until_converged else PATIENCE
@@ -157,8 +171,16 @@ def rules_for(
         longest=first.epochs * patience,
         keep=keep,
         learning_rates=(start / FURTHEST, start * FURTHEST),
+        batch_sizes=(_smallest_batch(config, first, num_examples), first.batch_size),
         grows=grows,
     )
+
+
+def _smallest_batch(config: StudentConfig, first: Training, num_examples: int) -> int:
+    """Return the smallest batch size that is tried: half and a quarter where data are few."""
+    if config.student_batch_size is not None or num_examples > FEW:
+        return first.batch_size
+    return max(SMALLEST_BATCH, first.batch_size // 4)
 
 
 def _tuned(first: Training, students: Students) -> StudentPlan:

@@ -38,6 +38,7 @@ from goodteacher.evidence import (
     with_independent,
 )
 from goodteacher.families import RECIPE_AXES
+from goodteacher.finished import unfinished
 from goodteacher.given import keep_response, load_pair, tell
 from goodteacher.progress import Progress, Silent
 from goodteacher.report import write_report
@@ -48,7 +49,6 @@ from goodteacher.shipping import (
     rows_by_arm,
     told_diverged,
     told_unfinished,
-    unfinished,
 )
 from goodteacher.statistics import PlannedLook, plan_looks
 from goodteacher.students import Students, StudentTask, mean_accuracies
@@ -300,7 +300,9 @@ class _Verification:
         compared = [name for name in arms if name not in FALSIFICATION]
         rows = {name: by_arm[arms[name]] for name in compared}
         diverged = check_diverged(rows)
-        improving = tuned.improving if tuned.measured else unfinished(rows)
+        improving = tuned.improving
+        if not tuned.measured:
+            improving = unfinished(self.students, {name: arms[name] for name in compared}, tasks)
         if not improving:
             told = f"{told_diverged(diverged)} " if diverged else ""
             return found.model_copy(update={"explanation": told + found.explanation})
