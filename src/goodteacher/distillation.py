@@ -50,7 +50,9 @@ class Distillation(Frozen):
     schema_version: int = 1
     answer: Answer = Field(description="whether the recipe beats hard labels")
     delivered: Literal["recipe", "hard_labels"]
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = Field(
+        default=(), description="what stands between this answer and a sure one, with what to do"
+    )
     arm: str
     training: Training
     hard_labels_training: Training

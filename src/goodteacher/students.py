@@ -262,7 +262,9 @@ class StudentTask(Frozen):
             order_seed=self.seed,
             machine=context.machine,
             view_of=lambda epoch: epoch % self.data.views,
-            learning_rates=torch.tensor([self.training_of(arm).learning_rate for arm in arms]),
+            learning_rates=torch.tensor(
+                [self.training_of(arm).learning_rate for arm in arms], dtype=torch.float64
+            ),
         )
 
     def training_of(self, arm: Arm) -> Training:

@@ -61,7 +61,7 @@ def called(name: str, reference: Reference) -> str:
 
 
 _CALLED = {
-    "cross_entropy": "hard labels",
+    "cross_entropy": "labels, cross-entropy",
     "label_smoothing": "label smoothing",
     "converged_teacher": "converged teacher",
     "most_accurate_teacher": "most accurate teacher",

@@ -155,10 +155,16 @@ def print_distillation(result: Distillation) -> None:
     """Print what a recipe reached, and what it added to the labels alone."""
     low, high = result.interval
     gain_low, gain_high = result.gain_interval
+    stdout.print(f"[bold]Distill: {result.answer}.[/]")
+    for doubt in result.doubts:
+        stdout.print(doubt, markup=False)
     stdout.print(
         f"Student of {result.arm}: {percent(result.test_accuracy)} % test "
-        f"[{percent(low)}, {percent(high)}]\n"
-        f"Same student, labels alone: {percent(result.cross_entropy_test_accuracy)} % test\n"
+        f"[{percent(low)}, {percent(high)}], trained {result.training}\n"
+        f"Same student, hard labels: {percent(result.cross_entropy_test_accuracy)} % test, trained "
+        f"{result.hard_labels_training}\n"
+        f"On the selection split: {percent(result.selection_accuracy)} % and "
+        f"{percent(result.hard_labels_selection_accuracy)} %; choose between recipes by these\n"
         f"Gain: {points(result.gain)} points [{points(gain_low)}, {points(gain_high)}]",
         markup=False,
     )
@@ -169,7 +175,12 @@ def print_distillation(result: Distillation) -> None:
             "n = 1 seed: the interval covers the test examples only. Another seed may tell "
             "another story; ask for more with --seeds."
         )
-    stdout.print(f"Student: {result.folder}/student")
+    delivered = "the recipe" if result.delivered == "recipe" else "hard labels"
+    stdout.print(
+        f"Student (of {delivered}, the best on the selection split): {result.folder}/student; of "
+        f"hard labels: {result.folder}/baseline",
+        markup=False,
+    )
 
 
 def print_verdict(found: Verdict) -> None:
