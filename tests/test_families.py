@@ -96,6 +96,8 @@ def test_no_epochs_are_added_once_they_do_not_pay():
     found = Planted(by_epochs([0.80, 0.85, 0.8505, 0.95])).explored({"labels": [CROSS_ENTROPY]})
     assert max(a.training.epochs for a in found.families["labels"]) == 90
     assert found.winners["labels"].training.epochs == 30, "within the tolerance fewer epochs win"
+    short = Planted(by_epochs([0.80, 0.804, 0.95])).explored({"labels": [CROSS_ENTROPY]})
+    assert max(a.training.epochs for a in short.families["labels"]) == 30
     assert found.improving == ()
 
 
@@ -178,6 +180,8 @@ def test_smaller_batches_are_tried_only_where_rules_allow_them():
     few = Planted(accuracy).explored({"labels": [CROSS_ENTROPY]}, batch_sizes=(8, 32))
     assert few.winners["labels"].training.batch_size == 8
     assert few.edges == ()
+    within = {a.training.epochs / a.training.batch_size for a in few.families["labels"]}
+    assert max(within) <= 270 / 32, "a smaller batch may not take more steps than the longest run"
     many = Planted(accuracy).explored({"labels": [CROSS_ENTROPY]})
     assert many.winners["labels"].training.batch_size == 32
 

@@ -36,12 +36,9 @@ Family = str
 
 TOLERANCE = 0.001
 """A shorter training is taken if its accuracy is at most this much below the best."""
-WORTHWHILE = 0.002
-"""Epochs pay if they add more than this, and more than one standard error, on the selection
-split."""
 MUCH = 0.005
-"""Students whose longest training was better than the one before by more than this, and more than
-one standard error, are not trained enough to be compared."""
+"""More epochs pay while they add more than this, and more than one standard error, on the selection
+split. Students that still gain as much at the limit are not trained enough to be compared."""
 FRONT = 3
 """Arms of a family that go along when temperatures or epochs are extended."""
 LONGER = 3
@@ -313,15 +310,25 @@ class _Exploration:
 
     def _untried(self, families: Mapping[Family, Sequence[Arm]]) -> dict[Family, list[Arm]]:
         return {
-            name: [arm for arm in dict.fromkeys(arms) if arm not in self.members[name]]
+            name: [
+                arm
+                for arm in dict.fromkeys(arms)
+                if arm not in self.members[name] and self._affordable(arm)
+            ]
             for name, arms in families.items()
         }
+
+    def _affordable(self, arm: Arm) -> bool:
+        """Say whether an arm takes no more steps than the most epochs of the first batch size."""
+        assert arm.training is not None
+        first, own = self.rules.first, arm.training
+        return own.epochs * first.batch_size <= self.rules.longest * own.batch_size
 
     def _longer(self, winners: Mapping[Family, Arm]) -> dict[Family, list[Arm]]:
         """Return every family's best arms with more epochs, if more still pay for any of them."""
         longest = self._longest()
         epochs = longest * LONGER
-        pays = any(self._improves(name, WORTHWHILE) for name in self.members)
+        pays = any(map(self._improves, self.members))
         if epochs > self.rules.longest or not pays:
             return {}
         low, _ = self.rules.learning_rates
@@ -358,18 +365,18 @@ class _Exploration:
     def _longest(self) -> int:
         return max(_epochs(arm) for arms in self.members.values() for arm in arms)
 
-    def _improves(self, family: Family, by: float) -> bool:
-        """Say whether the most epochs tried made a family's best arm better by more than that."""
+    def _improves(self, family: Family) -> bool:
+        """Say whether the most epochs tried made a family's best arm much better."""
         winner = self._winner(family)
         shorter = [a for a in self.members[family] if _epochs(a) < _epochs(winner)]
         if _epochs(winner) < self._longest() or not shorter:
             return False
         rival = best(shorter, self.scores, 1)[0]
         gain = paired_interval(self._correct(winner), self._correct(rival))
-        return gain.mean > max(by, gain.standard_error)
+        return gain.mean > max(MUCH, gain.standard_error)
 
     def _still_improves(self, family: Family) -> bool:
-        return self.rules.longest > self.rules.wins_from and self._improves(family, MUCH)
+        return self.rules.longest > self.rules.wins_from and self._improves(family)
 
     def _correct(self, arm: Arm) -> npt.NDArray[np.bool_]:
         """Say who of an arm's students is right on the selection split, bool [seeds, N]."""

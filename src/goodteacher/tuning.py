@@ -30,9 +30,9 @@ PATIENCE, MORE_PATIENCE = LONGER**3, LONGER**5
 """The most epochs that families are tried with, as multiples of the first ones: by default, and
 with ``until_converged``."""
 STEP = 2.0
-FEW, SMALLEST_BATCH = 20_000, 8
+FEW, SMALLEST_BATCH = 2000, 8
 """Up to so many examples smaller batches are tried too, down to this size: there they may do
-better, and cost little."""
+better (experiments/LOG.md), and cost little."""
 
 
 def plan_student(students: Students) -> StudentPlan:
