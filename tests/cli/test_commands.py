@@ -51,7 +51,7 @@ def run(*arguments):
 def test_search_prints_a_table_and_the_way_to_the_report(circle, tmp_path):
     result = run("search", circle, "--out", tmp_path / "s", *options())
     assert result.exit_code == 0, result.stderr
-    for text in ("Sweet spot: the teacher of batch size", "cross-entropy", "report.html", "n = 2"):
+    for text in ("Sweet spot: the teacher of batch size", "hard labels", "report.html", "n = 2"):
         assert text in result.stdout
     assert "students, rung 1" in result.stderr
 
