@@ -53,7 +53,8 @@ def test_search_prints_a_table_and_the_way_to_the_report(circle, tmp_path):
     assert result.exit_code == 0, result.stderr
     for text in ("Sweet spot: the teacher of batch size", "hard labels", "report.html", "n = 2"):
         assert text in result.stdout
-    assert "students, rung 1" in result.stderr
+    assert "students, round 1" in result.stderr
+    assert f"Report: {tmp_path / 's'}/report.html\n" in result.stdout, "whole, to be copied"
 
 
 def test_search_as_json_is_the_answer_and_nothing_else(circle, tmp_path):
@@ -248,10 +249,10 @@ def test_interrupt_exits_with_130_and_the_study_can_go_on(circle, tmp_path):
     assert (out / "study.toml").exists()
 
 
-def test_every_setting_is_an_option_of_search():
+def test_every_setting_is_an_option_of_search_named_in_full_on_a_narrow_terminal():
     from goodteacher.config import StudyConfig
 
-    text = run("search", "--help").stdout
+    text = runner.invoke(app, ["search", "--help"], env={"COLUMNS": "80"}).stdout
     for name in StudyConfig.model_fields:
         if name != "data":
             assert f"--{name.replace('_', '-')}" in text
