@@ -3,17 +3,14 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import textwrap
-import time
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from goodteacher.cli import app, share_cores
-from tests.made import SETTINGS, arrays
+from tests.made import SETTINGS, arrays, as_options, signalled
 
 runner = CliRunner()
 
@@ -37,11 +34,7 @@ def logits(tmp_path_factory):
 
 def options(**changes):
     merged = {**SETTINGS, "seeds": 2, "search_seeds": 1, "student_epochs": 3, **changes}
-    return [f"--{name.replace('_', '-')}={_text(value)}" for name, value in merged.items()]
-
-
-def _text(value):
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return as_options(merged)
 
 
 def run(*arguments):
@@ -228,25 +221,13 @@ def test_missing_teacher_is_named(circle, tmp_path):
 
 def test_interrupt_exits_with_130_and_the_study_can_go_on(circle, tmp_path):
     out = tmp_path / "s"
-    command = [sys.executable, "-m", "goodteacher", "search", str(circle), f"--out={out}"]
-    command += options(epochs=400, record_epochs="1,400")
-    running = subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        # Whoever runs the tests in the background has them ignore interrupts, and so would it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    deadline = time.monotonic() + 60
-    while not list(out.glob("teachers/*/trajectory.jsonl")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(running.pid, signal.SIGINT)
-    _, errors = running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert "interrupted. Give the same command again" in errors
-    assert "Traceback" not in errors
+    stopped = signalled(["search", circle, f"--out={out}", *options()], signal.SIGINT)
+    assert stopped.returncode == 130, stopped.stderr
+    assert "interrupted. Give the same command again" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
     assert (out / "study.toml").exists()
+    assert not (out / "sweet_spot.json").exists()
+    assert run("search", circle, "--out", out, *options()).exit_code == 0
 
 
 def test_every_setting_is_an_option_of_search_named_in_full_on_a_narrow_terminal():
