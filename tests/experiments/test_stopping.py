@@ -32,7 +32,7 @@ PROBES = {
     16: (0.5, 0.65, 0.7, 0.72, 0.75, 0.8),
     64: (0.6, 0.62, 0.64, 0.66, 0.68, 0.7),
 }
-"""Planted: those of the dearest decline from the second epoch on, and are outdone from the first."""
+"""Planted: the dearest decline from the second epoch on, and are outdone from the first."""
 SECONDS = {8: 5.0, 16: 3.0, 64: 1.0}
 NAIVE = [
     {
