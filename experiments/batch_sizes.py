@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from goodteacher.statistics import Interval
-from goodteacher.words import percent, points
+from goodteacher.words import percent, points, steady
 from pairs import Pair
 from reading import NotMeasuredError, Recipes, checkpoint_students, mean
 from ruling import over_runs
@@ -164,4 +164,5 @@ def _accuracy(best: Best, size: int) -> str:
     if size not in best:
         return "-"
     shown = percent(best[size])
-    return f"**{shown}**" if best[size] == max(best.values()) else shown
+    largest = steady(best[size]) == steady(max(best.values()))
+    return f"**{shown}**" if largest else shown

@@ -17,6 +17,7 @@ import numpy as np
 from goodteacher.errors import InputError
 from goodteacher.results import References, TrajectoryRecord, Verdict
 from goodteacher.statistics import adjusted_level, crossed_interval
+from goodteacher.words import fixed, percent
 from pairs import Pair, confirmed
 from reading import (
     NotApplicableError,
@@ -158,7 +159,7 @@ def lost_at_students_temperature(pair: Pair, study: Study) -> Estimate:
         raise NotMeasuredError("some checkpoint has no students")
     return _lost(
         pair,
-        lambda r: r.at("transfer", best_recipe(students[r.batch_size, r.epoch])[0]).similarity,
+        lambda r: similarity_at(best_recipe(students[r.batch_size, r.epoch])[0])(r),
     )
 
 
@@ -238,7 +239,7 @@ def one_class(pair: Pair, study: Study) -> Estimate:
     """Return the share of examples of fewer than 1.05 effective classes at T = 1, last epoch."""
     last = {size: records[-1].at("transfer") for size, records in _long(pair).items()}
     classes = {size: found.effective_classes for size, found in last.items()}
-    note = f"effective classes {min(classes.values()):.2f} to {max(classes.values()):.2f}"
+    note = f"effective classes {fixed(min(classes.values()))} to {fixed(max(classes.values()))}"
     interval = over_runs([found.share_one_hot for found in last.values()], bounds=SHARE)
     return Estimate(interval, TRAJECTORIES, note, {"effective_classes": classes})
 
@@ -300,8 +301,14 @@ def sweet_spot_over(reference: str) -> Measure:
     def measure(pair: Pair, study: Study) -> Estimate:
         if pair.exhaustive is None:
             raise NotMeasuredError("the exhaustive search was not run")
-        found, ours = getattr(pair.exhaustive.references, reference), pair.exhaustive.student.arm
-        by_seed = [confirmed(pair.students, arm, "test_accuracy") for arm in (ours, found.arm)]
+        found, ours = getattr(pair.exhaustive.references, reference), pair.exhaustive.student
+        if found.interval is None:
+            note = "the sweet spot is this very arm"
+            return Estimate(None, SEEDS, note, decided="does not hold")
+        by_seed = [
+            confirmed(pair.students, each.arm, "test_accuracy", each.training)
+            for each in (ours, found)
+        ]
         level = pair.exhaustive.level
         interval = recovered(
             found.difference,
@@ -310,10 +317,7 @@ def sweet_spot_over(reference: str) -> Measure:
             levels=(level, adjusted_level(level, len(References.model_fields))),
             by_seed=[by_seed[0][s] - by_seed[1][s] for s in sorted(by_seed[0].keys() & by_seed[1])],
         )
-        if found.arm == ours:
-            note = "the sweet spot is this very arm"
-            return Estimate(interval, SEEDS, note, decided="does not hold")
-        return Estimate(interval, SEEDS, details={"reference": found.arm, "sweet_spot": ours})
+        return Estimate(interval, SEEDS, details={"reference": found.arm, "sweet_spot": ours.arm})
 
     return measure
 
@@ -385,7 +389,7 @@ def told_apart(pair: Pair, study: Study) -> Estimate:
     if verdict.more_seeds is None:
         note = (
             f"inconclusive ({verdict.num_seeds} seeds); this test split resolves "
-            f"{100 * verdict.resolvable_margin:.2f} points at best"
+            f"{percent(verdict.resolvable_margin)} points at best"
         )
         return Estimate(None, SEEDS, note, details, decided="does not hold")
     note = f"inconclusive ({verdict.num_seeds} seeds)"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from goodteacher.arms import CROSS_ENTROPY
 from goodteacher.results import Verdict
 from goodteacher.verdict import RUNGS
-from goodteacher.words import percent, points
+from goodteacher.words import fixed, percent, points
 from pairs import BLEND, SINGLE, Pair, confirmed, paired
 from ruling import over_runs
 from summaries import in_points, shown, table
@@ -58,7 +58,8 @@ def mixtures_of(pair: Pair) -> list[MixtureRow]:
     arms = dict(row.arm.split(" | ", 1) for row in pair.mixture_students if row.stage == "confirm")
     single = _confirmed(pair, SINGLE, arms)
     labels = confirmed(pair.students, CROSS_ENTROPY.key, "test_accuracy")
-    spot = confirmed(pair.students, pair.exhaustive.student.arm, "test_accuracy")
+    best = pair.exhaustive.student
+    spot = confirmed(pair.students, best.arm, "test_accuracy", best.training)
     rows = []
     for kind, mixture in pair.mixtures.items():
         ours, weights = _confirmed(pair, mixture.same_as, arms), mixture.members.values()
@@ -186,7 +187,7 @@ def _kind_line(rows: Sequence[MixtureRow]) -> list[str]:
     )
     return [
         rows[0].kind,
-        f"{statistics.fmean(row.members for row in rows):.1f} ({alike:.1f})",
+        f"{fixed(statistics.fmean(row.members for row in rows), '.1f')} ({fixed(alike, '.1f')})",
         shown([-row.nll for row in rows], ranged=False),
         *map(shown, means),
         ", ".join(f"{t:g} ({n} x)" for t, n in sorted(temperatures.items())),
@@ -196,7 +197,7 @@ def _kind_line(rows: Sequence[MixtureRow]) -> list[str]:
 def _pair_line(name: str, row: MixtureRow) -> list[str]:
     return [
         f"`{name}`",
-        f"{row.members} ({row.effective:.1f})",
+        f"{row.members} ({fixed(row.effective, '.1f')})",
         row.recipe,
         percent(row.accuracy),
         *map(_interval, (row.over_single, row.over_sweet_spot, row.over_labels)),

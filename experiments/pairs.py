@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field
 
 from goodteacher.arms import TeacherVariant
-from goodteacher.config import RUNTIME_SETTINGS, Frozen, StudyConfig
+from goodteacher.config import RUNTIME_SETTINGS, Frozen, StudyConfig, Training
 from goodteacher.evidence import EVIDENCE_FILE, Evidence
 from goodteacher.results import (
     Measurement,
@@ -264,9 +264,22 @@ def all_pairs(results: Path = RESULTS, *, variations: bool = False) -> list[Pair
     return [pair for pair in pairs if variations or pair.pair.variation is None]
 
 
-def confirmed(rows: Iterable[StudentRow], arm: str, field: str) -> dict[int, float]:
-    """Return an accuracy of an arm's confirmed students, by seed."""
-    ours = (row for row in rows if row.stage == "confirm" and row.arm == arm)
+def confirmed(
+    rows: Iterable[StudentRow], arm: str, field: str, training: Training | None = None
+) -> dict[int, float]:
+    """Return an accuracy of an arm's confirmed students, by seed.
+
+    Args:
+        rows: Students of a search.
+        arm: What they learned from, and by which recipe.
+        field: Which accuracy.
+        training: How they trained; two families may have tuned the same arm apart.
+    """
+    ours = (
+        row
+        for row in rows
+        if row.stage == "confirm" and row.arm == arm and training in (None, row.training)
+    )
     return {row.seed: getattr(row, field) for row in ours if getattr(row, field) is not None}
 
 

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from goodteacher.results import StudentRow, TrajectoryRecord
+from goodteacher.scores import trained_alike
 from pairs import Pair
 
 Key = tuple[int, int]
@@ -43,8 +44,20 @@ def trajectories(pair: Pair) -> dict[int, list[TrajectoryRecord]]:
 
 
 def similarity_at(temperature: float) -> Similarity:
-    """Return what gives the similarity information on the transfer set at a temperature, nats."""
-    return lambda record: record.at("transfer", temperature).similarity
+    """Return what gives the similarity information on the transfer set at a temperature, nats.
+
+    It raises NotMeasuredError of a teacher that was not measured there: students may have been
+    tried at temperatures beyond those of the settings.
+    """
+
+    def similarity(record: TrajectoryRecord) -> float:
+        try:
+            return record.at("transfer", temperature).similarity
+        except KeyError:
+            text = f"{record.source} was not measured at T = {temperature:g}"
+            raise NotMeasuredError(text) from None
+
+    return similarity
 
 
 def temperatures(pair: Pair) -> list[float]:
@@ -164,7 +177,8 @@ def blocks_of(records: Sequence[TrajectoryRecord], size: int) -> list[list[Traje
 
 
 def _searched(pair: Pair) -> list[StudentRow]:
-    rows = [row for row in pair.students if row.stage == "search" and row.status == "ok"]
+    """Return students that all trained alike, so not those of what was tried beyond an edge."""
+    rows = [row for row in trained_alike(pair.students) if row.status == "ok"]
     if not rows:
         raise NotMeasuredError("the exhaustive search was not run")
     return rows

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from goodteacher.results import StudentRow, SweetSpot
-from goodteacher.words import points
+from goodteacher.words import fixed, points
 from pairs import RESULTS, Pair, all_pairs, confirmed, paired
 from summaries import json_text, shown, shown_ratio, table
 
@@ -74,12 +74,13 @@ def regrets(pair: Pair, exhaustive: SweetSpot, default: SweetSpot) -> dict[str, 
         exhaustive: What the exhaustive search found.
         default: What the default search found.
     """
-    theirs, ours = exhaustive.student.arm, default.student.arm
-    same = theirs == ours
+    theirs, ours = exhaustive.student, default.student
+    same = (theirs.arm, theirs.training) == (ours.arm, ours.training)
     kept = {"selection": "selection_accuracy", "test": "test_accuracy"}
     fresh = {
         split: paired(
-            confirmed(pair.students, theirs, field), confirmed(pair.default_students, ours, field)
+            confirmed(pair.students, theirs.arm, field, theirs.training),
+            confirmed(pair.default_students, ours.arm, field, ours.training),
         )
         for split, field in kept.items()
     }
@@ -89,7 +90,7 @@ def regrets(pair: Pair, exhaustive: SweetSpot, default: SweetSpot) -> dict[str, 
         "seeds": len(fresh["selection"]),
         "fresh": found["selection"],
         "test": found["test"],
-        "search_seeds": on_search_seeds(pair.students, ours),
+        "search_seeds": on_search_seeds(pair.students, ours.arm),
     }
 
 
@@ -322,7 +323,7 @@ def _regret_line(name: str, pair: Result) -> list[str]:
     regret, cost = pair["regret"], pair["cost"]
     lost = ["-" if regret[key] is None else points(regret[key]) for key in _REGRETS]
     seeds = f"{regret['seeds']}{', the same pick' * regret['same_pick']}"
-    shares = ["-" if cost[key] is None else f"{cost[key]:.2f}" for key in _COSTS]
+    shares = ["-" if cost[key] is None else fixed(cost[key]) for key in _COSTS]
     epochs = f"{cost['teacher_epochs_run']} of {cost['teacher_epochs_planned']}"
     return [name, seeds, *lost, *shares, epochs]
 
@@ -353,8 +354,8 @@ def _saving_table(pairs: Mapping[str, Result]) -> str:
 def _saving_line(name: str, naive: Result | None) -> list[str]:
     if naive is None:
         return [name, *["-"] * (len(_SECONDS) + len(_SAVINGS)), "not timed"]
-    times = [f"{naive[way]:.1f}" for way in _SAVINGS]
-    seconds = [f"{naive[key]:,.0f}" for key in _SECONDS]
+    times = [fixed(naive[way], ".1f") for way in _SAVINGS]
+    seconds = [fixed(naive[key], ",.0f") for key in _SECONDS]
     return [name, *seconds, *times, "scaled" if naive["scaled"] else "timed"]
 
 
@@ -368,10 +369,10 @@ def _whole_table(pairs: Mapping[str, Result]) -> str:
         [
             name,
             f"{pair['whole']['n']}",
-            _median_and_range(pair["whole"]["search_seconds"], "{:,.0f}"),
-            _median_and_range(pair["whole"]["naive_seconds"], "{:,.0f}"),
-            _median_and_range(pair["whole"]["times_cheaper"], "{:.1f}"),
-            f"{pair['naive']['loop']:.1f}" if pair["naive"] else "not timed",
+            _median_and_range(pair["whole"]["search_seconds"], ",.0f"),
+            _median_and_range(pair["whole"]["naive_seconds"], ",.0f"),
+            _median_and_range(pair["whole"]["times_cheaper"], ".1f"),
+            fixed(pair["naive"]["loop"], ".1f") if pair["naive"] else "not timed",
         ]
         for name, pair in found.items()
     ]
@@ -379,7 +380,7 @@ def _whole_table(pairs: Mapping[str, Result]) -> str:
 
 
 def _median_and_range(spread: Mapping[str, float], form: str) -> str:
-    low, middle, high = (form.format(spread[key]) for key in ("low", "median", "high"))
+    low, middle, high = (fixed(spread[key], form) for key in ("low", "median", "high"))
     return f"{middle} ({low}-{high})"
 
 

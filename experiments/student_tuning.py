@@ -1,10 +1,10 @@
 """How well students are trained: every learning rate, batch size and number of epochs, tried out.
 
-Nine data sets from 178 to 54,000 examples. For each, students learn from hard labels, smoothed labels and
-a teacher's response, at every learning rate, batch size and budget of a grid, each run whole under
-its own cosine schedule. Their accuracy and loss on the selection split are kept along the way, and
-the accuracy on the test split at the end. `student_tuning_page.py` reads the rows: how much the
-settings matter, what a rule for choosing them would have chosen, and which curves say that a
+Data sets from 178 to 54,000 examples. For each, students learn from hard labels, smoothed labels
+and a teacher's response, at every learning rate, batch size and number of epochs of a grid, each
+run whole under its own cosine schedule. Their accuracy and loss on the selection split are kept
+along the way, and the accuracy on the test split at the end. `student_tuning_page.py` reads the
+rows: how much the settings matter, what a plain search made of them, and which curves say that a
 student was not finished.
 
     python experiments/student_tuning.py DATA [DATA ...] --out tuning
@@ -170,7 +170,9 @@ def _train(
     for point in POINTS:
         segment = trainer.run_until(round(point * epochs * per_epoch))
         found = _measure(trainer.network, parts, parts.selection, machine)
-        for curve, values in zip(curves, zip(*found, segment.mean_loss.tolist()), strict=True):
+        for curve, values in zip(
+            curves, zip(*found, segment.mean_loss.tolist(), strict=True), strict=True
+        ):
             curve.append([point, *values])
     test = _measure(trainer.network, parts, parts.test.open("a table, no choice"), machine)[0]
     return [
@@ -200,7 +202,7 @@ def _measure(
 
 
 def _response(case: Case, parts: StudyData, machine: Machine) -> torch.Tensor:
-    """Return the logits of a teacher trained for a while on the training data, on the transfer set."""
+    """Return a teacher's logits on the transfer set, after a while of training."""
     training = _examples(parts, parts.training, machine)
     plan = Optimization(optimizer="adam", learning_rate=1e-3, batch_size=128)
     plain = torch.zeros(1, len(parts.training), parts.num_classes)
@@ -234,7 +236,7 @@ def _examples(parts: StudyData, split: Split, machine: Machine) -> Examples:
 
 
 def dataset_of(name: str) -> Dataset:
-    """Return a data set by name: those of a package have a fifth of their rows as the test split."""
+    """Return a data set by name; of those that packages hold, a fifth is the test split."""
     made = {"wine": _sklearn, "breast_cancer": _sklearn, "diamonds": _diamonds}
     if name in made:
         x, y = made[name](name)

@@ -17,7 +17,7 @@ import variants
 from claims import SHOWN, ClaimAnswer, PartAnswer, Unit
 from goodteacher.results import Reference
 from goodteacher.statistics import Interval
-from goodteacher.words import percent
+from goodteacher.words import fixed, percent
 from pairs import Pair, PairKey
 from reading import trajectories
 from ruling import Ruling, Status
@@ -108,6 +108,8 @@ def _short_row(pair: Pair) -> list[str] | None:
 
 
 def _difference(reference: Reference) -> str:
+    if reference.adjusted_interval is None:
+        return "the same students"
     return in_points(reference.difference, *reference.adjusted_interval)
 
 
@@ -167,7 +169,7 @@ def _run_row(name: str, runs: Sequence[Pair]) -> list[str]:
         f"{pair.search.cost.num_students:,}" if pair.search else "not run",
         str(spot.student.num_seeds) if spot else "not run",
         str(verdict.num_seeds) if verdict else "not run",
-        f"{minutes:.0f}" if minutes else "-",
+        fixed(minutes, ".0f") if minutes else "-",
     ]
 
 
@@ -273,7 +275,7 @@ def _interval(interval: Interval | None, unit: Unit, *, with_unit: bool = False)
         return ""
     scale, digits = SHOWN[unit]
     middle, low, high = (
-        format(scale(value), digits) for value in (interval.mean, interval.low, interval.high)
+        fixed(scale(value), digits) for value in (interval.mean, interval.low, interval.high)
     )
     shown = f"{middle} [{low}, {high}]" if math.isfinite(interval.low) else middle
     if not with_unit:

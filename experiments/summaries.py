@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from goodteacher.words import points
+from goodteacher.words import fixed, points, steady
 
 RESAMPLES, SEED = 10_000, 0
 
@@ -42,11 +42,12 @@ class Summary:
             >>> summary.text(), summary.text(1, ranged=False)
             ('1.00 [0.75, 1.25] (0.50 to 1.50)', '1.0 [0.8, 1.2]')
         """
+        form = f".{digits}f"
+        mean, low, high = (fixed(value, form) for value in (self.mean, self.low, self.high))
         if self.interval is None:
-            return f"{self.mean:.{digits}f}"
-        within = ", ".join(f"{end:.{digits}f}" for end in self.interval)
-        spread = f" ({self.low:.{digits}f} to {self.high:.{digits}f})" if ranged else ""
-        return f"{self.mean:.{digits}f} [{within}]{spread}"
+            return mean
+        within = ", ".join(fixed(end, form) for end in self.interval)
+        return f"{mean} [{within}]" + (f" ({low} to {high})" if ranged else "")
 
 
 def summarize(values: Iterable[float]) -> Summary | None:
@@ -68,16 +69,6 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
     drawn = values[rng.integers(0, values.size, (RESAMPLES, values.size))].mean(1)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return steady(float(low)), steady(float(high))
-
-
-def steady(value: float) -> float:
-    """Return a number without its last digits, which differ between machines.
-
-    Example:
-        >>> steady(0.1 + 0.2)
-        0.3
-    """
-    return float(f"{value:.12g}")
 
 
 def json_text(result: Any) -> str:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from goodteacher.arms import CROSS_ENTROPY, smoothing_arm
 from goodteacher.results import StudentRow
+from goodteacher.scores import trained_alike
+from goodteacher.words import fixed, percent, points
 from pairs import Pair
 from reading import singles_competed
 from summaries import table
@@ -53,7 +55,7 @@ def variants_of(pair: Pair) -> list[VariantRow]:
     """
     if not singles_competed(pair):
         return []
-    arms = _arms(row for row in pair.students if row.stage == "search")
+    arms = _arms(trained_alike(pair.students))
     seeds = sorted(next(iter(arms[REFERENCE].values()), {}))
     tried = [kind for kind in KINDS if arms[kind]]
     if len(seeds) < 2 or not {"raw", REFERENCE} < set(tried) or not set(tried) & set(VARIANTS[1:]):
@@ -109,9 +111,9 @@ def rendered(pairs: Iterable[Pair]) -> str:
 
 
 def _line(pair: Pair, row: VariantRow) -> list[str]:
-    each = ", ".join(f"{100 * gain:+.2f}" for gain in row.gains)
-    mean = f"{100 * statistics.fmean(row.gains):+.2f} ({each})"
-    seconds = "-" if row.seconds is None else f"{row.seconds:.0f}"
+    each = ", ".join(points(gain) for gain in row.gains)
+    mean = f"{points(statistics.fmean(row.gains))} ({each})"
+    seconds = "-" if row.seconds is None else fixed(row.seconds, ".0f")
     kind = WORDS.get(row.kind, row.kind)
     shown = "" if row.kind == REFERENCE else mean
-    return [f"`{pair.name}`", kind, str(row.arms), f"{100 * row.accuracy:.2f}", shown, seconds]
+    return [f"`{pair.name}`", kind, str(row.arms), percent(row.accuracy), shown, seconds]

@@ -1,5 +1,8 @@
 """A small data set that a small network can learn, and a study of it that takes a second."""
 
+import subprocess
+import sys
+
 import numpy as np
 import torch
 
@@ -19,6 +22,7 @@ SETTINGS = {
     "seeds": 3,
     "patience": 0,
     "rungs": 3,
+    "extend": False,
     "precision": "float32",
     "device": "cpu",
     "selection_fraction": 0.2,
@@ -46,3 +50,39 @@ def dataset(**settings):
     test = Split.from_arrays(torch.from_numpy(made["x_test"]), torch.from_numpy(made["y_test"]))
     names = tuple("abcdefgh"[: int(made["y_train"].max()) + 1])
     return Dataset("circle", train, test, names)
+
+
+def as_options(settings):
+    """Settings as they are typed at the command line."""
+    return [_as_option("--" + name.replace("_", "-"), value) for name, value in settings.items()]
+
+
+def _as_option(flag, value):
+    if isinstance(value, bool):
+        return flag if value else flag.replace("--", "--no-", 1)
+    return f"{flag}={','.join(map(str, value)) if isinstance(value, tuple) else value}"
+
+
+_SIGNALLED = """
+import os, runpy, signal, sys
+from goodteacher.students import StudentTask
+
+# Whoever runs the tests in the background has them ignore interrupts, and so would this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+run, done = StudentTask.run, []
+
+def counted(task, context):
+    run(task, context)
+    done.append(task)
+    if len(done) == 2:
+        os.kill(os.getpid(), number)
+
+StudentTask.run, number = counted, int(sys.argv.pop())
+runpy.run_module("goodteacher", run_name="__main__")
+"""
+
+
+def signalled(arguments, signal_number):
+    """Run the command line in a process that a signal meets after its second task of students."""
+    command = [sys.executable, "-c", _SIGNALLED, *map(str, arguments), str(int(signal_number))]
+    return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -155,17 +155,19 @@ def fitted(size, needs_two=NOBODY, **given):
 @pytest.mark.parametrize(
     ("training", "student", "teachers"),
     [
-        (800, 256, (32, 128, 512)),
-        (400, 256, (32, 128, 360)),
-        (160, 144, (32, 128)),
-        (120, 108, (32, 108)),
-        (40, 36, (32,)),
+        (800, 32, (32, 128, 512)),
+        (400, 32, (32, 128, 360)),
+        (160, 16, (32, 128)),
+        (120, 16, (32, 108)),
+        (40, 16, (32,)),
     ],
 )
 def test_batch_sizes_that_nobody_named_follow_the_data(training, student, teachers):
     config, notes = fitted(training)
-    assert (config.student_batch_size, config.batch_sizes) == (student, teachers)
-    assert len(notes) == (student != 256) + (teachers != (32, 128, 512))
+    examples = len(prepare(dataset(num_train=training)).transfer)
+    assert config.first_training(examples).batch_size == student
+    assert config.batch_sizes == teachers
+    assert len(notes) == (teachers != (32, 128, 512))
 
 
 def test_batch_sizes_that_were_named_are_refused_together():
@@ -192,8 +194,8 @@ def test_default_that_leaves_a_lone_example_is_lowered_for_batch_normalisation()
     parts = prepare(dataset(num_train=286))
     assert len(parts.training) == 257
     config = parse(StudyConfig, **NAMES)
-    assert fitted_to_data(config, parts, NOBODY)[0].student_batch_size == 256
-    assert fitted_to_data(config, parts, BOTH)[0].student_batch_size == 255
+    assert fitted_to_data(config, parts, NOBODY)[0].first_training(257).batch_size == 32
+    assert fitted_to_data(config, parts, BOTH)[0].student_batch_size == 31
 
 
 def test_small_data_run_with_plain_defaults_and_go_on_with_the_same_command(tmp_path):
@@ -202,12 +204,12 @@ def test_small_data_run_with_plain_defaults_and_go_on_with_the_same_command(tmp_
     watcher = Notes()
     study = search(small, out=tmp_path / "s", progress=watcher, **settings)
     assert study.config.batch_sizes == (32,)
-    assert study.config.student_batch_size == 48
-    assert any("student_batch_size is 48 instead of its default 256" in n for n in watcher.notes)
+    assert study.config.student_batch_size is None
+    assert any("batch_sizes is 32, not its default" in n for n in watcher.notes)
     before = (study.folder / "sweet_spot.json").read_text()
     again = search(small, out=tmp_path / "s", **settings)
     assert (again.folder / "sweet_spot.json").read_text() == before
-    with pytest.raises(StudyError, match="student_batch_size was 48, now 20"):
+    with pytest.raises(StudyError, match="student_batch_size was None, now 20"):
         search(small, out=tmp_path / "s", **settings, student_batch_size=20)
 
 

@@ -208,8 +208,10 @@ def test_nothing_grows_where_no_axis_may():
 def test_longer_trainings_are_tried_at_half_the_learning_rate_too():
     def accuracy(arm):
         slow = arm.training.learning_rate < 0.004
-        return 0.8 + 0.02 * math.log(arm.training.epochs, 3) + 0.01 * (
-            slow if arm.training.epochs > 30 else not slow
+        return (
+            0.8
+            + 0.02 * math.log(arm.training.epochs, 3)
+            + 0.01 * (slow if arm.training.epochs > 30 else not slow)
         )
 
     found = Planted(accuracy).explored({"labels": [CROSS_ENTROPY]})

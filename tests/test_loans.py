@@ -7,7 +7,7 @@ import pytest
 from goodteacher import search
 from goodteacher.errors import ConfigError, StudyError
 from tests.made import SETTINGS, dataset
-from tests.test_probing import PATIENT
+from tests.test_probing import PATIENT, searched
 from tests.test_study import Interrupter, without_seconds
 
 SMALL = {**SETTINGS, "student": "mlp:2", "student_epochs": 3, "seeds": 2, "transfer_fraction": 0.5}
@@ -96,7 +96,7 @@ def test_folder_that_is_no_study_is_refused(tmp_path):
 
 
 def test_teachers_that_patience_stopped_are_not_lent(tmp_path):
-    lender = search(dataset(), out=tmp_path / "stopped", **PATIENT)
+    lender = searched("study", tmp_path / "stopped", PATIENT)
     assert any(record.stopped for record in lender.trajectories()), "this tests nothing"
     unfinished = [r.batch_size for r in lender.trajectories() if r.stopped]
     wanted = {**PATIENT, "batch_sizes": tuple(unfinished), "patience": 0}

@@ -11,6 +11,7 @@ from goodteacher.probing import PROBE_SEED, has_declined, outdone_by, probe_reci
 from goodteacher.report.findings import read_findings
 from goodteacher.report.page import render
 from goodteacher.store import Store
+from goodteacher.students import StudentTask
 from goodteacher.sweet_spot import converged
 from tests.made import SETTINGS, dataset
 from tests.report import build
@@ -28,7 +29,46 @@ PATIENT = {
     "patience": 1,
     "lead_after": 0,
 }
-LEADING = {**PATIENT, "learning_rate": 0.5, "patience": 9, "lead_after": 2}
+LEADING = {**PATIENT, "patience": 9, "lead_after": 2}
+BY_PROBE = {**SETTINGS, "shortlist_by": "probe", "shortlist": 2, "search_seeds": 1, "seeds": 2}
+
+DECLINING = (0.5, 0.6, 0.7, 0.65, 0.8, 0.9)
+RISING = (0.3, 0.65, 0.68, 0.7, 0.75, 0.8)
+"""Declines first at the fourth epoch; outdone at the third by what declines, from then on led."""
+
+
+def plant_probes(patched, by_size):
+    """Let probe students reach planted accuracies: when they stop a teacher is what is tested.
+
+    Args:
+        patched: A monkeypatch.
+        by_size: For each batch size, accuracies at the recorded epochs; the better recipe's.
+    """
+    row_of = StudentTask._row
+
+    def planted(task, arm, *measured):
+        row = row_of(task, arm, *measured)
+        if task.stage != "probe" or arm.source.variant != "raw":
+            return row
+        value = by_size[arm.source.batch_size][arm.source.epoch - 1]
+        worse = 0.05 * (arm.recipe != task.arms[0].recipe)
+        return row.model_copy(update={"selection_accuracy": value - worse})
+
+    patched.setattr(StudentTask, "_row", planted)
+
+
+PROBES = {
+    "study": {16: DECLINING, 64: RISING},
+    "raced": {16: RISING, 64: DECLINING},
+    "ranked_by_probe": {16: (0.9, 0.4, 0.0, 0.3), 64: (0.8, 0.5, 0.0, 0.2)},
+}
+"""Early teachers rank first by probes, late ones by NLL."""
+
+
+def searched(name, folder, settings):
+    with pytest.MonkeyPatch.context() as patched:
+        plant_probes(patched, PROBES[name])
+        return search(dataset(), out=folder, **settings)
 
 
 def reference(accuracies, patience):
@@ -85,12 +125,12 @@ def test_exhaustive_search_teaches_to_the_end_whatever_patience():
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    return search(dataset(), out=tmp_path_factory.mktemp("probed") / "made", **PATIENT)
+    return searched("study", tmp_path_factory.mktemp("probed") / "made", PATIENT)
 
 
 @pytest.fixture(scope="module")
 def raced(tmp_path_factory):
-    return search(dataset(), out=tmp_path_factory.mktemp("raced") / "made", **LEADING)
+    return searched("raced", tmp_path_factory.mktemp("raced") / "made", LEADING)
 
 
 def probed(study):
@@ -136,8 +176,8 @@ def test_trajectory_stops_where_a_cheaper_one_has_done_as_well(raced):
 
 
 def test_by_steps_it_is_the_larger_batch_that_must_lead(tmp_path):
-    settings = {**LEADING, "budget": "steps", "learning_rate": 0.01}
-    study = search(dataset(), out=tmp_path / "by steps", **settings)
+    settings = {**LEADING, "budget": "steps"}
+    study = searched("study", tmp_path / "by steps", settings)
     cheap, dear = sorted(settings["batch_sizes"])
     stops_where_outdone(study, dear=dear, cheap=cheap)
 
@@ -168,8 +208,11 @@ def test_teacher_epochs_run_are_counted_against_those_planned(study):
     assert {row.seed for row in probes} == {PROBE_SEED}
 
 
-def test_nothing_to_go_on_from_is_left_of_a_trajectory_that_ended(study):
-    assert not list(study.folder.glob("teachers/*/resume-*"))
+def test_nothing_to_go_on_from_is_left_of_a_trajectory_that_stopped(study):
+    """One taught to the end keeps its last state: a longer study may go on from it."""
+    left = [path.stem for path in study.folder.glob("teachers/*/resume-*")]
+    assert left == ["resume-epoch-00006"]
+    assert sorted((r.stopped, r.batch_size) for r in study.trajectories())[-1] == (True, 16)
 
 
 def test_records_before_the_stop_are_those_of_a_teacher_taught_to_the_end(study, tmp_path):
@@ -184,8 +227,11 @@ def test_records_before_the_stop_are_those_of_a_teacher_taught_to_the_end(study,
 
 @pytest.mark.parametrize("after", [1, 3, 5, 8, 11])
 @pytest.mark.parametrize("name", ["study", "raced"])
-def test_probed_study_interrupted_anywhere_decides_the_same(request, tmp_path, name, after):
+def test_probed_study_interrupted_anywhere_decides_the_same(
+    request, tmp_path, monkeypatch, name, after
+):
     whole, settings = request.getfixturevalue(name), {"study": PATIENT, "raced": LEADING}[name]
+    plant_probes(monkeypatch, PROBES[name])
     out = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
         search(dataset(), out=out, progress=Interrupter(after), **settings)
@@ -219,12 +265,9 @@ def test_patience_beyond_the_epochs_changes_no_answer(tmp_path):
     assert patient.cost.probe_epochs_run > 0 == plain.cost.probe_epochs_run
 
 
-BY_PROBE = {**SETTINGS, "shortlist_by": "probe", "shortlist": 2, "search_seeds": 1, "seeds": 2}
-
-
 @pytest.fixture(scope="module")
 def ranked_by_probe(tmp_path_factory):
-    return search(dataset(), out=tmp_path_factory.mktemp("ranked") / "made", **BY_PROBE)
+    return searched("ranked_by_probe", tmp_path_factory.mktemp("ranked") / "made", BY_PROBE)
 
 
 def test_shortlist_by_probe_is_that_of_the_best_one_epoch_students(ranked_by_probe):
@@ -259,7 +302,10 @@ def test_probes_for_the_shortlist_have_one_epoch_and_a_seed_of_their_own(ranked_
 
 
 @pytest.mark.parametrize("after", [2, 3, 4])
-def test_study_ranked_by_probe_and_interrupted_decides_the_same(ranked_by_probe, tmp_path, after):
+def test_study_ranked_by_probe_and_interrupted_decides_the_same(
+    ranked_by_probe, tmp_path, monkeypatch, after
+):
+    plant_probes(monkeypatch, PROBES["ranked_by_probe"])
     out = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
         search(dataset(), out=out, progress=Interrupter(after), **BY_PROBE)

@@ -125,10 +125,25 @@ def test_search_that_left_teachers_out_is_refused():
         score_table(records(), rows)
 
 
-def test_students_of_different_lengths_are_refused():
-    rows = [*students([0.5] * 6), *students([0.5] * 6, epochs=2)]
-    with pytest.raises(StudyError, match=r"trained for \[2, 18\] epochs"):
+def in_round(number, rows):
+    return [row.model_copy(update={"rung": number}) for row in rows]
+
+
+def test_students_that_were_dropped_on_the_way_are_refused():
+    first = students([0.5] * 6, epochs=2)
+    rows = [*first, *in_round(1, students([0.5] * 6))[:4]]
+    with pytest.raises(StudyError, match=r"trained for 2 or 18 epochs.*--exhaustive"):
         score_table(records(), rows)
+
+
+def test_teachers_are_compared_by_the_last_students_that_all_of_them_had():
+    """A shorter training before and a few students tried beyond an edge after it do not count."""
+    early = students([0.6, 0.5, 0.4, 0.3, 0.2, 0.1], epochs=2)
+    whole = in_round(1, students([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]))
+    beyond = in_round(2, students([0.9] * 6, epochs=54))[:3]
+    expected = score_table(records(), whole)
+    assert score_table(records(), [*early, *whole, *beyond]) == expected
+    assert score_table(records(), early) != expected
 
 
 @pytest.mark.parametrize("name", sorted(SCORES))

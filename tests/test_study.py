@@ -1,22 +1,21 @@
 """The main job from end to end, on data that take a second."""
 
 import json
-import os
+import math
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 import torch
 
 from goodteacher import Study, search
-from goodteacher.arms import CROSS_ENTROPY
+from goodteacher.arms import CROSS_ENTROPY, Arm
 from goodteacher.errors import ConfigError, DataError, ModelError, RunError, StudyError
 from goodteacher.results import StudentRow
-from goodteacher.sweet_spot import CONFIRM_SEED
-from tests.made import SETTINGS, arrays, dataset
+from goodteacher.sweet_spot import CONFIRM_SEED, converged, most_accurate, shortlist
+from tests.made import SETTINGS, arrays, as_options, dataset, signalled
 
 SECONDS = {"student_seconds"}
 TIMES = {"seconds", "recording_seconds"}
@@ -99,15 +98,26 @@ def test_answer_agrees_with_the_table_of_students(study):
     assert wide_low <= low <= reference.difference <= high <= wide_high
 
 
+def means_of_round(study, number):
+    """Mean selection accuracy of every arm of a round of the search."""
+    found = {}
+    for row in study.students():
+        if (row.stage, row.rung) == ("search", number):
+            found.setdefault(row.arm, []).append(row.selection_accuracy)
+    return {arm: math.fsum(values) / len(values) for arm, values in found.items()}
+
+
 def test_winner_is_the_best_arm_of_its_last_rung(study):
-    rows = [r for r in study.students() if r.stage == "search" and r.source == "checkpoint"]
-    last = max(row.rung for row in rows)
-    means = {}
-    for row in rows:
-        if row.rung == last:
-            means.setdefault(row.arm, []).append(row.selection_accuracy)
-    winner = study.sweet_spot.student.arm
-    assert np.mean(means[winner]) == max(np.mean(v) for v in means.values())
+    """Successive halving, replayed on what the students reached."""
+    teachers = [record.source for record in shortlist(study.trajectories(), 3)]
+    alive = [Arm(source=t, recipe=r).key for t in teachers for r in study.config.recipes]
+    for number in range(3):
+        means = means_of_round(study, number)
+        assert set(alive) <= set(means)
+        order = sorted(alive, key=lambda arm: -means[arm])
+        alive = order[: math.ceil(len(order) / 3)]
+    assert study.sweet_spot.student.arm == order[0]
+    assert study.sweet_spot.student.training.epochs == SETTINGS["student_epochs"]
 
 
 def test_losers_are_dropped_from_rung_to_rung(study):
@@ -186,17 +196,14 @@ def test_study_killed_without_warning_ends_with_the_same_numbers(study, tmp_path
     made = tmp_path / "circle.npz"
     np.savez(made, **arrays())
     out = tmp_path / "killed"
-    options = [f"--{k.replace('_', '-')}={_text(v)}" for k, v in SETTINGS.items()]
-    command = [sys.executable, "-m", "goodteacher", "search", str(made), f"--out={out}", *options]
     # One thread, as the tests have: the order of sums, and so the last bit, depends on it.
-    command.append("--threads=1")
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while len(list(out.glob("students/*/rows.parquet"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(running.pid, signal.SIGKILL)
-    running.wait()
-    finished = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
+    given = ["search", str(made), f"--out={out}", *as_options(SETTINGS), "--threads=1"]
+    killed = signalled(given, signal.SIGKILL)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert len(list(out.glob("students/*/rows.parquet"))) == 2
+    assert not (out / "sweet_spot.json").exists()
+    command = [sys.executable, "-m", "goodteacher", *given, "--json"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     answer = json.loads(finished.stdout)
     rows, expected, _ = without_seconds(study)
@@ -205,10 +212,6 @@ def test_study_killed_without_warning_ends_with_the_same_numbers(study, tmp_path
     assert answer == expected
     assert [r.model_dump(exclude=SECONDS) for r in Study(out).students()] != []
     assert len(Study(out).students()) == len(rows)
-
-
-def _text(value):
-    return ",".join(str(v) for v in value) if isinstance(value, tuple) else str(value)
 
 
 def test_exhaustive_search_trains_every_candidate_to_the_end(tmp_path):
@@ -220,6 +223,39 @@ def test_exhaustive_search_trains_every_candidate_to_the_end(tmp_path):
     assert {row.student_epochs for row in rows} == {2}
     cost = study.sweet_spot.cost
     assert cost.student_epochs_run >= cost.student_epochs_exhaustive == grid * 2
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory):
+    """A study whose axes grow: few values, so that winners lie on edges."""
+    few = {"temperatures": (2.0,), "alphas": (0.5,), "smoothings": (0.1,), "extend": True}
+    folder = tmp_path_factory.mktemp("extended") / "made"
+    return search(dataset(), out=folder, **{**SETTINGS, **few, "rungs": 1})
+
+
+def test_no_winner_lies_on_an_edge_that_may_grow(extended):
+    """Of what was tried; and what lies on a limit is named."""
+    spot, rows = extended.sweet_spot, extended.students()
+    searched = [row for row in rows if row.stage == "search"]
+    limits = {(edge.family, edge.axis) for edge in spot.edges}
+    taught = [row for row in searched if row.source == "checkpoint"]
+    for axis in ("temperature", "alpha"):
+        tried = {getattr(row, axis) for row in taught}
+        assert len(tried) > 1, "an axis of one value has two edges"
+        ends = {min(tried), max(tried)} - ({1.0} if axis == "alpha" else set())
+        value = getattr(spot.recipe, axis)
+        assert value not in ends or ("sweet_spot", axis) in limits
+
+
+def test_axes_that_grow_do_so_for_every_teacher_and_not_where_they_may_not(extended, study):
+    """Each temperature was tried with the sweet spot's teachers and with the references'."""
+    rows = [row for row in extended.students() if row.stage == "search"]
+    teachers = converged(extended.trajectories()), most_accurate(extended.trajectories())
+    for temperature in {row.temperature for row in rows if row.source == "checkpoint"}:
+        taught = {(r.batch_size, r.epoch) for r in rows if r.temperature == temperature}
+        assert {(r.batch_size, r.epoch) for r in teachers} <= taught
+    kept = [row for row in study.students() if row.source == "checkpoint"]
+    assert {row.temperature for row in kept} == set(SETTINGS["temperatures"])
 
 
 def test_stack_split_to_fit_memory_finds_the_same(study, tmp_path):
@@ -254,10 +290,17 @@ def test_teacher_that_diverges_is_a_record_with_a_status(tmp_path):
 
 def test_student_that_diverges_is_a_row_with_a_status(tmp_path):
     settings = {**SETTINGS, "student_optimizer": "sgd", "student_learning_rate": 1e25}
-    study = search(dataset(), out=tmp_path / "wild", **settings)
-    rows = study.students()
+    with pytest.raises(RunError, match=r"3 of 3 students of .*Lower --student-learning-rate"):
+        search(dataset(), out=tmp_path / "wild", **settings)
+    study = Study(tmp_path / "wild")
+    tables = study.folder.glob("students/*/rows.parquet")
+    rows = [
+        r for t in tables for r in study.store.read_table(t.relative_to(study.folder), StudentRow)
+    ]
     assert {row.status for row in rows} == {"diverged"}
     assert all(row.training_loss is None and row.selection_accuracy == 0 for row in rows)
+    assert not study.finished
+    assert not (study.folder / "student").exists()
 
 
 BAD = {

@@ -144,15 +144,6 @@ def test_arms_share_the_recipe_and_differ_in_the_target():
     assert len({arm.key for arm in arms.values()}) == len(arms)
 
 
-def test_each_rung_may_have_its_own_recipe_and_falsification_follows_the_full_response():
-    own = {name: Recipe(temperature=float(number)) for number, name in enumerate(RUNGS) if number}
-    arms = plan_arms(BASE, RECIPE, (0.1,), own=own)
-    assert {name: arms[name].recipe for name in RUNGS[1:]} == own
-    assert [arms[name].source.temperature for name in RUNGS[1:4]] == [1.0, 2.0, 3.0]
-    assert arms["permuted"].recipe == own["full_response"]
-    assert arms["permuted"].source.temperature == 4.0
-
-
 def test_classes_named_for_unlabelled_examples_are_no_knowledge():
     """The teacher's most probable class alone brings the gain: nothing is said of similarity."""
     gains = dict.fromkeys(RUNGS[1:], 0.05) | {PSEUDO_LABELS: 0.05, "confidence_smoothing": 0.03}

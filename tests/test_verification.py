@@ -1,6 +1,7 @@
 """The verdict from end to end: for a study, and for a response that the user brings."""
 
 import json
+import math
 import shutil
 from collections import defaultdict
 from typing import ClassVar
@@ -22,7 +23,7 @@ from goodteacher.errors import ConfigError, ResponseError
 from goodteacher.progress import Silent
 from goodteacher.students import Students
 from goodteacher.study import prepare_context
-from goodteacher.targets import ladder_targets
+from goodteacher.targets import FALSIFICATION, ladder_targets
 from goodteacher.tasks import DataKey
 from goodteacher.verdict import target_arm
 from goodteacher.verification import TUNE_SEED, VERIFY_SEED
@@ -117,14 +118,36 @@ def test_study_is_judged_by_its_sweet_spot(tmp_path):
 # --- adding seeds until it is decided ------------------------------------------------------------
 
 
-UNDECIDED = {**QUICK, "seeds": 3, "until_decided": 9, "student_epochs": 1, "margin": 0.0}
-"""Students of one epoch differ so much by seed that a margin of 0 stays open."""
+UNDECIDED = {**QUICK, "seeds": 3, "until_decided": 9, "student_epochs": 1}
+
+
+def plant_looks(patched, verdict_of):
+    """Let looks come to planted verdicts: what trained students decide is another test's.
+
+    Students of one epoch count as trained, too.
+
+    Args:
+        patched: A monkeypatch.
+        verdict_of: The verdict by the number of seeds looked at.
+    """
+    from goodteacher import finished, verification
+    from goodteacher.verdict import judge
+
+    def judged(correct, *others, **settings):
+        seeds = len(correct["one_hot"])
+        found = judge(correct, *others, **settings)
+        return found.model_copy(update={"verdict": verdict_of.get(seeds, "inconclusive")})
+
+    patched.setattr(verification, "judge", judged)
+    patched.setattr(finished, "STEEP", math.inf)
 
 
 @pytest.fixture(scope="module")
 def looked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("looks") / "own"
-    return folder, verify(dataset(), responses=bayes_logits(), out=folder, **UNDECIDED)
+    with pytest.MonkeyPatch.context() as patched:
+        plant_looks(patched, {})
+        return folder, verify(dataset(), responses=bayes_logits(), out=folder, **UNDECIDED)
 
 
 def test_seeds_are_added_at_planned_looks_until_the_last(looked):
@@ -140,16 +163,28 @@ def test_seeds_are_added_at_planned_looks_until_the_last(looked):
     assert len(list(folder.glob("students/*/rows.parquet"))) == 9
 
 
-def test_looking_stops_where_the_verdict_is_clear(tmp_path):
-    wide = {**UNDECIDED, "margin": 0.9}
-    verdict = verify(dataset(), responses=bayes_logits(), out=tmp_path / "v", **wide)
+@pytest.mark.parametrize("seeds", [3, 6])
+def test_looking_stops_where_the_verdict_is_clear(tmp_path, monkeypatch, seeds):
+    plant_looks(monkeypatch, {seeds: "no_gain"})
+    verdict = verify(dataset(), responses=bayes_logits(), out=tmp_path / "v", **UNDECIDED)
     assert verdict.verdict == "no_gain"
-    assert [look.seeds for look in verdict.looks] == [3]
+    assert [look.seeds for look in verdict.looks] == list(range(3, seeds + 1, 3))
+    assert verdict.num_seeds == seeds
+    assert len(list(tmp_path.glob("v/students/*/rows.parquet"))) == seeds
+
+
+def test_students_that_are_not_trained_have_no_verdict_and_no_further_look(tmp_path, monkeypatch):
+    plant_looks(monkeypatch, {})
+    monkeypatch.setattr("goodteacher.finished.STEEP", -math.inf)
+    verdict = verify(dataset(), responses=bayes_logits(), out=tmp_path / "v", **UNDECIDED)
+    assert [(look.seeds, look.verdict) for look in verdict.looks] == [(3, "undertrained")]
+    assert "Leave out --student-epochs" in verdict.explanation
 
 
 def test_stopped_verification_goes_on_to_the_same_looks(looked, tmp_path, monkeypatch):
     from goodteacher.students import StudentTask
 
+    plant_looks(monkeypatch, {})
     trained, train = [], StudentTask.run
 
     def interrupted(task, context):
@@ -198,16 +233,23 @@ def test_each_arm_has_its_own_best_recipe_chosen_with_other_seeds(tmp_path):
     means = defaultdict(list)
     for row in tuning:
         means[row["arm"]].append(row["selection_accuracy"])
-    recipes = [Recipe(temperature=2.0)] + [
-        Recipe(temperature=t, alpha=a) for t in (1.0, 8.0) for a in (0.3, 1.0)
-    ]
+    planned = {(2.0, 1.0), *((t, a) for t in (1.0, 8.0) for a in (0.3, 1.0))}
+    tried = {(row["temperature"], row["alpha"]) for row in tuning if row["source"] == "file"}
+    assert planned <= tried
+    recipes = [Recipe(temperature=t, alpha=a) for t, a in tried]  # some beyond the edges
     base = FileSource(content=_content(out))
     for rung in verdict.ladder[1:]:
-        by_recipe = {r: np.mean(means[target_arm(base, rung.name, r).key]) for r in recipes}
-        assert by_recipe[rung.recipe] == max(by_recipe.values())
+        keys = {recipe: target_arm(base, rung.name, recipe).key for recipe in recipes}
+        by_recipe = {recipe: np.mean(means[key]) for recipe, key in keys.items() if key in means}
+        assert len(by_recipe) >= len(planned)
+        assert by_recipe[rung.recipe] == pytest.approx(max(by_recipe.values()))
     assert verdict.recipe == verdict.ladder[4].recipe
+    judged = {row["arm"] for row in rows if row["seed"] < TUNE_SEED}
+    for name in FALSIFICATION:
+        assert target_arm(base, name, verdict.recipe).key in judged, "follows the full response"
     assert verdict.tuned_arms
-    assert verdict.smoothing in QUICK["smoothings"]
+    strengths = {row["smoothing"] for row in tuning if row["source"] == "smoothing"}
+    assert set(QUICK["smoothings"]) | {verdict.smoothing} <= strengths
     assert not list(out.glob(f"students/*seed-{TUNE_SEED}-*/state.safetensors"))
 
 

@@ -115,6 +115,8 @@ def _what_differs(ours: StudyConfig, theirs: StudyConfig) -> str:
     ]
     if "ema" in ours.variants:
         names.append("ema_epochs" if "ema" in theirs.variants else "variants")
+    if set(ours.batch_sizes) <= set(theirs.batch_sizes):
+        names.remove("batch_sizes")  # fewer are wanted, which is no reason
     pairs = {name: (getattr(theirs, name), getattr(ours, name)) for name in names}
     lines = [f"{name} is {a!r} there, {b!r} here" for name, (a, b) in pairs.items() if a != b]
     return "; ".join(lines) or (

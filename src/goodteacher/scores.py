@@ -176,12 +176,8 @@ def student_accuracies(rows: Iterable[StudentRow]) -> dict[str, float]:
     Raises:
         StudyError: Students trained for different numbers of epochs.
     """
-    rounds: dict[int, list[StudentRow]] = defaultdict(list)
-    for row in rows:
-        if row.stage == "search":
-            rounds[row.rung].append(row)
     arms: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for row in _last_whole(rounds):
+    for row in trained_alike(rows):
         arms[_teacher_of(row), row.arm].append(row.selection_accuracy)
     best: dict[str, float] = {}
     for (teacher, _), seeds in arms.items():
@@ -189,12 +185,19 @@ def student_accuracies(rows: Iterable[StudentRow]) -> dict[str, float]:
     return best
 
 
-def _last_whole(rounds: Mapping[int, Sequence[StudentRow]]) -> Sequence[StudentRow]:
-    """Return the last of the first rounds that every arm went through.
+def trained_alike(rows: Iterable[StudentRow]) -> Sequence[StudentRow]:
+    """Return the students of the last round of a search that every arm went through.
+
+    Args:
+        rows: Students of an exhaustive search; those of other stages are left out.
 
     Raises:
         StudyError: Some arms trained longer in the round after it.
     """
+    rounds: dict[int, list[StudentRow]] = defaultdict(list)
+    for row in rows:
+        if row.stage == "search":
+            rounds[row.rung].append(row)
     whole = [rounds[number] for number in sorted(rounds)]
     if not whole:
         return ()

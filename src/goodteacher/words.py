@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from goodteacher.results import Answer, Reference, References, StudentResult, Verdict
@@ -32,10 +33,7 @@ def points(fraction: float) -> str:
         >>> points(0.0123)
         '+1.23'
     """
-    # A mean's last bits differ between machines, and must not decide which way a half is rounded,
-    # nor what sign nothing has.
-    text = f"{round(100 * fraction, 9):+.2f}"
-    return "0.00" if float(text) == 0 else text
+    return fixed(100 * fraction, "+.2f")
 
 
 def percent(fraction: float) -> str:
@@ -45,7 +43,29 @@ def percent(fraction: float) -> str:
         >>> percent(0.8712)
         '87.12'
     """
-    return f"{100 * fraction:.2f}"
+    return fixed(100 * fraction)
+
+
+def fixed(value: float, form: str = ".2f") -> str:
+    """Format a number so that its last bits turn no digit, and what is nothing has no sign.
+
+    Example:
+        >>> fixed(0.135 - 1e-17), fixed(-1e-17, "+.1f"), fixed(1234.5, ",.0f")
+        ('0.14', '0.0', '1,234')
+    """
+    text = format(steady(value), form)
+    return text.lstrip("+-") if float(text.replace(",", "")) == 0 else text
+
+
+def steady(value: float) -> float:
+    """Return a number without its last digits, which differ between machines.
+
+    Example:
+        >>> steady(0.1 + 0.2)
+        0.3
+    """
+    # What is left of a difference of nothing is all last digits.
+    return round(float(f"{value:.12g}"), 15) + 0.0 if math.isfinite(value) else value
 
 
 def called(name: str, reference: Reference) -> str:

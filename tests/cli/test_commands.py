@@ -4,10 +4,7 @@ import errno
 import json
 import os
 import signal
-import subprocess
-import sys
 import textwrap
-import time
 from importlib import metadata
 
 import numpy as np
@@ -15,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from goodteacher.cli import app, share_cores
-from tests.made import SETTINGS, arrays
+from tests.made import SETTINGS, arrays, as_options, signalled
 
 runner = CliRunner()
 
@@ -39,11 +36,7 @@ def logits(tmp_path_factory):
 
 def options(**changes):
     merged = {**SETTINGS, "seeds": 2, "search_seeds": 1, "student_epochs": 3, **changes}
-    return [f"--{name.replace('_', '-')}={_text(value)}" for name, value in merged.items()]
-
-
-def _text(value):
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return as_options(merged)
 
 
 def run(*arguments):
@@ -53,9 +46,10 @@ def run(*arguments):
 def test_search_prints_a_table_and_the_way_to_the_report(circle, tmp_path):
     result = run("search", circle, "--out", tmp_path / "s", *options())
     assert result.exit_code == 0, result.stderr
-    for text in ("Sweet spot: the teacher of batch size", "cross-entropy", "report.html", "n = 2"):
+    for text in ("Sweet spot: the teacher of batch size", "hard labels", "report.html", "n = 2"):
         assert text in result.stdout
-    assert "students, rung 1" in result.stderr
+    assert "students, round 1" in result.stderr
+    assert f"Report: {tmp_path / 's'}/report.html\n" in result.stdout, "whole, to be copied"
 
 
 def test_search_as_json_is_the_answer_and_nothing_else(circle, tmp_path):
@@ -287,31 +281,19 @@ def test_damaged_study_is_one_message_that_names_the_file(circle, tmp_path, name
 
 def test_interrupt_exits_with_130_and_the_study_can_go_on(circle, tmp_path):
     out = tmp_path / "s"
-    command = [sys.executable, "-m", "goodteacher", "search", str(circle), f"--out={out}"]
-    command += options(epochs=400, record_epochs="1,400")
-    running = subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        # Whoever runs the tests in the background has them ignore interrupts, and so would it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    deadline = time.monotonic() + 60
-    while not list(out.glob("teachers/*/trajectory.jsonl")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(running.pid, signal.SIGINT)
-    _, errors = running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert "interrupted. Give the same command again" in errors
-    assert "Traceback" not in errors
+    stopped = signalled(["search", circle, f"--out={out}", *options()], signal.SIGINT)
+    assert stopped.returncode == 130, stopped.stderr
+    assert "interrupted. Give the same command again" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
     assert (out / "study.toml").exists()
+    assert not (out / "sweet_spot.json").exists()
+    assert run("search", circle, "--out", out, *options()).exit_code == 0
 
 
-def test_every_setting_is_an_option_of_search():
+def test_every_setting_is_an_option_of_search_named_in_full_on_a_narrow_terminal():
     from goodteacher.config import StudyConfig
 
-    text = run("search", "--help").stdout
+    text = runner.invoke(app, ["search", "--help"], env={"COLUMNS": "80"}).stdout
     for name in StudyConfig.model_fields:
         if name != "data":
             assert f"--{name.replace('_', '-')}" in text

@@ -173,7 +173,7 @@ def _differences(plan):
     return {
         "cross_entropy": (0.02, 0.002),
         "label_smoothing": (0.01, 0.002),
-        "converged_teacher": (0.0, 0.0002) if plan.same_as_converged else plan.over_converged,
+        "converged_teacher": (0.0, 0.0) if plan.same_as_converged else plan.over_converged,
         "most_accurate_teacher": plan.over_most_accurate,
     }
 
@@ -193,6 +193,7 @@ def _confirmed(plan):
                     accuracy=0.8,
                     seed=1_000_000 + number,
                     stage="confirm",
+                    student_epochs=build.TRAINING.epochs,
                     test=0.85 - (mean + error * shape[number] if arm != "sweet_spot" else 0),
                 )
             )
@@ -202,11 +203,12 @@ def _confirmed(plan):
 def _sweet_spot(plan):
     arms = _arms(plan)
     references = {
-        name: _reference(arms[name], mean, error)
+        name: _reference(arms[name], mean, error, same=arms[name] == arms["sweet_spot"])
         for name, (mean, error) in _differences(plan).items()
     }
     student = StudentResult(
         arm=arms["sweet_spot"].key,
+        training=build.TRAINING,
         selection_accuracy=0.85,
         test_accuracy=0.85,
         interval=(0.84, 0.86),
@@ -227,16 +229,17 @@ def _sweet_spot(plan):
     )
 
 
-def _reference(arm, mean, error):
+def _reference(arm, mean, error, *, same=False):
     interval = interval_of(mean, error, freedom=6.5, units=5, level=0.05)
     wide = interval.with_level(adjusted_level(0.05, 4))
     return Reference(
         arm=arm.key,
+        training=build.TRAINING,
         selection_accuracy=0.84,
         test_accuracy=0.85 - mean,
         difference=mean,
-        interval=(interval.low, interval.high),
-        adjusted_interval=(wide.low, wide.high),
+        interval=None if same else (interval.low, interval.high),
+        adjusted_interval=None if same else (wide.low, wide.high),
         teacher_test_accuracy=0.95,
     )
 

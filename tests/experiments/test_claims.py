@@ -9,6 +9,7 @@ from claims import CLAIMS, LEVEL, answer_part, answers
 from claims_json import as_json
 from goodteacher.statistics import adjusted_level
 from pairs import all_pairs
+from reading import NotMeasuredError, similarity_at
 from tests.experiments.planted import LABELS, Planted, write
 
 EVERY_PART = {part.name: part for claim in CLAIMS for part in claim.parts}
@@ -156,6 +157,28 @@ def test_large_teacher_is_compared_with_its_small_sibling_alone(tmp_path):
 def test_converged_teacher_that_is_the_sweet_spot_leaves_none(tmp_path):
     pair = write(tmp_path, Planted(same_as_converged=True))
     assert status_of("over_converged", pair) == "does not hold"
+    ruling = answer_part(EVERY_PART["over_converged"], [pair]).rulings[pair.name]
+    assert ruling.note == "the sweet spot is this very arm"
+    assert ruling.estimate.interval is None, "students compared with themselves have no interval"
+
+
+def test_teacher_whose_students_went_beyond_its_temperatures_is_not_measured_there(tmp_path):
+    def best_at_four(similarity, size, epoch, temperature, alpha):
+        return LABELS + 0.1 * similarity + 0.05 * (temperature == 4)
+
+    pair = write(tmp_path, Planted(accuracy=best_at_four))
+    for record in pair.teachers:
+        with pytest.raises(NotMeasuredError, match=r"was not measured at T = 0\.5"):
+            similarity_at(0.5)(record)
+    path = pair.folder / "students.csv"
+    text = path.read_text()
+    path.write_text(text.replace(",kl,4,", ",kl,0.5,"))
+    beyond = type(pair)(pair.folder)
+    assert path.read_text() != text
+    ruling = answer_part(EVERY_PART["own_temperature"], [beyond]).rulings[pair.name]
+    assert ruling.status == "not measured"
+    assert "was not measured at T = 0.5" in ruling.note
+    assert status_of("same_temperature", beyond) == "holds", "at T = 1 all were measured"
 
 
 @pytest.mark.parametrize(

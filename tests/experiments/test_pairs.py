@@ -1,5 +1,7 @@
 """What is kept of a pair is what its studies held, and nothing that names a folder."""
 
+import shutil
+
 import pytest
 
 from collect import as_csv, as_students_csv, collect, without_pictures
@@ -169,6 +171,7 @@ def test_probes_of_a_pair_are_the_kept_ones_or_those_of_its_default_search(pair,
         [row.model_copy(update={"stage": "probe", "rung": rung}) for row in teachers]
         for rung in (0, 3)
     )
+    shutil.copy(pair.folder / PAIR_FILE, tmp_path)
     (tmp_path / DEFAULT_STUDENTS_FILE).write_text(as_students_csv([*early, *late]))
     assert [row.rung for row in Pair(tmp_path).probes] == [3, 3]
     (tmp_path / PROBES_FILE).write_text(as_students_csv(early))

@@ -8,6 +8,7 @@ import pytest
 import stopping
 from assemble import assemble
 from goodteacher.arms import Checkpoint
+from goodteacher.words import fixed
 from pairs import all_pairs
 from run import RATES
 
@@ -73,15 +74,17 @@ def test_cost_of_the_lead_under_other_rates(page):
         rise[pair.pair.data].append(100 * (with_lead - without))
     many, ten = (sum(values) / len(values) for values in rise.values())
     worst = max(rise["banking77"])
-    told = f"the lead cost {many:.1f} points on Banking77 ({worst:.1f} at most), none on Fashion"
+    cost = f"{fixed(many, '.1f')} points on Banking77 ({fixed(worst, '.1f')} at most)"
+    told = f"the lead cost {cost}, none on Fashion"
     assert told in page
     assert abs(ten) < 0.05
 
 
 def test_gains_over_labels_with_a_tenth_of_the_data(page, study):
     ten, many = gains(tenths(study, "mnist", "fashion_mnist")), gains(tenths(study, "banking77"))
-    assert f"by {min(ten):.1f} to {max(ten):.1f} points over labels on MNIST and Fashion" in page
-    assert f"by {min(many):.0f} to {max(many):.0f} with the 77 classes" in page
+    few, most = fixed(min(ten), ".1f"), fixed(max(ten), ".1f")
+    assert f"by {few} to {most} points over labels on MNIST and Fashion" in page
+    assert f"by {fixed(min(many), '.0f')} to {fixed(max(many), '.0f')} with the 77 classes" in page
 
 
 def test_cifar_gives_no_more_than_label_smoothing(page, study):

@@ -14,6 +14,7 @@ from pairs import PairKey, all_pairs
 from probe import probe
 from stopping import DEFAULT, Rule
 from tests.made import SETTINGS, arrays
+from tests.test_probing import plant_probes
 
 KEY = PairKey(data="made", teacher_role="small", student_role="narrow", transfer="full")
 WATCHED = {
@@ -21,13 +22,17 @@ WATCHED = {
     "batch_sizes": (8, 16, 64),
     "epochs": 6,
     "record_epochs": tuple(range(1, 7)),
-    "learning_rate": 0.2,
-    "student_learning_rate": 0.03,
     "search_seeds": 1,
     "seeds": 2,
     "rungs": 1,
 }
 
+PROBES = {
+    8: (0.3, 0.5, 0.4, 0.3, 0.2, 0.1),
+    16: (0.5, 0.65, 0.7, 0.72, 0.75, 0.8),
+    64: (0.6, 0.62, 0.64, 0.66, 0.68, 0.7),
+}
+"""Planted: the dearest decline from the second epoch on, and are outdone from the first."""
 SECONDS = {8: 5.0, 16: 3.0, 64: 1.0}
 NAIVE = [
     {
@@ -52,15 +57,20 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pair(data):
     out, results = data.parent / "all", data.parent / "results"
-    search(data, out=out, exhaustive=True, **WATCHED)
-    probe(out, results / KEY.folder)
+    with pytest.MonkeyPatch.context() as patched:
+        plant_probes(patched, PROBES)
+        search(data, out=out, exhaustive=True, **WATCHED)
+        probe(out, results / KEY.folder)
     collect(KEY, exhaustive=out, search=None, into=results / KEY.folder)
     (found,) = all_pairs(results)
     return found
 
 
 @pytest.mark.parametrize(("patience", "lead_after"), [(1, 0), (2, 0), (9, 1), (9, 3), (1, 2)])
-def test_replay_stops_every_teacher_where_a_search_stops_it(pair, data, patience, lead_after):
+def test_replay_stops_every_teacher_where_a_search_stops_it(
+    pair, data, monkeypatch, patience, lead_after
+):
+    plant_probes(monkeypatch, PROBES)
     settings = {**WATCHED, "patience": patience, "lead_after": lead_after}
     out = data.parent / f"{patience}-{lead_after}"
     study = search(data, out=out, **settings)

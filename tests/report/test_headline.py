@@ -1,6 +1,5 @@
 import pytest
 
-from goodteacher.arms import CROSS_ENTROPY
 from goodteacher.report.headline import (
     comparison_table,
     differences_of,
@@ -9,19 +8,24 @@ from goodteacher.report.headline import (
     spread,
 )
 from goodteacher.words import summarize
-from tests.report.build import WINNER, confirm_rows, sweet_spot
+from tests.report.build import TRAINING, confirm_rows, sweet_spot
 
 
 def test_differences_are_in_points_with_both_intervals():
     first = differences_of(sweet_spot())[0]
-    assert first.name == "cross-entropy"
+    assert first.name == "hard labels"
     assert first.mean == pytest.approx(3.0)
     assert first.interval == pytest.approx((2.0, 4.0))
     assert first.joint_interval == pytest.approx((1.0, 5.0))
 
 
 def test_reference_that_is_the_sweet_spot_itself_is_marked():
-    assert [d.same for d in differences_of(sweet_spot())] == [False, False, False, True]
+    differences = differences_of(sweet_spot())
+    assert [d.interval is None for d in differences] == [False, False, False, True]
+    assert [d.joint_interval is None for d in differences] == [False, False, False, True]
+    assert differences[3].mean == 0
+    names = draw_differences(differences).data[0].y
+    assert ["(same students)" in name for name in names] == [False, False, False, True]
 
 
 def test_teacher_that_was_stopped_is_not_called_converged(findings):
@@ -33,8 +37,10 @@ def test_teacher_that_was_stopped_is_not_called_converged(findings):
     rows = [row[0] for row in comparison_table(findings, stopped).rows]
     assert "converged teacher" not in rows
     assert "last teacher (stopped)" in rows
-    assert "the converged teacher" in summarize(found.student, found.references)
-    summary = summarize(found.student, references)
+    delivered = {"delivered": "cross_entropy"}
+    before = summarize("undecided", found.student, found.references, **delivered)
+    assert "the converged teacher" in before
+    summary = summarize("undecided", found.student, references, **delivered)
     assert "the last teacher taught (stopped, so it may not have converged)" in summary
     assert "the converged teacher" not in summary
 
@@ -44,8 +50,8 @@ def test_error_bars_end_where_the_intervals_do():
     single, joint = draw_differences(differences).data
     for number, difference in enumerate(differences):
         for trace, (low, high) in (
-            (single, difference.interval),
-            (joint, difference.joint_interval),
+            (single, difference.interval or (0.0, 0.0)),
+            (joint, difference.joint_interval or (0.0, 0.0)),
         ):
             middle = trace.x[number]
             assert middle + trace.error_x.array[number] == pytest.approx(high)
@@ -58,16 +64,20 @@ def test_forest_plot_has_a_zero_line():
 
 
 def test_spread_is_the_deviation_of_the_confirmation_only():
-    assert spread(confirm_rows(), WINNER.key) == "2.00"  # points, of 90, 92, 94 %
-    assert spread(confirm_rows(), CROSS_ENTROPY.key) == "-"
-    assert spread(confirm_rows()[:1], WINNER.key) == "-"
+    found = sweet_spot()
+    rows, plain = confirm_rows(), found.references.cross_entropy
+    assert spread(rows, found.student) == "2.00"  # points, of 90, 92, 94 %
+    assert spread(rows, plain) == "-"
+    assert spread(rows[:1], found.student) == "-"
+    longer = TRAINING.model_copy(update={"epochs": 54})
+    assert spread(rows, found.student.model_copy(update={"training": longer})) == "-"
 
 
 def test_table_holds_teacher_student_difference_and_seeds(findings):
     table = comparison_table(findings, findings.sweet_spot)
     rows = {row[0]: [cell.replace("\xa0", " ") for cell in row] for row in table.rows}
     assert rows["the sweet spot"][2:5] == ["91.25", "92.00 [90.00, 94.00]", "2.00"]
-    assert rows["cross-entropy"][2:] == [
+    assert rows["hard labels"][2:] == [
         "-",
         "89.00",
         "-",
@@ -76,7 +86,7 @@ def test_table_holds_teacher_student_difference_and_seeds(findings):
         "3",
     ]
     assert rows["converged teacher"][2] == "93.75"
-    assert rows["most accurate teacher"][5:7] == ["same arm", "-"]
+    assert rows["most accurate teacher"][5:7] == ["the same students", "-"]
     assert all(len(row) == len(table.head) for row in table.rows)
 
 

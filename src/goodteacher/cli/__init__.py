@@ -242,7 +242,7 @@ def verify(
             print_json(verdict.model_dump(mode="json"))
         else:
             print_verdict(verdict)
-            stdout.print(f"Report: {out or data}/report.html", markup=False)
+            stdout.print(f"Report: {out or data}/report.html", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -327,7 +327,7 @@ def report(
         if as_json:
             print_json({"report": str(path)})
         else:
-            stderr.print(f"Report: {path}")
+            stderr.print(f"Report: {path}", markup=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -100,9 +100,14 @@ def print_sweet_spot(found: SweetSpot, folder: str) -> None:
         f"Brackets: {share} interval over seeds and test examples.\n"
         f"*: holds for all four comparisons together.\n\n{_without_lead(found)}\n"
         f"\n{cost.num_students} students in {cost.student_seconds:.0f} s, teachers in "
-        f"{cost.teacher_seconds:.0f} s.\nStudent: {folder}/student (hard labels: "
-        f"{folder}/baseline)\nReport: {folder}/report.html",
+        f"{cost.teacher_seconds:.0f} s.",
         markup=False,
+    )
+    # A path broken over lines could not be copied.
+    stdout.print(
+        f"Student: {folder}/student (hard labels: {folder}/baseline)\nReport: {folder}/report.html",
+        markup=False,
+        soft_wrap=True,
     )
 
 
@@ -180,6 +185,7 @@ def print_distillation(result: Distillation) -> None:
         f"Student (of {delivered}, the best on the selection split): {result.folder}/student; of "
         f"hard labels: {result.folder}/baseline",
         markup=False,
+        soft_wrap=True,
     )
 
 

@@ -28,6 +28,7 @@ PANELS: Mapping[type[Frozen], str] = {
     RuntimeConfig: "Machine",
 }
 """Heading in ``--help`` of each group of settings; what no group claims stands under Recipe."""
+_SWITCHES = "Yes or no"
 
 
 def with_settings(
@@ -69,7 +70,8 @@ def _parameter(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
     option = typer.Option(
         f"{flag}/--no-{flag[2:]}" if is_switch else flag,
         help=_help(field),
-        rich_help_panel=panel,
+        # Beside names of switches and of their opposites, names of settings would be cut short.
+        rich_help_panel=_SWITCHES if is_switch else panel,
         show_default=False,
         metavar=None if is_switch else "VALUE",
     )
