@@ -48,11 +48,12 @@ def test_files_named_on_the_page_exist(page):
     assert not missing
 
 
-def test_rungs_in_the_method_are_those_of_the_default():
+def test_rounds_in_the_method_are_those_of_the_default():
     text = (ROOT / "docs" / "method.md").read_text()
     fields = StudyConfig.model_fields
     assert (fields["halving"].default, fields["rungs"].default) == (3, 2)
-    assert "Two `rungs`, at a third and all of `student_epochs`" in " ".join(text.split())
+    plain = " ".join(text.split())
+    assert "of each family one in `halving` trains three times as long" in plain
 
 
 def test_defaults_of_the_verdict_are_those_of_its_page():

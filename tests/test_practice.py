@@ -18,6 +18,7 @@ MAIN = {
     "patience",
     "lead_after",
     "temperatures",
+    "extend",
     "alphas",
     "losses",
     "variants",
