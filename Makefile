@@ -20,14 +20,17 @@ demo: $(READY)
 	  --batch-sizes 16,64,256 --epochs 32 \
 	  --student-batch-size 32 --student-epochs 54 --seeds 10 --threads 1 --out demo
 
+# One process a core, each with one thread: two threads for each would wait for one another.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadscope
+
 test: $(READY)
-	$(BIN)/pytest
+	$(TESTS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(TESTS)
 
 format: $(READY)
 	$(BIN)/ruff format .

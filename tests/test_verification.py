@@ -175,7 +175,7 @@ def test_looking_stops_where_the_verdict_is_clear(tmp_path, monkeypatch, seeds):
 
 def test_students_that_are_not_trained_have_no_verdict_and_no_further_look(tmp_path, monkeypatch):
     plant_looks(monkeypatch, {})
-    monkeypatch.setattr("goodteacher.finished.STEEP", -math.inf)
+    monkeypatch.setattr("goodteacher.verification.unfinished", lambda *_: ("full_response",))
     verdict = verify(dataset(), responses=bayes_logits(), out=tmp_path / "v", **UNDECIDED)
     assert [(look.seeds, look.verdict) for look in verdict.looks] == [(3, "undertrained")]
     assert "Leave out --student-epochs" in verdict.explanation

@@ -32,7 +32,7 @@ from goodteacher.results import (
     TeacherRecord,
     TrajectoryRecord,
 )
-from goodteacher.shipping import answer_of, doubts_of, most_worth_shipping
+from goodteacher.shipping import Doubts, answer_of, most_worth_shipping
 from goodteacher.statistics import Interval, accuracy_interval, paired_interval, simultaneous
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, by_arm, mean_accuracies
@@ -53,6 +53,7 @@ def conclude(
     found: Found,
     confirmed: Sequence[StudentTask],
     correct: Mapping[Arm, Correct],
+    doubts: Doubts,
 ) -> SweetSpot:
     """Compare the winners on the test split, and measure their teachers there.
 
@@ -62,11 +63,11 @@ def conclude(
         found: The winners.
         confirmed: The confirmation tasks, one for each fresh seed.
         correct: Who of the confirmed students is right: see :func:`correct_by_arm`.
+        doubts: What stands between the answer and a sure one.
     """
     context, config = search.context, search.config
     selection = mean_accuracies(context.store, confirmed)
     winner = found.winners["sweet_spot"]
-    doubts = doubts_of(search, found, confirmed)
     result = _student_result(winner, correct[winner], selection[winner], config.level)
     teachers = _teacher_accuracies(search, found.winners.values())
     stopped = frozenset(record.source for record in records if _was_stopped(record))

@@ -33,7 +33,7 @@ from goodteacher.results import (
     TrajectoryRecord,
     Verdict,
 )
-from goodteacher.shipping import deliver_best
+from goodteacher.shipping import deliver_best, doubts_of
 from goodteacher.store import Store, environment
 from goodteacher.students import StudentTask
 from goodteacher.sweet_spot import Found, Search, all_rows
@@ -336,8 +336,11 @@ def _finish(
 ) -> None:
     """Open the test split, write the students' table, deliver the best student, then the answer."""
     context = plan.context
+    doubts = doubts_of(
+        plan, found, confirmed
+    )  # may train students, so the test split is sealed yet
     correct = correct_by_arm(context, confirmed)
-    answer = conclude(plan, records, found, confirmed, correct)
+    answer = conclude(plan, records, found, confirmed, correct, doubts)
     confirmations = confirmed_rows(context.store, confirmed, correct)
     probes = [*plan.probes, *found.probes]
     explored = all_rows(context.store, [*probes, *found.tasks])

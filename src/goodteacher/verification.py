@@ -272,6 +272,7 @@ class _Verification:
     def _look(self, arms: Mapping[str, Arm], tuned: Tuned, plan: PlannedLook) -> Verdict:
         tasks = self._tasks(arms, tuned.training, plan.seeds)
         self.students.train(f"verification, {plan.seeds} seeds", tasks)
+        untrained, told = self._training(arms, tuned, tasks)  # before the test split is opened
         selection = mean_accuracies(self.context.store, tasks)
         correct = correct_by_arm(self.context, tasks)
         found = judge(
@@ -282,39 +283,33 @@ class _Verification:
             level=plan.level,
             margin=self.config.margin,
         )
-        return self._if_trained(found, arms, tuned, tasks)
+        if untrained:
+            return found.model_copy(
+                update={"verdict": "undertrained", "explanation": told, "more_seeds": None}
+            )
+        return found.model_copy(update={"explanation": told + found.explanation})
 
-    def _if_trained(
-        self,
-        found: Verdict,
-        arms: Mapping[str, Arm],
-        tuned: Tuned,
-        tasks: Sequence[StudentTask],
-    ) -> Verdict:
-        """Take the verdict back where the students it compares were not trained enough.
+    def _training(
+        self, arms: Mapping[str, Arm], tuned: Tuned, tasks: Sequence[StudentTask]
+    ) -> tuple[bool, str]:
+        """Say whether the students compared are not trained enough, and what is to be told.
 
         Raises:
             RunError: Half of the students of an arm diverged.
         """
         by_arm = rows_by_arm(self.context.store, tasks)
-        compared = [name for name in arms if name not in FALSIFICATION]
-        rows = {name: by_arm[arms[name]] for name in compared}
+        compared = {name: arm for name, arm in arms.items() if name not in FALSIFICATION}
+        rows = {name: by_arm[arm] for name, arm in compared.items()}
         diverged = check_diverged(rows)
         improving = tuned.improving
         if not tuned.measured:
-            improving = unfinished(self.students, {name: arms[name] for name in compared}, tasks)
+            improving = unfinished(self.students, compared, tasks)
         if not improving:
-            told = f"{told_diverged(diverged)} " if diverged else ""
-            return found.model_copy(update={"explanation": told + found.explanation})
+            return False, f"{told_diverged(diverged)} " if diverged else ""
         epochs = [rows[name][0].student_epochs for name in rows]
-        told = told_unfinished(
-            improving,
-            epochs,
-            tuned=tuned.measured,
-            until_converged=self.config.until_converged,
-        )
-        return found.model_copy(
-            update={"verdict": "undertrained", "explanation": told, "more_seeds": None}
+        longer = self.config.until_converged
+        return True, told_unfinished(
+            improving, epochs, tuned=tuned.measured, until_converged=longer
         )
 
     def _arms(self) -> tuple[dict[str, Arm], Tuned]:

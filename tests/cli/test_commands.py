@@ -46,7 +46,12 @@ def run(*arguments):
 def test_search_prints_a_table_and_the_way_to_the_report(circle, tmp_path):
     result = run("search", circle, "--out", tmp_path / "s", *options())
     assert result.exit_code == 0, result.stderr
-    for text in ("Sweet spot: the teacher of batch size", "hard labels", "report.html", "n = 2"):
+    for text in (
+        "Sweet spot: the teacher of batch size",
+        "labels, cross-entropy",
+        "report.html",
+        "n = 2",
+    ):
         assert text in result.stdout
     assert "students, round 1" in result.stderr
     assert f"Report: {tmp_path / 's'}/report.html\n" in result.stdout, "whole, to be copied"

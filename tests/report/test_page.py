@@ -127,7 +127,7 @@ def test_every_axis_has_a_title(page):
 
 def test_page_says_the_answer_and_the_numbers(page):
     for part in (
-        "Sweet spot: the teacher of batch size 128 after epoch 2, distilled with kl T=2 alpha=0.5.",
+        "Distill: undecided. Sweet spot: the teacher of batch size 128 after epoch 2",
         "The sweet spot's students reach 92.00 % on the test split.",
         "+3.00 [+2.00, +4.00]",
         "90.15 ▸▸★",

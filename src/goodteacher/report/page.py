@@ -130,7 +130,8 @@ def answer(findings: Findings) -> str:
     """Return the one sentence that the reader came for."""
     found = findings.sweet_spot
     if found is not None:
-        return f"Sweet spot: {found.teacher.described}, distilled with {found.recipe}."
+        spot = f"Sweet spot: {found.teacher.described}, distilled with {found.recipe}."
+        return f"Distill: {found.answer}. {spot}"
     config = findings.config
     planned = len(config.batch_sizes) * len(config.recorded_epochs)
     return (
@@ -142,7 +143,8 @@ def answer(findings: Findings) -> str:
 
 def notes(findings: Findings) -> tuple[str, ...]:
     """Return what a reader must know before trusting the numbers."""
-    found = [
+    found = list(findings.sweet_spot.doubts) if findings.sweet_spot is not None else []
+    found += [
         f"The teacher at batch size {record.batch_size} diverged before epoch {record.epoch}."
         for record in findings.records
         if record.status == "diverged"
