@@ -29,9 +29,9 @@ from goodteacher.words import FAMILY, listed
 SIMPLEST_FIRST: tuple[Family, ...] = (
     "cross_entropy",
     "label_smoothing",
+    "sweet_spot",
     "converged_teacher",
     "most_accurate_teacher",
-    "sweet_spot",
 )
 WITHOUT_TEACHER = ("cross_entropy", "label_smoothing")
 MARGIN = 0.002
