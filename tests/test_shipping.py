@@ -11,9 +11,10 @@ from goodteacher.shipping import (
     answer_of,
     check_diverged,
     most_worth_shipping,
+    told_of_teacher,
     told_unfinished,
 )
-from tests.report.build import reference, settings
+from tests.report.build import record, reference, settings
 
 OURS = Arm(source=Checkpoint(batch_size=128, epoch=2), recipe=Recipe(temperature=2.0))
 LATE = Arm(source=Checkpoint(batch_size=32, epoch=4), recipe=Recipe())
@@ -103,3 +104,25 @@ def test_students_that_still_improve_are_told_with_what_to_type():
     at_limit = told_unfinished(["cross_entropy"], [30], tuned=True, until_converged=True)
     assert "hard labels" in at_limit
     assert "--until-converged" not in at_limit
+
+
+def run_of(*accuracies, **last):
+    """A teacher's run whose accuracy on the selection split is given at each recorded epoch."""
+    records = []
+    for number, accuracy in enumerate(accuracies):
+        made = record(64, 2**number)
+        measured = [
+            m.model_copy(update={"accuracy": accuracy}) if m.split == "selection" else m
+            for m in made.measurements
+        ]
+        records.append(made.model_copy(update={"measurements": tuple(measured)}))
+    return [*records[:-1], records[-1].model_copy(update=last)]
+
+
+def test_converged_teacher_that_still_improves_is_told():
+    (told,) = told_of_teacher(run_of(0.8, 0.9, 0.91))
+    assert "90.00 % after epoch 2, 91.00 % after 4" in told
+    assert "--epochs 8" in told
+    assert told_of_teacher(run_of(0.8, 0.9, 0.904)) == []
+    assert told_of_teacher(run_of(0.8, 0.9, 0.91, stopped=True)) == []
+    assert told_of_teacher(run_of(0.8)) == []

@@ -17,14 +17,14 @@ from goodteacher.arms import Arm, Checkpoint
 from goodteacher.config import StudyConfig
 from goodteacher.errors import RunError
 from goodteacher.export import deliver, make_card
-from goodteacher.families import Family
+from goodteacher.families import MUCH, Family
 from goodteacher.finished import unfinished
-from goodteacher.results import Answer, Edge, References, StudentRow
+from goodteacher.results import Answer, Edge, References, StudentRow, TrajectoryRecord
 from goodteacher.store import Store
 from goodteacher.students import StudentTask, by_arm
 from goodteacher.sweet_spot import Found, Search
 from goodteacher.tasks import Context
-from goodteacher.words import FAMILY, listed
+from goodteacher.words import FAMILY, listed, percent
 
 SIMPLEST_FIRST: tuple[Family, ...] = (
     "cross_entropy",
@@ -102,6 +102,7 @@ def doubts_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) ->
         ),
         *_on_limits(found.explored.edges),
         *_teacher_edges(config, found.winners["sweet_spot"]),
+        *_teacher_not_done(search, found.winners["converged_teacher"]),
     ]
     return Doubts(improving, sum(diverged.values()), bool(improving), tuple(sentences))
 
@@ -253,6 +254,33 @@ def _teacher_edges(config: StudyConfig, winner: Arm) -> list[str]:
         f"The sweet spot is {listed(edges)} that teachers were trained for, so the best may lie "
         f"beyond. To go on, give the same command with {' '.join(options)} "
         "--teachers-of this study's folder and a new --out; teachers that are there are kept."
+    ]
+
+
+def _teacher_not_done(search: Search, reference: Arm) -> list[str]:
+    """Say so if the converged teacher has not converged."""
+    size = getattr(reference.source, "batch_size", None)
+    runs = (task.records(search.context.store) for task in search.trajectories)
+    return [told for run in runs if run[-1].batch_size == size for told in told_of_teacher(run)]
+
+
+def told_of_teacher(records: Sequence[TrajectoryRecord]) -> list[str]:
+    """Say so if a teacher was still getting much better between its last two recorded epochs.
+
+    Args:
+        records: Of one run, in order; a run that was stopped says so elsewhere.
+    """
+    if len(records) < 2 or records[-1].stopped or records[-1].status != "ok":
+        return []
+    before, last = records[-2:]
+    gain = last.selection_accuracy - before.selection_accuracy
+    if gain <= MUCH:
+        return []
+    return [
+        f"The converged teacher (batch size {last.batch_size}) was still getting better: "
+        f"{percent(before.selection_accuracy)} % after epoch {before.epoch}, "
+        f"{percent(last.selection_accuracy)} % after {last.epoch}. Train it longer, with "
+        f"--epochs {2 * last.epoch}."
     ]
 
 
