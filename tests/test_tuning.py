@@ -258,3 +258,20 @@ def test_defaults_follow_the_data(monkeypatch):
         StudyConfig, data="digits", teacher="mlp:8", student="mlp:8", student_batch_size=32
     )
     assert named.first_training(len(digits.train)).batch_size == 32
+
+
+def test_search_goes_on_where_students_still_improved_when_asked_to(tmp_path, monkeypatch):
+    monkeypatch.setattr("goodteacher.config.values.FIRST_STEPS", 12)
+    monkeypatch.setattr("goodteacher.config.values.FIRST_EPOCHS", 1)
+    monkeypatch.setattr("goodteacher.tuning.PATIENCE", 3)
+    monkeypatch.setattr("goodteacher.tuning.MORE_PATIENCE", 27)
+    data, settings = dataset(num_train=600), {**FREE, "search_seeds": 2, "selection_fraction": 0.4}
+    short = search(data, out=tmp_path / "s", **settings).sweet_spot
+    assert short.improving, "every student was done: it tests nothing"
+    assert short.answer == "undecided"
+    assert short.summary.startswith("Distill: undecided. Students of ")
+    assert "--until-converged" in short.doubts[0]
+    study = search(data, out=tmp_path / "s", until_converged=True, **settings)
+    epochs = {row.student_epochs for row in study.students() if row.stage == "search"}
+    assert {1, 3, 9} <= epochs
+    assert study.sweet_spot != short
