@@ -35,7 +35,7 @@ from goodteacher.results import (
 from goodteacher.shipping import Doubts, answer_of, most_worth_shipping
 from goodteacher.statistics import Interval, accuracy_interval, paired_interval, simultaneous
 from goodteacher.store import Store
-from goodteacher.students import StudentTask, by_arm, mean_accuracies
+from goodteacher.students import StudentTask, by_arm, mean_accuracies, rows_by_arm
 from goodteacher.sweet_spot import BRANCHES, FAMILIES, Found, Search
 from goodteacher.tasks import Context
 from goodteacher.training.evaluate import compute_logits
@@ -101,13 +101,10 @@ def confirmed_rows(
         confirmed: The confirmation tasks, one for each fresh seed.
         correct: Who of the confirmed students is right: see :func:`correct_by_arm`.
     """
-    rows = {task.key: task.rows(store) for task in confirmed}
     return [
-        rows[task.key][place].model_copy(
-            update={"test_accuracy": float(correct[arm][number].mean())}
-        )
-        for arm, places in by_arm(confirmed).items()
-        for number, (task, place) in enumerate(places)
+        row.model_copy(update={"test_accuracy": float(correct[arm][number].mean())})
+        for arm, rows in rows_by_arm(store, confirmed).items()
+        for number, row in enumerate(rows)
     ]
 
 

@@ -29,10 +29,9 @@ from goodteacher.shipping import (
     check_diverged,
     deliver_best,
     doubts,
-    rows_by_arm,
 )
 from goodteacher.statistics import Interval, accuracy_interval, paired_interval
-from goodteacher.students import Students, StudentTask
+from goodteacher.students import Students, StudentTask, rows_by_arm
 from goodteacher.study import DataLike, name_of, prepare_context
 from goodteacher.tasks import DataKey
 from goodteacher.tuning import Tuned, tune

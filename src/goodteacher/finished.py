@@ -28,7 +28,7 @@ from goodteacher.arms import Arm
 from goodteacher.families import LONGER, MUCH
 from goodteacher.results import LearningPoint, StudentRow
 from goodteacher.statistics import paired_interval
-from goodteacher.students import Students, StudentTask, by_arm
+from goodteacher.students import Students, StudentTask, by_arm, rows_by_arm
 
 STEEP = 0.006
 """Nats by which the second half of a training lowers held-out NLL where it may have been short."""
@@ -73,13 +73,8 @@ def unfinished(
         tasks: Their finished tasks.
     """
     store, labels = students.context.store, students.context.data.selection.labels.numpy()
-    rows = {task.key: task.rows(store) for task in tasks}
-    places = by_arm(tasks)
-    suspects = {
-        name: arm
-        for name, arm in arms.items()
-        if may_be_short(rows[task.key][place] for task, place in places[arm])
-    }
+    rows, places = rows_by_arm(store, tasks), by_arm(tasks)
+    suspects = {name: arm for name, arm in arms.items() if may_be_short(rows[arm])}
     if not suspects:
         return ()
     some = tasks[0].training_of(tasks[0].arms[0])

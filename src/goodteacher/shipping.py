@@ -20,8 +20,7 @@ from goodteacher.export import deliver, make_card
 from goodteacher.families import MUCH, Family
 from goodteacher.finished import unfinished
 from goodteacher.results import Answer, Edge, References, StudentRow, TrajectoryRecord
-from goodteacher.store import Store
-from goodteacher.students import StudentTask, by_arm
+from goodteacher.students import StudentTask, by_arm, rows_by_arm
 from goodteacher.sweet_spot import Found, Search
 from goodteacher.tasks import Context
 from goodteacher.words import FAMILY, listed, percent
@@ -105,16 +104,6 @@ def doubts_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) ->
         *_teacher_not_done(search, found.winners["converged_teacher"]),
     ]
     return Doubts(improving, sum(diverged.values()), bool(improving), tuple(sentences))
-
-
-def rows_by_arm(store: Store, tasks: Iterable[StudentTask]) -> dict[Arm, list[StudentRow]]:
-    """Return the rows of each arm, one for each seed."""
-    tasks = list(tasks)
-    rows = {task.key: task.rows(store) for task in tasks}
-    return {
-        arm: [rows[task.key][place] for task, place in places]
-        for arm, places in by_arm(tasks).items()
-    }
 
 
 def check_diverged(rows: Mapping[str, Sequence[StudentRow]]) -> dict[str, int]:

@@ -454,6 +454,16 @@ def by_arm(tasks: Iterable[StudentTask]) -> dict[Arm, list[tuple[StudentTask, in
     return dict(found)
 
 
+def rows_by_arm(store: Store, tasks: Iterable[StudentTask]) -> dict[Arm, list[StudentRow]]:
+    """Return the rows of each arm, one for each seed."""
+    tasks = list(tasks)
+    rows = {task.key: task.rows(store) for task in tasks}
+    return {
+        arm: [rows[task.key][place] for task, place in places]
+        for arm, places in by_arm(tasks).items()
+    }
+
+
 def curve_epochs(epochs: int) -> frozenset[int]:
     """Return after which epochs students are measured: each eighth of their training.
 

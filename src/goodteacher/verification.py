@@ -46,12 +46,11 @@ from goodteacher.responses import Response, ResponseLike
 from goodteacher.results import Look, Verdict
 from goodteacher.shipping import (
     check_diverged,
-    rows_by_arm,
     told_diverged,
     told_unfinished,
 )
 from goodteacher.statistics import PlannedLook, plan_looks
-from goodteacher.students import Students, StudentTask, mean_accuracies
+from goodteacher.students import Students, StudentTask, mean_accuracies, rows_by_arm
 from goodteacher.study import (
     VERDICT_FILE,
     DataLike,
