@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 # The networks of the tests are tiny: a second thread only waits for the first.
 torch.set_num_threads(1)
@@ -24,3 +25,8 @@ def real_data() -> Path:
 def _subnormal_numbers():
     """Undo what an earlier test's search asked of the process: Hypothesis tries such numbers."""
     torch.set_flush_denormal(False)
+
+
+# How long an example takes is the machine's affair: a busy one would fail where nothing is wrong.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
