@@ -21,7 +21,7 @@ demo: $(READY)
 	  --student-batch-size 32 --student-epochs 54 --seeds 10 --threads 1 --out demo
 
 # One process a core, each with one thread: two threads for each would wait for one another.
-TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadscope
+TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
 test: $(READY)
 	$(TESTS)

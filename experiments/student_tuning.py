@@ -89,13 +89,13 @@ def main() -> None:
 def _run_case(name: str, case: Case, file: Path, seeds: int, machine: Machine) -> None:
     done = {_run_key(row) for row in rows_of(file)}
     parts = prepare(dataset_of(case.data), transfer_fraction=case.transfer_fraction)
-    response = _response(case, parts, machine)
+    response = response_of(case, parts, machine)
     for epochs in case.epochs:
         for seed in range(seeds):
             for batch_size in sorted(case.batch_sizes, reverse=True):
                 if (batch_size, epochs, seed) in done:
                     continue
-                arms = _arms(middle=batch_size == case.batch_sizes[1])
+                arms = arms_of(middle=batch_size == case.batch_sizes[1])
                 students = [(arm, rate) for arm in arms for rate in LEARNING_RATES]
                 found = _train(case, parts, response, students, batch_size, epochs, seed, machine)
                 with file.open("a") as lines:
@@ -115,7 +115,8 @@ def rows_of(file: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _arms(*, middle: bool) -> dict[str, Arm]:
+def arms_of(*, middle: bool) -> dict[str, Arm]:
+    """Return what students learn from; all of it at the middle batch size, else labels alone."""
     labels = {"labels": CROSS_ENTROPY}
     if not middle:
         return labels
@@ -137,44 +138,18 @@ def _train(
     seed: int,
     machine: Machine,
 ) -> list[dict[str, Any]]:
-    arms = _arms(middle=True)
-    transfer = _examples(parts, parts.transfer, machine)
-    labels = parts.transfer.labels
-    sources = {
-        "labels": 100.0 * F.one_hot(labels, parts.num_classes).float(),
-        "smoothing": (0.9 * F.one_hot(labels, parts.num_classes) + 0.1 / parts.num_classes).log(),
-    }
-    names = list(dict.fromkeys(name for name, _ in students))
-    targets = [sources.get(name, response)[None] for name in names]
-    plan = Optimization(
-        optimizer="adam", learning_rate=2e-3, schedule="cosine", batch_size=batch_size
-    )
+    plan = plan_of(batch_size)
     per_epoch = steps_per_epoch(len(parts.transfer), batch_size)
-    trainer = Trainer(
-        _stack(case.student, parts, len(students), seed, transfer),
-        StackObjective(
-            targets,
-            [names.index(name) for name, _ in students],
-            [arms[name].recipe for name, _ in students],
-            transfer,
-            device=machine.device,
-        ),
-        transfer,
-        plan=plan,
-        total_steps=epochs * per_epoch,
-        order_seed=seed,
-        machine=machine,
-        learning_rates=torch.tensor([rate for _, rate in students]),
-    )
+    trainer = trainer_of(case, parts, response, students, plan, epochs * per_epoch, seed, machine)
     curves: list[list[list[float]]] = [[] for _ in students]
     for point in POINTS:
         segment = trainer.run_until(round(point * epochs * per_epoch))
-        found = _measure(trainer.network, parts, parts.selection, machine)
+        found = measured(trainer.network, parts, parts.selection, machine)
         for curve, values in zip(
             curves, zip(*found, segment.mean_loss.tolist(), strict=True), strict=True
         ):
             curve.append([point, *values])
-    test = _measure(trainer.network, parts, parts.test.open("a table, no choice"), machine)[0]
+    test = measured(trainer.network, parts, parts.test.open("a table, no choice"), machine)[0]
     return [
         {
             "arm": name,
@@ -190,26 +165,81 @@ def _train(
     ]
 
 
-def _measure(
+def plan_of(batch_size: int) -> Optimization:
+    """Return how students of a batch size train; their learning rates are each one's own."""
+    return Optimization(
+        optimizer="adam", learning_rate=2e-3, schedule="cosine", batch_size=batch_size
+    )
+
+
+def trainer_of(
+    case: Case,
+    parts: StudyData,
+    response: torch.Tensor,
+    students: Sequence[tuple[str, float]],
+    plan: Optimization,
+    total_steps: int,
+    seed: int,
+    machine: Machine,
+) -> Trainer:
+    """Return the trainer of a stack of students.
+
+    Args:
+        case: The data set and its student.
+        parts: Its splits.
+        response: The teacher's logits on the transfer set, [N, C].
+        students: What each learns from, and its learning rate.
+        plan: Schedule and batch size.
+        total_steps: Steps of the whole run.
+        seed: Of the weights and the order of examples.
+        machine: Where it runs.
+    """
+    arms = arms_of(middle=True)
+    transfer = examples_of(parts, parts.transfer, machine)
+    labels = parts.transfer.labels
+    sources = {
+        "labels": 100.0 * F.one_hot(labels, parts.num_classes).float(),
+        "smoothing": (0.9 * F.one_hot(labels, parts.num_classes) + 0.1 / parts.num_classes).log(),
+    }
+    names = list(dict.fromkeys(name for name, _ in students))
+    return Trainer(
+        stack_of(case.student, parts, len(students), seed, transfer),
+        StackObjective(
+            [sources.get(name, response)[None] for name in names],
+            [names.index(name) for name, _ in students],
+            [arms[name].recipe for name, _ in students],
+            transfer,
+            device=machine.device,
+        ),
+        transfer,
+        plan=plan,
+        total_steps=total_steps,
+        order_seed=seed,
+        machine=machine,
+        learning_rates=torch.tensor([rate for _, rate in students]),
+    )
+
+
+def measured(
     network: torch.nn.Module, parts: StudyData, split: Split, machine: Machine
 ) -> tuple[list[float], list[float], list[float]]:
     """Return each student's accuracy and its NLL, at T = 1 and at its best temperature."""
-    logits = compute_logits(network, _examples(parts, split, machine), batch_size=512)
+    logits = compute_logits(network, examples_of(parts, split, machine), batch_size=512)
     labels = split.labels
     accuracies = (logits.argmax(-1) == labels).double().mean(-1).tolist()
     losses = [float(F.cross_entropy(each, labels)) for each in logits]
     return accuracies, losses, calibrated_nll(logits, labels).tolist()
 
 
-def _response(case: Case, parts: StudyData, machine: Machine) -> torch.Tensor:
+def response_of(case: Case, parts: StudyData, machine: Machine) -> torch.Tensor:
     """Return a teacher's logits on the transfer set, after a while of training."""
-    training = _examples(parts, parts.training, machine)
+    training = examples_of(parts, parts.training, machine)
     plan = Optimization(optimizer="adam", learning_rate=1e-3, batch_size=128)
     plain = torch.zeros(1, len(parts.training), parts.num_classes)
     per_epoch = steps_per_epoch(len(parts.training), 128)
     steps = max(600, case.teacher_epochs * per_epoch)
     trainer = Trainer(
-        _stack(case.teacher, parts, 1, 0, training),
+        stack_of(case.teacher, parts, 1, 0, training),
         StackObjective([plain], [0], [CROSS_ENTROPY.recipe], training, device=machine.device),
         training,
         plan=plan,
@@ -218,12 +248,13 @@ def _response(case: Case, parts: StudyData, machine: Machine) -> torch.Tensor:
         machine=machine,
     )
     trainer.run_until(steps)
-    return compute_logits(trainer.network, _examples(parts, parts.transfer, machine))[0]
+    return compute_logits(trainer.network, examples_of(parts, parts.transfer, machine))[0]
 
 
-def _stack(
+def stack_of(
     spec: str, parts: StudyData, count: int, seed: int, examples: Examples
 ) -> torch.nn.Module:
+    """Return copies of one initial network, stacked."""
     network = build_model(
         spec, num_classes=parts.num_classes, input_shape=parts.input_shape, seed=seed
     )
@@ -231,7 +262,8 @@ def _stack(
     return stack_networks([network] * count, example_input=few)
 
 
-def _examples(parts: StudyData, split: Split, machine: Machine) -> Examples:
+def examples_of(parts: StudyData, split: Split, machine: Machine) -> Examples:
+    """Return a split as networks see it."""
     return Examples(split, parts.normalization, device=machine.device)
 
 

@@ -182,7 +182,7 @@ class Interrupter:
         pass
 
 
-@pytest.mark.parametrize("after", [1, 2, 5, 7, 12, 20, 31, 40])
+@pytest.mark.parametrize("after", [1, 5, 12, 31])
 def test_study_interrupted_anywhere_ends_with_the_same_numbers(study, tmp_path, after):
     out = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,176 @@
+"""One long training with short cooldowns, or a whole training for every number of epochs?
+
+A training at a constant learning rate can give every budget at little more than the longest one's
+cost: at 80 % of each budget a branch leaves it, whose learning rate falls to zero in the budget's
+last fifth. `student_tuning.py` trained each budget whole, under a cosine of its own. This compares
+the two at the same learning rates, batch size, budgets and seeds.
+
+    python experiments/student_cooldown.py DATA [DATA ...] --whole tuning --out cooldown
+    python experiments/student_cooldown.py --table cooldown --whole tuning
+
+Run again, it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from goodteacher.config import RuntimeConfig
+from goodteacher.data import StudyData, prepare
+from goodteacher.training.loop import Trainer, steps_per_epoch
+from goodteacher.training.machine import Machine, choose_machine
+from student_tuning import (
+    CASES,
+    LEARNING_RATES,
+    Case,
+    arms_of,
+    dataset_of,
+    measured,
+    plan_of,
+    response_of,
+    rows_of,
+    trainer_of,
+)
+
+COOLDOWN = 0.2
+"""The share of a budget in which the learning rate falls to zero, as is usual."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", choices=CASES)
+    parser.add_argument("--whole", type=Path, required=True, help="rows of student_tuning.py")
+    parser.add_argument("--out", type=Path, default=Path("cooldown"))
+    parser.add_argument("--table", type=Path, help="show the rows of this folder, train nothing")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    if options.table:
+        print(table(options.table, options.whole))
+        return
+    machine = choose_machine(RuntimeConfig(threads=options.threads))
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.cases:
+        _run_case(name, options.out / f"{name}.jsonl", options.seeds, machine)
+
+
+def _run_case(name: str, file: Path, seeds: int, machine: Machine) -> None:
+    case = CASES[name]
+    parts = prepare(dataset_of(case.data), transfer_fraction=case.transfer_fraction)
+    response = response_of(case, parts, machine)
+    done = {row["seed"] for row in rows_of(file)}
+    for seed in set(range(seeds)) - done:
+        found = _train(case, parts, response, seed, machine)
+        with file.open("a") as lines:
+            for row in found:
+                lines.write(json.dumps({"case": name, **row}) + "\n")
+        print(name, "seed", seed, "done", flush=True)
+
+
+def _train(
+    case: Case, parts: StudyData, response: torch.Tensor, seed: int, machine: Machine
+) -> list[dict[str, Any]]:
+    """Train the trunk, and a branch for each budget."""
+    students = [(arm, rate) for arm in arms_of(middle=True) for rate in LEARNING_RATES]
+    batch_size = case.batch_sizes[1]
+    per_epoch = steps_per_epoch(len(parts.transfer), batch_size)
+    trunk_plan = plan_of(batch_size).model_copy(update={"schedule": "constant"})
+    cooling_plan = plan_of(batch_size).model_copy(update={"schedule": "linear"})
+    longest = max(case.epochs) * per_epoch
+    trunk = trainer_of(case, parts, response, students, trunk_plan, longest, seed, machine)
+    rows = []
+    for epochs in case.epochs:
+        last = round(COOLDOWN * epochs * per_epoch)
+        trunk.run_until(epochs * per_epoch - last)
+        branch = trainer_of(case, parts, response, students, cooling_plan, last, seed, machine)
+        branch.load(trunk.state(), 0)
+        # Other orders than the trunk's first epochs: these it has seen.
+        branch.order_seed = 1000 + seed
+        branch.run_until(last)
+        rows += _rows(branch, parts, students, batch_size, epochs, seed, machine)
+    return rows
+
+
+def _rows(
+    trainer: Trainer,
+    parts: StudyData,
+    students: Sequence[tuple[str, float]],
+    batch_size: int,
+    epochs: int,
+    seed: int,
+    machine: Machine,
+) -> list[dict[str, Any]]:
+    selection = measured(trainer.network, parts, parts.selection, machine)[0]
+    test = measured(trainer.network, parts, parts.test.open("a table, no choice"), machine)[0]
+    return [
+        {
+            "arm": arm,
+            "learning_rate": rate,
+            "batch_size": batch_size,
+            "epochs": epochs,
+            "seed": seed,
+            "selection": round(chosen_on, 5),
+            "test": round(accuracy, 5),
+        }
+        for (arm, rate), chosen_on, accuracy in zip(students, selection, test, strict=True)
+    ]
+
+
+Setting = tuple[str, float, int]
+"""What a student learned from, its learning rate and its epochs."""
+
+
+def table(cooled: Path, whole: Path) -> str:
+    """Compare what each family's best setting reaches, and all settings one by one."""
+    lines = [
+        "| data | learned from | whole: best | it, % | cooldowns: best | it, % | difference "
+        "| all settings: mean, SD |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for file in sorted(cooled.glob("*.jsonl")):
+        branches = list(rows_of(file))
+        size = branches[0]["batch_size"]
+        wholes = [
+            {**row, "selection": row["curve"][-1][1]}
+            for row in rows_of(whole / file.name)
+            if row["batch_size"] == size
+        ]
+        here, there = _means(branches), _means(wholes)
+        for arm in arms_of(middle=True):
+            both = [key for key in here if key[0] == arm and key in there]
+            gaps = [100 * (here[key][1] - there[key][1]) for key in both]
+            ours = max(both, key=lambda key: here[key][0])
+            theirs = max(both, key=lambda key: there[key][0])
+            difference = 100 * (here[ours][1] - there[theirs][1])
+            lines.append(
+                f"| `{file.stem}` | {arm} | {theirs[2]} epochs at {theirs[1]:g} | "
+                f"{100 * there[theirs][1]:.2f} | {ours[2]} epochs at {ours[1]:g} | "
+                f"{100 * here[ours][1]:.2f} | {difference:+.2f} | "
+                f"{statistics.fmean(gaps):+.2f}, {statistics.stdev(gaps):.2f} (n = {len(gaps)}) |"
+            )
+    return "\n".join(lines)
+
+
+def _means(rows: Sequence[Mapping[str, Any]]) -> dict[Setting, tuple[float, float]]:
+    """Return selection and test accuracy of each setting, means over seeds."""
+    groups: dict[Setting, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["arm"], row["learning_rate"], row["epochs"]), []).append(row)
+    return {
+        key: (
+            statistics.fmean(row["selection"] for row in group),
+            statistics.fmean(row["test"] for row in group),
+        )
+        for key, group in groups.items()
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""When is a teacher still getting better? Long trainings, and what a shorter one would have shown.
+
+Teachers of eight data sets train at a constant learning rate, as in a search, and are measured at
+doublings of the epoch. Each doubling but the last is then looked at as if training had ended there:
+it was too soon if four times the epochs add more than a point of test accuracy, and late enough if
+neither two nor four times add 0.3.
+
+    python experiments/teacher_curves.py DATA [DATA ...] --out curves
+    python experiments/teacher_curves.py --table curves
+
+Run again, it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from goodteacher.arms import CROSS_ENTROPY
+from goodteacher.config import RuntimeConfig
+from goodteacher.data import StudyData, prepare
+from goodteacher.training.loop import Trainer, steps_per_epoch
+from goodteacher.training.machine import Machine, choose_machine
+from goodteacher.training.objective import StackObjective
+from student_tuning import (
+    CASES,
+    Case,
+    dataset_of,
+    examples_of,
+    measured,
+    plan_of,
+    rows_of,
+    stack_of,
+)
+
+EPOCHS = (1, 2, 4, 8, 16, 32, 64, 128)
+BATCH_SIZES = (32, 512)
+LEARNING_RATES = (1e-4, 1e-3)
+"""A teacher's default, and one so low that training takes long."""
+
+MORE, ENOUGH = 0.01, 0.003
+"""Test accuracy that four times the epochs add to a training that ended too soon, and that neither
+two nor four times add to one that did not."""
+
+Look = tuple[Mapping[str, Any], Mapping[str, Any]]
+"""What was measured at half of the epochs, and at their end."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", choices=CASES)
+    parser.add_argument("--out", type=Path, default=Path("curves"))
+    parser.add_argument("--table", type=Path, help="show the rows of this folder, train nothing")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    if options.table:
+        print(table([row for file in options.table.glob("*.jsonl") for row in rows_of(file)]))
+        return
+    machine = choose_machine(RuntimeConfig(threads=options.threads))
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.cases:
+        _run_case(name, options.out / f"{name}.jsonl", options.seeds, machine)
+
+
+def _run_case(name: str, file: Path, seeds: int, machine: Machine) -> None:
+    case = CASES[name]
+    parts = prepare(dataset_of(case.data), transfer_fraction=case.transfer_fraction)
+    done = {_run_key(row) for row in rows_of(file)}
+    for run in itertools.product(BATCH_SIZES, LEARNING_RATES, range(seeds)):
+        if run not in done:
+            found = _train(case, parts, *run, machine)
+            with file.open("a") as lines:
+                for row in found:
+                    lines.write(json.dumps({"case": name, **row}) + "\n")
+    print(name, "done", flush=True)
+
+
+def _run_key(row: Mapping[str, Any]) -> tuple[int, float, int]:
+    return row["batch_size"], row["learning_rate"], row["seed"]
+
+
+def _train(
+    case: Case,
+    parts: StudyData,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    machine: Machine,
+) -> list[dict[str, Any]]:
+    """Train a teacher on the transfer set: a tenth of the larger data sets, for their cost."""
+    examples = examples_of(parts, parts.transfer, machine)
+    per_epoch = steps_per_epoch(len(examples), batch_size)
+    plan = plan_of(batch_size).model_copy(
+        update={"schedule": "constant", "learning_rate": learning_rate}
+    )
+    unused = examples_of(parts, parts.transfer, machine).labels.new_zeros(
+        1, len(examples), parts.num_classes
+    )
+    trainer = Trainer(
+        stack_of(case.teacher, parts, 1, seed, examples),
+        StackObjective(
+            [unused.float()], [0], [CROSS_ENTROPY.recipe], examples, device=machine.device
+        ),
+        examples,
+        plan=plan,
+        total_steps=EPOCHS[-1] * per_epoch,
+        order_seed=seed,
+        machine=machine,
+    )
+    rows = []
+    for epoch in EPOCHS:
+        trainer.run_until(epoch * per_epoch)
+        (accuracy,), (nll,), (best_nll,) = measured(
+            trainer.network, parts, parts.selection, machine
+        )
+        test = parts.test.open("a table, no choice")
+        rows.append(
+            {
+                "batch_size": batch_size,
+                "learning_rate": learning_rate,
+                "seed": seed,
+                "epoch": epoch,
+                "selection": round(accuracy, 5),
+                "selection_examples": len(parts.selection),
+                "nll": round(nll, 5),
+                "best_nll": round(best_nll, 5),
+                "test": round(measured(trainer.network, parts, test, machine)[0][0], 5),
+            }
+        )
+    return rows
+
+
+def _gain(look: Look, name: str) -> float:
+    before, last = look
+    return float(last[name] - before[name])
+
+
+def _error(look: Look) -> float:
+    """Return about one standard error of the difference of two accuracies."""
+    _, last = look
+    changed = max(abs(_gain(look, "selection")), 0.02)
+    return float((changed / last["selection_examples"]) ** 0.5)
+
+
+RULES: Mapping[str, Callable[[Look], bool]] = {
+    "accuracy gained more than 0.5 points": lambda look: _gain(look, "selection") > 0.005,
+    "... and more than a standard error": lambda look: (
+        _gain(look, "selection") > max(0.005, _error(look))
+    ),
+    "accuracy gained more than 1 point": lambda look: _gain(look, "selection") > 0.01,
+    "best NLL fell by more than 1 %": lambda look: (
+        _gain(look, "best_nll") < -0.01 * look[0]["best_nll"]
+    ),
+    "best NLL fell by more than 5 %": lambda look: (
+        _gain(look, "best_nll") < -0.05 * look[0]["best_nll"]
+    ),
+    "either: accuracy 0.5 points, or best NLL 5 %": lambda look: (
+        _gain(look, "selection") > 0.005 or _gain(look, "best_nll") < -0.05 * look[0]["best_nll"]
+    ),
+    "both: best NLL 1 %, accuracy not lower": lambda look: (
+        _gain(look, "best_nll") < -0.01 * look[0]["best_nll"] and _gain(look, "selection") >= 0
+    ),
+}
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say how many trainings that ended too soon, and that did not, each rule names."""
+    soon, late = [], []
+    for look, twice, four in _looks(rows):
+        gain = four["test"] - look[1]["test"]
+        if gain > MORE:
+            soon.append(look)
+        elif max(gain, twice["test"] - look[1]["test"]) < ENOUGH:
+            late.append(look)
+    lines = [
+        f"| rule | too soon, found (of {len(soon)}) | late enough, accused (of {len(late)}) |",
+        "|---|---|---|",
+    ]
+    for name, rule in RULES.items():
+        found, accused = (100 * statistics.fmean(map(rule, each)) for each in (soon, late))
+        lines.append(f"| {name} | {found:.1f} % | {accused:.1f} % |")
+    return "\n".join(lines)
+
+
+def _looks(
+    rows: Sequence[Mapping[str, Any]],
+) -> list[tuple[Look, Mapping[str, Any], Mapping[str, Any]]]:
+    """Return each end that training might have had, and what twice and four times brought."""
+    runs: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        runs.setdefault((row["case"], *_run_key(row)), []).append(row)
+    return [
+        ((before, last), twice, four)
+        for run in runs.values()
+        for before, last, twice, four in zip(run, run[1:], run[2:], run[3:], strict=False)
+    ]
+
+
+if __name__ == "__main__":
+    main()

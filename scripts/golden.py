@@ -1,0 +1,162 @@
+"""Five small studies whose numbers a change of structure must leave alone.
+
+    python scripts/golden.py make before            # about three minutes, one thread
+    ... change the structure ...
+    python scripts/golden.py make after
+    python scripts/golden.py compare before after   # every number, to the last bit
+
+Both folders have to be made on the same machine. Seconds, task names and paths are no numbers of a
+study and are left out. MNIST's relatives are found below ``GOODTEACHER_DATA``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+import goodteacher
+
+SAME = {"threads": 1, "stack_width": 8, "seeds": 3}
+"""A stack's width is measured otherwise, and changes the last bits."""
+
+NOT_NUMBERS = ("seconds", "task", "folder", "created", "machine", "path")
+"""Parts of names of what differs from run to run, or names a place."""
+
+
+def make(folder: Path) -> None:
+    """Make the five studies."""
+    data = Path(os.environ["GOODTEACHER_DATA"])
+    digits = goodteacher.search(
+        "digits",
+        teacher="mlp:64",
+        student="mlp:8",
+        out=folder / "digits",
+        batch_sizes=[32, 256],
+        epochs=8,
+        variants=["raw", "ema", "cooldown", "average", "blend"],
+        **SAME,
+    )
+    goodteacher.search(
+        data / "fashion_mnist",
+        teacher="mlp:64",
+        student="mlp:16",
+        out=folder / "fashion_mnist",
+        transfer_fraction=0.1,
+        batch_sizes=[256, 2048],
+        epochs=4,
+        teacher_seed=3,
+        patience=1,
+        student_epochs=6,
+        **SAME,
+    )
+    goodteacher.search(
+        data / "cifar10",
+        teacher="cnn:8,16",
+        student="cnn:4,8",
+        out=folder / "cifar10",
+        transfer_fraction=0.02,
+        batch_sizes=[512],
+        epochs=1,
+        augment=["flip", "crop:4"],
+        views=2,
+        student_epochs=4,
+        **SAME,
+    )
+    goodteacher.search(
+        data / "banking77",
+        teacher="mlp:64",
+        student="mlp:16",
+        out=folder / "banking77",
+        transfer_fraction=0.1,
+        batch_sizes=[128],
+        epochs=8,
+        shortlist_by="probe",
+        student_epochs=12,
+        **SAME,
+    )
+    goodteacher.verify(digits, threads=1, seeds=4)
+    response = next((folder / "digits/teachers").glob("*/responses/epoch-00004.transfer.*"))
+    goodteacher.distill(
+        "digits", responses=response, student="mlp:8", out=folder / "distilled", **SAME
+    )
+
+
+def compare(before: Path, after: Path) -> list[str]:
+    """Return what differs, one line for each number."""
+    ours, theirs = dict(_numbers(before)), dict(_numbers(after))
+    lines = [f"only in {before}: {name}" for name in sorted(ours.keys() - theirs.keys())]
+    lines += [f"only in {after}: {name}" for name in sorted(theirs.keys() - ours.keys())]
+    for name in sorted(ours.keys() & theirs.keys()):
+        if not _same(ours[name], theirs[name]):
+            lines.append(f"{name}: {ours[name]!r} before, {theirs[name]!r} after")
+    print(f"{len(ours)} numbers before, {len(theirs)} after, {len(lines)} differences")
+    return lines
+
+
+def _same(a: Any, b: Any) -> bool:
+    both_nan = isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b)
+    return both_nan or a == b
+
+
+def _numbers(folder: Path) -> Iterator[tuple[str, Any]]:
+    for study in sorted(path.parent for path in folder.glob("*/study.toml")):
+        for file in ("sweet_spot.json", "verdict.json", "evidence.json", "distillation.json"):
+            if (study / file).exists():
+                yield from _leaves(json.loads((study / file).read_text()), f"{study.name}/{file}")
+        for table in study.glob("students.parquet"):
+            rows = sorted(_plain(row) for row in pq.read_table(table).to_pylist())
+            yield from _leaves(rows, f"{study.name}/students")
+        lines = (
+            line
+            for file in study.glob("teachers/**/trajectory.jsonl")
+            for line in file.read_text().splitlines()
+        )
+        teachers = sorted(_plain(json.loads(line)) for line in lines)
+        yield from _leaves(teachers, f"{study.name}/teachers")
+
+
+def _plain(row: dict[str, Any]) -> str:
+    return json.dumps(
+        {name: value for name, value in row.items() if not _skipped(name)}, sort_keys=True
+    )
+
+
+def _skipped(name: str) -> bool:
+    return any(part in name for part in NOT_NUMBERS)
+
+
+def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not _skipped(key):
+                yield from _leaves(inner, f"{name}.{key}")
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _leaves(inner, f"{name}[{number}]")
+    else:
+        yield name, value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("command", choices=("make", "compare"))
+    parser.add_argument("folders", nargs="+", type=Path)
+    options = parser.parse_args()
+    if options.command == "make":
+        make(options.folders[0])
+        return
+    differences = compare(*options.folders)
+    print("\n".join(differences))
+    sys.exit(bool(differences))
+
+
+if __name__ == "__main__":
+    main()
