@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from goodteacher.statistics import (
+from goodteacher.maths.statistics import (
     crossed_interval,
     paired_interval,
     pigeonhole_resamples,

@@ -37,11 +37,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from goodteacher.config import Optimization, RuntimeConfig, StudyConfig, parse
 from goodteacher.data import Examples, Split, StudyData, load_dataset, prepare
-from goodteacher.models import build_model
-from goodteacher.progress import Silent
-from goodteacher.recording import record_teacher
-from goodteacher.store import Store, environment
-from goodteacher.tasks import Context, DataKey
+from goodteacher.networks import build_model
+from goodteacher.studies.progress import Silent
+from goodteacher.studies.store import Store, environment
+from goodteacher.studies.tasks import Context, DataKey
+from goodteacher.teachers.recording import record_teacher
 from goodteacher.training.loop import Trainer, steps_per_epoch
 from goodteacher.training.machine import choose_machine
 from student_epoch import adam, hand_over, loop_epoch, spread, trainer_of
@@ -104,7 +104,7 @@ class Timer:
                 key="made",
                 epoch=1,
                 teacher=self.given.teacher,
-                data=DataKey.of(config, self.data, self.machine),
+                data=DataKey.of(config, self.data),
                 temperatures=config.temperatures,
             ).recording_seconds
 

@@ -11,7 +11,7 @@ Students learn soft targets by cross-entropy: at T = 1 and alpha = 1 that is the
 a constant. All seeds and all targets train at once, each seed on its own order of examples, with
 the gradient written out, since networks as small as these spend a library's step on its overhead.
 Starting weights, order and optimizer are the library's, and so are the students that come out
-(`tests/test_planted.py`).
+(`tests/verdicts/test_planted.py`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goodteacher.models import build_model
-from goodteacher.targets import (
+from goodteacher.maths.targets import (
     class_map_targets,
     confidence_smoothing,
     permuted_targets,
     smoothing_targets,
 )
+from goodteacher.networks import build_model
 from goodteacher.training.loop import SCHEDULES, example_order, steps_per_epoch
 
 Split = tuple[Tensor, Tensor]

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from goodteacher.config import RuntimeConfig
-from goodteacher.store import environment
+from goodteacher.studies.store import environment
 from goodteacher.training.machine import choose_machine
 from student_epoch import hand_over, make_data, spread, student_trainer
 

@@ -17,7 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from goodteacher.config import RuntimeConfig
-from goodteacher.store import environment
+from goodteacher.studies.store import environment
 from goodteacher.training.machine import choose_machine
 from student_epoch import hand_over, make_data, student_trainer
 from teacher_step import product_rate

@@ -32,8 +32,8 @@ import torch
 from torch.nn import functional as F
 
 from goodteacher.config import RuntimeConfig
-from goodteacher.models import build_model
-from goodteacher.store import environment
+from goodteacher.networks import build_model
+from goodteacher.studies.store import environment
 from goodteacher.training.loop import Trainer
 from goodteacher.training.machine import Machine, choose_machine
 from peers.job import Arrays, Job

@@ -28,8 +28,8 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from goodteacher.config import Optimization, Recipe, RuntimeConfig
 from goodteacher.data import Examples, Normalization, Split
-from goodteacher.models import build_model
-from goodteacher.store import environment
+from goodteacher.networks import build_model
+from goodteacher.studies.store import environment
 from goodteacher.training.loop import Trainer
 from goodteacher.training.machine import choose_machine
 from goodteacher.training.objective import StackObjective

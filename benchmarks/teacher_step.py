@@ -22,8 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from goodteacher.config import Optimization, RuntimeConfig
 from goodteacher.data import Examples, Normalization, Split
-from goodteacher.models import build_model
-from goodteacher.store import environment
+from goodteacher.networks import build_model
+from goodteacher.studies.store import environment
 from goodteacher.training.loop import Trainer
 from goodteacher.training.machine import Machine, choose_machine
 from student_epoch import CLASSES, hand_over, make_data, spread

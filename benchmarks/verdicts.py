@@ -34,10 +34,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goodteacher.statistics import PlannedLook, plan_looks
-from goodteacher.store import environment
-from goodteacher.targets import confidence_smoothing, logits_of, mean_smoothing, smoothing_targets
-from goodteacher.verdict import REGULARIZERS, RUNGS, TUNED, Weighed, weigh
+from goodteacher.maths.statistics import PlannedLook, plan_looks
+from goodteacher.maths.targets import (
+    confidence_smoothing,
+    logits_of,
+    mean_smoothing,
+    smoothing_targets,
+)
+from goodteacher.studies.store import environment
+from goodteacher.verdicts.rule import REGULARIZERS, RUNGS, TUNED, Weighed, weigh
 from planted import (
     TASKS,
     Problem,

@@ -42,8 +42,8 @@ from torch.utils.data import TensorDataset
 from goodteacher import Study
 from goodteacher.config import RuntimeConfig, StudyConfig, parse
 from goodteacher.data import Examples, Split, load_dataset, prepare
-from goodteacher.results import Cost
-from goodteacher.store import environment
+from goodteacher.records.results import Cost
+from goodteacher.studies.store import environment
 from goodteacher.training.machine import choose_machine
 from naive_grid import beside_others, network_of, teacher_loop_epoch
 from student_epoch import adam, hand_over, loop_epoch, spread

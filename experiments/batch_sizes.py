@@ -13,8 +13,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from goodteacher.statistics import Interval
-from goodteacher.words import percent, points, steady
+from goodteacher.maths.statistics import Interval
+from goodteacher.records.words import percent, points, steady
 from pairs import Pair
 from reading import NotMeasuredError, Recipes, checkpoint_students, mean
 from ruling import over_runs

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from goodteacher.results import TrajectoryRecord
-from goodteacher.scores import SCORES, goodness, probe_accuracies, student_accuracies
-from goodteacher.statistics import spearman
+from goodteacher.maths.statistics import spearman
+from goodteacher.records.results import TrajectoryRecord
+from goodteacher.sweet_spot.scores import SCORES, goodness, probe_accuracies, student_accuracies
 from pairs import Pair
 
 FEWEST_TEACHERS = 4

@@ -82,7 +82,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import measures
-from goodteacher.statistics import Interval, adjusted_level
+from goodteacher.maths.statistics import Interval, adjusted_level
 from measures import LATE, Measure
 from pairs import Pair
 from reading import (

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from claims import LEVEL, MARGIN, SHOWN, ClaimAnswer, PartAnswer, Unit
-from goodteacher.statistics import Interval
+from goodteacher.maths.statistics import Interval
 from ruling import Ruling
 
 

@@ -17,10 +17,10 @@ from typing import Any
 
 from goodteacher import Study
 from goodteacher.config import RUNTIME_SETTINGS, Frozen
-from goodteacher.evidence import EVIDENCE_FILE, Evidence
-from goodteacher.results import StudentRow, TrajectoryRecord
-from goodteacher.store import Store
-from goodteacher.study import SWEET_SPOT_FILE, VERDICT_FILE
+from goodteacher.records.evidence import Evidence
+from goodteacher.records.results import StudentRow, TrajectoryRecord
+from goodteacher.studies.files import EVIDENCE_FILE, SWEET_SPOT_FILE, VERDICT_FILE
+from goodteacher.studies.store import Store
 from pairs import (
     DEFAULT_STUDENTS_FILE,
     EXHAUSTIVE_FILE,

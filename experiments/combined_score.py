@@ -1,12 +1,12 @@
 """A score made of others, and whether it would have been chosen without seeing the pair it ranks.
 
-A combined score is the mean of the within-pair ranks of a few scores (`goodteacher.scores.
-mean_ranks`). Which ones is chosen greedily on training pairs: the score is added that most lowers
-the loss, until none does or there are four. The loss of a pair is its regret, mean over top 1, 3
-and 5, as a share of the lead of its best teacher over its median one, so that easy and hard data
-count alike; its mean over training pairs is lowered. The best single score is chosen by the same
-loss, so the two compare fairly. Each choice is judged on what was left out: one pair, or all pairs
-of one data set, which are alike.
+A combined score is the mean of the within-pair ranks of a few scores (`mean_ranks` of
+`goodteacher.sweet_spot.scores`). Which ones is chosen greedily on training pairs: the score is
+added that most lowers the loss, until none does or there are four. The loss of a pair is its
+regret, mean over top 1, 3 and 5, as a share of the lead of its best teacher over its median one, so
+that easy and hard data count alike; its mean over training pairs is lowered. The best single score
+is chosen by the same loss, so the two compare fairly. Each choice is judged on what was left out:
+one pair, or all pairs of one data set, which are alike.
 
 A combined score that wins becomes an entry of `SCORES` in `goodteacher/scores.py`, as in
 
@@ -29,8 +29,8 @@ from functools import cache
 import numpy as np
 
 from cases import Case
-from goodteacher.scores import ScoreRow, mean_ranks, score_row
-from goodteacher.statistics import regret
+from goodteacher.maths.statistics import regret
+from goodteacher.sweet_spot.scores import ScoreRow, mean_ranks, score_row
 
 FITTED = (1, 3, 5)
 """Sizes of the shortlists whose regret chooses scores."""

@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from goodteacher.errors import InputError
-from goodteacher.results import References, TrajectoryRecord, Verdict
-from goodteacher.statistics import adjusted_level, crossed_interval
-from goodteacher.words import fixed, percent
+from goodteacher.maths.statistics import adjusted_level, crossed_interval
+from goodteacher.records.results import References, TrajectoryRecord, Verdict
+from goodteacher.records.words import fixed, percent
 from pairs import Pair, confirmed
 from reading import (
     NotApplicableError,

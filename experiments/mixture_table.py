@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from goodteacher.arms import CROSS_ENTROPY
-from goodteacher.results import Verdict
-from goodteacher.verdict import RUNGS
-from goodteacher.words import fixed, percent, points
+from goodteacher.records.arms import CROSS_ENTROPY
+from goodteacher.records.results import Verdict
+from goodteacher.records.words import fixed, percent, points
+from goodteacher.verdicts.rule import RUNGS
 from pairs import BLEND, SINGLE, Pair, confirmed, paired
 from ruling import over_runs
 from summaries import in_points, shown, table

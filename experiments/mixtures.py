@@ -29,18 +29,19 @@ from pathlib import Path
 import torch
 
 from collect import as_students_csv
-from goodteacher.arms import Arm, Blend, Checkpoint, Source, TeacherSource
-from goodteacher.blends import choose_blend
-from goodteacher.calibration import negative_log_likelihood, optimal_temperature
-from goodteacher.conclude import confirmed_rows, correct_by_arm
 from goodteacher.config import Recipe
-from goodteacher.mixing import blend_of, combined
-from goodteacher.recording import load_response
-from goodteacher.results import StudentRow, TrajectoryRecord
-from goodteacher.store import Store
-from goodteacher.students import StudentTask, mean_accuracies
-from goodteacher.sweet_spot import all_rows
-from goodteacher.verdict import RUNGS, target_arm
+from goodteacher.maths.blends import choose_blend
+from goodteacher.maths.calibration import negative_log_likelihood, optimal_temperature
+from goodteacher.records.arms import Arm, Blend, Checkpoint, Source, TeacherSource
+from goodteacher.records.results import StudentRow, TrajectoryRecord
+from goodteacher.students.kept import all_rows, mean_accuracies
+from goodteacher.students.plan import StudentTask
+from goodteacher.students.predictions import correct_by_arm
+from goodteacher.studies.store import Store
+from goodteacher.sweet_spot.conclude import confirmed_rows
+from goodteacher.teachers.mixing import blend_of, combined
+from goodteacher.teachers.recording import load_response
+from goodteacher.verdicts.rule import RUNGS, target_arm
 from pairs import BLEND, MIXTURES_FILE, MIXTURES_STUDENTS_FILE, SINGLE, Mixture, Mixtures
 from resuming import resumed
 
@@ -61,7 +62,7 @@ class Mixer:
         """Choose, train and measure; write what came out."""
         target = Store(into)
         with self.context.store.lock():
-            sources = self.sources(self.search.teach())
+            sources = self.sources(self.search.train_teachers())
             searched = self.searched(list(dict.fromkeys(sources.values())))
             winners = self.best_arms(searched)
             ladders = ladder_arms(sources, winners[sources[BLEND]].recipe)
@@ -102,7 +103,7 @@ class Mixer:
 
     def _response(self, checkpoint: Checkpoint) -> torch.Tensor:
         """Return a checkpoint's response on the selection split, [N, C]."""
-        key = dict(self.search.teachers)[checkpoint.batch_size]
+        key = dict(self.search.teachers.keys)[checkpoint.batch_size]
         split = self.context.data.selection
         return load_response(self.context.store, key, checkpoint, split, name="selection")
 

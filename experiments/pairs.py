@@ -21,17 +21,17 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
-from goodteacher.arms import TeacherVariant
 from goodteacher.config import RUNTIME_SETTINGS, Frozen, StudyConfig, Training
-from goodteacher.evidence import EVIDENCE_FILE, Evidence
-from goodteacher.results import (
+from goodteacher.records.arms import TeacherVariant
+from goodteacher.records.evidence import Evidence
+from goodteacher.records.results import (
     Measurement,
     StudentRow,
     SweetSpot,
     TrajectoryRecord,
     Verdict,
 )
-from goodteacher.study import VERDICT_FILE
+from goodteacher.studies.files import EVIDENCE_FILE, VERDICT_FILE
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -51,7 +51,12 @@ SINGLE, BLEND = "best single", "blend"
 EXHAUSTIVE_FILE = "exhaustive.json"
 SEARCH_FILE = "search.json"
 
-NOT_KEPT: Mapping[str, Any] = {"task": "", "training_loss": None, "curve": ()}
+NOT_KEPT: Mapping[str, Any] = {
+    "task": "",
+    "training_loss": None,
+    "curve": (),
+    "teacher": None,
+}
 """What `students.csv` leaves out of a row, and what stands for it."""
 
 AFTER_THE_STUDY = frozenset({"extend", "until_converged"})
@@ -295,7 +300,14 @@ def read_students(path: Path, **others: Any) -> tuple[StudentRow, ...]:
         path: A CSV file.
         **others: Fields for which an old table has no column, and their values.
     """
-    return read_rows(path, StudentRow, **NOT_KEPT, **others)
+    rows = read_rows(path, StudentRow, **NOT_KEPT, **others)
+    return tuple(
+        # The arm's name begins with its teacher's, so that needs no column.
+        row.model_copy(update={"teacher": row.arm.partition(" | ")[0]})
+        if row.source in ("checkpoint", "blend")
+        else row
+        for row in rows
+    )
 
 
 def read_rows(path: Path, kind: type[RowT], **others: Any) -> tuple[RowT, ...]:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from goodteacher.evidence.results import CurvePoint
-from goodteacher.results import TrajectoryRecord
-from goodteacher.sweet_spot import converged
-from goodteacher.verdict import RUNGS
+from goodteacher.records.evidence import CurvePoint
+from goodteacher.records.results import TrajectoryRecord
+from goodteacher.sweet_spot.choice import converged
+from goodteacher.verdicts.rule import RUNGS
 from measures import LATE
 from pairs import Pair
 from reading import (

@@ -14,8 +14,8 @@ import argparse
 from pathlib import Path
 
 from collect import as_students_csv
-from goodteacher.store import Store
-from goodteacher.sweet_spot import all_rows
+from goodteacher.students.kept import all_rows
+from goodteacher.studies.store import Store
 from pairs import PROBES_FILE, WATCHING_PROBES_FILE
 from resuming import resumed
 
@@ -30,9 +30,9 @@ def probe(exhaustive: Path, into: Path) -> None:
     search = resumed(exhaustive)
     store = search.context.store
     with store.lock():
-        healthy = [*search.teach(), *search.branch()]
+        healthy = [*search.train_teachers(), *search.teachers.branch()]
         ranking = search.probe_all([record.source for record in healthy])
-        every = map(search.probe_at, range(len(search.config.recorded_epochs) - 1))
+        every = map(search.patience.probe_at, range(len(search.config.recorded_epochs) - 1))
         watching = [probes for probes in every if probes.arms]  # none where all had diverged
         search.engine.run("probe students of each epoch", watching)
     for name, tasks in ((PROBES_FILE, [ranking]), (WATCHING_PROBES_FILE, watching)):

@@ -12,8 +12,8 @@ import statistics
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from goodteacher.results import StudentRow, TrajectoryRecord
-from goodteacher.scores import trained_alike
+from goodteacher.records.results import StudentRow, TrajectoryRecord
+from goodteacher.sweet_spot.scores import trained_alike
 from pairs import Pair
 
 Key = tuple[int, int]

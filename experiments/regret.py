@@ -29,8 +29,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from goodteacher.results import StudentRow, SweetSpot
-from goodteacher.words import fixed, points
+from goodteacher.records.results import StudentRow, SweetSpot
+from goodteacher.records.words import fixed, points
 from pairs import RESULTS, Pair, all_pairs, confirmed, paired
 from summaries import json_text, shown, shown_ratio, table
 

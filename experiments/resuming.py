@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from goodteacher.engines import ENGINES
-from goodteacher.progress import Silent
-from goodteacher.study import Study, resume_context
-from goodteacher.sweet_spot import Search
+from goodteacher.public.study import Study
+from goodteacher.studies.progress import Silent
+from goodteacher.studies.setting_up import resume_context
+from goodteacher.sweet_spot.search import Search
 
 
 def resumed(folder: Path) -> Search:

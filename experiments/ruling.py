@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 from scipy import optimize, stats
 
-from goodteacher.statistics import (
+from goodteacher.maths.statistics import (
     Interval,
     crossed_interval,
     practically_equal,

@@ -33,8 +33,7 @@ import tomli_w
 
 from collect import collect
 from goodteacher.config import TeacherConfig, read_toml
-from goodteacher.evidence import EVIDENCE_FILE
-from goodteacher.study import SWEET_SPOT_FILE
+from goodteacher.studies.files import EVIDENCE_FILE, SWEET_SPOT_FILE
 from mixtures import Mixer
 from pairs import MIXTURES_FILE, PROBES_FILE, RESULTS, WATCHING_PROBES_FILE, PairKey
 from probe import probe

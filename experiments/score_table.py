@@ -22,7 +22,7 @@ from typing import Any
 
 from cases import Case, case_of, partial_correlation
 from combined_score import GROUPS, METHODS, Fold, fit, folds_of
-from goodteacher.scores import SCORES, TOP, ScoreRow, score_row
+from goodteacher.sweet_spot.scores import SCORES, TOP, ScoreRow, score_row
 from pairs import RESULTS, Pair, all_pairs
 from summaries import json_text, table
 from summaries import shown as shown_with_range

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goodteacher.config import StudyConfig, parse
-from goodteacher.probing import has_declined, outdone_by
-from goodteacher.results import TrajectoryRecord
-from goodteacher.scores import Probes, probe_accuracies, student_accuracies
-from goodteacher.sweet_spot import shortlist
+from goodteacher.records.results import TrajectoryRecord
+from goodteacher.sweet_spot.choice import shortlist
+from goodteacher.sweet_spot.probing import has_declined, outdone_by
+from goodteacher.sweet_spot.scores import Probes, probe_accuracies, student_accuracies
 from pairs import RESULTS, Pair, all_pairs
 from regret import NAIVE, Result, lines_of, teaching_share
 from run import RATES

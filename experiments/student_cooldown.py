@@ -45,7 +45,7 @@ COOLDOWN = 0.2
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*", choices=CASES)
+    parser.add_argument("cases", nargs="*", metavar="DATA", help=", ".join(CASES))
     parser.add_argument("--whole", type=Path, required=True, help="rows of student_tuning.py")
     parser.add_argument("--out", type=Path, default=Path("cooldown"))
     parser.add_argument("--table", type=Path, help="show the rows of this folder, train nothing")

@@ -27,11 +27,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from goodteacher.arms import CROSS_ENTROPY, Arm, smoothing_arm
-from goodteacher.calibration import calibrated_nll
 from goodteacher.config import Optimization, Recipe, RuntimeConfig
 from goodteacher.data import Dataset, Examples, Split, StudyData, load_dataset, prepare
-from goodteacher.models import build_model
+from goodteacher.maths.calibration import calibrated_nll
+from goodteacher.networks import build_model
+from goodteacher.records.arms import CROSS_ENTROPY, Arm, smoothing_arm
 from goodteacher.training.evaluate import compute_logits
 from goodteacher.training.loop import Trainer, steps_per_epoch
 from goodteacher.training.machine import Machine, choose_machine

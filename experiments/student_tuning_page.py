@@ -21,9 +21,9 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from goodteacher import Study  # noqa: E402
-from goodteacher.families import LONGER, MUCH  # noqa: E402
-from goodteacher.finished import STEEP  # noqa: E402
-from goodteacher.words import percent, points  # noqa: E402
+from goodteacher.records.words import percent, points  # noqa: E402
+from goodteacher.students.families import LONGER, MUCH  # noqa: E402
+from goodteacher.students.finished import STEEP  # noqa: E402
 from pages import filled  # noqa: E402
 
 FILE = ROOT / "experiments/results/student_tuning.json"

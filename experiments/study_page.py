@@ -15,9 +15,9 @@ import score_table
 import stopping
 import variants
 from claims import SHOWN, ClaimAnswer, PartAnswer, Unit
-from goodteacher.results import Reference
-from goodteacher.statistics import Interval
-from goodteacher.words import fixed, percent
+from goodteacher.maths.statistics import Interval
+from goodteacher.records.results import Reference
+from goodteacher.records.words import fixed, percent
 from pairs import Pair, PairKey
 from reading import trajectories
 from ruling import Ruling, Status

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from goodteacher.words import fixed, points, steady
+from goodteacher.records.words import fixed, points, steady
 
 RESAMPLES, SEED = 10_000, 0
 

@@ -21,9 +21,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from goodteacher.arms import CROSS_ENTROPY
+import torch
+
 from goodteacher.config import RuntimeConfig
 from goodteacher.data import StudyData, prepare
+from goodteacher.records.arms import CROSS_ENTROPY
 from goodteacher.training.loop import Trainer, steps_per_epoch
 from goodteacher.training.machine import Machine, choose_machine
 from goodteacher.training.objective import StackObjective
@@ -53,7 +55,7 @@ Look = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*", choices=CASES)
+    parser.add_argument("cases", nargs="*", metavar="DATA", help=", ".join(CASES))
     parser.add_argument("--out", type=Path, default=Path("curves"))
     parser.add_argument("--table", type=Path, help="show the rows of this folder, train nothing")
     parser.add_argument("--seeds", type=int, default=2)
@@ -99,14 +101,10 @@ def _train(
     plan = plan_of(batch_size).model_copy(
         update={"schedule": "constant", "learning_rate": learning_rate}
     )
-    unused = examples_of(parts, parts.transfer, machine).labels.new_zeros(
-        1, len(examples), parts.num_classes
-    )
+    unused = torch.zeros(1, len(examples), parts.num_classes)
     trainer = Trainer(
         stack_of(case.teacher, parts, 1, seed, examples),
-        StackObjective(
-            [unused.float()], [0], [CROSS_ENTROPY.recipe], examples, device=machine.device
-        ),
+        StackObjective([unused], [0], [CROSS_ENTROPY.recipe], examples, device=machine.device),
         examples,
         plan=plan,
         total_steps=EPOCHS[-1] * per_epoch,

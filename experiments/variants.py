@@ -12,10 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from goodteacher.arms import CROSS_ENTROPY, smoothing_arm
-from goodteacher.results import StudentRow
-from goodteacher.scores import trained_alike
-from goodteacher.words import fixed, percent, points
+from goodteacher.records.arms import CROSS_ENTROPY, smoothing_arm
+from goodteacher.records.results import StudentRow
+from goodteacher.records.words import fixed, percent, points
+from goodteacher.sweet_spot.scores import trained_alike
 from pairs import Pair
 from reading import singles_competed
 from summaries import table

@@ -14,6 +14,7 @@ import argparse
 import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "src/goodteacher"
@@ -84,21 +85,38 @@ def floors(arrows: Mapping[tuple[str, str], int], rooms: set[str]) -> dict[str, 
     return found
 
 
+@dataclass(frozen=True)
+class Count:
+    """The figures of a house."""
+
+    rooms: int
+    floors: int
+    imports: int
+
+
+def count(package: Path = PACKAGE) -> Count:
+    """Count the rooms, floors and imports between rooms of a package."""
+    rooms, arrows = rooms_of(package), between_rooms(imports(package))
+    return Count(len(rooms), max(floors(arrows, rooms).values()), sum(arrows.values()))
+
+
+def rooms_of(package: Path) -> set[str]:
+    """Return the rooms of a package."""
+    return {room_of(_name(path, package)) for path in package.rglob("*.py")} - FACES
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rooms", action="store_true", help="say who imports whom")
     options = parser.parse_args()
-    rooms = {room_of(_name(path, PACKAGE)) for path in PACKAGE.rglob("*.py")} - FACES
-    arrows = between_rooms(imports(PACKAGE))
-    floor = floors(arrows, rooms)
     if options.rooms:
+        arrows, rooms = between_rooms(imports(PACKAGE)), rooms_of(PACKAGE)
+        floor = floors(arrows, rooms)
         for room in sorted(rooms, key=lambda name: (-floor[name], name)):
             uses = sorted(target for source, target in arrows if source == room)
             print(f"{floor[room]:2} {room}: {', '.join(uses) or 'nothing'}")
-    print(
-        f"{len(rooms)} rooms on {max(floor.values())} floors, "
-        f"{sum(arrows.values())} imports between them ({len(arrows)} pairs of rooms)"
-    )
+    found = count()
+    print(f"{found.rooms} rooms on {found.floors} floors, {found.imports} imports between them")
 
 
 if __name__ == "__main__":

@@ -65,19 +65,19 @@ def _as_option(flag, value):
 
 _SIGNALLED = """
 import os, runpy, signal, sys
-from goodteacher.students import StudentTask
+from goodteacher.students.running import StudentRunner
 
 # Whoever runs the tests in the background has them ignore interrupts, and so would this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-run, done = StudentTask.run, []
+run, done = StudentRunner.run, []
 
-def counted(task, context):
-    run(task, context)
+def counted(runner, task, context):
+    run(runner, task, context)
     done.append(task)
     if len(done) == 2:
         os.kill(os.getpid(), number)
 
-StudentTask.run, number = counted, int(sys.argv.pop())
+StudentRunner.run, number = counted, int(sys.argv.pop())
 runpy.run_module("goodteacher", run_name="__main__")
 """
 

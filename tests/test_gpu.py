@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from goodteacher import search
-from goodteacher.augmentation import Augmentation
 from goodteacher.config import RuntimeConfig, parse
+from goodteacher.config.augmentation import Augmentation
 from goodteacher.data import Examples
 from goodteacher.data.normalization import fit
-from goodteacher.models import build_model
+from goodteacher.networks import build_model
 from goodteacher.training.machine import choose_machine
 from goodteacher.training.memory import free_memory
 from goodteacher.training.stacking import stack_networks

@@ -32,8 +32,8 @@ def test_importing_the_package_does_not_import_torch():
 @pytest.mark.parametrize("name", ["search", "distill", "score"])
 def test_public_function_is_never_shadowed_by_a_module(name):
     import goodteacher.cli
-    import goodteacher.distillation
-    import goodteacher.scoring
-    import goodteacher.study
+    import goodteacher.public.distillation
+    import goodteacher.public.scoring
+    import goodteacher.public.study
 
     assert callable(getattr(goodteacher, name))

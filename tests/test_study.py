@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from goodteacher import Study, search
-from goodteacher.arms import CROSS_ENTROPY, Arm
 from goodteacher.errors import ConfigError, DataError, ModelError, RunError, StudyError
-from goodteacher.results import StudentRow
-from goodteacher.sweet_spot import CONFIRM_SEED, converged, most_accurate, shortlist
+from goodteacher.records.arms import CROSS_ENTROPY, Arm
+from goodteacher.records.results import StudentRow
+from goodteacher.sweet_spot.choice import converged, most_accurate, shortlist
+from goodteacher.sweet_spot.search import CONFIRM_SEED
 from tests.made import SETTINGS, arrays, as_options, dataset, signalled
 
 SECONDS = {"student_seconds"}

@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from goodteacher import search, verify
-from goodteacher.augmentation import Augmentation
+from goodteacher.config.augmentation import Augmentation
 from goodteacher.data import Dataset, Examples, Split
 from goodteacher.errors import ConfigError
-from goodteacher.progress import Silent
-from goodteacher.recording import response_file
 from goodteacher.responses import read_response
+from goodteacher.studies.progress import Silent
+from goodteacher.teachers.recording import response_file
+from goodteacher.teachers.running import load_teacher
 from goodteacher.training.evaluate import compute_logits
 
 SETTINGS = {
@@ -54,12 +55,12 @@ def study(data, tmp_path_factory):
 
 def test_teacher_responds_once_to_each_view_as_students_see_it(study, data):
     from goodteacher.engines import ENGINES
-    from goodteacher.study import prepare_context
-    from goodteacher.sweet_spot import Search
+    from goodteacher.studies.setting_up import prepare_context
+    from goodteacher.sweet_spot.search import Search
 
     context = prepare_context(study.config, study.folder, data=data, progress=Silent())
-    task = Search(study.config, context, ENGINES["local"](context)).trajectories[0]
-    teacher = task.load_teacher(context, 2)
+    task = Search(study.config, context, ENGINES["local"](context)).teachers.trajectories[0]
+    teacher = load_teacher(context, task, 2)
     responses = []
     for view in range(3):
         examples = Examples(

@@ -14,19 +14,21 @@ from safetensors import safe_open
 from typer.testing import CliRunner
 
 from goodteacher import search, verify
-from goodteacher.arms import FileSource, TargetSource
 from goodteacher.cli import app
 from goodteacher.config import Recipe, Training, VerifyConfig, parse
 from goodteacher.data import Dataset, load_dataset
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, ResponseError
-from goodteacher.progress import Silent
-from goodteacher.students import Students
-from goodteacher.study import prepare_context
-from goodteacher.targets import FALSIFICATION, ladder_targets
-from goodteacher.tasks import DataKey
-from goodteacher.verdict import target_arm
-from goodteacher.verification import TUNE_SEED, VERIFY_SEED
+from goodteacher.maths.targets import FALSIFICATION, ladder_targets
+from goodteacher.records.arms import FileSource, TargetSource
+from goodteacher.students.plan import Students
+from goodteacher.students.running import StudentRunner
+from goodteacher.students.stacks import trained_student
+from goodteacher.studies.progress import Silent
+from goodteacher.studies.setting_up import prepare_context
+from goodteacher.studies.tasks import DataKey
+from goodteacher.verdicts.rule import target_arm
+from goodteacher.verdicts.verification import TUNE_SEED, VERIFY_SEED
 from tests.made import SETTINGS, arrays, dataset
 
 QUICK = {
@@ -75,12 +77,15 @@ def test_verdict_again_is_the_same_and_trains_nothing(verified):
 
 def test_students_learn_from_the_ladders_targets(tmp_path):
     """What reaches the loss, softened at the recipe's temperature, is the rung's probabilities."""
-    from goodteacher.given import fitted_response
-    from goodteacher.progress import Silent
+    from goodteacher.config.reading import parse
+    from goodteacher.config.settings import VerifyConfig
     from goodteacher.responses import as_response
-    from goodteacher.student_targets import TargetRequest, target_of
-    from goodteacher.tasks import DataKey
-    from goodteacher.verification import VerifyConfig, keep_response, parse, prepare_context
+    from goodteacher.responses.fitting import fitted_response
+    from goodteacher.students.given import keep_response
+    from goodteacher.students.targets import TargetRequest, target_of
+    from goodteacher.studies.progress import Silent
+    from goodteacher.studies.setting_up import prepare_context
+    from goodteacher.studies.tasks import DataKey
 
     config = parse(VerifyConfig, data="circle", **QUICK)
     response = fitted_response(as_response(bayes_logits()), dataset())
@@ -91,7 +96,7 @@ def test_students_learn_from_the_ladders_targets(tmp_path):
     aligned = response.aligned_to(transfer.ids)
     expected = ladder_targets(aligned, transfer.labels, temperature=2.0)
 
-    key = DataKey.of(config, context.data, context.machine)
+    key = DataKey.of(config, context.data)
     request = TargetRequest(context, key, teachers={}, seed=0)
     for name in ("mean_smoothing", "confidence_smoothing", "class_similarity"):
         source = TargetSource(base=base, target=name, temperature=2.0)
@@ -130,8 +135,9 @@ def plant_looks(patched, verdict_of):
         patched: A monkeypatch.
         verdict_of: The verdict by the number of seeds looked at.
     """
-    from goodteacher import finished, verification
-    from goodteacher.verdict import judge
+    from goodteacher.students import finished
+    from goodteacher.verdicts import verification
+    from goodteacher.verdicts.rule import judge
 
     def judged(correct, *others, **settings):
         seeds = len(correct["one_hot"])
@@ -175,29 +181,31 @@ def test_looking_stops_where_the_verdict_is_clear(tmp_path, monkeypatch, seeds):
 
 def test_students_that_are_not_trained_have_no_verdict_and_no_further_look(tmp_path, monkeypatch):
     plant_looks(monkeypatch, {})
-    monkeypatch.setattr("goodteacher.verification.unfinished", lambda *_: ("full_response",))
+    monkeypatch.setattr(
+        "goodteacher.verdicts.verification.unfinished", lambda *_: ("full_response",)
+    )
     verdict = verify(dataset(), responses=bayes_logits(), out=tmp_path / "v", **UNDECIDED)
     assert [(look.seeds, look.verdict) for look in verdict.looks] == [(3, "undertrained")]
     assert "Leave out --student-epochs" in verdict.explanation
 
 
 def test_stopped_verification_goes_on_to_the_same_looks(looked, tmp_path, monkeypatch):
-    from goodteacher.students import StudentTask
+    from goodteacher.students.running import StudentRunner
 
     plant_looks(monkeypatch, {})
-    trained, train = [], StudentTask.run
+    trained, train = [], StudentRunner.run
 
-    def interrupted(task, context):
+    def interrupted(runner, task, context):
         if len(trained) == 4:
             raise KeyboardInterrupt
         trained.append(task.seed)
-        train(task, context)
+        train(runner, task, context)
 
     out = tmp_path / "v"
-    monkeypatch.setattr(StudentTask, "run", interrupted)
+    monkeypatch.setattr(StudentRunner, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         verify(dataset(), responses=bayes_logits(), out=out, **UNDECIDED)
-    monkeypatch.setattr(StudentTask, "run", train)
+    monkeypatch.setattr(StudentRunner, "run", train)
     assert not (out / "verdict.json").exists()
     assert verify(dataset(), responses=bayes_logits(), out=out, **UNDECIDED) == looked[1]
 
@@ -304,7 +312,7 @@ def test_command_line_verifies_and_distills_with_unlabelled_examples(half_labell
 
 def test_labels_alone_are_learned_as_if_the_unlabelled_were_not_there(half_labelled, tmp_path):
     """Cross-entropy on whole batches: one step on all is one step on the labelled ones."""
-    from goodteacher.arms import CROSS_ENTROPY, smoothing_arm
+    from goodteacher.records.arms import CROSS_ENTROPY, smoothing_arm
 
     half = load_dataset(half_labelled)
     known = half.train.labels >= 0
@@ -313,14 +321,14 @@ def test_labels_alone_are_learned_as_if_the_unlabelled_were_not_there(half_label
     for name, data in (("all", half), ("labelled", rest)):
         config = parse(VerifyConfig, data=name, student="mlp:8", device="cpu", **HALF)
         context = prepare_context(config, tmp_path / name, data=data, progress=Silent())
-        key = DataKey.of(config, context.data, context.machine)
+        key = DataKey.of(config, context.data)
         students = Students(config, context, ENGINES["local"](context), key)
         size = len(context.data.transfer)
         plan = Training(epochs=3, batch_size=size, learning_rate=2e-3)
         arms = [CROSS_ENTROPY, smoothing_arm(0.2)]
         (task,) = students.tasks(arms, plan, stage="verify", seeds=[0])
-        task.run(context)
-        weights.append([task.load_student(context, arm).state_dict() for arm in task.arms])
+        StudentRunner().run(task, context)
+        weights.append([trained_student(context, task, arm).state_dict() for arm in task.arms])
     for on_all, on_labelled in zip(*weights, strict=True):
         for name, tensor in on_all.items():
             torch.testing.assert_close(tensor, on_labelled[name], rtol=2e-3, atol=2e-4)

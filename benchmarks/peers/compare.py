@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from goodteacher.config import RuntimeConfig
-from goodteacher.store import environment
+from goodteacher.studies.store import environment
 from goodteacher.training.machine import choose_machine
 from peers.environments import NotInstalledError, last_line, python_of
 from peers.job import Job

@@ -15,7 +15,7 @@ class Job:
     """One student's training (or a stack's), the same for every tool.
 
     Attributes:
-        teacher: Architecture of the teacher, as `goodteacher.models` names it.
+        teacher: Architecture of the teacher, as `goodteacher.networks` names it.
         student: Architecture of the student.
         arrays: File of `Arrays`.
         weights: The trained teacher's state, an `.npz` of arrays under PyTorch's names.

@@ -1,6 +1,6 @@
 """What the sessions in PyTorch share: the two networks, the loss of the tutorials, accuracy.
 
-Needs PyTorch and `goodteacher.models` only, so that every peer trains the very same networks.
+Needs PyTorch and `goodteacher.networks` only, so that every peer trains the very same networks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from goodteacher.models import build_model
+from goodteacher.networks import build_model
 from peers.job import Arrays, Job
 
 _TEST_BATCH = 500

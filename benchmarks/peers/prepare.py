@@ -11,7 +11,7 @@ from torch import nn
 
 from goodteacher.data import Normalization, load_dataset
 from goodteacher.data.normalization import fit_images
-from goodteacher.models import build_model
+from goodteacher.networks import build_model
 from peers.job import Arrays, Job
 from peers.networks import accuracy_of
 from peers.ours import labels_trainer, machine_of

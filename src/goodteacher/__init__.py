@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from goodteacher.data import Dataset, Split, load_dataset
-    from goodteacher.distillation import Distillation, distill
+    from goodteacher.delivery.export import Classifier, load_student
     from goodteacher.errors import (
         ConfigError,
         DataError,
@@ -22,22 +22,23 @@ if TYPE_CHECKING:
         RunError,
         StudyError,
     )
-    from goodteacher.export import Classifier, load_student
-    from goodteacher.given import doctor
-    from goodteacher.losses import distillation_loss
+    from goodteacher.maths.losses import distillation_loss
+    from goodteacher.maths.similarity import SimilarityInformation, similarity_information
+    from goodteacher.maths.targets import ladder_targets
+    from goodteacher.public.checking import doctor
+    from goodteacher.public.distillation import Distillation, distill
+    from goodteacher.public.scoring import Score, score
+    from goodteacher.public.searching import search
+    from goodteacher.public.study import Study
+    from goodteacher.public.verification import verify
+    from goodteacher.records import Verdict
     from goodteacher.responses import Response, read_response
-    from goodteacher.results import Verdict
-    from goodteacher.scoring import Score, score
-    from goodteacher.similarity import SimilarityInformation, similarity_information
-    from goodteacher.study import Study, search
-    from goodteacher.targets import ladder_targets
-    from goodteacher.verification import verify
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "goodteacher.data": ("Dataset", "Split", "load_dataset"),
-    "goodteacher.distillation": ("Distillation", "distill"),
+    "goodteacher.public.distillation": ("Distillation", "distill"),
     "goodteacher.errors": (
         "ConfigError",
         "DataError",
@@ -48,16 +49,17 @@ _HOMES = {
         "RunError",
         "StudyError",
     ),
-    "goodteacher.export": ("Classifier", "load_student"),
-    "goodteacher.given": ("doctor",),
-    "goodteacher.losses": ("distillation_loss",),
+    "goodteacher.delivery.export": ("Classifier", "load_student"),
+    "goodteacher.public.checking": ("doctor",),
+    "goodteacher.maths.losses": ("distillation_loss",),
     "goodteacher.responses": ("Response", "read_response"),
-    "goodteacher.results": ("Verdict",),
-    "goodteacher.scoring": ("Score", "score"),
-    "goodteacher.similarity": ("SimilarityInformation", "similarity_information"),
-    "goodteacher.study": ("Study", "search"),
-    "goodteacher.targets": ("ladder_targets",),
-    "goodteacher.verification": ("verify",),
+    "goodteacher.records.results": ("Verdict",),
+    "goodteacher.public.scoring": ("Score", "score"),
+    "goodteacher.maths.similarity": ("SimilarityInformation", "similarity_information"),
+    "goodteacher.public.searching": ("search",),
+    "goodteacher.public.study": ("Study",),
+    "goodteacher.maths.targets": ("ladder_targets",),
+    "goodteacher.public.verification": ("verify",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,6 +1,6 @@
 import torch
 
-from goodteacher.augmentation import Augmentation
+from goodteacher.config.augmentation import Augmentation
 from goodteacher.data import Examples, Normalization, Split
 from goodteacher.data.views import crop_and_flip
 

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from goodteacher.augmentation import Augmentation
+from goodteacher.config.augmentation import Augmentation
 from goodteacher.data.views import crop_and_flip, cut_out, hashed, mixing, uniform
 
 IDS = torch.arange(4000) * 7 - 900  # any integers, negative ones too

@@ -6,9 +6,10 @@ from collections.abc import Callable
 import numpy as np
 
 from collect import as_csv
-from goodteacher.arms import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
 from goodteacher.config import Recipe
-from goodteacher.results import (
+from goodteacher.maths.statistics import adjusted_level
+from goodteacher.records.arms import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
+from goodteacher.records.results import (
     Effect,
     Reference,
     References,
@@ -17,9 +18,8 @@ from goodteacher.results import (
     TeacherChoice,
     Verdict,
 )
-from goodteacher.statistics import adjusted_level
-from goodteacher.store import Store
-from goodteacher.study import VERDICT_FILE
+from goodteacher.studies.files import VERDICT_FILE
+from goodteacher.studies.store import Store
 from pairs import (
     EXHAUSTIVE_FILE,
     MEASUREMENTS_FILE,

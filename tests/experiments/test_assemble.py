@@ -9,7 +9,7 @@ import pytest
 
 from assemble import PAGE, README, RESULTS, assemble, page_of, results_of
 from claims import CLAIMS, FEWEST_PAIRS, LEVEL, MARGIN
-from goodteacher.words import points
+from goodteacher.records.words import points
 from measures import BLOCK, LATE
 from pages import places
 from pairs import all_pairs

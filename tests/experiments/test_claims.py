@@ -7,7 +7,7 @@ import pytest
 
 from claims import CLAIMS, LEVEL, answer_part, answers
 from claims_json import as_json
-from goodteacher.statistics import adjusted_level
+from goodteacher.maths.statistics import adjusted_level
 from pairs import all_pairs
 from reading import NotMeasuredError, similarity_at
 from tests.experiments.planted import LABELS, Planted, write

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from goodteacher.evidence.results import CurveArm, CurvePoint, Evidence, JointEffect
-from goodteacher.evidence.results import TemperatureCurve as Curve
+from goodteacher.records.evidence import CurveArm, CurvePoint, Evidence, JointEffect
+from goodteacher.records.evidence import TemperatureCurve as Curve
 from panels import effective_classes, gain, grid, ladder, of_pairs, similarity, teacher_accuracy
 from panels import temperature as over_temperature
 from tests.experiments.planted import LABELS, SMOOTHED, Planted, fading, write

@@ -6,9 +6,8 @@ import pytest
 
 from collect import as_csv, as_students_csv, collect, without_pictures
 from goodteacher import Study, search
-from goodteacher.evidence import Evidence
-from goodteacher.evidence.results import Flip, Flips
-from goodteacher.scores import score_table
+from goodteacher.records.evidence import Evidence, Flip, Flips
+from goodteacher.sweet_spot.scores import score_table
 from pairs import (
     DEFAULT_STUDENTS_FILE,
     PAIR_FILE,

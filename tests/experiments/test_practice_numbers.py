@@ -7,8 +7,8 @@ import pytest
 
 import stopping
 from assemble import assemble
-from goodteacher.arms import Checkpoint
-from goodteacher.words import fixed
+from goodteacher.records.arms import Checkpoint
+from goodteacher.records.words import fixed
 from pairs import all_pairs
 from run import RATES
 

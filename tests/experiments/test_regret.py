@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 import regret
-from goodteacher.arms import CROSS_ENTROPY, Arm, Checkpoint
 from goodteacher.config import Recipe
+from goodteacher.records.arms import CROSS_ENTROPY, Arm, Checkpoint
 from pairs import all_pairs
 from tests.report import build
 

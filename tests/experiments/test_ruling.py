@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from goodteacher.errors import InputError
-from goodteacher.statistics import Interval, adjusted_level, paired_interval
+from goodteacher.maths.statistics import Interval, adjusted_level, paired_interval
 from ruling import (
     AtLeast,
     Equal,

@@ -11,7 +11,7 @@ import combined_score
 import score_table
 from cases import Case, case_of, partial_correlation
 from combined_score import GROUPS, METHODS, choices_without, combined, fit, folds_of
-from goodteacher.scores import SCORES
+from goodteacher.sweet_spot.scores import SCORES
 from pairs import all_pairs
 from summaries import summarize
 

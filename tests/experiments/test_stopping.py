@@ -9,12 +9,12 @@ import stopping
 from collect import collect, last_epochs
 from goodteacher import search
 from goodteacher.config import StudyConfig, parse
-from goodteacher.scores import probe_accuracies, student_accuracies
+from goodteacher.sweet_spot.scores import probe_accuracies, student_accuracies
 from pairs import PairKey, all_pairs
 from probe import probe
 from stopping import DEFAULT, Rule
 from tests.made import SETTINGS, arrays
-from tests.test_probing import plant_probes
+from tests.sweet_spot.test_probing import plant_probes
 
 KEY = PairKey(data="made", teacher_role="small", student_role="narrow", transfer="full")
 WATCHED = {

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from goodteacher import search
-from goodteacher.results import StudentRow
+from goodteacher.records.results import StudentRow
 from pairs import all_pairs
 from tests.made import SETTINGS, dataset
 from variants import held_out, rendered, variants_of

@@ -2,9 +2,10 @@
 
 import math
 
-from goodteacher.arms import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
 from goodteacher.config import Recipe, StudyConfig, Training, parse
-from goodteacher.results import (
+from goodteacher.records.arms import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
+from goodteacher.records.decisions import Decision
+from goodteacher.records.results import (
     Cost,
     DataSummary,
     LearningPoint,
@@ -17,9 +18,12 @@ from goodteacher.results import (
     TeacherChoice,
     TrajectoryRecord,
 )
-from goodteacher.store import Store
+from goodteacher.studies.files import DECISIONS_FILE
+from goodteacher.studies.store import Store
 
 CHOSEN = Checkpoint(batch_size=128, epoch=2)
+LAST_OF_32 = Checkpoint(batch_size=32, epoch=4)
+"""Tried as a reference only."""
 WINNER = Arm(source=CHOSEN, recipe=Recipe(temperature=2.0, alpha=0.5))
 
 
@@ -106,6 +110,7 @@ def row(arm, *, accuracy, seed=0, stage="search", rung=0, student_epochs=2, test
         seed=seed,
         arm=arm.key,
         source=arm.source.kind,
+        teacher=str(arm.source) if arm.source.kind in ("checkpoint", "blend") else None,
         batch_size=source.get("batch_size"),
         epoch=source.get("epoch"),
         variant=source.get("variant"),
@@ -261,9 +266,16 @@ def finish_study(store, answer=None):
         for e in config.recorded_epochs
         if (b, e) != (32, 1)
     ]
+    decided = shortlisted(checkpoint for checkpoint in checkpoints if checkpoint != LAST_OF_32)
+    store.write_records(DECISIONS_FILE, [decided])
     rows = [*search_rows(config, checkpoints), *confirm_rows()]
     store.write_table("students.parquet", rows, StudentRow)
     store.write_json("sweet_spot.json", answer or sweet_spot())
+
+
+def shortlisted(checkpoints):
+    """The decision that these checkpoints compete."""
+    return Decision(what="shortlist", teachers=tuple(checkpoints), reason="planted")
 
 
 def close(left, right):

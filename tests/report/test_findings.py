@@ -1,16 +1,15 @@
 import pytest
 
-from goodteacher.arms import Checkpoint
 from goodteacher.errors import StudyError
+from goodteacher.records.results import StudentRow
 from goodteacher.report.findings import read_findings
-from goodteacher.results import StudentRow
+from goodteacher.studies.files import DECISIONS_FILE
 from tests.report.build import (
     CHOSEN,
     WINNER,
-    diverged,
-    record,
     row,
     settings,
+    shortlisted,
     sweet_spot,
     write_study,
 )
@@ -52,29 +51,17 @@ def test_students_of_finished_tasks_are_shown_before_their_table_exists(unfinish
     assert [r.seed for r in read_findings(unfinished).students] == [0, 1]
 
 
-def test_study_without_any_teacher_has_no_reference_teachers(tmp_path):
+def test_study_without_any_teacher_has_no_shortlist(tmp_path):
     found = read_findings(write_study(tmp_path / "s", records=[]))
     assert found.records == ()
-    assert found.reference_teachers == frozenset()
     assert found.shortlisted == frozenset()
 
 
-def test_shortlist_takes_the_lowest_held_out_nll(tmp_path):
+def test_shortlist_is_what_the_search_decided_and_none_before(tmp_path):
     store = write_study(tmp_path / "s", config=settings(shortlist=2))
-    both = {Checkpoint(batch_size=128, epoch=2), Checkpoint(batch_size=32, epoch=2)}
-    assert read_findings(store).shortlisted == both
-
-
-def test_exhaustive_search_shortlists_every_healthy_checkpoint(tmp_path):
-    records = [record(32, 1), record(32, 2), diverged(128, 1)]
-    config = settings(exhaustive=True, shortlist=1)
-    found = read_findings(write_study(tmp_path / "s", config=config, records=records))
-    assert {c.epoch for c in found.shortlisted} == {1, 2}
-
-
-def test_reference_teachers_are_the_most_accurate_ones(findings):
-    # Accuracy grows with the epoch only, so ties go to the lower NLL: the larger batch size.
-    assert findings.reference_teachers == {Checkpoint(batch_size=128, epoch=4)}
+    assert read_findings(store).shortlisted == frozenset()
+    store.write_records(DECISIONS_FILE, [shortlisted([CHOSEN])])
+    assert read_findings(store).shortlisted == {CHOSEN}, "whatever the rule would say today"
 
 
 def test_missing_data_file_is_an_error_that_names_it(unfinished):

@@ -1,9 +1,9 @@
 import pytest
 
-from goodteacher.evidence.results import ClassGain, Flips, JointEffect
+from goodteacher.records.evidence import ClassGain, Flips, JointEffect
 from goodteacher.report.classes import MOST_BARS, differences_by_class, draw_matrix, flips_lead
 from goodteacher.report.further import draw_lines, gain_lines, knowledge_line
-from tests.evidence.test_curve import PLANTED, curve_of
+from tests.verdicts.evidence.test_curve import PLANTED, curve_of
 
 
 def test_lines_hold_joint_intervals_in_points_a_rung_each():

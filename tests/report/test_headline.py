@@ -1,5 +1,6 @@
 import pytest
 
+from goodteacher.records.words import summarize
 from goodteacher.report.headline import (
     comparison_table,
     differences_of,
@@ -7,7 +8,6 @@ from goodteacher.report.headline import (
     draw_differences,
     spread,
 )
-from goodteacher.words import summarize
 from tests.report.build import TRAINING, confirm_rows, sweet_spot
 
 

@@ -3,8 +3,8 @@ import itertools
 import pytest
 
 from goodteacher.config import Recipe
+from goodteacher.records.results import Effect, Rung, Verdict
 from goodteacher.report.ladder import draw_waterfall, waterfall_of
-from goodteacher.results import Effect, Rung, Verdict
 
 STEPS = {
     "mean_smoothing": -0.02,

@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from goodteacher.records.results import StudentRow
 from goodteacher.report import write_report
 from goodteacher.report.findings import read_findings
 from goodteacher.report.page import answer, notes, render, sections
 from goodteacher.report.theme import THEMES
-from goodteacher.results import StudentRow
 from tests.report.build import (
     CHOSEN,
     data_summary,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from goodteacher.arms import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
 from goodteacher.config import Recipe
+from goodteacher.records.arms import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
 from goodteacher.report.rungs import deviation, first_rung, last_rungs, rung_lengths
 from tests.report.build import CHOSEN, WINNER, row
 

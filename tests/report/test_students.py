@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from goodteacher.arms import Checkpoint
+from goodteacher.records.arms import Checkpoint
 from goodteacher.report.quantities import QUANTITIES
 from goodteacher.report.rungs import first_rung
 from goodteacher.report.students import (

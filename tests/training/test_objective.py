@@ -1,11 +1,11 @@
 import torch
 from torch.nn import functional as F
 
-from goodteacher.augmentation import Augmentation
 from goodteacher.config import Recipe
+from goodteacher.config.augmentation import Augmentation
 from goodteacher.data import Examples, Split
 from goodteacher.data.normalization import no_normalization
-from goodteacher.losses import distillation_loss
+from goodteacher.maths.losses import distillation_loss
 from goodteacher.training.objective import StackObjective
 
 N, C, B = 20, 4, 6

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from goodteacher.arms import CROSS_ENTROPY
 from goodteacher.config import Optimization, RuntimeConfig
 from goodteacher.data import Examples, prepare
-from goodteacher.models import build_model
+from goodteacher.networks import build_model
+from goodteacher.records.arms import CROSS_ENTROPY
 from goodteacher.training.loop import Trainer
 from goodteacher.training.machine import choose_machine
 from goodteacher.training.objective import StackObjective

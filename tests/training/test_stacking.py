@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from goodteacher.errors import ModelError
-from goodteacher.models import build_model
+from goodteacher.networks import build_model
 from goodteacher.training.stacking import StackingWarning, stack_networks
 
 CLASSES, BATCH = 4, 12

@@ -155,7 +155,7 @@ def search(
     The same command on the same folder goes on where it stopped.
     """
     with _door(as_json):
-        from goodteacher.study import search as run
+        from goodteacher.public.searching import search as run
 
         merged = _merged(StudyConfig, config, settings, data=data, teacher=teacher, student=student)
         with shown_progress() as progress:
@@ -187,7 +187,7 @@ def distill(
 ) -> None:
     """Train one student with one recipe, beside a twin that learns from the labels alone."""
     with _door(as_json):
-        from goodteacher.distillation import distill as run
+        from goodteacher.public.distillation import distill as run
 
         merged = _merged(DistillConfig, config, settings, data=data, student=student)
         with shown_progress() as progress:
@@ -225,7 +225,7 @@ def verify(
 ) -> None:
     """Tell whether the students' gain is knowledge or only regularization."""
     with _door(as_json):
-        from goodteacher.verification import verify as run
+        from goodteacher.public.verification import verify as run
 
         with shown_progress() as progress:
             verdict = run(
@@ -257,7 +257,7 @@ def score(
 ) -> None:
     """Measure the similarity information of any teacher's response."""
     with _door(as_json):
-        from goodteacher.scoring import score as run
+        from goodteacher.public.scoring import score as run
 
         result = run(
             responses, labels=labels, temperatures=temperatures, probabilities=probabilities
@@ -284,7 +284,7 @@ def doctor(
     """Check a data set, and a teacher's response to it, before anything is trained on it."""
     with _door(as_json):
         from goodteacher.data import DataNote, load_for
-        from goodteacher.given import doctor as examine
+        from goodteacher.public.checking import doctor as examine
 
         config = parse(ReadingConfig, data=data, **settings)
         with warnings.catch_warnings():
@@ -321,7 +321,7 @@ def report(
     """Write the report of a study or a verification again from its result files."""
     with _door(as_json):
         from goodteacher.report import write_report
-        from goodteacher.store import Store
+        from goodteacher.studies import Store
 
         path = write_report(Store.open(folder))
         if as_json:

@@ -20,22 +20,30 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from goodteacher.results import Effect, Reference, SweetSpot, Verdict
-from goodteacher.words import called, percent, points, verdict_remarks
+from goodteacher.records import (
+    Effect,
+    Reference,
+    SweetSpot,
+    Verdict,
+    called,
+    percent,
+    points,
+    verdict_remarks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from goodteacher.data import Dataset, Finding
-    from goodteacher.distillation import Distillation
-    from goodteacher.scoring import Score
+    from goodteacher.public.distillation import Distillation
+    from goodteacher.public.scoring import Score
 
 stdout = Console(highlight=False)
 stderr = Console(stderr=True, highlight=False)
 
 
 class ShownProgress:
-    """A :class:`~goodteacher.progress.Progress` that a person can watch.
+    """A :class:`~goodteacher.studies.progress.Progress` that a person can watch.
 
     On a terminal it is a bar with the time left; elsewhere (a log file) a line for each stage.
     """

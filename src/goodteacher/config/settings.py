@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from goodteacher.augmentation import Augmentation
+from goodteacher.config.augmentation import Augmentation
 from goodteacher.config.values import (
     Frozen,
     LossName,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from collections.abc import Collection
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -13,8 +14,9 @@ from pydantic import (
     ConfigDict,
     Field,
 )
+from pydantic.fields import FieldInfo
 
-from goodteacher.augmentation import Augmentation
+from goodteacher.config.augmentation import Augmentation
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
 ScheduleName = Literal["constant", "linear", "cosine"]
@@ -124,9 +126,42 @@ class Frozen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    def digest(self) -> str:
-        """Return 16 hexadecimal digits that name this value."""
-        return digest_of(self.model_dump(mode="json"))
+    def identity(self, *, but: Collection[str] = ()) -> dict[str, Any]:
+        """Return what makes this value what it is: all that differs from the defaults.
+
+        A field that is added later, with a default, changes no identity. Fields that say of which
+        kind a value is are always in it.
+
+        Args:
+            but: Names of fields that are no part of it.
+        """
+        fields = type(self).model_fields.items()
+        return {
+            name: _identity(value)
+            for name, field in fields
+            if name not in but
+            and ((value := getattr(self, name)) != field.default or _says_kind(field))
+        }
+
+    def digest(self, *, but: Collection[str] = ()) -> str:
+        """Return 8 hexadecimal digits that name this value.
+
+        Args:
+            but: Names of fields that have no part in the name.
+        """
+        return digest_of(self.identity(but=but))[:8]
+
+
+def _says_kind(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1
+
+
+def _identity(value: Any) -> Any:
+    if isinstance(value, Frozen):
+        return value.identity()
+    if isinstance(value, tuple | list):
+        return [_identity(each) for each in value]
+    return value
 
 
 def digest_of(value: object) -> str:

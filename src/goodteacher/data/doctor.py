@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from goodteacher.class_order import find_class_order
 from goodteacher.data.dataset import Dataset, Split, name_of, shorten
 from goodteacher.data.further_checks import FURTHER_CHECKS
 from goodteacher.data.patient import Finding, Patient, ids_of
+from goodteacher.maths.class_order import find_class_order
 
 _TINY_CLASS = 10  # examples in the training split
 _IMBALANCE = 3.0  # largest class over smallest

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from goodteacher.augmentation import Augmentation
+from goodteacher.config.augmentation import Augmentation
 from goodteacher.data.dataset import Split
 from goodteacher.data.normalization import Normalization
 from goodteacher.data.views import crop_and_flip, cut_out, mixing

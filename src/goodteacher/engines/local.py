@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 
 from goodteacher.errors import GoodteacherError, RunError
-from goodteacher.tasks import Context, Task
+from goodteacher.studies import Context, Task, is_done, runner_of
 
 
 class LocalEngine:
@@ -34,7 +34,7 @@ class LocalEngine:
         progress, store = self.context.progress, self.context.store
         progress.begin(stage, sum(task.work for task in tasks))
         for task in tasks:
-            if task.done(store):
+            if is_done(task, store):
                 progress.advance(task.work)
                 continue
             started = time.perf_counter()
@@ -46,7 +46,7 @@ class LocalEngine:
     def _run(self, task: Task, stage: str) -> None:
         store = self.context.store
         try:
-            task.run(self.context)
+            runner_of(task).run(task, self.context)
         except (GoodteacherError, Warning):  # a warning is raised where somebody asked for that
             raise
         except Exception as error:

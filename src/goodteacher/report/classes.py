@@ -6,18 +6,19 @@ from collections.abc import Iterator, Sequence
 
 import plotly.graph_objects as go
 
-from goodteacher.evidence.results import (
+from goodteacher.records import (
     Association,
     ClassGain,
     Confusion,
     Evidence,
     Flip,
     Flips,
+    percent,
+    points,
 )
 from goodteacher.report.headline import Difference, confidence, draw_differences, in_points
 from goodteacher.report.parts import Gallery, Panel, Picture, Table, View
 from goodteacher.report.theme import MAP_COLORS, new_figure
-from goodteacher.words import percent, points
 
 MOST_BARS = 30
 """Classes in the figure; the table has all."""

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
-from goodteacher.conclude import variant_seconds
+from goodteacher.records import Cost, StudentRow, TrajectoryRecord, variant_seconds
 from goodteacher.report.findings import Findings, Verified
 from goodteacher.report.parts import Table
-from goodteacher.results import Cost, StudentRow, TrajectoryRecord
 
 _MOST_CLASS_NAMES = 100
 _VARIANT_NOTES = {

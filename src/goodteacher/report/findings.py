@@ -7,21 +7,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from goodteacher.arms import Checkpoint
 from goodteacher.config import StudyConfig, VerifyConfig
-from goodteacher.evidence import EVIDENCE_FILE, Evidence
-from goodteacher.mixing import BLENDS_FILE
-from goodteacher.results import (
+from goodteacher.records import (
     BlendRecord,
+    Checkpoint,
     DataSummary,
+    Decision,
+    Evidence,
     StudentRow,
     SweetSpot,
     TrajectoryRecord,
     Verdict,
 )
-from goodteacher.scores import SCORES, probe_accuracies
-from goodteacher.store import Store
-from goodteacher.sweet_spot import BRANCHES, candidates, converged, most_accurate
+from goodteacher.studies import BLENDS_FILE, DECISIONS_FILE, EVIDENCE_FILE, Store
 
 
 @dataclass(frozen=True)
@@ -84,6 +82,7 @@ class Findings:
     judgement: Judgement | None = None
     blends: tuple[BlendRecord, ...] = ()
     branches: tuple[TrajectoryRecord, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def healthy(self) -> tuple[TrajectoryRecord, ...]:
@@ -100,23 +99,9 @@ class Findings:
 
     @property
     def shortlisted(self) -> frozenset[Checkpoint]:
-        """Checkpoints that compete for the sweet spot, by the search's own rule."""
-        if SCORES[self.config.shortlist_by].needs_probes and not self._searched:
-            return frozenset()
-        probes = probe_accuracies(self.students)
-        listed = candidates(self.config, self.healthy, (*self.branches, *self.blends), probes)
-        return frozenset(r.source for r in listed if isinstance(r.source, Checkpoint))
-
-    @property
-    def _searched(self) -> bool:
-        return any(row.stage == "search" for row in self.students)
-
-    @property
-    def reference_teachers(self) -> frozenset[Checkpoint]:
-        """The converged and the most accurate teacher, by the search's own rule."""
-        if not self.healthy:
-            return frozenset()
-        return frozenset(rule(self.healthy).checkpoint for rule in (converged, most_accurate))
+        """Checkpoints that compete for the sweet spot; none before that was decided."""
+        listed = (d.teachers for d in self.decisions if d.what == "shortlist")
+        return frozenset(t for each in listed for t in each if isinstance(t, Checkpoint))
 
     def record_of(self, checkpoint: Checkpoint) -> TrajectoryRecord | None:
         """Return what was recorded at a checkpoint, if anything was."""
@@ -146,9 +131,10 @@ def read_findings(store: Store) -> Findings:
         sweet_spot=store.read_json("sweet_spot.json", SweetSpot) if finished else None,
         judgement=_judgement(store),
         blends=_blends(store),
+        decisions=tuple(store.read_records(DECISIONS_FILE, Decision)),
         branches=tuple(
             record
-            for variant in BRANCHES
+            for variant in ("ema", "cooldown")
             for record in _records(store, f"teachers/*/{variant}-*/trajectory.jsonl")
             if record.status == "ok"
         ),

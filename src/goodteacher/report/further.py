@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from goodteacher.evidence.results import (
+from goodteacher.records import (
     CurveArm,
     Estimate,
     Fidelity,
@@ -15,14 +15,15 @@ from goodteacher.evidence.results import (
     JointEffect,
     OmittedArm,
     OmittedClass,
+    Pair,
     TemperatureCurve,
+    percent,
+    points,
 )
 from goodteacher.report.headline import confidence, error_bars, in_points, shown_range
 from goodteacher.report.ladder import rung_name, shown_effect
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.theme import NEUTRAL, SYMBOLS, new_figure, power_ticks
-from goodteacher.results import Pair
-from goodteacher.words import percent, points
 
 _HELD_OUT = {
     True: "It did not learn from these examples, and neither did the students.",

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from goodteacher.records import (
+    Pair,
+    Reference,
+    StudentResult,
+    StudentRow,
+    SweetSpot,
+    called,
+    percent,
+    points,
+)
 from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.rungs import deviation
 from goodteacher.report.theme import NEUTRAL, new_figure
-from goodteacher.results import Pair, Reference, StudentResult, StudentRow, SweetSpot
-from goodteacher.words import called, percent, points
 
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from goodteacher.evidence import Evidence
+from goodteacher.records import Evidence, Verdict, verdict_remarks
 from goodteacher.report import classes, further, ladder
 from goodteacher.report.findings import Judgement
 from goodteacher.report.parts import Section
-from goodteacher.results import Verdict
-from goodteacher.words import verdict_remarks
 
 ANSWERS = {
     "knowledge": "Knowledge: the students learned class similarity from the teacher.",

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from goodteacher.records import Effect, Pair, Rung, Verdict, percent, points
 from goodteacher.report.headline import confidence, error_bars, in_points, shown_range
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.theme import NEUTRAL, new_figure
-from goodteacher.results import Effect, Pair, Rung, Verdict
-from goodteacher.words import percent, points
 
 RUNG_NAMES = {
     "one_hot": "labels",

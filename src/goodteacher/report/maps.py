@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from goodteacher.arms import Checkpoint
 from goodteacher.config import Recipe, StudyConfig
+from goodteacher.records import Checkpoint
 from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.quantities import QUANTITIES, Quantity

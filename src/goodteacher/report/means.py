@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from goodteacher.arms import Arm, TeacherSource
+from goodteacher.records import Arm, TeacherRecord, TeacherSource
 from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Section, Table
 from goodteacher.report.quantities import QUANTITIES
 from goodteacher.report.rungs import RungScores
-from goodteacher.results import TeacherRecord
 
 SHOWN = (
     "best_nll",

@@ -14,13 +14,13 @@ from plotly.offline import get_plotlyjs
 from goodteacher.config import read_toml
 from goodteacher.data import selection_note
 from goodteacher.errors import StudyError
+from goodteacher.records import TrajectoryRecord
 from goodteacher.report import curves, facts, headline, judgement, maps, means, students
 from goodteacher.report.findings import Findings, Verified, read_findings, read_verified
 from goodteacher.report.parts import Page, Panel, Section
 from goodteacher.report.rungs import RungScores, first_rung
 from goodteacher.report.theme import THEMES
-from goodteacher.results import TrajectoryRecord
-from goodteacher.store import CONFIG_FILE, Store
+from goodteacher.studies import CONFIG_FILE, Store
 
 REPORT_FILE = "report.html"
 

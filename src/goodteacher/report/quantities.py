@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from goodteacher.results import DataSummary, TeacherRecord
+from goodteacher.records import DataSummary, TeacherRecord
 
 
 @dataclass(frozen=True)

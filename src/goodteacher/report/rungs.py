@@ -11,9 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from goodteacher.arms import Checkpoint
 from goodteacher.config import Recipe
-from goodteacher.results import StudentRow
+from goodteacher.records import Checkpoint, StudentRow
 
 
 @dataclass(frozen=True)

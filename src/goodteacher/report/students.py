@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from goodteacher.arms import Checkpoint
 from goodteacher.errors import InputError
+from goodteacher.maths.statistics import spearman
+from goodteacher.records import Checkpoint
 from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.quantities import QUANTITIES, Quantity
 from goodteacher.report.rungs import ArmScore, RungScores
 from goodteacher.report.theme import NEUTRAL, STAR, SYMBOLS, new_figure
-from goodteacher.statistics import spearman
 
 AGAINST = ("accuracy", "similarity", "similarity_best_temperature", "effective_classes", "best_nll")
 

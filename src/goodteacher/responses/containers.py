@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goodteacher._checks import UNLABELLED, unusable_rows
 from goodteacher.errors import DataError, InputError, ResponseError
+from goodteacher.maths._checks import UNLABELLED, unusable_rows
 
 _SHOWN = 5
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from goodteacher.config import Recipe
 from goodteacher.data import UNLABELLED, Examples
-from goodteacher.losses import TeacherTerm, mixture, teacher_term
+from goodteacher.maths.losses import TeacherTerm, mixture, teacher_term
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from goodteacher.models.adapting import logits_of
+from goodteacher.networks.adapting import logits_of
 
 Program = Callable[[nn.Module, Tensor], Tensor]
 """The forward pass of a fused stack: ``(network whose leaves are stacked, inputs) -> logits``."""

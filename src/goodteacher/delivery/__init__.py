@@ -1,0 +1,1 @@
+"""Students that leave: written to a folder, and read from one."""

@@ -1,0 +1,126 @@
+"""A response taken apart into label, confidence, off-class mass and off-class distribution.
+
+`p = softmax(z / T)`; on label `y`: confidence `p_y`, off-class mass `m = 1 - p_y`, off-class
+distribution `q_k = p_k / m` for `k != y`. Everything stays in log-space and float64, so that a
+teacher with `p_y = 1 - 1e-30` still has a mass (1e-30), a `q` and a similarity. A logit of `-inf`
+is probability 0 at every temperature; where no mass is left off the label, `q` is uniform.
+
+It sits below ``similarity`` and ``targets``, which measure and rebuild the same parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from goodteacher.maths._checks import check_response, check_temperature, fill_unlabelled
+
+
+@dataclass(frozen=True)
+class OffClass:
+    """The parts of a response, float64, natural logarithms.
+
+    Attributes:
+        labels: int64 `[N]`, unlabelled examples filled with the teacher's most probable class.
+        log_probs: `log p`, `[N, C]`.
+        log_confidence: `log p_y`, `[N]`.
+        log_mass: `log m`, `[N]`.
+        log_q: `log q`, `[N, C]`; -inf on the label.
+    """
+
+    labels: Tensor
+    log_probs: Tensor
+    log_confidence: Tensor
+    log_mass: Tensor
+    log_q: Tensor
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes C."""
+        return self.log_probs.shape[-1]
+
+    @property
+    def probs(self) -> Tensor:
+        """`p`, `[N, C]`."""
+        return self.log_probs.exp()
+
+    @property
+    def confidence(self) -> Tensor:
+        """`p_y`, `[N]`."""
+        return self.log_confidence.exp()
+
+    @property
+    def mass(self) -> Tensor:
+        """`m`, `[N]`."""
+        return self.log_mass.exp()
+
+    @property
+    def q(self) -> Tensor:
+        """`q`, `[N, C]`; 0 on the label."""
+        return self.log_q.exp()
+
+
+def off_class(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> OffClass:
+    """Take a response apart.
+
+    Args:
+        logits: The response, `[N, C]`, finite or `-inf`.
+        labels: Integers `[N]`; -1 is unlabelled.
+        temperature: T > 0.
+
+    Returns:
+        Its parts.
+
+    Raises:
+        ResponseError: If `check_response` refuses the response.
+        ConfigError: If the temperature is not positive.
+
+    Example:
+        >>> parts = off_class(torch.tensor([[0.5, 0.3, 0.2]]).log(), torch.tensor([0]))
+        >>> parts.q
+        tensor([[0.0000, 0.6000, 0.4000]], dtype=torch.float64)
+    """
+    check_response(logits, labels)
+    check_temperature(temperature)
+    scaled = logits.detach().double() / temperature
+    filled = fill_unlabelled(labels.long(), scaled)
+    log_probs = torch.log_softmax(scaled, -1)
+    column = filled.unsqueeze(-1)
+    log_off = log_probs.scatter(-1, column, -torch.inf)
+    log_mass = log_off.logsumexp(-1)
+    # Where all other classes have probability 0 any q will do: the uniform one says nothing.
+    nothing = torch.zeros_like(log_off).scatter(-1, column, -torch.inf).log_softmax(-1)
+    empty = (log_mass == -torch.inf).unsqueeze(-1)
+    return OffClass(
+        labels=filled,
+        log_probs=log_probs,
+        log_confidence=log_probs.gather(-1, column).squeeze(-1),
+        log_mass=log_mass,
+        log_q=torch.where(empty, nothing, log_off - log_mass.unsqueeze(-1)),
+    )
+
+
+def log_class_similarity(parts: OffClass) -> Tensor:
+    """Average the off-class distributions of each class, weighted by their mass.
+
+    `qbar_c = sum_{x in c} m q / sum_{x in c} m`, as logarithms, summed cell by cell in log-space:
+    an example of tiny mass keeps a finite `log qbar` wherever its own `q` is positive.
+
+    Args:
+        parts: A response taken apart.
+
+    Returns:
+        `[C, C]` float64; -inf on the diagonal and in the whole row of a class without examples.
+    """
+    shape = (parts.num_classes, parts.num_classes)
+    index = parts.labels.unsqueeze(-1).expand_as(parts.log_q)
+    log_off = parts.log_q + parts.log_mass.unsqueeze(-1)
+    peak = log_off.new_full(shape, -torch.inf).scatter_reduce(0, index, log_off, "amax")
+    # Cells without mass (the diagonal, empty classes) have peak -inf; any finite shift will do.
+    shift = peak.nan_to_num(neginf=0.0)
+    total = log_off.new_zeros(shape).scatter_add(0, index, (log_off - shift[parts.labels]).exp())
+    log_sums = total.log() + shift
+    shares = log_sums - log_sums.logsumexp(-1, keepdim=True)
+    return shares.nan_to_num(nan=-torch.inf, neginf=-torch.inf)

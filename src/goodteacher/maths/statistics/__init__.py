@@ -1,0 +1,60 @@
+"""Intervals, tests and ranks for arms trained with the same seeds, tested on the same examples.
+
+| module      | owns                                                                              |
+|-------------|-----------------------------------------------------------------------------------|
+| `intervals` | the crossed model of seeds and examples; accuracies and paired differences        |
+| `decisions` | superiority, equivalence, many comparisons, and how many seeds a decision takes   |
+| `sequential`| looking again after adding seeds: what each look may spend of the level           |
+| `ranks`     | rank correlation and regret of a score                                            |
+"""
+
+from goodteacher.maths.statistics.decisions import (
+    SeedPlan,
+    adjusted_level,
+    equivalence_p_value,
+    holm,
+    p_greater,
+    practically_equal,
+    seeds_needed,
+    simultaneous,
+)
+from goodteacher.maths.statistics.intervals import (
+    Interval,
+    Resamples,
+    accuracy_interval,
+    crossed_interval,
+    paired_interval,
+    pigeonhole_resamples,
+)
+from goodteacher.maths.statistics.ranks import (
+    MatrixCorrelation,
+    RankCorrelation,
+    mantel,
+    regret,
+    spearman,
+)
+from goodteacher.maths.statistics.sequential import PlannedLook, plan_looks
+
+__all__ = [
+    "Interval",
+    "MatrixCorrelation",
+    "PlannedLook",
+    "RankCorrelation",
+    "Resamples",
+    "SeedPlan",
+    "accuracy_interval",
+    "adjusted_level",
+    "crossed_interval",
+    "equivalence_p_value",
+    "holm",
+    "mantel",
+    "p_greater",
+    "paired_interval",
+    "pigeonhole_resamples",
+    "plan_looks",
+    "practically_equal",
+    "regret",
+    "seeds_needed",
+    "simultaneous",
+    "spearman",
+]

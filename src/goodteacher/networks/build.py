@@ -1,0 +1,307 @@
+"""From a specification to a network: the grammar, the table of families, the checks at the door."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import numbers
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import nn
+
+from goodteacher.errors import ModelError
+from goodteacher.networks import factory, feedforward, residual
+
+NUMBER = r"0*[1-9][0-9]{0,6}"  # seven digits: larger widths are typing errors
+DEPTH = r"0*[1-9][0-9]{0,3}"  # four digits: larger depths only fill the memory, block by block
+MAX_SEED = 2**32 - 1  # PyTorch's CPU generator ignores the higher bits: 2^32 would repeat seed 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One family of architectures: how its argument is written, and who builds it.
+
+    Attributes:
+        grammar: The specification in words, for error messages.
+        example: A complete specification, for error messages.
+        pattern: Regular expression that a well-formed argument matches whole, once the spaces
+            beside its separators are gone.
+        build: ``(argument, num_classes, input_shape) -> network``; the argument is canonical.
+        canonical: Brings a well-formed argument into the one form that stands for it.
+        image: Whether inputs must be images ``(channels, height, width)``.
+        depth_rule: ``(multiple, remainder)`` of the first number; ``(6, 2)`` is 6n + 2, n >= 1.
+    """
+
+    grammar: str
+    example: str
+    pattern: str
+    build: Callable[[str, int, tuple[int, ...]], nn.Module]
+    canonical: Callable[[str], str]
+    image: bool = False
+    depth_rule: tuple[int, int] | None = None
+
+
+def _numbers(argument: str) -> list[int]:
+    return [int(number) for number in re.findall(r"[0-9]+", argument)]
+
+
+def _plain_numbers(argument: str) -> str:
+    """Strip leading zeros: ``064`` is 64."""
+    return re.sub(r"[0-9]+", lambda match: str(int(match[0])), argument.lower())
+
+
+def _without_unit_width(argument: str) -> str:
+    """``20x1`` is ``20``: a width factor of one is the plain network."""
+    return _plain_numbers(argument).removesuffix("x1")
+
+
+def _mlp(argument: str, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    return feedforward.mlp(_numbers(argument), num_classes=num_classes, input_shape=input_shape)
+
+
+def _cnn(argument: str, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    return feedforward.cnn(_numbers(argument), num_classes=num_classes, input_shape=input_shape)
+
+
+def _resnet(argument: str, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    numbers = _numbers(argument)
+    return residual.resnet(*numbers, num_classes=num_classes, input_shape=input_shape)
+
+
+def _wrn(argument: str, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    depth, width = _numbers(argument)
+    return residual.wide_resnet(depth, width, num_classes=num_classes, input_shape=input_shape)
+
+
+def _python(argument: str, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    return factory.build_from_factory(argument, num_classes=num_classes, input_shape=input_shape)
+
+
+FAMILIES: Mapping[str, Family] = {
+    "mlp": Family(
+        grammar="mlp:WIDTH,WIDTH,... with the units of each hidden layer, 1 to 9999999",
+        example="mlp:1200,1200",
+        pattern=rf"{NUMBER}(,{NUMBER})*",
+        build=_mlp,
+        canonical=_plain_numbers,
+    ),
+    "cnn": Family(
+        grammar="cnn:WIDTH,WIDTH,... with the channels of each convolution, 1 to 9999999",
+        example="cnn:32,64,128",
+        pattern=rf"{NUMBER}(,{NUMBER})*",
+        build=_cnn,
+        canonical=_plain_numbers,
+        image=True,
+    ),
+    "resnet": Family(
+        grammar="resnet:DEPTH or resnet:DEPTHxWIDTH with DEPTH = 6n + 2 of at most 4 digits",
+        example="resnet:20",
+        pattern=rf"{DEPTH}([xX]{NUMBER})?",
+        build=_resnet,
+        canonical=_without_unit_width,
+        image=True,
+        depth_rule=(6, 2),
+    ),
+    "wrn": Family(
+        grammar="wrn:DEPTH-WIDTH with DEPTH = 6n + 4 of at most 4 digits",
+        example="wrn:16-2",
+        pattern=rf"{DEPTH}-{NUMBER}",
+        build=_wrn,
+        canonical=_plain_numbers,
+        image=True,
+        depth_rule=(6, 4),
+    ),
+    "python": Family(
+        grammar="python:package.module:factory, a callable num_classes -> nn.Module",
+        example="python:mypackage.networks:small",
+        pattern=r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*",
+        build=_python,
+        canonical=str,
+    ),
+}
+"""Family name to :class:`Family`: all that a new architecture needs is an entry here."""
+
+LATER = ("timm", "torchvision", "hf")
+
+
+def canonical_spec(spec: str) -> str:
+    """Bring a specification into the one form that stands for the architecture.
+
+    Spaces beside separators go, the family is lower case, numbers lose leading zeros, a width
+    factor of 1 is dropped. Two specifications of equal canonical form make equal networks from
+    equal seeds, so this is the form to compare and to hash.
+
+    Args:
+        spec: ``family:argument``.
+
+    Returns:
+        The canonical specification.
+
+    Raises:
+        ModelError: If the family is unknown, its argument malformed, or the depth none of its own.
+
+    >>> canonical_spec(" MLP: 1200, 0800 ")
+    'mlp:1200,800'
+    """
+    name, argument = _parse(spec)
+    return f"{name}:{argument}"
+
+
+def build_model(
+    spec: str, *, num_classes: int, input_shape: tuple[int, ...], seed: int
+) -> nn.Module:
+    """Build the network of a specification, with initial weights that the seed determines.
+
+    Args:
+        spec: ``mlp:1200,1200``, ``cnn:32,64,128``, ``resnet:20``, ``resnet:8x4``, ``wrn:16-2`` or
+            ``python:package.module:factory``, a callable that gets ``num_classes``, and
+            ``input_shape`` if it takes that.
+        num_classes: Number C of logits; at least 2.
+        input_shape: Shape of one example: ``(features,)`` or ``(channels, height, width)``.
+        seed: Seeds PyTorch's CPU generator while the network is made, 0 to 2^32 - 1. Afterwards
+            that generator is as it was.
+
+    Returns:
+        A network from ``[B, *input_shape]`` to raw logits ``[B, C]``, on the CPU.
+
+    Raises:
+        ModelError: If the specification, the number of classes, the shape or the seed is not
+            allowed, or a user's factory does not give a classifier.
+
+    >>> network = build_model("mlp:64", num_classes=10, input_shape=(1, 28, 28), seed=0)
+    >>> parameter_count(network)
+    50890
+    """
+    name, argument = _parse(spec)
+    family = FAMILIES[name]
+    _check_classes(num_classes)
+    _check_shape(input_shape, spec, image=family.image)
+    _check_seed(seed)
+    shape = tuple(int(size) for size in input_shape)
+    with torch.random.fork_rng(devices=[]):
+        # torch.manual_seed would also reseed the accelerators, which fork_rng does not restore.
+        torch.default_generator.manual_seed(int(seed))
+        try:
+            return family.build(argument, int(num_classes), shape)
+        except (MemoryError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0].rstrip(". ")  # a C++ stack may follow
+            raise ModelError(
+                f"The network {spec!r} for inputs of shape {list(shape)} cannot be made: {reason}. "
+                "Is it larger than the memory? Choose a smaller one."
+            ) from error
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Count a network's parameters (buffers such as running means are not parameters).
+
+    >>> parameter_count(nn.Linear(4, 3))
+    15
+    """
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def is_users_own(spec: str) -> bool:
+    """Say whether a specification names a factory of the user's.
+
+    >>> is_users_own("python:package.module:factory"), is_users_own("mlp:64")
+    (True, False)
+    """
+    return _parse(spec)[0] == "python"
+
+
+def _parse(spec: str) -> tuple[str, str]:
+    if callable(spec):
+        raise ModelError(
+            f"A model specification must be a string, but got a {type(spec).__name__}. A network "
+            "is made anew for each seed: write a function that makes it from num_classes, in a "
+            f"module of your own, and name that: {FAMILIES['python'].example!r}."
+        )
+    if not isinstance(spec, str):
+        raise ModelError(
+            f"A model specification must be a string, but got {spec!r} of type "
+            f"{type(spec).__name__}. Write it as in {FAMILIES['mlp'].example!r}."
+        )
+    name, _, argument = _without_spaces(spec).partition(":")
+    name = name.lower()
+    if name not in FAMILIES:
+        raise ModelError(_unknown_family(spec, name))
+    family = FAMILIES[name]
+    if not re.fullmatch(family.pattern, argument):
+        raise ModelError(
+            f"The model specification {spec!r} is malformed: it must be {family.grammar}. "
+            f"For example {family.example!r}."
+        )
+    argument = family.canonical(argument)
+    _check_depth(spec, family, argument)
+    return name, argument
+
+
+def _without_spaces(spec: str) -> str:
+    """Drop spaces at the ends and beside separators; ``64 32`` keeps its own and is refused."""
+    return re.sub(r"(?<!\w)\s+|\s+(?!\w)", "", spec)
+
+
+def _unknown_family(spec: str, name: str) -> str:
+    if name in LATER:
+        return (
+            f"The model specification {spec!r} asks for a {name} model, which goodteacher does not "
+            "support yet. Until then, write a function that makes it and name that: "
+            f"{FAMILIES['python'].example!r}."
+        )
+    nearest = difflib.get_close_matches(name, FAMILIES, n=1, cutoff=0.4)
+    hint = f" Did you mean {FAMILIES[nearest[0]].example!r}?" if nearest else ""
+    return (
+        f"The model specification {spec!r} names the unknown family {name!r}: it must be one of "
+        f"{', '.join(FAMILIES)}, followed by a colon and its argument.{hint}"
+    )
+
+
+def _check_depth(spec: str, family: Family, argument: str) -> None:
+    if family.depth_rule is None:
+        return
+    multiple, remainder = family.depth_rule
+    depth = _numbers(argument)[0]
+    if depth % multiple != remainder or depth <= multiple:
+        blocks = max(1, round((depth - remainder) / multiple))
+        raise ModelError(
+            f"The model specification {spec!r} has depth {depth}, but it must be "
+            f"{family.grammar}, n = 1, 2, ... The nearest depth is {multiple * blocks + remainder}."
+        )
+
+
+def _is_int(value: object) -> bool:
+    """Tell whether a value is a whole number; NumPy's count, since labels and shapes have them."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _check_classes(num_classes: int) -> None:
+    if not _is_int(num_classes) or num_classes < 2:
+        raise ModelError(
+            f"num_classes must be a whole number of at least 2, but got {num_classes!r}. Does the "
+            "data set have a single label?"
+        )
+
+
+def _check_seed(seed: int) -> None:
+    if not _is_int(seed) or not 0 <= seed <= MAX_SEED:
+        raise ModelError(
+            f"seed must be in the range 0 to 2^32 - 1, and whole, but got {seed!r}. PyTorch "
+            "ignores the higher bits of a seed. Choose a small one, such as 0."
+        )
+
+
+def _check_shape(input_shape: tuple[int, ...], spec: str, *, image: bool) -> None:
+    sizes = list(input_shape) if isinstance(input_shape, Sequence) else []
+    if not sizes or not all(_is_int(size) and size >= 1 for size in sizes):
+        raise ModelError(
+            f"input_shape must be one or more positive whole numbers, but got {input_shape!r}. "
+            "Give the shape of one example, without the batch: (784,) or (1, 28, 28)."
+        )
+    if image and len(sizes) != 3:
+        raise ModelError(
+            f"The model {spec!r} needs images of shape (channels, height, width), but the examples "
+            f"have shape {sizes}. For features, choose an 'mlp:' model, such as "
+            f"{FAMILIES['mlp'].example!r}."
+        )

@@ -1,0 +1,232 @@
+"""An examination of a user's network before anything is trained: does it give logits, and alone?
+
+What is found here would not crash a study; it would spoil it. Outputs that are probabilities
+flatten every response; an output that depends on the order of the batch belongs to no example;
+weights that do not come from the seed make pairs of students that are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from goodteacher.errors import ModelError
+from goodteacher.networks.factory import check_logits, reason_of
+
+EXAMPLES = 8
+"""Random examples on which a network is examined."""
+
+_SAME = 1e-3
+"""Outputs that differ by this share of the largest are different: far above rounding."""
+
+_SUM = 1e-4
+"""Rows of probabilities sum to 1 within this."""
+
+_SQUASHING = (nn.Softmax, nn.Softmax2d, nn.Sigmoid, nn.Hardsigmoid)
+_SQUASHED = ("SoftmaxBackward", "SigmoidBackward", "HardsigmoidBackward")
+_SHAPED = ("View", "UnsafeView", "Squeeze", "Unsqueeze", "Slice", "Transpose", "T", "Clone")
+
+
+def examine(
+    build: Callable[[int], nn.Module], *, name: str, num_classes: int, input_shape: tuple[int, ...]
+) -> tuple[str, ...]:
+    """Examine a network in evaluation mode, on random inputs and on the CPU.
+
+    Args:
+        build: Makes the network from a seed.
+        name: What messages call it.
+        num_classes: Number of logits that it must give.
+        input_shape: Shape of one example.
+
+    Returns:
+        What the user should know, in sentences.
+
+    Raises:
+        ModelError: It gives probabilities; its output depends on the order of the batch or differs
+            from run to run; it does not take a single example; its weights do not come from the
+            seed; or none of them can be trained.
+    """
+    with torch.random.fork_rng(devices=[]):
+        network = build(0)
+        network.eval()  # what a user's own train() returns is not relied upon
+        check_trainable(network, name)
+        generator = torch.Generator().manual_seed(1)
+        inputs = torch.randn(EXAMPLES, *input_shape, generator=generator)
+        logits = check_logits(
+            network(inputs), name=name, inputs=inputs, num_classes=num_classes, mode="evaluation"
+        )
+        check_not_probabilities(network, inputs, logits, name=name, mode="evaluation")
+        with torch.no_grad():
+            return (
+                *_batch_notes(network, inputs, logits.detach(), name),
+                *_seed_notes(build, network, name),
+            )
+
+
+def check_trainable(network: nn.Module, name: str) -> None:
+    """Refuse a network without trainable weights.
+
+    Raises:
+        ModelError: It has none.
+    """
+    if any(parameter.requires_grad for parameter in network.parameters()):
+        return
+    count = sum(parameter.numel() for parameter in network.parameters())
+    state = f"all of its {count:,} weights are frozen" if count else "it has no weights"
+    raise ModelError(
+        f"The network {name!r} has nothing to train: {state}. Let the weights that shall be "
+        "trained have requires_grad=True, those of its last layer at least."
+    )
+
+
+def check_not_probabilities(
+    network: nn.Module, inputs: Tensor, outputs: Tensor, *, name: str, mode: str
+) -> None:
+    """Refuse outputs that are probabilities.
+
+    They are if none is negative and each row sums to 1; or if all lie in 0..1 and the last thing
+    that was computed is a softmax or a sigmoid. Log-probabilities are logits.
+
+    Args:
+        network: The network.
+        inputs: Some inputs [B, ...].
+        outputs: What the network gave for them, [B, C], with its graph.
+        name: What error messages call it.
+        mode: ``training`` or ``evaluation``.
+
+    Raises:
+        ModelError: They are.
+    """
+    values = outputs.detach().double()
+    if not bool(((values >= 0) & (values <= 1 + _SUM)).all()):
+        return
+    sums_to_one = bool(((values.sum(1) - 1).abs() < _SUM).all())
+    if not sums_to_one and not _is_squashed(outputs):
+        return
+    seen = "each row sums to 1" if sums_to_one else "they end in a softmax or sigmoid"
+    layer = _squashing_layer(network, inputs, outputs)
+    remedy = (
+        f"Remove its last layer, {layer}."
+        if layer
+        else "Return what its forward gives to softmax or sigmoid."
+    )
+    raise ModelError(
+        f"The network {name!r} returns probabilities in {mode} mode: on {len(inputs)} inputs "
+        f"all outputs lie in 0..1 and {seen}. Losses and temperatures need the logits. "
+        f"{remedy}"
+    )
+
+
+def _is_squashed(outputs: Tensor) -> bool:
+    """Say whether the last computation, but for changes of shape, was a softmax or sigmoid."""
+    node: Any = outputs.grad_fn
+    while node is not None:
+        operation = node.name()
+        if operation.startswith(_SQUASHED):
+            return True
+        if not operation.startswith(tuple(f"{shape}Backward" for shape in _SHAPED)):
+            return False
+        node = next((function for function, _ in node.next_functions), None)
+    return False
+
+
+def _squashing_layer(network: nn.Module, inputs: Tensor, outputs: Tensor) -> str | None:
+    """Name the layer whose output is the network's, if a layer of this kind is."""
+    given: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        return lambda module, arguments, output: given.__setitem__(name, output.detach())
+
+    layers: Mapping[str, nn.Module] = {
+        name: module for name, module in network.named_modules() if isinstance(module, _SQUASHING)
+    }
+    handles = [layer.register_forward_hook(keep(name)) for name, layer in layers.items()]
+    with torch.no_grad():
+        network(inputs)
+    for handle in handles:
+        handle.remove()
+    flat = outputs.detach().flatten()
+    for name in reversed(given):
+        candidate = given[name].flatten()
+        if candidate.shape == flat.shape and torch.allclose(candidate, flat, atol=1e-5):
+            return f"{name!r} (nn.{type(layers[name]).__name__})"
+    return None
+
+
+def _batch_notes(network: nn.Module, inputs: Tensor, logits: Tensor, name: str) -> list[str]:
+    """Check that each row of the output belongs to its own example."""
+    if _differ(network(inputs), logits):
+        raise ModelError(
+            f"The network {name!r} gives other outputs for the same inputs when asked again, in "
+            "evaluation mode. Is a dropout always on? Use nn.Dropout, or "
+            "F.dropout(x, training=self.training)."
+        )
+    order = torch.arange(len(inputs)).roll(3)
+    if _differ(network(inputs[order]), logits[order]):
+        raise ModelError(
+            f"The outputs of the network {name!r} do not follow the order of the examples: for "
+            "the same examples in another order, other rows come back. Does it swap or flip the "
+            "axis of the batch, or read it as time? The first axis is the batch from the first "
+            "layer to the last."
+        )
+    single = check_logits(
+        _of_one(network, inputs, name),
+        name=name,
+        inputs=inputs[:1],
+        num_classes=logits.shape[1],
+        mode="evaluation",
+    )
+    if _differ(single, logits[:1]):
+        return [
+            f"the output of {name!r} for an example depends on the other examples of its batch, "
+            "in evaluation mode too. A batch normalisation with track_running_stats=False does "
+            "that; the delivered student will answer differently for one example and for many."
+        ]
+    return []
+
+
+def _of_one(network: nn.Module, inputs: Tensor, name: str) -> object:
+    try:
+        return network(inputs[:1])
+    except Exception as error:
+        raise ModelError(
+            f"The network {name!r} failed in evaluation mode on a single example, of shape "
+            f"{list(inputs[:1].shape)}: {reason_of(error)}. A squeeze() may drop the axis of the "
+            "batch: name the axis that it shall drop. A batch normalisation with "
+            "track_running_stats=False needs several examples: leave that at True."
+        ) from error
+
+
+def _seed_notes(build: Callable[[int], nn.Module], network: nn.Module, name: str) -> list[str]:
+    """Check that the initial weights are those of the seed."""
+    if not _same_weights(build(0), network):
+        raise ModelError(
+            f"The network {name!r} has other weights each time it is made with the same seed, so "
+            "students could not be paired, nor a study go on. Draw them from the default "
+            "generators of PyTorch, NumPy or Python on the CPU, which are seeded before the "
+            "factory is called, not from generators of its own."
+        )
+    if _same_weights(build(1), network):
+        return [
+            f"{name!r} starts from the same weights whatever the seed, so its seeds differ by the "
+            "order of examples only, and intervals over seeds are narrower than they would be."
+        ]
+    return []
+
+
+def _same_weights(one: nn.Module, other: nn.Module) -> bool:
+    ours, theirs = one.state_dict(), other.state_dict()
+    return ours.keys() == theirs.keys() and all(
+        ours[name].shape == theirs[name].shape and torch.equal(ours[name], theirs[name])
+        for name in ours
+        if isinstance(ours[name], Tensor)  # what else a state may hold is refused where it is saved
+    )
+
+
+def _differ(found: Tensor, expected: Tensor) -> bool:
+    if found.shape != expected.shape:
+        return True
+    return bool((found - expected).abs().max() > _SAME * (expected.abs().max() + 1e-12))

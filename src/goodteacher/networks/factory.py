@@ -1,0 +1,307 @@
+"""Networks of the user's own: ``python:package.module:factory``."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import random
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from goodteacher.errors import ModelError
+from goodteacher.networks.adapting import adapt, keep_logits, logits_of, wants_contiguous
+
+DUMMY_BATCH = 2
+
+
+def load_factory(path: str) -> Callable[..., object]:
+    """Import the callable that ``package.module:factory`` names.
+
+    Args:
+        path: Module path, a colon, and the name of a callable in it (dots reach into classes).
+
+    Returns:
+        The callable.
+
+    Raises:
+        ModelError: If the module cannot be imported, has no such name, or it cannot be called, or
+            is a network already.
+
+    >>> load_factory("torch.nn:Identity")
+    <class 'torch.nn.modules.linear.Identity'>
+    """
+    module_name, _, name = path.partition(":")
+    found = _attribute(_import(module_name), module_name, name)
+    if not callable(found) or isinstance(found, nn.Module):  # a network can be called, on inputs
+        raise ModelError(
+            f"{name!r} in module {module_name!r} is a {type(found).__name__}, but a model factory "
+            "must be callable: it gets num_classes and returns an nn.Module. Name the function or "
+            "the class that makes the network, not a network."
+        )
+    return found
+
+
+def build_from_factory(path: str, *, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    """Call the user's factory, adapt its network and check that it classifies.
+
+    The factory gets ``num_classes``, by that name if it has it and else as its first argument. One
+    that has an argument ``input_shape`` gets that too, by name; one that requires two arguments of
+    other names gets ``(num_classes, input_shape)``. While it runs, the generators of NumPy and of
+    Python are seeded as PyTorch's is. Then the network loses wrappers such as DataParallel, and is
+    run on a dummy batch of 2 examples in eval mode, without gradients, which gives lazy layers
+    their weights; every module's mode is restored.
+
+    Args:
+        path: ``package.module:factory``.
+        num_classes: Number of logits that the network must give.
+        input_shape: Shape of one example.
+
+    Returns:
+        The network, in the mode in which the factory returned it. It returns logits alone, whatever
+        else the user's own forward returns.
+
+    Raises:
+        ModelError: If the factory fails, returns something else than an ``nn.Module``, its weights
+            are not float32, or the logits for the dummy batch are not finite ``[2, num_classes]``.
+    """
+    factory = load_factory(path)
+    arguments, keywords = _arguments(factory, num_classes, input_shape)
+    try:
+        with _other_generators_seeded():
+            network = factory(*arguments, **keywords)
+    except Exception as error:
+        given = (*arguments, *(f"{name}={value}" for name, value in keywords.items()))
+        raise ModelError(
+            f"The model factory {path!r} failed when called with {_listing(given)}: "
+            f"{reason_of(error)}. It must accept num_classes, or (num_classes, input_shape)."
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise ModelError(_no_network(path, network))
+    network = adapt(network, name=path)
+    check_classifies(network, name=path, num_classes=num_classes, input_shape=input_shape)
+    _check_materialised(network, path)
+    keep_logits(network)
+    return network
+
+
+def check_classifies(
+    network: nn.Module, *, name: str, num_classes: int, input_shape: tuple[int, ...]
+) -> None:
+    """Run a network on a dummy batch of 2 examples and check the shape and values of its output.
+
+    A network that fails on images in the channels-last order of memory, but not in the plain one,
+    gets the plain one from then on.
+
+    Args:
+        network: Any module; parameters, buffers and the mode of each module are left as they were.
+        name: What error messages call it.
+        num_classes: Number of logits that it must give.
+        input_shape: Shape of one example.
+
+    Raises:
+        ModelError: If the network fails or its output is not finite floats ``[2, num_classes]``.
+
+    >>> check_classifies(nn.Linear(4, 3), name="mine", num_classes=3, input_shape=(4,))
+    """
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(DUMMY_BATCH, *input_shape, generator=generator)
+    output = _dummy_output(network, name, inputs)
+    check_logits(output, name=name, inputs=inputs, num_classes=num_classes, mode="evaluation")
+
+
+def check_logits(
+    output: object, *, name: str, inputs: Tensor, num_classes: int, mode: str
+) -> Tensor:
+    """Return the logits in a network's output, or say what they are instead.
+
+    Args:
+        output: What the network returned.
+        name: What error messages call it.
+        inputs: What it was given, [B, ...].
+        num_classes: Number C of logits that it must give.
+        mode: ``training`` or ``evaluation``.
+
+    Raises:
+        ModelError: If the logits are not finite floats [B, C].
+    """
+    logits = logits_of(output)
+    expected = [len(inputs), num_classes]
+    given = f"in {mode} mode for a batch of shape {list(inputs.shape)}"
+    if not isinstance(logits, Tensor):
+        raise ModelError(
+            f"The network {name!r} returned a {type(logits).__name__} {given}, but it must return "
+            f"a tensor of logits {expected}, a tuple or list that begins with it, or a dict or "
+            "object that has it as 'logits'. Return the logits."
+        )
+    if list(logits.shape) != expected:
+        raise ModelError(
+            f"The network {name!r} returned shape {list(logits.shape)} {given}, but logits must "
+            f"have shape {expected}. {_shape_hint(list(logits.shape), expected, output)}"
+        )
+    if not logits.is_floating_point() or not bool(torch.isfinite(logits).all()):
+        raise ModelError(
+            f"The network {name!r} returned logits {given} that are not finite floating point "
+            f"numbers (dtype {logits.dtype}). Check its initial weights, and that it returns "
+            "logits and not predicted classes."
+        )
+    return logits
+
+
+def _shape_hint(shape: list[int], expected: list[int], output: object) -> str:
+    """Say what to change for logits of the expected shape [B, C]."""
+    batch, classes = expected
+    if not isinstance(output, Tensor) and isinstance(output, tuple | list):
+        fitting = [n for n, x in enumerate(output) if list(getattr(x, "shape", ())) == expected]
+        if fitting:
+            return (
+                f"It is the first of {len(output)} values, of which number {fitting[0] + 1} has "
+                "that shape: return that one first, or alone."
+            )
+    if shape == [batch, 1] and classes == 2:
+        return "One output says how likely one of two classes is: give a logit for each class."
+    if shape[:2] == expected and set(shape[2:]) == {1}:
+        return "Only axes of length 1 are too many: add nn.Flatten() behind the last layer."
+    if shape[:2] == expected:
+        return "Average over the axes behind the classes, as with nn.AdaptiveAvgPool2d(1)."
+    if len(shape) == 2 and shape[0] == batch:
+        return (
+            f"There are {shape[1]} outputs for {classes} classes: does the factory use its "
+            "num_classes argument, and flatten or pool before the last layer?"
+        )
+    if shape in ([classes], [1, classes]) or (shape and shape[0] != batch):
+        return (
+            f"The first axis must be the batch, here of {batch}. Does squeeze, a fixed view(...) "
+            "or an axis of time come first? Keep the batch as it is, as x.flatten(1) does."
+        )
+    return "Flatten or pool before the last layer."
+
+
+def _dummy_output(network: nn.Module, name: str, inputs: Tensor) -> object:
+    anchor = next(network.parameters(), torch.zeros(()))
+    inputs = inputs.to(anchor.device)
+    modes = [(module, module.training) for module in network.modules()]
+    try:
+        with torch.no_grad():
+            network.eval()
+            if inputs.ndim != 4:
+                return network(inputs)
+            try:
+                # As examples come; clone, since contiguous() keeps the strides of one channel.
+                return network(inputs.clone(memory_format=torch.channels_last))
+            except RuntimeError:
+                output = network(inputs)
+                wants_contiguous(network)
+                return output
+    except Exception as error:
+        raise ModelError(
+            f"The network {name!r} failed in evaluation mode on a batch of shape "
+            f"{list(inputs.shape)}: {reason_of(error)}. It must map inputs of shape [batch, "
+            f"{_listing(tuple(inputs.shape[1:]))}] to logits. Does it expect another number of "
+            "channels or another image size?"
+        ) from error
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _no_network(path: str, found: object) -> str:
+    """Say what a factory returned instead of a network, and what to change."""
+    text = f"The model factory {path!r} returned a {type(found).__name__}"
+    must = "but it must return an nn.Module."
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        return (
+            f"The model factory {path!r} returned the class {found.__name__}, {must} Call it: "
+            f"return {found.__name__}(num_classes)."
+        )
+    if isinstance(found, tuple | list) and any(isinstance(item, nn.Module) for item in found):
+        return f"{text} with a network in it, {must} Return the network alone."
+    return f"{text}, {must} Does it end with a return statement?"
+
+
+def _check_materialised(network: nn.Module, name: str) -> None:
+    lazy = [key for key, parameter in network.named_parameters() if is_lazy(parameter)]
+    if lazy:
+        raise ModelError(
+            f"The network {name!r} has lazy layers that evaluation mode does not reach, so their "
+            f"weights have no shape: {', '.join(lazy)}. Give these layers their sizes."
+        )
+
+
+@contextlib.contextmanager
+def _other_generators_seeded() -> Iterator[None]:
+    """Seed the generators of NumPy and of Python from PyTorch's, and restore them afterwards."""
+    kept = random.getstate(), np.random.get_state()
+    seed = torch.initial_seed() % 2**32
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
+
+
+def _import(module_name: str) -> object:
+    try:
+        return importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # a script that parses arguments on import exits
+        raise ModelError(
+            f"Module {module_name!r} of the model factory cannot be imported: {reason_of(error)}. "
+            "Is it installed, or its folder on PYTHONPATH?"
+        ) from error
+
+
+def _attribute(module: object, module_name: str, name: str) -> object:
+    found = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise ModelError(
+                f"Module {module_name!r} has no {name!r}, so the model factory cannot be loaded. "
+                "Check the name after the last colon of the specification."
+            )
+        found = getattr(found, part)
+    return found
+
+
+def _arguments(
+    factory: Callable[..., object], num_classes: int, input_shape: tuple[int, ...]
+) -> tuple[tuple[object, ...], dict[str, object]]:
+    """Choose what a factory is called with: by name what it names, the rest by position."""
+    parameters = _parameters(factory)
+    offered = {"num_classes": num_classes, "input_shape": input_shape}
+    named = {p.name for p in parameters if p.kind is not inspect.Parameter.POSITIONAL_ONLY}
+    required = [p for p in parameters if p.kind in _POSITIONAL and p.default is p.empty]
+    if not required and any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        named.add("num_classes")  # make(pretrained=False, **kwargs) must not be pretrained=10
+    if "input_shape" not in named and len(required) == 2:
+        return (num_classes, input_shape), {}
+    keywords = {name: value for name, value in offered.items() if name in named}
+    return (() if "num_classes" in named else (num_classes,)), keywords
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _parameters(factory: Callable[..., object]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(factory).parameters.values())
+    except (TypeError, ValueError):  # some built-in callables have no signature
+        return []
+
+
+def _listing(values: tuple[object, ...]) -> str:
+    return ", ".join(str(value) for value in values)
+
+
+def reason_of(error: BaseException) -> str:
+    r"""Return an error's name and its first line: a C++ stack may follow.
+
+    >>> reason_of(ValueError("too large.\nat line 3"))
+    'ValueError: too large'
+    """
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}".rstrip(". ")

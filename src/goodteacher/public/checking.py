@@ -1,0 +1,90 @@
+"""The doctor, for data and a response to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from goodteacher.data import Dataset, Finding, StudyData, load_dataset, prepare
+from goodteacher.data import doctor as examine_data
+from goodteacher.errors import DataError, ResponseError
+from goodteacher.responses import Response, ResponseLike, as_response
+from goodteacher.responses.examination import examine_agreement, examine_response
+from goodteacher.responses.fitting import fitted_response
+
+_ORDER = ("error", "warning", "info")
+
+
+def doctor(
+    data: str | Path | Dataset,
+    *,
+    responses: ResponseLike | None = None,
+    probabilities: bool = False,
+) -> list[Finding]:
+    """Examine a data set, and a teacher's response to it, before anything is trained.
+
+    Args:
+        data: A data set, or what :func:`~goodteacher.data.load_dataset` understands.
+        responses: What ``distill`` takes: a file, an array, a tensor; None examines the data alone.
+        probabilities: The response holds probabilities rather than logits.
+
+    Returns:
+        Findings, errors first, then warnings, then infos. A response that ``distill`` would refuse
+        is an error of code ``response``.
+
+    Raises:
+        DataError: The data cannot be read.
+
+    Example:
+        >>> import torch
+        >>> from goodteacher.data import load_dataset
+        >>> digits = load_dataset("digits")
+        >>> one_off = torch.eye(10)[(digits.train.labels + 1) % 10] * 5 - 1
+        >>> doctor(digits, responses=one_off)[0].code
+        'response_order'
+    """
+    dataset = load_dataset(data)
+    findings = examine_data(dataset)
+    if responses is not None:
+        findings += _of_response(dataset, responses, probabilities)
+    return sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
+
+
+def _of_response(dataset: Dataset, responses: ResponseLike, probabilities: bool) -> list[Finding]:
+    names = dataset.class_names
+    try:
+        response = as_response(responses, probabilities=probabilities, class_names=names)
+        response = fitted_response(response, dataset)
+        return [_described(response, dataset), *_examined(response, dataset)]
+    except ResponseError as error:
+        return [Finding("error", "response", str(error))]
+
+
+def _examined(response: Response, dataset: Dataset) -> list[Finding]:
+    """Examine it on the parts that a search has by default, or on all rows where there are none."""
+    parts = _parts(dataset)
+    transfer = dataset.train if parts is None else parts.transfer
+    logits = response.aligned_to(transfer.ids)
+    if parts is None:
+        return examine_agreement(logits, transfer.labels, dataset.class_names)
+    return examine_response(response, parts)
+
+
+def _parts(dataset: Dataset) -> StudyData | None:
+    try:
+        return prepare(dataset)
+    except DataError:
+        return None
+
+
+def _described(response: Response, dataset: Dataset) -> Finding:
+    covered = set(response.ids.tolist())
+    train = sum(id_ in covered for id_ in dataset.train.ids.tolist())
+    logits = response.logits
+    zeros = float((logits == -float("inf")).double().mean())
+    nothing = f"; {100 * zeros:.1f} % of its probabilities are 0" if zeros else ""
+    return Finding(
+        "info",
+        "response",
+        f"The response covers {train} of {len(dataset.train)} training examples, with logits from "
+        f"{float(logits[logits > -float('inf')].min()):.4g} to {float(logits.max()):.4g}{nothing}.",
+    )

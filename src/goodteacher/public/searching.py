@@ -1,0 +1,65 @@
+"""``search``: find the sweet spot of a teacher-student pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from goodteacher.config import StudyConfig
+from goodteacher.engines import ENGINES
+from goodteacher.public.study import Study
+from goodteacher.report import write_report
+from goodteacher.studies import (
+    DataLike,
+    Progress,
+    Silent,
+    checked_settings,
+    name_of_data,
+    prepare_context,
+)
+from goodteacher.sweet_spot.run import run_search
+from goodteacher.sweet_spot.search import Search
+
+
+def search(
+    data: DataLike,
+    *,
+    teacher: str,
+    student: str,
+    out: str | Path,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Study:
+    """Find the sweet spot of a teacher-student pair, or go on with a search that was stopped.
+
+    Args:
+        data: A data set, or what :func:`~goodteacher.data.load_dataset` understands.
+        teacher: Teacher architecture, such as ``"mlp:800,800"``.
+        student: Student architecture, such as ``"mlp:64"``.
+        out: The study's folder. An existing study with the same settings is resumed.
+        progress: Told how far the search is.
+        **settings: Any field of :class:`~goodteacher.config.StudyConfig`.
+
+    Returns:
+        The finished study.
+
+    Raises:
+        InputError: Something given cannot work; raised before any training.
+        RunError: The work itself failed.
+
+    Example:
+        >>> study = search("digits", teacher="mlp:32", student="mlp:4", out=getfixture("tmp_path"),
+        ...                batch_sizes=[64], epochs=2, student_epochs=2, seeds=2)
+        >>> study.sweet_spot.teacher.batch_size
+        64
+    """
+    networks = {"teacher": teacher, "student": student}
+    config = checked_settings(StudyConfig, networks=networks, data=name_of_data(data), **settings)
+    context = prepare_context(config, out, data=data, progress=progress or Silent())
+    config = context.store.config(StudyConfig)
+    plan = Search(config, context, ENGINES[config.engine](context))
+    with context.store.lock():
+        run_search(plan)
+        write_report(context.store)
+        context.store.log("search_finished")
+    return Study(context.store.root)

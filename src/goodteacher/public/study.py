@@ -1,0 +1,100 @@
+"""A study: one teacher-student pair on one data set, in one folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from goodteacher.config import StudyConfig
+from goodteacher.delivery.export import Classifier, load_student
+from goodteacher.records import (
+    DataSummary,
+    Evidence,
+    StudentRow,
+    SweetSpot,
+    TrajectoryRecord,
+    Verdict,
+)
+from goodteacher.studies import EVIDENCE_FILE, SWEET_SPOT_FILE, VERDICT_FILE, Store
+from goodteacher.teachers import recorded_teachers
+
+
+class Study:
+    """A finished or unfinished study, read from its folder.
+
+    Args:
+        folder: The study's folder.
+
+    Raises:
+        StudyError: There is no study there.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.store = Store.open(folder)
+
+    @property
+    def folder(self) -> Path:
+        """Where the study is."""
+        return self.store.root
+
+    @property
+    def config(self) -> StudyConfig:
+        """The settings it was made with."""
+        return self.store.config(StudyConfig)
+
+    @property
+    def data(self) -> DataSummary:
+        """What its data are."""
+        return self.store.read_json("data.json", DataSummary)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the sweet spot has been found."""
+        return self.store.exists(SWEET_SPOT_FILE)
+
+    @property
+    def sweet_spot(self) -> SweetSpot:
+        """The answer.
+
+        Raises:
+            StudyError: The search has not finished.
+        """
+        return self.store.read_json(SWEET_SPOT_FILE, SweetSpot)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Knowledge or regularization, as ``goodteacher verify`` found.
+
+        Raises:
+            StudyError: The study has not been verified.
+        """
+        return self.store.read_json(VERDICT_FILE, Verdict)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What ``goodteacher verify`` found beside the verdict.
+
+        Raises:
+            StudyError: The study has not been verified.
+        """
+        return self.store.read_json(EVIDENCE_FILE, Evidence)
+
+    @property
+    def report(self) -> Path:
+        """Where the report is."""
+        return self.store.path("report.html")
+
+    def trajectories(self) -> list[TrajectoryRecord]:
+        """Return every recorded epoch of every teacher, by batch size and epoch."""
+        return recorded_teachers(self.store)
+
+    def students(self) -> list[StudentRow]:
+        """Return a row for every trained student."""
+        return self.store.read_table("students.parquet", StudentRow)
+
+    def student(self) -> Classifier:
+        """Return the delivered student, ready to classify: the best on the selection split."""
+        return load_student(self.folder / "student")
+
+    def baseline(self) -> Classifier:
+        """Return the best student of hard labels, ready to classify."""
+        return load_student(self.folder / "baseline")

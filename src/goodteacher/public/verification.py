@@ -1,0 +1,140 @@
+"""``verify``: is a teacher's gain knowledge or regularization?
+
+For a finished study it judges the sweet spot's teacher and recipe, with seeds of its own; for a
+response that the user brings, the recipe given. The rule is in ``verdict``. Seeds are tasks, so a
+later look trains the further ones only, and a run that was stopped comes to the same looks again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from goodteacher.config import (
+    VerifyConfig,
+)
+from goodteacher.data import load_dataset
+from goodteacher.engines import ENGINES
+from goodteacher.errors import ConfigError
+from goodteacher.public.study import Study
+from goodteacher.records import Verdict
+from goodteacher.report import write_report
+from goodteacher.responses import ResponseLike
+from goodteacher.responses.fitting import load_pair
+from goodteacher.students import Students, keep_response, tell
+from goodteacher.studies import (
+    DataKey,
+    DataLike,
+    Progress,
+    Silent,
+    Store,
+    checked_settings,
+    name_of_data,
+    prepare_context,
+)
+from goodteacher.verdicts.evidence import (
+    check_omission,
+    given_teachers,
+)
+from goodteacher.verdicts.verification import (
+    Verification,
+    check_structure,
+    independent_response,
+    of_study,
+)
+
+
+def verify(
+    subject: DataLike | Study,
+    /,
+    *,
+    data: DataLike | None = None,
+    responses: ResponseLike | None = None,
+    student: str | None = None,
+    out: str | Path | None = None,
+    probabilities: bool = False,
+    independent_responses: ResponseLike | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Verdict:
+    """Tell whether students learn class similarity from a teacher, or are only regularized.
+
+    Args:
+        subject: A finished study or its folder; with ``responses``, a data set.
+        data: With a study whose data were given in Python, the data again.
+        responses: A teacher's raw logits on the training data, aligned by id.
+        student: Student architecture, with ``responses``.
+        out: Folder of the result, with ``responses``.
+        probabilities: Responses are probabilities rather than logits.
+        independent_responses: Raw logits of another teacher on the same data, for the fidelity in
+            excess of it; a study has other trajectories of its own.
+        progress: Told how far the work is.
+        **settings: With ``responses``, any field of :class:`~goodteacher.config.VerifyConfig`; for
+            a study only those of the judgement, such as ``seeds``, ``until_decided``, ``margin``,
+            and of :class:`~goodteacher.config.EvidenceConfig`.
+
+    Returns:
+        The verdict, which is also written to ``verdict.json``; beside it ``evidence.json`` and
+        ``report.html``.
+
+    Raises:
+        InputError: Something given cannot work; raised before any training.
+
+    Example:
+        >>> import torch
+        >>> from goodteacher.data import load_dataset
+        >>> digits = load_dataset("digits")
+        >>> similar = torch.randn(10, 10, generator=torch.Generator().manual_seed(0))
+        >>> logits = similar[digits.train.labels] + 6 * torch.eye(10)[digits.train.labels]
+        >>> found = verify(digits, responses=logits, student="mlp:4", out=getfixture("tmp_path"),
+        ...                student_epochs=1, seeds=3, smoothings=[0.1])
+        >>> [rung.name for rung in found.ladder][-1], found.num_seeds
+        ('full_response', 3)
+    """
+    watcher = progress or Silent()
+    if responses is None:
+        store = subject.store if isinstance(subject, Study) else Store.open(_as_path(subject))
+        again = None if data is None else load_dataset(data)
+        judged = of_study(store, settings, independent_responses, probabilities, watcher, again)
+        with judged.context.store.lock():
+            return _judge(judged)
+    if data is not None:
+        raise ConfigError(
+            "data gives a study its data again. With responses, give the data set in its place: "
+            "verify(data, responses=...)."
+        )
+    if student is None or out is None:
+        raise ConfigError("verify needs student and out beside responses: --student and --out.")
+    if isinstance(subject, Study):
+        raise ConfigError("verify takes a study or responses, not both.")
+    networks = {"student": student}
+    config = checked_settings(
+        VerifyConfig, networks=networks, data=name_of_data(subject), **settings
+    )
+    response, dataset = load_pair(responses, subject, config, probabilities=probabilities)
+    check_structure(response)
+    independent = independent_response(independent_responses, dataset, config, probabilities)
+    context = prepare_context(config, out, data=dataset, progress=watcher)
+    config = context.store.config(VerifyConfig)
+    check_omission(config, context.data)
+    teachers = given_teachers(response, independent, context.data.selection)
+    if independent is not None:
+        tell(context, independent, name="independent response")
+    with context.store.lock():
+        source = keep_response(context, response)
+        key = DataKey.of(config, context.data)
+        students = Students(config, context, ENGINES[config.engine](context), key)
+        return _judge(Verification(students, config, source, teachers))
+
+
+def _judge(verification: Verification) -> Verdict:
+    """Come to a verdict, and write the report."""
+    verdict = verification.run()
+    write_report(verification.context.store)
+    return verdict
+
+
+def _as_path(value: object) -> Path | str:
+    if isinstance(value, Path | str):
+        return value
+    raise ConfigError("verify needs a study's folder, or a data set together with responses.")

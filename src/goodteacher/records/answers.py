@@ -1,0 +1,23 @@
+"""Whether to distill: the rule."""
+
+from __future__ import annotations
+
+from goodteacher.records.results import Answer, References
+
+WITHOUT_TEACHER = ("cross_entropy", "label_smoothing")
+
+
+MARGIN = 0.002
+"""A gain that is surely smaller than this is none: 0.2 points."""
+
+
+def answer_of(references: References) -> Answer:
+    """Return whether to distill, by the joint intervals over all references.
+
+    ``yes`` where the sweet spot's students beat those of hard labels and of label smoothing; ``no``
+    where they do not beat one of them by `MARGIN`; ``undecided`` otherwise.
+    """
+    joint = [getattr(references, name).adjusted_interval or (0.0, 0.0) for name in WITHOUT_TEACHER]
+    if all(low > 0 for low, _ in joint):
+        return "yes"
+    return "no" if any(high < MARGIN for _, high in joint) else "undecided"

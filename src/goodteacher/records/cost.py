@@ -1,0 +1,30 @@
+"""What a search took."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from goodteacher.records.results import BlendRecord, TrajectoryRecord
+
+
+def variant_seconds(
+    runs: Iterable[Sequence[TrajectoryRecord]],
+    branches: Iterable[TrajectoryRecord],
+    means: Iterable[BlendRecord],
+) -> dict[str, float]:
+    """Return the seconds that each kind of teacher took, responses and measurement included.
+
+    Args:
+        runs: The records of each trajectory, in order.
+        branches: The records of moving averages and cooldowns.
+        means: Measured means of responses.
+    """
+    seconds: dict[str, float] = defaultdict(float)
+    for run in runs:
+        seconds["raw"] += run[-1].seconds + sum(record.recording_seconds for record in run)
+    for record in branches:
+        seconds[record.variant] += record.seconds + record.recording_seconds
+    for mean in means:
+        seconds[mean.source.variant] += mean.recording_seconds
+    return dict(seconds)

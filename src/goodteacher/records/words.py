@@ -1,0 +1,201 @@
+"""Results in plain words, and how numbers are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from goodteacher.records.results import Answer, Reference, References, StudentResult, Verdict
+
+
+def verdict_remarks(found: Verdict) -> Iterator[str]:
+    """Yield what was special about this verification, a line each."""
+    if found.until_decided is not None:
+        looks = ", ".join(f"{k.seeds} seeds ({k.verdict}, {k.level:.3g})" for k in found.looks)
+        yield (
+            f"Looks (verdict, level): {looks}; up to {found.until_decided} seeds were planned, at "
+            f"{found.error_level:g} together."
+        )
+    if found.tuned_arms:
+        recipes = ", ".join(f"{rung.name} {rung.recipe}" for rung in found.ladder[1:])
+        yield f"Each arm at its own best: {recipes}."
+    if found.num_unlabelled:
+        yield (
+            f"{found.num_unlabelled} transfer examples have no label: rungs 1 to 4 take the "
+            "teacher's most probable class, cross-entropy and label smoothing leave them out."
+        )
+
+
+def points(fraction: float) -> str:
+    """Format a difference of accuracies in points.
+
+    Example:
+        >>> points(0.0123)
+        '+1.23'
+    """
+    return fixed(100 * fraction, "+.2f")
+
+
+def percent(fraction: float) -> str:
+    """Format an accuracy in per cent.
+
+    Example:
+        >>> percent(0.8712)
+        '87.12'
+    """
+    return fixed(100 * fraction)
+
+
+def fixed(value: float, form: str = ".2f") -> str:
+    """Format a number so that its last bits turn no digit, and what is nothing has no sign.
+
+    Example:
+        >>> fixed(0.135 - 1e-17), fixed(-1e-17, "+.1f"), fixed(1234.5, ",.0f")
+        ('0.14', '0.0', '1,234')
+    """
+    text = format(steady(value), form)
+    return text.lstrip("+-") if float(text.replace(",", "")) == 0 else text
+
+
+def steady(value: float) -> float:
+    """Return a number without its last digits, which differ between machines.
+
+    Example:
+        >>> steady(0.1 + 0.2)
+        0.3
+    """
+    # What is left of a difference of nothing is all last digits.
+    return round(float(f"{value:.12g}"), 15) + 0.0 if math.isfinite(value) else value
+
+
+def called(name: str, reference: Reference) -> str:
+    """Return the short name of a reference; a teacher that was stopped is not called converged.
+
+    Args:
+        name: Its field in :class:`References`.
+        reference: The reference.
+    """
+    if name == "converged_teacher" and reference.stopped:
+        return "last teacher (stopped)"
+    return _CALLED[name]
+
+
+_CALLED = {
+    "cross_entropy": "labels, cross-entropy",
+    "label_smoothing": "label smoothing",
+    "converged_teacher": "converged teacher",
+    "most_accurate_teacher": "most accurate teacher",
+}
+
+
+def summarize(
+    answer: Answer,
+    student: StudentResult,
+    references: References,
+    *,
+    delivered: str,
+    doubts: Sequence[str] = (),
+) -> str:
+    """Say in plain sentences what the confirmation showed; the answer comes first.
+
+    Args:
+        answer: Whether to distill.
+        student: The sweet spot's students.
+        references: What they were compared with.
+        delivered: Family whose student is delivered.
+        doubts: What stands between the answer and a sure one.
+    """
+    named = {
+        "hard labels": references.cross_entropy,
+        "tuned label smoothing": references.label_smoothing,
+        _LAST[references.converged_teacher.stopped]: references.converged_teacher,
+        "the most accurate teacher": references.most_accurate_teacher,
+    }
+    outcomes = {name: _outcome(reference) for name, reference in named.items()}
+    sentences = [
+        f"Distill: {answer}.",
+        *doubts,
+        f"The sweet spot's students reach {percent(student.test_accuracy)} % on the test split "
+        f"(mean of {student.num_seeds} seeds).",
+    ]
+    for outcome, words in _OUTCOMES.items():
+        names = [name for name, found in outcomes.items() if found == outcome]
+        if names:
+            sentences.append(f"{words} {listed(names)}.")
+    sentences.append(_READINGS[answer](outcomes))
+    sentences.append(
+        f"Delivered is the student of {FAMILY[delivered]}, the best on the selection split."
+    )
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _reading_yes(_: Mapping[str, str]) -> str:
+    return "Distillation gives a better student than can be had without a teacher."
+
+
+def _reading_no(outcomes: Mapping[str, str]) -> str:
+    if outcomes["hard labels"] == "better":
+        return (
+            "Distillation beats hard labels, but label smoothing, which needs no teacher, does as "
+            "well."
+        )
+    return "A student of hard labels, which needs no teacher, does as well."
+
+
+def _reading_undecided(outcomes: Mapping[str, str]) -> str:
+    if outcomes["hard labels"] != "better":
+        return "No gain over hard labels is shown here."
+    if outcomes["tuned label smoothing"] != "better":
+        return (
+            "Distillation beats hard labels, but is not shown to beat label smoothing: on this "
+            "evidence its gain may be regularization."
+        )
+    return ""
+
+
+_READINGS: Mapping[Answer, Callable[[Mapping[str, str]], str]] = {
+    "yes": _reading_yes,
+    "no": _reading_no,
+    "undecided": _reading_undecided,
+}
+
+FAMILY = {
+    "sweet_spot": "the sweet spot",
+    "cross_entropy": "hard labels",
+    "label_smoothing": "label smoothing",
+    "converged_teacher": "the converged teacher",
+    "most_accurate_teacher": "the most accurate teacher",
+}
+"""What a sentence calls each family of a search."""
+
+
+_LAST = {
+    False: "the converged teacher",
+    True: "the last teacher taught (stopped, so it may not have converged)",
+}
+
+_OUTCOMES = {
+    "better": "They are better than those of",
+    "worse": "They are worse than those of",
+    "unresolved": "No difference is resolved against",
+    "same": "The sweet spot is at the same time the best arm of",
+}
+
+
+def _outcome(reference: Reference) -> str:
+    if reference.adjusted_interval is None:
+        return "same"
+    low, high = reference.adjusted_interval
+    if low > 0:
+        return "better"
+    return "worse" if high < 0 else "unresolved"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write names as a sentence lists them.
+
+    Example:
+        >>> listed(["a", "b", "c"])
+        'a, b and c'
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

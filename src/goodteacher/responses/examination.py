@@ -1,0 +1,240 @@
+"""What may be wrong with a response that can be used: told before training, with the way out.
+
+Every rule is *ours*.
+
+* **Chance**: the most probable class is the label no more often than the commonest class is, plus
+  two standard errors.
+* **Order**: another order of the classes fits the labels far better
+  (:mod:`~goodteacher.maths.class_order`).
+* **Seen**, where the response covers the test split: labels of the transfer set are more probable
+  than those of the test split (one-sided p below 3e-5), and so are those of the selection split (p
+  below 0.001; and far: in at least 60 % of the pairs of a selection and a test example, or with
+  half of the mean NLL), which a teacher that did not see them would find as hard as the test
+  split's. The tests are a rank test and a normal one of mean log-likelihoods; either may show it.
+* **Seen or perfect**, where that cannot be told: no error on the selection split, at most one in a
+  thousand on the transfer set, and a mean NLL below 0.05 nats on both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from scipy.stats import mannwhitneyu, norm
+from torch import Tensor
+
+from goodteacher.data import Finding, Split, StudyData
+from goodteacher.data.dataset import shorten
+from goodteacher.maths.calibration import LOG_ZERO
+from goodteacher.maths.class_order import find_class_order
+from goodteacher.responses import Response
+
+_MIN_HELD_OUT = 30  # examples that can show what a teacher has seen
+_FAR = 0.6  # share of pairs in which the selection example's label is more probable
+_LESS_NLL = 0.5  # NLL on the selection split, as a share of that on the test split
+_OVERFITTED = 3e-5  # p-value, four standard errors
+_BETTER = 1e-3  # p-value
+_NO_ERROR_NLL = 0.05  # nats
+_NO_ERROR = 1e-3  # share of errors on the transfer set
+_WAY_OUT = (
+    "Students are chosen on the selection split and take the teacher's overconfidence from the "
+    "transfer set. Give out-of-fold responses: train the teacher on some folds of the training "
+    "data, let it respond to the others, and join these responses by id."
+)
+
+
+def examine_response(response: Response, data: StudyData) -> list[Finding]:
+    """Say what may be wrong with a response that fits the data.
+
+    Args:
+        response: The fitted response.
+        data: The parts of the data. Where the response covers the test split, it is opened for its
+            labels, on record.
+
+    Returns:
+        Findings of how it was read, of its order, and of what its teacher has seen.
+    """
+    read = [Finding("info", "response_read", _sentence(note)) for note in response.notes]
+    return [*read, *_agreement(response, data), *_seen(response, data)]
+
+
+def _agreement(response: Response, data: StudyData) -> list[Finding]:
+    """Examine it on the transfer set; an independent teacher may cover the selection split only."""
+    for split in (data.transfer, data.selection):
+        covered = torch.isin(split.ids, response.ids)
+        if covered.any():
+            logits = response.aligned_to(split.ids[covered])
+            return examine_agreement(logits, split.labels[covered], data.class_names)
+    return []
+
+
+def examine_agreement(
+    logits: Tensor, labels: Tensor, class_names: tuple[str, ...]
+) -> list[Finding]:
+    """Say whether a response knows the labels, and whether it would in another order of classes.
+
+    Args:
+        logits: [N, C].
+        labels: int64 [N]; -1 is unlabelled.
+        class_names: The classes in the order of the columns.
+
+    Example:
+        >>> labels = torch.arange(60) % 3
+        >>> examine_agreement(torch.eye(3)[(labels + 1) % 3], labels, ("a", "b", "c"))[0].code
+        'response_order'
+    """
+    known = (labels >= 0) & (labels < logits.shape[1])
+    if not known.any():
+        return []
+    predicted, truth = logits.argmax(1)[known], labels[known]
+    findings = [*_another_order(predicted, truth, class_names)]
+    return findings or [*_chance(predicted, truth)]
+
+
+def _chance(predicted: Tensor, truth: Tensor) -> Iterator[Finding]:
+    agreement = float((predicted == truth).double().mean())
+    commonest = float(truth.bincount().max() / len(truth))
+    if agreement < commonest + 2 * math.sqrt(commonest * (1 - commonest) / len(truth)):
+        yield Finding(
+            "warning",
+            "response_chance",
+            f"The response's most probable class is the label for {100 * agreement:.1f} % of the "
+            f"examples, no more than chance ({100 * commonest:.1f} %). Are its rows in another "
+            "order, or its classes? Rows that carry ids are put in order by them.",
+        )
+
+
+def _another_order(
+    predicted: Tensor, truth: Tensor, class_names: tuple[str, ...]
+) -> Iterator[Finding]:
+    order = find_class_order(predicted, truth, len(class_names))
+    if order is None:
+        return
+    pairs = [
+        f"column {order.column_of[c]} fits class {class_names[c]!r} (class {c})"
+        for c in order.moved
+    ]
+    yield Finding(
+        "error",
+        "response_order",
+        f"The response's most probable class is the label for {100 * order.agreement:.1f} % of the "
+        f"examples, and would be for {100 * order.agreement_in_order:.1f} % with its columns in "
+        f"another order: {shorten(pairs)}. Are they in another order than the data's classes "
+        f"({shorten(class_names)})? Reorder the columns, or name them after the classes (the "
+        "header of a table, an array 'class_names'): then they are matched by name.",
+    )
+
+
+# --- what the teacher has seen -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """How well a response fits the labels of a split."""
+
+    right: Tensor
+    log_likelihood: Tensor
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.right.double().mean())
+
+    @property
+    def nll(self) -> float:
+        return -float(self.log_likelihood.mean())
+
+
+def _fit(response: Response, split: Split) -> _Fit | None:
+    """Measure a response on the labelled examples of a split; None where it does not cover them."""
+    known = split.labels >= 0
+    ids, labels = split.ids[known], split.labels[known]
+    if len(ids) < _MIN_HELD_OUT or not bool(torch.isin(ids, response.ids).all()):
+        return None
+    logits = response.aligned_to(ids).double()
+    likelihood = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
+    return _Fit(logits.argmax(1) == labels, likelihood.clamp_min(LOG_ZERO))
+
+
+def _seen(response: Response, data: StudyData) -> Iterator[Finding]:
+    selection, transfer = _fit(response, data.selection), _fit(response, data.transfer)
+    if selection is None or transfer is None:
+        return
+    test = None
+    if _covers_test(response, data):
+        test = _fit(response, data.test.open("compare what the given teacher knows of each split"))
+    if test is not None and _has_seen(selection, transfer, test):
+        yield _told_by_test(selection, transfer, test)
+    elif _without_error(selection, transfer) and (
+        test is None or _chance_of(transfer, test) < _OVERFITTED
+    ):
+        yield _told_by_perfection(selection, transfer, test)
+
+
+def _covers_test(response: Response, data: StudyData) -> bool:
+    """Say whether the response has all ids of the test split, and they are no training ids too."""
+    seen = torch.cat([data.transfer.ids, data.selection.ids])
+    test = data.test.ids
+    return bool(torch.isin(test, response.ids).all()) and not bool(torch.isin(test, seen).any())
+
+
+def _has_seen(selection: _Fit, transfer: _Fit, test: _Fit) -> bool:
+    better = _share_more_probable(selection, test)
+    far = better >= _FAR or selection.nll <= _LESS_NLL * test.nll
+    clear = _chance_of(transfer, test) < _OVERFITTED and _chance_of(selection, test) < _BETTER
+    # Were it only the transfer set that the teacher has seen, the selection split would be harder.
+    like_transfer = _share_more_probable(selection, transfer) > 0.5 - (better - 0.5) / 2
+    return far and clear and like_transfer
+
+
+def _share_more_probable(one: _Fit, other: _Fit) -> float:
+    """Return in which share of pairs of examples the label of the first is more probable."""
+    first, second = one.log_likelihood.numpy(), other.log_likelihood.numpy()
+    return float(mannwhitneyu(first, second).statistic) / (len(first) * len(second))
+
+
+def _chance_of(one: _Fit, other: _Fit) -> float:
+    """Return the p-value of labels of the first split being no more probable than the second's."""
+    first, second = one.log_likelihood.numpy(), other.log_likelihood.numpy()
+    ranks = mannwhitneyu(first, second, alternative="greater", method="asymptotic").pvalue
+    error = math.sqrt(first.var() / len(first) + second.var() / len(second))
+    means = norm.sf((first.mean() - second.mean()) / error) if error else 1.0
+    return float(min(ranks, means))
+
+
+def _told_by_test(selection: _Fit, transfer: _Fit, test: _Fit) -> Finding:
+    right = [f"{100 * fit.accuracy:.1f} %" for fit in (selection, transfer, test)]
+    return Finding(
+        "warning",
+        "response_seen",
+        f"The response is right on {right[0]} of the selection split, as on the transfer set "
+        f"({right[1]}), but on {right[2]} of the test split (mean NLL {selection.nll:.3g}, "
+        f"{transfer.nll:.3g} and {test.nll:.3g} nats). Unless the test split is harder by nature, "
+        f"its teacher was trained on what is called held-out here. {_WAY_OUT}",
+    )
+
+
+def _without_error(selection: _Fit, transfer: _Fit) -> bool:
+    sure = max(selection.nll, transfer.nll) <= _NO_ERROR_NLL
+    return selection.accuracy == 1 and transfer.accuracy >= 1 - _NO_ERROR and sure
+
+
+def _told_by_perfection(selection: _Fit, transfer: _Fit, test: _Fit | None) -> Finding:
+    known = (
+        "without its response to the test split that cannot be told apart"
+        if test is None
+        else f"its {100 * test.accuracy:.1f} % on the test split do not settle it"
+    )
+    return Finding(
+        "warning",
+        "response_seen",
+        f"The response has no error on the {len(selection.right)} examples of the selection split, "
+        f"and is right on {100 * transfer.accuracy:.4g} % of the transfer set (mean NLL "
+        f"{selection.nll:.2g} and {transfer.nll:.2g} nats). Either its teacher is perfect, or it "
+        f"was trained on both; {known}. If it was trained on them: {_WAY_OUT}",
+    )
+
+
+def _sentence(note: str) -> str:
+    return note[:1].upper() + note[1:]

@@ -1,0 +1,53 @@
+"""Read a response beside its data, tell what may be wrong with it, and keep it in the folder."""
+
+from __future__ import annotations
+
+import hashlib
+
+from goodteacher.errors import StudyError
+from goodteacher.records import FileSource
+from goodteacher.responses import Response
+from goodteacher.responses.examination import examine_response
+from goodteacher.studies import RESPONSE_FILE, Context
+
+
+def keep_response(context: Context, response: Response) -> FileSource:
+    """Copy the response, aligned with the transfer set, into the folder.
+
+    Args:
+        context: Data and folder; its watcher is told what may be wrong with the response.
+        response: The fitted response.
+
+    Raises:
+        ResponseError: It lacks examples of the transfer set.
+        StudyError: The folder holds students of another response.
+    """
+    ids = context.data.transfer.ids
+    logits = response.aligned_to(ids).contiguous()
+    content = hashlib.sha256(logits.numpy().tobytes()).hexdigest()[:16]
+    store = context.store
+    if store.exists(RESPONSE_FILE) and store.read_notes(RESPONSE_FILE)["content"] != content:
+        raise StudyError(
+            f"{store.root} holds students of another response. Name a new folder with --out."
+        )
+    tell(context, response)
+    store.write_tensors(RESPONSE_FILE, {"logits": logits, "ids": ids}, content=content)
+    return FileSource(content=content)
+
+
+def tell(context: Context, response: Response, *, name: str = "response") -> None:
+    """Tell the watcher what may be wrong with a response.
+
+    Args:
+        context: Data and watcher.
+        response: The fitted response.
+        name: What it is called where it is not the one that students learn from.
+    """
+    if not bool((context.data.transfer.labels >= 0).any()):
+        context.progress.note(
+            "no training example has a label, so students of hard labels stay untrained: the gain "
+            "over them says nothing."
+        )
+    for finding in examine_response(response, context.data):
+        text = finding.message[:1].lower() + finding.message[1:]
+        context.progress.note(text if name == "response" else f"{name}: {text}")

@@ -1,0 +1,147 @@
+"""Tasks of students, described: the arms of one seed, trained as a stack.
+
+A :class:`StudentTask` is one student for each arm, from the same initial weights, on the same order
+of examples, so the arms of a seed differ by what they learn from - and, where that was tuned, by
+how fast they learn - and by nothing else. Arms that train for other numbers of epochs, or in other
+batches, are tasks of their own. `running` trains them, `kept` reads what they left.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from goodteacher.config import DistillConfig, Frozen, Optimization, StudyConfig, Training
+from goodteacher.records import Arm, Stage
+from goodteacher.studies import Context, DataKey, Engine
+
+
+class StudentTask(Frozen):
+    """Students of one seed, one for each arm, trained to the end."""
+
+    runner: ClassVar[str] = "goodteacher.students.running:StudentRunner"
+
+    data: DataKey
+    student: str
+    optimization: Optimization
+    student_epochs: int
+    seed: int
+    arms: tuple[Arm, ...]
+    teachers: tuple[tuple[int, str], ...] = ()
+    stage: Stage
+    rung: int = 0
+    keep_state: bool
+    memory_gib: float | None = None
+    stack_width: int | None = None
+    omit_class: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Name of the task and of its folder below ``students/``."""
+        # How wide a stack may be changes the grouping, never what is trained.
+        digest = self.digest(but=("memory_gib", "stack_width"))
+        return f"{self.stage}-{self.rung}-seed-{self.seed}-{digest}"
+
+    @property
+    def work(self) -> float:
+        """Size of the task, in student-epochs."""
+        return float(len(self.arms) * self.student_epochs)
+
+    def training_of(self, arm: Arm) -> Training:
+        """Return how one of the task's arms trains."""
+        return arm.training or Training(
+            epochs=self.student_epochs,
+            batch_size=self.optimization.batch_size,
+            learning_rate=self.optimization.learning_rate,
+        )
+
+
+@dataclass(frozen=True)
+class Students:
+    """How the students of a folder are made: everything but what they learn from.
+
+    Attributes:
+        config: The student and its optimizer, and how it runs.
+        context: Data, folder and machine.
+        engine: Where they train.
+        key: What their results depend on besides their settings.
+        teachers: Trajectories, as (batch size, task key).
+    """
+
+    config: StudyConfig | DistillConfig
+    context: Context
+    engine: Engine
+    key: DataKey
+    teachers: tuple[tuple[int, str], ...] = ()
+
+    def tasks(
+        self,
+        arms: Iterable[Arm],
+        training: Training,
+        *,
+        stage: Stage,
+        seeds: Sequence[int],
+        rung: int = 0,
+        keep_state: bool = True,
+        omit_class: int | None = None,
+    ) -> tuple[StudentTask, ...]:
+        """Return the tasks that train every arm to the end, with every seed.
+
+        Arms that train alike share a task: one for each seed and each number of epochs and batch
+        size.
+
+        Args:
+            arms: What students learn from; an arm given twice is trained once.
+            training: How an arm trains that has no training of its own.
+            stage: What the tasks are for.
+            seeds: Student seeds.
+            rung: Which round of the stage this is, from 0.
+            keep_state: Whether the students' weights are kept.
+            omit_class: Number of a class whose examples the students never see.
+        """
+        groups: dict[tuple[int, int], list[Arm]] = defaultdict(list)
+        for arm in dict.fromkeys(arms):
+            own = arm.training or training
+            groups[own.epochs, own.batch_size].append(arm)
+        return tuple(
+            StudentTask(
+                data=self.key,
+                student=self.config.student,
+                optimization=self.config.student_optimization(
+                    training.model_copy(update={"batch_size": batch_size})
+                ),
+                student_epochs=epochs,
+                seed=seed,
+                arms=tuple(members),
+                teachers=self.teachers,
+                stage=stage,
+                rung=rung,
+                keep_state=keep_state,
+                memory_gib=self.config.memory_gib,
+                stack_width=self.config.stack_width,
+                omit_class=omit_class,
+            )
+            for (epochs, batch_size), members in groups.items()
+            for seed in seeds
+        )
+
+    def train(self, name: str, tasks: tuple[StudentTask, ...]) -> tuple[StudentTask, ...]:
+        """Run tasks, and return them.
+
+        Args:
+            name: What a watcher calls them.
+            tasks: From :meth:`tasks`.
+        """
+        self.engine.run(name, tasks)
+        return tasks
+
+
+def by_arm(tasks: Iterable[StudentTask]) -> dict[Arm, list[tuple[StudentTask, int]]]:
+    """Return for each arm the tasks that train it, by seed, and its place in each of them."""
+    found: dict[Arm, list[tuple[StudentTask, int]]] = defaultdict(list)
+    for task in sorted(tasks, key=lambda task: task.seed):
+        for place, arm in enumerate(task.arms):
+            found[arm].append((task, place))
+    return dict(found)

@@ -1,0 +1,173 @@
+"""Stacks of a task's students: how many train at once, and the trained ones again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from goodteacher.config import digest_of
+from goodteacher.data import Split
+from goodteacher.errors import RunError
+from goodteacher.networks import build_model
+from goodteacher.records import Arm
+from goodteacher.students.kept import Shelf
+from goodteacher.students.plan import StudentTask
+from goodteacher.studies import Context
+from goodteacher.training.evaluate import compute_logits, compute_predictions
+from goodteacher.training.loop import steps_per_epoch
+from goodteacher.training.memory import stack_memory
+from goodteacher.training.stacking import Stack, stack_networks
+from goodteacher.training.width import WidthChoice, even_groups, fastest_width, widest_stack
+
+_WORTH_MEASURING = 400
+"""Steps of a task from which on widths are tried: all trials then take about a hundredth of it."""
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """How a task's students stand in stacks.
+
+    Attributes:
+        task: The task.
+        context: The study, with the transfer set that the students see.
+    """
+
+    task: StudentTask
+    context: Context
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that see every example once."""
+        return steps_per_epoch(len(self.context.data.transfer), self.task.optimization.batch_size)
+
+    def network(self) -> nn.Module:
+        """Return the students' initial network."""
+        return build_model(
+            self.task.student,
+            num_classes=self.context.data.num_classes,
+            input_shape=self.context.data.input_shape,
+            seed=self.task.seed,
+        )
+
+    def new(self, num_students: int) -> Stack:
+        """Return a stack of initial students on this machine's device."""
+        networks = [self.network()] * num_students
+        return stack_networks(networks, example_input=self._sample()).to(
+            self.context.machine.device
+        )
+
+    def trained(self) -> Iterator[Stack]:
+        """Yield the trained students, a stack after another, as they were trained."""
+        shelf, width = self._shelf, self.width().width
+        for group in even_groups(len(self.task.arms), width):
+            stack = self.new(len(group))
+            stack.load_state_dict(network_part(shelf.state(list(group))))
+            yield stack
+
+    def width(self, seconds: Callable[[int], float | None] | None = None) -> WidthChoice:
+        """Return how many students stand in a stack: as was recorded here, or chosen now.
+
+        Stacks of other widths agree but for rounding, so a study that goes on keeps its widths.
+
+        Args:
+            seconds: Measures a step of a stack of some width; None where it does not fit.
+        """
+        store, file = self.context.store, self._width_file
+        if store.exists(file):
+            return store.read_json(file, WidthChoice)
+        count = len(self.task.arms)
+        limit = min(count, self.task.stack_width or self._memory_limit())
+        few = self.task.student_epochs * self.steps_per_epoch < _WORTH_MEASURING
+        if self.task.stack_width or limit == 1 or few or seconds is None:
+            choice = WidthChoice(width=limit)
+        else:
+            choice = fastest_width(seconds, limit=limit)
+        if choice.trials or limit < count:
+            self._keep_width(choice)
+        return choice
+
+    def narrower(self, width: int) -> int:
+        """Return half of a width that memory did not hold, and keep to it.
+
+        Raises:
+            RunError: The width was one student.
+        """
+        if width == 1:
+            raise RunError(
+                f"Memory does not hold one student {self.task.student} at a batch size of "
+                f"{self.task.optimization.batch_size} on {self.context.machine.device}. Lower "
+                "student_batch_size, take a smaller student, or free memory."
+            )
+        self.context.progress.note(f"out of memory with {width} students at once: halving")
+        choice = WidthChoice(width=-(-width // 2))
+        self._keep_width(choice)
+        return choice.width
+
+    @property
+    def _shelf(self) -> Shelf:
+        return Shelf(self.context.store, self.task.key)
+
+    @property
+    def _width_file(self) -> str:
+        """Where the width of stacks like this one is kept: of about as many such students, here."""
+        cap = 4 ** math.ceil(math.log(len(self.task.arms), 4))
+        task, machine = self.task, str(self.context.machine)
+        alike = [task.student, task.optimization.identity(), task.data.identity(), machine]
+        return f"students/width-{digest_of(alike)[:8]}-{cap}.json"
+
+    def _keep_width(self, choice: WidthChoice) -> None:
+        student, store = self.task.student, self.context.store
+        self.context.progress.note(f"{student} students train in {choice}")
+        store.log("stack_width", student=student, **choice.model_dump(mode="json"))
+        store.write_json(self._width_file, choice)
+
+    def _memory_limit(self) -> int:
+        return widest_stack(
+            self.network(),
+            self._sample(),
+            batch_size=self.task.optimization.batch_size,
+            memory_bytes=stack_memory(self.context.machine.device, self.task.memory_gib),
+        )
+
+    def _sample(self) -> Tensor:
+        """Return a few examples as a network takes them."""
+        few = torch.arange(2)
+        # Of a split of their own, lest a GPU be given the whole transfer set for them.
+        context = self.context
+        return context.examples(context.data.transfer.subset(few)).inputs(few).cpu()
+
+
+def predict(context: Context, task: StudentTask, split: Split, name: str) -> None:
+    """Run a task's trained students on another split and keep what they predict."""
+    examples, size = context.examples(split), task.optimization.batch_size
+    stacks = Stacks(task, context).trained()
+    parts = [compute_predictions(stack, examples, batch_size=size) for stack in stacks]
+    Shelf(context.store, task.key).write_predictions(name, torch.cat(parts))
+
+
+def logits_of_students(context: Context, task: StudentTask, split: Split) -> Tensor:
+    """Run a task's trained students on a split and return their logits, float32 [S, N, C]."""
+    examples, size = context.examples(split), task.optimization.batch_size
+    stacks = Stacks(task, context).trained()
+    return torch.cat([compute_logits(stack, examples, batch_size=size) for stack in stacks])
+
+
+def trained_student(context: Context, task: StudentTask, arm: Arm) -> nn.Module:
+    """Return the trained student of an arm as a plain network in evaluation mode."""
+    stacks = Stacks(task, context)
+    stack = stacks.new(1)
+    place = [task.arms.index(arm)]
+    stack.load_state_dict(network_part(Shelf(context.store, task.key).state(place)))
+    network = stacks.network()
+    network.load_state_dict(stack.state_dict_of(0))
+    network.eval()
+    return network
+
+
+def network_part(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the network's tensors of a trainer's state, by their plain names."""
+    return {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}

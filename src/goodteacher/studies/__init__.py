@@ -1,0 +1,44 @@
+"""A study: its folder, what it is set up with, the tasks that are run in it, who watches."""
+
+from goodteacher.studies.door import checked_settings
+from goodteacher.studies.files import (
+    BLENDS_FILE,
+    DECISIONS_FILE,
+    EVIDENCE_FILE,
+    RESPONSE_FILE,
+    RESULT_FILE,
+    SWEET_SPOT_FILE,
+    VERDICT_FILE,
+)
+from goodteacher.studies.progress import Progress, Silent
+from goodteacher.studies.setting_up import DataLike, name_of_data, prepare_context, resume_context
+from goodteacher.studies.store import CONFIG_FILE, Store, load_weights, read_tensors, reading
+from goodteacher.studies.tasks import Context, DataKey, Engine, Task, is_done, runner_of
+
+__all__ = [
+    "BLENDS_FILE",
+    "CONFIG_FILE",
+    "DECISIONS_FILE",
+    "EVIDENCE_FILE",
+    "RESPONSE_FILE",
+    "RESULT_FILE",
+    "SWEET_SPOT_FILE",
+    "VERDICT_FILE",
+    "Context",
+    "DataKey",
+    "DataLike",
+    "Engine",
+    "Progress",
+    "Silent",
+    "Store",
+    "Task",
+    "checked_settings",
+    "is_done",
+    "load_weights",
+    "name_of_data",
+    "prepare_context",
+    "read_tensors",
+    "reading",
+    "resume_context",
+    "runner_of",
+]

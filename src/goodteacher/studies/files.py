@@ -1,0 +1,22 @@
+"""Names of the files of a study's folder that more than one module reads."""
+
+from __future__ import annotations
+
+DECISIONS_FILE = "decisions.jsonl"
+
+SWEET_SPOT_FILE = "sweet_spot.json"
+
+
+VERDICT_FILE = "verdict.json"
+
+
+EVIDENCE_FILE = "evidence.json"
+
+
+BLENDS_FILE = "blends.jsonl"
+
+
+RESULT_FILE = "distillation.json"
+
+
+RESPONSE_FILE = "response.safetensors"

@@ -1,0 +1,152 @@
+"""Setting a study up: data, networks and folder are checked, and nothing is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from goodteacher.config import StudyConfig
+from goodteacher.data import UNLABELLED, Dataset, StudyData, load_for, prepare
+from goodteacher.errors import DataError, StudyError
+from goodteacher.records import DataSummary
+from goodteacher.studies.door import BATCH_SETTINGS, Settings, fitted_to_data, rehearse
+from goodteacher.studies.progress import Progress
+from goodteacher.studies.store import Store, environment
+from goodteacher.studies.tasks import Context
+from goodteacher.training.machine import choose_machine
+
+DataLike = str | Path | Dataset | Mapping[str, Any]
+"""What names data, or is them."""
+
+
+def prepare_context(
+    config: Settings, out: str | Path, *, data: DataLike, progress: Progress
+) -> Context:
+    """Check data, networks and folder, then set the folder up; nothing is trained.
+
+    The folder's settings are those to work with: batch sizes that the user has not named are
+    lowered there where the data are few.
+
+    Args:
+        config: Settings of a study or of a single distillation.
+        out: The folder.
+        data: The data, or where they are.
+        progress: Told how far the work is.
+
+    Raises:
+        InputError: Something cannot work; the folder has not been touched.
+    """
+    folder = Path(out)
+    Store.check(folder, config, but=BATCH_SETTINGS - config.model_fields_set)
+    if isinstance(config, StudyConfig) and config.teachers_of is not None and not folder.exists():
+        Store.open(config.teachers_of)
+    machine = choose_machine(config)
+    loaded = load_for(config, data)
+    store = Store(folder)
+    parts = prepare(
+        loaded,
+        selection_fraction=config.selection_fraction,
+        transfer_fraction=config.transfer_fraction,
+        seed=config.split_seed,
+        normalization=config.normalization,
+        tfidf_features=config.tfidf_features,
+        on_open=lambda opening: store.log("test_split_opened", reason=opening.reason),
+    )
+    if isinstance(config, StudyConfig):
+        _check_labelled(parts)
+    _note_selection(config, loaded, progress)
+    needs_two, told = rehearse(config, parts, machine)
+    config, lowered = fitted_to_data(config, parts, needs_two)
+    _check_same_data(store, parts)
+    store = Store.create(folder, config)
+    store.write_json("data.json", summary_of(parts, given=not isinstance(data, str | Path)))
+    store.write_json("environment.json", environment(str(machine)))
+    for note in (*told, *lowered):
+        progress.note(note)
+    return Context(parts, store, machine, progress)
+
+
+def resume_context(
+    folder: Path, config: StudyConfig, progress: Progress, *, data: DataLike | None = None
+) -> Context:
+    """Load a study's data again, to go on working in its folder.
+
+    Args:
+        folder: The study's folder.
+        config: Its settings; how it runs (threads, memory) may differ from before.
+        progress: Told how far the work is.
+        data: The data, where they were given in Python; else they are found by their name.
+
+    Raises:
+        InputError: The data are not found, are others, or something else cannot work.
+    """
+    if data is not None:
+        return prepare_context(config, folder, data=data, progress=progress)
+    given = Store.open(folder).read_json("data.json", DataSummary).given_in_python
+    try:
+        return prepare_context(config, folder, data=config.data, progress=progress)
+    except (DataError, StudyError) as error:
+        if not given:
+            raise
+        raise StudyError(
+            f"The data of {folder} were given in Python, as {config.data!r}, and cannot be loaded "
+            f"by that name. Give them again, in Python: goodteacher.verify({str(folder)!r}, "
+            "data=...), with the data set or the arrays."
+        ) from error
+
+
+def name_of_data(data: DataLike) -> str:
+    """Return what a study calls its data: their name or path, or ``arrays``."""
+    if isinstance(data, Dataset):
+        return data.name
+    return "arrays" if isinstance(data, Mapping) else str(data)
+
+
+def summary_of(data: StudyData, *, given: bool) -> DataSummary:
+    """Return what ``data.json`` says.
+
+    Args:
+        data: The data.
+        given: Whether they were given in Python, rather than named.
+    """
+    return DataSummary(
+        fingerprint=data.fingerprint,
+        class_names=data.class_names,
+        input_shape=data.input_shape,
+        training=len(data.training),
+        transfer=len(data.transfer),
+        selection=len(data.selection),
+        test=len(data.test),
+        is_text=data.tfidf is not None,
+        given_in_python=given,
+    )
+
+
+def _check_labelled(data: StudyData) -> None:
+    if bool((data.training.labels == UNLABELLED).all()):
+        raise DataError(
+            "A search trains teachers on labels, but no training example has one. Label some of "
+            "them; or give the response of a teacher that you have to goodteacher distill."
+        )
+
+
+def _note_selection(config: Settings, dataset: Dataset, progress: Progress) -> None:
+    """Say so if a share to carve is set and nothing is carved."""
+    default = type(config).model_fields["selection_fraction"].default
+    if dataset.validation is not None and config.selection_fraction != default:
+        progress.note(
+            f"selection_fraction = {config.selection_fraction:g} is not used: these data have a "
+            f"validation split of {len(dataset.validation):,} examples, and choices are made on it."
+        )
+
+
+def _check_same_data(store: Store, data: StudyData) -> None:
+    if not store.exists("data.json"):
+        return
+    before = store.read_json("data.json", DataSummary).fingerprint
+    if before != data.fingerprint:
+        raise StudyError(
+            f"{store.root} holds a study of other data (fingerprint {before[:12]}, now "
+            f"{data.fingerprint[:12]}). Were the files changed? Name a new folder with --out."
+        )

@@ -1,0 +1,125 @@
+"""Tasks: the units of work that an engine runs.
+
+A task is a description: frozen data that name the work, by the hash of what differs from the
+defaults. A runner does it: its output is a pure function of the description and of the study's
+data, and it knows whether that output exists, so running a list of tasks again does only what is
+missing. An engine decides where and in which order tasks run; it never changes what they do.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Protocol, cast
+
+from goodteacher.config import DataConfig, Frozen, StudyConfig
+from goodteacher.config.augmentation import Augmentation
+from goodteacher.data import Examples, Split, StudyData
+from goodteacher.studies.progress import Progress
+from goodteacher.studies.store import Store
+from goodteacher.training.machine import Machine
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every task works with."""
+
+    data: StudyData
+    store: Store
+    machine: Machine
+    progress: Progress
+
+    def examples(
+        self, split: Split, augmentation: Augmentation | None = None, *, stream: int = 0
+    ) -> Examples:
+        """Return a split as networks see it, on this machine's device."""
+        return Examples(
+            split,
+            self.data.normalization,
+            device=self.machine.device,
+            augmentation=augmentation,
+            stream=stream,
+        )
+
+
+class Task(Protocol):
+    """The description of a unit of work: frozen data, and nothing that does it."""
+
+    runner: ClassVar[str]
+    """Where its runner's class is: ``package.module:Name``. A name, so that a description can be
+    made, sent and read where the work itself is never done."""
+
+    @property
+    def key(self) -> str:
+        """Name of the task and of its output: readable, and unique for its fields."""
+
+    @property
+    def work(self) -> float:
+        """Size of the task, in units comparable among tasks of its kind."""
+
+
+class Runner(Protocol):
+    """What does the work of one kind of task; it keeps nothing between tasks."""
+
+    def done(self, task: Any, store: Store) -> bool:
+        """Say whether the task's output exists."""
+
+    def run(self, task: Any, context: Context) -> None:
+        """Do what is missing; report ``task.work`` units of progress in all."""
+
+
+@cache
+def _runner(name: str) -> Runner:
+    return cast("Runner", pkgutil.resolve_name(name)())
+
+
+def runner_of(task: Task) -> Runner:
+    """Return what does a task's work."""
+    return _runner(task.runner)
+
+
+def is_done(task: Task, store: Store) -> bool:
+    """Say whether a task's output exists."""
+    return runner_of(task).done(task, store)
+
+
+class Engine(Protocol):
+    """Where tasks run."""
+
+    def run(self, stage: str, tasks: Sequence[Task]) -> None:
+        """Run tasks that do not depend on one another; return when all are done."""
+
+
+class DataKey(Frozen):
+    """What a task's result depends on besides its own settings: the data and how they are seen."""
+
+    fingerprint: str
+    selection_fraction: float
+    transfer_fraction: float
+    split_seed: int
+    normalization: str
+    augment: tuple[str, ...] = ()
+    views: int = 1
+    tfidf_features: int | None = None
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What happens to images in views other than the plain one."""
+        return Augmentation.parse(self.augment)
+
+    @classmethod
+    def of(cls, config: DataConfig, data: StudyData) -> DataKey:
+        """Return the key for a data set split, and augmented, under these settings."""
+        study = config if isinstance(config, StudyConfig) else None
+        return cls(
+            fingerprint=data.fingerprint,
+            selection_fraction=config.selection_fraction,
+            transfer_fraction=config.transfer_fraction,
+            split_seed=config.split_seed,
+            normalization=config.normalization,
+            tfidf_features=len(data.tfidf.terms) if data.tfidf else None,
+            augment=study.augment if study else (),
+            views=study.views if study else 1,
+        )

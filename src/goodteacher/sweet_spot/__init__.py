@@ -1,0 +1,1 @@
+"""The search for the teacher and recipe that make the best student."""

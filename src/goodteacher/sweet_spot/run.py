@@ -1,0 +1,62 @@
+"""A search from its first stage to its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from goodteacher.config import StudyConfig
+from goodteacher.data import selection_note
+from goodteacher.delivery.best import deliver_best
+from goodteacher.records import StudentRow, SweetSpot, TeacherRecord
+from goodteacher.students import StudentTask, all_rows, correct_by_arm, tuning_rows
+from goodteacher.studies import SWEET_SPOT_FILE, Store
+from goodteacher.sweet_spot.conclude import conclude, confirmed_rows
+from goodteacher.sweet_spot.search import Found, Search
+from goodteacher.sweet_spot.shipping import doubts_of
+
+
+def run_search(plan: Search) -> None:
+    """Search, or go on where it was stopped, until the answer is written.
+
+    Args:
+        plan: The search; its folder is locked.
+    """
+    store = plan.context.store
+    if coarse := selection_note(len(plan.context.data.selection)):
+        plan.context.progress.note(coarse)
+    store.log("search_resumed" if store.exists(SWEET_SPOT_FILE) else "search_started")
+    records = plan.train_teachers()
+    others: list[TeacherRecord] = [*plan.teachers.branch(), *plan.teachers.mix(records)]
+    found = plan.explore(records, others)
+    confirmed = plan.confirm(found.winners.values())
+    if _unanswered(store, plan.config):
+        _finish(plan, [*records, *others], found, confirmed)
+
+
+def _unanswered(store: Store, config: StudyConfig) -> bool:
+    """Say whether there is no answer yet, or one that training longer was asked to replace."""
+    if not store.exists(SWEET_SPOT_FILE):
+        return True
+    return config.until_converged and bool(store.read_json(SWEET_SPOT_FILE, SweetSpot).improving)
+
+
+def _finish(
+    plan: Search,
+    records: Sequence[TeacherRecord],
+    found: Found,
+    confirmed: Sequence[StudentTask],
+) -> None:
+    """Open the test split, write the students' table, deliver the best student, then the answer."""
+    context = plan.context
+    # Doubts may have students trained to tell, so the test split is sealed yet.
+    doubts = doubts_of(plan, found, confirmed)
+    correct = correct_by_arm(context, confirmed)
+    answer = conclude(plan, records, found, confirmed, correct, doubts)
+    confirmations = confirmed_rows(context.store, confirmed, correct)
+    probes = [*plan.probes, *found.probes]
+    explored = all_rows(context.store, [*probes, *found.tasks])
+    rows = [*tuning_rows(context.store, plan.plan), *explored, *confirmations]
+    context.store.write_table("students.parquet", rows, StudentRow)
+    for folder, family in (("student", answer.delivered), ("baseline", "cross_entropy")):
+        deliver_best(context, found.winners[family], confirmed, correct, folder)
+    context.store.write_json(SWEET_SPOT_FILE, answer)

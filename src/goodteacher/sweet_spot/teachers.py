@@ -1,0 +1,133 @@
+"""The teachers of a search: trajectories, what branches off them, and means of their responses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast, get_args
+
+from torch import nn
+
+from goodteacher.config import StudyConfig
+from goodteacher.errors import RunError
+from goodteacher.records import BlendRecord, Checkpoint, TrajectoryRecord
+from goodteacher.studies import Context, DataKey, Engine
+from goodteacher.teachers import (
+    MEANS,
+    AverageTask,
+    BlendTask,
+    Branch,
+    CooldownTask,
+    TrajectoryTask,
+    blends_of,
+    load_teacher,
+    plan_branch,
+    plan_teachers,
+    recorded,
+)
+
+BRANCHES: dict[Branch, str] = {"ema": "moving averages", "cooldown": "cooldowns"}
+"""The variants that each checkpoint has a task for, and what progress calls them."""
+
+
+@dataclass(frozen=True)
+class TeacherRuns:
+    """The teachers of one study.
+
+    Attributes:
+        config: The study's settings.
+        context: Its data, folder and machine.
+        engine: Where tasks run.
+    """
+
+    config: StudyConfig
+    context: Context
+    engine: Engine
+
+    @cached_property
+    def _planned(self) -> tuple[DataKey, tuple[TrajectoryTask, ...]]:
+        return plan_teachers(self.config, self.context)
+
+    @property
+    def data(self) -> DataKey:
+        """What results depend on besides their settings."""
+        return self._planned[0]
+
+    @property
+    def trajectories(self) -> tuple[TrajectoryTask, ...]:
+        """One task for each batch size."""
+        return self._planned[1]
+
+    @property
+    def keys(self) -> tuple[tuple[int, str], ...]:
+        """The trajectories, as tasks of students name them: (batch size, task key)."""
+        return tuple((task.batch_size, task.key) for task in self.trajectories)
+
+    def records(self, task: TrajectoryTask | AverageTask | CooldownTask) -> list[TrajectoryRecord]:
+        """Return what a task has recorded so far."""
+        return recorded(self.context.store, task.key)
+
+    def healthy(self) -> list[TrajectoryRecord]:
+        """Return every record of the trajectories that did not diverge.
+
+        Raises:
+            RunError: Every teacher diverged before its first record.
+        """
+        records = [record for task in self.trajectories for record in self.records(task)]
+        healthy = [record for record in records if record.status == "ok"]
+        if not healthy:
+            raise RunError(
+                "every teacher diverged before its first recorded epoch. Lower learning_rate "
+                f"(now {self.config.learning_rate:g}) or set precision to float32."
+            )
+        return healthy
+
+    def branches(self, variant: Branch) -> tuple[AverageTask | CooldownTask, ...]:
+        """Return a task for each record of a trajectory; none unless ``variants`` asks for them."""
+        if variant not in self.config.variants:
+            return ()
+        return tuple(
+            self._branch(task, variant, record.epoch)
+            for task in self.trajectories
+            for record in self.records(task)
+            if record.status == "ok"
+        )
+
+    def branch(self) -> list[TrajectoryRecord]:
+        """Make what ``variants`` asks for of each checkpoint; return what did not diverge."""
+        found: list[TrajectoryRecord] = []
+        for variant, stage in BRANCHES.items():
+            tasks = self.branches(variant)
+            if tasks:
+                self.engine.run(stage, tasks)
+            found += (record for task in tasks for record in self.records(task))
+        return [record for record in found if record.status == "ok"]
+
+    def mix(self, records: Sequence[TrajectoryRecord]) -> list[BlendRecord]:
+        """Return the averages and the blend that ``variants`` asks for."""
+        if not MEANS.keys() & set(self.config.variants):
+            return []
+        task = BlendTask(
+            data=self.data,
+            teachers=self.keys,
+            checkpoints=tuple(record.checkpoint for record in records),
+            variants=self.config.variants,
+            temperatures=self.config.temperatures,
+        )
+        self.engine.run("blends", [task])
+        return blends_of(self.context.store, task)
+
+    def load(self, checkpoint: Checkpoint) -> nn.Module:
+        """Return a recorded teacher."""
+        trunk = next(t for t in self.trajectories if t.batch_size == checkpoint.batch_size)
+        if checkpoint.variant not in get_args(Branch):
+            return load_teacher(self.context, trunk, checkpoint.epoch)
+        task = self._branch(trunk, cast("Branch", checkpoint.variant), checkpoint.epoch)
+        return load_teacher(self.context, task, checkpoint.epoch)
+
+    def _branch(
+        self, trunk: TrajectoryTask, variant: Branch, epoch: int
+    ) -> AverageTask | CooldownTask:
+        count = len(self.context.data.training)
+        return plan_branch(self.config, trunk, variant, epoch, num_examples=count)

@@ -1,0 +1,33 @@
+"""Teachers: trained and recorded, taken over from another study, and made of recorded responses."""
+
+from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of, combined, load_teacher_response
+from goodteacher.teachers.plan import (
+    AverageTask,
+    Branch,
+    CooldownTask,
+    TrajectoryTask,
+    plan_branch,
+    plan_teachers,
+)
+from goodteacher.teachers.recording import recorded, recorded_teachers
+from goodteacher.teachers.reuse import reusing
+from goodteacher.teachers.running import load_teacher, stop_run
+
+__all__ = [
+    "MEANS",
+    "AverageTask",
+    "BlendTask",
+    "Branch",
+    "CooldownTask",
+    "TrajectoryTask",
+    "blends_of",
+    "combined",
+    "load_teacher",
+    "load_teacher_response",
+    "plan_branch",
+    "plan_teachers",
+    "recorded",
+    "recorded_teachers",
+    "reusing",
+    "stop_run",
+]

@@ -1,0 +1,163 @@
+"""Recording a teacher: its weights, its responses, and what these say.
+
+Everything that becomes a teacher of a study - an epoch of a trajectory, a moving average, a
+cooldown - is recorded the same way, in a folder of its own, and read back by id.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from torch import Tensor, nn
+
+from goodteacher.data import Split
+from goodteacher.maths.calibration import BestTemperature
+from goodteacher.records import Checkpoint, Measured, Measurement, TeacherVariant, TrajectoryRecord
+from goodteacher.responses import Response, read_recorded, write_response
+from goodteacher.responses.measurement import measure_splits
+from goodteacher.studies import Context, DataKey, Store
+from goodteacher.training.evaluate import compute_logits
+
+RESPONSE_SPLITS = ("transfer", "selection")
+
+
+def record_teacher(
+    context: Context,
+    network: nn.Module,
+    *,
+    key: str,
+    epoch: int,
+    teacher: str,
+    data: DataKey,
+    temperatures: tuple[float, ...],
+) -> Measured:
+    """Write a network's weights and responses and measure them; nothing if it diverged.
+
+    Args:
+        context: The study.
+        network: The teacher, on the machine's device.
+        key: The task's key, which names the folder below ``teachers/``.
+        epoch: The recorded epoch.
+        teacher: The architecture, for the notes in the files.
+        data: Says how views are augmented, and how many the teacher responds to.
+        temperatures: Where responses are measured, beside 1 and the best one.
+
+    Returns:
+        Measurements on the transfer set and the selection split; without an optimal temperature if
+        a response is not finite.
+    """
+    started = time.perf_counter()
+    examples = {
+        name: context.examples(split_of(context, name), data.augmentation)
+        for name in RESPONSE_SPLITS
+    }
+    respond = partial(compute_logits, network)
+    plain = {name: respond(examples[name]) for name in RESPONSE_SPLITS}
+    best: BestTemperature | None = None
+    measurements: tuple[Measurement, ...] = ()
+    if all(bool(logits.isfinite().all()) for logits in plain.values()):
+        responses = {(name, 0): logits for name, logits in plain.items()}
+        for view in range(1, data.views):
+            responses["transfer", view] = respond(examples["transfer"], view=view)
+        context.store.write_tensors(checkpoint_file(key, epoch), network.state_dict())
+        _write_responses(context, responses, key=key, epoch=epoch, teacher=teacher)
+        labels = {name: split_of(context, name).labels for name in RESPONSE_SPLITS}
+        best, measurements = measure_splits(plain, labels, temperatures=temperatures)
+    return Measured(
+        optimal_temperature=best.value if best else None,
+        optimal_temperature_limit=best.limit if best else None,
+        measurements=measurements,
+        recording_seconds=time.perf_counter() - started,
+    )
+
+
+def _write_responses(
+    context: Context,
+    responses: Mapping[tuple[str, int], Tensor],
+    *,
+    key: str,
+    epoch: int,
+    teacher: str,
+) -> None:
+    for (name, view), logits in responses.items():
+        response = Response(logits=logits, ids=split_of(context, name).ids)
+        notes = {"split": name, "view": str(view), "teacher": teacher, "task": key}
+        path = context.store.path(response_file(key, epoch, name, view))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_response(path, response, metadata=notes)
+
+
+def checkpoint_file(task_key: str, epoch: int) -> str:
+    """Return where a teacher's weights are, below the study folder."""
+    return f"teachers/{task_key}/checkpoints/epoch-{epoch:05d}.safetensors"
+
+
+def ema_file(task_key: str, epoch: int) -> str:
+    """Return where a trajectory keeps the moving average of its weights."""
+    return f"teachers/{task_key}/checkpoints/ema-epoch-{epoch:05d}.safetensors"
+
+
+def branch_key(trunk: str, variant: TeacherVariant, epoch: int) -> str:
+    """Return the key of a variant from an epoch of the trajectory of key ``trunk``."""
+    return trunk if variant == "raw" else f"{trunk}/{variant}-{epoch:05d}"
+
+
+def response_file(task_key: str, epoch: int, split: str, view: int = 0) -> str:
+    """Return where a trajectory keeps a response, below the study folder."""
+    return f"teachers/{task_key}/responses/epoch-{epoch:05d}.{split}.view-{view}.safetensors"
+
+
+def load_response(
+    store: Store,
+    task_key: str,
+    checkpoint: Checkpoint,
+    split: Split,
+    *,
+    name: str = "transfer",
+    view: int = 0,
+) -> Tensor:
+    """Return a checkpoint's response, aligned with a split by id.
+
+    Args:
+        store: The study folder.
+        task_key: The trajectory that the checkpoint belongs to.
+        checkpoint: The recorded epoch.
+        split: The examples wanted.
+        name: Which of the recorded responses covers them, in ``RESPONSE_SPLITS``.
+        view: The view of them that the teacher saw.
+
+    Returns:
+        Raw logits, float32 [len(split), C].
+    """
+    key = branch_key(task_key, checkpoint.variant, checkpoint.epoch)
+    path = store.path(response_file(key, checkpoint.epoch, name, view))
+    return read_recorded(path).aligned_to(split.ids)
+
+
+def split_of(context: Context, name: str) -> Split:
+    """Return the split that a name in ``RESPONSE_SPLITS`` stands for."""
+    return {"transfer": context.data.transfer, "selection": context.data.selection}[name]
+
+
+def resume_file(key: str, epoch: int) -> str:
+    """Return where the state is from which a trajectory goes on after its last recorded epoch."""
+    return f"teachers/{key}/resume-epoch-{epoch:05d}.safetensors"
+
+
+def recorded(store: Store, key: str) -> list[TrajectoryRecord]:
+    """Return what a study has recorded of the teacher task of a key; nothing if it has none."""
+    return store.read_records(f"teachers/{key}/trajectory.jsonl", TrajectoryRecord)
+
+
+def write_recorded(store: Store, key: str, records: Sequence[TrajectoryRecord]) -> None:
+    """Keep all records of the teacher task of a key."""
+    store.write_records(f"teachers/{key}/trajectory.jsonl", records)
+
+
+def recorded_teachers(store: Store) -> list[TrajectoryRecord]:
+    """Return every recorded epoch of every trajectory of a study, by batch size and epoch."""
+    files = sorted(store.root.glob("teachers/*/trajectory.jsonl"))
+    names = [str(path.relative_to(store.root)) for path in files]
+    return [r for name in names for r in store.read_records(name, TrajectoryRecord)]

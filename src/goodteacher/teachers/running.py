@@ -1,0 +1,332 @@
+"""Training teachers: a trajectory from one recorded epoch to the next.
+
+At every recorded epoch the teacher's weights, its response on the transfer set and on the selection
+split, and what those responses say (a `Measurement`) are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from goodteacher.config import Optimization
+from goodteacher.data import Examples
+from goodteacher.errors import RunError
+from goodteacher.networks import build_model
+from goodteacher.records import TeacherVariant, TrajectoryRecord
+from goodteacher.studies import Context, Store, load_weights
+from goodteacher.teachers.plan import RecordPoint, TeacherTask, TrajectoryTask, work_of
+from goodteacher.teachers.recording import (
+    checkpoint_file,
+    ema_file,
+    record_teacher,
+    recorded,
+    resume_file,
+    write_recorded,
+)
+from goodteacher.training.loop import Segment, Trainer, steps_per_epoch
+from goodteacher.training.memory import unless_memory_runs_out
+
+TEACHER_STREAM = 1
+"""Streams of augmentation from here on are teachers'; 0 is that of a study's fixed views."""
+
+
+class TrajectoryRunner:
+    """Trains a teacher, or takes it over from a study that has trained the same one."""
+
+    def done(self, task: TrajectoryTask, store: Store) -> bool:
+        """Say whether the run has reached the task's end, was stopped, or diverged."""
+        records = recorded(store, task.key)
+        if not records:
+            return False
+        last = records[-1]
+        return last.stopped or last.status == "diverged" or last.steps >= task.wanted[-1].step
+
+    def run(self, task: TrajectoryTask, context: Context) -> None:
+        """Train on from the last recorded epoch to the end, in smaller pieces if memory runs out.
+
+        Raises:
+            RunError: Memory does not hold a single example.
+        """
+        records = recorded(context.store, task.key)
+        context.progress.advance(work_of(records[-1].steps if records else 0, task.batch_size))
+        run = _Run(context, task, task.key, "raw", task.optimization, task.wanted, task.total_steps)
+        if task.reused is not None:
+            run.take_over(Store.open(task.reused.folder), task.reused.key)
+        if not self.done(task, context.store):
+            run.to_the_end()
+
+
+def stop_run(task: TrajectoryTask, store: Store, *, outdone_by: int | None = None) -> None:
+    """Note that a run ends with its last record, once and for all, and for whom.
+
+    Args:
+        task: The run.
+        store: The study's.
+        outdone_by: Batch size of the cheaper trajectory that did as well, if that is why.
+    """
+    *earlier, last = recorded(store, task.key)
+    stopped = last.model_copy(update={"stopped": True, "outdone_by": outdone_by})
+    write_recorded(store, task.key, [*earlier, stopped])
+    store.remove(resume_file(task.key, last.epoch))
+
+
+def train_branch(
+    context: Context,
+    task: TeacherTask,
+    trunk: TrajectoryTask,
+    start: nn.Module,
+    optimization: Optimization,
+    point: RecordPoint,
+) -> None:
+    """Train from a recorded teacher's weights to the end of a branch, and record that.
+
+    Args:
+        context: The study.
+        task: The branch.
+        trunk: The trajectory that it leaves.
+        start: The network it starts from.
+        optimization: How it trains.
+        point: Its end: the epoch that names it, and its steps.
+    """
+    run = _Run(context, trunk, task.key, "cooldown", optimization, (point,), point.step, start)
+    run.to_the_end()
+
+
+def network_of(context: Context, task: TrajectoryTask) -> nn.Module:
+    """Return a trajectory's network as it is before training."""
+    return build_model(
+        task.teacher,
+        num_classes=context.data.num_classes,
+        input_shape=context.data.input_shape,
+        seed=task.teacher_seed,
+    )
+
+
+def load_teacher(context: Context, task: TeacherTask, epoch: int) -> nn.Module:
+    """Return the teacher that a task has recorded at an epoch."""
+    trunk = task if isinstance(task, TrajectoryTask) else task.trunk
+    return _loaded(context, trunk, context.store, checkpoint_file(task.key, epoch))
+
+
+def _loaded(context: Context, trunk: TrajectoryTask, store: Store, name: str) -> nn.Module:
+    network = network_of(context, trunk)
+    load_weights(network, store.read_tensors(name), store.path(name))
+    return network.to(context.machine.device)
+
+
+def training_examples(context: Context, task: TrajectoryTask) -> Examples:
+    """Return what a teacher trains on."""
+    stream = TEACHER_STREAM + task.teacher_seed
+    return context.examples(context.data.training, task.data.augmentation, stream=stream)
+
+
+def fresh_view(epoch: int) -> int:
+    """Return a view that no other epoch sees, and never the plain one."""
+    return epoch + 1
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """A teacher at the point of recording, and what it took to get there from the beginning."""
+
+    network: nn.Module
+    learning_rate: float
+    seconds: float
+    loss: float | None
+    average: Mapping[str, Tensor] | None
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A training that is recorded along the way: a trajectory's, or a branch's own.
+
+    Attributes:
+        context: The study.
+        trunk: The trajectory, or the one that a branch leaves.
+        key: Names the folder below ``teachers/``.
+        variant: Which kind of checkpoint is recorded.
+        optimization: How it trains.
+        points: The epochs to record, and their steps.
+        total_steps: Steps of the whole run, for the schedule.
+        start: Weights to start from; by default those of the trajectory's seed.
+    """
+
+    context: Context
+    trunk: TrajectoryTask
+    key: str
+    variant: TeacherVariant
+    optimization: Optimization
+    points: tuple[RecordPoint, ...]
+    total_steps: int
+    start: nn.Module | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """Examples of a step."""
+        return self.optimization.batch_size
+
+    @property
+    def average_epochs(self) -> float | None:
+        """Epochs that the moving average spans; branches keep none."""
+        return self.trunk.ema_epochs if self.variant == "raw" else None
+
+    def to_the_end(self) -> None:
+        """Train on from the last recorded epoch, in smaller pieces if memory runs out."""
+        piece = self.optimization.micro_batch_size or self.batch_size
+        while (last := unless_memory_runs_out(partial(self._go_on, piece))) is None:
+            piece = self._halved(piece)
+        decayed = self.optimization.schedule != "constant" and last.steps == self.total_steps
+        if last.status == "diverged" or decayed:  # no longer run goes on from here
+            self.context.store.remove(resume_file(self.key, last.epoch))
+
+    def take_over(self, lender: Store, key: str) -> None:
+        """Record another study's teachers here: their weights, and their responses to these data.
+
+        Where the run is to be longer than that one, the state that it goes on from comes along.
+
+        Args:
+            lender: The other study.
+            key: The run's key there.
+        """
+        store, records = self.context.store, recorded(self.context.store, self.key)
+        theirs = {record.epoch: record for record in recorded(lender, key)}
+        for point in self.points[len(records) :]:
+            if point.epoch not in theirs:
+                continue
+            if lender.exists(resume_file(key, point.epoch)):
+                state = lender.read_tensors(resume_file(key, point.epoch))
+                store.write_tensors(resume_file(self.key, point.epoch), state)
+            reached = self._taken(lender, key, theirs[point.epoch])
+            taken = point.step - (records[-1].steps if records else 0)
+            records.append(self._record(reached, point))
+            write_recorded(store, self.key, records)
+            self._advance(taken)
+
+    def _advance(self, steps: int) -> None:
+        self.context.progress.advance(work_of(steps, self.batch_size))
+
+    def _halved(self, piece: int) -> int:
+        if piece == 1:
+            raise RunError(
+                f"Memory does not hold one example of teacher {self.trunk.teacher} on "
+                f"{self.context.machine.device}. Take a smaller teacher, or free memory."
+            )
+        half = -(-piece // 2)
+        self.context.progress.note(
+            f"out of memory: teacher at batch size {self.batch_size} goes on in pieces of {half} "
+            "(same gradient; batch normalisation sees each piece alone)"
+        )
+        return half
+
+    def _go_on(self, piece: int) -> TrajectoryRecord:
+        """Train from the last record to the end, and return the last record then."""
+        store, records = self.context.store, recorded(self.context.store, self.key)
+        trainer = self._trainer(piece)
+        if records and not store.exists(resume_file(self.key, records[-1].epoch)):
+            records = []  # were taken over from a study that is not named any more
+        if records:
+            state = store.read_tensors(resume_file(self.key, records[-1].epoch))
+            trainer.load(state, records[-1].steps)
+        for point in self.points[len(records) :]:
+            segment = self._train_until(trainer, point.step)
+            reached = _Reached(
+                trainer.network,
+                learning_rate=trainer.optimizer.param_groups[0]["lr"],
+                seconds=segment.seconds + (records[-1].seconds if records else 0.0),
+                loss=float(segment.mean_loss),
+                average=None if trainer.average is None else trainer.average.state(),
+            )
+            records.append(self._record(reached, point))
+            self._save(trainer, records)
+            if records[-1].status == "diverged":
+                self.context.progress.note(f"teacher at batch size {self.batch_size} diverged")
+                self._advance(self.points[-1].step - trainer.step)
+                break
+        return records[-1]
+
+    def _taken(self, lender: Store, key: str, record: TrajectoryRecord) -> _Reached:
+        epoch = record.epoch
+        keeps = self.average_epochs is not None
+        return _Reached(
+            _loaded(self.context, self.trunk, lender, checkpoint_file(key, epoch)),
+            learning_rate=record.learning_rate,
+            seconds=record.seconds,
+            loss=record.training_loss,
+            average=lender.read_tensors(ema_file(key, epoch)) if keeps else None,
+        )
+
+    def _train_until(self, trainer: Trainer, step: int) -> Segment:
+        """Train to a step, an epoch at a time, so that whoever watches sees it move."""
+        begun, seconds, loss = trainer.step, 0.0, torch.zeros(())
+        while trainer.step < step:
+            before = trainer.step
+            segment = trainer.run_until(min(step, before + trainer.steps_per_epoch))
+            taken = segment.step - before
+            seconds += segment.seconds
+            loss = loss + segment.mean_loss.cpu() * taken / (step - begun)
+            self._advance(taken)
+        return Segment(trainer.step, seconds, loss)
+
+    def _trainer(self, piece: int) -> Trainer:
+        examples = training_examples(self.context, self.trunk)
+        per_epoch, span = steps_per_epoch(len(examples), self.batch_size), self.average_epochs
+
+        def cross_entropy(logits: Tensor, positions: Tensor, view: int) -> Tensor:
+            labels = examples.labels(positions, view, num_classes=logits.shape[-1])
+            return F.cross_entropy(logits, labels)
+
+        network = network_of(self.context, self.trunk)
+        if self.start is not None:
+            network.load_state_dict(self.start.state_dict())
+        return Trainer(
+            network,
+            cross_entropy,
+            examples,
+            plan=self.optimization.model_copy(update={"micro_batch_size": piece}),
+            total_steps=self.total_steps,
+            order_seed=self.trunk.teacher_seed,
+            machine=self.context.machine,
+            view_of=fresh_view,
+            average_window=None if span is None else span * per_epoch,
+        )
+
+    def _record(self, reached: _Reached, point: RecordPoint) -> TrajectoryRecord:
+        store = self.context.store
+        measured = record_teacher(
+            self.context,
+            reached.network,
+            key=self.key,
+            epoch=point.epoch,
+            teacher=self.trunk.teacher,
+            data=self.trunk.data,
+            temperatures=self.trunk.temperatures,
+        )
+        healthy = measured.optimal_temperature is not None
+        if healthy and reached.average is not None:
+            store.write_tensors(ema_file(self.key, point.epoch), reached.average)
+        return TrajectoryRecord(
+            batch_size=self.batch_size,
+            epoch=point.epoch,
+            variant=self.variant,
+            steps=point.step,
+            passes=point.step * self.batch_size / len(self.context.data.training),
+            seconds=reached.seconds,
+            learning_rate=reached.learning_rate,
+            training_loss=reached.loss if healthy else None,
+            status="ok" if healthy else "diverged",
+            **dict(measured),
+        )
+
+    def _save(self, trainer: Trainer, records: Sequence[TrajectoryRecord]) -> None:
+        # The record goes last: whoever finds it also finds the state it can go on from.
+        store = self.context.store
+        store.write_tensors(resume_file(self.key, records[-1].epoch), trainer.state())
+        write_recorded(store, self.key, records)
+        if len(records) > 1:
+            store.remove(resume_file(self.key, records[-2].epoch))

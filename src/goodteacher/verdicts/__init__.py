@@ -1,0 +1,1 @@
+"""Knowledge or regularization: the rule, the verification and the evidence."""

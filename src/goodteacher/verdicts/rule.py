@@ -1,0 +1,331 @@
+"""Knowledge or regularization? The ladder, its controls, and the rule of the verdict.
+
+Rungs (DESIGN, section 4; *ours*): 0 labels; 1 smoothing with the teacher's mean off-class mass; 2
+with its own confidence for each example; 3 that mass spread by class similarity; 4 the full
+response. Steps sum to the gain. Rungs 1 and 2 regularize; rungs 3 and 4 teach similarity.
+
+The rule, with two-sided intervals at ``level`` over seeds and test examples, margin ``margin``:
+
+1. **knowledge**: the full response beats rung 2 by more than the margin (similarity is used), *and*
+   beats every regularizer - cross-entropy, rungs 1 and 2, tuned label smoothing (it pays);
+2. else **no_gain**: the full response beats cross-entropy by less than the margin;
+3. else **regularization**: it beats cross-entropy, and the best regularizer by less than the
+   margin;
+4. else **inconclusive**, with the number of further seeds that the observed spread asks for.
+
+"Beats by more than x" means that the interval lies above x, "by less than x" that it lies below x.
+The conditions of 1 must all hold, so each is tested at the full level without correction (an
+intersection-union test). The best regularizer is chosen on the selection split. Where seeds are
+added while inconclusive, each look has its share of the level
+(:func:`~goodteacher.maths.statistics.plan_looks`).
+
+Where some transfer examples have no label, the rungs give them the teacher's most probable class,
+and cross-entropy and label smoothing learn from the labelled ones alone. Then the labels completed
+by those classes are one more regularizer: what they give is no class similarity either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from goodteacher.config import Recipe
+from goodteacher.maths.statistics import Interval, SeedPlan, paired_interval, seeds_needed
+from goodteacher.maths.targets import FALSIFICATION, LADDER
+from goodteacher.records import (
+    CROSS_ENTROPY,
+    Arm,
+    Control,
+    Effect,
+    FileSource,
+    Judged,
+    Rung,
+    SmoothingSource,
+    TargetSource,
+    TeacherSource,
+    Verdict,
+    points,
+    smoothing_arm,
+)
+from goodteacher.students import Correct
+
+RUNGS = tuple(LADDER)
+TUNED = "tuned_label_smoothing"
+REGULARIZERS = (*RUNGS[:3], TUNED)
+"""What a gain must beat to be knowledge."""
+PSEUDO_LABELS = "pseudo_labels"
+"""Labels completed by the teacher's most probable class: a regularizer where some are missing."""
+
+
+def plan_arms(
+    base: TeacherSource | FileSource,
+    recipe: Recipe,
+    smoothings: Sequence[float],
+    *,
+    unlabelled: bool = False,
+) -> dict[str, Arm]:
+    """Return every arm of a verification by name.
+
+    Args:
+        base: Whose response is judged.
+        recipe: How students learn from it.
+        smoothings: Strengths of label smoothing to tune over.
+        unlabelled: Whether some examples have no label.
+    """
+    arms = {
+        RUNGS[0]: CROSS_ENTROPY,
+        **{name: target_arm(base, name, recipe) for name in (*RUNGS[1:], *FALSIFICATION)},
+        **{smoothing_name(arm): arm for arm in map(smoothing_arm, smoothings)},
+    }
+    if unlabelled:
+        arms[PSEUDO_LABELS] = target_arm(base, "one_hot", Recipe())
+    return arms
+
+
+def smoothing_name(arm: Arm) -> str:
+    """Return the name of an arm of label smoothing."""
+    assert isinstance(arm.source, SmoothingSource)
+    return f"label_smoothing_{arm.source.smoothing:g}"
+
+
+def target_arm(base: TeacherSource | FileSource, target: str, recipe: Recipe) -> Arm:
+    """Return the arm that learns from a target made of a response.
+
+    Args:
+        base: Whose response it is.
+        target: A name in ``targets.LADDER`` or ``targets.FALSIFICATION``.
+        recipe: How students learn; its temperature softens the response before the target is made.
+    """
+    if target == RUNGS[4]:
+        return Arm(source=base, recipe=recipe)
+    source = TargetSource(base=base, target=target, temperature=recipe.temperature)
+    return Arm(source=source, recipe=recipe)
+
+
+def judge(
+    correct: Mapping[str, Correct],
+    selection: Mapping[str, float],
+    *,
+    arms: Mapping[str, Arm],
+    teacher: str,
+    level: float,
+    margin: float,
+) -> Verdict:
+    """Apply the rule at one look.
+
+    Args:
+        correct: For each arm, who is right on the test split, bool [num_seeds, num_examples]; the
+            same seeds and examples for all. Falsification arms may be missing.
+        selection: Mean accuracy of each arm on the selection split, for choices.
+        arms: What :func:`plan_arms` planned.
+        teacher: What the report calls the teacher.
+        level: Level of the intervals.
+        margin: Margin of practical equivalence, a difference of accuracies in [0, 1].
+    """
+    smoothings = {n: a.source for n, a in arms.items() if isinstance(a.source, SmoothingSource)}
+    tuned = max(smoothings, key=lambda name: selection[name])
+    known = _Arms(
+        {**correct, TUNED: correct[tuned]},
+        {**selection, TUNED: selection[tuned]},
+        {**arms, TUNED: arms[tuned]},
+        level,
+    )
+    weighed = weigh(known.correct, known.selection, level=level)
+    verdict, plan = weighed.decide(margin), weighed.plan(margin)
+    controls = [name for name in (*FALSIFICATION, PSEUDO_LABELS) if name in correct]
+    return Verdict(
+        verdict=verdict,
+        explanation=_EXPLANATIONS[verdict](weighed, plan),
+        teacher=teacher,
+        recipe=arms[RUNGS[4]].recipe,
+        gain=_effect(weighed.gain),
+        knowledge=_effect(weighed.knowledge),
+        regularization=_effect(known.minus(RUNGS[2], RUNGS[0])),
+        best_regularizer=weighed.best,
+        over_best_regularizer=_effect(weighed.over_best),
+        ladder=tuple(known.rung(number) for number in range(len(RUNGS))),
+        controls=tuple(known.control(name) for name in (*controls, TUNED)),
+        num_seeds=weighed.gain.n_seeds,
+        level=level,
+        margin=margin,
+        smoothing=smoothings[tuned].smoothing,
+        resolvable_margin=plan.smallest_margin,
+        more_seeds=plan.further_seeds if verdict == "inconclusive" else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Arms:
+    """What all arms reached, by name."""
+
+    correct: Mapping[str, Correct]
+    selection: Mapping[str, float]
+    arms: Mapping[str, Arm]
+    level: float
+
+    def minus(self, first: str, second: str) -> Interval:
+        return paired_interval(self.correct[first], self.correct[second], level=self.level)
+
+    def rung(self, number: int) -> Rung:
+        name = RUNGS[number]
+        return Rung(
+            rung=number,
+            name=name,
+            test_accuracy=float(self.correct[name].mean()),
+            selection_accuracy=self.selection[name],
+            step=_effect(self.minus(name, RUNGS[number - 1])) if number else None,
+            recipe=self.arms[name].recipe,
+        )
+
+    def control(self, name: str) -> Control:
+        return Control(
+            name=name,
+            test_accuracy=float(self.correct[name].mean()),
+            selection_accuracy=self.selection[name],
+            full_response_minus_it=_effect(self.minus(RUNGS[4], name)),
+        )
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The comparisons that the rule looks at.
+
+    Attributes:
+        knowledge: Full response minus rung 2.
+        over: Full response minus each regularizer.
+        best: The regularizer that is best on the selection split.
+    """
+
+    knowledge: Interval
+    over: Mapping[str, Interval]
+    best: str
+
+    @property
+    def gain(self) -> Interval:
+        """Full response minus cross-entropy."""
+        return self.over[RUNGS[0]]
+
+    @property
+    def over_best(self) -> Interval:
+        """Full response minus the best regularizer."""
+        return self.over[self.best]
+
+    def decide(self, margin: float) -> Judged:
+        """Return the verdict.
+
+        Args:
+            margin: Margin of practical equivalence.
+        """
+        pays = all(interval.low > 0 for interval in self.over.values())
+        if self.knowledge.low > margin and pays:
+            return "knowledge"
+        if self.gain.high < margin:
+            return "no_gain"
+        if self.gain.low > 0 and self.over_best.high < margin:
+            return "regularization"
+        return "inconclusive"
+
+    def plan(self, margin: float) -> SeedPlan:
+        """Plan the seeds for the comparison that stands between the means and a verdict."""
+        weakest = min(self.over.values(), key=lambda interval: interval.low)
+        if self.knowledge.high > margin and all(i.high > 0 for i in self.over.values()):
+            open_one = self.knowledge.low <= margin
+            undecided = (self.knowledge, margin) if open_one else (weakest, 0.0)
+        elif self.gain.mean < margin:
+            undecided = (self.gain, margin)
+        else:
+            undecided = (self.gain, 0.0) if self.gain.low <= 0 else (self.over_best, margin)
+        return seeds_needed(*undecided)
+
+
+def weigh(
+    correct: Mapping[str, Correct], selection: Mapping[str, float], *, level: float
+) -> Weighed:
+    """Compare the full response with what it has to beat.
+
+    Args:
+        correct: Who is right on the test split, bool [num_seeds, num_examples]: the full response
+            and every regularizer, tuned label smoothing under the name ``TUNED``.
+        selection: Mean accuracy of each on the selection split.
+        level: Level of the intervals.
+    """
+
+    def full_minus(name: str) -> Interval:
+        return paired_interval(correct[RUNGS[4]], correct[name], level=level)
+
+    over = {name: full_minus(name) for name in (*REGULARIZERS, PSEUDO_LABELS) if name in correct}
+    best = max(over, key=lambda name: selection[name])
+    return Weighed(knowledge=over[RUNGS[2]], over=over, best=best)
+
+
+def _effect(interval: Interval) -> Effect:
+    return Effect(mean=interval.mean, interval=(interval.low, interval.high))
+
+
+def _shown(interval: Interval) -> str:
+    return f"{points(interval.mean)} points [{points(interval.low)}, {points(interval.high)}]"
+
+
+def _knowledge(found: Weighed, plan: SeedPlan) -> str:
+    return (
+        "The students learned class similarity from the teacher. Distillation adds "
+        f"{_shown(found.gain)} to training on the labels; {_shown(found.knowledge)} of it cannot "
+        "come from smoothing with the teacher's own confidence, and the best regularizer "
+        f"({found.best}) is beaten by {_shown(found.over_best)}."
+    )
+
+
+def _regularization(found: Weighed, plan: SeedPlan) -> str:
+    cheaper = (
+        "The teacher's most probable class for the unlabelled examples is enough."
+        if PSEUDO_LABELS in found.over
+        else "Label smoothing is the cheaper way to this gain."
+    )
+    return (
+        f"Distillation adds {_shown(found.gain)} to training on the labels, but a regularizer that "
+        f"knows nothing of class similarity ({found.best}) does as well: {_shown(found.over_best)} "
+        f"between them. {cheaper}"
+    )
+
+
+def _no_gain(found: Weighed, plan: SeedPlan) -> str:
+    return (
+        f"Distillation does not help here: it adds {_shown(found.gain)} to training on the labels, "
+        "less than the margin."
+    )
+
+
+def _inconclusive(found: Weighed, plan: SeedPlan) -> str:
+    further = plan.further_seeds
+    advice = (
+        f"The observed spread asks for {further} further seeds"
+        if further is not None
+        else "No number of seeds would decide: this test split of "
+        f"{found.knowledge.n_examples} examples resolves differences of about "
+        f"{100 * plan.smallest_margin:.2f} points at best. Use a larger one"
+    )
+    return (
+        f"These seeds do not decide. Gain over the labels: {_shown(found.gain)}; what similarity "
+        f"adds: {_shown(found.knowledge)}; over the best regularizer ({found.best}): "
+        f"{_shown(found.over_best)}. {advice}."
+    )
+
+
+_EXPLANATIONS: Mapping[Judged, Callable[[Weighed, SeedPlan], str]] = {
+    "knowledge": _knowledge,
+    "regularization": _regularization,
+    "no_gain": _no_gain,
+    "inconclusive": _inconclusive,
+}
+
+__all__ = [
+    "PSEUDO_LABELS",
+    "REGULARIZERS",
+    "RUNGS",
+    "TUNED",
+    "Weighed",
+    "judge",
+    "plan_arms",
+    "target_arm",
+    "weigh",
+]

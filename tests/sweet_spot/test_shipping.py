@@ -1,0 +1,124 @@
+"""The answer, what is delivered, and what is said of both."""
+
+import pytest
+
+from goodteacher.config import Recipe
+from goodteacher.errors import RunError
+from goodteacher.records.answers import answer_of
+from goodteacher.records.arms import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
+from goodteacher.records.results import References, StudentRow
+from goodteacher.students.doubts import check_diverged, told_unfinished
+from goodteacher.sweet_spot.shipping import _teacher_edges as teacher_edges
+from goodteacher.sweet_spot.shipping import most_worth_shipping, told_of_teacher
+from tests.report.build import record, reference, settings
+
+OURS = Arm(source=Checkpoint(batch_size=128, epoch=2), recipe=Recipe(temperature=2.0))
+LATE = Arm(source=Checkpoint(batch_size=32, epoch=4), recipe=Recipe())
+WINNERS = {
+    "sweet_spot": OURS,
+    "cross_entropy": CROSS_ENTROPY,
+    "label_smoothing": smoothing_arm(0.1),
+    "converged_teacher": LATE,
+    "most_accurate_teacher": LATE,
+}
+
+
+def references(labels, smoothing):
+    """References whose joint intervals against hard labels and smoothing are given."""
+    plain = reference(LATE, 0.9, 0.01)
+    joint = {"cross_entropy": labels, "label_smoothing": smoothing}
+    return References(
+        **{
+            name: plain.model_copy(update={"adjusted_interval": joint.get(name, (-1.0, 1.0))})
+            for name in WINNERS
+            if name != "sweet_spot"
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "smoothing", "answer"),
+    [
+        ((0.001, 0.02), (0.003, 0.02), "yes"),
+        ((0.001, 0.02), (-0.001, 0.02), "undecided"),
+        ((0.001, 0.02), (-0.004, 0.0015), "no"),
+        ((-0.02, -0.01), (0.003, 0.02), "no"),
+        ((-0.01, 0.01), (-0.01, 0.01), "undecided"),
+        (None, (0.003, 0.02), "no"),
+    ],
+)
+def test_answer_needs_both_references_that_have_no_teacher(labels, smoothing, answer):
+    assert answer_of(references(labels, smoothing)) == answer
+
+
+def test_best_on_the_selection_split_is_shipped_and_the_simplest_of_equals():
+    scores = {OURS: 0.9, CROSS_ENTROPY: 0.8, smoothing_arm(0.1): 0.85, LATE: 0.91}
+    assert most_worth_shipping(WINNERS, scores) == "converged_teacher"
+    assert most_worth_shipping(WINNERS, {**scores, CROSS_ENTROPY: 0.91}) == "cross_entropy"
+    same = {**WINNERS, "converged_teacher": OURS}
+    assert most_worth_shipping(same, {**scores, OURS: 0.92}) == "sweet_spot"
+
+
+def row(status):
+    return StudentRow.model_construct(status=status, student_learning_rate=0.5)
+
+
+def test_diverged_students_are_counted_and_half_of_them_end_the_work():
+    rows = {"sweet_spot": [row("ok"), row("ok"), row("diverged")], "cross_entropy": [row("ok")]}
+    assert check_diverged(rows) == {"sweet_spot": 1}
+    rows["cross_entropy"] = [row("ok"), row("diverged")]
+    with pytest.raises(RunError, match=r"1 of 2 students of hard labels diverged.*rate of 0\.5"):
+        check_diverged(rows)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "epoch", "said"),
+    [
+        (128, 4, "the largest batch size (128) and the last epoch (4)"),
+        (32, 2, "the smallest batch size (32)"),
+        (64, 4, "the last epoch (4)"),
+    ],
+)
+def test_teacher_on_an_edge_is_told_with_the_options_that_go_on(batch_size, epoch, said):
+    config = settings(batch_sizes=[32, 64, 128])
+    winner = Arm(source=Checkpoint(batch_size=batch_size, epoch=epoch), recipe=Recipe())
+    (told,) = teacher_edges(config, winner)
+    assert f"The sweet spot is {said} that teachers were trained for" in told
+    assert "--teachers-of" in told
+    assert ("--epochs 8" in told) == (epoch == 4)
+    assert ("--batch-sizes 32,64,128,512" in told) == (batch_size == 128)
+
+
+def test_teacher_inside_the_grid_has_nothing_told():
+    winner = Arm(source=Checkpoint(batch_size=64, epoch=2), recipe=Recipe())
+    assert teacher_edges(settings(batch_sizes=[32, 64, 128]), winner) == []
+
+
+def test_students_that_still_improve_are_told_with_what_to_type():
+    assert "--until-converged" in told_unfinished(["sweet_spot"], [30], tuned=True)
+    assert "--student-epochs 90" in told_unfinished(["sweet_spot"], [30, 10], tuned=False)
+    at_limit = told_unfinished(["cross_entropy"], [30], tuned=True, until_converged=True)
+    assert "hard labels" in at_limit
+    assert "--until-converged" not in at_limit
+
+
+def run_of(*accuracies, **last):
+    """A teacher's run whose accuracy on the selection split is given at each recorded epoch."""
+    records = []
+    for number, accuracy in enumerate(accuracies):
+        made = record(64, 2**number)
+        measured = [
+            m.model_copy(update={"accuracy": accuracy}) if m.split == "selection" else m
+            for m in made.measurements
+        ]
+        records.append(made.model_copy(update={"measurements": tuple(measured)}))
+    return [*records[:-1], records[-1].model_copy(update=last)]
+
+
+def test_converged_teacher_that_still_improves_is_told():
+    (told,) = told_of_teacher(run_of(0.8, 0.9, 0.91))
+    assert "90.00 % after epoch 2, 91.00 % after 4" in told
+    assert "--epochs 8" in told
+    assert told_of_teacher(run_of(0.8, 0.9, 0.904)) == []
+    assert told_of_teacher(run_of(0.8, 0.9, 0.91, stopped=True)) == []
+    assert told_of_teacher(run_of(0.8)) == []
