@@ -5,10 +5,11 @@ cost: at 80 % of each budget a branch leaves it, whose learning rate falls to ze
 last fifth. `student_tuning.py` trained each budget whole, under a cosine of its own. This compares
 the two at the same learning rates, batch size, budgets and seeds.
 
-    python experiments/student_cooldown.py DATA [DATA ...] --whole tuning --out cooldown
-    python experiments/student_cooldown.py --table cooldown --whole tuning
+    python experiments/student_cooldown.py DATA [DATA ...] --out cooldown
+    python experiments/student_cooldown.py --collect cooldown --whole tuning    # keeps the means
+    python experiments/student_cooldown.py                                      # shows the table
 
-Run again, it goes on where it stopped.
+Run again, it goes on where it stopped. Means over seeds are in `results/student_cooldown.json`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ from student_tuning import (
     trainer_of,
 )
 
+FILE = Path(__file__).parent / "results/student_cooldown.json"
+
 COOLDOWN = 0.2
 """The share of a budget in which the learning rate falls to zero, as is usual."""
 
@@ -46,14 +49,17 @@ COOLDOWN = 0.2
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="DATA", help=", ".join(CASES))
-    parser.add_argument("--whole", type=Path, required=True, help="rows of student_tuning.py")
     parser.add_argument("--out", type=Path, default=Path("cooldown"))
-    parser.add_argument("--table", type=Path, help="show the rows of this folder, train nothing")
+    parser.add_argument("--collect", type=Path, help="keep the means of this folder's rows")
+    parser.add_argument("--whole", type=Path, help="with --collect: rows of student_tuning.py")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    if options.table:
-        print(table(options.table, options.whole))
+    if options.collect:
+        rows = collected(options.collect, options.whole)
+        FILE.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+    if not options.cases:
+        print(table(json.loads(FILE.read_text())))
         return
     machine = choose_machine(RuntimeConfig(threads=options.threads))
     options.out.mkdir(parents=True, exist_ok=True)
@@ -123,17 +129,9 @@ def _rows(
     ]
 
 
-Setting = tuple[str, float, int]
-"""What a student learned from, its learning rate and its epochs."""
-
-
-def table(cooled: Path, whole: Path) -> str:
-    """Compare what each family's best setting reaches, and all settings one by one."""
-    lines = [
-        "| data | learned from | whole: best | it, % | cooldowns: best | it, % | difference "
-        "| all settings: mean, SD |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+def collected(cooled: Path, whole: Path) -> list[dict[str, Any]]:
+    """Return what each setting reached by a branch and by a whole training, means over seeds."""
+    found = []
     for file in sorted(cooled.glob("*.jsonl")):
         branches = list(rows_of(file))
         size = branches[0]["batch_size"]
@@ -143,33 +141,56 @@ def table(cooled: Path, whole: Path) -> str:
             if row["batch_size"] == size
         ]
         here, there = _means(branches), _means(wholes)
-        for arm in arms_of(middle=True):
-            both = [key for key in here if key[0] == arm and key in there]
-            gaps = [100 * (here[key][1] - there[key][1]) for key in both]
-            ours = max(both, key=lambda key: here[key][0])
-            theirs = max(both, key=lambda key: there[key][0])
-            difference = 100 * (here[ours][1] - there[theirs][1])
-            lines.append(
-                f"| `{file.stem}` | {arm} | {theirs[2]} epochs at {theirs[1]:g} | "
-                f"{100 * there[theirs][1]:.2f} | {ours[2]} epochs at {ours[1]:g} | "
-                f"{100 * here[ours][1]:.2f} | {difference:+.2f} | "
-                f"{statistics.fmean(gaps):+.2f}, {statistics.stdev(gaps):.2f} (n = {len(gaps)}) |"
-            )
-    return "\n".join(lines)
+        for arm, rate, epochs in sorted(here.keys() & there.keys()):
+            setting = {"case": file.stem, "arm": arm, "learning_rate": rate, "epochs": epochs}
+            means = {"branch": here[arm, rate, epochs], "whole": there[arm, rate, epochs]}
+            found.append({**setting, **means})
+    return found
 
 
-def _means(rows: Sequence[Mapping[str, Any]]) -> dict[Setting, tuple[float, float]]:
-    """Return selection and test accuracy of each setting, means over seeds."""
-    groups: dict[Setting, list[Mapping[str, Any]]] = {}
+def _means(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, float, int], dict[str, float]]:
+    groups: dict[tuple[str, float, int], list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault((row["arm"], row["learning_rate"], row["epochs"]), []).append(row)
     return {
-        key: (
-            statistics.fmean(row["selection"] for row in group),
-            statistics.fmean(row["test"] for row in group),
-        )
+        key: {
+            "n": len(group),
+            "selection": round(statistics.fmean(row["selection"] for row in group), 5),
+            "test": round(statistics.fmean(row["test"] for row in group), 5),
+        }
         for key, group in groups.items()
     }
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Compare what each family's best setting reaches, and all settings one by one."""
+    lines = [
+        "| data | learned from | whole: best | it, % | cooldowns: best | it, % | difference "
+        "| all settings: mean, SD |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    families: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        families.setdefault((row["case"], row["arm"]), []).append(row)
+    for (case, arm), settings in families.items():
+        gaps = [100 * (row["branch"]["test"] - row["whole"]["test"]) for row in settings]
+        whole, branch = (
+            # Of equals the one that trains for the fewest epochs.
+            max(settings, key=lambda row: (row[way]["selection"], -row["epochs"]))
+            for way in ("whole", "branch")
+        )
+        difference = 100 * (branch["branch"]["test"] - whole["whole"]["test"])
+        lines.append(
+            f"| `{case}` | {arm} | {_shown(whole, 'whole')} | {_shown(branch, 'branch')} | "
+            f"{difference:+.2f} | "
+            f"{statistics.fmean(gaps):+.2f}, {statistics.stdev(gaps):.2f} (n = {len(gaps)}) |"
+        )
+    return "\n".join(lines)
+
+
+def _shown(row: Mapping[str, Any], way: str) -> str:
+    how = f"{row['epochs']} epochs at {row['learning_rate']:g}"
+    return f"{how} | {100 * row[way]['test']:.2f}"
 
 
 if __name__ == "__main__":
