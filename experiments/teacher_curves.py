@@ -6,9 +6,10 @@ it was too soon if four times the epochs add more than a point of test accuracy,
 neither two nor four times add 0.3.
 
     python experiments/teacher_curves.py DATA [DATA ...] --out curves
-    python experiments/teacher_curves.py --table curves
+    python experiments/teacher_curves.py --collect curves    # keeps the rows
+    python experiments/teacher_curves.py                     # shows the table
 
-Run again, it goes on where it stopped.
+Run again, it goes on where it stopped. The rows are in `results/teacher_curves.json`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ from student_tuning import (
     stack_of,
 )
 
+FILE = Path(__file__).parent / "results/teacher_curves.json"
+
 EPOCHS = (1, 2, 4, 8, 16, 32, 64, 128)
 BATCH_SIZES = (32, 512)
 LEARNING_RATES = (1e-4, 1e-3)
@@ -57,12 +60,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="DATA", help=", ".join(CASES))
     parser.add_argument("--out", type=Path, default=Path("curves"))
-    parser.add_argument("--table", type=Path, help="show the rows of this folder, train nothing")
+    parser.add_argument("--collect", type=Path, help="keep this folder's rows")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    if options.table:
-        print(table([row for file in options.table.glob("*.jsonl") for row in rows_of(file)]))
+    if options.collect:
+        files = sorted(options.collect.glob("*.jsonl"))
+        lines = [line for file in files for line in file.read_text().splitlines()]
+        FILE.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+    if not options.cases:
+        print(table(json.loads(FILE.read_text())))
         return
     machine = choose_machine(RuntimeConfig(threads=options.threads))
     options.out.mkdir(parents=True, exist_ok=True)
@@ -139,32 +146,18 @@ def _gain(look: Look, name: str) -> float:
     return float(last[name] - before[name])
 
 
-def _error(look: Look) -> float:
-    """Return about one standard error of the difference of two accuracies."""
-    _, last = look
-    changed = max(abs(_gain(look, "selection")), 0.02)
-    return float((changed / last["selection_examples"]) ** 0.5)
-
-
 RULES: Mapping[str, Callable[[Look], bool]] = {
-    "accuracy gained more than 0.5 points": lambda look: _gain(look, "selection") > 0.005,
-    "... and more than a standard error": lambda look: (
-        _gain(look, "selection") > max(0.005, _error(look))
-    ),
-    "accuracy gained more than 1 point": lambda look: _gain(look, "selection") > 0.01,
-    "best NLL fell by more than 1 %": lambda look: (
-        _gain(look, "best_nll") < -0.01 * look[0]["best_nll"]
-    ),
-    "best NLL fell by more than 5 %": lambda look: (
-        _gain(look, "best_nll") < -0.05 * look[0]["best_nll"]
-    ),
-    "either: accuracy 0.5 points, or best NLL 5 %": lambda look: (
-        _gain(look, "selection") > 0.005 or _gain(look, "best_nll") < -0.05 * look[0]["best_nll"]
-    ),
-    "both: best NLL 1 %, accuracy not lower": lambda look: (
-        _gain(look, "best_nll") < -0.01 * look[0]["best_nll"] and _gain(look, "selection") >= 0
-    ),
+    f"accuracy gained more than {100 * points:g} points": (
+        lambda look, points=points: _gain(look, "selection") > points
+    )
+    for points in (0.005, 0.01, 0.02, 0.03)
+} | {
+    f"best NLL fell by more than {100 * share:g} %": (
+        lambda look, share=share: _gain(look, "best_nll") < -share * look[0]["best_nll"]
+    )
+    for share in (0.01, 0.05, 0.2)
 }
+"""Each looks at the last doubling alone."""
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

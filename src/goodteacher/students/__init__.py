@@ -1,7 +1,7 @@
 """Students: what they learn from, how they are trained and tuned, what they predict."""
 
 from goodteacher.students.doubts import check_diverged, doubts, told_diverged, told_unfinished
-from goodteacher.students.families import MUCH, RECIPE_AXES, Explored, Family, Rules, explore
+from goodteacher.students.families import RECIPE_AXES, Explored, Family, Rules, explore
 from goodteacher.students.finished import unfinished
 from goodteacher.students.given import keep_response, tell
 from goodteacher.students.kept import Shelf, all_rows, mean_accuracies, rows_by_arm
@@ -13,7 +13,6 @@ from goodteacher.students.targets import target_of
 from goodteacher.students.tuning import Tuned, plan_student, rules_for, tune, tuning_rows
 
 __all__ = [
-    "MUCH",
     "RECIPE_AXES",
     "Correct",
     "Explored",

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from goodteacher.config import StudyConfig
 from goodteacher.records import FAMILY, Arm, Checkpoint, Edge, TrajectoryRecord, listed, percent
 from goodteacher.students import (
-    MUCH,
     Family,
     StudentTask,
     check_diverged,
@@ -30,6 +29,12 @@ SIMPLEST_FIRST: tuple[Family, ...] = (
     "converged_teacher",
     "most_accurate_teacher",
 )
+
+
+RISING = 0.03
+"""Selection accuracy that a teacher gained between its last two recorded epochs if it surely had
+not converged: measured in docs/practice.md. Smaller gains are as large as the noise of a teacher at
+a constant learning rate."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ def told_of_teacher(records: Sequence[TrajectoryRecord]) -> list[str]:
         return []
     before, last = records[-2:]
     gain = last.selection_accuracy - before.selection_accuracy
-    if gain <= MUCH:
+    if gain <= RISING:
         return []
     return [
         f"The converged teacher (batch size {last.batch_size}) was still getting better: "
