@@ -15,8 +15,9 @@ import argparse
 import json
 import math
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ import goodteacher
 SAME = {"threads": 1, "stack_width": 8, "seeds": 3}
 """A stack's width is measured otherwise, and changes the last bits."""
 
-NOT_NUMBERS = ("seconds", "task", "folder", "created", "machine", "path")
+NOT_NUMBERS = ("seconds", "variants", "task", "folder", "created", "machine", "path")
 """Parts of names of what differs from run to run, or names a place."""
 
 
@@ -83,22 +84,31 @@ def make(folder: Path) -> None:
         **SAME,
     )
     goodteacher.verify(digits, threads=1, seeds=4)
-    response = next((folder / "digits/teachers").glob("*/responses/epoch-00004.transfer.*"))
+    (response,) = (folder / "digits/teachers").glob(
+        "batch-00032-*/responses/epoch-00004.transfer.*"
+    )
     goodteacher.distill(
         "digits", responses=response, student="mlp:8", out=folder / "distilled", **SAME
     )
 
 
 def compare(before: Path, after: Path) -> list[str]:
-    """Return what differs, one line for each number."""
+    """Return what differs, one line for each number, and for each name that only one side has."""
     ours, theirs = dict(_numbers(before)), dict(_numbers(after))
-    lines = [f"only in {before}: {name}" for name in sorted(ours.keys() - theirs.keys())]
-    lines += [f"only in {after}: {name}" for name in sorted(theirs.keys() - ours.keys())]
-    for name in sorted(ours.keys() & theirs.keys()):
+    here, there = (_columns(each) for each in (ours, theirs))
+    lines = [f"only in {before}: {name}" for name in sorted(here - there)]
+    lines += [f"only in {after}: {name}" for name in sorted(there - here)]
+    shared = sorted(ours.keys() & theirs.keys())
+    for name in shared:
         if not _same(ours[name], theirs[name]):
             lines.append(f"{name}: {ours[name]!r} before, {theirs[name]!r} after")
-    print(f"{len(ours)} numbers before, {len(theirs)} after, {len(lines)} differences")
+    print(f"{len(ours)} numbers before, {len(theirs)} after, {len(shared)} in both")
     return lines
+
+
+def _columns(names: Iterable[str]) -> set[str]:
+    """Return names without the numbers of rows: a new column is one difference, not hundreds."""
+    return {re.sub(r"\[\d+\]", "[]", name) for name in names}
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -112,21 +122,24 @@ def _numbers(folder: Path) -> Iterator[tuple[str, Any]]:
             if (study / file).exists():
                 yield from _leaves(json.loads((study / file).read_text()), f"{study.name}/{file}")
         for table in study.glob("students.parquet"):
-            rows = sorted(_plain(row) for row in pq.read_table(table).to_pylist())
+            rows = sorted(pq.read_table(table).to_pylist(), key=_student)
             yield from _leaves(rows, f"{study.name}/students")
-        lines = (
-            line
+        records = [
+            json.loads(line)
             for file in study.glob("teachers/**/trajectory.jsonl")
             for line in file.read_text().splitlines()
-        )
-        teachers = sorted(_plain(json.loads(line)) for line in lines)
-        yield from _leaves(teachers, f"{study.name}/teachers")
+        ]
+        yield from _leaves(sorted(records, key=_teacher), f"{study.name}/teachers")
 
 
-def _plain(row: dict[str, Any]) -> str:
-    return json.dumps(
-        {name: value for name, value in row.items() if not _skipped(name)}, sort_keys=True
-    )
+def _student(row: dict[str, Any]) -> str:
+    """Return what tells a row from all others, whatever columns there are."""
+    training = (row["student_epochs"], row["student_batch_size"], row["student_learning_rate"])
+    return repr((row["stage"], row["rung"], row["seed"], row["arm"], training))
+
+
+def _teacher(record: dict[str, Any]) -> str:
+    return repr((record["measurements"][:1], record["epoch"], record.get("variant")))
 
 
 def _skipped(name: str) -> bool:
