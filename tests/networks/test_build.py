@@ -293,6 +293,6 @@ def test_factory_that_gives_no_classifier_is_refused(path, message):
 
 
 @pytest.mark.parametrize("given", [nn.Linear(2, 3), nn.Linear, lambda num_classes: None])
-def test_network_in_place_of_a_specification_is_told_how_to_be_named(given):
-    with pytest.raises(ModelError, match=r"must be a string.*write a function that makes it"):
+def test_network_in_place_of_a_specification_is_told_what_names_it(given):
+    with pytest.raises(ModelError, match=r"must be a string.*specification_of gives that"):
         canonical_spec(given)

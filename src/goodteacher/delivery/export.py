@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from goodteacher.config import Frozen
 from goodteacher.data import Normalization, Tfidf
 from goodteacher.errors import ModelError, StudyError
-from goodteacher.networks import build_model
+from goodteacher.networks import NetworkLike, build_model, give_again
 from goodteacher.networks.intake import as_stored, as_texts, warn_of_dark_images
 from goodteacher.studies import Context, load_weights, read_tensors, reading
 
@@ -144,11 +144,13 @@ def make_card(
     )
 
 
-def load_student(folder: Path | str) -> Classifier:
+def load_student(folder: Path | str, *, network: NetworkLike | None = None) -> Classifier:
     """Load a delivered student, ready to classify.
 
     Args:
         folder: A ``student`` folder.
+        network: Where the student's network was given in Python, that network or the function
+            that makes it; its weights are those of the folder.
 
     Raises:
         StudyError: The folder holds no student, or a file of it is damaged; the message names it.
@@ -160,10 +162,12 @@ def load_student(folder: Path | str) -> Classifier:
         card = StudentCard.model_validate_json(card_file.read_bytes())
         normalization = Normalization.from_dict(card.normalization)
         np.broadcast_shapes(tuple(normalization.mean.shape), card.input_shape)
-    network = _built(card, card_file)
-    load_weights(network, read_tensors(weights_file), weights_file)
+    if network is not None:
+        give_again(card.architecture, network)
+    made = _built(card, card_file)
+    load_weights(made, read_tensors(weights_file), weights_file)
     tfidf = None if card.vocabulary is None else _read_vocabulary(path / card.vocabulary, card)
-    return Classifier(network, card, tfidf).eval()
+    return Classifier(made, card, tfidf).eval()
 
 
 def _built(card: StudentCard, path: Path) -> nn.Module:

@@ -16,12 +16,20 @@ from goodteacher.networks.build import (
     is_users_own,
     parameter_count,
 )
+from goodteacher.networks.given import NetworkLike, give_again, is_given, specification_of
+from goodteacher.networks.identity import NetworkIdentity, identity_of
 
 __all__ = [
     "FAMILIES",
     "Family",
+    "NetworkIdentity",
+    "NetworkLike",
     "build_model",
     "canonical_spec",
+    "give_again",
+    "identity_of",
+    "is_given",
     "is_users_own",
     "parameter_count",
+    "specification_of",
 ]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from goodteacher.errors import ModelError
-from goodteacher.networks import factory, feedforward, residual
+from goodteacher.networks import factory, feedforward, given, residual
 
 NUMBER = r"0*[1-9][0-9]{0,6}"  # seven digits: larger widths are typing errors
 DEPTH = r"0*[1-9][0-9]{0,3}"  # four digits: larger depths only fill the memory, block by block
@@ -79,6 +79,10 @@ def _python(argument: str, num_classes: int, input_shape: tuple[int, ...]) -> nn
     return factory.build_from_factory(argument, num_classes=num_classes, input_shape=input_shape)
 
 
+def _given(argument: str, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    return given.build_given(argument, num_classes=num_classes, input_shape=input_shape)
+
+
 FAMILIES: Mapping[str, Family] = {
     "mlp": Family(
         grammar="mlp:WIDTH,WIDTH,... with the units of each hidden layer, 1 to 9999999",
@@ -118,6 +122,13 @@ FAMILIES: Mapping[str, Family] = {
         example="python:mypackage.networks:small",
         pattern=r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*",
         build=_python,
+        canonical=str,
+    ),
+    "given": Family(
+        grammar="given:NAME, the name that a network given in Python gets",
+        example="given:make_net",
+        pattern=r"[\w.\-]+",
+        build=_given,
         canonical=str,
     ),
 }
@@ -203,20 +214,20 @@ def parameter_count(module: nn.Module) -> int:
 
 
 def is_users_own(spec: str) -> bool:
-    """Say whether a specification names a factory of the user's.
+    """Say whether a specification names a network of the user's.
 
     >>> is_users_own("python:package.module:factory"), is_users_own("mlp:64")
     (True, False)
     """
-    return _parse(spec)[0] == "python"
+    return _parse(spec)[0] in ("python", "given")
 
 
 def _parse(spec: str) -> tuple[str, str]:
     if callable(spec):
         raise ModelError(
-            f"A model specification must be a string, but got a {type(spec).__name__}. A network "
-            "is made anew for each seed: write a function that makes it from num_classes, in a "
-            f"module of your own, and name that: {FAMILIES['python'].example!r}."
+            f"A model specification must be a string, but got a {type(spec).__name__}. "
+            "goodteacher.networks.specification_of gives that of a network, or of a function that "
+            "makes one."
         )
     if not isinstance(spec, str):
         raise ModelError(
@@ -254,7 +265,7 @@ def _unknown_family(spec: str, name: str) -> str:
     hint = f" Did you mean {FAMILIES[nearest[0]].example!r}?" if nearest else ""
     return (
         f"The model specification {spec!r} names the unknown family {name!r}: it must be one of "
-        f"{', '.join(FAMILIES)}, followed by a colon and its argument.{hint}"
+        f"{', '.join(name for name in FAMILIES if name != 'given')}, followed by a colon and its argument.{hint}"
     )
 
 

@@ -69,7 +69,23 @@ def build_from_factory(path: str, *, num_classes: int, input_shape: tuple[int, .
         ModelError: If the factory fails, returns something else than an ``nn.Module``, its weights
             are not float32, or the logits for the dummy batch are not finite ``[2, num_classes]``.
     """
-    factory = load_factory(path)
+    return build_with(load_factory(path), path, num_classes=num_classes, input_shape=input_shape)
+
+
+def build_with(
+    factory: Callable[..., object], path: str, *, num_classes: int, input_shape: tuple[int, ...]
+) -> nn.Module:
+    """Call a factory as :func:`build_from_factory` does.
+
+    Args:
+        factory: The callable.
+        path: What error messages call it.
+        num_classes: Number of logits that the network must give.
+        input_shape: Shape of one example.
+
+    Raises:
+        ModelError: As :func:`build_from_factory`.
+    """
     arguments, keywords = _arguments(factory, num_classes, input_shape)
     try:
         with _other_generators_seeded():

@@ -18,6 +18,7 @@ from goodteacher.delivery.best import deliver_best
 from goodteacher.delivery.export import Classifier, load_student
 from goodteacher.engines import ENGINES
 from goodteacher.maths.statistics import Interval, accuracy_interval, paired_interval
+from goodteacher.networks import NetworkLike
 from goodteacher.records import CROSS_ENTROPY, MARGIN, Answer, Arm, Pair, StudentRow
 from goodteacher.responses import ResponseLike
 from goodteacher.responses.fitting import load_pair
@@ -86,7 +87,7 @@ def distill(
     data: DataLike,
     *,
     responses: ResponseLike,
-    student: str,
+    student: NetworkLike,
     out: str | Path,
     probabilities: bool = False,
     progress: Progress | None = None,
@@ -99,7 +100,8 @@ def distill(
         responses: Raw logits for the training examples, aligned by id: a file, a
             :class:`~goodteacher.responses.Response`, a data frame, or a tensor or array [N, C] in
             the data's own order.
-        student: Student architecture, such as ``"mlp:64"``.
+        student: Student architecture, such as ``"mlp:64"``; or a function that makes a network; or
+            a network, with whose weights every seed then starts.
         out: Folder for the student and the result. With the same settings, work that was stopped
             goes on there.
         probabilities: ``responses`` are probabilities rather than logits.

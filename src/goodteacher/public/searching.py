@@ -7,6 +7,7 @@ from typing import Any
 
 from goodteacher.config import StudyConfig
 from goodteacher.engines import ENGINES
+from goodteacher.networks import NetworkLike
 from goodteacher.public.study import Study
 from goodteacher.report import write_report
 from goodteacher.studies import (
@@ -24,8 +25,8 @@ from goodteacher.sweet_spot.search import Search
 def search(
     data: DataLike,
     *,
-    teacher: str,
-    student: str,
+    teacher: NetworkLike,
+    student: NetworkLike,
     out: str | Path,
     progress: Progress | None = None,
     **settings: Any,
@@ -34,8 +35,10 @@ def search(
 
     Args:
         data: A data set, or what :func:`~goodteacher.data.load_dataset` understands.
-        teacher: Teacher architecture, such as ``"mlp:800,800"``.
-        student: Student architecture, such as ``"mlp:64"``.
+        teacher: Teacher architecture, such as ``"mlp:800,800"``; or a network, or a function that
+            makes one from ``num_classes`` (and ``input_shape``).
+        student: Student architecture, such as ``"mlp:64"``; or a function that makes a network; or
+            a network, with whose weights every seed then starts.
         out: The study's folder. An existing study with the same settings is resumed.
         progress: Told how far the search is.
         **settings: Any field of :class:`~goodteacher.config.StudyConfig`.

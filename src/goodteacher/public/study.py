@@ -6,6 +6,7 @@ from pathlib import Path
 
 from goodteacher.config import StudyConfig
 from goodteacher.delivery.export import Classifier, load_student
+from goodteacher.networks import NetworkLike
 from goodteacher.records import (
     DataSummary,
     Evidence,
@@ -91,10 +92,18 @@ class Study:
         """Return a row for every trained student."""
         return self.store.read_table("students.parquet", StudentRow)
 
-    def student(self) -> Classifier:
-        """Return the delivered student, ready to classify: the best on the selection split."""
-        return load_student(self.folder / "student")
+    def student(self, *, network: NetworkLike | None = None) -> Classifier:
+        """Return the delivered student, ready to classify: the best on the selection split.
 
-    def baseline(self) -> Classifier:
-        """Return the best student of hard labels, ready to classify."""
-        return load_student(self.folder / "baseline")
+        Args:
+            network: The student's network, where it was given in Python by another process.
+        """
+        return load_student(self.folder / "student", network=network)
+
+    def baseline(self, *, network: NetworkLike | None = None) -> Classifier:
+        """Return the best student of hard labels, ready to classify.
+
+        Args:
+            network: The student's network, where it was given in Python by another process.
+        """
+        return load_student(self.folder / "baseline", network=network)

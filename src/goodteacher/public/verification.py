@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from goodteacher.config import (
+    StudyConfig,
     VerifyConfig,
 )
 from goodteacher.data import load_dataset
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError
+from goodteacher.networks import NetworkLike, give_again
 from goodteacher.public.study import Study
 from goodteacher.records import Verdict
 from goodteacher.report import write_report
@@ -50,7 +52,8 @@ def verify(
     *,
     data: DataLike | None = None,
     responses: ResponseLike | None = None,
-    student: str | None = None,
+    student: NetworkLike | None = None,
+    teacher: NetworkLike | None = None,
     out: str | Path | None = None,
     probabilities: bool = False,
     independent_responses: ResponseLike | None = None,
@@ -63,7 +66,9 @@ def verify(
         subject: A finished study or its folder; with ``responses``, a data set.
         data: With a study whose data were given in Python, the data again.
         responses: A teacher's raw logits on the training data, aligned by id.
-        student: Student architecture, with ``responses``.
+        student: Student architecture, with ``responses``; with a study whose student was given in
+            Python, that network or function again.
+        teacher: With a study whose teacher was given in Python, that network or function again.
         out: Folder of the result, with ``responses``.
         probabilities: Responses are probabilities rather than logits.
         independent_responses: Raw logits of another teacher on the same data, for the fidelity in
@@ -95,9 +100,12 @@ def verify(
     if responses is None:
         store = subject.store if isinstance(subject, Study) else Store.open(_as_path(subject))
         again = None if data is None else load_dataset(data)
+        _give_networks(store.config(StudyConfig), teacher, student)
         judged = of_study(store, settings, independent_responses, probabilities, watcher, again)
         with judged.context.store.lock():
             return _judge(judged)
+    if teacher is not None:
+        raise ConfigError("With responses there is no teacher to train. Leave teacher out.")
     if data is not None:
         raise ConfigError(
             "data gives a study its data again. With responses, give the data set in its place: "
@@ -125,6 +133,15 @@ def verify(
         key = DataKey.of(config, context.data)
         students = Students(config, context, ENGINES[config.engine](context), key)
         return _judge(Verification(students, config, source, teachers))
+
+
+def _give_networks(
+    config: StudyConfig, teacher: NetworkLike | None, student: NetworkLike | None
+) -> None:
+    """Let a study's networks, given in Python, be made in this process too."""
+    for spec, network in ((config.teacher, teacher), (config.student, student)):
+        if network is not None:
+            give_again(spec, network)
 
 
 def _judge(verification: Verification) -> Verdict:

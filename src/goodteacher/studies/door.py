@@ -14,8 +14,8 @@ from goodteacher.config import DistillConfig, StudyConfig, parse
 from goodteacher.config.augmentation import Augmentation
 from goodteacher.data import UNLABELLED, StudyData
 from goodteacher.errors import ConfigError, InputError, ModelError
-from goodteacher.networks import canonical_spec
-from goodteacher.studies.rehearsal import Rehearsal, Role
+from goodteacher.networks import NetworkIdentity, NetworkLike, canonical_spec, specification_of
+from goodteacher.studies.rehearsal import Rehearsal, Rehearsed, Role
 from goodteacher.training.machine import Machine
 
 Settings = StudyConfig | DistillConfig
@@ -26,13 +26,13 @@ BATCH_SETTINGS = frozenset({"student_batch_size", "batch_sizes"})
 
 
 def checked_settings(
-    kind: type[SettingsT], *, networks: Mapping[str, str], **settings: Any
+    kind: type[SettingsT], *, networks: Mapping[str, NetworkLike], **settings: Any
 ) -> SettingsT:
     """Build settings with the networks' specifications in their canonical form.
 
     Args:
         kind: The settings class.
-        networks: Specifications by the name of their setting.
+        networks: Networks, or their specifications, by the name of their setting.
         **settings: All other settings.
 
     Raises:
@@ -40,12 +40,12 @@ def checked_settings(
     """
     problems: list[InputError] = []
     specs: dict[str, str] = {}
-    for name, spec in networks.items():
+    for name, network in networks.items():
         try:
-            specs[name] = canonical_spec(spec)
+            specs[name] = canonical_spec(specification_of(network))
         except ModelError as error:
             problems.append(error)
-            specs[name] = str(spec)
+            specs[name] = str(network)
     try:
         config = parse(kind, **specs, **settings)
     except ConfigError as error:
@@ -54,13 +54,23 @@ def checked_settings(
     return config
 
 
-def rehearse(
-    config: Settings, data: StudyData, machine: Machine
-) -> tuple[frozenset[Role], tuple[str, ...]]:
-    """Let teacher and student go through a step of everything, once.
+@dataclass(frozen=True)
+class Rehearsals:
+    """What the rehearsals of a study's networks found.
 
-    Returns:
-        Who cannot train on a single example, and what the user should know.
+    Attributes:
+        needs_two: Networks that cannot train on a single example.
+        notes: What the user should know.
+        identities: What the networks of the user's own are.
+    """
+
+    needs_two: frozenset[Role]
+    notes: tuple[str, ...]
+    identities: Mapping[Role, NetworkIdentity]
+
+
+def rehearse(config: Settings, data: StudyData, machine: Machine) -> Rehearsals:
+    """Let teacher and student go through a step of everything, once.
 
     Raises:
         InputError: A network fails; the message has a line for each that does.
@@ -71,23 +81,22 @@ def rehearse(
         plan = config.teacher_optimization(config.reference_batch_size)
         plans = {"teacher": (config.teacher, plan, config.teacher_seed), **plans}
     problems: list[InputError] = []
-    needs_two: set[Role] = set()
-    notes: list[str] = []
+    found: dict[Role, Rehearsed] = {}
     roles: tuple[Role, ...] = ("teacher", "student")
     for role in roles:
         if role not in plans:
             continue
         spec, plan, seed = plans[role]
         try:
-            found = Rehearsal(role, spec, data, machine, plan, seed).run()
+            found[role] = Rehearsal(role, spec, data, machine, plan, seed).run()
         except InputError as error:
             problems.append(error)
-            continue
-        notes += found.notes
-        if found.needs_two:
-            needs_two.add(role)
     _raise_all(problems)
-    return frozenset(needs_two), tuple(notes)
+    return Rehearsals(
+        frozenset(role for role, each in found.items() if each.needs_two),
+        tuple(note for each in found.values() for note in each.notes),
+        {role: each.identity for role, each in found.items() if each.identity is not None},
+    )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+NETWORKS_FILE = "networks.json"
+
 DECISIONS_FILE = "decisions.jsonl"
 
 SWEET_SPOT_FILE = "sweet_spot.json"

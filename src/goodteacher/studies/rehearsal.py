@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from goodteacher.config import Optimization
 from goodteacher.data import Examples, StudyData
 from goodteacher.errors import GoodteacherError, ModelError
-from goodteacher.networks import build_model, is_users_own
+from goodteacher.networks import NetworkIdentity, build_model, identity_of, is_users_own
 from goodteacher.networks.adapting import kind_of, with_whole_output
 from goodteacher.networks.examination import check_not_probabilities, check_trainable, examine
 from goodteacher.networks.factory import check_logits, reason_of
@@ -50,10 +50,12 @@ class Rehearsed:
     Attributes:
         needs_two: Whether a training step fails on a single example, as batch normalisation does.
         notes: What the user should know, in sentences.
+        identity: What the network is, of the user's own; None of those that come with the library.
     """
 
     needs_two: bool
     notes: tuple[str, ...] = ()
+    identity: NetworkIdentity | None = None
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,14 @@ class Rehearsal:
     def _run(self) -> Rehearsed:
         notes = self._examined()
         network = self._built()
+        identity = identity_of(network) if is_users_own(self.spec) else None
         notes += self._output_notes(network)
         self._train(network)
         needs_two = self._fails_on_one()
         self._save_and_load(network)
         if self.role == "student":
             self._stack()
-        return Rehearsed(needs_two, notes)
+        return Rehearsed(needs_two, notes, identity)
 
     def _examined(self) -> tuple[str, ...]:
         if not is_users_own(self.spec):

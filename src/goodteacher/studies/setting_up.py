@@ -6,15 +6,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from goodteacher.config import StudyConfig
+from goodteacher.config import Frozen, StudyConfig
 from goodteacher.data import UNLABELLED, Dataset, StudyData, load_for, prepare
 from goodteacher.errors import DataError, StudyError
+from goodteacher.networks import NetworkIdentity
 from goodteacher.records import DataSummary
 from goodteacher.studies.door import BATCH_SETTINGS, Settings, fitted_to_data, rehearse
+from goodteacher.studies.files import NETWORKS_FILE
 from goodteacher.studies.progress import Progress
+from goodteacher.studies.rehearsal import Role
 from goodteacher.studies.store import Store, environment
 from goodteacher.studies.tasks import Context
 from goodteacher.training.machine import choose_machine
+
+
+class Networks(Frozen):
+    """Content of ``networks.json``: what the networks of the user's own are."""
+
+    teacher: NetworkIdentity | None = None
+    student: NetworkIdentity | None = None
+
 
 DataLike = str | Path | Dataset | Mapping[str, Any]
 """What names data, or is them."""
@@ -56,13 +67,15 @@ def prepare_context(
     if isinstance(config, StudyConfig):
         _check_labelled(parts)
     _note_selection(config, loaded, progress)
-    needs_two, told = rehearse(config, parts, machine)
-    config, lowered = fitted_to_data(config, parts, needs_two)
+    rehearsed = rehearse(config, parts, machine)
+    config, lowered = fitted_to_data(config, parts, rehearsed.needs_two)
     _check_same_data(store, parts)
+    _check_same_networks(store, rehearsed.identities)
     store = Store.create(folder, config)
+    store.write_json(NETWORKS_FILE, Networks.model_validate(rehearsed.identities))
     store.write_json("data.json", summary_of(parts, given=not isinstance(data, str | Path)))
     store.write_json("environment.json", environment(str(machine)))
-    for note in (*told, *lowered):
+    for note in (*rehearsed.notes, *lowered):
         progress.note(note)
     return Context(parts, store, machine, progress)
 
@@ -139,6 +152,21 @@ def _note_selection(config: Settings, dataset: Dataset, progress: Progress) -> N
             f"selection_fraction = {config.selection_fraction:g} is not used: these data have a "
             f"validation split of {len(dataset.validation):,} examples, and choices are made on it."
         )
+
+
+def _check_same_networks(store: Store, given: Mapping[Role, NetworkIdentity]) -> None:
+    """Refuse networks of the user's that are not those the study was begun with."""
+    if not store.exists(NETWORKS_FILE):
+        return
+    before = store.read_json(NETWORKS_FILE, Networks)
+    for role, network in given.items():
+        known = getattr(before, role)
+        difference = None if known is None else network.difference(known)
+        if difference:
+            raise StudyError(
+                f"The {role} is not the one that {store.root} was begun with: {difference}. Give "
+                "that one again, or name a new folder with --out."
+            )
 
 
 def _check_same_data(store: Store, data: StudyData) -> None:

@@ -1,0 +1,117 @@
+"""Networks given in Python: an ``nn.Module``, or a function that makes one.
+
+A study names its networks by specification, so that settings, tasks and files can hold them. A
+network given in Python gets one too: ``given:make_net``, or ``given:Sequential-1f0c22aa`` for an
+object. What it stands for lives in the process that gave it; whoever opens the study elsewhere
+gives the network again, and :mod:`~goodteacher.networks.identity` says whether it is the same.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import re
+from collections.abc import Callable
+
+from torch import nn
+
+from goodteacher.config import digest_of
+from goodteacher.errors import ModelError
+from goodteacher.networks.factory import build_with
+from goodteacher.networks.identity import identity_of
+
+NetworkLike = str | nn.Module | Callable[..., nn.Module]
+"""What names a network, is one, or makes one from ``num_classes`` (and ``input_shape``)."""
+
+PREFIX = "given:"
+
+_GIVEN: dict[str, nn.Module | Callable[..., object]] = {}
+"""What specifications of networks given in Python stand for, in this process."""
+
+
+def specification_of(network: NetworkLike) -> str:
+    """Return the specification of a network; one given in Python is remembered under it.
+
+    Args:
+        network: A specification; an ``nn.Module``, of which copies are trained, with the weights
+            that it has; or a callable that makes one for each seed.
+
+    Example:
+        >>> specification_of("mlp:64")
+        'mlp:64'
+        >>> def small(num_classes):
+        ...     return nn.Sequential(nn.Flatten(), nn.LazyLinear(num_classes))
+        >>> specification_of(small)
+        'given:small'
+    """
+    if isinstance(network, nn.Module):
+        name = f"{type(network).__name__}-{digest_of(identity_of(network).identity())[:8]}"
+    elif callable(network):
+        name = _name_of(network)
+    else:
+        return network
+    _GIVEN[name] = network
+    return f"{PREFIX}{name}"
+
+
+def give_again(spec: str, network: NetworkLike) -> None:
+    """Let a specification stand for a network given in Python once more, in this process.
+
+    Args:
+        spec: The specification that a study or a delivered student names.
+        network: The network, or the function that makes it.
+
+    Raises:
+        ModelError: The specification needs no network, or another specification was given.
+    """
+    if not is_given(spec):
+        raise ModelError(
+            f"The network {spec!r} is made from its name, so none is to be given. Leave it out."
+        )
+    if isinstance(network, str):
+        raise ModelError(
+            f"The network {spec!r} was given in Python. Give the same object or function again, "
+            f"not the name {network!r}."
+        )
+    _GIVEN[spec.removeprefix(PREFIX)] = network
+
+
+def is_given(spec: str) -> bool:
+    """Say whether a specification stands for a network given in Python."""
+    return spec.startswith(PREFIX)
+
+
+def build_given(name: str, *, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+    """Return a network given in Python: a copy of the object, or a new one from the function.
+
+    Args:
+        name: What stands after ``given:``.
+        num_classes: Number of logits that it must give.
+        input_shape: Shape of one example.
+
+    Raises:
+        ModelError: It was not given in this process, or it does not classify.
+    """
+    found = _GIVEN.get(name)
+    if found is None:
+        raise ModelError(
+            f"The network {PREFIX + name!r} was given in Python, by another process. Give it "
+            "again, in Python: goodteacher.verify(study, student=..., teacher=...), or "
+            "goodteacher.load_student(folder, network=...)."
+        )
+    if isinstance(found, nn.Module):
+        made: Callable[..., object] = functools.partial(_copied, found)
+        return build_with(made, name, num_classes=num_classes, input_shape=input_shape)
+    return build_with(found, name, num_classes=num_classes, input_shape=input_shape)
+
+
+def _copied(network: nn.Module, num_classes: int) -> nn.Module:
+    return copy.deepcopy(network)
+
+
+def _name_of(factory: Callable[..., object]) -> str:
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    name = getattr(factory, "__qualname__", type(factory).__name__)
+    # A function made in another has "outer.<locals>.inner" for a name, a lambda "<lambda>".
+    return re.sub(r"[^\w.]", "", name.rpartition("<locals>.")[2]) or "network"
