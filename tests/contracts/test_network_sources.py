@@ -1,0 +1,120 @@
+"""What every source of networks keeps: specifications, functions, objects, factories by name.
+
+A new source passes by an entry in `SOURCES`.
+"""
+
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from goodteacher.errors import ModelError
+from goodteacher.networks import build_model, canonical_spec, specification_of
+from goodteacher.studies.store import Store, load_weights
+
+FEATURES, IMAGE = (6,), (1, 8, 8)
+CLASSES = 3
+
+
+def make_net(num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, num_classes))
+
+
+def with_shape(num_classes, input_shape):
+    return nn.Sequential(nn.Flatten(), nn.Linear(input_shape[0], num_classes))
+
+
+SOURCES = {
+    "mlp": ("mlp:5,4", FEATURES),
+    "mlp of images": ("mlp:5", IMAGE),
+    "cnn": ("cnn:2,3", IMAGE),
+    "resnet": ("resnet:8", IMAGE),
+    "wide resnet": ("wrn:10-1", IMAGE),
+    "function": (make_net, FEATURES),
+    "function of the shape": (with_shape, FEATURES),
+    "object": (make_net(CLASSES), FEATURES),
+    "factory by name": ("python:planted_factories:make_net", FEATURES),
+}
+
+
+@pytest.fixture(params=SOURCES)
+def source(request, monkeypatch):
+    planted = type(sys)("planted_factories")
+    planted.make_net = make_net
+    monkeypatch.setitem(sys.modules, "planted_factories", planted)
+    network, shape = SOURCES[request.param]
+    return specification_of(network), shape
+
+
+def made(source, seed=0):
+    spec, shape = source
+    return build_model(spec, num_classes=CLASSES, input_shape=shape, seed=seed)
+
+
+def inputs(shape, count=4):
+    return torch.randn(count, *shape, generator=torch.Generator().manual_seed(0))
+
+
+def test_specification_is_its_own_canonical_form(source):
+    spec, _ = source
+    assert canonical_spec(canonical_spec(spec)) == canonical_spec(spec)
+    assert isinstance(spec, str)
+
+
+def test_network_gives_finite_logits_in_both_modes(source):
+    network, (_, shape) = made(source), source
+    for training in (True, False):
+        logits = network.train(training)(inputs(shape))
+        assert logits.shape == (4, CLASSES)
+        assert logits.dtype == torch.float32
+        assert logits.isfinite().all()
+
+
+def test_equal_seeds_make_equal_weights(source):
+    one, other = made(source, 7).state_dict(), made(source, 7).state_dict()
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_other_seeds_make_other_weights_but_of_an_object(source, request):
+    one, other = made(source, 0).state_dict(), made(source, 1).state_dict()
+    same = all(torch.equal(one[name], other[name]) for name in one)
+    assert same == ("object" in request.node.callspec.id)
+
+
+def test_networks_are_apart(source):
+    one, other = made(source), made(source)
+    with torch.no_grad():
+        for parameter in one.parameters():
+            parameter.zero_()
+    assert any(bool(parameter.any()) for parameter in other.parameters())
+
+
+def test_the_hosts_generators_are_left_as_they_were(source):
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    made(source)
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_weights_survive_saving_and_loading(source, tmp_path):
+    network, (_, shape) = made(source).eval(), source
+    store = Store(tmp_path)
+    store.write_tensors("weights.safetensors", network.state_dict())
+    again = made(source, 9)
+    load_weights(again, store.read_tensors("weights.safetensors"), tmp_path)
+    torch.testing.assert_close(again.eval()(inputs(shape)), network(inputs(shape)))
+
+
+def test_examples_without_a_shape_are_refused(source):
+    spec, _ = source
+    with pytest.raises(ModelError, match="input_shape must be one or more positive whole numbers"):
+        build_model(spec, num_classes=CLASSES, input_shape=(), seed=0)
+
+
+def test_fewer_than_two_classes_are_refused(source):
+    spec, shape = source
+    with pytest.raises(ModelError, match="num_classes must be a whole number of at least 2"):
+        build_model(spec, num_classes=1, input_shape=shape, seed=0)
