@@ -52,7 +52,7 @@ def test_study_goes_on_with_an_equal_object_and_function(study):
 
 def test_changed_function_is_refused(study):
     other_net.__qualname__ = "make_net"
-    with pytest.raises(StudyError, match="teacher is not the one .* its structure is another one"):
+    with pytest.raises(StudyError, match=r"teacher is not the one .* its structure is another one"):
         search(dataset(), teacher=other_net, student=small_object(), out=study.folder, **GIVEN)
 
 
@@ -62,7 +62,7 @@ def test_verdict_needs_the_networks_again_in_another_process(study, monkeypatch)
     try:
         with pytest.raises(ModelError, match="was given in Python, by another process"):
             verify(study.folder, data=dataset(), seeds=3)
-        with pytest.raises(StudyError, match=r"load_student\(folder, network=...\)"):
+        with pytest.raises(StudyError, match=r"load_student\(folder, network=\.\.\.\)"):
             Study(study.folder).student()
         verdict = verify(
             study.folder, data=dataset(), teacher=make_net, student=small_object(), seeds=3

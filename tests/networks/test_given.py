@@ -68,7 +68,7 @@ def test_objects_of_other_structure_or_weights_have_other_names():
 
 def test_network_that_was_not_given_here_is_asked_for(monkeypatch):
     monkeypatch.delitem(_GIVEN, "elsewhere", raising=False)
-    with pytest.raises(ModelError, match="was given in Python, by another process. Give it again"):
+    with pytest.raises(ModelError, match="was given in Python, by another process"):
         made("given:elsewhere")
 
 

@@ -265,7 +265,8 @@ def _unknown_family(spec: str, name: str) -> str:
     hint = f" Did you mean {FAMILIES[nearest[0]].example!r}?" if nearest else ""
     return (
         f"The model specification {spec!r} names the unknown family {name!r}: it must be one of "
-        f"{', '.join(name for name in FAMILIES if name != 'given')}, followed by a colon and its argument.{hint}"
+        f"{', '.join(family for family in FAMILIES if family != 'given')}, followed by a colon and "
+        f"its argument.{hint}"
     )
 
 
