@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from goodteacher.data.dataset import UNLABELLED, Dataset, Split, shorten
+from goodteacher.data.dataset import Dataset, Split, shorten
 from goodteacher.data.images import decode_images
 from goodteacher.data.labels import folded, in_order
 from goodteacher.data.named_splits import TRAIN_SPLIT, choose_splits
@@ -20,6 +20,7 @@ from goodteacher.data.odd_columns import image_suffixes
 from goodteacher.data.reading import Reading
 from goodteacher.data.tables import note_unlabelled
 from goodteacher.errors import DataError
+from goodteacher.maths._checks import UNLABELLED
 
 UNLABELLED_FOLDERS = ("unlabelled", "unlabeled")
 """Names of folders of images whose class is not known."""

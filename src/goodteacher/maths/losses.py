@@ -38,7 +38,6 @@ from goodteacher.maths._checks import UNLABELLED, check_batch, check_recipe, fil
 
 __all__ = [
     "TEACHER_TERMS",
-    "UNLABELLED",
     "TeacherTerm",
     "cross_entropy",
     "dist",
