@@ -25,7 +25,7 @@ import torch
 from goodteacher.config import RuntimeConfig
 from goodteacher.data import StudyData, prepare
 from goodteacher.training.loop import Trainer, steps_per_epoch
-from goodteacher.training.machine import Machine, choose_machine
+from goodteacher.training.machine import Machine, choose_machine, tuned_cpu
 from student_tuning import (
     CASES,
     LEARNING_RATES,
@@ -55,7 +55,8 @@ def main() -> None:
     if options.table:
         print(table(options.table, options.whole))
         return
-    machine = choose_machine(RuntimeConfig(threads=options.threads))
+    torch.set_num_threads(options.threads)
+    machine = choose_machine(RuntimeConfig())
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.cases:
         _run_case(name, options.out / f"{name}.jsonl", options.seeds, machine)
@@ -173,4 +174,5 @@ def _means(rows: Sequence[Mapping[str, Any]]) -> dict[Setting, tuple[float, floa
 
 
 if __name__ == "__main__":
-    main()
+    with tuned_cpu():
+        main()

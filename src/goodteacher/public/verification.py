@@ -7,6 +7,7 @@ later look trains the further ones only, and a run that was stopped comes to the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from goodteacher.studies import (
     name_of_data,
     prepare_context,
 )
+from goodteacher.training.machine import borrowed
 from goodteacher.verdicts.evidence import (
     check_omission,
     given_teachers,
@@ -41,6 +43,7 @@ from goodteacher.verdicts.verification import (
     check_structure,
     independent_response,
     of_study,
+    settings_of_study,
 )
 
 
@@ -95,9 +98,19 @@ def verify(
     if responses is None:
         store = subject.store if isinstance(subject, Study) else Store.open(_as_path(subject))
         again = None if data is None else load_dataset(data)
-        judged = of_study(store, settings, independent_responses, probabilities, watcher, again)
-        with judged.context.store.lock():
-            return _judge(judged)
+        made_with, config = settings_of_study(store, settings)
+        with borrowed(config):
+            judged = of_study(
+                store,
+                made_with,
+                config,
+                watcher,
+                data=again,
+                independent_responses=independent_responses,
+                probabilities=probabilities,
+            )
+            with judged.context.store.lock():
+                return _judge(judged)
     if data is not None:
         raise ConfigError(
             "data gives a study its data again. With responses, give the data set in its place: "
@@ -107,13 +120,34 @@ def verify(
         raise ConfigError("verify needs student and out beside responses: --student and --out.")
     if isinstance(subject, Study):
         raise ConfigError("verify takes a study or responses, not both.")
-    networks = {"student": student}
-    config = checked_settings(
-        VerifyConfig, networks=networks, data=name_of_data(subject), **settings
+    networks, name = {"student": student}, name_of_data(subject)
+    config = checked_settings(VerifyConfig, networks=networks, data=name, **settings)
+    given = _Given(subject, responses, independent_responses, probabilities)
+    with borrowed(config):
+        return _of_response(given, config, out, watcher)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A teacher of the user's own: responses to data, both as they were given."""
+
+    data: DataLike
+    responses: ResponseLike
+    independent_responses: ResponseLike | None
+    probabilities: bool
+
+
+def _of_response(
+    given: _Given, config: VerifyConfig, out: str | Path, watcher: Progress
+) -> Verdict:
+    """Judge the response of a teacher of the user's own."""
+    response, dataset = load_pair(
+        given.responses, given.data, config, probabilities=given.probabilities
     )
-    response, dataset = load_pair(responses, subject, config, probabilities=probabilities)
     check_structure(response)
-    independent = independent_response(independent_responses, dataset, config, probabilities)
+    independent = independent_response(
+        given.independent_responses, dataset, config, given.probabilities
+    )
     context = prepare_context(config, out, data=dataset, progress=watcher)
     config = context.store.config(VerifyConfig)
     check_omission(config, context.data)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+ENVIRONMENT_FILE = "environment.json"
+
+
 DECISIONS_FILE = "decisions.jsonl"
 
 SWEET_SPOT_FILE = "sweet_spot.json"

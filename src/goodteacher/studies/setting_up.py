@@ -11,8 +11,9 @@ from goodteacher.data import UNLABELLED, Dataset, StudyData, load_for, prepare
 from goodteacher.errors import DataError, StudyError
 from goodteacher.records import DataSummary
 from goodteacher.studies.door import BATCH_SETTINGS, Settings, fitted_to_data, rehearse
-from goodteacher.studies.progress import Progress
-from goodteacher.studies.store import Store, environment
+from goodteacher.studies.environment import enter
+from goodteacher.studies.progress import Progress, say
+from goodteacher.studies.store import Store
 from goodteacher.studies.tasks import Context
 from goodteacher.training.machine import choose_machine
 
@@ -61,10 +62,10 @@ def prepare_context(
     _check_same_data(store, parts)
     store = Store.create(folder, config)
     store.write_json("data.json", summary_of(parts, given=not isinstance(data, str | Path)))
-    store.write_json("environment.json", environment(str(machine)))
-    for note in (*told, *lowered):
-        progress.note(note)
-    return Context(parts, store, machine, progress)
+    place, elsewhere = enter(store, str(machine))
+    for note in (*told, *lowered, *filter(None, [elsewhere])):
+        say(progress, note)
+    return Context(parts, store, machine, progress, place)
 
 
 def resume_context(
@@ -135,9 +136,10 @@ def _note_selection(config: Settings, dataset: Dataset, progress: Progress) -> N
     """Say so if a share to carve is set and nothing is carved."""
     default = type(config).model_fields["selection_fraction"].default
     if dataset.validation is not None and config.selection_fraction != default:
-        progress.note(
+        say(
+            progress,
             f"selection_fraction = {config.selection_fraction:g} is not used: these data have a "
-            f"validation split of {len(dataset.validation):,} examples, and choices are made on it."
+            f"validation split of {len(dataset.validation):,} examples, on which choices are made.",
         )
 
 
