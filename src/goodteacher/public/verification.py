@@ -98,12 +98,11 @@ def verify(
     if responses is None:
         store = subject.store if isinstance(subject, Study) else Store.open(_as_path(subject))
         again = None if data is None else load_dataset(data)
-        made_with, config = settings_of_study(store, settings)
-        with borrowed(config):
+        work = settings_of_study(store, settings)
+        with borrowed(work[1]):
             judged = of_study(
                 store,
-                made_with,
-                config,
+                *work,
                 watcher,
                 data=again,
                 independent_responses=independent_responses,
@@ -111,15 +110,8 @@ def verify(
             )
             with judged.context.store.lock():
                 return _judge(judged)
-    if data is not None:
-        raise ConfigError(
-            "data gives a study its data again. With responses, give the data set in its place: "
-            "verify(data, responses=...)."
-        )
-    if student is None or out is None:
-        raise ConfigError("verify needs student and out beside responses: --student and --out.")
-    if isinstance(subject, Study):
-        raise ConfigError("verify takes a study or responses, not both.")
+    if data is not None or student is None or out is None or isinstance(subject, Study):
+        raise ConfigError(_complaint(subject, data))
     networks, name = {"student": student}, name_of_data(subject)
     config = checked_settings(VerifyConfig, networks=networks, data=name, **settings)
     given = _Given(subject, responses, independent_responses, probabilities)
@@ -159,6 +151,18 @@ def _of_response(
         key = DataKey.of(config, context.data)
         students = Students(config, context, ENGINES[config.engine](context), key)
         return _judge(Verification(students, config, source, teachers))
+
+
+def _complaint(subject: object, data: object) -> str:
+    """Say why a response cannot be judged with what was given beside it."""
+    if data is not None:
+        return (
+            "data gives a study its data again. With responses, give the data set in its place: "
+            "verify(data, responses=...)."
+        )
+    if isinstance(subject, Study):
+        return "verify takes a study or responses, not both."
+    return "verify needs student and out beside responses: --student and --out."
 
 
 def _judge(verification: Verification) -> Verdict:
