@@ -78,15 +78,14 @@ def files_of(folder):
 
 def test_teachers_are_not_trained_again_where_auto_means_another_precision(tmp_path, monkeypatch):
     """Once, the precision was part of a teacher's name, and the study held both."""
-    settings = {**SHORT, "precision": "auto"}
-    monkeypatch.setattr(machine, "_multiplies_bfloat16", lambda device: False)
-    study = search(dataset(), out=tmp_path / "s", **settings)
+    study = search(dataset(), out=tmp_path / "s", **{**SHORT, "precision": "float32"})
     teachers = files_of(study.folder / "teachers")
     study.store.remove("sweet_spot.json")
     shutil.rmtree(study.folder / "students")
     monkeypatch.setattr(machine, "_multiplies_bfloat16", lambda device: True)
     notes = Notes()
-    again = search(dataset(), out=tmp_path / "s", progress=notes, **settings)
+    elsewhere = {**SHORT, "precision": "auto"}
+    again = search(dataset(), out=tmp_path / "s", progress=notes, **elsewhere)
     assert files_of(again.folder / "teachers") == teachers
     ran = [event for event in again.store.events() if event["event"] == "task_done"]
     assert {event["environment"] for event in ran if event["stage"] == "teachers"} == {0}

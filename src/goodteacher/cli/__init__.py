@@ -82,7 +82,10 @@ def _told(error: Exception, text: str, as_json: bool, code: int) -> typer.Exit:
 
 
 def _shown_once() -> Callable[..., None]:
-    """Return what prints a warning, and the same one never again."""
+    """Return what prints a warning, and the same one never again.
+
+    The filter ``once`` would keep its list for the life of the process, this one is of a command.
+    """
     shown: set[str] = set()
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -1,7 +1,8 @@
 """Read folders of images: ``train/<class>/*``, ``test/<class>/*`` and, if there, ``val/<class>/*``.
 
 Images of the training split that lie in no class folder, or in one called ``unlabelled``, and those
-in a folder ``unlabelled`` beside ``train``, have no label.
+in a folder ``unlabelled`` beside ``train``, have no label. The `datasets` library gives no example
+a label where one lies in no class folder, and orders the classes 0..10 as text: 0, 1, 10, 2.
 """
 
 from __future__ import annotations
