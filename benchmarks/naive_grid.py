@@ -38,12 +38,13 @@ from torch.utils.data import DataLoader, TensorDataset
 from goodteacher.config import Optimization, RuntimeConfig, StudyConfig, parse
 from goodteacher.data import Examples, Split, StudyData, load_dataset, prepare
 from goodteacher.networks import build_model
+from goodteacher.studies.environment import environment
 from goodteacher.studies.progress import Silent
-from goodteacher.studies.store import Store, environment
+from goodteacher.studies.store import Store
 from goodteacher.studies.tasks import Context, DataKey
 from goodteacher.teachers.recording import record_teacher
 from goodteacher.training.loop import Trainer, steps_per_epoch
-from goodteacher.training.machine import choose_machine
+from goodteacher.training.machine import choose_machine, tuned_cpu
 from student_epoch import adam, hand_over, loop_epoch, spread, trainer_of
 
 KEY = ("data", "teacher", "student", "student_batch_size", "examples")
@@ -210,7 +211,7 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
         },
         "teacher_record": timed["teacher", "record"],
         "student_epoch": {way: timed["student", way] for way in ("stacked", "alone", "loop")},
-        "environment": environment(str(timer.machine)),
+        "environment": environment(str(timer.machine)).model_dump(mode="json"),
     }
 
 
@@ -242,4 +243,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with tuned_cpu():
+        main()

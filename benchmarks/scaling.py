@@ -21,8 +21,8 @@ from pathlib import Path
 import torch
 
 from goodteacher.config import RuntimeConfig
-from goodteacher.studies.store import environment
-from goodteacher.training.machine import choose_machine
+from goodteacher.studies.environment import environment
+from goodteacher.training.machine import choose_machine, tuned_cpu
 from student_epoch import hand_over, make_data, spread, student_trainer
 
 CURVES = {
@@ -100,7 +100,7 @@ def main() -> None:
     options = parser.parse_args()
     result = {
         "n": options.repeats,
-        "environment": environment(str(choose_machine(RuntimeConfig()))),
+        "environment": environment(str(choose_machine(RuntimeConfig()))).model_dump(mode="json"),
         "curves": {name: curve_of(name, options.repeats) for name in options.curves},
     }
     hand_over(result, options.out)
@@ -110,4 +110,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     torch.manual_seed(0)
-    main()
+    with tuned_cpu():
+        main()

@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from goodteacher.studies import Store, environments
+
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 
 
@@ -47,7 +49,7 @@ def main() -> None:
         "minutes": round(minutes, 2),
         "peak_gib": round(peak, 2),
         "n": 1,
-        "environment": json.loads((out / "environment.json").read_text()),
+        "environment": environments(Store.open(out))[0].model_dump(mode="json"),
         "sweet_spot": json.loads(finished.stdout),
         "folder": str(out),
     }

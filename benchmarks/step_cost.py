@@ -33,9 +33,9 @@ from torch.nn import functional as F
 
 from goodteacher.config import RuntimeConfig
 from goodteacher.networks import build_model
-from goodteacher.studies.store import environment
+from goodteacher.studies.environment import environment
 from goodteacher.training.loop import Trainer
-from goodteacher.training.machine import Machine, choose_machine
+from goodteacher.training.machine import Machine, choose_machine, tuned_cpu
 from peers.job import Arrays, Job
 from peers.networks import make_student
 from peers.ours import (
@@ -196,7 +196,8 @@ def options_of() -> argparse.Namespace:
 
 def main() -> None:
     options = options_of()
-    machine = choose_machine(RuntimeConfig(device=options.device, threads=options.threads))
+    torch.set_num_threads(options.threads)
+    machine = choose_machine(RuntimeConfig(device=options.device))
     job = Job(
         teacher=ONE_TEACHER,
         student=ONE,
@@ -221,7 +222,7 @@ def main() -> None:
         "n": options.repeats,
         "steps": options.steps,
         "batch_size": options.batch_size,
-        "environment": environment(str(machine)),
+        "environment": environment(str(machine)).model_dump(mode="json"),
         "milliseconds_per_student_step": {
             name: spread([1e3 * value for value in values]) for name, values in seconds.items()
         },
@@ -234,4 +235,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with tuned_cpu():
+        main()

@@ -29,9 +29,9 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from goodteacher.config import Optimization, Recipe, RuntimeConfig
 from goodteacher.data import Examples, Normalization, Split
 from goodteacher.networks import build_model
-from goodteacher.studies.store import environment
+from goodteacher.studies.environment import environment
 from goodteacher.training.loop import Trainer
-from goodteacher.training.machine import choose_machine
+from goodteacher.training.machine import choose_machine, tuned_cpu
 from goodteacher.training.objective import StackObjective
 from goodteacher.training.stacking import stack_networks
 
@@ -207,7 +207,9 @@ def main() -> None:
     result = {
         "n": options.repeats,
         "examples": options.examples,
-        "environment": environment(str(choose_machine(RuntimeConfig(device="cpu")))),
+        "environment": environment(str(choose_machine(RuntimeConfig(device="cpu")))).model_dump(
+            mode="json"
+        ),
         "plain_seconds": spread(plain),
         "lean_seconds": spread(lean),
         "stacked_seconds": {w: spread(values) for w, values in stacked.items()},
@@ -218,4 +220,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with tuned_cpu():
+        main()

@@ -23,9 +23,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from goodteacher.config import Optimization, RuntimeConfig
 from goodteacher.data import Examples, Normalization, Split
 from goodteacher.networks import build_model
-from goodteacher.studies.store import environment
+from goodteacher.studies.environment import environment
 from goodteacher.training.loop import Trainer
-from goodteacher.training.machine import Machine, choose_machine
+from goodteacher.training.machine import Machine, choose_machine, tuned_cpu
 from student_epoch import CLASSES, hand_over, make_data, spread
 
 TEACHERS = {
@@ -141,7 +141,7 @@ def main() -> None:
     rate, speed = product_rate(machine), bandwidth(machine)
     result = {
         "n": options.repeats,
-        "environment": environment(str(machine)),
+        "environment": environment(str(machine)).model_dump(mode="json"),
         "product_gflops": rate,
         "copy_gb_per_second": speed,
         "teachers": [
@@ -154,4 +154,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with tuned_cpu():
+        main()

@@ -41,7 +41,7 @@ from goodteacher.maths.targets import (
     mean_smoothing,
     smoothing_targets,
 )
-from goodteacher.studies.store import environment
+from goodteacher.studies.environment import environment
 from goodteacher.verdicts.rule import REGULARIZERS, RUNGS, TUNED, Weighed, weigh
 from planted import (
     TASKS,
@@ -288,7 +288,11 @@ def _work(arguments: tuple[str, int, int]) -> dict[str, Any]:
 def run_missing(task: str, runs: int, last: int, processes: int, out: Path) -> None:
     """Append a line for each run that the file lacks; its first line says how it was made."""
     settings = {"seeds": [FIRST_LOOK, last], "test": TEST, "level": LEVEL, "margin": MARGIN}
-    header = {"task": task, **settings, "environment": environment("cpu float32")}
+    header = {
+        "task": task,
+        **settings,
+        "environment": environment("cpu float32").model_dump(mode="json"),
+    }
     if not out.exists():
         out.write_text(json.dumps(header) + "\n")
     kept, done = read(out)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from goodteacher import Study
 from goodteacher.config import RUNTIME_SETTINGS, Frozen
 from goodteacher.records.evidence import Evidence
 from goodteacher.records.results import StudentRow, TrajectoryRecord
+from goodteacher.studies.environment import environments
 from goodteacher.studies.files import EVIDENCE_FILE, SWEET_SPOT_FILE, VERDICT_FILE
 from goodteacher.studies.store import Store
 from pairs import (
@@ -128,8 +128,8 @@ def _info(
 
 
 def _environment(study: Study) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(study.store.path("environment.json").read_text())
-    return found
+    """Return the environment that the study began in."""
+    return environments(study.store)[0].model_dump(mode="json")
 
 
 def _records(study: Study) -> list[TrajectoryRecord]:

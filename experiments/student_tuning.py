@@ -34,7 +34,7 @@ from goodteacher.networks import build_model
 from goodteacher.records.arms import CROSS_ENTROPY, Arm, smoothing_arm
 from goodteacher.training.evaluate import compute_logits
 from goodteacher.training.loop import Trainer, steps_per_epoch
-from goodteacher.training.machine import Machine, choose_machine
+from goodteacher.training.machine import Machine, choose_machine, tuned_cpu
 from goodteacher.training.objective import StackObjective
 from goodteacher.training.stacking import stack_networks
 
@@ -80,7 +80,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    machine = choose_machine(RuntimeConfig(threads=options.threads))
+    torch.set_num_threads(options.threads)
+    machine = choose_machine(RuntimeConfig())
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.cases:
         _run_case(name, CASES[name], options.out / f"{name}.jsonl", options.seeds, machine)
@@ -307,4 +308,5 @@ def _diamonds(_: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 if __name__ == "__main__":
-    main()
+    with tuned_cpu():
+        main()

@@ -28,7 +28,7 @@ from goodteacher.config import RuntimeConfig
 from goodteacher.data import StudyData, prepare
 from goodteacher.records.arms import CROSS_ENTROPY
 from goodteacher.training.loop import Trainer, steps_per_epoch
-from goodteacher.training.machine import Machine, choose_machine
+from goodteacher.training.machine import Machine, choose_machine, tuned_cpu
 from goodteacher.training.objective import StackObjective
 from student_tuning import (
     CASES,
@@ -71,7 +71,8 @@ def main() -> None:
     if not options.cases:
         print(table(json.loads(FILE.read_text())))
         return
-    machine = choose_machine(RuntimeConfig(threads=options.threads))
+    torch.set_num_threads(options.threads)
+    machine = choose_machine(RuntimeConfig())
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.cases:
         _run_case(name, options.out / f"{name}.jsonl", options.seeds, machine)
@@ -194,4 +195,5 @@ def _looks(
 
 
 if __name__ == "__main__":
-    main()
+    with tuned_cpu():
+        main()

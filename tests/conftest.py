@@ -21,12 +21,6 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def _subnormal_numbers():
-    """Undo what an earlier test's search asked of the process: Hypothesis tries such numbers."""
-    torch.set_flush_denormal(False)
-
-
 # How long an example takes is the machine's affair: a busy one would fail where nothing is wrong.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")

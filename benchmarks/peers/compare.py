@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from goodteacher.config import RuntimeConfig
-from goodteacher.studies.store import environment
+from goodteacher.studies.environment import environment
 from goodteacher.training.machine import choose_machine
 from peers.environments import NotInstalledError, last_line, python_of
 from peers.job import Job
@@ -74,7 +76,8 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     options = options_of()
-    machine = choose_machine(RuntimeConfig(device=options.device, threads=options.threads))
+    torch.set_num_threads(options.threads)
+    machine = choose_machine(RuntimeConfig(device=options.device))
     pythons, missing = _install([TOOLS[name] for name in options.tools], options.environments)
     with tempfile.TemporaryDirectory() as folder:
         pairs = list(_pairs(options, machine.device.type, machine.autocast is not None, folder))
@@ -83,7 +86,7 @@ def main() -> None:
         for repeat in range(options.repeats):
             for pair in pairs:
                 _take_turns(pair, repeat, pythons, options.timeout)
-            result = _result(pairs, options, environment(str(machine)))
+            result = _result(pairs, options, environment(str(machine)).model_dump(mode="json"))
             if options.out is not None:
                 options.out.parent.mkdir(parents=True, exist_ok=True)
                 options.out.write_text(json.dumps(result, indent=1) + "\n")

@@ -16,7 +16,7 @@ from goodteacher.config import Optimization, Recipe, RuntimeConfig
 from goodteacher.data import Examples, Normalization, Split
 from goodteacher.training.evaluate import compute_logits
 from goodteacher.training.loop import Objective, Trainer, steps_per_epoch
-from goodteacher.training.machine import Machine, choose_machine
+from goodteacher.training.machine import Machine, choose_machine, tuned_cpu
 from goodteacher.training.objective import StackObjective
 from goodteacher.training.stacking import stack_networks
 from peers.job import Arrays, Job
@@ -58,7 +58,7 @@ def optimization_of(job: Job) -> Optimization:
 
 def machine_of(job: Job) -> Machine:
     """Return the machine that goodteacher chooses by itself."""
-    return choose_machine(RuntimeConfig(device=job.device, threads=job.threads))
+    return choose_machine(RuntimeConfig(device=job.device))
 
 
 def stack_trainer(
@@ -129,8 +129,9 @@ class GoodteacherSession(TorchSession):
         )
 
     def train(self) -> None:
-        """Train all epochs."""
-        self.trainer.run_until(self.trainer.total_steps)
+        """Train all epochs, on a CPU tuned as the command line tunes it."""
+        with tuned_cpu():
+            self.trainer.run_until(self.trainer.total_steps)
 
     def accuracy(self) -> float:
         """Return that of the first student, whose recipe is the peers' own."""

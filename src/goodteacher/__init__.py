@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from goodteacher.public.verification import verify
     from goodteacher.records import Verdict
     from goodteacher.responses import Response, read_response
+    from goodteacher.training.machine import tuned_cpu
 
 __version__ = "0.1.0"
 
@@ -59,6 +60,7 @@ _HOMES = {
     "goodteacher.public.searching": ("search",),
     "goodteacher.public.study": ("Study",),
     "goodteacher.maths.targets": ("ladder_targets",),
+    "goodteacher.training.machine": ("tuned_cpu",),
     "goodteacher.public.verification": ("verify",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -92,6 +94,7 @@ __all__ = [
     "score",
     "search",
     "similarity_information",
+    "tuned_cpu",
     "verify",
 ]
 

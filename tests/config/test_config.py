@@ -162,5 +162,5 @@ def test_reference_batch_size_changes_nothing_for_itself():
 @pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda path: path.stem)
 def test_settings_of_the_experiments_are_allowed(path):
     config = parse(StudyConfig, data="somewhere", **read_toml(path))
-    for spec in config.architectures:
+    for spec in (config.teacher, config.student):
         build_model(spec, num_classes=10, input_shape=(3, 32, 32), seed=0)

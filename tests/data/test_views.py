@@ -3,7 +3,7 @@ import torch
 from scipy import stats
 
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.data.views import crop_and_flip, cut_out, hashed, mixing, uniform
+from goodteacher.data.views import crop_and_flip, cut_out, hashed, mixing
 
 IDS = torch.arange(4000) * 7 - 900  # any integers, negative ones too
 
@@ -35,11 +35,11 @@ def test_hash_is_splitmix_in_64_bit_integers():
 
 def test_draws_are_uniform_and_unrelated_between_ids_views_streams_and_purposes():
     base = {"view": 1, "stream": 0, "purpose": 0}
-    draws = uniform(IDS, **base).double().numpy()
+    draws = hashed(IDS, **base).double().numpy() / 2**62
     assert stats.kstest(draws, "uniform").pvalue > 1e-3
     assert abs(np.corrcoef(draws[:-1], draws[1:])[0, 1]) < 0.06
     for name in base:
-        other = uniform(IDS, **{**base, name: base[name] + 1}).double().numpy()
+        other = hashed(IDS, **{**base, name: base[name] + 1}).double().numpy()
         assert abs(np.corrcoef(draws, other)[0, 1]) < 0.06, name
 
 

@@ -10,7 +10,6 @@ from goodteacher.errors import ConfigError, ResponseError
 from goodteacher.maths.similarity import (
     conditional_mutual_information,
     mean_entropy,
-    recoverable_similarity,
     similarity_information,
     wrong_class_variance,
 )
@@ -167,15 +166,6 @@ def test_shifting_the_logits_changes_nothing():
     assert shifted.total == pytest.approx(similarity_information(logits, labels).total, rel=1e-12)
 
 
-def test_temperature_gives_back_what_scale_has_taken():
-    logits, labels = response(seed=6)
-    logits = logits + 10 * torch.nn.functional.one_hot(labels, 5)  # every prediction is right
-    scaled = recoverable_similarity(8 * logits, labels, [1.0, 8.0])
-    assert scaled[0] < 0.1 * scaled[1]
-    assert scaled[1] == pytest.approx(similarity_information(logits, labels).total, rel=1e-12)
-    assert recoverable_similarity(logits, labels, []) == []
-
-
 def test_a_confident_error_counts_as_much_similarity_as_there_is():
     logits = torch.tensor([[100.0, 0.0, 0.0, 0.0]])
     found = similarity_information(logits, torch.tensor([1]))
@@ -213,7 +203,6 @@ SCORES = [
     conditional_mutual_information,
     wrong_class_variance,
     mean_entropy,
-    lambda logits, labels, temperature=1.0: recoverable_similarity(logits, labels, [temperature]),
 ]
 
 

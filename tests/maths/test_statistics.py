@@ -21,7 +21,6 @@ from goodteacher.maths.statistics import (
     equivalence_p_value,
     holm,
     mantel,
-    p_greater,
     paired_interval,
     pigeonhole_resamples,
     practically_equal,
@@ -237,19 +236,6 @@ def test_intervals_cover_a_planted_difference_about_as_often_as_they_say(num_see
     assert 0.925 <= hits / experiments <= 0.995
 
 
-def test_p_greater_is_a_one_sided_t_test_where_only_examples_vary():
-    rng = np.random.default_rng(9)
-    values = rng.normal(0.1, 1.0, (1, 200))
-    expected = scipy_stats.ttest_1samp(values[0], 0.05, alternative="greater").pvalue
-    assert p_greater(crossed_interval(values), margin=0.05) == pytest.approx(expected)
-
-
-def test_p_greater_agrees_with_the_end_of_the_interval():
-    interval = an_interval(mean=0.03, error=0.012, freedom=7)
-    assert p_greater(interval, margin=interval.low) == pytest.approx(0.025)
-    assert p_greater(interval, margin=interval.high) == pytest.approx(0.975)
-
-
 def test_equivalence_agrees_with_the_ninety_percent_interval():
     interval = an_interval(mean=0.004, error=0.003)
     ninety = interval.with_level(0.10)
@@ -266,7 +252,7 @@ def test_equivalence_treats_gain_and_loss_alike():
 def test_a_spread_of_zero_decides_by_the_mean_alone():
     constant = crossed_interval(np.full((2, 3), 0.5))
     assert constant.standard_error == 0
-    assert [p_greater(constant, margin) for margin in (0.4, 0.5, 0.6)] == [0.0, 0.5, 1.0]
+    assert [equivalence_p_value(constant, m) for m in (0.4, 0.5, 0.6)] == [1.0, 0.5, 0.0]
 
 
 def test_holm_gives_the_textbook_adjustment():

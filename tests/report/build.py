@@ -18,7 +18,8 @@ from goodteacher.records.results import (
     TeacherChoice,
     TrajectoryRecord,
 )
-from goodteacher.studies.files import DECISIONS_FILE
+from goodteacher.studies.environment import Environment, Environments
+from goodteacher.studies.files import DECISIONS_FILE, ENVIRONMENT_FILE
 from goodteacher.studies.store import Store
 
 CHOSEN = Checkpoint(batch_size=128, epoch=2)
@@ -242,13 +243,26 @@ def data_summary(class_names=("zero", "one", "two")):
     )
 
 
+def environment(**changes):
+    """A machine."""
+    values = {
+        "python": "3.11.0",
+        "platform": "made",
+        "processor": "made",
+        "cpus": 2,
+        "threads": 1,
+        "device": "cpu",
+        "versions": {"torch": "2.9"},
+    }
+    return Environment(**{**values, **changes})
+
+
 def write_study(folder, *, config=None, records=None, data=None):
     """Write what every study has: settings, data, environment and trajectories."""
     config = config or settings()
     store = Store.create(folder, config)
     store.write_json("data.json", data or data_summary())
-    environment = {"python": "3.11.0", "device": "cpu", "versions": {"torch": "2.9"}}
-    store.write_json("environment.json", environment)
+    store.write_json(ENVIRONMENT_FILE, Environments(environments=(environment(),)))
     if records is None:
         records = [record(b, e) for b in config.batch_sizes for e in config.recorded_epochs]
     for size in {found.batch_size for found in records}:

@@ -9,7 +9,7 @@ from goodteacher.report.facts import (
     settings_table,
 )
 from goodteacher.report.findings import read_findings
-from tests.report.build import data_summary, settings, sweet_spot, write_study
+from tests.report.build import data_summary, environment, settings, sweet_spot, write_study
 
 
 def test_finished_study_reports_the_cost_it_recorded(findings):
@@ -67,3 +67,10 @@ def test_environment_is_flattened(findings):
     rows = environment_table(findings).rows
     assert ("torch", "2.9") in rows
     assert ("device", "cpu") in rows
+
+
+def test_each_environment_of_a_study_is_a_column(findings):
+    both = (*findings.environments, environment(device="cuda:0 bfloat16"))
+    table = environment_table(dataclasses.replace(findings, environments=both))
+    assert table.head == ("what", "1", "2")
+    assert ("device", "cpu", "cuda:0 bfloat16") in table.rows

@@ -28,7 +28,7 @@ def test_finished_study_is_read_whole(findings):
     assert findings.sweet_spot == sweet_spot()
     assert findings.chosen == CHOSEN
     assert len(findings.students) == 2 * (5 * 4 + 3) + 4 + 3
-    assert findings.environment["versions"] == {"torch": "2.9"}
+    assert [each.versions["torch"] for each in findings.environments] == ["2.9"]
 
 
 def test_batch_sizes_are_ordered_as_numbers_not_as_names(tmp_path):
@@ -72,4 +72,4 @@ def test_missing_data_file_is_an_error_that_names_it(unfinished):
 
 def test_missing_environment_is_no_reason_to_fail(unfinished):
     unfinished.remove("environment.json")
-    assert read_findings(unfinished).environment == {}
+    assert read_findings(unfinished).environments == ()

@@ -127,7 +127,7 @@ def test_a_written_response_reads_back_the_same(values, has_ids):
 
 @every_kind
 def test_a_file_without_ids_has_row_numbers_and_says_so(tmp_path, kind):
-    response = read_response(save(tmp_path, kind, LOGITS), num_examples=4)
+    response = read_response(save(tmp_path, kind, LOGITS))
     assert not response.has_ids
     assert response.ids.tolist() == [0, 1, 2, 3]
     assert (response.num_examples, response.num_classes) == (4, 3)
@@ -189,7 +189,7 @@ def test_rows_may_miss_a_sum_of_one_by_the_tolerance_only(tmp_path):
 
 def test_a_response_may_hold_more_examples_than_are_asked_for(tmp_path):
     path = save(tmp_path, "npz", LOGITS, IDS)
-    response = read_response(path, num_examples=2)
+    response = read_response(path)
     np.testing.assert_array_equal(
         response.aligned_to(torch.tensor([20, 30])).numpy(), LOGITS[[3, 0]]
     )
@@ -297,13 +297,6 @@ def test_an_array_named_probabilities_asks_for_the_flag(tmp_path, kind):
     path = save(tmp_path, kind, np.array([[0.75, 0.25]]), name="probabilities")
     with pytest.raises(ResponseError, match=r"'probabilities', not 'logits'\. Pass"):
         read_response(path)
-
-
-@every_kind
-def test_another_number_of_rows_without_ids_is_refused(tmp_path, kind):
-    path = save(tmp_path, kind, LOGITS)
-    with pytest.raises(ResponseError, match="4 rows and no ids, but there are 5 examples"):
-        read_response(path, num_examples=5)
 
 
 class Harmful:

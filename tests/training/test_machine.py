@@ -6,7 +6,8 @@ import torch
 
 from goodteacher.config import RuntimeConfig, parse
 from goodteacher.errors import ConfigError
-from goodteacher.training.machine import choose_machine
+from goodteacher.training import machine as machine_module
+from goodteacher.training.machine import choose_machine, threads_of, tuned_cpu
 
 
 def test_float32_means_no_autocast():
@@ -29,23 +30,51 @@ def test_missing_device_is_refused_with_what_there_is():
         choose_machine(parse(RuntimeConfig, device="cuda"))
 
 
-def test_threads_are_set():
+def flushes():
+    return float(torch.full((1,), 1e-38) / 4) == 0
+
+
+def test_choosing_a_machine_sets_nothing(monkeypatch):
+    monkeypatch.setattr(machine_module, "_keep_freed_memory", lambda: pytest.fail("was asked"))
     before = torch.get_num_threads()
-    try:
-        choose_machine(parse(RuntimeConfig, threads=1, device="cpu"))
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
+    choose_machine(parse(RuntimeConfig, threads=before + 1, device="cpu"))
+    assert torch.get_num_threads() == before
+    assert not flushes()
+
+
+def test_threads_are_those_of_the_block_and_then_as_before():
+    before = torch.get_num_threads()
+    with threads_of(before + 2):
+        assert torch.get_num_threads() == before + 2
+    assert torch.get_num_threads() == before
+    with threads_of(None):
+        assert torch.get_num_threads() == before
+
+
+def test_tuned_cpu_is_undone_after_the_block(monkeypatch):
+    asked = []
+    monkeypatch.setattr(machine_module, "_keep_freed_memory", lambda: asked.append(1))
+    before = torch.get_num_threads()
+    with tuned_cpu(threads=before + 1):
+        assert (flushes(), torch.get_num_threads(), asked) == (True, before + 1, [1])
+        with tuned_cpu():
+            assert (flushes(), torch.get_num_threads()) == (True, before + 1)
+        assert flushes(), "an inner block does not end the outer one"
+    assert (flushes(), torch.get_num_threads()) == (False, before)
+
+
+def test_tuned_cpu_refuses_no_threads_at_all():
+    with pytest.raises(ConfigError, match="threads"), tuned_cpu(threads=0):
+        pass
 
 
 def test_subnormal_numbers_become_zero_also_in_threads():
     code = """
 import torch
-from goodteacher.config import RuntimeConfig
-from goodteacher.training.machine import choose_machine
-choose_machine(RuntimeConfig(device="cpu", threads=2))
-small = torch.full((1_000_000,), 1e-38)
-print(int((small / 4).count_nonzero()))
+from goodteacher import tuned_cpu
+with tuned_cpu(threads=2):
+    small = torch.full((1_000_000,), 1e-38)
+    print(int((small / 4).count_nonzero()))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "0"

@@ -273,27 +273,3 @@ def test_network_with_a_trap_trains_as_it_would_alone(kind):
         for name, value in network.state_dict().items():
             ours = stack.state_dict_of(student)[name]
             torch.testing.assert_close(ours, value, rtol=1e-7, atol=1e-9)
-
-
-@pytest.mark.parametrize("case", ["mlp:9", "cnn:4,6", "functional"])
-def test_students_chosen_on_the_way_go_on_as_if_they_had_been_alone(case):
-    shape = CASES[case][1]
-    networks = [make(case, seed) for seed in range(4)]
-    data = list(batches(shape, 6, torch.float64))
-    stack = stacked(networks, shape).train()
-    optimizer = OPTIMIZERS["adam"](stack.parameters())
-
-    def steps(batches):
-        for x, y in batches:
-            optimizer.zero_grad()
-            torch.stack([F.cross_entropy(one, y) for one in stack(x)]).sum().backward()
-            optimizer.step()
-
-    steps(data[:3])
-    stack.select([3, 1], optimizer=optimizer)
-    steps(data[3:])
-    for place, student in enumerate((3, 1)):
-        train_alone(networks[student], OPTIMIZERS["adam"], data, 1.0)
-        for name, value in networks[student].state_dict().items():
-            ours = stack.state_dict_of(place)[name]
-            torch.testing.assert_close(ours, value, rtol=1e-7, atol=1e-9)

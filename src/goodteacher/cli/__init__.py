@@ -56,9 +56,10 @@ Out = Annotated[Path, typer.Option(help="folder of the result; made if it is mis
 @contextmanager
 def _door(as_json: bool) -> Iterator[None]:
     """Turn what goes wrong into one message and an exit code."""
-    warnings.showwarning = _shown_once()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _shown_once()
+            yield
     except GoodteacherError as error:
         raise _told(error, str(error), as_json, 2 if isinstance(error, InputError) else 1) from None
     except BrokenPipeError:
@@ -81,7 +82,10 @@ def _told(error: Exception, text: str, as_json: bool, code: int) -> typer.Exit:
 
 
 def _shown_once() -> Callable[..., None]:
-    """Return what prints a warning, and the same one never again."""
+    """Return what prints a warning, and the same one never again.
+
+    The filter ``once`` would keep its list for the life of the process, this one is of a command.
+    """
     shown: set[str] = set()
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -156,9 +160,10 @@ def search(
     """
     with _door(as_json):
         from goodteacher.public.searching import search as run
+        from goodteacher.training.machine import tuned_cpu
 
         merged = _merged(StudyConfig, config, settings, data=data, teacher=teacher, student=student)
-        with shown_progress() as progress:
+        with tuned_cpu(), shown_progress() as progress:
             study = run(merged.pop("data"), out=out, progress=progress, **merged)
         if as_json:
             print_json(study.sweet_spot.model_dump(mode="json"))
@@ -188,9 +193,10 @@ def distill(
     """Train one student with one recipe, beside a twin that learns from the labels alone."""
     with _door(as_json):
         from goodteacher.public.distillation import distill as run
+        from goodteacher.training.machine import tuned_cpu
 
         merged = _merged(DistillConfig, config, settings, data=data, student=student)
-        with shown_progress() as progress:
+        with tuned_cpu(), shown_progress() as progress:
             result = run(
                 merged.pop("data"),
                 responses=responses,
@@ -226,8 +232,9 @@ def verify(
     """Tell whether the students' gain is knowledge or only regularization."""
     with _door(as_json):
         from goodteacher.public.verification import verify as run
+        from goodteacher.training.machine import tuned_cpu
 
-        with shown_progress() as progress:
+        with tuned_cpu(), shown_progress() as progress:
             verdict = run(
                 data,
                 responses=responses,

@@ -13,10 +13,11 @@ import tomli_w
 from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
+from goodteacher.config.settings import RuntimeConfig
 from goodteacher.config.values import ConfigT, Frozen
 from goodteacher.errors import ConfigError
 
-RUNTIME_SETTINGS = frozenset({"threads", "engine", "memory_gib", "stack_width", "teachers_of"})
+RUNTIME_SETTINGS = frozenset({*RuntimeConfig.model_fields, "teachers_of"})
 """Settings that may differ when a study is resumed: they move the work, not the answer."""
 
 

@@ -416,11 +416,6 @@ class StudyConfig(RuntimeConfig, DataConfig, SearchConfig, StudentConfig, Teache
 
     may_differ: ClassVar[frozenset[str]] = frozenset({"until_converged"})
 
-    @property
-    def architectures(self) -> tuple[str, ...]:
-        """Every architecture that the study will build."""
-        return (self.teacher, self.student)
-
     @model_validator(mode="after")
     def _check_mixup(self) -> Self:
         if self.augmentation.mixup and "dkd" in self.losses:
@@ -441,11 +436,6 @@ class DistillConfig(RuntimeConfig, DataConfig, StudentConfig):
     level: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         0.05, description="level of the intervals: 0.05 means 95 %"
     )
-
-    @property
-    def architectures(self) -> tuple[str, ...]:
-        """Every architecture that will be built."""
-        return (self.student,)
 
     @property
     def recipe(self) -> Recipe:

@@ -4,7 +4,7 @@
 `prepare` divides it into the parts that a study uses.
 """
 
-from goodteacher.data.dataset import UNLABELLED, Dataset, Split
+from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.doctor import doctor, resolvable_difference, selection_note
 from goodteacher.data.examples import Examples
 from goodteacher.data.normalization import Normalization
@@ -13,6 +13,7 @@ from goodteacher.data.patient import Finding
 from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
 from goodteacher.data.splits import Opening, SealedSplit, StudyData, prepare
 from goodteacher.data.text import Tfidf, fit_tfidf
+from goodteacher.maths._checks import UNLABELLED
 
 __all__ = [
     "SOURCES",

@@ -9,7 +9,8 @@
 - **features**: where there is neither, every column that is left, which must then be numeric.
 
 Indexes, copies of the label and columns without any value are left out, with a note
-(:mod:`goodteacher.data.odd_columns`).
+(:mod:`goodteacher.data.odd_columns`). For the `datasets` library an unnamed row index is a column
+of numbers like any other, and names of image files are texts.
 """
 
 from __future__ import annotations

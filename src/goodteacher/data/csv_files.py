@@ -1,7 +1,8 @@
 """Read CSV files as people save them: other delimiters, decimal commas, UTF-16, byte-order marks.
 
 What the bytes tell for certain is read, with a note; a file in an unknown encoding is refused, as a
-wrong guess would give wrong letters without a word.
+wrong guess would give wrong letters without a word. The `datasets` library reads ``1,5;2;x`` as one
+column of text and the class ``NA`` as no label, without a word.
 """
 
 from __future__ import annotations

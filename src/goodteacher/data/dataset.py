@@ -21,9 +21,7 @@ from torch import Tensor
 
 from goodteacher.data.notes import Note
 from goodteacher.errors import DataError
-
-UNLABELLED = -1
-"""The label of an example whose class is not known; only training data may have it."""
+from goodteacher.maths._checks import UNLABELLED
 
 _SHOWN = 5  # how many offending values, ids or classes a message lists before it only counts
 

@@ -1,7 +1,8 @@
 """Read folders of images: ``train/<class>/*``, ``test/<class>/*`` and, if there, ``val/<class>/*``.
 
 Images of the training split that lie in no class folder, or in one called ``unlabelled``, and those
-in a folder ``unlabelled`` beside ``train``, have no label.
+in a folder ``unlabelled`` beside ``train``, have no label. The `datasets` library gives no example
+a label where one lies in no class folder, and orders the classes 0..10 as text: 0, 1, 10, 2.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from goodteacher.data.dataset import UNLABELLED, Dataset, Split, shorten
+from goodteacher.data.dataset import Dataset, Split, shorten
 from goodteacher.data.images import decode_images
 from goodteacher.data.labels import folded, in_order
 from goodteacher.data.named_splits import TRAIN_SPLIT, choose_splits
@@ -20,6 +21,7 @@ from goodteacher.data.odd_columns import image_suffixes
 from goodteacher.data.reading import Reading
 from goodteacher.data.tables import note_unlabelled
 from goodteacher.errors import DataError
+from goodteacher.maths._checks import UNLABELLED
 
 UNLABELLED_FOLDERS = ("unlabelled", "unlabeled")
 """Names of folders of images whose class is not known."""

@@ -5,7 +5,8 @@ whichever it is. Palette, CMYK and YCbCr images are colour; bilevel ones are gre
 is dropped where it is opaque everywhere, and refused where it is not, since what lies behind it is
 not known. More than 8 bits per channel is refused, since ``uint8`` would lose them. All images of
 a data set must be of one kind and one size; `resize` is the named way to make sizes equal. An
-EXIF orientation is applied.
+EXIF orientation is applied. The `datasets` library decodes each image as it is, so modes and sizes
+mix in one column.
 """
 
 from __future__ import annotations

@@ -11,9 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from goodteacher.data.dataset import UNLABELLED, shorten
+from goodteacher.data.dataset import shorten
 from goodteacher.data.reading import Reading
 from goodteacher.errors import DataError
+from goodteacher.maths._checks import UNLABELLED
 
 _NUMBER = re.compile(r"\s*[+-]?\d+(\.\d+)?\s*")
 

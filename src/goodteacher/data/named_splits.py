@@ -1,4 +1,7 @@
-"""Which split is which: by its name, or held out where there is none."""
+"""Which split is which: by its name, or held out where there is none.
+
+The `datasets` library knows names of splits too, and holds nothing out.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 A split is a file (``train.csv``), shards beside one another (``train-00000-of-00002.parquet``, with
 or without a hash) or a folder of shards (``train/0000.parquet``, as the hub converts data sets).
-They may lie in the folder itself or in ``data/``.
+They may lie in the folder itself or in ``data/``. The `datasets` library does not notice that the
+shard ``00001-of-00002`` is missing.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ Understood are
   (:mod:`goodteacher.data.shards`);
 - one file, divided by its column ``split`` (``train``, ``test``, ``validation``), or else held out
   by `hold_out`.
+
+The `datasets` library does not look at a column ``split``: all rows of the file are ``train``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 One reading serves Parquet and CSV files and the Hugging Face hub alike.
 :mod:`goodteacher.data.columns` says which column holds what. Integers number the classes (null or
 -1: unlabelled); text names them, and then classes are numbered in the order of their names, as
-numbers where all are numbers.
+numbers where all are numbers. Splits whose columns differ in type (1 and 1.5) are read; the
+`datasets` library ends with "An error occurred while generating the dataset".
 """
 
 from __future__ import annotations

@@ -43,11 +43,6 @@ def hashed(ids: Tensor, *, view: int, stream: int, purpose: int) -> Tensor:
     return _finalise(mixed + _signed(offset)) & (2**62 - 1)
 
 
-def uniform(ids: Tensor, *, view: int, stream: int, purpose: int) -> Tensor:
-    """Return one number in [0, 1) for each id: float32 [B]."""
-    return (hashed(ids, view=view, stream=stream, purpose=purpose) >> 38).float() / 2**24
-
-
 def _finalise(values: Tensor) -> Tensor:
     values = (values ^ _shifted(values, 30)) * _signed(0xBF58476D1CE4E5B9)
     values = (values ^ _shifted(values, 27)) * _signed(0x94D049BB133111EB)

@@ -41,7 +41,13 @@ class LocalEngine:
             store.log("task_started", stage=stage, task=task.key)
             self._run(task, stage)
             seconds = round(time.perf_counter() - started, 3)
-            store.log("task_done", stage=stage, task=task.key, seconds=seconds)
+            store.log(
+                "task_done",
+                stage=stage,
+                task=task.key,
+                seconds=seconds,
+                environment=self.context.environment,
+            )
 
     def _run(self, task: Task, stage: str) -> None:
         store = self.context.store

@@ -35,10 +35,19 @@ from torch.nn import functional as F
 
 from goodteacher.errors import ConfigError
 from goodteacher.maths._checks import UNLABELLED, check_batch, check_recipe, fill_unlabelled
+from goodteacher.maths._stacked import (
+    at_labels,
+    class_major,
+    correlation,
+    decoupled,
+    divergence,
+    in_dtype,
+    log_probs_at,
+    log_softmax,
+)
 
 __all__ = [
     "TEACHER_TERMS",
-    "UNLABELLED",
     "TeacherTerm",
     "cross_entropy",
     "dist",
@@ -163,10 +172,10 @@ def mixture(
         ...         alpha=torch.tensor([0.0, 1.0]), term=kl)
         tensor([1.3863, 0.0000])
     """
-    student = _class_major(student_logits)
-    teacher = _class_major(teacher_logits.detach())
+    student = class_major(student_logits)
+    teacher = class_major(teacher_logits.detach())
     seen = (standardized(student), standardized(teacher)) if standardize else (student, teacher)
-    temperature, alpha = _in(student.dtype, temperature), _in(student.dtype, alpha)
+    temperature, alpha = in_dtype(student.dtype, temperature), in_dtype(student.dtype, alpha)
     teacher_loss = term(*seen, labels, temperature=temperature)
     return (1 - alpha) * cross_entropy(student, labels) + alpha * teacher_loss
 
@@ -188,15 +197,15 @@ def cross_entropy(student_logits: Tensor, labels: Tensor) -> Tensor:
         >>> cross_entropy(torch.zeros(2, 4), torch.tensor([3, -1]))  # log(4)
         tensor(1.3863)
     """
-    student = _class_major(student_logits)
+    student = class_major(student_logits)
     if labels.is_floating_point():
-        return -(labels * _log_softmax(student)).sum(-1).mean(-1)
+        return -(labels * log_softmax(student)).sum(-1).mean(-1)
     num_labelled = (labels != UNLABELLED).sum().clamp_min(1)
     if student.ndim == 2:
         total = F.cross_entropy(student, labels, ignore_index=UNLABELLED, reduction="sum")
         return total / num_labelled
     # F.cross_entropy on a stack would give the same, at twice the time.
-    likelihood = _at_labels(_log_softmax(student), labels.clamp_min(0))
+    likelihood = at_labels(log_softmax(student), labels.clamp_min(0))
     return -torch.where(labels == UNLABELLED, 0.0, likelihood).sum(-1) / num_labelled
 
 
@@ -228,9 +237,9 @@ def kl(
 
     Source: Hinton et al. 2015 (arXiv 1503.02531).
     """
-    student_log_probs = _log_probs(student_logits, temperature)
-    teacher_log_probs = _log_probs(teacher_logits.detach(), temperature)
-    return temperature**2 * _divergence(teacher_log_probs, student_log_probs).mean(-1)
+    student_log_probs = log_probs_at(student_logits, temperature)
+    teacher_log_probs = log_probs_at(teacher_logits.detach(), temperature)
+    return temperature**2 * divergence(teacher_log_probs, student_log_probs).mean(-1)
 
 
 def mse(
@@ -260,7 +269,7 @@ def mse(
 
     Source: Ba & Caruana, *Do Deep Nets Really Need to be Deep?*, 2014 (arXiv 1312.6184).
     """
-    student, teacher = _class_major(student_logits), _class_major(teacher_logits.detach())
+    student, teacher = class_major(student_logits), class_major(teacher_logits.detach())
     known = torch.isfinite(teacher)
     squares = (student - torch.where(known, teacher, 0.0)).square() * known
     return squares.sum((-2, -1)) / known.sum((-2, -1))
@@ -302,13 +311,13 @@ def dkd(
 
     Source: Zhao et al., *Decoupled Knowledge Distillation*, CVPR 2022 (arXiv 2203.08679).
     """
-    student_log_probs = _log_probs(student_logits, temperature)
-    teacher_log_probs = _log_probs(teacher_logits.detach(), temperature)
+    student_log_probs = log_probs_at(student_logits, temperature)
+    teacher_log_probs = log_probs_at(teacher_logits.detach(), temperature)
     index = fill_unlabelled(labels, teacher_logits)
-    student_split, student_others = _decoupled(student_log_probs, index)
-    teacher_split, teacher_others = _decoupled(teacher_log_probs, index)
-    target_term = _divergence(teacher_split, student_split)
-    other_term = _divergence(teacher_others, student_others)
+    student_split, student_others = decoupled(student_log_probs, index)
+    teacher_split, teacher_others = decoupled(teacher_log_probs, index)
+    target_term = divergence(teacher_split, student_split)
+    other_term = divergence(teacher_others, student_others)
     return temperature**2 * (target_weight * target_term + other_weight * other_term).mean(-1)
 
 
@@ -344,10 +353,10 @@ def dist(
     Source: Huang et al., *Knowledge Distillation from A Stronger Teacher*, NeurIPS 2022
     (arXiv 2205.10536); T^2 as in the authors' code.
     """
-    student_probs = _log_probs(student_logits, temperature).exp()
-    teacher_probs = _log_probs(teacher_logits.detach(), temperature).exp()
-    over_classes = _correlation(student_probs, teacher_probs, axis=-1).mean(-1)
-    over_batch = _correlation(student_probs, teacher_probs, axis=-2).mean(-1)
+    student_probs = log_probs_at(student_logits, temperature).exp()
+    teacher_probs = log_probs_at(teacher_logits.detach(), temperature).exp()
+    over_classes = correlation(student_probs, teacher_probs, axis=-1).mean(-1)
+    over_batch = correlation(student_probs, teacher_probs, axis=-2).mean(-1)
     return temperature**2 * (2 - over_classes - over_batch)
 
 
@@ -381,8 +390,8 @@ def ttm(
     Source: Zheng & Yang, *Knowledge Distillation Based on Transformed Teacher Matching*, ICLR 2024
     (arXiv 2402.11148).
     """
-    teacher_log_probs = _log_probs(teacher_logits.detach(), temperature)
-    return _divergence(teacher_log_probs, _log_softmax(student_logits)).mean(-1)
+    teacher_log_probs = log_probs_at(teacher_logits.detach(), temperature)
+    return divergence(teacher_log_probs, log_softmax(student_logits)).mean(-1)
 
 
 TEACHER_TERMS: Mapping[str, TeacherTerm] = MappingProxyType(
@@ -429,7 +438,7 @@ def standardized(logits: Tensor) -> Tensor:
     Source: Sun et al., *Logit Standardization in Knowledge Distillation*, CVPR 2024
     (arXiv 2403.01427).
     """
-    wide = _class_major(logits)
+    wide = class_major(logits)
     known = wide != -torch.inf
     count = known.sum(-1, keepdim=True)
     finite = torch.where(known, wide, 0.0)
@@ -437,71 +446,3 @@ def standardized(logits: Tensor) -> Tensor:
     # Inside the root: constant logits (a zero-initialised last layer) keep a finite gradient.
     scaled = centred * (centred.square().sum(-1, keepdim=True) / count + 1e-14).rsqrt()
     return torch.where(known, scaled, -torch.inf)
-
-
-def _class_major(logits: Tensor) -> Tensor:
-    """Lay out `[..., N, C]` with the class axis before the batch axis; at least float32."""
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return wide.transpose(-1, -2).contiguous().transpose(-1, -2)
-
-
-def _log_softmax(logits: Tensor) -> Tensor:
-    """Log-softmax over the last axis, class-major in memory."""
-    return torch.log_softmax(_class_major(logits).transpose(-1, -2), -2).transpose(-1, -2)
-
-
-def _log_probs(logits: Tensor, temperature: float | Tensor) -> Tensor:
-    """Log-softmax of `logits / T`, class-major in memory."""
-    wide = _class_major(logits)
-    scale = _in(wide.dtype, temperature)
-    return _log_softmax(wide / (scale[..., None, None] if isinstance(scale, Tensor) else scale))
-
-
-def _in(dtype: torch.dtype, setting: float | Tensor) -> float | Tensor:
-    """Cast a setting, lest a float64 one drag the whole stack into float64."""
-    return setting.to(dtype) if isinstance(setting, Tensor) else setting
-
-
-def _divergence(teacher_log_probs: Tensor, student_log_probs: Tensor) -> Tensor:
-    """`KL(teacher || student)` over the last axis.
-
-    Negative entropy and cross-entropy are summed apart: the first needs no gradient and may be
-    common to all students. A class of probability 0 adds 0 to it.
-    """
-    teacher_probs = teacher_log_probs.exp()
-    negative_entropy = (teacher_probs * _finite(teacher_log_probs)).sum(-1)
-    return negative_entropy - (teacher_probs * student_log_probs).sum(-1)
-
-
-def _finite(log_probs: Tensor) -> Tensor:
-    """Raise `-inf` to the lowest number, whose product with probability 0 is 0."""
-    return log_probs.clamp_min(torch.finfo(log_probs.dtype).min)
-
-
-def _at_labels(values: Tensor, labels: Tensor) -> Tensor:
-    """Pick `values[..., i, labels[i]]`; `[..., N, C]` to `[..., N]`."""
-    return values.gather(-1, labels.expand(values.shape[:-1]).unsqueeze(-1)).squeeze(-1)
-
-
-def _decoupled(log_probs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Split into `log (p_y, 1 - p_y)` and the log of the distribution over the other classes.
-
-    The label's entry of the latter is set to 0 (probability 1) for teacher and student alike, so
-    that it adds nothing to their divergence.
-    """
-    classes = torch.arange(log_probs.shape[-1], device=labels.device)
-    is_label = (labels.unsqueeze(-2) == classes.unsqueeze(-1)).transpose(-1, -2)  # class-major
-    log_off = log_probs.masked_fill(is_label, -torch.inf)
-    log_mass = log_off.logsumexp(-1)
-    others = (log_off - _finite(log_mass).unsqueeze(-1)).masked_fill(is_label, 0.0)
-    return torch.stack((_at_labels(log_probs, labels), log_mass), -1), others
-
-
-def _correlation(student_probs: Tensor, teacher_probs: Tensor, *, axis: int) -> Tensor:
-    """Pearson's correlation over an axis; 0 where one of the two is constant."""
-    student = student_probs - student_probs.mean(axis, keepdim=True)
-    teacher = teacher_probs - teacher_probs.mean(axis, keepdim=True)
-    # Floored under the root, so that its gradient stays finite where nothing varies.
-    student_norm = student.square().sum(axis).clamp_min(1e-16).sqrt()
-    teacher_norm = teacher.square().sum(axis).clamp_min(1e-16).sqrt()
-    return (student * teacher).sum(axis) / (student_norm * teacher_norm)

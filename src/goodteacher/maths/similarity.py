@@ -20,7 +20,6 @@ probability 0. An unlabelled example (label -1) counts as of the teacher's most 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -105,38 +104,6 @@ def similarity_information(
         off_class_mass=parts.mass.mean().item(),
         share_one_hot=(classes_per_example < ONE_HOT_BELOW).double().mean().item(),
     )
-
-
-def recoverable_similarity(
-    logits: Tensor, labels: Tensor, temperatures: Iterable[float]
-) -> list[float]:
-    """Measure S over a grid of temperatures.
-
-    What a converged teacher loses at T=1 is partly a matter of scale, which temperature gives
-    back: the *recoverable* similarity information is this curve (ours).
-
-    Args:
-        logits: The response, `[N, C]`.
-        labels: Integers `[N]`; -1 is unlabelled.
-        temperatures: Each > 0.
-
-    Returns:
-        Mean S in nats, one for each temperature, in their order.
-
-    Raises:
-        ResponseError: If shapes, labels or values do not fit.
-        ConfigError: If a temperature is not positive.
-
-    Example:
-        >>> logits = torch.tensor([[20.0, 10.0, 0.0]])
-        >>> curve = recoverable_similarity(logits, torch.tensor([0]), [1, 4, 16])
-        >>> [round(nats, 4) for nats in curve]
-        [0.0, 0.0346, 0.021]
-    """
-    return [
-        _information(off_class(logits, labels, temperature=temperature)).mean().item()
-        for temperature in temperatures
-    ]
 
 
 def conditional_mutual_information(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import operator
 import random
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import numpy as np
 import torch
@@ -263,6 +265,7 @@ def _other_generators_seeded() -> Iterator[None]:
 
 
 def _import(module_name: str) -> object:
+    # Not pkgutil.resolve_name: it refuses the hyphen of train-net.py.
     try:
         return importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # a script that parses arguments on import exits
@@ -273,15 +276,13 @@ def _import(module_name: str) -> object:
 
 
 def _attribute(module: object, module_name: str, name: str) -> object:
-    found = module
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise ModelError(
-                f"Module {module_name!r} has no {name!r}, so the model factory cannot be loaded. "
-                "Check the name after the last colon of the specification."
-            )
-        found = getattr(found, part)
-    return found
+    try:
+        return cast("object", operator.attrgetter(name)(module))
+    except AttributeError:
+        raise ModelError(
+            f"Module {module_name!r} has no {name!r}, so the model factory cannot be loaded. "
+            "Check the name after the last colon of the specification."
+        ) from None
 
 
 def _arguments(

@@ -20,7 +20,7 @@ from goodteacher.engines import ENGINES
 from goodteacher.maths.statistics import Interval, accuracy_interval, paired_interval
 from goodteacher.networks import NetworkLike
 from goodteacher.records import CROSS_ENTROPY, MARGIN, Answer, Arm, Pair, StudentRow
-from goodteacher.responses import ResponseLike
+from goodteacher.responses import Response, ResponseLike
 from goodteacher.responses.fitting import load_pair
 from goodteacher.students import (
     Students,
@@ -36,6 +36,7 @@ from goodteacher.students import (
 )
 from goodteacher.studies import (
     RESULT_FILE,
+    Context,
     DataKey,
     DataLike,
     Progress,
@@ -44,6 +45,7 @@ from goodteacher.studies import (
     name_of_data,
     prepare_context,
 )
+from goodteacher.training.machine import borrowed
 
 
 class Distillation(Frozen):
@@ -127,22 +129,28 @@ def distill(
     """
     networks = {"student": student}
     config = checked_settings(DistillConfig, networks=networks, data=name_of_data(data), **settings)
-    response, dataset = load_pair(responses, data, config, probabilities=probabilities)
-    context = prepare_context(config, out, data=dataset, progress=progress or Silent())
-    config = context.store.config(DistillConfig)
-    with context.store.lock():
-        source = keep_response(context, response)
-        key = DataKey.of(config, context.data)
-        students = Students(config, context, ENGINES[config.engine](context), key)
-        arms = {"recipe": Arm(source=source, recipe=config.recipe), "hard_labels": CROSS_ENTROPY}
-        tuned = tune(students, {name: (arm,) for name, arm in arms.items()})
-        tasks = students.tasks(
-            tuned.winners.values(), tuned.training, stage="distill", seeds=range(config.seeds)
-        )
-        students.train("students", tasks)
-        if not context.store.exists(RESULT_FILE):
-            _conclude(students, tuned, tasks)
+    with borrowed(config):
+        response, dataset = load_pair(responses, data, config, probabilities=probabilities)
+        context = prepare_context(config, out, data=dataset, progress=progress or Silent())
+        with context.store.lock():
+            _work(context, response)
     return context.store.read_json(RESULT_FILE, Distillation)
+
+
+def _work(context: Context, response: Response) -> None:
+    """Tune and train the students, and conclude if that is not done yet."""
+    config = context.store.config(DistillConfig)
+    source = keep_response(context, response)
+    key = DataKey.of(config, context.data)
+    students = Students(config, context, ENGINES[config.engine](context), key)
+    arms = {"recipe": Arm(source=source, recipe=config.recipe), "hard_labels": CROSS_ENTROPY}
+    tuned = tune(students, {name: (arm,) for name, arm in arms.items()})
+    tasks = students.tasks(
+        tuned.winners.values(), tuned.training, stage="distill", seeds=range(config.seeds)
+    )
+    students.train("students", tasks)
+    if not context.store.exists(RESULT_FILE):
+        _conclude(students, tuned, tasks)
 
 
 def _conclude(students: Students, tuned: Tuned, tasks: Sequence[StudentTask]) -> None:

@@ -20,6 +20,7 @@ from goodteacher.studies import (
 )
 from goodteacher.sweet_spot.run import run_search
 from goodteacher.sweet_spot.search import Search
+from goodteacher.training.machine import borrowed
 
 
 def search(
@@ -58,11 +59,12 @@ def search(
     """
     networks = {"teacher": teacher, "student": student}
     config = checked_settings(StudyConfig, networks=networks, data=name_of_data(data), **settings)
-    context = prepare_context(config, out, data=data, progress=progress or Silent())
-    config = context.store.config(StudyConfig)
-    plan = Search(config, context, ENGINES[config.engine](context))
-    with context.store.lock():
-        run_search(plan)
-        write_report(context.store)
-        context.store.log("search_finished")
+    with borrowed(config):
+        context = prepare_context(config, out, data=data, progress=progress or Silent())
+        config = context.store.config(StudyConfig)
+        plan = Search(config, context, ENGINES[config.engine](context))
+        with context.store.lock():
+            run_search(plan)
+            write_report(context.store)
+            context.store.log("search_finished")
     return Study(context.store.root)

@@ -7,6 +7,7 @@ later look trains the further ones only, and a run that was stopped comes to the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from goodteacher.studies import (
     name_of_data,
     prepare_context,
 )
+from goodteacher.training.machine import borrowed
 from goodteacher.verdicts.evidence import (
     check_omission,
     given_teachers,
@@ -43,6 +45,7 @@ from goodteacher.verdicts.verification import (
     check_structure,
     independent_response,
     of_study,
+    settings_of_study,
 )
 
 
@@ -101,27 +104,50 @@ def verify(
         store = subject.store if isinstance(subject, Study) else Store.open(_as_path(subject))
         again = None if data is None else load_dataset(data)
         _give_networks(store.config(StudyConfig), teacher, student)
-        judged = of_study(store, settings, independent_responses, probabilities, watcher, again)
-        with judged.context.store.lock():
-            return _judge(judged)
+        work = settings_of_study(store, settings)
+        with borrowed(work[1]):
+            judged = of_study(
+                store,
+                *work,
+                watcher,
+                data=again,
+                independent_responses=independent_responses,
+                probabilities=probabilities,
+            )
+            with judged.context.store.lock():
+                return _judge(judged)
     if teacher is not None:
         raise ConfigError("With responses there is no teacher to train. Leave teacher out.")
-    if data is not None:
-        raise ConfigError(
-            "data gives a study its data again. With responses, give the data set in its place: "
-            "verify(data, responses=...)."
-        )
-    if student is None or out is None:
-        raise ConfigError("verify needs student and out beside responses: --student and --out.")
-    if isinstance(subject, Study):
-        raise ConfigError("verify takes a study or responses, not both.")
-    networks = {"student": student}
-    config = checked_settings(
-        VerifyConfig, networks=networks, data=name_of_data(subject), **settings
+    if data is not None or student is None or out is None or isinstance(subject, Study):
+        raise ConfigError(_complaint(subject, data))
+    networks, name = {"student": student}, name_of_data(subject)
+    config = checked_settings(VerifyConfig, networks=networks, data=name, **settings)
+    given = _Given(subject, responses, independent_responses, probabilities)
+    with borrowed(config):
+        return _of_response(given, config, out, watcher)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A teacher of the user's own: responses to data, both as they were given."""
+
+    data: DataLike
+    responses: ResponseLike
+    independent_responses: ResponseLike | None
+    probabilities: bool
+
+
+def _of_response(
+    given: _Given, config: VerifyConfig, out: str | Path, watcher: Progress
+) -> Verdict:
+    """Judge the response of a teacher of the user's own."""
+    response, dataset = load_pair(
+        given.responses, given.data, config, probabilities=given.probabilities
     )
-    response, dataset = load_pair(responses, subject, config, probabilities=probabilities)
     check_structure(response)
-    independent = independent_response(independent_responses, dataset, config, probabilities)
+    independent = independent_response(
+        given.independent_responses, dataset, config, given.probabilities
+    )
     context = prepare_context(config, out, data=dataset, progress=watcher)
     config = context.store.config(VerifyConfig)
     check_omission(config, context.data)
@@ -142,6 +168,18 @@ def _give_networks(
     for spec, network in ((config.teacher, teacher), (config.student, student)):
         if network is not None:
             give_again(spec, network)
+
+
+def _complaint(subject: object, data: object) -> str:
+    """Say why a response cannot be judged with what was given beside it."""
+    if data is not None:
+        return (
+            "data gives a study its data again. With responses, give the data set in its place: "
+            "verify(data, responses=...)."
+        )
+    if isinstance(subject, Study):
+        return "verify takes a study or responses, not both."
+    return "verify needs student and out beside responses: --student and --out."
 
 
 def _judge(verification: Verification) -> Verdict:

@@ -124,9 +124,14 @@ def data_table(findings: Findings | Verified) -> Table:
 
 
 def environment_table(findings: Findings | Verified) -> Table:
-    """Return the machine and the versions."""
-    rows = tuple((name, _plain(value)) for name, value in _flat(findings.environment))
-    return Table("Machine and versions.", ("what", "value"), rows)
+    """Return the machines and the versions, a column for each environment."""
+    columns = [dict(_flat(each.model_dump())) for each in findings.environments]
+    names = tuple(dict.fromkeys(name for column in columns for name in column))
+    rows = tuple((name, *(_plain(column.get(name)) for column in columns)) for name in names)
+    if len(columns) < 2:
+        return Table("Machine and versions.", ("what", "value"), rows)
+    heads = ("what", *(str(number) for number in range(1, len(columns) + 1)))
+    return Table("Machines and versions, in the order in which tasks first ran there.", heads, rows)
 
 
 def _last_records(records: Iterable[TrajectoryRecord]) -> list[TrajectoryRecord]:

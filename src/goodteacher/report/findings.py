@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from goodteacher.config import StudyConfig, VerifyConfig
 from goodteacher.records import (
@@ -19,7 +17,14 @@ from goodteacher.records import (
     TrajectoryRecord,
     Verdict,
 )
-from goodteacher.studies import BLENDS_FILE, DECISIONS_FILE, EVIDENCE_FILE, Store
+from goodteacher.studies import (
+    BLENDS_FILE,
+    DECISIONS_FILE,
+    EVIDENCE_FILE,
+    Environment,
+    Store,
+    environments,
+)
 
 
 @dataclass(frozen=True)
@@ -43,14 +48,14 @@ class Verified:
         name: Name of the folder.
         config: Its settings.
         data: Its data.
-        environment: The machine and versions, as ``environment.json`` holds them.
+        environments: The machines and versions it ran on, first one first.
         judgement: The verdict; None while it has not been reached.
     """
 
     name: str
     config: VerifyConfig
     data: DataSummary
-    environment: Mapping[str, Any]
+    environments: tuple[Environment, ...]
     judgement: Judgement | None
 
 
@@ -62,7 +67,7 @@ class Findings:
         name: Name of the folder.
         config: Its settings.
         data: Its data.
-        environment: The machine and versions, as ``environment.json`` holds them.
+        environments: The machines and versions it ran on, first one first.
         records: Every recorded epoch, by batch size and epoch, diverged ones included.
         students: A row for each trained student.
         sweet_spot: The answer; None while the search has not finished.
@@ -75,7 +80,7 @@ class Findings:
     name: str
     config: StudyConfig
     data: DataSummary
-    environment: Mapping[str, Any]
+    environments: tuple[Environment, ...]
     records: tuple[TrajectoryRecord, ...]
     students: tuple[StudentRow, ...]
     sweet_spot: SweetSpot | None
@@ -125,7 +130,7 @@ def read_findings(store: Store) -> Findings:
         name=store.root.resolve().name,
         config=store.config(StudyConfig),
         data=store.read_json("data.json", DataSummary),
-        environment=_environment(store),
+        environments=environments(store),
         records=_records(store, "teachers/*/trajectory.jsonl"),
         students=_students(store),
         sweet_spot=store.read_json("sweet_spot.json", SweetSpot) if finished else None,
@@ -155,7 +160,7 @@ def read_verified(store: Store) -> Verified:
         name=store.root.resolve().name,
         config=store.config(VerifyConfig),
         data=store.read_json("data.json", DataSummary),
-        environment=_environment(store),
+        environments=environments(store),
         judgement=_judgement(store),
     )
 
@@ -166,12 +171,6 @@ def _judgement(store: Store) -> Judgement | None:
     known = store.exists(EVIDENCE_FILE)
     evidence = store.read_json(EVIDENCE_FILE, Evidence) if known else None
     return Judgement(store.read_json("verdict.json", Verdict), evidence)
-
-
-def _environment(store: Store) -> Mapping[str, Any]:
-    path = store.path("environment.json")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return found
 
 
 def _records(store: Store, pattern: str) -> tuple[TrajectoryRecord, ...]:

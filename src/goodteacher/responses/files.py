@@ -97,7 +97,6 @@ def read_response(
     path: str | os.PathLike[str],
     *,
     probabilities: bool = False,
-    num_examples: int | None = None,
     class_names: Sequence[str] = (),
 ) -> Response:
     """Read a response from any of the supported files.
@@ -105,8 +104,6 @@ def read_response(
     Args:
         path: ``.safetensors``, ``.npz``, ``.npy``, ``.parquet``, ``.csv``, ``.csv.gz`` or ``.tsv``.
         probabilities: The file holds probabilities: rows at least 0 that sum to 1, up to rounding.
-        num_examples: Expected rows of a file **without ids**, whose order must be the data's; a
-            file with ids is matched by :meth:`Response.aligned_to` instead and may hold more.
         class_names: The data's classes where they are known. Columns of a table that have their
             names are the classes, in this order, whatever stands beside them.
 
@@ -115,8 +112,8 @@ def read_response(
 
     Raises:
         ResponseError: The file is missing, unreadable or of an unknown kind; holds no such array,
-            another number of rows, values that are not finite, ids that are doubled, or what does
-            not look like what it is said to be.
+            values that are not finite, ids that are doubled, or what does not look like what it is
+            said to be.
 
     Example:
         >>> import tempfile
@@ -130,14 +127,7 @@ def read_response(
     path = Path(path)
     wanted = Wanted(probabilities=probabilities, class_names=class_names)
     contents = read_contents(path, ResponseError, wanted)
-    response = _response_of(contents, str(path), probabilities=probabilities)
-    if num_examples is not None and not response.has_ids and len(response.ids) != num_examples:
-        raise ResponseError(
-            f"{path} has {len(response.ids)} rows and no ids, but there are {num_examples} "
-            "examples. Without ids, rows must be the examples in order, one each. Add an array or "
-            "column 'ids', or compute the response on the same split."
-        )
-    return response
+    return _response_of(contents, str(path), probabilities=probabilities)
 
 
 def as_response(

@@ -44,10 +44,10 @@ def tell(context: Context, response: Response, *, name: str = "response") -> Non
         name: What it is called where it is not the one that students learn from.
     """
     if not bool((context.data.transfer.labels >= 0).any()):
-        context.progress.note(
+        context.warn(
             "no training example has a label, so students of hard labels stay untrained: the gain "
             "over them says nothing."
         )
     for finding in examine_response(response, context.data):
         text = finding.message[:1].lower() + finding.message[1:]
-        context.progress.note(text if name == "response" else f"{name}: {text}")
+        context.warn(text if name == "response" else f"{name}: {text}")

@@ -102,7 +102,7 @@ class Stacks:
                 f"{self.task.optimization.batch_size} on {self.context.machine.device}. Lower "
                 "student_batch_size, take a smaller student, or free memory."
             )
-        self.context.progress.note(f"out of memory with {width} students at once: halving")
+        self.context.note(f"out of memory with {width} students at once: halving")
         choice = WidthChoice(width=-(-width // 2))
         self._keep_width(choice)
         return choice.width
@@ -121,7 +121,7 @@ class Stacks:
 
     def _keep_width(self, choice: WidthChoice) -> None:
         student, store = self.task.student, self.context.store
-        self.context.progress.note(f"{student} students train in {choice}")
+        self.context.note(f"{student} students train in {choice}")
         store.log("stack_width", student=student, **choice.model_dump(mode="json"))
         store.write_json(self._width_file, choice)
 

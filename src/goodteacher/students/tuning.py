@@ -49,7 +49,7 @@ def plan_student(students: Students) -> StudentPlan:
     plan = StudentPlan(training=first, tuned=config.tunes_student)
     if plan.tuned and bool((transfer.labels >= 0).any()):
         plan = _tuned(first, students)
-        students.context.progress.note(_told(plan))
+        students.context.note(_told(plan))
     store.log("student_training", **plan.model_dump(mode="json"))
     store.write_json(PLAN_FILE, plan)
     return plan

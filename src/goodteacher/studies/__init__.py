@@ -1,6 +1,7 @@
 """A study: its folder, what it is set up with, the tasks that are run in it, who watches."""
 
 from goodteacher.studies.door import checked_settings
+from goodteacher.studies.environment import Environment, environments
 from goodteacher.studies.files import (
     BLENDS_FILE,
     DECISIONS_FILE,
@@ -28,11 +29,13 @@ __all__ = [
     "DataKey",
     "DataLike",
     "Engine",
+    "Environment",
     "Progress",
     "Silent",
     "Store",
     "Task",
     "checked_settings",
+    "environments",
     "is_done",
     "load_weights",
     "name_of_data",

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 NETWORKS_FILE = "networks.json"
 
+
+ENVIRONMENT_FILE = "environment.json"
+
+
 DECISIONS_FILE = "decisions.jsonl"
 
 SWEET_SPOT_FILE = "sweet_spot.json"

@@ -1,12 +1,17 @@
 """How long work tells whoever watches how far it is.
 
 The work calls a :class:`Progress`; the command line shows one, tests and the library's default
-ignore it. Nothing is ever computed for the display's sake.
+ignore it. Nothing is ever computed for the display's sake. What a person should read also goes to
+the logger ``goodteacher``, so that who calls the library and watches nothing can hear it.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
+
+logger = logging.getLogger("goodteacher")
+logger.addHandler(logging.NullHandler())
 
 
 class Progress(Protocol):
@@ -37,3 +42,15 @@ class Silent:
 
     def note(self, text: str) -> None:
         """Ignore the text."""
+
+
+def say(progress: Progress, text: str, *, level: int = logging.INFO) -> None:
+    """Tell who watches, and the log, something that a person should read.
+
+    Args:
+        progress: Who watches.
+        text: What happened.
+        level: Of the log: ``INFO``, or ``WARNING`` where the result may be wrong.
+    """
+    logger.log(level, text)
+    progress.note(text)

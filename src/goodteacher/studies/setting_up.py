@@ -12,10 +12,11 @@ from goodteacher.errors import DataError, StudyError
 from goodteacher.networks import NetworkIdentity
 from goodteacher.records import DataSummary
 from goodteacher.studies.door import BATCH_SETTINGS, Settings, fitted_to_data, rehearse
+from goodteacher.studies.environment import enter
 from goodteacher.studies.files import NETWORKS_FILE
-from goodteacher.studies.progress import Progress
+from goodteacher.studies.progress import Progress, say
 from goodteacher.studies.rehearsal import Role
-from goodteacher.studies.store import Store, environment
+from goodteacher.studies.store import Store
 from goodteacher.studies.tasks import Context
 from goodteacher.training.machine import choose_machine
 
@@ -74,10 +75,10 @@ def prepare_context(
     store = Store.create(folder, config)
     store.write_json(NETWORKS_FILE, Networks.model_validate(rehearsed.identities))
     store.write_json("data.json", summary_of(parts, given=not isinstance(data, str | Path)))
-    store.write_json("environment.json", environment(str(machine)))
-    for note in (*rehearsed.notes, *lowered):
-        progress.note(note)
-    return Context(parts, store, machine, progress)
+    place, elsewhere = enter(store, str(machine))
+    for note in (*rehearsed.notes, *lowered, *filter(None, [elsewhere])):
+        say(progress, note)
+    return Context(parts, store, machine, progress, place)
 
 
 def resume_context(
@@ -148,9 +149,10 @@ def _note_selection(config: Settings, dataset: Dataset, progress: Progress) -> N
     """Say so if a share to carve is set and nothing is carved."""
     default = type(config).model_fields["selection_fraction"].default
     if dataset.validation is not None and config.selection_fraction != default:
-        progress.note(
+        say(
+            progress,
             f"selection_fraction = {config.selection_fraction:g} is not used: these data have a "
-            f"validation split of {len(dataset.validation):,} examples, and choices are made on it."
+            f"validation split of {len(dataset.validation):,} examples, on which choices are made.",
         )
 
 

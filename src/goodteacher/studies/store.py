@@ -3,7 +3,7 @@
 Layout (DESIGN, section 6)::
 
     study.toml         the settings, complete and frozen
-    environment.json   versions, device
+    environment.json   the machines and versions it has run on, first one first
     data.json          fingerprint, classes, split sizes
     events.jsonl       what ran, when, how long
     teachers/<key>/    trajectory.jsonl, checkpoints/*.safetensors, responses/*.safetensors
@@ -22,10 +22,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -280,29 +278,6 @@ class Store:
             with contextlib.suppress(json.JSONDecodeError):
                 found.append(json.loads(line))
         return found
-
-
-def environment(device: str) -> dict[str, Any]:
-    """Describe the machine and the versions that a study ran on."""
-    packages = ("goodteacher", "torch", "numpy", "scipy", "scikit-learn", "pyarrow")
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cpus": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": device,
-        "versions": {name: metadata.version(name) for name in packages},
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -8,6 +8,7 @@ missing. An engine decides where and in which order tasks run; it never changes 
 
 from __future__ import annotations
 
+import logging
 import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,19 +18,36 @@ from typing import Any, ClassVar, Protocol, cast
 from goodteacher.config import DataConfig, Frozen, StudyConfig
 from goodteacher.config.augmentation import Augmentation
 from goodteacher.data import Examples, Split, StudyData
-from goodteacher.studies.progress import Progress
+from goodteacher.studies.progress import Progress, say
 from goodteacher.studies.store import Store
 from goodteacher.training.machine import Machine
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every task works with."""
+    """What every task works with.
+
+    Attributes:
+        data: The study's data, split.
+        store: Its folder.
+        machine: Where arithmetic happens.
+        progress: Who watches.
+        environment: Number of the environment that this is, among those of ``environment.json``.
+    """
 
     data: StudyData
     store: Store
     machine: Machine
     progress: Progress
+    environment: int = 0
+
+    def note(self, text: str) -> None:
+        """Tell who watches, and the log, something that a person should read."""
+        say(self.progress, text)
+
+    def warn(self, text: str) -> None:
+        """Tell who watches, and the log as a warning, that the result may be wrong."""
+        say(self.progress, text, level=logging.WARNING)
 
     def examples(
         self, split: Split, augmentation: Augmentation | None = None, *, stream: int = 0

@@ -23,7 +23,7 @@ def run_search(plan: Search) -> None:
     """
     store = plan.context.store
     if coarse := selection_note(len(plan.context.data.selection)):
-        plan.context.progress.note(coarse)
+        plan.context.note(coarse)
     store.log("search_resumed" if store.exists(SWEET_SPOT_FILE) else "search_started")
     records = plan.train_teachers()
     others: list[TeacherRecord] = [*plan.teachers.branch(), *plan.teachers.mix(records)]

@@ -218,7 +218,7 @@ class _Run:
                 f"{self.context.machine.device}. Take a smaller teacher, or free memory."
             )
         half = -(-piece // 2)
-        self.context.progress.note(
+        self.context.note(
             f"out of memory: teacher at batch size {self.batch_size} goes on in pieces of {half} "
             "(same gradient; batch normalisation sees each piece alone)"
         )
@@ -245,7 +245,7 @@ class _Run:
             records.append(self._record(reached, point))
             self._save(trainer, records)
             if records[-1].status == "diverged":
-                self.context.progress.note(f"teacher at batch size {self.batch_size} diverged")
+                self.context.warn(f"teacher at batch size {self.batch_size} diverged")
                 self._advance(self.points[-1].step - trainer.step)
                 break
         return records[-1]

@@ -42,6 +42,10 @@ def decay_at(step: int, window: float) -> float:
 class WeightAverage:
     """Exponential moving average of a network's weights, updated after each step.
 
+    ``torch.optim.swa_utils.AveragedModel`` gives the same weights to the last bit, but copies the
+    whole network, which fails for one that keeps activations or a lock, or was wrapped by
+    ``torch.nn.utils.weight_norm``.
+
     Args:
         network: The network, on its device; buffers are not averaged.
         window: Steps after which a weight counts 1/e, above 0.
@@ -71,6 +75,8 @@ class WeightAverage:
 @torch.no_grad()
 def refresh_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Set a network's batch-norm statistics to the mean over batches, in place.
+
+    ``torch.optim.swa_utils.update_bn`` runs the whole network in training mode, dropout included.
 
     Args:
         network: Left in evaluation mode. Only its batch-norm layers see the batches in training

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from collections.abc import Callable
+import random
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from goodteacher.config import RuntimeConfig
+from goodteacher.config import RuntimeConfig, parse
 from goodteacher.errors import ConfigError
 
 
@@ -48,10 +51,7 @@ class Machine:
 
 
 def choose_machine(runtime: RuntimeConfig) -> Machine:
-    """Return the machine that the settings name; set the number of threads and how they round.
-
-    On a CPU this is for the whole process: numbers too small for float32's full precision become
-    zero. To be called before threads are started, which inherit that.
+    """Return the machine that the settings name; nothing of the process is set.
 
     ``precision = auto`` takes bfloat16 where the hardware multiplies it faster (a CUDA GPU since
     Ampere, a CPU with AVX512-BF16 or AMX) and float32 elsewhere.
@@ -60,14 +60,6 @@ def choose_machine(runtime: RuntimeConfig) -> Machine:
         ConfigError: The device named is not there.
     """
     device = _device(runtime.device)
-    if device.type == "cpu":
-        # Moments of weights that get no gradient any more (a unit gone silent, a pixel that is
-        # always dark) decay into subnormal numbers, with which an Intel CPU is slow: after 1,600
-        # steps a teacher's step took 2.5 times as long (experiments/LOG.md).
-        torch.set_flush_denormal(True)
-        _keep_freed_memory()
-    if runtime.threads is not None:
-        torch.set_num_threads(runtime.threads)
     wants_bfloat16 = runtime.precision == "bfloat16" or (
         runtime.precision == "auto" and _multiplies_bfloat16(device)
     )
@@ -90,6 +82,89 @@ def _device(name: str) -> torch.device:
             "Use --device auto, or install a PyTorch build for that device."
         )
     return torch.device(name)
+
+
+@contextlib.contextmanager
+def threads_of(count: int | None) -> Iterator[None]:
+    """Compute with so many CPU threads while the block runs, and with as many as before after it.
+
+    Args:
+        count: None leaves them alone.
+    """
+    if count is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def borrowed(runtime: RuntimeConfig) -> Iterator[None]:
+    """Give the process back as it was: its threads, random generators and warning filters.
+
+    Networks with dropout draw from PyTorch's generator, and a user's own may draw from any. The
+    generators of accelerators other than CUDA's are not given back.
+
+    Args:
+        runtime: Its threads are those of the block.
+    """
+    on_gpu = runtime.device in ("auto", "cuda") and torch.cuda.is_available()
+    devices = [torch.cuda.current_device()] if on_gpu else []
+    python, arrays = random.getstate(), np.random.get_state()
+    try:
+        with (
+            warnings.catch_warnings(),  # a package imported here may add filters, as plotly does
+            torch.random.fork_rng(devices=devices),
+            threads_of(runtime.threads),
+        ):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(arrays)
+
+
+@contextlib.contextmanager
+def tuned_cpu(*, threads: int | None = None) -> Iterator[None]:
+    """Make training on a CPU faster, by settings of the whole process, while the block runs.
+
+    The command line always does this; a library leaves them to its host. Numbers too small for
+    float32's full precision become zero, and glibc keeps freed memory for the next step. Enter the
+    block before PyTorch has computed anything: the threads with which it computes inherit how the
+    one that starts them treats small numbers, and keep to it. Afterwards this thread and the number
+    of threads are as they were; glibc cannot be asked how it was, and goes on keeping memory.
+
+    Args:
+        threads: CPU threads in the block; None leaves them alone.
+
+    Raises:
+        ConfigError: ``threads`` is no positive whole number.
+
+    Example:
+        >>> with tuned_cpu(threads=1):
+        ...     torch.get_num_threads()
+        1
+    """
+    count = parse(RuntimeConfig, threads=threads).threads
+    flushed = _flushes_small_numbers()
+    # Moments of weights that get no gradient any more (a unit gone silent, a pixel that is always
+    # dark) decay into subnormal numbers, with which an Intel CPU is slow: after 1,600 steps a
+    # teacher's step took 2.5 times as long (experiments/LOG.md).
+    torch.set_flush_denormal(True)
+    _keep_freed_memory()
+    try:
+        with threads_of(count):
+            yield
+    finally:
+        torch.set_flush_denormal(flushed)
+
+
+def _flushes_small_numbers() -> bool:
+    """Say whether this thread takes subnormal numbers for zero; PyTorch sets it and cannot tell."""
+    return not bool(torch.full((1,), torch.finfo(torch.float32).tiny) / 2)
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4

@@ -76,36 +76,6 @@ class Stack(nn.Module):
         """
         return _FORWARDS[self.kind](self, inputs)
 
-    def select(
-        self, indices: Sequence[int] | Tensor, *, optimizer: torch.optim.Optimizer | None = None
-    ) -> None:
-        """Keep some students, in the order given, and drop the others; in place.
-
-        Parameters stay the same objects, so an optimizer goes on as if it had only ever had these
-        students. Gradients are cleared.
-
-        Args:
-            indices: Numbers of the students to keep, 0 to S - 1, at least one.
-            optimizer: An element-wise optimizer of this stack; its state is selected likewise.
-
-        Raises:
-            ModelError: If there are no indices, or one is out of range.
-
-        >>> nets = [nn.Sequential(nn.Linear(4, 3))] * 5
-        >>> stack = stack_networks(nets, example_input=torch.ones(2, 4))
-        >>> stack.select([3, 1])
-        >>> stack.num_students, stack(torch.zeros(6, 4)).shape
-        (2, torch.Size([2, 6, 3]))
-        """
-        chosen = self._checked(indices)
-        if optimizer is not None:
-            _select_slots(optimizer, list(self.parameters()), chosen)
-        for tensor in (*self.parameters(), *self.buffers()):
-            # .data keeps the object, which the optimizer knows, while its shape changes.
-            tensor.data = tensor.data.index_select(0, chosen.to(tensor.device))
-            tensor.grad = None
-        self._num_students = len(chosen)
-
     def state_dict_of(self, student: int) -> dict[str, Tensor]:
         """Return one student's state, for ``load_state_dict`` of a plain network; a copy.
 
@@ -134,24 +104,6 @@ class Stack(nn.Module):
                 own.data = tensors[name][number].clone()
         plain.train(self.training)
         return plain
-
-    def stacked_state(self) -> dict[str, Tensor]:
-        """Return all students' state as flat named tensors ``[S, ...]``; a copy."""
-        return {name: tensor.clone() for name, tensor in self._state().items()}
-
-    def load_stacked_state(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what :meth:`stacked_state` returned for a stack of as many students.
-
-        Raises:
-            ModelError: If names or shapes differ from this stack's.
-        """
-        try:
-            self.network.load_state_dict(state)
-        except RuntimeError as error:
-            raise ModelError(
-                f"The saved state does not fit this stack of {self.num_students} students: "
-                f"{error}. Was it saved for another architecture, or another number of students?"
-            ) from error
 
     def extra_repr(self) -> str:
         """Tell how many students there are, and how they run."""
@@ -322,17 +274,6 @@ def _with_stacked_tensors(networks: Sequence[nn.Module]) -> nn.Module:
                     [cast(Tensor, s._buffers[key]) for s in siblings]
                 )
     return skeleton
-
-
-def _select_slots(
-    optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter], chosen: Tensor
-) -> None:
-    """Select students in the optimizer's tensors; step counts, which are scalars, are for all."""
-    for parameter in parameters:
-        slots = optimizer.state.get(parameter, {})
-        for slot, value in slots.items():
-            if isinstance(value, Tensor) and value.dim() > 0:
-                slots[slot] = value.index_select(0, chosen.to(value.device))
 
 
 # The trial ---------------------------------------------------------------------------------------

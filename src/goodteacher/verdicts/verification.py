@@ -87,26 +87,17 @@ TUNE_SEED = 3_000_000
 _SMOOTHING = "label_smoothing"
 
 
-def of_study(
-    store: Store,
-    settings: Mapping[str, Any],
-    independent_responses: ResponseLike | None,
-    probabilities: bool,
-    progress: Progress,
-    data: Dataset | None,
-) -> Verification:
-    """Return the verification of a study's sweet spot.
+def settings_of_study(
+    store: Store, settings: Mapping[str, Any]
+) -> tuple[StudyConfig, VerifyConfig]:
+    """Return a study's settings, as it goes on here, and those of the judgement made of them.
 
     Args:
         store: The study's folder.
-        settings: Those of the judgement; nothing else can be set.
-        independent_responses: Another teacher's response to the same data.
-        probabilities: It is of probabilities rather than logits.
-        progress: Told how far the work is.
-        data: The data, where they were given in Python.
+        settings: Those of the judgement and of how the work runs; nothing else can be set.
 
     Raises:
-        InputError: Something given cannot work; raised before any training.
+        InputError: A setting is unknown, wrong or decided by the study, which must have finished.
     """
     own = _JUDGEMENT | RUNTIME_SETTINGS
     unknown = sorted(set(settings) - own)
@@ -125,11 +116,38 @@ def of_study(
     shared = set(StudyConfig.model_fields) & set(VerifyConfig.model_fields) - {"seeds"}
     inherited = {name: getattr(made_with, name) for name in shared}
     config = parse(VerifyConfig, **{**inherited, **spot.recipe.model_dump(), **settings})
+    return made_with, config
+
+
+def of_study(
+    store: Store,
+    made_with: StudyConfig,
+    config: VerifyConfig,
+    progress: Progress,
+    *,
+    data: Dataset | None,
+    independent_responses: ResponseLike | None,
+    probabilities: bool,
+) -> Verification:
+    """Return the verification of a study's sweet spot.
+
+    Args:
+        store: The study's folder.
+        made_with: The study's settings.
+        config: Those of the judgement; see :func:`settings_of_study`.
+        progress: Told how far the work is.
+        data: The data, where they were given in Python.
+        independent_responses: Another teacher's response to the same data.
+        probabilities: It is of probabilities rather than logits.
+
+    Raises:
+        InputError: Something given cannot work; raised before any training.
+    """
     source_of_data = made_with.data if data is None else data
     independent = independent_response(independent_responses, source_of_data, config, probabilities)
     context = resume_context(store.root, made_with, progress, data=data)
     check_omission(config, context.data)
-    source = spot.teacher.source
+    source = store.read_json(SWEET_SPOT_FILE, SweetSpot).teacher.source
     key, runs = plan_teachers(made_with, context)
     _check_labels_unmixed(key)
     keys, selection = tuple((run.batch_size, run.key) for run in runs), context.data.selection
@@ -304,7 +322,7 @@ class Verification:
         """Say before any training what the test split can resolve, if that is not the margin."""
         resolvable = resolvable_difference(len(self.context.data.test))
         if resolvable > self.config.margin:
-            self.context.progress.note(
+            self.context.note(
                 f"{len(self.context.data.test)} test examples resolve differences of about "
                 f"{100 * resolvable:.1f} points between two students (95 %, where they differ on "
                 f"10 % of the examples), but the margin is {100 * self.config.margin:g} points. "
@@ -321,7 +339,7 @@ class Verification:
         taken = taken or {(earlier.num_seeds, earlier.level)}
         if not taken <= {(look.seeds, look.level) for look in planned}:
             store.log("judged_again", earlier=earlier.verdict, seeds=earlier.num_seeds)
-            self.context.progress.note(
+            self.context.note(
                 f"this folder was judged before, {earlier.verdict} from {earlier.num_seeds} seeds, "
                 "by another plan. Its look is not corrected for: plan --until-decided at once."
             )

@@ -17,25 +17,6 @@ from goodteacher.maths.statistics.intervals import Interval
 _MAX_SEEDS = 10_000
 
 
-def p_greater(interval: Interval, margin: float = 0.0) -> float:
-    """Test one-sided whether the true mean exceeds ``margin``: P(T >= (mean - margin) / se).
-
-    Args:
-        interval: An interval of this module.
-        margin: The value to exceed, in the units of the mean.
-
-    Returns:
-        The p-value in [0, 1]; small speaks for "greater".
-
-    Example:
-        >>> from goodteacher.maths.statistics import crossed_interval
-        >>> gain = crossed_interval([[0.1, 0.3, 0.2], [0.2, 0.4, 0.3]])
-        >>> p_greater(gain) < 0.05 < p_greater(gain, margin=0.25)
-        True
-    """
-    return float(stats.t.sf(_statistic(interval, margin), interval.degrees_of_freedom))
-
-
 def equivalence_p_value(interval: Interval, margin: float) -> float:
     """Test whether the true mean lies within ``-margin .. margin`` (two one-sided tests).
 

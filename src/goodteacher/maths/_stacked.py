@@ -1,0 +1,77 @@
+"""What the losses are computed from: log-probabilities of one student or of a stack of them.
+
+The class axis lies before the batch axis in memory; why is told in `losses`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def class_major(logits: Tensor) -> Tensor:
+    """Lay out `[..., N, C]` with the class axis before the batch axis; at least float32."""
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return wide.transpose(-1, -2).contiguous().transpose(-1, -2)
+
+
+def log_softmax(logits: Tensor) -> Tensor:
+    """Log-softmax over the last axis, class-major in memory."""
+    return torch.log_softmax(class_major(logits).transpose(-1, -2), -2).transpose(-1, -2)
+
+
+def log_probs_at(logits: Tensor, temperature: float | Tensor) -> Tensor:
+    """Log-softmax of `logits / T`, class-major in memory."""
+    wide = class_major(logits)
+    scale = in_dtype(wide.dtype, temperature)
+    return log_softmax(wide / (scale[..., None, None] if isinstance(scale, Tensor) else scale))
+
+
+def in_dtype(dtype: torch.dtype, setting: float | Tensor) -> float | Tensor:
+    """Cast a setting, lest a float64 one drag the whole stack into float64."""
+    return setting.to(dtype) if isinstance(setting, Tensor) else setting
+
+
+def divergence(teacher_log_probs: Tensor, student_log_probs: Tensor) -> Tensor:
+    """`KL(teacher || student)` over the last axis.
+
+    Negative entropy and cross-entropy are summed apart: the first needs no gradient and may be
+    common to all students. A class of probability 0 adds 0 to it.
+    """
+    teacher_probs = teacher_log_probs.exp()
+    negative_entropy = (teacher_probs * finite(teacher_log_probs)).sum(-1)
+    return negative_entropy - (teacher_probs * student_log_probs).sum(-1)
+
+
+def finite(log_probs: Tensor) -> Tensor:
+    """Raise `-inf` to the lowest number, whose product with probability 0 is 0."""
+    return log_probs.clamp_min(torch.finfo(log_probs.dtype).min)
+
+
+def at_labels(values: Tensor, labels: Tensor) -> Tensor:
+    """Pick `values[..., i, labels[i]]`; `[..., N, C]` to `[..., N]`."""
+    return values.gather(-1, labels.expand(values.shape[:-1]).unsqueeze(-1)).squeeze(-1)
+
+
+def decoupled(log_probs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Split into `log (p_y, 1 - p_y)` and the log of the distribution over the other classes.
+
+    The label's entry of the latter is set to 0 (probability 1) for teacher and student alike, so
+    that it adds nothing to their divergence.
+    """
+    classes = torch.arange(log_probs.shape[-1], device=labels.device)
+    is_label = (labels.unsqueeze(-2) == classes.unsqueeze(-1)).transpose(-1, -2)  # class-major
+    log_off = log_probs.masked_fill(is_label, -torch.inf)
+    log_mass = log_off.logsumexp(-1)
+    others = (log_off - finite(log_mass).unsqueeze(-1)).masked_fill(is_label, 0.0)
+    return torch.stack((at_labels(log_probs, labels), log_mass), -1), others
+
+
+def correlation(student_probs: Tensor, teacher_probs: Tensor, *, axis: int) -> Tensor:
+    """Pearson's correlation over an axis; 0 where one of the two is constant."""
+    student = student_probs - student_probs.mean(axis, keepdim=True)
+    teacher = teacher_probs - teacher_probs.mean(axis, keepdim=True)
+    # Floored under the root, so that its gradient stays finite where nothing varies.
+    student_norm = student.square().sum(axis).clamp_min(1e-16).sqrt()
+    teacher_norm = teacher.square().sum(axis).clamp_min(1e-16).sqrt()
+    return (student * teacher).sum(axis) / (student_norm * teacher_norm)

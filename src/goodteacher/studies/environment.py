@@ -1,0 +1,117 @@
+"""Where a study has run: machines and versions, in the order in which they were first seen.
+
+Nothing of the machine is in a task's key, so a study goes on elsewhere with what it has. Numbers of
+two machines need not agree to the last digit, so each task's ``task_done`` event says where it ran.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from itertools import groupby
+from pathlib import Path
+
+import torch
+
+from goodteacher.config import Frozen
+from goodteacher.studies.files import ENVIRONMENT_FILE
+from goodteacher.studies.store import Store
+
+
+class Environment(Frozen):
+    """A machine and the versions on it."""
+
+    python: str
+    platform: str
+    processor: str
+    cpus: int | None
+    threads: int
+    device: str
+    versions: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.device} ({self.processor}, PyTorch {self.versions['torch']})"
+
+
+class Environments(Frozen):
+    """Content of ``environment.json``."""
+
+    environments: tuple[Environment, ...] = ()
+
+
+def environment(device: str) -> Environment:
+    """Describe the machine and the versions here.
+
+    Args:
+        device: Where arithmetic happens, and how precisely.
+    """
+    packages = ("goodteacher", "torch", "numpy", "scipy", "scikit-learn", "pyarrow")
+    return Environment(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        processor=_processor(),
+        cpus=os.cpu_count(),
+        threads=torch.get_num_threads(),
+        device=device,
+        versions={name: metadata.version(name) for name in packages},
+    )
+
+
+def environments(store: Store) -> tuple[Environment, ...]:
+    """Return where a study has run, first seen first.
+
+    Raises:
+        StudyError: The file is damaged or was not written by this version.
+    """
+    if not store.exists(ENVIRONMENT_FILE):
+        return ()
+    return store.read_json(ENVIRONMENT_FILE, Environments).environments
+
+
+def enter(store: Store, device: str) -> tuple[int, str | None]:
+    """Note in the folder that the study runs here now.
+
+    Args:
+        store: The folder.
+        device: Where arithmetic happens, and how precisely.
+
+    Returns:
+        The number of this environment, and what to tell where tasks of the study ran elsewhere.
+    """
+    known, here = environments(store), environment(device)
+    if here not in known:
+        known = (*known, here)
+        store.write_json(ENVIRONMENT_FILE, Environments(environments=known))
+    return known.index(here), _told(store, known, here)
+
+
+def _told(store: Store, known: tuple[Environment, ...], here: Environment) -> str | None:
+    """Say which numbers come from which machine, where there is more than one."""
+    done = (event for event in store.events() if event["event"] == "task_done")
+    places = groupby(str(known[event["environment"]]) for event in done)
+    ran = [(place, len(list(tasks))) for place, tasks in places]
+    if {place for place, _ in ran} <= {str(here)}:
+        return None
+    parts = [
+        f"the {'next' if number else 'first'} {_tasks(count)} ran on {place}"
+        for number, (place, count) in enumerate(ran)
+    ]
+    return (
+        f"{', '.join(parts)}, further ones run here, on {here}. Nothing is computed again; numbers "
+        "of two machines or precisions need not agree to the last digit."
+    )
+
+
+def _tasks(count: int) -> str:
+    return f"{count} tasks" if count > 1 else "task"
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()

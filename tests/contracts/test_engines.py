@@ -1,0 +1,173 @@
+"""What every engine must do, whatever it runs on: one passes by being in ``ENGINES``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+
+from goodteacher.config import DistillConfig, parse
+from goodteacher.data import prepare
+from goodteacher.engines import ENGINES
+from goodteacher.errors import ConfigError, RunError
+from goodteacher.studies.environment import enter
+from goodteacher.studies.progress import Silent
+from goodteacher.studies.store import Store
+from goodteacher.studies.tasks import Context
+from goodteacher.training.machine import Machine
+from tests.made import dataset
+
+pytestmark = pytest.mark.parametrize("engine", sorted(ENGINES))
+
+
+@dataclass(frozen=True)
+class Squaring:
+    """A task that writes a number's square; it fails while a file of its name lies there."""
+
+    runner: ClassVar[str] = f"{__name__}:Squarer"
+    number: int
+
+    @property
+    def key(self):
+        return f"square-{self.number}"
+
+    @property
+    def work(self):
+        return float(self.number)
+
+
+FAILURES = {
+    "unforeseen": IndexError("too far.\nat line 3"),
+    "foreseen": ConfigError("cannot be"),
+    "interrupted": KeyboardInterrupt(),
+}
+
+
+class Squarer:
+    """Does it, in two pieces."""
+
+    def done(self, task, store):
+        return store.exists(f"{task.key}.txt")
+
+    def run(self, task, context):
+        store = context.store
+        for name, failure in FAILURES.items():
+            if store.exists(f"{task.key}.{name}"):
+                raise failure
+        for _ in range(2):
+            context.progress.advance(task.work / 2)
+        mean = float(context.data.transfer.inputs.mean())
+        store.write_text(f"{task.key}.txt", f"{task.number**2} {mean}\n")
+
+
+class Watching(Silent):
+    def __init__(self):
+        self.stages, self.units = [], 0.0
+
+    def begin(self, stage, total):
+        self.stages.append((stage, total))
+
+    def advance(self, units):
+        self.units += units
+
+
+def context_of(folder, progress=None):
+    config = parse(DistillConfig, data="made", student="mlp:3")
+    store = Store.create(folder, config)
+    machine = Machine(torch.device("cpu"))
+    number, _ = enter(store, str(machine))
+    return Context(prepare(dataset()), store, machine, progress or Silent(), number)
+
+
+TASKS = tuple(Squaring(number) for number in (1, 2, 3, 4))
+
+
+def results(context):
+    return {path.name: path.read_text() for path in context.store.root.glob("square-*.txt")}
+
+
+def keys_of(context, event):
+    return [each["task"] for each in context.store.events() if each["event"] == event]
+
+
+def test_all_tasks_are_done_when_it_returns(engine, tmp_path):
+    context = context_of(tmp_path / "s")
+    ENGINES[engine](context).run("squares", TASKS)
+    assert {name: text.split()[0] for name, text in results(context).items()} == {
+        "square-1.txt": "1",
+        "square-2.txt": "4",
+        "square-3.txt": "9",
+        "square-4.txt": "16",
+    }
+
+
+def test_only_what_is_missing_is_run(engine, tmp_path):
+    context = context_of(tmp_path / "s")
+    ENGINES[engine](context).run("squares", TASKS[:2])
+    context.store.write_text("square-1.txt", "kept\n")
+    ENGINES[engine](context).run("squares", TASKS)
+    assert context.store.path("square-1.txt").read_text() == "kept\n"
+    assert sorted(keys_of(context, "task_done")) == [task.key for task in TASKS]
+
+
+def test_results_do_not_depend_on_the_order(engine, tmp_path):
+    forwards, backwards = context_of(tmp_path / "a"), context_of(tmp_path / "b")
+    ENGINES[engine](forwards).run("squares", TASKS)
+    ENGINES[engine](backwards).run("squares", TASKS[::-1])
+    assert len(results(forwards)) == len(TASKS)
+    assert results(forwards) == results(backwards)
+
+
+def test_progress_adds_up_to_the_work_that_was_announced(engine, tmp_path):
+    first, second = Watching(), Watching()
+    ENGINES[engine](context_of(tmp_path / "s", first)).run("squares", TASKS[:2])
+    ENGINES[engine](context_of(tmp_path / "s", second)).run("squares", TASKS)
+    assert (first.stages, first.units) == ([("squares", 3.0)], 3.0)
+    assert (second.stages, second.units) == ([("squares", 10.0)], 10.0), "what was done counts"
+
+
+def test_no_tasks_are_no_work(engine, tmp_path):
+    watching = Watching()
+    ENGINES[engine](context_of(tmp_path / "s", watching)).run("squares", [])
+    assert (watching.stages, watching.units) == ([("squares", 0.0)], 0.0)
+
+
+def test_each_task_done_says_how_long_and_in_which_environment(engine, tmp_path):
+    context = context_of(tmp_path / "s")
+    ENGINES[engine](context).run("squares", TASKS)
+    done = [event for event in context.store.events() if event["event"] == "task_done"]
+    assert {event["environment"] for event in done} == {0}
+    assert {event["stage"] for event in done} == {"squares"}
+    assert all(event["seconds"] >= 0 for event in done)
+
+
+def test_an_unforeseen_failure_names_the_task_and_the_study_goes_on(engine, tmp_path):
+    context = context_of(tmp_path / "s")
+    hindrance = Path(context.store.path("square-3.unforeseen"))
+    hindrance.touch()
+    with pytest.raises(RunError, match=r"squares failed in the task square-3: IndexError: too far"):
+        ENGINES[engine](context).run("squares", TASKS)
+    assert keys_of(context, "task_failed") == ["square-3"]
+    assert "square-3" not in keys_of(context, "task_done")
+    hindrance.unlink()
+    ENGINES[engine](context).run("squares", TASKS)
+    assert len(results(context)) == len(TASKS)
+
+
+def test_what_goodteacher_foresaw_passes_as_it_is(engine, tmp_path):
+    context = context_of(tmp_path / "s")
+    context.store.path("square-2.foreseen").touch()
+    with pytest.raises(ConfigError, match="cannot be"):
+        ENGINES[engine](context).run("squares", TASKS)
+
+
+def test_an_interrupt_passes_through_and_what_was_done_stays(engine, tmp_path):
+    context = context_of(tmp_path / "s")
+    context.store.path("square-4.interrupted").touch()
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        ENGINES[engine](context).run("squares", TASKS)
+    assert "square-4.txt" not in results(context)
+    context.store.path("square-4.interrupted").unlink()
+    ENGINES[engine](context).run("squares", TASKS)
+    assert len(results(context)) == len(TASKS)
