@@ -12,8 +12,8 @@ from goodteacher.sweet_spot.shipping import _teacher_edges as teacher_edges
 from goodteacher.sweet_spot.shipping import most_worth_shipping, told_of_teacher
 from tests.report.build import record, reference, settings
 
-OURS = Arm(source=Checkpoint(batch_size=128, epoch=2), recipe=Recipe(temperature=2.0))
-LATE = Arm(source=Checkpoint(batch_size=32, epoch=4), recipe=Recipe())
+OURS = Arm(source=Checkpoint(run="batch 128", epoch=2), recipe=Recipe(temperature=2.0))
+LATE = Arm(source=Checkpoint(run="batch 32", epoch=4), recipe=Recipe())
 WINNERS = {
     "sweet_spot": OURS,
     "cross_entropy": CROSS_ENTROPY,
@@ -81,7 +81,7 @@ def test_diverged_students_are_counted_and_half_of_them_end_the_work():
 )
 def test_teacher_on_an_edge_is_told_with_the_options_that_go_on(batch_size, epoch, said):
     config = settings(batch_sizes=[32, 64, 128])
-    winner = Arm(source=Checkpoint(batch_size=batch_size, epoch=epoch), recipe=Recipe())
+    winner = Arm(source=Checkpoint(run=f"batch {batch_size}", epoch=epoch), recipe=Recipe())
     (told,) = teacher_edges(config, winner)
     assert f"The sweet spot is {said} that teachers were trained for" in told
     assert "--teachers-of" in told
@@ -90,7 +90,7 @@ def test_teacher_on_an_edge_is_told_with_the_options_that_go_on(batch_size, epoc
 
 
 def test_teacher_inside_the_grid_has_nothing_told():
-    winner = Arm(source=Checkpoint(batch_size=64, epoch=2), recipe=Recipe())
+    winner = Arm(source=Checkpoint(run="batch 64", epoch=2), recipe=Recipe())
     assert teacher_edges(settings(batch_sizes=[32, 64, 128]), winner) == []
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from goodteacher.config import StudyConfig, VerifyConfig
+from goodteacher.config import StudyConfig, VerifyConfig, run_order
 from goodteacher.records import (
     BlendRecord,
     Checkpoint,
@@ -19,6 +20,7 @@ from goodteacher.records import (
     TrajectoryRecord,
     Verdict,
 )
+from goodteacher.report.runs import RunAxis, axis_of
 from goodteacher.studies import BLENDS_FILE, DECISIONS_FILE, EVIDENCE_FILE, Store
 
 
@@ -63,13 +65,13 @@ class Findings:
         config: Its settings.
         data: Its data.
         environment: The machine and versions, as ``environment.json`` holds them.
-        records: Every recorded epoch, by batch size and epoch, diverged ones included.
+        records: Every recorded epoch, by run and epoch, diverged ones included.
         students: A row for each trained student.
         sweet_spot: The answer; None while the search has not finished.
         judgement: The verdict; None while the study has not been verified.
         blends: Means of recorded responses that were measured.
         branches: Moving averages and cooldowns of checkpoints that did not diverge, by variant,
-            batch size and epoch.
+            run and epoch.
     """
 
     name: str
@@ -83,6 +85,17 @@ class Findings:
     blends: tuple[BlendRecord, ...] = ()
     branches: tuple[TrajectoryRecord, ...] = ()
     decisions: tuple[Decision, ...] = ()
+
+    @cached_property
+    def axis(self) -> RunAxis:
+        """Every run, those that have not begun and those recorded elsewhere included."""
+        planned = (each.run for each in self.config.runs)
+        return axis_of((*planned, *(record.made_by for record in self.records)))
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """Every epoch that is planned or recorded."""
+        return tuple(sorted({*self.config.recorded_epochs, *(r.epoch for r in self.records)}))
 
     @property
     def healthy(self) -> tuple[TrajectoryRecord, ...]:
@@ -177,7 +190,7 @@ def _environment(store: Store) -> Mapping[str, Any]:
 def _records(store: Store, pattern: str) -> tuple[TrajectoryRecord, ...]:
     names = _names(store, pattern)
     records = [r for name in names for r in store.read_records(name, TrajectoryRecord)]
-    return tuple(sorted(records, key=lambda record: (record.batch_size, record.epoch)))
+    return tuple(sorted(records, key=lambda record: (run_order(record.made_by), record.epoch)))
 
 
 def _blends(store: Store) -> tuple[BlendRecord, ...]:

@@ -68,8 +68,8 @@ def rehearse(
     training = config.first_training(len(data.transfer))
     plans = {"student": (config.student, config.student_optimization(training), 0)}
     if isinstance(config, StudyConfig):
-        plan = config.teacher_optimization(config.reference_batch_size)
-        plans = {"teacher": (config.teacher, plan, config.teacher_seed), **plans}
+        plan = config.teacher_optimization(config.reference_batch_size, max(config.learning_rates))
+        plans = {"teacher": (config.teacher, plan, config.teacher_seeds[0]), **plans}
     problems: list[InputError] = []
     needs_two: set[Role] = set()
     notes: list[str] = []
