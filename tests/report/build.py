@@ -257,9 +257,9 @@ def write_study(folder, *, config=None, records=None, data=None):
     store.write_json("environment.json", environment)
     if records is None:
         records = [record(b, e) for b in config.batch_sizes for e in config.recorded_epochs]
-    for size in {found.batch_size for found in records}:
-        own = [found for found in records if found.batch_size == size]
-        store.write_records(f"teachers/batch-{size:05d}-x/trajectory.jsonl", own)
+    for run in {found.run for found in records}:
+        own = [found for found in records if found.run == run]
+        store.write_records(f"teachers/{run.replace(' ', '-')}/trajectory.jsonl", own)
     return store
 
 

@@ -89,6 +89,23 @@ def test_teacher_on_an_edge_is_told_with_the_options_that_go_on(batch_size, epoc
     assert ("--batch-sizes 32,64,128,512" in told) == (batch_size == 128)
 
 
+@pytest.mark.parametrize(
+    ("rate", "said", "option"),
+    [
+        (0.03, "the highest learning rate (0.03)", "--learning-rates 0.003,0.01,0.03,0.09"),
+        (0.003, "the lowest learning rate (0.003)", "--learning-rates 0.001,0.003,0.01,0.03"),
+    ],
+)
+def test_learning_rate_on_an_edge_is_told_with_the_option_that_goes_on(rate, said, option):
+    config = settings(batch_sizes=[64], learning_rates=[0.01, 0.003, 0.03], teacher_seeds=[0, 1])
+    run = f"batch 64 lr {rate} seed 1"
+    (told,) = teacher_edges(config, Arm(source=Checkpoint(run=run, epoch=2), recipe=Recipe()))
+    assert f"The sweet spot is {said} that teachers were trained for" in told
+    assert f"with {option} --teachers-of" in told
+    middle = Checkpoint(run="batch 64 lr 0.01 seed 1", epoch=2)
+    assert teacher_edges(config, Arm(source=middle, recipe=Recipe())) == []
+
+
 def test_teacher_inside_the_grid_has_nothing_told():
     winner = Arm(source=Checkpoint(run="batch 64", epoch=2), recipe=Recipe())
     assert teacher_edges(settings(batch_sizes=[32, 64, 128]), winner) == []

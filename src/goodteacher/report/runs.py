@@ -28,8 +28,9 @@ class RunAxis:
     def columns(self) -> tuple[str, ...]:
         """The attributes that vary, in words; the run's name where they do not tell runs apart."""
         words = tuple(_words(name) for name in self._varying)
-        told = {tuple(_shown(run, name) for name in self._varying) for run in self.runs}
-        return words if words and len(told) == len(self.runs) else ("run", *words)
+        told = {tuple(map(run.attributes.get, self._varying)) for run in self.runs}
+        known = all(name in run.attributes for run in self.runs for name in self._varying)
+        return words if words and known and len(told) == len(self.runs) else ("run", *words)
 
     def cells(self, run: Run) -> tuple[str, ...]:
         """Return what the columns say of a run."""
@@ -62,7 +63,8 @@ class RunAxis:
         """Names of the attributes that vary; where none does, the batch size if it is known."""
         every = {name for run in self.runs for name in run.attributes}
         ordered = [*(name for name in _FIRST if name in every), *sorted(every - set(_FIRST))]
-        varying = [n for n in ordered if len({_shown(run, n) for run in self.runs}) > 1]
+        values = {n: {r.attributes[n] for r in self.runs if n in r.attributes} for n in ordered}
+        varying = [name for name in ordered if len(values[name]) > 1]
         known = [name for name in ordered if name == "batch_size"]
         return tuple(varying or known)
 

@@ -92,6 +92,17 @@ def test_independent_teacher_is_of_another_batch_size_and_as_accurate():
     assert independent_checkpoint(only, Checkpoint(run="batch 128", epoch=2)) is None
 
 
+def test_independent_teacher_is_of_another_seed_where_there_is_one():
+    def seeded(size, seed, epoch):
+        who = {"run": f"batch {size} seed {seed}", "attributes": {"batch_size": size, "seed": seed}}
+        return record(size, epoch).model_copy(update=who)
+
+    records = [seeded(32, 0, 2), seeded(128, 0, 2), seeded(32, 1, 4), seeded(128, 1, 1)]
+    found = independent_checkpoint(records, Checkpoint(run="batch 32 seed 0", epoch=2))
+    # The nearest of all is of the same seed, and of the others the first epoch is nearer.
+    assert str(found) == "batch 128 seed 1 epoch 1"
+
+
 def selection():
     return Split.from_arrays(torch.zeros(3, 2), [0, 1, 2], ids=[5, 9, 7])
 
