@@ -110,7 +110,8 @@ def _numbers(folder: Path) -> Iterator[tuple[str, Any]]:
     for study in sorted(path.parent for path in folder.glob("*/study.toml")):
         for file in ("sweet_spot.json", "verdict.json", "evidence.json", "distillation.json"):
             if (study / file).exists():
-                yield from _leaves(json.loads((study / file).read_text()), f"{study.name}/{file}")
+                content = _by_run(json.loads((study / file).read_text()))
+                yield from _leaves(content, f"{study.name}/{file}")
         for table in study.glob("students.parquet"):
             rows = sorted(_plain(row) for row in pq.read_table(table).to_pylist())
             yield from _leaves(rows, f"{study.name}/students")
@@ -125,8 +126,24 @@ def _numbers(folder: Path) -> Iterator[tuple[str, Any]]:
 
 def _plain(row: dict[str, Any]) -> str:
     return json.dumps(
-        {name: value for name, value in row.items() if not _skipped(name)}, sort_keys=True
+        {name: value for name, value in _by_run(row).items() if not _skipped(name)},
+        sort_keys=True,
     )
+
+
+def _by_run(value: Any) -> Any:
+    """Name teachers by their run where they were named by batch size; attributes are new."""
+    if isinstance(value, list):
+        return [_by_run(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    found = {name: _by_run(each) for name, each in value.items() if name != "attributes"}
+    if "epoch" in found and "batch_size" in found:
+        size = found.pop("batch_size")
+        found["run"] = None if size is None else f"batch {size}"
+    if isinstance(found.get("outdone_by"), int):
+        found["outdone_by"] = f"batch {found['outdone_by']}"
+    return found
 
 
 def _skipped(name: str) -> bool:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from goodteacher.config import Run
+from goodteacher.config import Recipe, Run
+from goodteacher.records.arms import Arm, Checkpoint
 from goodteacher.records.results import TeacherChoice
 from goodteacher.report.curves import curves_of, curves_table, draw_curves
 from goodteacher.report.facts import cost_of, cost_table
@@ -11,11 +12,14 @@ from goodteacher.report.headline import comparison_table
 from goodteacher.report.maps import draw_grid, grid_table, teacher_grid
 from goodteacher.report.page import render
 from goodteacher.report.quantities import QUANTITIES
+from goodteacher.report.rungs import first_rung
 from goodteacher.report.runs import axis_of
+from goodteacher.report.students import pairing_panel
 from tests.report.build import (
     CHOSEN,
     finish_study,
     record,
+    row,
     settings,
     sweet_spot,
     write_study,
@@ -117,6 +121,15 @@ def test_sweet_spot_without_a_response_to_the_test_split_has_no_accuracy_there(f
     assert found.teacher.described == "the teacher of night after epoch 4"
     finish_study(foreign, found)
     assert comparison_table(read_findings(foreign), found).rows[0][2] == "-"
+
+
+def test_table_of_students_and_teachers_has_the_attributes_too(several):
+    names = [planned.name for planned in several.config.runs]
+    arms = [Arm(source=Checkpoint(run=name, epoch=2), recipe=Recipe()) for name in names]
+    rung = first_rung([row(arm, accuracy=0.9) for arm in arms])
+    table = pairing_panel(several, rung).views[0].table
+    assert table.head[:4] == ("teacher", "batch size", "learning rate", "seed")
+    assert table.rows[-1][:4] == ("batch 128 lr 0.01 seed 1 epoch 2", "128", "0.01", "1")
 
 
 def test_star_finds_its_row_among_several_runs(several):

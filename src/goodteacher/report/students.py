@@ -245,7 +245,7 @@ def _pairing_view(findings: Findings, rung: RungScores, quantity: Quantity) -> V
         f"{_basis(findings, rung)} {_teacher_basis(findings, quantity)}"
     )
     figure = draw_pairings(pairs, quantity, findings.axis, findings.chosen)
-    return View(quantity.label, figure, caption, _pairing_table(pairs, quantity))
+    return View(quantity.label, figure, caption, _pairing_table(pairs, quantity, findings.axis))
 
 
 def _named(pairs: Sequence[Pairing]) -> str:
@@ -306,17 +306,22 @@ def _temperature_table(curves: TemperatureCurves) -> Table:
     return Table("", ("students", "T", "accuracy, %", "SD, points"), (*rows, *levels))
 
 
-def _pairing_table(pairs: Sequence[Pairing], quantity: Quantity) -> Table:
+def _pairing_table(pairs: Sequence[Pairing], quantity: Quantity, axis: RunAxis) -> Table:
+    # Where one attribute varies it is in the teacher's name, and needs no column.
+    several = len(axis.columns) > 1
+    cells = {run.name: axis.cells(run) if several else () for run in axis.runs}
     rows = tuple(
         (
             str(pair.checkpoint),
+            *cells[pair.checkpoint.run],
             quantity.shown(pair.teacher),
             f"{pair.student:.2f}",
             _points(pair.deviation),
         )
         for pair in pairs
     )
-    return Table("", ("teacher", quantity.axis, "students, %", "SD, points"), rows)
+    columns = axis.columns if several else ()
+    return Table("", ("teacher", *columns, quantity.axis, "students, %", "SD, points"), rows)
 
 
 def _points(deviation: float | None) -> str:

@@ -177,7 +177,12 @@ def _teacher_accuracies(search: Search, winners: Iterable[Arm]) -> dict[Source, 
     def logits_of(checkpoint: Checkpoint) -> Tensor:
         return compute_logits(search.teachers.load(checkpoint), examples)
 
-    teachers = {arm.source for arm in winners if isinstance(arm.source, TeacherSource)}
+    trained = dict(search.teachers.keys)  # of runs recorded elsewhere there is no network
+    teachers = {
+        arm.source
+        for arm in winners
+        if isinstance(arm.source, TeacherSource) and arm.source.runs <= trained.keys()
+    }
     return {one: accuracy(combined(one, logits_of), test.labels) for one in teachers}
 
 
