@@ -27,8 +27,8 @@ import goodteacher
 SAME = {"threads": 1, "stack_width": 8, "seeds": 3}
 """A stack's width is measured otherwise, and changes the last bits."""
 
-NOT_NUMBERS = ("seconds", "task", "folder", "created", "machine", "path")
-"""Parts of names of what differs from run to run, or names a place."""
+NOT_NUMBERS = ("seconds", "variants", "task", "folder", "created", "machine", "path")
+"""Parts of names of what differs from run to run (variants holds seconds), or names a place."""
 
 
 def make(folder: Path) -> None:

@@ -70,6 +70,27 @@ def planned_runs(
     )
 
 
+def runs_of_other_batches(
+    runs: Sequence[PlannedRun], name: str, *, larger: bool
+) -> tuple[str, ...]:
+    """Return the runs that differ from one by a larger or smaller batch alone, larger ones first.
+
+    Args:
+        runs: All runs of a study.
+        name: The one.
+        larger: Whether those of larger batches are wanted, or those of smaller ones.
+    """
+    (own,) = (run for run in runs if run.name == name)
+    found = [
+        run
+        for run in runs
+        if (run.learning_rate, run.seed) == (own.learning_rate, own.seed)
+        and run.batch_size != own.batch_size
+        and (run.batch_size > own.batch_size) == larger
+    ]
+    return tuple(run.name for run in sorted(found, key=lambda run: run.batch_size, reverse=True))
+
+
 def _name(batch_size: int, learning_rate: float | None, seed: int | None) -> str:
     rate = "" if learning_rate is None else f" lr {shown_attribute(learning_rate)}"
     return f"batch {batch_size}{rate}{'' if seed is None else f' seed {seed}'}"

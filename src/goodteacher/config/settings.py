@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.config.runs import PlannedRun, planned_runs
+from goodteacher.config.runs import PlannedRun, planned_runs, runs_of_other_batches
 from goodteacher.config.values import (
     Frozen,
     LossName,
@@ -291,17 +291,7 @@ class TeacherConfig(Frozen):
         Args:
             run: Name of one of ``runs``.
         """
-        (own,) = (each for each in self.runs if each.name == run)
-        alike = {"learning_rate": own.learning_rate, "seed": own.seed}
-        sign = 1 if self.budget == "epochs" else -1
-        cheaper = [
-            each
-            for each in self.runs
-            if each.model_dump(include=set(alike)) == alike
-            and sign * each.batch_size > sign * own.batch_size
-        ]
-        ordered = sorted(cheaper, key=lambda each: each.batch_size, reverse=True)
-        return tuple(each.name for each in ordered)
+        return runs_of_other_batches(self.runs, run, larger=self.budget == "epochs")
 
     def teacher_optimization(self, batch_size: int, learning_rate: float) -> Optimization:
         """Return how a teacher trains.
