@@ -128,6 +128,15 @@ def test_a_teacher_that_is_not_there_is_refused(teachers):
         teachers.response(Checkpoint(run="nobody", epoch=1), split(IDS))
 
 
+def test_an_epoch_or_view_that_was_not_recorded_is_refused(teachers):
+    for teacher in teachers.known():
+        if isinstance(teacher, Checkpoint):
+            with pytest.raises(ResponseError, match="no file"):
+                teachers.response(teacher.model_copy(update={"epoch": 999}), split(IDS))
+            with pytest.raises(ResponseError, match="no file"):
+                teachers.response(teacher, split(IDS), view=9)
+
+
 def test_a_mean_of_its_teachers_lies_between_them(teachers):
     raw = [t for t in teachers.known() if isinstance(t, Checkpoint) and t.variant == "raw"]
     if len(raw) < 2:

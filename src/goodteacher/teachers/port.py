@@ -47,8 +47,8 @@ class Teachers(Protocol):
             Raw logits, float32 [len(split), C].
 
         Raises:
-            ResponseError: The response lacks some of the examples.
-            RunError: There is no such teacher.
+            ResponseError: The response lacks some of the examples, or this epoch or view has none.
+            RunError: There is no such run or file.
         """
         ...
 
