@@ -73,7 +73,7 @@ def measurement_rows(record: TrajectoryRecord) -> Iterable[MeasurementRow]:
     """Yield a row for each split and temperature that a checkpoint was measured at."""
     own = record.model_dump(include=set(MeasurementRow.model_fields))
     for measurement in record.measurements:
-        yield MeasurementRow(**own, **measurement.model_dump())
+        yield MeasurementRow(**own, batch_size=record.batch_size, **measurement.model_dump())
 
 
 def last_epochs(study: Study) -> dict[int, int]:

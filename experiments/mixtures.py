@@ -39,8 +39,8 @@ from goodteacher.students.plan import StudentTask
 from goodteacher.students.predictions import correct_by_arm
 from goodteacher.studies.store import Store
 from goodteacher.sweet_spot.conclude import confirmed_rows
-from goodteacher.teachers.mixing import blend_of, combined
-from goodteacher.teachers.recording import load_response
+from goodteacher.teachers.mixing import blend_of
+from goodteacher.teachers.port import RecordedTeachers, combined
 from goodteacher.verdicts.rule import RUNGS, target_arm
 from pairs import BLEND, MIXTURES_FILE, MIXTURES_STUDENTS_FILE, SINGLE, Mixture, Mixtures
 from resuming import resumed
@@ -81,10 +81,10 @@ class Mixer:
     def sources(self, records: Sequence[TrajectoryRecord]) -> dict[str, TeacherSource]:
         """Return the mixture of each kind."""
         order = [r.checkpoint for r in sorted(records, key=lambda record: record.best_nll)]
-        best: dict[int, Checkpoint] = {}
+        best: dict[str, Checkpoint] = {}
         for checkpoint in order:
-            best.setdefault(checkpoint.batch_size, checkpoint)
-        trajectory = [r.checkpoint for r in records if r.batch_size == order[0].batch_size]
+            best.setdefault(checkpoint.run, checkpoint)
+        trajectory = [r.checkpoint for r in records if r.run == order[0].run]
         return {
             SINGLE: order[0],
             **{f"{number} best": equal_mean(order[:number]) for number in (2, 4, 8)},
@@ -103,9 +103,8 @@ class Mixer:
 
     def _response(self, checkpoint: Checkpoint) -> torch.Tensor:
         """Return a checkpoint's response on the selection split, [N, C]."""
-        key = dict(self.search.teachers.keys)[checkpoint.batch_size]
-        split = self.context.data.selection
-        return load_response(self.context.store, key, checkpoint, split, name="selection")
+        teachers = RecordedTeachers(self.context.store, dict(self.search.teachers.keys))
+        return teachers.response(checkpoint, self.context.data.selection, name="selection")
 
     def described(self, sources: Mapping[str, TeacherSource]) -> dict[str, Mixture]:
         """Return what each mixture holds and how good it is on the selection split."""

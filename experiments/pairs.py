@@ -14,12 +14,13 @@ evidence is None.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from goodteacher.config import RUNTIME_SETTINGS, Frozen, StudyConfig, Training
 from goodteacher.records.arms import TeacherVariant
@@ -103,6 +104,17 @@ class PairInfo(PairKey):
     environment: dict[str, Any]
     minutes: dict[str, float] = Field(default_factory=dict)
     taught: dict[int, int] = Field(default_factory=dict)
+
+    @field_validator("settings")
+    @classmethod
+    def _of_one_run_each(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Read settings from before learning rates and seeds were lists."""
+        return {
+            f"{name}s" if name in ("learning_rate", "teacher_seed") else name: [value]
+            if name in ("learning_rate", "teacher_seed")
+            else value
+            for name, value in settings.items()
+        }
 
 
 class MeasurementRow(Measurement):
@@ -188,6 +200,11 @@ class Pair:
         return records_of(self.measurements)
 
     @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """The batch size of each run."""
+        return {record.run: record.batch_size for record in self.teachers if record.batch_size}
+
+    @cached_property
     def students(self) -> tuple[StudentRow, ...]:
         """Students of the exhaustive search; empty where there was none."""
         return self._students(STUDENTS_FILE)
@@ -254,7 +271,9 @@ class Pair:
 
     def _read(self, name: str, kind: type[RowT]) -> RowT | None:
         path = self.folder / name
-        return kind.model_validate_json(path.read_text()) if path.exists() else None
+        if not path.exists():
+            return None
+        return kind.model_validate(named_by_run(json.loads(path.read_text())))
 
 
 def all_pairs(results: Path = RESULTS, *, variations: bool = False) -> list[Pair]:
@@ -300,7 +319,7 @@ def read_students(path: Path, **others: Any) -> tuple[StudentRow, ...]:
         path: A CSV file.
         **others: Fields for which an old table has no column, and their values.
     """
-    rows = read_rows(path, StudentRow, **NOT_KEPT, **others)
+    rows = read_rows(path, StudentRow, named_by_run, **NOT_KEPT, **others)
     return tuple(
         # The arm's name begins with its teacher's, so that needs no column.
         row.model_copy(update={"teacher": row.arm.partition(" | ")[0]})
@@ -310,19 +329,47 @@ def read_students(path: Path, **others: Any) -> tuple[StudentRow, ...]:
     )
 
 
-def read_rows(path: Path, kind: type[RowT], **others: Any) -> tuple[RowT, ...]:
+def named_by_run(value: Any) -> Any:
+    """Read what is from before teachers were named by their run: batch size and epoch were all.
+
+    Args:
+        value: A row, or the content of a JSON file.
+    """
+    if isinstance(value, list):
+        return [named_by_run(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    found = {name: named_by_run(each) for name, each in value.items()}
+    if not {"batch_size", "epoch"} <= found.keys():
+        return found
+    size = found.pop("batch_size")
+    found["run"] = None if size is None else run_name(size)
+    if not {"weight", "arm"} & found.keys():  # the sweet spot's teacher, no member and no row
+        found["attributes"] = {"batch_size": size}
+    return found
+
+
+def run_name(batch_size: int | str) -> str:
+    """Return what the study calls the run of a batch size: each has one."""
+    return f"batch {batch_size}"
+
+
+def read_rows(
+    path: Path, kind: type[RowT], prepared: Callable[[Any], Any] = dict, **others: Any
+) -> tuple[RowT, ...]:
     """Read a table; empty cells are None, and a missing file holds no rows.
 
     Args:
         path: A CSV file.
         kind: What a row is.
+        prepared: Makes of a row's cells what its fields want.
         **others: Fields that have no column, and their values.
     """
     if not path.exists():
         return ()
     with path.open(encoding="utf-8", newline="") as file:
         plain = [{name: text or None for name, text in row.items()} for row in csv.DictReader(file)]
-    return tuple(kind.model_validate({**others, **row}) for row in plain)
+    return tuple(kind.model_validate({**others, **prepared(row)}) for row in plain)
 
 
 def records_of(rows: Iterable[MeasurementRow]) -> tuple[TrajectoryRecord, ...]:
@@ -337,4 +384,6 @@ def _record(rows: list[MeasurementRow]) -> TrajectoryRecord:
     of_teacher = set(MeasurementRow.model_fields) - set(Measurement.model_fields)
     measured = (Measurement(**row.model_dump(exclude=of_teacher)) for row in rows)
     own = rows[0].model_dump(include=of_teacher)
-    return TrajectoryRecord(**own, training_loss=None, measurements=tuple(measured))
+    size = own.pop("batch_size")
+    who = {"run": run_name(size), "attributes": {"batch_size": size}}
+    return TrajectoryRecord(**who, **own, training_loss=None, measurements=tuple(measured))

@@ -95,10 +95,10 @@ def checkpoint_students(pair: Pair) -> dict[Key, Recipes]:
     )
     for row in _searched(pair):
         if row.source == "checkpoint" and row.variant == "raw" and row.loss == "kl":
-            assert row.batch_size is not None
+            assert row.run is not None
             assert row.epoch is not None
             recipe = (row.temperature, row.alpha)
-            found[row.batch_size, row.epoch][recipe][row.seed] = row.selection_accuracy
+            found[pair.sizes[row.run], row.epoch][recipe][row.seed] = row.selection_accuracy
     return {key: {recipe: dict(seeds) for recipe, seeds in of.items()} for key, of in found.items()}
 
 

@@ -103,7 +103,7 @@ def plans_of(study: Settings) -> Iterator[Plan]:
         for name, seed in itertools.product(names, seeds):
             plain = pair_of(study["data"], f"{name}--{variation}")
             pair = plain.model_copy(update={"teacher_seed": seed})
-            other = {**changed, "teacher_seed": seed} if seed else changed
+            other = {**changed, "teacher_seeds": [seed]} if seed else changed
             search = {**settings_of(study, pair), **other}
             own = bool(TEACHING & other.keys()) or "ema" in other.get("variants", ())
             yield Plan(pair, search, None, verdict, own_teachers=own)

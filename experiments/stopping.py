@@ -111,8 +111,9 @@ def replay(
     """
     raw = [record for record in pair.teachers if record.variant == "raw"]
     config = parse(StudyConfig, **{**pair.pair.settings, "data": pair.pair.data})
-    taught = last_taught(raw, rule, probes, config)
-    kept = [record for record in raw if record.epoch <= taught[record.batch_size]]
+    last = last_taught(raw, rule, probes, config)
+    kept = [record for record in raw if record.epoch <= last[record.run]]
+    taught = {pair.sizes[run]: epoch for run, epoch in last.items()}
     best = max((str(record.source) for record in raw), key=truth.__getitem__)
     listed = shortlist(kept, SHORTLIST)
     return Replay(
@@ -125,8 +126,8 @@ def replay(
 
 def last_taught(
     records: Sequence[TrajectoryRecord], rule: Rule, probes: Probes, config: StudyConfig
-) -> dict[int, int]:
-    """Return the last epoch of each batch size under a rule.
+) -> dict[str, int]:
+    """Return the last epoch of each run under a rule.
 
     Args:
         records: Every checkpoint.
@@ -134,28 +135,28 @@ def last_taught(
         probes: What their probe students reached.
         config: The pair's settings.
     """
-    taught: dict[int, int] = {}
-    going = {record.batch_size for record in records}
-    seen: dict[int, list[float]] = {size: [] for size in going}
+    taught: dict[str, int] = {}
+    going = {record.run for record in records}
+    seen: dict[str, list[float]] = {run: [] for run in going}
     for epoch in sorted({record.epoch for record in records}):
-        latest = {r.batch_size: r for r in records if r.epoch == epoch and r.batch_size in going}
+        latest = {r.run: r for r in records if r.epoch == epoch and r.run in going}
         taught.update(dict.fromkeys(latest, epoch))
         if epoch == config.epochs:
             break
-        for size, record in latest.items():
-            seen[size].append(probes[str(record.source)])
-        going = {size for size in latest if not _stops(rule, size, seen, config)}
+        for run, record in latest.items():
+            seen[run].append(probes[str(record.source)])
+        going = {run for run in latest if not _stops(rule, run, seen, config)}
     return taught
 
 
-def _stops(rule: Rule, size: int, seen: Mapping[int, Sequence[float]], config: StudyConfig) -> bool:
-    if rule.patience and has_declined(seen[size], rule.patience):
+def _stops(rule: Rule, run: str, seen: Mapping[str, Sequence[float]], config: StudyConfig) -> bool:
+    if rule.patience and has_declined(seen[run], rule.patience):
         return True
     if rule.over_all:
         best = {other: max(each) for other, each in seen.items() if each}
-        return 0 < rule.lead_after <= len(seen[size]) and best[size] < max(best.values())
-    others = {other: seen.get(other, ()) for other in config.cheaper_than(size)}
-    return outdone_by(seen[size], others, rule.lead_after) is not None
+        return 0 < rule.lead_after <= len(seen[run]) and best[run] < max(best.values())
+    others = {other: seen.get(other, ()) for other in config.cheaper_than(run)}
+    return outdone_by(seen[run], others, rule.lead_after) is not None
 
 
 def stand_ins(pair: Pair) -> tuple[Probes, Probes]:

@@ -53,7 +53,7 @@ def make(folder: Path) -> None:
         transfer_fraction=0.1,
         batch_sizes=[256, 2048],
         epochs=4,
-        teacher_seed=3,
+        teacher_seeds=[3],
         patience=1,
         student_epochs=6,
         **SAME,

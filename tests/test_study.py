@@ -253,8 +253,8 @@ def test_axes_that_grow_do_so_for_every_teacher_and_not_where_they_may_not(exten
     rows = [row for row in extended.students() if row.stage == "search"]
     teachers = converged(extended.trajectories()), most_accurate(extended.trajectories())
     for temperature in {row.temperature for row in rows if row.source == "checkpoint"}:
-        taught = {(r.batch_size, r.epoch) for r in rows if r.temperature == temperature}
-        assert {(r.batch_size, r.epoch) for r in teachers} <= taught
+        taught = {(r.run, r.epoch) for r in rows if r.temperature == temperature}
+        assert {(r.run, r.epoch) for r in teachers} <= taught
     kept = [row for row in study.students() if row.source == "checkpoint"]
     assert {row.temperature for row in kept} == set(SETTINGS["temperatures"])
 
@@ -281,8 +281,8 @@ def test_budget_of_steps_gives_batch_sizes_equal_steps(tmp_path):
 
 
 def test_teacher_that_diverges_is_a_record_with_a_status(tmp_path):
-    settings = {**SETTINGS, "optimizer": "sgd", "learning_rate": 1e25}
-    with pytest.raises(RunError, match=r"every teacher diverged.*Lower learning_rate"):
+    settings = {**SETTINGS, "optimizer": "sgd", "learning_rates": (1e25,)}
+    with pytest.raises(RunError, match=r"every teacher diverged.*Lower learning_rates"):
         search(dataset(), out=tmp_path / "diverged", **settings)
     records = Study(tmp_path / "diverged").trajectories()
     assert {record.status for record in records} == {"diverged"}

@@ -19,7 +19,7 @@ SETTINGS = {
     "student": "cnn:2",
     "batch_sizes": [32],
     "epochs": 2,
-    "learning_rate": 0.02,
+    "learning_rates": (0.02,),
     "student_epochs": 2,
     "student_batch_size": 32,
     "search_seeds": 1,

@@ -114,7 +114,7 @@ def test_study_is_judged_by_its_sweet_spot(tmp_path):
     verdict = verify(study.folder, seeds=3)
     assert verdict.recipe == study.sweet_spot.recipe
     assert study.verdict == verdict
-    assert f"batch {study.sweet_spot.teacher.batch_size}" in verdict.teacher
+    assert study.sweet_spot.teacher.run in verdict.teacher
     with pytest.raises(ConfigError, match="temperature is decided by the study"):
         verify(study, temperature=3)
     assert verify(study, seeds=3, threads=1, stack_width=4).num_seeds == 3  # how, not what

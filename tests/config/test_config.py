@@ -71,7 +71,7 @@ def test_recorded_epochs_double_and_end_with_the_last(epochs, asked, recorded):
 
 @pytest.mark.parametrize(("rule", "expected"), [("constant", 0.1), ("sqrt", 0.2), ("linear", 0.4)])
 def test_learning_rate_follows_its_rule(rule, expected):
-    config = study(lr_rule=rule, learning_rate=0.1, reference_batch_size=128)
+    config = study(lr_rule=rule, learning_rates=0.1, reference_batch_size=128)
     assert config.learning_rate_for(512) == pytest.approx(expected)
     assert config.learning_rate_for(128) == 0.1
 
@@ -98,7 +98,7 @@ def test_recipes_are_the_grid_without_repetitions():
         ({"alphas": [1.5]}, "less than or equal to 1"),
         ({"alphas": [0.0]}, "alpha weights the teacher term"),
         ({"losses": "kl,l2"}, "losses = 'l2' is not allowed"),
-        ({"learning_rate": float("nan")}, "finite number"),
+        ({"learning_rates": [float("nan")]}, "finite number"),
         ({"record_epochs": [64], "epochs": 32}, "record_epochs must lie within epochs = 32"),
         ({"smoothings": [1.0]}, "smoothings must lie inside"),
         ({"selection_fraction": 1.0}, "less than 1"),
@@ -155,8 +155,8 @@ def test_unreadable_toml_is_a_clear_error(tmp_path):
 
 
 def test_reference_batch_size_changes_nothing_for_itself():
-    config = parse(TeacherConfig, teacher="mlp:8", lr_rule="linear", learning_rate=0.3)
-    assert config.teacher_optimization(config.reference_batch_size).learning_rate == 0.3
+    config = parse(TeacherConfig, teacher="mlp:8", lr_rule="linear", learning_rates=0.3)
+    assert config.teacher_optimization(config.reference_batch_size, 0.3).learning_rate == 0.3
 
 
 @pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda path: path.stem)

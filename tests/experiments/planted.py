@@ -102,20 +102,18 @@ def write(results, plan):
 
 
 def _checkpoints(plan):
-    return [Checkpoint(batch_size=b, epoch=e) for b in plan.sizes for e in plan.epochs]
+    return {(b, e): Checkpoint(run=f"batch {b}", epoch=e) for b in plan.sizes for e in plan.epochs}
 
 
 def _measured(plan):
     rows = []
-    for point in _checkpoints(plan):
+    for size, epoch in _checkpoints(plan):
         for temperature in (1.0, 2.0, 4.0):
             for split in ("transfer", "selection"):
-                base = build.measurement(
-                    split, temperature, batch_size=point.batch_size, epoch=point.epoch
-                )
-                share = plan.share_one_hot(point.batch_size, point.epoch)
+                base = build.measurement(split, temperature, batch_size=size, epoch=epoch)
+                share = plan.share_one_hot(size, epoch)
                 changed = {
-                    "similarity": plan.similarity(point.batch_size, point.epoch, temperature),
+                    "similarity": plan.similarity(size, epoch, temperature),
                     "share_one_hot": share,
                     "entropy": 0.5,
                     "wrong_class_variance": 0.01,
@@ -125,11 +123,11 @@ def _measured(plan):
                 rows.append(
                     MeasurementRow(
                         **base.model_copy(update=changed).model_dump(),
-                        batch_size=point.batch_size,
-                        epoch=point.epoch,
+                        batch_size=size,
+                        epoch=epoch,
                         variant="raw",
-                        steps=point.epoch,
-                        passes=point.epoch,
+                        steps=epoch,
+                        passes=epoch,
                         seconds=1.0,
                         learning_rate=1e-3,
                         optimal_temperature=1.0,
@@ -142,11 +140,11 @@ def _students(plan):
     rng = np.random.default_rng(0)
     recipes = [Recipe(temperature=t, alpha=a) for t in (1.0, 2.0, 4.0) for a in (0.5, 1.0)]
     planned = {CROSS_ENTROPY: LABELS, smoothing_arm(0.1): SMOOTHED}
-    for point in _checkpoints(plan):
+    for (size, epoch), point in _checkpoints(plan).items():
         for recipe in recipes:
-            similarity = plan.similarity(point.batch_size, point.epoch, recipe.temperature)
+            similarity = plan.similarity(size, epoch, recipe.temperature)
             planned[Arm(source=point, recipe=recipe)] = plan.accuracy(
-                similarity, point.batch_size, point.epoch, recipe.temperature, recipe.alpha
+                similarity, size, epoch, recipe.temperature, recipe.alpha
             )
     rows = [
         build.row(arm, accuracy=mean + plan.noise * rng.normal(), seed=seed)
@@ -157,9 +155,9 @@ def _students(plan):
 
 
 def _arms(plan):
-    ours = Arm(source=Checkpoint(batch_size=plan.spot[0], epoch=plan.spot[1]), recipe=Recipe())
-    last = Checkpoint(batch_size=plan.sizes[0], epoch=plan.epochs[-1])
-    accurate = Checkpoint(batch_size=plan.sizes[0], epoch=plan.epochs[-2])
+    ours = Arm(source=Checkpoint(run=f"batch {plan.spot[0]}", epoch=plan.spot[1]), recipe=Recipe())
+    last = Checkpoint(run=f"batch {plan.sizes[0]}", epoch=plan.epochs[-1])
+    accurate = Checkpoint(run=f"batch {plan.sizes[0]}", epoch=plan.epochs[-2])
     return {
         "sweet_spot": ours,
         "cross_entropy": CROSS_ENTROPY,
@@ -215,7 +213,8 @@ def _sweet_spot(plan):
         num_seeds=5,
     )
     teacher = TeacherChoice(
-        batch_size=plan.spot[0],
+        run=f"batch {plan.spot[0]}",
+        attributes={"batch_size": plan.spot[0]},
         epoch=plan.spot[1],
         variant="raw",
         selection_accuracy=0.9,

@@ -45,7 +45,7 @@ def test_sweet_spots_that_were_not_taught(page, study):
     for pair in ours:
         source = pair.exhaustive.teacher.source
         if isinstance(source, Checkpoint):
-            lost += pair.pair.taught[source.batch_size] < source.epoch
+            lost += pair.pair.taught[pair.sizes[source.run]] < source.epoch
     told = f"stopped a teacher before the sweet spot in {WORDS[lost]} of {len(ours)} pairs"
     assert told in page
 

@@ -12,8 +12,8 @@ from goodteacher.records.arms import CROSS_ENTROPY, Arm, Checkpoint
 from pairs import all_pairs
 from tests.report import build
 
-BEST = Arm(source=Checkpoint(batch_size=32, epoch=2), recipe=Recipe(temperature=2.0))
-SECOND = Arm(source=Checkpoint(batch_size=32, epoch=4), recipe=Recipe(temperature=2.0))
+BEST = Arm(source=Checkpoint(run="batch 32", epoch=2), recipe=Recipe(temperature=2.0))
+SECOND = Arm(source=Checkpoint(run="batch 32", epoch=4), recipe=Recipe(temperature=2.0))
 
 
 def search_rows(accuracies):
@@ -122,7 +122,7 @@ def test_seeds_that_only_one_search_confirmed_are_left_out():
 
 
 def test_pick_outside_the_grid_has_no_regret_on_search_seeds():
-    other = Arm(source=Checkpoint(batch_size=32, epoch=3), recipe=Recipe())
+    other = Arm(source=Checkpoint(run="batch 32", epoch=3), recipe=Recipe())
     assert result(pair(default_pick=other))["regret"]["search_seeds"] is None
 
 

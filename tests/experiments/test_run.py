@@ -77,7 +77,7 @@ def test_variation_is_repeated_with_teachers_of_other_seeds():
     first, second = list(run.plans_of(study))[-2:]
     assert first.pair.folder == "circle/large--wide--tenth--again"
     assert second.pair.folder == "circle/large--wide--tenth--again--seed3"
-    assert second.search == {**first.search, "teacher_seed": 3}
+    assert second.search == {**first.search, "teacher_seeds": [3]}
     assert second.own_teachers
 
 
@@ -88,7 +88,7 @@ def test_rates_are_every_budget_and_rule_but_for_the_pair_itself():
     for name, changes in run.RATES.items():
         again = plans[f"{base}--{name}--seed2"]
         assert again.search == {
-            **plans[base].search, **changes, "alphas": [0.5], "teacher_seed": 2
+            **plans[base].search, **changes, "alphas": [0.5], "teacher_seeds": [2]
         }  # fmt: skip
         assert again.own_teachers
     assert f"{base}--constant" not in plans

@@ -28,9 +28,9 @@ WATCHED = {
 }
 
 PROBES = {
-    8: (0.3, 0.5, 0.4, 0.3, 0.2, 0.1),
-    16: (0.5, 0.65, 0.7, 0.72, 0.75, 0.8),
-    64: (0.6, 0.62, 0.64, 0.66, 0.68, 0.7),
+    "batch 8": (0.3, 0.5, 0.4, 0.3, 0.2, 0.1),
+    "batch 16": (0.5, 0.65, 0.7, 0.72, 0.75, 0.8),
+    "batch 64": (0.6, 0.62, 0.64, 0.66, 0.68, 0.7),
 }
 """Planted: the dearest decline from the second epoch on, and are outdone from the first."""
 SECONDS = {8: 5.0, 16: 3.0, 64: 1.0}
@@ -124,7 +124,7 @@ def test_who_must_lead_goes_on_only_while_it_does(pair, first, rule, spared):
     probes = {str(record.source): first[record.batch_size] for record in raw}
     settings = {**pair.pair.settings, "data": pair.pair.data}
     taught = stopping.last_taught(raw, rule, probes, parse(StudyConfig, **settings))
-    assert taught == {size: 6 if size in spared else 1 for size in first}
+    assert taught == {f"batch {size}": 6 if size in spared else 1 for size in first}
 
 
 def test_pair_without_these_probes_is_left_out(results):
@@ -143,12 +143,13 @@ def test_students_of_a_search_seed_stand_in_for_probes_under_other_rates(pair):
             exhaustive=pair.exhaustive,
             students=students,
             teachers=pair.teachers,
+            sizes=pair.sizes,
         )
 
     other = varied([*first, *lower])
     found, truth = stopping.stand_ins(other)
     assert found.keys() == truth.keys() >= {str(record.source) for record in pair.teachers}
-    of_one = [r.selection_accuracy for r in first if (r.batch_size, r.epoch) == (16, 3)]
+    of_one = [r.selection_accuracy for r in first if (r.run, r.epoch) == ("batch 16", 3)]
     assert found["batch 16 epoch 3"] == max(of_one)
     assert set(truth.values()) == {0.1}, "who stands in for a probe is not the truth as well"
     text = stopping.rendered([], NAIVE, [other])

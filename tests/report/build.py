@@ -22,8 +22,8 @@ from goodteacher.studies.environment import Environment, Environments
 from goodteacher.studies.files import DECISIONS_FILE, ENVIRONMENT_FILE
 from goodteacher.studies.store import Store
 
-CHOSEN = Checkpoint(batch_size=128, epoch=2)
-LAST_OF_32 = Checkpoint(batch_size=32, epoch=4)
+CHOSEN = Checkpoint(run="batch 128", epoch=2)
+LAST_OF_32 = Checkpoint(run="batch 32", epoch=4)
 """Tried as a reference only."""
 WINNER = Arm(source=CHOSEN, recipe=Recipe(temperature=2.0, alpha=0.5))
 
@@ -67,10 +67,16 @@ def measurement(split, temperature, *, batch_size, epoch):
 TRAINING = Training(epochs=18, batch_size=32, learning_rate=2e-3)
 
 
+def made_by(batch_size):
+    """The run of a batch size, as a study of one learning rate and one seed names it."""
+    attributes = {"batch_size": batch_size, "learning_rate": 1e-3, "seed": 0}
+    return {"run": f"batch {batch_size}", "attributes": attributes}
+
+
 def record(batch_size, epoch):
     """A healthy teacher, best at temperature 1.5."""
     return TrajectoryRecord(
-        batch_size=batch_size,
+        **made_by(batch_size),
         epoch=epoch,
         steps=epoch * 10,
         passes=float(epoch),
@@ -89,7 +95,7 @@ def record(batch_size, epoch):
 def diverged(batch_size, epoch):
     """A teacher that diverged: nothing was measured."""
     return TrajectoryRecord(
-        batch_size=batch_size,
+        **made_by(batch_size),
         epoch=epoch,
         steps=epoch * 10,
         passes=float(epoch),
@@ -112,7 +118,7 @@ def row(arm, *, accuracy, seed=0, stage="search", rung=0, student_epochs=2, test
         arm=arm.key,
         source=arm.source.kind,
         teacher=str(arm.source) if arm.source.kind in ("checkpoint", "blend") else None,
-        batch_size=source.get("batch_size"),
+        run=source.get("run"),
         epoch=source.get("epoch"),
         variant=source.get("variant"),
         smoothing=source.get("smoothing"),
@@ -131,7 +137,7 @@ def row(arm, *, accuracy, seed=0, stage="search", rung=0, student_epochs=2, test
 
 def accuracy_of(checkpoint, recipe):
     """Planted accuracy: best at the chosen checkpoint, T = 2 and alpha = 0.5."""
-    distance = abs(checkpoint.epoch - 2) + (checkpoint.batch_size != 128)
+    distance = abs(checkpoint.epoch - 2) + (checkpoint.run != "batch 128")
     return 0.9 - distance / 100 + recipe.temperature / 1000 - recipe.alpha / 1000
 
 
@@ -192,7 +198,7 @@ def reference(arm, accuracy, half_width, teacher=None):
 
 def sweet_spot(**changes):
     """An answer with one reference of each outcome."""
-    late = Arm(source=Checkpoint(batch_size=32, epoch=4), recipe=Recipe(temperature=2.0))
+    late = Arm(source=Checkpoint(run="batch 32", epoch=4), recipe=Recipe(temperature=2.0))
     student = StudentResult(
         arm=WINNER.key,
         training=TRAINING,
@@ -205,7 +211,7 @@ def sweet_spot(**changes):
         "answer": "undecided",
         "delivered": "converged_teacher",
         "teacher": TeacherChoice(
-            batch_size=128, epoch=2, variant="raw", selection_accuracy=0.92, test_accuracy=0.9125
+            **made_by(128), epoch=2, variant="raw", selection_accuracy=0.92, test_accuracy=0.9125
         ),
         "recipe": WINNER.recipe,
         "student": student,
@@ -265,9 +271,9 @@ def write_study(folder, *, config=None, records=None, data=None):
     store.write_json(ENVIRONMENT_FILE, Environments(environments=(environment(),)))
     if records is None:
         records = [record(b, e) for b in config.batch_sizes for e in config.recorded_epochs]
-    for size in {found.batch_size for found in records}:
-        own = [found for found in records if found.batch_size == size]
-        store.write_records(f"teachers/batch-{size:05d}-x/trajectory.jsonl", own)
+    for run in {found.run for found in records}:
+        own = [found for found in records if found.run == run]
+        store.write_records(f"teachers/{run.replace(' ', '-')}/trajectory.jsonl", own)
     return store
 
 
@@ -275,7 +281,7 @@ def finish_study(store, answer=None):
     """Add students and the answer; every checkpoint but batch 32 epoch 1 had students."""
     config = store.config(StudyConfig)
     checkpoints = [
-        Checkpoint(batch_size=b, epoch=e)
+        Checkpoint(run=f"batch {b}", epoch=e)
         for b in config.batch_sizes
         for e in config.recorded_epochs
         if (b, e) != (32, 1)

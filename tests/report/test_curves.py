@@ -9,7 +9,7 @@ from tests.report.build import diverged, record, settings, write_study
 
 def test_a_line_for_each_batch_size_over_recorded_epochs(findings):
     curves = curves_of(findings, QUANTITIES["effective_classes"])
-    assert [line.batch_size for line in curves.lines] == [32, 128]
+    assert [line.run.name for line in curves.lines] == ["batch 32", "batch 128"]
     for line in curves.lines:
         assert line.epochs == (1, 2, 4)
         assert line.values == pytest.approx((2.0, 1.5, 1.25))
@@ -41,7 +41,7 @@ def test_diverged_record_ends_its_line(tmp_path):
     records = [record(32, 1), diverged(32, 2), diverged(128, 1)]
     found = read_findings(write_study(tmp_path / "s", records=records))
     (line,) = curves_of(found, QUANTITIES["nll"]).lines
-    assert (line.batch_size, line.epochs) == (32, (1,))
+    assert (line.run.name, line.epochs) == ("batch 32", (1,))
 
 
 def test_epoch_axis_is_logarithmic_with_powers_of_two(findings):

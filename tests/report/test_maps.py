@@ -30,7 +30,8 @@ def rung(findings):
 
 
 def at(grid, batch_size, epoch):
-    return grid.cells[grid.batch_sizes.index(batch_size)][grid.epochs.index(epoch)]
+    labels = [grid.axis.label(run) for run in grid.axis.runs]
+    return grid.cells[labels.index(str(batch_size))][grid.epochs.index(epoch)]
 
 
 def test_student_map_shows_the_best_recipes_mean_of_the_first_rung(findings, rung):
@@ -68,7 +69,7 @@ def test_teacher_tried_only_as_a_reference_stands_in_brackets(findings, rung):
 def test_teacher_map_is_on_the_same_axes_and_reads_the_quantity(findings, rung):
     grid = teacher_grid(findings, QUANTITIES["similarity"])
     students = student_grid(findings, rung)
-    assert (grid.batch_sizes, grid.epochs) == (students.batch_sizes, students.epochs)
+    assert (grid.axis, grid.epochs) == (students.axis, students.epochs)
     assert at(grid, 32, 4).value == pytest.approx(0.225)
     assert at(grid, 128, 2).text == "0.116<br>★"
 
@@ -84,7 +85,7 @@ def test_diverged_and_missing_teachers_are_told_apart(tmp_path):
 def test_rows_are_batch_sizes_ascending_whatever_the_settings_say(tmp_path):
     store = write_study(tmp_path / "s", config=settings(batch_sizes=[128, 32]))
     grid = teacher_grid(read_findings(store), QUANTITIES["accuracy"])
-    assert grid.batch_sizes == (32, 128)
+    assert [run.name for run in grid.axis.runs] == ["batch 32", "batch 128"]
 
 
 def test_drawing_outlines_the_sweet_spots_cell(findings, rung):
@@ -146,7 +147,7 @@ def test_exhaustive_search_marks_no_survivors(tmp_path):
     finish_study(store)
     findings = read_findings(store)
     rows = [row(WINNER, accuracy=0.9, student_epochs=18)]
-    cell = at(student_grid(findings, first_rung(rows)), CHOSEN.batch_size, CHOSEN.epoch)
+    cell = at(student_grid(findings, first_rung(rows)), 128, CHOSEN.epoch)
     assert "(" not in cell.text
 
 

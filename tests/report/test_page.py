@@ -195,7 +195,7 @@ def test_diverged_teacher_is_a_note_not_a_crash(tmp_path):
     store = write_study(tmp_path / "s", records=records)
     finish_study(store)
     page = Page(write_report(store).read_text(encoding="utf-8"))
-    assert "The teacher at batch size 32 diverged before epoch 1." in page.text
+    assert "The teacher of batch size 32 diverged before epoch 1." in page.text
 
 
 def test_diverged_students_are_counted(findings):

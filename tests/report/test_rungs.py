@@ -7,7 +7,7 @@ from goodteacher.report.rungs import deviation, first_rung, last_rungs, rung_len
 from tests.report.build import CHOSEN, WINNER, row
 
 OTHER = Arm(source=CHOSEN, recipe=Recipe(temperature=1.0))
-FAR = Arm(source=Checkpoint(batch_size=32, epoch=4), recipe=Recipe())
+FAR = Arm(source=Checkpoint(run="batch 32", epoch=4), recipe=Recipe())
 
 
 def test_mean_and_deviation_over_seeds_agree_with_numpy():

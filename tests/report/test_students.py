@@ -52,7 +52,7 @@ def test_pairings_hold_each_tried_teacher_and_its_best_students(findings, rung):
     pairs = pairings(findings, rung, QUANTITIES["accuracy"])
     assert len(pairs) == 5
     assert pairs[0] == Pairing(
-        Checkpoint(batch_size=32, epoch=2),
+        Checkpoint(run="batch 32", epoch=2),
         pytest.approx(92.0),
         pytest.approx(89.15),
         pytest.approx(2**0.5),
@@ -61,14 +61,14 @@ def test_pairings_hold_each_tried_teacher_and_its_best_students(findings, rung):
 
 def test_points_carry_batch_size_epoch_and_a_star_on_the_sweet_spot(findings, rung):
     quantity = QUANTITIES["accuracy"]
-    figure = draw_pairings(pairings(findings, rung, quantity), quantity, CHOSEN)
+    figure = draw_pairings(pairings(findings, rung, quantity), quantity, findings.axis, CHOSEN)
     assert [trace.name for trace in figure.data[:2]] == ["32", "128"]
     assert figure.data[1].text == ("1", "2", "4")
     assert figure.data[2].x == pytest.approx((92.0,))
 
 
 def pairing(epoch, teacher, student):
-    return Pairing(Checkpoint(batch_size=8, epoch=epoch), teacher, student, None)
+    return Pairing(Checkpoint(run="batch 8", epoch=epoch), teacher, student, None)
 
 
 def test_ties_among_the_most_accurate_are_all_named():

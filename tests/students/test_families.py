@@ -13,7 +13,7 @@ from goodteacher.students.families import LONGER, RECIPE_AXES, Rules, explore
 
 N = 1000
 FIRST = Training(epochs=10, batch_size=32, learning_rate=0.004)
-TEACHER = Checkpoint(batch_size=128, epoch=4)
+TEACHER = Checkpoint(run="batch 128", epoch=4)
 
 
 def recipe_arm(temperature, alpha=1.0):
@@ -136,7 +136,7 @@ def test_temperature_on_an_edge_grows_for_every_family_alike():
         goal = 16.0 if arm.source == TEACHER else 2.0
         return 0.9 - 0.01 * abs(math.log2(arm.recipe.temperature / goal))
 
-    other = Checkpoint(batch_size=32, epoch=2)
+    other = Checkpoint(run="batch 32", epoch=2)
     grid = [Recipe(temperature=t) for t in (1.0, 2.0, 4.0)]
     families = {
         "ours": [Arm(source=TEACHER, recipe=r) for r in grid],

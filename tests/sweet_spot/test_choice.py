@@ -12,7 +12,7 @@ def healthy(config):
 def test_shortlist_takes_the_lowest_held_out_nll():
     config = settings(shortlist=2)
     found = compete(config, healthy(config))
-    both = {Checkpoint(batch_size=128, epoch=2), Checkpoint(batch_size=32, epoch=2)}
+    both = {Checkpoint(run="batch 128", epoch=2), Checkpoint(run="batch 32", epoch=2)}
     assert {one.source for one in found.candidates} == both
 
 
@@ -27,7 +27,7 @@ def test_reference_teachers_are_the_most_accurate_ones():
     # Accuracy grows with the epoch only, so ties go to the lower NLL: the larger batch size.
     config = settings()
     found = compete(config, healthy(config))
-    best = Checkpoint(batch_size=128, epoch=4)
+    best = Checkpoint(run="batch 128", epoch=4)
     assert found.converged.checkpoint == found.most_accurate.checkpoint == best
 
 

@@ -21,7 +21,7 @@ PATIENT = {
     **SETTINGS,
     "epochs": 6,
     "record_epochs": tuple(range(1, 7)),
-    "learning_rate": 0.05,
+    "learning_rates": (0.05,),
     "student_learning_rate": 0.03,
     "shortlist": 2,
     "search_seeds": 1,
@@ -37,12 +37,12 @@ RISING = (0.3, 0.65, 0.68, 0.7, 0.75, 0.8)
 """Declines first at the fourth epoch; outdone at the third by what declines, from then on led."""
 
 
-def plant_probes(patched, by_size):
+def plant_probes(patched, by_run):
     """Let probe students reach planted accuracies: when they stop a teacher is what is tested.
 
     Args:
         patched: A monkeypatch.
-        by_size: For each batch size, accuracies at the recorded epochs; the better recipe's.
+        by_run: For each run, accuracies at the recorded epochs; the better recipe's.
     """
     row_of = running.row_of
 
@@ -50,7 +50,7 @@ def plant_probes(patched, by_size):
         row = row_of(task, arm, *measured, **how)
         if task.stage != "probe" or arm.source.variant != "raw":
             return row
-        value = by_size[arm.source.batch_size][arm.source.epoch - 1]
+        value = by_run[arm.source.run][arm.source.epoch - 1]
         worse = 0.05 * (arm.recipe != task.arms[0].recipe)
         return row.model_copy(update={"selection_accuracy": value - worse})
 
@@ -58,9 +58,9 @@ def plant_probes(patched, by_size):
 
 
 PROBES = {
-    "study": {16: DECLINING, 64: RISING},
-    "raced": {16: RISING, 64: DECLINING},
-    "ranked_by_probe": {16: (0.9, 0.4, 0.0, 0.3), 64: (0.8, 0.5, 0.0, 0.2)},
+    "study": {"batch 16": DECLINING, "batch 64": RISING},
+    "raced": {"batch 16": RISING, "batch 64": DECLINING},
+    "ranked_by_probe": {"batch 16": (0.9, 0.4, 0.0, 0.3), "batch 64": (0.8, 0.5, 0.0, 0.2)},
 }
 """Early teachers rank first by probes, late ones by NLL."""
 
@@ -91,23 +91,24 @@ def test_a_dear_trajectory_must_lead_every_cheaper_one(after):
     values = (0.1, 0.2, 0.3)
     for own in product(values, repeat=2):
         for first, second in product(product(values, repeat=2), repeat=2):
-            as_well = {8: max(first), 16: max(second)}
+            as_well = {"batch 8": max(first), "batch 16": max(second)}
             best = max(as_well.values())
-            rivals = [size for size, reached in as_well.items() if best == reached >= max(own)]
-            found = outdone_by(own, {8: first, 16: second}, after)
+            rivals = [run for run, reached in as_well.items() if best == reached >= max(own)]
+            found = outdone_by(own, {"batch 8": first, "batch 16": second}, after)
             assert found == (rivals[0] if rivals and 0 < after <= 2 else None)
 
 
 def test_nothing_outdoes_the_cheapest_trajectory_or_one_whose_rivals_all_diverged():
     assert outdone_by([0.1], {}, 1) is None
-    assert outdone_by([0.1], {16: []}, 1) is None
+    assert outdone_by([0.1], {"batch 16": []}, 1) is None
 
 
 def test_larger_batches_are_cheaper_by_the_epoch_and_smaller_ones_by_the_step():
     by_epoch = build.settings(batch_sizes=[32, 512, 128])
-    assert [by_epoch.cheaper_than(size) for size in (32, 128, 512)] == [(512, 128), (512,), ()]
+    runs = ["batch 32", "batch 128", "batch 512"]
+    assert [by_epoch.cheaper_than(run) for run in runs] == [(runs[2], runs[1]), (runs[2],), ()]
     by_step = build.settings(batch_sizes=[32, 512, 128], budget="steps")
-    assert [by_step.cheaper_than(size) for size in (32, 128, 512)] == [(), (32,), (128, 32)]
+    assert [by_step.cheaper_than(run) for run in runs] == [(), (runs[0],), (runs[1], runs[0])]
 
 
 def test_probes_learn_at_middle_temperatures_and_the_largest_alpha():
@@ -138,7 +139,7 @@ def probed(study):
     found = {}
     for row in study.students():
         if row.stage == "probe":
-            reached = found.setdefault(row.batch_size, {})
+            reached = found.setdefault(row.run, {})
             reached[row.epoch] = max(row.selection_accuracy, reached.get(row.epoch, 0.0))
     return found
 
@@ -147,7 +148,7 @@ def test_trajectory_stops_where_its_probe_students_have_declined(study):
     probes, stopped = probed(study), 0
     for size in PATIENT["batch_sizes"]:
         records = [r for r in study.trajectories() if r.batch_size == size]
-        reached = [probes[size][r.epoch] for r in records if r.epoch < 6]
+        reached = [probes[f"batch {size}"][r.epoch] for r in records if r.epoch < 6]
         ends = [n for n in range(1, len(reached) + 1) if reference(reached[:n], 1)]
         assert [r.stopped for r in records[:-1]] == [False] * (len(records) - 1)
         assert records[-1].stopped == bool(ends)
@@ -159,11 +160,12 @@ def test_trajectory_stops_where_its_probe_students_have_declined(study):
 def stops_where_outdone(study, *, dear, cheap):
     """Whether the dear trajectory stops at the first epoch that the rule names, the cheap never."""
     probes = probed(study)
-    ours, theirs = (list(probes[size].values()) for size in (dear, cheap))
+    dear, cheap = f"batch {dear}", f"batch {cheap}"
+    ours, theirs = (list(probes[run].values()) for run in (dear, cheap))
     behind = (n for n in range(2, 6) if max(theirs[:n]) >= max(ours[:n]))
     end = next(behind, None)
     assert end is not None, "no trajectory of this study stopped: it tests nothing"
-    records = {size: [r for r in study.trajectories() if r.batch_size == size] for size in probes}
+    records = {run: [r for r in study.trajectories() if r.run == run] for run in probes}
     assert [r.epoch for r in records[dear]] == list(range(1, end + 1))
     assert (records[dear][-1].stopped, records[dear][-1].outdone_by) == (True, cheap)
     assert len(records[cheap]) == 6
@@ -188,7 +190,7 @@ def test_dear_trajectory_goes_on_when_its_cheaper_rival_diverges(tmp_path, monke
     monkeypatch.setattr(
         TeacherConfig,
         "learning_rate_for",
-        lambda self, size: rate(self, size) * (1, 1e30)[size == cheap],
+        lambda self, size, peak: rate(self, size, peak) * (1, 1e30)[size == cheap],
     )
     study = search(dataset(), out=tmp_path / "diverged", **LEADING)
     records = {
@@ -242,17 +244,17 @@ def test_report_says_which_teachers_stopped(study):
     page = render(read_findings(study.store))
     stopped = [record for record in study.trajectories() if record.stopped]
     for record in stopped:
-        text = f"Teaching at batch size {record.batch_size} stopped after epoch {record.epoch}"
+        text = f"teacher of batch size {record.batch_size} was stopped after epoch {record.epoch}"
         assert text in page
     assert "since probe students had declined for 1 recorded epochs" in page
     assert "by probe students" in page
-    assert "teaching had stopped" in page
+    assert "training had stopped" in page
 
 
 def test_report_says_who_outdid_a_teacher(raced):
     page = render(read_findings(raced.store))
     dear, cheap = sorted(LEADING["batch_sizes"])
-    assert f"Teaching at batch size {dear} stopped" in page
+    assert f"The teacher of batch size {dear} was stopped" in page
     assert f"since probe students of the cheaper batch size {cheap} had done as well" in page
 
 
@@ -275,24 +277,24 @@ def test_shortlist_by_probe_is_that_of_the_best_one_epoch_students(ranked_by_pro
     probes = [row for row in rows if row.stage == "probe"]
     best = {}
     for row in probes:
-        key = row.batch_size, row.epoch
+        key = row.run, row.epoch
         best[key] = max(best.get(key, 0.0), row.selection_accuracy)
-    order = [(r.batch_size, r.epoch) for r in ranked_by_probe.trajectories()]
+    order = [(r.run, r.epoch) for r in ranked_by_probe.trajectories()]
     assert set(best) == set(order)
     expected = sorted(order, key=lambda key: -best[key])[:2]
     first = [row for row in rows if row.stage == "search" and row.rung == 0]
-    tried = {(r.batch_size, r.epoch) for r in first if r.source == "checkpoint"}
+    tried = {(r.run, r.epoch) for r in first if r.source == "checkpoint"}
     findings = read_findings(ranked_by_probe.store)
-    listed = {(c.batch_size, c.epoch) for c in findings.shortlisted}
+    listed = {(c.run, c.epoch) for c in findings.shortlisted}
     references = {
-        (d.teachers[0].batch_size, d.teachers[0].epoch)
+        (d.teachers[0].run, d.teachers[0].epoch)
         for d in findings.decisions
         if d.what in ("converged_teacher", "most_accurate_teacher")
     }
     assert listed == set(expected)
     assert tried == listed | references
     by_nll = sorted(ranked_by_probe.trajectories(), key=lambda r: r.best_nll)[:2]
-    assert listed != {(r.batch_size, r.epoch) for r in by_nll}, "by NLL the same: it tests nothing"
+    assert listed != {(r.run, r.epoch) for r in by_nll}, "by NLL the same: it tests nothing"
 
 
 def test_probes_for_the_shortlist_have_one_epoch_and_a_seed_of_their_own(ranked_by_probe):
@@ -324,8 +326,8 @@ def test_probe_with_patience_and_means_ranks_every_teacher_that_competes(tmp_pat
     ranking = [r for r in study.students() if r.stage == "probe" and r.rung == 4]
     variants = {row.variant for row in ranking}
     assert variants == {"raw", "average"}, "a blend is not ranked, it always joins"
-    raw = {(row.batch_size, row.epoch) for row in ranking if row.variant == "raw"}
-    assert raw == {(r.batch_size, r.epoch) for r in study.trajectories()}
+    raw = {(row.run, row.epoch) for row in ranking if row.variant == "raw"}
+    assert raw == {(r.run, r.epoch) for r in study.trajectories()}
     earlier = {row.rung for row in study.students() if row.stage == "probe"} - {4}
     assert earlier, "patience probed nothing: it tests nothing"
 
@@ -342,7 +344,7 @@ def test_converged_teacher_is_one_taught_to_the_end_where_there_is_one(study):
     def made(size, accuracy, stopped):
         (first, *_) = (r for r in study.trajectories() if r.status == "ok")
         measured = tuple(m.model_copy(update={"accuracy": accuracy}) for m in first.measurements)
-        changes = {"batch_size": size, "stopped": stopped, "measurements": measured}
+        changes = {"run": f"batch {size}", "stopped": stopped, "measurements": measured}
         return first.model_copy(update=changes)
 
     finished, stopped = made(1, 0.1, stopped=False), made(2, 0.9, stopped=True)

@@ -34,7 +34,7 @@ def students(accuracies, *, seeds=((-0.01), 0.01), epochs=18):
     recipes = build.settings().recipes[:2]
     return [
         build.row(
-            Arm(source=Checkpoint(batch_size=size, epoch=epoch), recipe=recipe),
+            Arm(source=Checkpoint(run=f"batch {size}", epoch=epoch), recipe=recipe),
             accuracy=accuracy + shift + bonus,
             seed=seed,
             student_epochs=epochs,
@@ -159,7 +159,7 @@ def probe_rows(accuracies, *, rung=3):
     recipes = build.settings().recipes[:2]
     return [
         build.row(
-            Arm(source=Checkpoint(batch_size=size, epoch=epoch), recipe=recipe),
+            Arm(source=Checkpoint(run=f"batch {size}", epoch=epoch), recipe=recipe),
             accuracy=accuracy - loss,
             stage="probe",
             rung=rung,

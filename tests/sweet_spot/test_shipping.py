@@ -12,8 +12,8 @@ from goodteacher.sweet_spot.shipping import _teacher_edges as teacher_edges
 from goodteacher.sweet_spot.shipping import most_worth_shipping, told_of_teacher
 from tests.report.build import record, reference, settings
 
-OURS = Arm(source=Checkpoint(batch_size=128, epoch=2), recipe=Recipe(temperature=2.0))
-LATE = Arm(source=Checkpoint(batch_size=32, epoch=4), recipe=Recipe())
+OURS = Arm(source=Checkpoint(run="batch 128", epoch=2), recipe=Recipe(temperature=2.0))
+LATE = Arm(source=Checkpoint(run="batch 32", epoch=4), recipe=Recipe())
 WINNERS = {
     "sweet_spot": OURS,
     "cross_entropy": CROSS_ENTROPY,
@@ -81,7 +81,7 @@ def test_diverged_students_are_counted_and_half_of_them_end_the_work():
 )
 def test_teacher_on_an_edge_is_told_with_the_options_that_go_on(batch_size, epoch, said):
     config = settings(batch_sizes=[32, 64, 128])
-    winner = Arm(source=Checkpoint(batch_size=batch_size, epoch=epoch), recipe=Recipe())
+    winner = Arm(source=Checkpoint(run=f"batch {batch_size}", epoch=epoch), recipe=Recipe())
     (told,) = teacher_edges(config, winner)
     assert f"The sweet spot is {said} that teachers were trained for" in told
     assert "--teachers-of" in told
@@ -89,8 +89,25 @@ def test_teacher_on_an_edge_is_told_with_the_options_that_go_on(batch_size, epoc
     assert ("--batch-sizes 32,64,128,512" in told) == (batch_size == 128)
 
 
+@pytest.mark.parametrize(
+    ("rate", "said", "option"),
+    [
+        (0.03, "the highest learning rate (0.03)", "--learning-rates 0.003,0.01,0.03,0.09"),
+        (0.003, "the lowest learning rate (0.003)", "--learning-rates 0.001,0.003,0.01,0.03"),
+    ],
+)
+def test_learning_rate_on_an_edge_is_told_with_the_option_that_goes_on(rate, said, option):
+    config = settings(batch_sizes=[64], learning_rates=[0.01, 0.003, 0.03], teacher_seeds=[0, 1])
+    run = f"batch 64 lr {rate} seed 1"
+    (told,) = teacher_edges(config, Arm(source=Checkpoint(run=run, epoch=2), recipe=Recipe()))
+    assert f"The sweet spot is {said} that teachers were trained for" in told
+    assert f"with {option} --teachers-of" in told
+    middle = Checkpoint(run="batch 64 lr 0.01 seed 1", epoch=2)
+    assert teacher_edges(config, Arm(source=middle, recipe=Recipe())) == []
+
+
 def test_teacher_inside_the_grid_has_nothing_told():
-    winner = Arm(source=Checkpoint(batch_size=64, epoch=2), recipe=Recipe())
+    winner = Arm(source=Checkpoint(run="batch 64", epoch=2), recipe=Recipe())
     assert teacher_edges(settings(batch_sizes=[32, 64, 128]), winner) == []
 
 

@@ -14,7 +14,8 @@ from goodteacher.records.arms import Arm, Blend, BlendMember, Checkpoint
 from goodteacher.report.findings import read_findings
 from goodteacher.report.page import render
 from goodteacher.sweet_spot.choice import candidates, shortlist
-from goodteacher.teachers.mixing import averages, combined, load_teacher_response
+from goodteacher.teachers.mixing import averages
+from goodteacher.teachers.port import RecordedTeachers, combined
 from goodteacher.teachers.running import load_teacher
 from tests.made import SETTINGS, dataset
 
@@ -119,7 +120,7 @@ def test_too_little_to_choose_from_is_refused(shape):
 
 
 def test_averages_run_along_each_trajectory_from_its_second_epoch_on():
-    points = [Checkpoint(batch_size=b, epoch=e) for b in (16, 64) for e in (1, 2, 4)]
+    points = [Checkpoint(run=f"batch {b}", epoch=e) for b in (16, 64) for e in (1, 2, 4)]
     found = averages(points)
     assert [str(blend) for blend in found] == [
         f"batch {b} average to epoch {e}" for b in (16, 64) for e in (2, 4)
@@ -132,10 +133,10 @@ def test_heaviest_member_names_a_blend():
     members = [(16, 2, 0.3), (64, 4, 0.5), (16, 8, 0.2)]
     blend = Blend(
         variant="blend",
-        members=tuple(BlendMember(batch_size=b, epoch=e, weight=w) for b, e, w in members),
+        members=tuple(BlendMember(run=f"batch {b}", epoch=e, weight=w) for b, e, w in members),
     )
-    assert (blend.batch_size, blend.epoch) == (64, 4)
-    assert blend.batch_sizes == {16, 64}
+    assert (blend.run, blend.epoch) == ("batch 64", 4)
+    assert blend.runs == {"batch 16", "batch 64"}
 
 
 @pytest.fixture(scope="module")
@@ -148,10 +149,10 @@ def study(tmp_path_factory):
 def test_sweet_spot_of_blends_names_its_members(study):
     teacher = study.sweet_spot.teacher
     assert teacher.variant == "blend"
-    recorded = {(r.batch_size, r.epoch) for r in study.trajectories()}
-    assert {(m.batch_size, m.epoch) for m in teacher.members} <= recorded
+    recorded = {(r.run, r.epoch) for r in study.trajectories()}
+    assert {(m.run, m.epoch) for m in teacher.members} <= recorded
     heaviest = max(teacher.members, key=lambda m: m.weight)
-    assert (teacher.batch_size, teacher.epoch) == (heaviest.batch_size, heaviest.epoch)
+    assert (teacher.run, teacher.epoch) == (heaviest.run, heaviest.epoch)
     assert (
         study.sweet_spot.student.arm
         == Arm(source=teacher.source, recipe=study.sweet_spot.recipe).key
@@ -183,10 +184,10 @@ def test_test_accuracy_of_a_blend_is_that_of_its_members_mean(study):
     context = prepare_context(study.config, study.folder, data=dataset(), progress=Silent())
     plan = Search(study.config, context, ENGINES["local"](context))
     test = context.data.test.open("a test")
-    tasks = {task.batch_size: task for task in plan.teachers.trajectories}
+    tasks = {task.run.name: task for task in plan.teachers.trajectories}
     mean = 0
     for m in study.sweet_spot.teacher.members:
-        network = load_teacher(context, tasks[m.batch_size], m.epoch)
+        network = load_teacher(context, tasks[m.run], m.epoch)
         mean = mean + m.weight * compute_logits(network, context.examples(test)).softmax(-1)
     hits = (mean.argmax(1) == test.labels).double().mean()
     assert study.sweet_spot.teacher.test_accuracy == pytest.approx(float(hits))
@@ -198,12 +199,14 @@ def test_stored_response_of_a_blend_is_aligned_by_id(study):
 
     context = prepare_context(study.config, study.folder, data=dataset(), progress=Silent())
     keys = {
-        int(path.name.split("-")[1]): path.name for path in study.folder.glob("teachers/batch-*")
+        f"batch {int(path.name.split('-')[1])}": path.name
+        for path in study.folder.glob("teachers/batch-*")
     }
     source, transfer = study.sweet_spot.teacher.source, context.data.transfer
     order = torch.arange(len(transfer)).flip(0)
-    forward = load_teacher_response(study.store, keys, source, transfer)
-    backward = load_teacher_response(study.store, keys, source, transfer.subset(order))
+    teachers = RecordedTeachers(study.store, keys)
+    forward = teachers.response(source, transfer)
+    backward = teachers.response(source, transfer.subset(order))
     torch.testing.assert_close(backward, forward[order])
     single = source.checkpoint
     assert combined(single, lambda checkpoint: checkpoint) == single

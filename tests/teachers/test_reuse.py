@@ -79,8 +79,8 @@ def test_batch_size_that_the_lender_lacks_is_trained(lender, tmp_path):
 
 
 def test_nothing_to_take_over_names_what_differs(lender, tmp_path):
-    with pytest.raises(ConfigError, match=r"learning_rate is 0\.001 there, 0\.01 here"):
-        borrower(lender, tmp_path / "other", learning_rate=0.01)
+    with pytest.raises(ConfigError, match=r"learning_rates is 0\.001 there, 0\.01 here"):
+        borrower(lender, tmp_path / "other", learning_rates=0.01)
 
 
 def test_other_data_have_no_teachers_to_lend(lender, tmp_path):

@@ -133,7 +133,7 @@ def _students_table(found: SweetSpot) -> Table:
     low, high = found.student.interval
     table.add_row(
         "sweet spot",
-        percent(found.teacher.test_accuracy),
+        "-" if (own := found.teacher.test_accuracy) is None else percent(own),
         f"{percent(found.student.test_accuracy)} [{percent(low)}, {percent(high)}]",
     )
     for name, reference in found.references:

@@ -13,6 +13,15 @@ from goodteacher.config.reading import (
     to_toml,
     unknown_settings,
 )
+from goodteacher.config.runs import (
+    Attribute,
+    PlannedRun,
+    Run,
+    group_of,
+    in_words,
+    run_order,
+    shown_attribute,
+)
 from goodteacher.config.settings import (
     DataConfig,
     DistillConfig,
@@ -43,6 +52,7 @@ from goodteacher.config.values import (
 
 __all__ = [
     "RUNTIME_SETTINGS",
+    "Attribute",
     "ConfigT",
     "DataConfig",
     "DistillConfig",
@@ -52,9 +62,11 @@ __all__ = [
     "LossName",
     "Optimization",
     "OptimizerName",
+    "PlannedRun",
     "PositiveFloats",
     "ReadingConfig",
     "Recipe",
+    "Run",
     "RuntimeConfig",
     "ScheduleName",
     "ScoreName",
@@ -67,8 +79,12 @@ __all__ = [
     "VerifyConfig",
     "differences",
     "digest_of",
+    "group_of",
+    "in_words",
     "parse",
     "read_toml",
+    "run_order",
+    "shown_attribute",
     "to_toml",
     "unknown_settings",
 ]

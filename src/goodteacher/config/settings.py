@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from goodteacher.config.augmentation import Augmentation
+from goodteacher.config.runs import PlannedRun, planned_runs, runs_of_other_batches
 from goodteacher.config.values import (
     Frozen,
     LossName,
@@ -28,6 +29,7 @@ from goodteacher.config.values import (
     ScheduleName,
     ScoreName,
     Seed,
+    Seeds,
     Training,
     UnitFloat,
     UnitFloats,
@@ -186,18 +188,23 @@ _LEARNING_RATES = {"adam": 4e-3, "adamw": 4e-3, "sgd": 0.1}
 
 
 class TeacherConfig(Frozen):
-    """The teacher and its trajectories: one training run for each batch size."""
+    """The teacher and its runs: one for each batch size, learning rate and seed."""
 
     teacher: str = Field(description="teacher architecture, e.g. mlp:800,800 or resnet:20")
-    batch_sizes: PositiveInts = Field((32, 128, 512), description="one teacher run for each")
+    batch_sizes: PositiveInts = Field(
+        (32, 128, 512),
+        description="batch sizes of teachers; one run for each, with each learning rate and seed",
+    )
     epochs: PositiveInt = Field(32, description="epochs of a teacher's training")
     record_epochs: PositiveInts | None = Field(
         None, description="epochs whose response is kept (default: 1, 2, 4, 8, ... and the last)"
     )
-    teacher_seed: Seed = Field(0, description="seed of the teacher's weights and order of examples")
+    teacher_seeds: Seeds = Field(
+        (0,), description="seeds of the teacher's weights and order of examples, each a run"
+    )
     optimizer: OptimizerName = Field("adam", description="sgd (Nesterov), adam or adamw")
-    learning_rate: PositiveFloat = Field(
-        1e-3, description="teacher's learning rate at reference_batch_size"
+    learning_rates: PositiveFloats = Field(
+        (1e-3,), description="teacher's learning rates at reference_batch_size, each a run"
     )
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="momentum of sgd")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="teacher's weight decay")
@@ -236,7 +243,7 @@ class TeacherConfig(Frozen):
         ("raw",),
         description="kinds of teacher to consider: raw (a checkpoint), ema (moving average of its "
         "weights), cooldown (a short decay branch from it), average (mean response of a "
-        "trajectory so far), blend (weighted mean over epochs and batch sizes)",
+        "run so far), blend (weighted mean over epochs and runs)",
     )
     ema_epochs: PositiveFloat = Field(
         1.0, description="epochs after which weights count 1/e in their moving average"
@@ -259,29 +266,43 @@ class TeacherConfig(Frozen):
         powers = {2**k for k in range(self.epochs.bit_length()) if 2**k <= self.epochs}
         return tuple(sorted({*powers, self.epochs}))
 
-    def learning_rate_for(self, batch_size: int) -> float:
-        """Return the learning rate at a batch size under ``lr_rule``."""
-        exponent = {"constant": 0.0, "sqrt": 0.5, "linear": 1.0}[self.lr_rule]
-        return self.learning_rate * float((batch_size / self.reference_batch_size) ** exponent)
+    @property
+    def runs(self) -> tuple[PlannedRun, ...]:
+        """The runs that are trained: batch sizes x learning rates x seeds."""
+        return planned_runs(self.batch_sizes, self.learning_rates, self.teacher_seeds)
 
-    def cheaper_than(self, batch_size: int) -> tuple[int, ...]:
-        """Return the batch sizes that reach a recorded epoch at less cost, larger ones first.
-
-        Under ``budget = epochs`` all see as many examples, and a larger batch takes fewer steps;
-        under ``steps`` a smaller one sees fewer examples.
+    def learning_rate_for(self, batch_size: int, learning_rate: float) -> float:
+        """Return what ``lr_rule`` makes of a learning rate at a batch size.
 
         Args:
-            batch_size: One of ``batch_sizes``.
+            batch_size: The run's.
+            learning_rate: At ``reference_batch_size``.
         """
-        sign = 1 if self.budget == "epochs" else -1
-        cheaper = (size for size in self.batch_sizes if sign * size > sign * batch_size)
-        return tuple(sorted(cheaper, reverse=True))
+        exponent = {"constant": 0.0, "sqrt": 0.5, "linear": 1.0}[self.lr_rule]
+        return learning_rate * float((batch_size / self.reference_batch_size) ** exponent)
 
-    def teacher_optimization(self, batch_size: int) -> Optimization:
-        """Return the settings of the trajectory at one batch size."""
+    def cheaper_than(self, run: str) -> tuple[str, ...]:
+        """Return the runs that reach a recorded epoch at less cost, larger batches first.
+
+        Under ``budget = epochs`` all see as many examples, and a larger batch takes fewer steps;
+        under ``steps`` a smaller one sees fewer examples. Only runs of the same learning rate and
+        seed are compared, which differ by their batch size alone.
+
+        Args:
+            run: Name of one of ``runs``.
+        """
+        return runs_of_other_batches(self.runs, run, larger=self.budget == "epochs")
+
+    def teacher_optimization(self, batch_size: int, learning_rate: float) -> Optimization:
+        """Return how a teacher trains.
+
+        Args:
+            batch_size: The run's.
+            learning_rate: At ``reference_batch_size``.
+        """
         return Optimization(
             optimizer=self.optimizer,
-            learning_rate=self.learning_rate_for(batch_size),
+            learning_rate=self.learning_rate_for(batch_size, learning_rate),
             momentum=self.momentum,
             weight_decay=self.weight_decay,
             schedule=self.schedule,
@@ -291,8 +312,8 @@ class TeacherConfig(Frozen):
 
     @model_validator(mode="after")
     def _check_teacher(self) -> Self:
-        check_list("batch_sizes", self.batch_sizes)
-        check_list("variants", self.variants)
+        for name in ("batch_sizes", "learning_rates", "teacher_seeds", "variants"):
+            check_list(name, getattr(self, name))
         if self.record_epochs and max(self.record_epochs) > self.epochs:
             raise ValueError(
                 f"record_epochs must lie within epochs = {self.epochs}, but got "
@@ -377,7 +398,8 @@ class SearchConfig(GridConfig):
     lead_after: Annotated[int, Field(ge=0)] = Field(
         3,
         description="after this many recorded epochs a teacher goes on only while its probe "
-        "students lead those of every cheaper batch size; 0 never asks, nor does patience 0",
+        "students lead those of every cheaper run, of the same learning rate and seed but another "
+        "batch size; 0 never asks, nor does patience 0",
     )
     exhaustive: bool = Field(
         False, description="train every candidate, teacher or student, to the end"

@@ -54,8 +54,8 @@ def search(
     Example:
         >>> study = search("digits", teacher="mlp:32", student="mlp:4", out=getfixture("tmp_path"),
         ...                batch_sizes=[64], epochs=2, student_epochs=2, seeds=2)
-        >>> study.sweet_spot.teacher.batch_size
-        64
+        >>> study.sweet_spot.teacher.run
+        'batch 64'
     """
     networks = {"teacher": teacher, "student": student}
     config = checked_settings(StudyConfig, networks=networks, data=name_of_data(data), **settings)

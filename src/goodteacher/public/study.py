@@ -85,7 +85,7 @@ class Study:
         return self.store.path("report.html")
 
     def trajectories(self) -> list[TrajectoryRecord]:
-        """Return every recorded epoch of every teacher, by batch size and epoch."""
+        """Return every recorded epoch of every teacher, by run and epoch."""
         return recorded_teachers(self.store)
 
     def students(self) -> list[StudentRow]:

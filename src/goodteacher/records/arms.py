@@ -34,44 +34,44 @@ class SmoothingSource(Frozen):
 
 
 TeacherVariant = Literal["raw", "ema", "cooldown"]
-"""A checkpoint of a trajectory, the moving average of its weights, or the end of a short decay
+"""A checkpoint of a run, the moving average of its weights, or the end of a short decay
 branch from it."""
 
 
 class Checkpoint(Frozen):
-    """A teacher at one point of one trajectory."""
+    """A teacher: one recorded epoch of one run."""
 
     kind: Literal["checkpoint"] = "checkpoint"
-    batch_size: int
+    run: str
     epoch: int
     variant: TeacherVariant = "raw"
 
     def __str__(self) -> str:
         after = "" if self.variant == "raw" else f" {self.variant}"
-        return f"batch {self.batch_size} epoch {self.epoch}{after}"
+        return f"{self.run} epoch {self.epoch}{after}"
 
     @property
-    def batch_sizes(self) -> frozenset[int]:
-        """Every batch size that has a part in it."""
-        return frozenset({self.batch_size})
+    def runs(self) -> frozenset[str]:
+        """Every run that has a part in it."""
+        return frozenset({self.run})
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """The trajectory's own checkpoint; of a blend it is the heaviest member."""
-        return Checkpoint(batch_size=self.batch_size, epoch=self.epoch)
+        """The run's own checkpoint; of a blend it is the heaviest member."""
+        return Checkpoint(run=self.run, epoch=self.epoch)
 
 
 class BlendMember(Frozen):
     """A checkpoint's part in a mean of responses."""
 
-    batch_size: int
+    run: str
     epoch: int
     weight: Annotated[float, Field(gt=0, le=1)]
 
     @property
     def checkpoint(self) -> Checkpoint:
         """The checkpoint."""
-        return Checkpoint(batch_size=self.batch_size, epoch=self.epoch)
+        return Checkpoint(run=self.run, epoch=self.epoch)
 
 
 class Blend(Frozen):
@@ -83,14 +83,14 @@ class Blend(Frozen):
 
     def __str__(self) -> str:
         if self.variant == "average":
-            return f"batch {self.batch_size} average to epoch {self.epoch}"
+            return f"{self.run} average to epoch {self.epoch}"
         parts = " + ".join(f"{m.weight:g} x {m.checkpoint}" for m in self.members)
         return f"blend of {parts}"
 
     @property
-    def batch_sizes(self) -> frozenset[int]:
-        """Every batch size that has a part in it."""
-        return frozenset(member.batch_size for member in self.members)
+    def runs(self) -> frozenset[str]:
+        """Every run that has a part in it."""
+        return frozenset(member.run for member in self.members)
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -98,9 +98,9 @@ class Blend(Frozen):
         return max(reversed(self.members), key=lambda member: member.weight).checkpoint
 
     @property
-    def batch_size(self) -> int:
-        """Batch size of the heaviest member."""
-        return self.checkpoint.batch_size
+    def run(self) -> str:
+        """Run of the heaviest member."""
+        return self.checkpoint.run
 
     @property
     def epoch(self) -> int:

@@ -15,6 +15,8 @@ def variant_seconds(
 ) -> dict[str, float]:
     """Return the seconds that each kind of teacher took, responses and measurement included.
 
+    What was not timed, as of runs recorded elsewhere, counts nothing.
+
     Args:
         runs: The records of each trajectory, in order.
         branches: The records of moving averages and cooldowns.
@@ -22,9 +24,9 @@ def variant_seconds(
     """
     seconds: dict[str, float] = defaultdict(float)
     for run in runs:
-        seconds["raw"] += run[-1].seconds + sum(record.recording_seconds for record in run)
+        seconds["raw"] += (run[-1].seconds or 0.0) + sum(record.recording_seconds for record in run)
     for record in branches:
-        seconds[record.variant] += record.seconds + record.recording_seconds
+        seconds[record.variant] += (record.seconds or 0.0) + record.recording_seconds
     for mean in means:
         seconds[mean.source.variant] += mean.recording_seconds
     return dict(seconds)

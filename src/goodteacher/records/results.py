@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from goodteacher.config import Frozen, Recipe, Training
+from goodteacher.config import Attribute, Frozen, Recipe, Run, Training, in_words
 from goodteacher.records.arms import Blend, BlendMember, Checkpoint, TeacherSource, TeacherVariant
 
 Pair = tuple[float, float]
@@ -74,34 +74,63 @@ class Measured(Frozen):
         return self.at("selection").accuracy if self.measurements else 0.0
 
 
-class TrajectoryRecord(Measured):
-    """A teacher at one recorded epoch, as ``trajectory.jsonl`` holds it."""
+class OfRun(Frozen):
+    """What belongs to one run of a teacher."""
 
-    batch_size: int
+    run: str = Field(description="name of the run")
+    attributes: dict[str, Attribute] = Field(
+        default={},
+        description="of the run: batch_size, learning_rate (as the settings name it), seed, or "
+        "whatever its owner noted",
+    )
+
+    @property
+    def batch_size(self) -> int | None:
+        """The run's batch size, where it is known."""
+        size = self.attributes.get("batch_size")
+        return size if isinstance(size, int) else None
+
+    @property
+    def made_by(self) -> Run:
+        """The run."""
+        return Run(name=self.run, attributes=self.attributes)
+
+
+class TrajectoryRecord(OfRun, Measured):
+    """A teacher at one recorded epoch, as ``trajectory.jsonl`` holds it.
+
+    What only a trainer knows may be missing: runs may have been recorded elsewhere.
+    """
+
     epoch: int = Field(description="the recorded epoch that the settings name")
     variant: TeacherVariant = "raw"
-    steps: int
-    passes: float = Field(description="times that each training example was seen")
-    seconds: float = Field(
-        description="training time since the start of the trajectory or branch; of an ema, the "
-        "time that its batch-norm statistics took"
+    steps: int | None = None
+    passes: float | None = Field(
+        default=None, description="times that each training example was seen"
     )
-    learning_rate: float
-    training_loss: float | None = Field(description="mean since the record before, nats")
+    seconds: float | None = Field(
+        default=None,
+        description="training time since the start of the trajectory or branch; of an ema, the "
+        "time that its batch-norm statistics took",
+    )
+    learning_rate: float | None = Field(default=None, description="of the last step")
+    training_loss: float | None = Field(
+        default=None, description="mean since the record before, nats"
+    )
     status: Literal["ok", "diverged"] = "ok"
     stopped: bool = Field(
         default=False,
         description="teaching stopped here: probe students had declined or were outdone",
     )
-    outdone_by: int | None = Field(
+    outdone_by: str | None = Field(
         default=None,
-        description="batch size of the cheaper teacher whose probe students had done as well",
+        description="the cheaper run whose probe students had done as well",
     )
 
     @property
     def checkpoint(self) -> Checkpoint:
         """The checkpoint that this record describes."""
-        return Checkpoint(batch_size=self.batch_size, epoch=self.epoch, variant=self.variant)
+        return Checkpoint(run=self.run, epoch=self.epoch, variant=self.variant)
 
     @property
     def source(self) -> Checkpoint:
@@ -115,9 +144,9 @@ class BlendRecord(Measured):
     source: Blend
 
     @property
-    def batch_size(self) -> int:
-        """Batch size of the heaviest member."""
-        return self.source.batch_size
+    def run(self) -> str:
+        """Run of the heaviest member."""
+        return self.source.run
 
     @property
     def epoch(self) -> int:
@@ -180,7 +209,7 @@ class StudentRow(Frozen):
     arm: str
     source: str
     teacher: str | None = Field(default=None, description="its name, if it learned from one")
-    batch_size: int | None = None
+    run: str | None = Field(default=None, description="of its teacher; of a mean, its heaviest's")
     epoch: int | None = None
     variant: str | None = None
     smoothing: float | None = None
@@ -224,29 +253,30 @@ class DataSummary(Frozen):
     )
 
 
-class TeacherChoice(Frozen):
-    """The sweet-spot teacher; of a mean of responses, batch size and epoch are its heaviest's."""
+class TeacherChoice(OfRun):
+    """The sweet-spot teacher; of a mean of responses, run and epoch are its heaviest's."""
 
-    batch_size: int
     epoch: int
     variant: Literal["raw", "ema", "cooldown", "average", "blend"]
     members: tuple[BlendMember, ...] = Field(default=(), description="of an average or a blend")
     selection_accuracy: float
-    test_accuracy: float
+    test_accuracy: float | None = Field(
+        default=None, description="null where it has no response to the test split"
+    )
 
     @property
     def source(self) -> TeacherSource:
         """What its students learn from."""
         if self.variant == "average" or self.variant == "blend":
             return Blend(variant=self.variant, members=self.members)
-        return Checkpoint(batch_size=self.batch_size, epoch=self.epoch, variant=self.variant)
+        return Checkpoint(run=self.run, epoch=self.epoch, variant=self.variant)
 
     @property
     def described(self) -> str:
         """What it is, in words."""
         if not self.members:
             how = _HOW_MADE.get(self.variant, "")
-            return f"the teacher of batch size {self.batch_size} after epoch {self.epoch}{how}"
+            return f"the teacher of {in_words(self.run)} after epoch {self.epoch}{how}"
         count = len(self.members)
         return f"the mean of {count} recorded response{'s' * (count > 1)} ({self.source})"
 

@@ -6,8 +6,9 @@
 | `rungs`      | what the search's students reached: means and spread of each arm on a rung       |
 | `quantities` | the table of what is said about a teacher: names, units, splits                  |
 | `headline`   | the answer: the table of confirmed students and the plot of their differences    |
-| `maps`       | batch size x epoch                                                               |
-| `curves`     | a quantity over epochs, a line for each batch size                               |
+| `runs`       | runs as an axis: which attributes tell them apart                                |
+| `maps`       | runs x epochs                                                                    |
+| `curves`     | a quantity over epochs, a line for each run                                      |
 | `students`   | students over temperature, and students against their teachers                   |
 | `ladder`     | the verdict's waterfall and its controls                                         |
 | `further`    | its temperature curve, omitted class and fidelity                                |

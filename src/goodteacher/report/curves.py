@@ -1,4 +1,4 @@
-"""Curves: a quantity over epochs, one line for each batch size."""
+"""Curves: a quantity over epochs, one line for each run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from goodteacher.config import Run
 from goodteacher.report.findings import Findings
 from goodteacher.report.maps import epoch_title
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.quantities import QUANTITIES, Quantity
+from goodteacher.report.runs import RunAxis
 from goodteacher.report.theme import STAR, SYMBOLS, new_figure, power_ticks
 
 OVER_EPOCHS = (
@@ -30,12 +32,12 @@ class Curve:
     """A quantity along one trajectory.
 
     Attributes:
-        batch_size: The trajectory.
+        run: The trajectory.
         epochs: Recorded epochs at which it was measured.
         values: The quantity there, in its unit.
     """
 
-    batch_size: int
+    run: Run
     epochs: tuple[int, ...]
     values: tuple[float, ...]
 
@@ -47,32 +49,36 @@ class Curves:
     Attributes:
         quantity: What is shown.
         epoch_title: Title of the epoch axis.
-        lines: One for each batch size, ascending; a trajectory without a value has none.
+        axis: The runs.
+        lines: One for each run, in order; a run without a value has none.
         chosen: Epoch and value at the sweet spot, if there is one.
     """
 
     quantity: Quantity
     epoch_title: str
+    axis: RunAxis
     lines: tuple[Curve, ...]
     chosen: tuple[int, float] | None
 
 
 def curves_of(findings: Findings, quantity: Quantity) -> Curves:
     """Return a quantity along all trajectories; diverged records have no value."""
-    known: dict[int, list[tuple[int, float]]] = {}
+    known: dict[str, list[tuple[int, float]]] = {}
     for record in findings.records:
         value = quantity.of(record)
         if value is not None:
-            known.setdefault(record.batch_size, []).append((record.epoch, value))
+            known.setdefault(record.run, []).append((record.epoch, value))
     lines = tuple(
-        Curve(size, tuple(epoch for epoch, _ in pairs), tuple(value for _, value in pairs))
-        for size, pairs in sorted(known.items())
+        Curve(run, tuple(epoch for epoch, _ in pairs), tuple(value for _, value in pairs))
+        for run in findings.axis.runs
+        if (pairs := known.get(run.name))
     )
-    return Curves(quantity, epoch_title(findings.config), lines, _chosen(findings, quantity))
+    chosen = _chosen(findings, quantity)
+    return Curves(quantity, epoch_title(findings.config), findings.axis, lines, chosen)
 
 
 def draw_curves(curves: Curves) -> go.Figure:
-    """Draw one line for each batch size over a logarithmic epoch axis."""
+    """Draw one line for each run over a logarithmic epoch axis."""
     figure = new_figure(height=310)
     for number, line in enumerate(curves.lines):
         figure.add_scatter(
@@ -80,8 +86,8 @@ def draw_curves(curves: Curves) -> go.Figure:
             y=line.values,
             mode="lines+markers",
             marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 7},
-            name=str(line.batch_size),
-            hovertemplate=f"batch {line.batch_size} epoch %{{x}}: %{{y:.4g}}<extra></extra>",
+            name=curves.axis.label(line.run),
+            hovertemplate=f"{line.run.name} epoch %{{x}}: %{{y:.4g}}<extra></extra>",
         )
     if curves.chosen is not None:
         epoch, value = curves.chosen
@@ -98,7 +104,7 @@ def draw_curves(curves: Curves) -> go.Figure:
         title_text=curves.epoch_title, type="log", tickvals=ticks, ticktext=[str(t) for t in ticks]
     )
     figure.update_yaxes(title_text=curves.quantity.axis)
-    return figure.update_layout(legend_title_text="batch size", showlegend=True)
+    return figure.update_layout(legend_title_text=curves.axis.title, showlegend=True)
 
 
 def curve_panel(findings: Findings, name: str) -> Panel:
@@ -114,16 +120,16 @@ def curve_panel(findings: Findings, name: str) -> Panel:
 def curves_table(curves: Curves) -> Table:
     """Return the numbers of all lines, an epoch a row."""
     values = {
-        (line.batch_size, epoch): value
+        (line.run.name, epoch): value
         for line in curves.lines
         for epoch, value in zip(line.epochs, line.values, strict=True)
     }
-    sizes = [line.batch_size for line in curves.lines]
+    runs = [line.run for line in curves.lines]
     rows = tuple(
-        (str(epoch), *(_shown(curves.quantity, values.get((size, epoch))) for size in sizes))
+        (str(epoch), *(_shown(curves.quantity, values.get((run.name, epoch))) for run in runs))
         for epoch in sorted({epoch for _, epoch in values})
     )
-    return Table("", ("epoch", *(f"batch size {size}" for size in sizes)), rows)
+    return Table("", ("epoch", *(curves.axis.named(run) for run in runs)), rows)
 
 
 def _chosen(findings: Findings, quantity: Quantity) -> tuple[int, float] | None:

@@ -27,10 +27,10 @@ def cost_of(findings: Findings) -> Cost:
         return findings.sweet_spot.cost
     config, last = findings.config, _last_records(findings.records)
     epochs_by_student = _epochs_by_student(findings.students)
-    grid = len(config.batch_sizes) * len(config.recorded_epochs) * len(config.recipes)
-    runs = [list(run) for _, run in groupby(findings.records, lambda record: record.batch_size)]
+    grid = len(config.runs) * len(config.recorded_epochs) * len(config.recipes)
+    runs = [list(run) for _, run in groupby(findings.records, lambda record: record.run)]
     return Cost(
-        teacher_seconds=sum(record.seconds for record in last),
+        teacher_seconds=sum(record.seconds or 0.0 for record in last),
         student_seconds=sum(row.student_seconds for row in findings.students),
         num_students=len(epochs_by_student),
         student_epochs_run=sum(epochs_by_student.values()),
@@ -38,7 +38,7 @@ def cost_of(findings: Findings) -> Cost:
         * max((row.student_epochs for row in findings.students), default=0)
         * config.search_seeds,
         teacher_epochs_run=sum(record.epoch for record in last),
-        teacher_epochs_full=config.epochs * len(config.batch_sizes),
+        teacher_epochs_full=config.epochs * len(config.runs),
         variants=variant_seconds(runs, findings.branches, findings.blends),
     )
 
@@ -55,7 +55,7 @@ def cost_table(findings: Findings) -> Table:
     )
     probes = f"; {cost.probe_epochs_run:,} by probe students" if cost.probe_epochs_run else ""
     rows = (
-        ("teachers, training time", f"{cost.teacher_seconds:,.1f} s", "all trajectories"),
+        ("teachers, training time", f"{cost.teacher_seconds:,.1f} s", _timed(findings)),
         ("teachers, epochs", f"{teachers:,}", planned),
         *_cooldown_rows(cost),
         *_variant_rows(cost),
@@ -70,6 +70,12 @@ def cost_table(findings: Findings) -> Table:
     state = "" if findings.sweet_spot else " so far"
     caption = f"What the search took{state}, on the machine below; one run (n = 1, no spread)."
     return Table(caption, ("what", "amount", "note"), rows)
+
+
+def _timed(findings: Findings) -> str:
+    """Say which runs the seconds are of: those recorded elsewhere may not have been timed."""
+    untimed = {record.run for record in findings.records if record.seconds is None}
+    return f"all trajectories but {len(untimed)}, not timed" if untimed else "all trajectories"
 
 
 def _cooldown_rows(cost: Cost) -> tuple[tuple[str, str, str], ...]:
@@ -135,7 +141,7 @@ def environment_table(findings: Findings | Verified) -> Table:
 
 
 def _last_records(records: Iterable[TrajectoryRecord]) -> list[TrajectoryRecord]:
-    last: dict[int, TrajectoryRecord] = {record.batch_size: record for record in records}
+    last: dict[str, TrajectoryRecord] = {record.run: record for record in records}
     return list(last.values())
 
 

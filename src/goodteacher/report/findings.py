@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
-from goodteacher.config import StudyConfig, VerifyConfig
+from goodteacher.config import StudyConfig, VerifyConfig, run_order
 from goodteacher.records import (
     BlendRecord,
     Checkpoint,
@@ -17,6 +18,7 @@ from goodteacher.records import (
     TrajectoryRecord,
     Verdict,
 )
+from goodteacher.report.runs import RunAxis, axis_of
 from goodteacher.studies import (
     BLENDS_FILE,
     DECISIONS_FILE,
@@ -68,13 +70,13 @@ class Findings:
         config: Its settings.
         data: Its data.
         environments: The machines and versions it ran on, first one first.
-        records: Every recorded epoch, by batch size and epoch, diverged ones included.
+        records: Every recorded epoch, by run and epoch, diverged ones included.
         students: A row for each trained student.
         sweet_spot: The answer; None while the search has not finished.
         judgement: The verdict; None while the study has not been verified.
         blends: Means of recorded responses that were measured.
         branches: Moving averages and cooldowns of checkpoints that did not diverge, by variant,
-            batch size and epoch.
+            run and epoch.
     """
 
     name: str
@@ -88,6 +90,17 @@ class Findings:
     blends: tuple[BlendRecord, ...] = ()
     branches: tuple[TrajectoryRecord, ...] = ()
     decisions: tuple[Decision, ...] = ()
+
+    @cached_property
+    def axis(self) -> RunAxis:
+        """Every run, those that have not begun and those recorded elsewhere included."""
+        planned = (each.run for each in self.config.runs)
+        return axis_of((*planned, *(record.made_by for record in self.records)))
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """Every epoch that is planned or recorded."""
+        return tuple(sorted({*self.config.recorded_epochs, *(r.epoch for r in self.records)}))
 
     @property
     def healthy(self) -> tuple[TrajectoryRecord, ...]:
@@ -176,7 +189,7 @@ def _judgement(store: Store) -> Judgement | None:
 def _records(store: Store, pattern: str) -> tuple[TrajectoryRecord, ...]:
     names = _names(store, pattern)
     records = [r for name in names for r in store.read_records(name, TrajectoryRecord)]
-    return tuple(sorted(records, key=lambda record: (record.batch_size, record.epoch)))
+    return tuple(sorted(records, key=lambda record: (run_order(record.made_by), record.epoch)))
 
 
 def _blends(store: Store) -> tuple[BlendRecord, ...]:

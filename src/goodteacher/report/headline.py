@@ -127,7 +127,7 @@ def comparison_table(findings: Findings, found: SweetSpot) -> Table:
     first = (
         "the sweet spot",
         found.student.arm,
-        percent(found.teacher.test_accuracy),
+        "-" if (own := found.teacher.test_accuracy) is None else percent(own),
         f"{percent(found.student.test_accuracy)} {shown_range(found.student.interval, percent)}",
         spread(findings.students, found.student),
         "-",

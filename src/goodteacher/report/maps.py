@@ -1,4 +1,4 @@
-"""Maps: batch size x epoch, of students and of their teachers, on the same axes."""
+"""Maps: runs x epochs, of students and of their teachers, on the same axes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.quantities import QUANTITIES, Quantity
 from goodteacher.report.rungs import ArmScore, RungScores, last_rungs, rung_lengths
-from goodteacher.report.theme import MAP_COLORS, OUTLINE, new_figure
+from goodteacher.report.runs import RunAxis, place_of
+from goodteacher.report.theme import MAP_COLORS, NEUTRAL, OUTLINE, new_figure
 
 TEACHER_QUANTITIES = (
     "similarity",
@@ -54,15 +55,15 @@ class Grid:
     Attributes:
         unit: Title of the colour bar.
         epoch_title: Title of the epoch axis.
-        batch_sizes: Rows, ascending.
+        axis: Rows: the runs, grouped.
         epochs: Columns, ascending.
-        cells: One row for each batch size.
+        cells: One row for each run.
         chosen: The sweet spot's teacher, outlined.
     """
 
     unit: str
     epoch_title: str
-    batch_sizes: tuple[int, ...]
+    axis: RunAxis
     epochs: tuple[int, ...]
     cells: tuple[tuple[Cell, ...], ...]
     chosen: Checkpoint | None
@@ -104,8 +105,8 @@ def teacher_grid(findings: Findings, quantity: Quantity) -> Grid:
 
 def draw_grid(grid: Grid) -> go.Figure:
     """Draw a map with the number in each cell and the sweet spot outlined."""
-    figure = new_figure(height=110 + 58 * len(grid.batch_sizes))
-    rows = [str(size) for size in grid.batch_sizes]
+    figure = new_figure(height=110 + 58 * len(grid.axis.runs))
+    rows = [grid.axis.label(run) for run in grid.axis.runs]
     columns = [str(epoch) for epoch in grid.epochs]
     roomy = len(columns) <= _MOST_COLUMNS_WITH_TEXT
     figure.add_heatmap(
@@ -123,9 +124,10 @@ def draw_grid(grid: Grid) -> go.Figure:
         colorbar={"title": {"text": grid.unit}, "thickness": 10, "outlinewidth": 0},
     )
     _write_gaps(figure, grid)
+    _separate(figure, grid)
     _outline(figure, grid)
     figure.update_xaxes(title_text=grid.epoch_title, type="category", showgrid=False)
-    figure.update_yaxes(title_text="teacher batch size", type="category", showgrid=False)
+    figure.update_yaxes(title_text=f"teacher {grid.axis.title}", type="category", showgrid=False)
     return figure
 
 
@@ -144,10 +146,10 @@ def teacher_panel(findings: Findings) -> Panel:
 
 def grid_table(grid: Grid) -> Table:
     """Return a map's numbers."""
-    head = ("batch size", *(f"epoch {epoch}" for epoch in grid.epochs))
+    head = (*grid.axis.columns, *(f"epoch {epoch}" for epoch in grid.epochs))
     rows = tuple(
-        (str(size), *(cell.text.replace("<br>", " ") for cell in row))
-        for size, row in zip(grid.batch_sizes, grid.cells, strict=True)
+        (*grid.axis.cells(run), *(cell.text.replace("<br>", " ") for cell in row))
+        for run, row in zip(grid.axis.runs, grid.cells, strict=True)
     )
     return Table("", head, rows)
 
@@ -160,12 +162,11 @@ def epoch_title(config: StudyConfig) -> str:
 
 
 def _grid(findings: Findings, unit: str, cell: Callable[[Checkpoint], Cell]) -> Grid:
-    sizes = tuple(sorted(findings.config.batch_sizes))
-    epochs = findings.config.recorded_epochs
+    axis, epochs = findings.axis, findings.epochs
     cells = tuple(
-        tuple(cell(Checkpoint(batch_size=size, epoch=epoch)) for epoch in epochs) for size in sizes
+        tuple(cell(Checkpoint(run=run.name, epoch=epoch)) for epoch in epochs) for run in axis.runs
     )
-    return Grid(unit, epoch_title(findings.config), sizes, epochs, cells, findings.chosen)
+    return Grid(unit, epoch_title(findings.config), axis, epochs, cells, findings.chosen)
 
 
 def _student_cell(
@@ -195,12 +196,14 @@ def _untried(findings: Findings, checkpoint: Checkpoint) -> Cell:
 
 def _absent(findings: Findings, checkpoint: Checkpoint) -> Cell:
     """Return the cell of a teacher without a number: diverged, or not there (yet)."""
-    earlier = [r for r in findings.records if r.batch_size == checkpoint.batch_size]
+    earlier = [r for r in findings.records if r.run == checkpoint.run]
     if any(r.status == "diverged" and r.epoch <= checkpoint.epoch for r in earlier):
         return Cell(None, "†", f"{checkpoint}<br>the teacher diverged")
     if any(r.stopped and r.epoch < checkpoint.epoch for r in earlier):
-        return Cell(None, STOPPED, f"{checkpoint}<br>teaching had stopped")
-    if findings.record_of(checkpoint) is None:
+        return Cell(None, STOPPED, f"{checkpoint}<br>training had stopped")
+    planned = {each.name for each in findings.config.runs}
+    of_ours = checkpoint.run in planned and checkpoint.epoch in findings.config.recorded_epochs
+    if findings.record_of(checkpoint) is None and of_ours:
         return Cell(None, "?", f"{checkpoint}<br>not recorded yet")
     return Cell(None, "", str(checkpoint))
 
@@ -212,8 +215,8 @@ def _lines(number: str, marks: str) -> str:
 def _write_gaps(figure: go.Figure, grid: Grid) -> None:
     """Write into cells without a colour, where a heat map writes nothing."""
     gaps = [
-        (str(epoch), str(size), cell)
-        for size, row in zip(grid.batch_sizes, grid.cells, strict=True)
+        (str(epoch), grid.axis.label(run), cell)
+        for run, row in zip(grid.axis.runs, grid.cells, strict=True)
         for epoch, cell in zip(grid.epochs, row, strict=True)
         if cell.value is None
     ]
@@ -228,12 +231,18 @@ def _write_gaps(figure: go.Figure, grid: Grid) -> None:
     )
 
 
+def _separate(figure: go.Figure, grid: Grid) -> None:
+    """Draw a line between runs that differ by more than their batch size."""
+    for place in grid.axis.breaks:
+        figure.add_hline(y=place - 0.5, line={"color": NEUTRAL, "width": 1.5})
+
+
 def _outline(figure: go.Figure, grid: Grid) -> None:
     if grid.chosen is None:
         return
     # On a category axis positions count from 0.
     column = grid.epochs.index(grid.chosen.epoch)
-    row = grid.batch_sizes.index(grid.chosen.batch_size)
+    row = place_of(grid.axis.runs, grid.chosen.run)
     figure.add_shape(
         type="rect",
         x0=column - 0.5,
@@ -285,15 +294,15 @@ def _student_caption(findings: Findings, rung: RungScores, label: str) -> str:
 def _teacher_view(findings: Findings, quantity: Quantity) -> View:
     grid = teacher_grid(findings, quantity)
     caption = (
-        f"{quantity.meaning} {quantity.setting(findings.data)} One teacher run for each batch "
-        f"size (n = 1, so no spread). {CHOSEN} and outline: the sweet spot."
+        f"{quantity.meaning} {quantity.setting(findings.data)} One teacher run for each "
+        f"{findings.axis.title} (n = 1, so no spread). {CHOSEN} and outline: the sweet spot."
     )
     return View(quantity.label, draw_grid(grid), caption, grid_table(grid))
 
 
 def _stopped_mark(findings: Findings) -> str:
     stopped = any(record.stopped for record in findings.records)
-    return f" {STOPPED}: teaching had stopped." if stopped else ""
+    return f" {STOPPED}: training had stopped." if stopped else ""
 
 
 def _count(number: int, noun: str) -> str:

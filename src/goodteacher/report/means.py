@@ -45,7 +45,8 @@ def means_table(findings: Findings, rung: RungScores | None) -> Table:
     caption = (
         "NLL and accuracy on the selection split, S and effective classes on the transfer set; "
         "students: selection accuracy of the best recipe after the first rung, mean over seeds; "
-        "-: not shortlisted. One teacher run for each batch size (n = 1, so no spread)."
+        "-: not shortlisted. One teacher run for each "
+        f"{findings.axis.title} (n = 1, so no spread)."
     )
     variants: tuple[TeacherRecord, ...] = (*findings.branches, *findings.blends)
     rows = tuple(

@@ -11,7 +11,7 @@ import jinja2
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from goodteacher.config import read_toml
+from goodteacher.config import in_words, read_toml
 from goodteacher.data import selection_note
 from goodteacher.errors import StudyError
 from goodteacher.records import TrajectoryRecord
@@ -133,7 +133,7 @@ def answer(findings: Findings) -> str:
         spot = f"Sweet spot: {found.teacher.described}, distilled with {found.recipe}."
         return f"Distill: {found.answer}. {spot}"
     config = findings.config
-    planned = len(config.batch_sizes) * len(config.recorded_epochs)
+    planned = len(config.runs) * len(config.recorded_epochs)
     return (
         f"This study has not finished: there is no sweet spot yet. {len(findings.records)} of "
         f"{planned} teacher checkpoints are recorded, and {len(findings.students):,} rows of "
@@ -145,13 +145,13 @@ def notes(findings: Findings) -> tuple[str, ...]:
     """Return what a reader must know before trusting the numbers."""
     found = list(findings.sweet_spot.doubts) if findings.sweet_spot is not None else []
     found += [
-        f"The teacher at batch size {record.batch_size} diverged before epoch {record.epoch}."
+        f"The teacher of {in_words(record.run)} diverged before epoch {record.epoch}."
         for record in findings.records
         if record.status == "diverged"
     ]
     found += [
-        f"Teaching at batch size {record.batch_size} stopped after epoch {record.epoch}, since "
-        f"{_why_stopped(record, findings.config.patience)}. The converged teacher is one taught "
+        f"The teacher of {in_words(record.run)} was stopped after epoch {record.epoch}, since "
+        f"{_why_stopped(record, findings.config.patience)}. The converged teacher is one trained "
         "to the end or, where all stopped, the last recorded."
         for record in findings.records
         if record.stopped
@@ -179,7 +179,7 @@ def notes(findings: Findings) -> tuple[str, ...]:
 def _why_stopped(record: TrajectoryRecord, patience: int) -> str:
     if record.outdone_by is None:
         return f"probe students had declined for {patience} recorded epochs"
-    return f"probe students of the cheaper batch size {record.outdone_by} had done as well"
+    return f"probe students of the cheaper {in_words(record.outdone_by)} had done as well"
 
 
 def sections(findings: Findings) -> tuple[Section, ...]:
@@ -230,7 +230,7 @@ def _answer_sections(findings: Findings) -> tuple[Section, ...]:
 
 
 def _map_section(findings: Findings, rung: RungScores | None) -> Section:
-    title, panels = "The map: batch size x epoch", []
+    title, panels = f"The map: {findings.axis.title} x epoch", []
     if rung is not None:
         panels.append(maps.student_panel(findings, rung))
     if findings.healthy:
@@ -243,7 +243,7 @@ def _curve_section(findings: Findings) -> Section:
     if not findings.healthy:
         return Section("curves", title, ("No healthy teacher has been recorded yet.",))
     lead = (
-        "One line is one teacher run (n = 1 for each batch size, so no spread). "
+        f"One line is one teacher run (n = 1 for each {findings.axis.title}, so no spread). "
         "The epoch axis is logarithmic."
     )
     panels = tuple(curves.curve_panel(findings, name) for name in curves.OVER_EPOCHS)

@@ -123,9 +123,9 @@ def rung_lengths(rows: Iterable[StudentRow]) -> tuple[int, ...]:
 
 def checkpoint_of(row: StudentRow) -> Checkpoint | None:
     """Return the teacher of a student; None where it had none of the study's."""
-    if row.variant != "raw" or row.batch_size is None or row.epoch is None:
+    if row.variant != "raw" or row.run is None or row.epoch is None:
         return None
-    return Checkpoint(batch_size=row.batch_size, epoch=row.epoch)
+    return Checkpoint(run=row.run, epoch=row.epoch)
 
 
 def deviation(values: Iterable[float]) -> float | None:

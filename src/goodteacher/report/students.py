@@ -18,6 +18,7 @@ from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.quantities import QUANTITIES, Quantity
 from goodteacher.report.rungs import ArmScore, RungScores
+from goodteacher.report.runs import RunAxis, place_of
 from goodteacher.report.theme import NEUTRAL, STAR, SYMBOLS, new_figure
 
 AGAINST = ("accuracy", "similarity", "similarity_best_temperature", "effective_classes", "best_nll")
@@ -137,28 +138,31 @@ def pairings(findings: Findings, rung: RungScores, quantity: Quantity) -> tuple[
         if value is not None:
             spread = None if score.deviation is None else 100 * score.deviation
             found.append(Pairing(checkpoint, value, 100 * score.mean, spread))
-    return tuple(sorted(found, key=lambda p: (p.checkpoint.batch_size, p.checkpoint.epoch)))
+    runs = findings.axis.runs
+    return tuple(
+        sorted(found, key=lambda p: (place_of(runs, p.checkpoint.run), p.checkpoint.epoch))
+    )
 
 
 def draw_pairings(
-    pairs: Sequence[Pairing], quantity: Quantity, chosen: Checkpoint | None
+    pairs: Sequence[Pairing], quantity: Quantity, axis: RunAxis, chosen: Checkpoint | None
 ) -> go.Figure:
-    """Draw a point for each teacher, a symbol for each batch size, a star on the sweet spot."""
+    """Draw a point for each teacher, a symbol for each run, a star on the sweet spot."""
     figure = new_figure(height=380)
-    sizes = sorted({pair.checkpoint.batch_size for pair in pairs})
-    for number, size in enumerate(sizes):
-        own = [pair for pair in pairs if pair.checkpoint.batch_size == size]
+    tried = {pair.checkpoint.run for pair in pairs}
+    for number, run in enumerate(run for run in axis.runs if run.name in tried):
+        own = [pair for pair in pairs if pair.checkpoint.run == run.name]
         figure.add_scatter(
             x=[pair.teacher for pair in own],
             y=[pair.student for pair in own],
             mode="markers+text",
-            name=str(size),
+            name=axis.label(run),
             text=[str(pair.checkpoint.epoch) for pair in own],
             textposition="top right",
             textfont={"size": 11},
             marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 9},
             error_y={**_error_bars([pair.deviation for pair in own]), "thickness": 1, "width": 3},
-            hovertemplate=f"batch {size} epoch %{{text}}<br>{quantity.title}: %{{x:.4g}}"
+            hovertemplate=f"{run.name} epoch %{{text}}<br>{quantity.title}: %{{x:.4g}}"
             "<br>students: %{y:.2f} %<extra></extra>",
         )
     stars = [pair for pair in pairs if pair.checkpoint == chosen]
@@ -172,7 +176,7 @@ def draw_pairings(
     )
     figure.update_xaxes(title_text=quantity.axis)
     figure.update_yaxes(title_text="student accuracy, %")
-    return figure.update_layout(legend_title_text="batch size", showlegend=True)
+    return figure.update_layout(legend_title_text=axis.title, showlegend=True)
 
 
 def rank_sentence(pairs: Sequence[Pairing]) -> str:
@@ -194,8 +198,8 @@ def most_accurate_sentence(pairs: Sequence[Pairing]) -> str:
         pairs: Teachers by accuracy in %, at least one.
 
     Example:
-        >>> far = Pairing(Checkpoint(batch_size=32, epoch=9), 97.0, 90.0, None)
-        >>> near = Pairing(Checkpoint(batch_size=32, epoch=4), 95.0, 91.0, None)
+        >>> far = Pairing(Checkpoint(run="batch 32", epoch=9), 97.0, 90.0, None)
+        >>> near = Pairing(Checkpoint(run="batch 32", epoch=4), 95.0, 91.0, None)
         >>> for sentence in most_accurate_sentence([far, near]).split(". "):
         ...     print(sentence)
         Most accurate teacher tried (97.00 %): batch 32 epoch 9; its students reach 90.00 %
@@ -240,8 +244,8 @@ def _pairing_view(findings: Findings, rung: RungScores, quantity: Quantity) -> V
         f"teacher's epoch; star: the sweet spot. {rank_sentence(pairs)} "
         f"{_basis(findings, rung)} {_teacher_basis(findings, quantity)}"
     )
-    figure = draw_pairings(pairs, quantity, findings.chosen)
-    return View(quantity.label, figure, caption, _pairing_table(pairs, quantity))
+    figure = draw_pairings(pairs, quantity, findings.axis, findings.chosen)
+    return View(quantity.label, figure, caption, _pairing_table(pairs, quantity, findings.axis))
 
 
 def _named(pairs: Sequence[Pairing]) -> str:
@@ -302,17 +306,22 @@ def _temperature_table(curves: TemperatureCurves) -> Table:
     return Table("", ("students", "T", "accuracy, %", "SD, points"), (*rows, *levels))
 
 
-def _pairing_table(pairs: Sequence[Pairing], quantity: Quantity) -> Table:
+def _pairing_table(pairs: Sequence[Pairing], quantity: Quantity, axis: RunAxis) -> Table:
+    # Where one attribute varies it is in the teacher's name, and needs no column.
+    several = len(axis.columns) > 1
+    cells = {run.name: axis.cells(run) if several else () for run in axis.runs}
     rows = tuple(
         (
             str(pair.checkpoint),
+            *cells[pair.checkpoint.run],
             quantity.shown(pair.teacher),
             f"{pair.student:.2f}",
             _points(pair.deviation),
         )
         for pair in pairs
     )
-    return Table("", ("teacher", quantity.axis, "students, %", "SD, points"), rows)
+    columns = axis.columns if several else ()
+    return Table("", ("teacher", *columns, quantity.axis, "students, %", "SD, points"), rows)
 
 
 def _points(deviation: float | None) -> str:

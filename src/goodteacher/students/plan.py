@@ -29,7 +29,7 @@ class StudentTask(Frozen):
     student_epochs: int
     seed: int
     arms: tuple[Arm, ...]
-    teachers: tuple[tuple[int, str], ...] = ()
+    teachers: tuple[tuple[str, str], ...] = ()
     stage: Stage
     rung: int = 0
     keep_state: bool
@@ -67,14 +67,14 @@ class Students:
         context: Data, folder and machine.
         engine: Where they train.
         key: What their results depend on besides their settings.
-        teachers: Trajectories, as (batch size, task key).
+        teachers: Trajectories, as (run, task key).
     """
 
     config: StudyConfig | DistillConfig
     context: Context
     engine: Engine
     key: DataKey
-    teachers: tuple[tuple[int, str], ...] = ()
+    teachers: tuple[tuple[str, str], ...] = ()
 
     def tasks(
         self,

@@ -19,6 +19,7 @@ from goodteacher.students.plan import StudentTask
 from goodteacher.students.stacks import Stacks
 from goodteacher.students.targets import TargetRequest, target_of
 from goodteacher.studies import Context, Store
+from goodteacher.teachers import RecordedTeachers
 from goodteacher.training.evaluate import compute_logits
 from goodteacher.training.loop import Trainer
 from goodteacher.training.memory import unless_memory_runs_out
@@ -48,7 +49,12 @@ class StudentRunner:
 
 def target_request(task: StudentTask, context: Context) -> TargetRequest:
     """Return whose targets :func:`~goodteacher.students.targets.target_of` shall give."""
-    return TargetRequest(_seen(task, context), task.data, dict(task.teachers), task.seed)
+    return TargetRequest(
+        _seen(task, context),
+        task.data,
+        RecordedTeachers(context.store, dict(task.teachers)),
+        task.seed,
+    )
 
 
 def _seen(task: StudentTask, context: Context) -> Context:
@@ -200,7 +206,7 @@ def row_of(
         arm=arm.trained(None).key,
         source=arm.source.kind,
         teacher=str(source) if isinstance(source, TeacherSource) else None,
-        batch_size=getattr(source, "batch_size", None),
+        run=getattr(source, "run", None),
         epoch=getattr(source, "epoch", None),
         variant=getattr(source, "variant", None),
         smoothing=getattr(source, "smoothing", None),

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from goodteacher.data import Examples
-from goodteacher.errors import RunError
 from goodteacher.maths.targets import FALSIFICATION, LADDER, logits_of, smoothing_targets
 from goodteacher.records import (
     FileSource,
@@ -23,9 +22,8 @@ from goodteacher.records import (
     TargetSource,
     TeacherSource,
 )
-from goodteacher.responses import Response
 from goodteacher.studies import Context, DataKey
-from goodteacher.teachers import load_teacher_response
+from goodteacher.teachers import GivenTeacher, Teachers
 
 
 @dataclass(frozen=True)
@@ -35,13 +33,13 @@ class TargetRequest:
     Attributes:
         context: The study; its transfer set is the one that the students see.
         data: How the data are seen: views, augmentation.
-        teachers: The key of the trajectory of each batch size.
+        teachers: The study's teachers.
         seed: The students' seed: falsification arms are drawn anew for each.
     """
 
     context: Context
     data: DataKey
-    teachers: Mapping[int, str]
+    teachers: Teachers
     seed: int
 
     @property
@@ -84,21 +82,17 @@ def _smoothing_target(request: TargetRequest, source: SmoothingSource) -> Tensor
 
 
 def _teacher_target(request: TargetRequest, source: TeacherSource) -> Tensor:
-    store, transfer = request.context.store, request.context.data.transfer
+    transfer = request.context.data.transfer
     views = [
-        load_teacher_response(store, request.teachers, source, transfer, view=view)
-        for view in range(request.data.views)
+        request.teachers.response(source, transfer, view=view) for view in range(request.data.views)
     ]
     return torch.stack(views)
 
 
 def _file_target(request: TargetRequest, source: FileSource) -> Tensor:
-    tensors = request.context.store.read_tensors("response.safetensors")
-    if source.content != request.context.store.read_notes("response.safetensors").get("content"):
-        raise RunError("response.safetensors is not the response this task was planned with.")
     # By id, since students that miss a class see fewer examples than the response has.
-    response = Response(tensors["logits"], tensors["ids"])
-    return response.aligned_to(request.context.data.transfer.ids)[None]
+    given = GivenTeacher(request.context.store)
+    return given.response(source, request.context.data.transfer)[None]
 
 
 def _made_target(request: TargetRequest, source: TargetSource) -> Tensor:

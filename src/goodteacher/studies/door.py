@@ -78,8 +78,8 @@ def rehearse(config: Settings, data: StudyData, machine: Machine) -> Rehearsals:
     training = config.first_training(len(data.transfer))
     plans = {"student": (config.student, config.student_optimization(training), 0)}
     if isinstance(config, StudyConfig):
-        plan = config.teacher_optimization(config.reference_batch_size)
-        plans = {"teacher": (config.teacher, plan, config.teacher_seed), **plans}
+        plan = config.teacher_optimization(config.reference_batch_size, max(config.learning_rates))
+        plans = {"teacher": (config.teacher, plan, config.teacher_seeds[0]), **plans}
     problems: list[InputError] = []
     found: dict[Role, Rehearsed] = {}
     roles: tuple[Role, ...] = ("teacher", "student")

@@ -163,10 +163,10 @@ def converged(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:
 
     Teachers that probe students stopped are final only where none was taught to the end.
     """
-    last: dict[int, TrajectoryRecord] = {}
+    last: dict[str, TrajectoryRecord] = {}
     for record in records:
-        if record.batch_size not in last or record.epoch > last[record.batch_size].epoch:
-            last[record.batch_size] = record
+        if record.run not in last or record.epoch > last[record.run].epoch:
+            last[record.run] = record
     taught = [record for record in last.values() if not record.stopped]
     return most_accurate(taught or list(last.values()))
 

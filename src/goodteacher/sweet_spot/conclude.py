@@ -131,17 +131,17 @@ def cost_of(
     student_tasks = [*probes, *found.tasks, *confirmed]
     tuning = tuning_rows(store, search.plan)
     rows = [*tuning, *all_rows(store, student_tasks)]
-    grid = len(config.batch_sizes) * len(config.recorded_epochs) * len(config.recipes)
+    grid = len(config.runs) * len(config.recorded_epochs) * len(config.recipes)
     longest = max(task.student_epochs for task in found.tasks)
     return Cost(
-        teacher_seconds=sum(run[-1].seconds for run in runs),
+        teacher_seconds=sum(run[-1].seconds or 0.0 for run in runs),
         student_seconds=sum(row.student_seconds for row in rows),
         num_students=len(rows),
         student_epochs_run=sum(row.student_epochs for row in rows),
         student_epochs_exhaustive=grid * longest * config.search_seeds,
         teacher_epochs_run=sum(run[-1].epoch for run in runs),
-        teacher_epochs_full=config.epochs * len(config.batch_sizes),
-        cooldown_seconds=sum(record.seconds for record in cooldowns),
+        teacher_epochs_full=config.epochs * len(config.runs),
+        cooldown_seconds=sum(record.seconds or 0.0 for record in cooldowns),
         cooldown_epochs_run=config.cooldown_epochs * len(cooldowns),
         probe_epochs_run=round(sum(task.work for task in probes)),
         variants=variant_seconds(runs, [*chain(*branches.values())], means),
@@ -177,7 +177,12 @@ def _teacher_accuracies(search: Search, winners: Iterable[Arm]) -> dict[Source, 
     def logits_of(checkpoint: Checkpoint) -> Tensor:
         return compute_logits(search.teachers.load(checkpoint), examples)
 
-    teachers = {arm.source for arm in winners if isinstance(arm.source, TeacherSource)}
+    trained = dict(search.teachers.keys)  # of runs recorded elsewhere there is no network
+    teachers = {
+        arm.source
+        for arm in winners
+        if isinstance(arm.source, TeacherSource) and arm.source.runs <= trained.keys()
+    }
     return {one: accuracy(combined(one, logits_of), test.labels) for one in teachers}
 
 
@@ -189,13 +194,15 @@ def _teacher_choice(
     winner: Arm, records: Sequence[TeacherRecord], teachers: Mapping[Source, float]
 ) -> TeacherChoice:
     record = next(record for record in records if record.source == winner.source)
+    run = next(r for r in records if isinstance(r, TrajectoryRecord) and r.run == record.run)
     return TeacherChoice(
-        batch_size=record.batch_size,
+        run=record.run,
+        attributes=run.attributes,
         epoch=record.epoch,
         variant=record.source.variant,
         members=record.source.members if isinstance(record.source, Blend) else (),
         selection_accuracy=record.selection_accuracy,
-        test_accuracy=teachers[record.source],
+        test_accuracy=teachers.get(record.source),
     )
 
 

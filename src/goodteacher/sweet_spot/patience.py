@@ -31,7 +31,7 @@ class Patience:
             tasks: The trajectories.
         """
         config, store = self.teachers.config, self.teachers.context.store
-        reached: dict[int, list[float]] = {task.batch_size: [] for task in tasks}
+        reached: dict[str, list[float]] = {task.run.name: [] for task in tasks}
         going = list(tasks)
         for number, epoch in enumerate(config.recorded_epochs):
             parts = [task.model_copy(update={"until": epoch}) for task in going]
@@ -42,9 +42,9 @@ class Patience:
             self.teachers.engine.run(f"probe students, epoch {epoch}", [probe])
             accuracies = probed(store, probe)
             for checkpoint, accuracy in accuracies.items():
-                reached[checkpoint.batch_size].append(accuracy)
-            sizes = {checkpoint.batch_size for checkpoint in accuracies}
-            healthy = [task for task in going if task.batch_size in sizes]
+                reached[checkpoint.run].append(accuracy)
+            runs = {checkpoint.run for checkpoint in accuracies}
+            healthy = [task for task in going if task.run.name in runs]
             going = [task for task in healthy if not self._stops(task, epoch, reached)]
 
     def probes(self) -> tuple[StudentTask, ...]:
@@ -76,11 +76,11 @@ class Patience:
         )
 
     def _stops(
-        self, task: TrajectoryTask, epoch: int, reached: Mapping[int, Sequence[float]]
+        self, task: TrajectoryTask, epoch: int, reached: Mapping[str, Sequence[float]]
     ) -> bool:
         """Stop a trajectory that has declined, or that a cheaper one has outdone."""
-        config, own = self.teachers.config, reached[task.batch_size]
-        cheaper = {size: reached[size] for size in config.cheaper_than(task.batch_size)}
+        config, own = self.teachers.config, reached[task.run.name]
+        cheaper = {run: reached[run] for run in config.cheaper_than(task.run.name)}
         rival = outdone_by(own, cheaper, config.lead_after)
         declined = has_declined(own, config.patience)
         if not declined and rival is None:
@@ -88,10 +88,10 @@ class Patience:
         self._stop(task, epoch, None if declined else rival)
         return True
 
-    def _stop(self, task: TrajectoryTask, epoch: int, rival: int | None) -> None:
+    def _stop(self, task: TrajectoryTask, epoch: int, rival: str | None) -> None:
         store = self.teachers.context.store
         last = self.teachers.records(task)[-1]
         if last.stopped or last.epoch != epoch:
             return  # it ended before, perhaps under other rules
-        store.log("teacher_stopped", batch_size=task.batch_size, epoch=epoch, outdone_by=rival)
+        store.log("teacher_stopped", run=task.run.name, epoch=epoch, outdone_by=rival)
         stop_run(task, store, outdone_by=rival)

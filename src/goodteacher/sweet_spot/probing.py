@@ -5,9 +5,9 @@ students learns from the new responses of all trajectories still going. A trajec
 
 - once its probe students have not done better for ``patience`` recorded epochs: teaching past the
   sweet spot is money lost;
-- once, after ``lead_after`` recorded epochs, those of a trajectory that costs less have done as
-  well: a dear teacher must lead. Only the best response counts in the end, and most of the cost of
-  teaching is that of the smallest batches.
+- once, after ``lead_after`` recorded epochs, those of a trajectory of the same learning rate and
+  seed that costs less have done as well: a costly teacher must lead. Only the best response counts
+  in the end, and most of the cost of training is that of the smallest batches.
 
 *Ours*: both rules, and what a probe is - the search's first rung, one seed of its own, the two
 middle temperatures, the largest alpha.
@@ -58,7 +58,7 @@ def probe_task(
     *,
     number: int,
     training: Training,
-    teachers: tuple[tuple[int, str], ...],
+    teachers: tuple[tuple[str, str], ...],
 ) -> StudentTask:
     """Return the probe students of some responses.
 
@@ -68,7 +68,7 @@ def probe_task(
         sources: Whose: the latest checkpoint of each trajectory that is going on, or all teachers.
         number: Which recorded epoch this is, from 0; past the last one for all teachers.
         training: How probe students train.
-        teachers: Trajectories, as (batch size, task key).
+        teachers: Trajectories, as (run, task key).
     """
     recipes = probe_recipes(config)
     return StudentTask(
@@ -114,22 +114,23 @@ def has_declined(accuracies: Sequence[float], patience: int) -> bool:
 
 
 def outdone_by(
-    accuracies: Sequence[float], cheaper: Mapping[int, Sequence[float]], after: int
-) -> int | None:
+    accuracies: Sequence[float], cheaper: Mapping[str, Sequence[float]], after: int
+) -> str | None:
     """Return the cheaper trajectory whose best probe students are best, if they do as well.
 
     Args:
         accuracies: Of a trajectory's probe students, in the order recorded.
-        cheaper: The same of those that cost less, by batch size; of equal ones the first counts.
+        cheaper: The same of those that cost less, by run; of equal ones the first counts.
         after: Recorded epochs that a trajectory has before it must lead; 0 never asks.
 
     Example:
-        >>> outdone_by([0.80, 0.85], {512: [0.82, 0.84], 2048: [0.70, 0.86]}, after=2)
-        2048
-        >>> outdone_by([0.80, 0.85], {512: [0.82, 0.84], 2048: [0.70, 0.86]}, after=3)
+        >>> cheaper = {"batch 512": [0.82, 0.84], "batch 2048": [0.70, 0.86]}
+        >>> outdone_by([0.80, 0.85], cheaper, after=2)
+        'batch 2048'
+        >>> outdone_by([0.80, 0.85], cheaper, after=3)
     """
     if not 0 < after <= len(accuracies):
         return None
-    best = {size: max(each) for size, each in cheaper.items() if each}
+    best = {run: max(each) for run, each in cheaper.items() if each}
     rival = max(best, key=best.__getitem__, default=None)
     return rival if rival is not None and best[rival] >= max(accuracies) else None

@@ -274,10 +274,10 @@ def _probed(records: Sequence[TeacherRecord], probes: Probes) -> list[float]:
 
 def _distance_from_half_way(records: Sequence[TeacherRecord], _: Probes) -> list[float]:
     """Return how far each epoch is from half of its trajectory's last one, as a share of it."""
-    last: dict[int, int] = {}
+    last: dict[str, int] = {}
     for record in records:
-        last[record.batch_size] = max(record.epoch, last.get(record.batch_size, 0))
-    return [abs(r.epoch / last[r.batch_size] - 0.5) for r in records]
+        last[record.run] = max(record.epoch, last.get(record.run, 0))
+    return [abs(r.epoch / last[r.run] - 0.5) for r in records]
 
 
 SCORES: Mapping[str, TeacherScore] = {

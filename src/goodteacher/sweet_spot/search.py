@@ -3,7 +3,7 @@
 The search runs in stages, each a list of tasks handed to an engine:
 
 1. the student's own training, tuned on hard labels;
-2. trajectories, one for each batch size;
+2. trajectories, one for each batch size, learning rate and seed;
 3. a shortlist of teachers by a score; held-out negative log-likelihood at its best temperature is
    *our* choice until a better one is shown;
 4. shortlist x recipes, explored on the selection split. The references - plain cross-entropy,

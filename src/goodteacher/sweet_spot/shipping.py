@@ -7,10 +7,10 @@ on the edge of what was tried. Each doubt is a sentence that says what to do abo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from goodteacher.config import StudyConfig
+from goodteacher.config import StudyConfig, in_words, shown_attribute
 from goodteacher.records import FAMILY, Arm, Checkpoint, Edge, TrajectoryRecord, listed, percent
 from goodteacher.students import (
     Family,
@@ -105,20 +105,10 @@ def _teacher_edges(config: StudyConfig, winner: Arm) -> list[str]:
     """Say where the teacher lies on the edge of what was trained, and how to go on."""
     if not isinstance(winner.source, Checkpoint):
         return []
-    size, epoch = winner.source.batch_size, winner.source.epoch
-    sizes = sorted(config.batch_sizes)
-    edges, options = [], []
-    if len(sizes) > 1 and size == sizes[-1]:
-        edges.append(f"the largest batch size ({size})")
-        options.append(f"--batch-sizes {','.join(map(str, [*sizes, 4 * size]))}")
-    elif len(sizes) > 1 and size == sizes[0] and size > 1:
-        edges.append(f"the smallest batch size ({size})")
-        options.append(f"--batch-sizes {','.join(map(str, [max(1, size // 4), *sizes]))}")
-    if epoch == config.epochs:
-        edges.append(f"the last epoch ({epoch})")
-        options.append(f"--epochs {2 * config.epochs}")
-    if not edges:
+    found = [*_run_edges(config, winner.source.run), *_epoch_edge(config, winner.source.epoch)]
+    if not found:
         return []
+    edges, options = zip(*found, strict=True)
     return [
         f"The sweet spot is {listed(edges)} that teachers were trained for, so the best may lie "
         f"beyond. To go on, give the same command with {' '.join(options)} "
@@ -126,11 +116,54 @@ def _teacher_edges(config: StudyConfig, winner: Arm) -> list[str]:
     ]
 
 
+def _run_edges(config: StudyConfig, name: str) -> Iterator[tuple[str, str]]:
+    """Yield on which edges of batch sizes and learning rates a run lies, with what goes on."""
+    for run in config.runs:
+        if run.name != name:
+            continue
+        sizes, size = sorted(config.batch_sizes), run.batch_size
+        smaller = [max(1, size // 4)] if size > 1 else []
+        yield from _edge("batch size", sizes, size, below=smaller, above=4 * size)
+        rates, rate = sorted(config.learning_rates), run.learning_rate
+        lower, higher = float(f"{rate / 3:.3g}"), float(f"{rate * 3:.3g}")
+        yield from _edge("learning rate", rates, rate, below=[lower], above=higher)
+
+
+def _edge(
+    what: str, tried: Sequence[float], own: float, *, below: Sequence[float], above: float
+) -> Iterator[tuple[str, str]]:
+    """Yield the edge that a value lies on, if several were tried, and the option that goes on.
+
+    Args:
+        what: Which setting, in words.
+        tried: Its values, ascending.
+        own: The value in question.
+        below: What to try below the smallest; empty where there is nothing.
+        above: What to try above the largest.
+    """
+    option = f"--{what.replace(' ', '-')}s "
+    if len(tried) > 1 and own == tried[-1]:
+        wider = ",".join(map(shown_attribute, [*tried, above]))
+        yield f"the {_LARGEST[what]} {what} ({shown_attribute(own)})", option + wider
+    elif len(tried) > 1 and own == tried[0] and below:
+        wider = ",".join(map(shown_attribute, [*below, *tried]))
+        yield f"the {_SMALLEST[what]} {what} ({shown_attribute(own)})", option + wider
+
+
+_LARGEST = {"batch size": "largest", "learning rate": "highest"}
+_SMALLEST = {"batch size": "smallest", "learning rate": "lowest"}
+
+
+def _epoch_edge(config: StudyConfig, epoch: int) -> Iterator[tuple[str, str]]:
+    if epoch == config.epochs:
+        yield f"the last epoch ({epoch})", f"--epochs {2 * config.epochs}"
+
+
 def _teacher_not_done(search: Search, reference: Arm) -> list[str]:
     """Say so if the converged teacher has not converged."""
-    size = getattr(reference.source, "batch_size", None)
+    name = getattr(reference.source, "run", None)
     runs = map(search.teachers.records, search.teachers.trajectories)
-    return [told for run in runs if run[-1].batch_size == size for told in told_of_teacher(run)]
+    return [told for run in runs if run[-1].run == name for told in told_of_teacher(run)]
 
 
 def told_of_teacher(records: Sequence[TrajectoryRecord]) -> list[str]:
@@ -146,7 +179,7 @@ def told_of_teacher(records: Sequence[TrajectoryRecord]) -> list[str]:
     if gain <= RISING:
         return []
     return [
-        f"The converged teacher (batch size {last.batch_size}) was still getting better: "
+        f"The converged teacher ({in_words(last.run)}) was still getting better: "
         f"{percent(before.selection_accuracy)} % after epoch {before.epoch}, "
         f"{percent(last.selection_accuracy)} % after {last.epoch}. Train it longer, with "
         f"--epochs {2 * last.epoch}."

@@ -9,7 +9,7 @@ from typing import cast, get_args
 
 from torch import nn
 
-from goodteacher.config import StudyConfig
+from goodteacher.config import StudyConfig, shown_attribute
 from goodteacher.errors import RunError
 from goodteacher.records import BlendRecord, Checkpoint, TrajectoryRecord
 from goodteacher.studies import Context, DataKey, Engine
@@ -56,13 +56,13 @@ class TeacherRuns:
 
     @property
     def trajectories(self) -> tuple[TrajectoryTask, ...]:
-        """One task for each batch size."""
+        """One task for each run."""
         return self._planned[1]
 
     @property
-    def keys(self) -> tuple[tuple[int, str], ...]:
-        """The trajectories, as tasks of students name them: (batch size, task key)."""
-        return tuple((task.batch_size, task.key) for task in self.trajectories)
+    def keys(self) -> tuple[tuple[str, str], ...]:
+        """The trajectories, as tasks of students name them: (run, task key)."""
+        return tuple((task.run.name, task.key) for task in self.trajectories)
 
     def records(self, task: TrajectoryTask | AverageTask | CooldownTask) -> list[TrajectoryRecord]:
         """Return what a task has recorded so far."""
@@ -77,9 +77,10 @@ class TeacherRuns:
         records = [record for task in self.trajectories for record in self.records(task)]
         healthy = [record for record in records if record.status == "ok"]
         if not healthy:
+            rates = ", ".join(map(shown_attribute, self.config.learning_rates))
             raise RunError(
-                "every teacher diverged before its first recorded epoch. Lower learning_rate "
-                f"(now {self.config.learning_rate:g}) or set precision to float32."
+                "every teacher diverged before its first recorded epoch. Lower learning_rates "
+                f"(now {rates}) or set precision to float32."
             )
         return healthy
 
@@ -120,7 +121,7 @@ class TeacherRuns:
 
     def load(self, checkpoint: Checkpoint) -> nn.Module:
         """Return a recorded teacher."""
-        trunk = next(t for t in self.trajectories if t.batch_size == checkpoint.batch_size)
+        trunk = next(t for t in self.trajectories if t.run.name == checkpoint.run)
         if checkpoint.variant not in get_args(Branch):
             return load_teacher(self.context, trunk, checkpoint.epoch)
         task = self._branch(trunk, cast("Branch", checkpoint.variant), checkpoint.epoch)

@@ -1,6 +1,6 @@
 """Teachers: trained and recorded, taken over from another study, and made of recorded responses."""
 
-from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of, combined, load_teacher_response
+from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of
 from goodteacher.teachers.plan import (
     AverageTask,
     Branch,
@@ -8,6 +8,13 @@ from goodteacher.teachers.plan import (
     TrajectoryTask,
     plan_branch,
     plan_teachers,
+)
+from goodteacher.teachers.port import (
+    GivenTeacher,
+    RecordedTeachers,
+    Teacher,
+    Teachers,
+    combined,
 )
 from goodteacher.teachers.recording import recorded, recorded_teachers
 from goodteacher.teachers.reuse import reusing
@@ -19,11 +26,14 @@ __all__ = [
     "BlendTask",
     "Branch",
     "CooldownTask",
+    "GivenTeacher",
+    "RecordedTeachers",
+    "Teacher",
+    "Teachers",
     "TrajectoryTask",
     "blends_of",
     "combined",
     "load_teacher",
-    "load_teacher_response",
     "plan_branch",
     "plan_teachers",
     "recorded",

@@ -14,55 +14,12 @@ import torch
 from torch import Tensor
 
 from goodteacher.config import Frozen
-from goodteacher.data import Split
-from goodteacher.maths.blends import choose_blend, mean_response
+from goodteacher.maths.blends import choose_blend
 from goodteacher.records import Blend, BlendMember, BlendRecord, Checkpoint, TeacherSource
 from goodteacher.responses.measurement import measure_splits
 from goodteacher.studies import BLENDS_FILE, Context, DataKey, Store
-from goodteacher.teachers.recording import RESPONSE_SPLITS, load_response, split_of
-
-
-def load_teacher_response(
-    store: Store,
-    teachers: Mapping[int, str],
-    source: TeacherSource,
-    split: Split,
-    *,
-    name: str = "transfer",
-    view: int = 0,
-) -> Tensor:
-    """Return the response of a checkpoint, or the mean of a blend's, aligned with a split by id.
-
-    Args:
-        store: The study folder.
-        teachers: Task key of the trajectory at each batch size.
-        source: The checkpoint or blend.
-        split: The examples wanted.
-        name: Which of the recorded responses covers them: transfer or selection.
-        view: The view of them that the teacher saw.
-
-    Returns:
-        Raw logits, float32 [len(split), C].
-    """
-
-    def own(checkpoint: Checkpoint) -> Tensor:
-        key = teachers[checkpoint.batch_size]
-        return load_response(store, key, checkpoint, split, name=name, view=view)
-
-    return combined(source, own)
-
-
-def combined(source: TeacherSource, logits_of: Callable[[Checkpoint], Tensor]) -> Tensor:
-    """Return a teacher's logits from those of the checkpoints it is made of.
-
-    Args:
-        source: A checkpoint, or a blend of several.
-        logits_of: Gives a checkpoint's logits [N, C].
-    """
-    if isinstance(source, Checkpoint):
-        return logits_of(source)
-    responses = [logits_of(member.checkpoint) for member in source.members]
-    return mean_response(responses, [member.weight for member in source.members])
+from goodteacher.teachers.port import RecordedTeachers
+from goodteacher.teachers.recording import RESPONSE_SPLITS, split_of
 
 
 class BlendTask(Frozen):
@@ -71,7 +28,7 @@ class BlendTask(Frozen):
     runner: ClassVar[str] = "goodteacher.teachers.mixing:BlendRunner"
 
     data: DataKey
-    teachers: tuple[tuple[int, str], ...]
+    teachers: tuple[tuple[str, str], ...]
     checkpoints: tuple[Checkpoint, ...]
     variants: tuple[str, ...]
     temperatures: tuple[float, ...]
@@ -88,7 +45,7 @@ class BlendTask(Frozen):
 
 
 def blends_of(store: Store, task: BlendTask) -> list[BlendRecord]:
-    """Return what was measured: averages by batch size and epoch, then the blend."""
+    """Return what was measured: averages by run and epoch, then the blend."""
     return store.read_records(_file(task), BlendRecord)
 
 
@@ -113,7 +70,8 @@ class BlendRunner:
 def _response(task: BlendTask, context: Context, source: TeacherSource, name: str) -> Tensor:
     """Return a teacher's response on the transfer set or the selection split, [N, C]."""
     split = split_of(context, name)
-    return load_teacher_response(context.store, dict(task.teachers), source, split, name=name)
+    teachers = RecordedTeachers(context.store, dict(task.teachers))
+    return teachers.response(source, split, name=name)
 
 
 def _records_of(task: BlendTask, context: Context, variant: str) -> list[BlendRecord]:
@@ -137,14 +95,14 @@ def _record(task: BlendTask, context: Context, source: Blend) -> BlendRecord:
 
 
 def averages(checkpoints: Sequence[Checkpoint]) -> list[Blend]:
-    """Return the running means along each trajectory, from its second recorded epoch on.
+    """Return the running means along each run, from its second recorded epoch on.
 
     Args:
-        checkpoints: Recorded epochs, in order within each batch size.
+        checkpoints: Recorded epochs, in order within each run.
     """
-    found, earlier = [], dict[int, list[Checkpoint]]()
+    found, earlier = [], dict[str, list[Checkpoint]]()
     for checkpoint in checkpoints:
-        own = earlier.setdefault(checkpoint.batch_size, [])
+        own = earlier.setdefault(checkpoint.run, [])
         own.append(checkpoint)
         if len(own) > 1:
             share = round(1 / len(own), 4)
@@ -190,4 +148,4 @@ MEANS: Mapping[str, Callable[[BlendTask, Context], list[Blend]]] = {
 
 
 def _member(checkpoint: Checkpoint, weight: float) -> BlendMember:
-    return BlendMember(batch_size=checkpoint.batch_size, epoch=checkpoint.epoch, weight=weight)
+    return BlendMember(run=checkpoint.run, epoch=checkpoint.epoch, weight=weight)

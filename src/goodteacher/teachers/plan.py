@@ -1,16 +1,16 @@
 """Teachers, described: trajectories, and the branches that leave them.
 
-A :class:`TrajectoryTask` is one teacher run at one batch size, recorded along the way: one run
-gives every epoch's teacher, so only batch sizes multiply runs. From each recorded epoch a branch
-may leave: the moving average of the weights, or a short decay of the learning rate. `running`,
-`averages` and `cooldowns` do the work, `recording` reads what it left.
+A :class:`TrajectoryTask` is one run of the teacher, recorded along the way: one run gives every
+epoch's teacher, so only batch sizes, learning rates and seeds multiply runs. From each
+recorded epoch a branch may leave: the moving average of the weights, or a short decay of the
+learning rate. `running`, `averages` and `cooldowns` do the work, `recording` reads what it left.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from goodteacher.config import Frozen, Optimization, StudyConfig, TeacherConfig
+from goodteacher.config import Frozen, Optimization, Run, StudyConfig, TeacherConfig
 from goodteacher.records import TeacherVariant
 from goodteacher.studies import Context, DataKey
 from goodteacher.teachers.recording import branch_key
@@ -35,10 +35,12 @@ class Reused(Frozen):
 
 
 class TrajectoryTask(Frozen):
-    """One teacher run at one batch size."""
+    """One run of the teacher."""
 
     runner: ClassVar[str] = "goodteacher.teachers.running:TrajectoryRunner"
 
+    run: Run
+    """What the study calls it."""
     data: DataKey
     teacher: str
     teacher_seed: int
@@ -61,8 +63,8 @@ class TrajectoryTask(Frozen):
     def key(self) -> str:
         """Name of the task and of its folder below ``teachers/``."""
         # Parts of one run share its folder, so where a part ends has no place in the name; nor has
-        # where its teachers come from, since they are the same.
-        return f"batch-{self.batch_size:05d}-{self.digest(but=('until', 'reused'))}"
+        # where its teachers come from, since they are the same, nor what this study calls the run.
+        return f"batch-{self.batch_size:05d}-{self.digest(but=('until', 'reused', 'run'))}"
 
     @property
     def total_steps(self) -> int:
@@ -175,7 +177,7 @@ def record_points(
 def plan_trajectories(
     config: TeacherConfig, key: DataKey, *, num_examples: int, temperatures: tuple[float, ...]
 ) -> tuple[TrajectoryTask, ...]:
-    """Return one task for each batch size.
+    """Return one task for each run.
 
     Args:
         config: The teacher's settings.
@@ -185,15 +187,16 @@ def plan_trajectories(
     """
     return tuple(
         TrajectoryTask(
+            run=planned.run,
             data=key,
             teacher=config.teacher,
-            teacher_seed=config.teacher_seed,
-            optimization=config.teacher_optimization(batch_size),
-            points=record_points(config, num_examples=num_examples, batch_size=batch_size),
+            teacher_seed=planned.seed,
+            optimization=config.teacher_optimization(planned.batch_size, planned.learning_rate),
+            points=record_points(config, num_examples=num_examples, batch_size=planned.batch_size),
             temperatures=temperatures,
             ema_epochs=config.ema_epochs if "ema" in config.variants else None,
         )
-        for batch_size in config.batch_sizes
+        for planned in config.runs
     )
 
 

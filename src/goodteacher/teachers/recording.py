@@ -12,6 +12,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from goodteacher.config import run_order
 from goodteacher.data import Split
 from goodteacher.maths.calibration import BestTemperature
 from goodteacher.records import Checkpoint, Measured, Measurement, TeacherVariant, TrajectoryRecord
@@ -157,7 +158,8 @@ def write_recorded(store: Store, key: str, records: Sequence[TrajectoryRecord]) 
 
 
 def recorded_teachers(store: Store) -> list[TrajectoryRecord]:
-    """Return every recorded epoch of every trajectory of a study, by batch size and epoch."""
+    """Return every recorded epoch of every trajectory of a study, by run and epoch."""
     files = sorted(store.root.glob("teachers/*/trajectory.jsonl"))
     names = [str(path.relative_to(store.root)) for path in files]
-    return [r for name in names for r in store.read_records(name, TrajectoryRecord)]
+    records = [r for name in names for r in store.read_records(name, TrajectoryRecord)]
+    return sorted(records, key=lambda record: (run_order(record.made_by), record.epoch))

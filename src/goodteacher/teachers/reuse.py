@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
-from goodteacher.config import StudyConfig, TeacherConfig
+from goodteacher.config import Run, StudyConfig, TeacherConfig
 from goodteacher.errors import ConfigError
 from goodteacher.studies import Context, Store, is_done
 from goodteacher.teachers.plan import Reused, TrajectoryTask, plan_teachers
@@ -85,8 +85,9 @@ def _same_run(lent: TrajectoryTask, wanted: TrajectoryTask) -> bool:
 def _training(task: TrajectoryTask) -> TrajectoryTask:
     """Return the task without what only its records depend on."""
     data = task.data.model_copy(update={"transfer_fraction": 1.0, "views": 1})
+    # What a study calls a run depends on its other runs, not on what is trained.
     record = {"points": (), "temperatures": (), "ema_epochs": None, "reused": None}
-    return task.model_copy(update={"data": data, **record})
+    return task.model_copy(update={"data": data, "run": Run(name=""), **record})
 
 
 def _what_differs(ours: StudyConfig, theirs: StudyConfig) -> str:
@@ -96,14 +97,21 @@ def _what_differs(ours: StudyConfig, theirs: StudyConfig) -> str:
     ]
     if "ema" in ours.variants:
         names.append("ema_epochs" if "ema" in theirs.variants else "variants")
-    if set(ours.batch_sizes) <= set(theirs.batch_sizes):
-        names.remove("batch_sizes")  # fewer are wanted, which is no reason
+    for name in ("batch_sizes", "learning_rates", "teacher_seeds"):
+        if set(getattr(ours, name)) <= set(getattr(theirs, name)):
+            names.remove(name)  # fewer are wanted, which is no reason
     pairs = {name: (getattr(theirs, name), getattr(ours, name)) for name in names}
-    lines = [f"{name} is {a!r} there, {b!r} here" for name, (a, b) in pairs.items() if a != b]
+    lines = [
+        f"{name} is {_shown(a)} there, {_shown(b)} here" for name, (a, b) in pairs.items() if a != b
+    ]
     return "; ".join(lines) or (
         "it has other data, has not finished, or probe students stopped "
         f"its teachers early (patience is {theirs.patience} there; 0 teaches to the end)"
     )
+
+
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) and value else repr(value)
 
 
 _OF_THE_RECORD = frozenset({"teachers_of", "views", "variants", "ema_epochs", "cooldown_epochs"})

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from goodteacher.config import Optimization
+from goodteacher.config import Optimization, in_words
 from goodteacher.data import Examples
 from goodteacher.errors import RunError
 from goodteacher.networks import build_model
@@ -45,7 +45,7 @@ class TrajectoryRunner:
         if not records:
             return False
         last = records[-1]
-        return last.stopped or last.status == "diverged" or last.steps >= task.wanted[-1].step
+        return last.stopped or last.status == "diverged" or _steps(records) >= task.wanted[-1].step
 
     def run(self, task: TrajectoryTask, context: Context) -> None:
         """Train on from the last recorded epoch to the end, in smaller pieces if memory runs out.
@@ -54,7 +54,7 @@ class TrajectoryRunner:
             RunError: Memory does not hold a single example.
         """
         records = recorded(context.store, task.key)
-        context.progress.advance(work_of(records[-1].steps if records else 0, task.batch_size))
+        context.progress.advance(work_of(_steps(records), task.batch_size))
         run = _Run(context, task, task.key, "raw", task.optimization, task.wanted, task.total_steps)
         if task.reused is not None:
             run.take_over(Store.open(task.reused.folder), task.reused.key)
@@ -62,13 +62,13 @@ class TrajectoryRunner:
             run.to_the_end()
 
 
-def stop_run(task: TrajectoryTask, store: Store, *, outdone_by: int | None = None) -> None:
+def stop_run(task: TrajectoryTask, store: Store, *, outdone_by: str | None = None) -> None:
     """Note that a run ends with its last record, once and for all, and for whom.
 
     Args:
         task: The run.
         store: The study's.
-        outdone_by: Batch size of the cheaper trajectory that did as well, if that is why.
+        outdone_by: The cheaper run that did as well, if that is why.
     """
     *earlier, last = recorded(store, task.key)
     stopped = last.model_copy(update={"stopped": True, "outdone_by": outdone_by})
@@ -131,13 +131,18 @@ def fresh_view(epoch: int) -> int:
     return epoch + 1
 
 
+def _steps(records: Sequence[TrajectoryRecord]) -> int:
+    """Return how many steps a run has behind it."""
+    return (records[-1].steps or 0) if records else 0
+
+
 @dataclass(frozen=True)
 class _Reached:
     """A teacher at the point of recording, and what it took to get there from the beginning."""
 
     network: nn.Module
-    learning_rate: float
-    seconds: float
+    learning_rate: float | None
+    seconds: float | None
     loss: float | None
     average: Mapping[str, Tensor] | None
 
@@ -203,7 +208,7 @@ class _Run:
                 state = lender.read_tensors(resume_file(key, point.epoch))
                 store.write_tensors(resume_file(self.key, point.epoch), state)
             reached = self._taken(lender, key, theirs[point.epoch])
-            taken = point.step - (records[-1].steps if records else 0)
+            taken = point.step - _steps(records)
             records.append(self._record(reached, point))
             write_recorded(store, self.key, records)
             self._advance(taken)
@@ -232,20 +237,20 @@ class _Run:
             records = []  # were taken over from a study that is not named any more
         if records:
             state = store.read_tensors(resume_file(self.key, records[-1].epoch))
-            trainer.load(state, records[-1].steps)
+            trainer.load(state, _steps(records))
         for point in self.points[len(records) :]:
             segment = self._train_until(trainer, point.step)
             reached = _Reached(
                 trainer.network,
                 learning_rate=trainer.optimizer.param_groups[0]["lr"],
-                seconds=segment.seconds + (records[-1].seconds if records else 0.0),
+                seconds=segment.seconds + ((records[-1].seconds or 0.0) if records else 0.0),
                 loss=float(segment.mean_loss),
                 average=None if trainer.average is None else trainer.average.state(),
             )
             records.append(self._record(reached, point))
             self._save(trainer, records)
             if records[-1].status == "diverged":
-                self.context.warn(f"teacher at batch size {self.batch_size} diverged")
+                self.context.warn(f"teacher of {in_words(self.trunk.run.name)} diverged")
                 self._advance(self.points[-1].step - trainer.step)
                 break
         return records[-1]
@@ -311,7 +316,8 @@ class _Run:
         if healthy and reached.average is not None:
             store.write_tensors(ema_file(self.key, point.epoch), reached.average)
         return TrajectoryRecord(
-            batch_size=self.batch_size,
+            run=self.trunk.run.name,
+            attributes=self.trunk.run.attributes,
             epoch=point.epoch,
             variant=self.variant,
             steps=point.step,

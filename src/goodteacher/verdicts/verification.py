@@ -58,7 +58,7 @@ from goodteacher.studies import (
     Store,
     resume_context,
 )
-from goodteacher.teachers import plan_teachers, recorded_teachers
+from goodteacher.teachers import RecordedTeachers, plan_teachers, recorded_teachers
 from goodteacher.verdicts.evidence import (
     Case,
     Teachers,
@@ -150,10 +150,9 @@ def of_study(
     source = store.read_json(SWEET_SPOT_FILE, SweetSpot).teacher.source
     key, runs = plan_teachers(made_with, context)
     _check_labels_unmixed(key)
-    keys, selection = tuple((run.batch_size, run.key) for run in runs), context.data.selection
-    teachers = study_teachers(
-        context.store, dict(keys), recorded_teachers(context.store), source, selection
-    )
+    keys, selection = tuple((task.run.name, task.key) for task in runs), context.data.selection
+    asked = RecordedTeachers(context.store, dict(keys))
+    teachers = study_teachers(asked, recorded_teachers(context.store), source, selection)
     if independent is not None:
         tell(context, independent, name="independent response")
         teachers = with_independent(teachers, independent, selection)

@@ -85,11 +85,22 @@ def test_without_an_independent_teacher_agreement_is_still_reported():
 def test_independent_teacher_is_of_another_batch_size_and_as_accurate():
     records = [record(32, 1), record(32, 4), record(128, 1), record(128, 2), diverged(512, 2)]
     # Accuracy follows the epoch in these records.
-    assert independent_checkpoint(records, Checkpoint(batch_size=128, epoch=2)) in {
-        Checkpoint(batch_size=32, epoch=1)
+    assert independent_checkpoint(records, Checkpoint(run="batch 128", epoch=2)) in {
+        Checkpoint(run="batch 32", epoch=1)
     }
     only = [r for r in records if r.batch_size == 128]
-    assert independent_checkpoint(only, Checkpoint(batch_size=128, epoch=2)) is None
+    assert independent_checkpoint(only, Checkpoint(run="batch 128", epoch=2)) is None
+
+
+def test_independent_teacher_is_of_another_seed_where_there_is_one():
+    def seeded(size, seed, epoch):
+        who = {"run": f"batch {size} seed {seed}", "attributes": {"batch_size": size, "seed": seed}}
+        return record(size, epoch).model_copy(update=who)
+
+    records = [seeded(32, 0, 2), seeded(128, 0, 2), seeded(32, 1, 4), seeded(128, 1, 1)]
+    found = independent_checkpoint(records, Checkpoint(run="batch 32 seed 0", epoch=2))
+    # The nearest of all is of the same seed, and of the others the first epoch is nearer.
+    assert str(found) == "batch 128 seed 1 epoch 1"
 
 
 def selection():

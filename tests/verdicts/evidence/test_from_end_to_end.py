@@ -189,7 +189,7 @@ def test_study_has_an_independent_teacher_of_its_own(tmp_path):
     verify(study, seeds=3, omit_class="1", evidence_seeds=4)
     found = study.evidence
     chosen = study.sweet_spot.teacher
-    assert found.fidelity.teacher == f"batch {chosen.batch_size} epoch {chosen.epoch}"
+    assert found.fidelity.teacher == f"{chosen.run} epoch {chosen.epoch}"
     other = ({16, 64} - {chosen.batch_size}).pop()
     assert found.fidelity.independent.startswith(f"batch {other} epoch")
     assert found.fidelity.teacher_accuracy == pytest.approx(chosen.selection_accuracy)

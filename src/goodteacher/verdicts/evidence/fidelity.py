@@ -10,9 +10,10 @@ It is measured on the selection split, which no student learned from, and enters
 study's teachers did not learn from it either. A response that the user brings was usually made by a
 teacher that did: there it predicts the labels, and agreement is hardly more than accuracy.
 
-The independent teacher of a study is its trajectory of another batch size, at the recorded epoch
-whose selection accuracy is nearest; it had the same initial weights and the same training examples,
-so a wholly independent one, given as a response, would likely show more.
+The independent teacher of a study is another of its runs, of another seed where there is one, at
+the recorded epoch whose selection accuracy is nearest. It had the same training examples and, where
+only batch size or learning rate differ, the same initial weights, so a wholly independent one,
+given as a response, would likely show more.
 
 Source: Stanton et al., *Does Knowledge Distillation Really Work?*, 2021 (arXiv 2106.05945).
 """
@@ -39,8 +40,7 @@ from goodteacher.records import (
 )
 from goodteacher.responses import Response
 from goodteacher.students import predicted_by_arm
-from goodteacher.studies import Store
-from goodteacher.teachers import load_teacher_response
+from goodteacher.teachers import Teachers as StudyTeachers
 from goodteacher.verdicts.evidence.case import PLAIN, Case, Teachers, estimate, joint_effects
 from goodteacher.verdicts.rule import RUNGS
 
@@ -120,8 +120,7 @@ def compare_agreements(
 
 
 def study_teachers(
-    store: Store,
-    trajectories: Mapping[int, str],
+    asked: StudyTeachers,
     records: Sequence[TrajectoryRecord],
     source: TeacherSource,
     selection: Split,
@@ -129,33 +128,38 @@ def study_teachers(
     """Return what a study's teacher and an independent one predict on the selection split.
 
     Args:
-        store: The study folder.
-        trajectories: Task key of the trajectory at each batch size.
-        records: Every recorded epoch of every trajectory.
+        asked: The study's teachers.
+        records: Every recorded epoch of every run.
         source: The judged teacher.
         selection: The selection split.
     """
-    own = _predictions(store, trajectories, source, selection)
+    own = asked.response(source, selection, name="selection").argmax(1)
     other = independent_checkpoint(records, source)
     if other is None:
-        return Teachers(own, missing=_NO_OTHER[len(source.batch_sizes) > 1])
-    return Teachers(own, _predictions(store, trajectories, other, selection), str(other))
+        return Teachers(own, missing=_NO_OTHER[len(source.runs) > 1])
+    independent = asked.response(other, selection, name="selection").argmax(1)
+    return Teachers(own, independent, str(other))
 
 
 def independent_checkpoint(
     records: Sequence[TrajectoryRecord], source: TeacherSource
 ) -> Checkpoint | None:
-    """Return the checkpoint of another batch size whose selection accuracy is nearest.
+    """Return the checkpoint of another run whose selection accuracy is nearest.
+
+    Runs of another seed come first: they had other initial weights and another order of examples.
 
     Args:
-        records: Every recorded epoch of every trajectory.
+        records: Every recorded epoch of every run.
         source: The judged teacher, one of them or a blend; a blend counts as accurate as its
-            heaviest member, and shares no batch size with the independent teacher.
+            heaviest member, and shares no run with the independent teacher.
     """
-    accuracy = {r.checkpoint: r.selection_accuracy for r in records if r.status == "ok"}
-    others = [point for point in accuracy if point.batch_size not in source.batch_sizes]
-    own = accuracy[source.checkpoint]
-    return min(others, key=lambda c: abs(accuracy[c] - own), default=None)
+    healthy = {r.checkpoint: r for r in records if r.status == "ok"}
+    seeds = {r.attributes.get("seed") for r in records if r.run in source.runs}
+    others = [r for point, r in healthy.items() if point.run not in source.runs]
+    apart = [r for r in others if r.attributes.get("seed") not in {None, *seeds}]
+    own = healthy[source.checkpoint].selection_accuracy
+    nearest = min(apart or others, key=lambda r: abs(r.selection_accuracy - own), default=None)
+    return None if nearest is None else nearest.checkpoint
 
 
 _NO_OTHER = {
@@ -205,14 +209,6 @@ def _covered(response: Response, selection: Split) -> Tensor | None:
     if not set(selection.ids.tolist()) <= set(response.ids.tolist()):
         return None
     return response.aligned_to(selection.ids).argmax(1)
-
-
-def _predictions(
-    store: Store, trajectories: Mapping[int, str], teacher: TeacherSource, selection: Split
-) -> Tensor:
-    return load_teacher_response(store, trajectories, teacher, selection, name="selection").argmax(
-        1
-    )
 
 
 def _family(intervals: Sequence[Interval], names: Sequence[str]) -> dict[str, JointEffect]:
