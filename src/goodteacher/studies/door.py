@@ -14,7 +14,7 @@ from goodteacher.config import DistillConfig, StudyConfig, parse
 from goodteacher.config.augmentation import Augmentation
 from goodteacher.data import UNLABELLED, StudyData
 from goodteacher.errors import ConfigError, InputError, ModelError
-from goodteacher.networks import canonical_spec
+from goodteacher.networks import Preparations, canonical_spec
 from goodteacher.studies.rehearsal import Rehearsal, Role
 from goodteacher.training.machine import Machine
 
@@ -55,7 +55,7 @@ def checked_settings(
 
 
 def rehearse(
-    config: Settings, data: StudyData, machine: Machine
+    config: Settings, networks: Preparations, machine: Machine
 ) -> tuple[frozenset[Role], tuple[str, ...]]:
     """Let teacher and student go through a step of everything, once.
 
@@ -65,7 +65,7 @@ def rehearse(
     Raises:
         InputError: A network fails; the message has a line for each that does.
     """
-    training = config.first_training(len(data.transfer))
+    training = config.first_training(len(networks.data.transfer))
     plans = {"student": (config.student, config.student_optimization(training), 0)}
     if isinstance(config, StudyConfig):
         plan = config.teacher_optimization(config.reference_batch_size)
@@ -79,7 +79,7 @@ def rehearse(
             continue
         spec, plan, seed = plans[role]
         try:
-            found = Rehearsal(role, spec, data, machine, plan, seed).run()
+            found = Rehearsal(role, spec, networks, machine, plan, seed).run()
         except InputError as error:
             problems.append(error)
             continue
@@ -210,10 +210,11 @@ def _listed(value: Any) -> str:
 
 
 def _augmentation_complaints(augmentation: Augmentation, data: StudyData) -> Iterator[str]:
-    if len(data.input_shape) != 3:
+    if not data.is_image:
+        kind = "a text" if data.is_text else f"a vector of {data.input_shape[0]} features"
         yield (
-            f"augment = {augmentation} is for images, but an example of these data is a vector of "
-            f"{data.input_shape[0]} features. Leave augment out, or give the images themselves."
+            f"augment = {augmentation} is for images, but an example of these data is {kind}. "
+            "Leave augment out, or give the images themselves."
         )
         return
     side = min(data.input_shape[1:])

@@ -37,10 +37,10 @@ def record_teacher(
 
     Args:
         context: The study.
-        network: The teacher, on the machine's device.
+        network: The teacher's module, on the machine's device.
         key: The task's key, which names the folder below ``teachers/``.
         epoch: The recorded epoch.
-        teacher: The architecture, for the notes in the files.
+        teacher: Its specification, which says how it wants its inputs too.
         data: Says how views are augmented, and how many the teacher responds to.
         temperatures: Where responses are measured, beside 1 and the best one.
 
@@ -50,7 +50,7 @@ def record_teacher(
     """
     started = time.perf_counter()
     examples = {
-        name: context.examples(split_of(context, name), data.augmentation)
+        name: context.examples(teacher, split_of(context, name), data.augmentation)
         for name in RESPONSE_SPLITS
     }
     respond = partial(compute_logits, network)

@@ -1,8 +1,9 @@
 import torch
 
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.data import Examples, Normalization, Split
+from goodteacher.data import Split
 from goodteacher.data.views import crop_and_flip
+from goodteacher.networks import Examples, Normalization
 
 HALVES = Normalization(torch.tensor(0.5), torch.tensor(0.25), unit=255.0)
 N, C = 30, 3
@@ -66,3 +67,14 @@ def test_anything_that_belongs_to_an_example_is_mixed_as_its_image_is():
     mixed = examples.mixed(one_hot, everyone, 1)
     assert torch.equal(mixed, examples.labels(everyone, 1, num_classes=C))
     assert torch.equal(examples.mixed(one_hot, everyone, 0), one_hot)
+
+
+def test_cutout_is_zero_to_the_last_bit_once_it_is_normalised():
+    means = Normalization(torch.rand(3, 1, 1), torch.rand(3, 1, 1) + 0.1, unit=255.0)
+    examples = Examples(split(), means, augmentation=Augmentation(cutout=4))
+    everyone = torch.arange(N)
+    plain, cut = examples.inputs(everyone), examples.inputs(everyone, 1)
+    hole = (cut == 0).all(1, keepdim=True).expand_as(cut)
+    assert hole.flatten(1).any(1).all()
+    assert torch.equal(cut[~hole], plain[~hole])
+    assert cut.stride() == plain.stride()
