@@ -1,9 +1,10 @@
+import pytest
 import torch
 
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.data import Split
+from goodteacher.data import Dataset, Split, prepare
 from goodteacher.data.views import crop_and_flip
-from goodteacher.networks import Examples, Normalization
+from goodteacher.networks import Examples, Normalization, Preparations
 
 HALVES = Normalization(torch.tensor(0.5), torch.tensor(0.25), unit=255.0)
 N, C = 30, 3
@@ -78,3 +79,17 @@ def test_cutout_is_zero_to_the_last_bit_once_it_is_normalised():
     assert hole.flatten(1).any(1).all()
     assert torch.equal(cut[~hole], plain[~hole])
     assert cut.stride() == plain.stride()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_smaller_images_are_prepared_once_and_come_as_if_batch_by_batch(channels):
+    parts = prepare(Dataset("made", split(channels), split(channels), ("a", "b", "c")))
+    networks = Preparations(parts)
+    examples, positions = networks.examples("cnn:2@resize:4", parts.training), torch.arange(7)
+    plain = Examples(parts.training, networks.of("cnn:2@resize:4"))
+    assert torch.equal(examples.inputs(positions), plain.inputs(positions))
+    assert examples.inputs(positions).stride() == plain.inputs(positions).stride()
+    assert examples.inputs(positions).stride() == (16 * channels, 1, 4 * channels, channels)
+    again = networks.examples("mlp:2@resize:4", parts.training)
+    assert again._stored.data_ptr() == examples._stored.data_ptr()
+    assert examples.bytes_each < plain.bytes_each

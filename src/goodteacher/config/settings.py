@@ -122,7 +122,10 @@ class DataConfig(ReadingConfig):
 class StudentConfig(Frozen):
     """The student and how it is trained."""
 
-    student: str = Field(description="student architecture, e.g. mlp:64 or cnn:16,32,64")
+    student: str = Field(
+        description="student architecture, e.g. mlp:64 or cnn:16,32,64; behind an @ how it wants its "
+        "wants its inputs, e.g. mlp:64@resize:14 or mlp:64@tfidf:512"
+    )
     student_epochs: PositiveInt | None = Field(
         None,
         description="epochs of a student's training (default: tuned, for each kind of target; "
@@ -188,7 +191,9 @@ _LEARNING_RATES = {"adam": 4e-3, "adamw": 4e-3, "sgd": 0.1}
 class TeacherConfig(Frozen):
     """The teacher and its trajectories: one training run for each batch size."""
 
-    teacher: str = Field(description="teacher architecture, e.g. mlp:800,800 or resnet:20")
+    teacher: str = Field(
+        description="teacher architecture, e.g. mlp:800,800 or resnet:20; an @ as for the student"
+    )
     batch_sizes: PositiveInts = Field((32, 128, 512), description="one teacher run for each")
     epochs: PositiveInt = Field(32, description="epochs of a teacher's training")
     record_epochs: PositiveInts | None = Field(

@@ -1,11 +1,12 @@
 """The networks of a study: each with its preparation, fitted when it is first asked for, and kept.
 
 Preparations are by what stands behind the ``@`` of a specification, so networks that want the same
-share one, and texts are prepared once for all of them.
+share one. What is costly to prepare, texts and smaller images, is prepared once for all of them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
@@ -22,6 +23,9 @@ from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.preparation import Chain, Preparation, Vectorize
 from goodteacher.networks.text import check_memory
+
+_AT_ONCE = 4096
+"""Images that are prepared at once."""
 
 
 class Preparations:
@@ -55,7 +59,7 @@ class Preparations:
         self._normalization = normalization
         self._tfidf_features = tfidf_features
         self._fitted: dict[str, Chain] = {}
-        self._texts: dict[str, WeakKeyDictionary[Split, Tensor]] = {}
+        self._kept: dict[str, WeakKeyDictionary[Split, Tensor]] = {}
 
     def of(self, spec: str) -> Preparation:
         """Return the preparation of the network of a specification, fitted to the training part.
@@ -111,7 +115,7 @@ class Preparations:
             device=device,
             augmentation=augmentation,
             stream=stream,
-            prepared=self._prepared(spec, split),
+            prepared=self._prepared(spec, split, augmentation),
         )
 
     def notes(self, spec: str, splits: Mapping[str, Split]) -> Iterator[str]:
@@ -134,14 +138,24 @@ class Preparations:
         parts = (self.data.training, self.data.transfer, self.data.selection, self.data.test)
         return sum(len(part) for part in {id(part): part for part in parts}.values())
 
-    def _prepared(self, spec: str, split: Split) -> Tensor | None:
-        """Return the prepared texts of a split, made once; None where it has no texts."""
-        if split.texts is None:
+    def _prepared(
+        self, spec: str, split: Split, augmentation: Augmentation | None
+    ) -> Tensor | None:
+        """Return the prepared examples of a split, made once; None where keeping does not pay."""
+        preparation = self.of(spec)
+        if not preparation.from_texts and (augmentation or not self._is_smaller(preparation)):
             return None
-        kept = self._texts.setdefault(split_spec(spec)[1], WeakKeyDictionary())
+        kept = self._kept.setdefault(split_spec(spec)[1], WeakKeyDictionary())
         if split not in kept:
-            kept[split] = self.of(spec)(split.texts)
+            raw = split.inputs.split(_AT_ONCE) if split.texts is None else (split.texts,)
+            kept[split] = torch.cat([preparation(part).cpu() for part in raw])
         return kept[split]
+
+    def _is_smaller(self, preparation: Preparation) -> bool:
+        """Say whether prepared examples take less memory than those that are stored."""
+        stored, shape = self.data.training.inputs, self.data.input_shape
+        after = math.prod(preparation.output_shape(shape)) * torch.float32.itemsize
+        return after <= math.prod(shape) * stored.itemsize and stored.dtype != torch.float32
 
 
 def _check_tfidf_features(count: int | None, data: StudyData) -> None:

@@ -62,6 +62,7 @@ def record_teacher(
         for view in range(1, data.views):
             responses["transfer", view] = respond(examples["transfer"], view=view)
         context.store.write_tensors(checkpoint_file(key, epoch), network.state_dict())
+        _write_preparation(context, key, teacher)
         _write_responses(context, responses, key=key, epoch=epoch, teacher=teacher)
         labels = {name: split_of(context, name).labels for name in RESPONSE_SPLITS}
         best, measurements = measure_splits(plain, labels, temperatures=temperatures)
@@ -71,6 +72,13 @@ def record_teacher(
         measurements=measurements,
         recording_seconds=time.perf_counter() - started,
     )
+
+
+def _write_preparation(context: Context, key: str, teacher: str) -> None:
+    """Keep how a teacher wants its inputs, once for all of its epochs and branches."""
+    file = preparation_file(key)
+    if not context.store.exists(file):
+        context.store.write_json(file, context.networks.of(teacher).to_dict())
 
 
 def _write_responses(
@@ -92,6 +100,11 @@ def _write_responses(
 def checkpoint_file(task_key: str, epoch: int) -> str:
     """Return where a teacher's weights are, below the study folder."""
     return f"teachers/{task_key}/checkpoints/epoch-{epoch:05d}.safetensors"
+
+
+def preparation_file(task_key: str) -> str:
+    """Return where it stands how a teacher wants its inputs, below the study folder."""
+    return f"teachers/{task_key.partition('/')[0]}/preparation.json"
 
 
 def ema_file(task_key: str, epoch: int) -> str:
