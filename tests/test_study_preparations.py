@@ -41,9 +41,9 @@ def pictures(count, seed):
     """Four classes: one of four corners is bright, on noise of single pixels."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 4
-    images = rng.integers(0, 200, (count, 28, 28))
+    images = rng.integers(0, 100, (count, 28, 28))
     for image, label in zip(images, labels, strict=True):
-        image[14 * (label // 2) :, 14 * (label % 2) :][:14, :14] += 55
+        image[14 * (label // 2) :, 14 * (label % 2) :][:14, :14] += 150
     return images.astype(np.uint8), labels
 
 

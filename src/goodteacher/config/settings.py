@@ -123,8 +123,8 @@ class StudentConfig(Frozen):
     """The student and how it is trained."""
 
     student: str = Field(
-        description="student architecture, e.g. mlp:64 or cnn:16,32,64; behind an @ how it wants its "
-        "wants its inputs, e.g. mlp:64@resize:14 or mlp:64@tfidf:512"
+        description="student architecture, e.g. mlp:64 or cnn:16,32,64; behind an @ how it wants "
+        "its inputs, e.g. @resize:14 or @tfidf:512"
     )
     student_epochs: PositiveInt | None = Field(
         None,
