@@ -23,10 +23,10 @@ from tests.test_study_text import made_table
 
 PAIR = {
     **SETTINGS,
-    "student": "mlp:3@resize:14",
+    "student": "mlp:8@resize:14",
     "batch_sizes": (32,),
     "epochs": 2,
-    "student_epochs": 6,
+    "student_epochs": 4,
     "shortlist": 1,
     "search_seeds": 1,
     "seeds": 2,
@@ -67,8 +67,8 @@ def first_layer(path, name="1.weight"):
 def test_teacher_sees_whole_images_and_student_smaller_ones(study):
     checkpoint = next(study.folder.glob("teachers/*/checkpoints/*.safetensors"))
     assert first_layer(checkpoint) == (12, 28 * 28)
-    assert first_layer(study.folder / "student" / "model.safetensors") == (3, 14 * 14)
-    assert study.config.student == "mlp:3@resize:14"
+    assert first_layer(study.folder / "student" / "model.safetensors") == (8, 14 * 14)
+    assert study.config.student == "mlp:8@resize:14"
     assert study.sweet_spot.student.test_accuracy > 0.4  # of four classes
 
 
@@ -123,13 +123,13 @@ def test_another_preparation_is_another_study_and_other_tasks(study, arrays, tmp
         arrays,
         out=tmp_path / "other",
         teachers_of=str(study.folder),
-        **{**PAIR, "student": "mlp:3@resize:7"},
+        **{**PAIR, "student": "mlp:8@resize:7"},
     )
     ours, theirs = ({row.task for row in one.students()} for one in (other, study))
     assert ours.isdisjoint(theirs)
     same = [r.training_loss for r in study.trajectories()]
     assert [r.training_loss for r in other.trajectories()] == same
-    assert first_layer(other.folder / "student" / "model.safetensors") == (3, 49)
+    assert first_layer(other.folder / "student" / "model.safetensors") == (8, 49)
 
 
 def test_augmented_images_are_resized_after_their_view_is_drawn(arrays, tmp_path):
