@@ -36,8 +36,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from goodteacher.config import Optimization, RuntimeConfig, StudyConfig, parse
-from goodteacher.data import Examples, Split, StudyData, load_dataset, prepare
-from goodteacher.networks import build_model
+from goodteacher.data import Split, StudyData, load_dataset, prepare
+from goodteacher.networks import Examples, Preparations
 from goodteacher.studies.environment import environment
 from goodteacher.studies.progress import Silent
 from goodteacher.studies.store import Store
@@ -64,15 +64,16 @@ class Timer:
     """
 
     def __init__(self, data: StudyData, given: argparse.Namespace) -> None:
-        self.data, self.given = data, given
+        self.data, self.given, self.networks = data, given, Preparations(data)
         self.machine = choose_machine(RuntimeConfig())
-        self.training, self.transfer = self._examples(data.training), self._examples(data.transfer)
+        self.training = self._examples(given.teacher, data.training)
+        self.transfer = self._examples(given.student, data.transfer)
 
     def teacher(self, batch_size: int) -> float:
         """Return the seconds of a teacher's epoch by this library."""
         labels = self.data.training.labels
         trainer = Trainer(
-            network_of(self.data, self.given.teacher),
+            network_of(self.networks, self.given.teacher),
             lambda logits, positions, view: F.cross_entropy(logits, labels[positions]),
             self.training,
             plan=Optimization(optimizer="adam", learning_rate=1e-3, batch_size=batch_size),
@@ -84,7 +85,7 @@ class Timer:
 
     def teacher_loop(self, batch_size: int) -> float:
         """Return the same in a loop of one's own."""
-        network = network_of(self.data, self.given.teacher)
+        network = network_of(self.networks, self.given.teacher)
         optimizer = adam(network)
         return self._loop(
             self.training,
@@ -100,8 +101,8 @@ class Timer:
         with tempfile.TemporaryDirectory() as folder:
             store = Store.create(Path(folder) / "study", config)
             return record_teacher(
-                Context(self.data, store, self.machine, Silent()),
-                network_of(self.data, self.given.teacher).to(self.machine.device),
+                Context(self.data, self.networks, store, self.machine, Silent()),
+                network_of(self.networks, self.given.teacher).to(self.machine.device),
                 key="made",
                 epoch=1,
                 teacher=self.given.teacher,
@@ -114,14 +115,14 @@ class Timer:
         generator = torch.Generator().manual_seed(0)
         shape = (1, len(self.transfer), self.data.num_classes)
         response = torch.randn(shape, generator=generator)
-        network, size = network_of(self.data, self.given.student), self.given.student_batch_size
+        network, size = network_of(self.networks, self.given.student), self.given.student_batch_size
         trainer = trainer_of(network, self.transfer, response, width=width, batch_size=size)
         return self._epoch(trainer) / width
 
     def student_loop(self) -> float:
         """Return the same in a loop of one's own."""
         teacher, student = (
-            network_of(self.data, x) for x in (self.given.teacher, self.given.student)
+            network_of(self.networks, x) for x in (self.given.teacher, self.given.student)
         )
         size = self.given.student_batch_size
         return self._loop(
@@ -151,14 +152,13 @@ class Timer:
         run(TensorDataset(*whole[: _WARM_UP * batch_size]))
         return run(whole) * steps / timed
 
-    def _examples(self, split: Split) -> Examples:
-        return Examples(split, self.data.normalization, device=self.machine.device)
+    def _examples(self, spec: str, split: Split) -> Examples:
+        return self.networks.examples(spec, split, device=self.machine.device)
 
 
-def network_of(data: StudyData, spec: str) -> nn.Module:
-    """Return an untrained network for some data."""
-    classes, shape = data.num_classes, data.input_shape
-    return build_model(spec, num_classes=classes, input_shape=shape, seed=0)
+def network_of(networks: Preparations, spec: str) -> nn.Module:
+    """Return an untrained network for some data, to be given prepared inputs."""
+    return networks.network(spec, seed=0).module
 
 
 def teacher_loop_epoch(
@@ -181,7 +181,6 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
         selection_fraction=0.1,
         transfer_fraction=given.transfer_fraction,
         seed=0,
-        normalization="auto",
     )
     timer = Timer(data, given)
     parts: dict[tuple[str, ...], Callable[[], float]] = {

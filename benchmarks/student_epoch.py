@@ -27,8 +27,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from goodteacher.config import Optimization, Recipe, RuntimeConfig
-from goodteacher.data import Examples, Normalization, Split
-from goodteacher.networks import build_model
+from goodteacher.data import Split
+from goodteacher.networks import Examples, Normalization, build_model
 from goodteacher.studies.environment import environment
 from goodteacher.training.loop import Trainer
 from goodteacher.training.machine import choose_machine, tuned_cpu

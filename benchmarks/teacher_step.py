@@ -21,8 +21,8 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from goodteacher.config import Optimization, RuntimeConfig
-from goodteacher.data import Examples, Normalization, Split
-from goodteacher.networks import build_model
+from goodteacher.data import Split
+from goodteacher.networks import Examples, Normalization, build_model
 from goodteacher.studies.environment import environment
 from goodteacher.training.loop import Trainer
 from goodteacher.training.machine import Machine, choose_machine, tuned_cpu

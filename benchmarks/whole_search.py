@@ -41,7 +41,8 @@ from torch.utils.data import TensorDataset
 
 from goodteacher import Study
 from goodteacher.config import RuntimeConfig, StudyConfig, parse
-from goodteacher.data import Examples, Split, load_dataset, prepare
+from goodteacher.data import Split, load_dataset, prepare
+from goodteacher.networks import Preparations
 from goodteacher.records.results import Cost
 from goodteacher.studies.environment import environment
 from goodteacher.training.machine import choose_machine
@@ -96,9 +97,10 @@ class NaiveGrid:
             selection_fraction=config.selection_fraction,
             transfer_fraction=config.transfer_fraction,
             seed=config.split_seed,
-            normalization=config.normalization,
         )
-        self.training, self.transfer = map(self._loaded, (self.data.training, self.data.transfer))
+        self.networks = Preparations(self.data, normalization=config.normalization)
+        self.training = self._loaded(config.teacher, self.data.training)
+        self.transfer = self._loaded(config.student, self.data.transfer)
         self.reading = time.perf_counter() - started
 
     def teachers(self) -> float:
@@ -106,7 +108,7 @@ class NaiveGrid:
         seconds = 0.0
         recorded = set(self.config.recorded_epochs)
         for size in self.config.batch_sizes:
-            network = network_of(self.data, self.config.teacher)
+            network = network_of(self.networks, self.config.teacher)
             optimizer, so_far = adam(network), 0.0
             for epoch in range(1, max(recorded) + 1):
                 so_far += teacher_loop_epoch(self.training, network, optimizer, size)
@@ -116,7 +118,7 @@ class NaiveGrid:
     def student(self) -> float:
         """Return the seconds of a student, trained to the end."""
         teacher, student = (
-            network_of(self.data, x) for x in (self.config.teacher, self.config.student)
+            network_of(self.networks, x) for x in (self.config.teacher, self.config.student)
         )
         training = self.config.first_training(len(self.data.transfer))
         optimizer, size = adam(student), training.batch_size
@@ -125,8 +127,8 @@ class NaiveGrid:
             for _ in range(training.epochs)
         )
 
-    def _loaded(self, split: Split) -> TensorDataset:
-        examples = Examples(split, self.data.normalization, device=torch.device("cpu"))
+    def _loaded(self, spec: str, split: Split) -> TensorDataset:
+        examples = self.networks.examples(spec, split, device=torch.device("cpu"))
         return TensorDataset(examples.inputs(torch.arange(len(split))), split.labels)
 
 

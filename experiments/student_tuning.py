@@ -28,9 +28,9 @@ import torch
 import torch.nn.functional as F
 
 from goodteacher.config import Optimization, Recipe, RuntimeConfig
-from goodteacher.data import Dataset, Examples, Split, StudyData, load_dataset, prepare
+from goodteacher.data import Dataset, Split, StudyData, load_dataset, prepare
 from goodteacher.maths.calibration import calibrated_nll
-from goodteacher.networks import build_model
+from goodteacher.networks import Examples, Preparations
 from goodteacher.records.arms import CROSS_ENTROPY, Arm, smoothing_arm
 from goodteacher.training.evaluate import compute_logits
 from goodteacher.training.loop import Trainer, steps_per_epoch
@@ -256,16 +256,14 @@ def stack_of(
     spec: str, parts: StudyData, count: int, seed: int, examples: Examples
 ) -> torch.nn.Module:
     """Return copies of one initial network, stacked."""
-    network = build_model(
-        spec, num_classes=parts.num_classes, input_shape=parts.input_shape, seed=seed
-    )
+    network = Preparations(parts).network(spec, seed=seed).module
     few = examples.inputs(torch.arange(2))
     return stack_networks([network] * count, example_input=few)
 
 
 def examples_of(parts: StudyData, split: Split, machine: Machine) -> Examples:
     """Return a split as networks see it."""
-    return Examples(split, parts.normalization, device=machine.device)
+    return Preparations(parts).examples("", split, device=machine.device)
 
 
 def dataset_of(name: str) -> Dataset:

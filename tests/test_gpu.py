@@ -6,9 +6,8 @@ import torch
 from goodteacher import search
 from goodteacher.config import RuntimeConfig, parse
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.data import Examples
-from goodteacher.data.normalization import fit
-from goodteacher.networks import build_model
+from goodteacher.networks import Examples, build_model
+from goodteacher.networks.normalization import fit
 from goodteacher.training.machine import choose_machine
 from goodteacher.training.memory import free_memory
 from goodteacher.training.stacking import stack_networks

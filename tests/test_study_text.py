@@ -15,6 +15,8 @@ from goodteacher.cli import app
 from goodteacher.data import load_dataset, prepare
 from goodteacher.delivery.export import Classifier, StudentCard
 from goodteacher.errors import ConfigError, DataError, ModelError, StudyError
+from goodteacher.networks import Network, Preparations
+from goodteacher.networks.preparation import Identity
 from goodteacher.records.evidence import Evidence, Flip, Flips
 from goodteacher.report.classes import flips_table
 from goodteacher.studies.files import EVIDENCE_FILE
@@ -61,20 +63,21 @@ def study(folder, tmp_path_factory):
 
 
 def in_study_inputs(folder):
-    """The test split as the study's networks saw it."""
+    """The parts, their preparation, and the test split as the study's networks saw it."""
     parts = prepare(load_dataset(folder), selection_fraction=SETTINGS["selection_fraction"])
     test = parts.test.open("to compare")
-    return parts, test, parts.normalization(test.inputs)
+    preparation = Preparations(parts).of("mlp:3")
+    return parts, preparation, test, preparation(test.texts)
 
 
 def test_delivered_student_gives_the_logits_of_the_study_without_it(study, folder, tmp_path):
     copied = tmp_path / "student"
     shutil.copytree(study.folder / "student", copied)
     classifier = load_student(copied)
-    parts, test, inputs = in_study_inputs(folder)
+    parts, _, test, inputs = in_study_inputs(folder)
     texts = pq.read_table(folder / "test.parquet")["text"].to_pylist()
     with torch.inference_mode():
-        assert torch.equal(classifier(texts), classifier.network(inputs))
+        assert torch.equal(classifier(texts), classifier.network.module(inputs))
         right = classifier(texts).argmax(1) == test.labels
     assert float(right.double().mean()) == pytest.approx(classifier.card.test_accuracy)
     guess = classifier.predict(parts.selection.texts)
@@ -85,20 +88,23 @@ def test_delivered_student_gives_the_logits_of_the_study_without_it(study, folde
 
 
 def test_vocabulary_in_the_folder_is_the_one_of_the_training_part(study, folder):
-    parts, _, _ = in_study_inputs(folder)
-    record = json.loads((study.folder / "student" / "vocabulary.json").read_text())
-    assert tuple(record["terms"]) == parts.tfidf.terms
-    assert tuple(record["idf"]) == parts.tfidf.idf
-    assert study.data.input_shape == (len(parts.tfidf.terms),)
+    _, preparation, _, _ = in_study_inputs(folder)
+    record = json.loads((study.folder / "student" / "preparation.json").read_text())
+    assert record == preparation.to_dict()
+    assert [step["kind"] for step in record["steps"]] == ["tfidf", "normalize"]
+    assert study.data.input_shape == ()
     assert study.data.is_text
+
+
+def num_terms(classifier):
+    return classifier.network.preparation.output_shape(classifier.card.input_shape)[0]
 
 
 def test_unknown_words_and_empty_texts_get_the_logits_of_no_words(study):
     classifier = study.student()
     with torch.inference_mode():
         logits = classifier(["", "zyzzyva quux", "   ", "word1"])
-        zeros = torch.zeros(1, *classifier.card.input_shape)
-        none = classifier.network(zeros)[0]
+        none = classifier.network.module(torch.zeros(1, num_terms(classifier)))[0]
         assert classifier([]).shape == (0, 4)
     assert all(torch.equal(row, none) for row in logits[:3])
     assert not torch.equal(logits[3], none)
@@ -122,7 +128,6 @@ def test_student_of_numbers_refuses_texts():
         architecture="mlp:2",
         class_names=("a", "b"),
         input_shape=(3,),
-        normalization={"mean": 0.0, "std": 1.0, "unit": 1.0},
         arm="labels",
         seed=0,
         selection_accuracy=0.5,
@@ -131,20 +136,20 @@ def test_student_of_numbers_refuses_texts():
     with pytest.raises(
         DataError, match=r"takes a tensor or array of features \[N, 3\], but got a list of str"
     ):
-        Classifier(torch.nn.Linear(3, 2), card)(["where is my card"])
+        Classifier(Network(Identity(), torch.nn.Linear(3, 2)), card)(["where is my card"])
 
 
 def test_damaged_vocabulary_is_refused(study, tmp_path):
     copied = tmp_path / "student"
     shutil.copytree(study.folder / "student", copied)
-    (copied / "vocabulary.json").write_text('{"terms": ["a"], "idf": []}')
+    steps = [{"kind": "tfidf", "terms": ["a"], "idf": []}]
+    (copied / "preparation.json").write_text(json.dumps({"steps": steps}))
     with pytest.raises(
-        StudyError,
-        match=r"vocabulary of a student of texts: a vocabulary needs unique terms.*cut short",
+        StudyError, match=r"preparation\.json .*a vocabulary needs unique terms.*cut short"
     ):
         load_student(copied)
-    (copied / "vocabulary.json").unlink()
-    with pytest.raises(StudyError, match=r"vocabulary\.json cannot be read: No such file"):
+    (copied / "preparation.json").unlink()
+    with pytest.raises(StudyError, match=r"preparation\.json cannot be read: No such file"):
         load_student(copied)
 
 
@@ -154,7 +159,7 @@ def test_stopped_study_of_texts_ends_with_the_same_numbers(study, folder, tmp_pa
         search(folder, out=out, progress=Interrupter(12), **SETTINGS)
     resumed = search(folder, out=out, **SETTINGS)
     assert without_seconds(resumed) == without_seconds(study)
-    ours, theirs = (s.folder / "student/vocabulary.json" for s in (resumed, study))
+    ours, theirs = (s.folder / "student/preparation.json" for s in (resumed, study))
     assert ours.read_bytes() == theirs.read_bytes()
 
 
@@ -201,7 +206,7 @@ def test_study_of_texts_is_verified_and_the_page_shows_the_texts_that_flip(study
     assert all(flip.text == texts[flip.id] and flip.picture is None for flip in flipped)
     page = Study(study.folder).report.read_text()
     assert flipped[0].text in page
-    assert "TF-IDF features of a text" in page
+    assert "each network sees TF-IDF features" in page
 
 
 def test_response_to_texts_is_distilled_and_verified(folder, tmp_path):
@@ -211,7 +216,7 @@ def test_response_to_texts_is_distilled_and_verified(folder, tmp_path):
     quick = {name: QUICK[name] for name in ("student", "student_epochs", "student_batch_size")}
     result = distill(folder, out=tmp_path / "d", **settings, **quick)
     assert result.student()(["cards1 word2"]).shape == (1, 4)
-    assert result.student().card.input_shape == (60,)
+    assert num_terms(result.student()) == 60
     verdict = verify(folder, out=tmp_path / "v", **settings, **QUICK)
     assert verdict.num_seeds == 3
 

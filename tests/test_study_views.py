@@ -6,8 +6,9 @@ import torch
 
 from goodteacher import search, verify
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.data import Dataset, Examples, Split
+from goodteacher.data import Dataset, Split
 from goodteacher.errors import ConfigError
+from goodteacher.networks import Examples
 from goodteacher.responses import read_response
 from goodteacher.studies.progress import Silent
 from goodteacher.teachers.recording import response_file
@@ -65,11 +66,11 @@ def test_teacher_responds_once_to_each_view_as_students_see_it(study, data):
     for view in range(3):
         examples = Examples(
             context.data.transfer,
-            context.data.normalization,
+            context.networks.of(study.config.teacher),
             augmentation=Augmentation(flip=True, crop=2),
         )
         stored = read_response(study.folder / response_file(task.key, 2, "transfer", view))
-        expected = compute_logits(teacher, examples, view=view)
+        expected = compute_logits(teacher.module, examples, view=view)
         torch.testing.assert_close(stored.logits, expected, rtol=1e-4, atol=1e-4)
         assert torch.equal(stored.ids, context.data.transfer.ids)
         responses.append(stored.logits)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Optimization, Recipe, RuntimeConfig
-from goodteacher.data import Examples, Normalization, Split
+from goodteacher.data import Split
+from goodteacher.networks import Examples, Normalization
 from goodteacher.training.evaluate import compute_logits
 from goodteacher.training.loop import Objective, Trainer, steps_per_epoch
 from goodteacher.training.machine import Machine, choose_machine, tuned_cpu

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from goodteacher.data import Normalization, load_dataset
-from goodteacher.data.normalization import fit_images
-from goodteacher.networks import build_model
+from goodteacher.data import load_dataset
+from goodteacher.networks import Normalization, build_model
+from goodteacher.networks.normalization import fit_images
 from peers.job import Arrays, Job
 from peers.networks import accuracy_of
 from peers.ours import labels_trainer, machine_of

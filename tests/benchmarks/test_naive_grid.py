@@ -25,7 +25,6 @@ def timer(naive):
         selection_fraction=0.1,
         transfer_fraction=1.0,
         seed=0,
-        normalization="auto",
     )
     return naive.Timer(prepared, naive.parsed(arguments))
 

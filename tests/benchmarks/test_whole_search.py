@@ -87,7 +87,7 @@ def test_student_learns_to_the_end_with_one_optimizer(whole, grid, monkeypatch):
 
 def test_networks_of_the_naive_grid_learn(whole, grid):
     """Nothing is timed that does not train: the loss of a plain loop falls."""
-    network = whole.network_of(grid.data, "mlp:8")
+    network = whole.network_of(grid.networks, "mlp:8")
     optimizer = whole.adam(network)
     inputs, labels = grid.training.tensors
 

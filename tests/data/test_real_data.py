@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from goodteacher.data import doctor, load_dataset, prepare
+from goodteacher.networks import fit_preparation
 
 
 def real_folder(name):
@@ -51,7 +52,7 @@ def test_real_images_are_read_and_sound(small_copy, name, shape, class_name):
     assert data.class_names[0] == class_name
     assert not [finding for finding in doctor(data) if finding.severity == "error"]
     parts = prepare(data)
-    normalised = parts.normalization(parts.training.inputs)
+    normalised = fit_preparation("mlp:8", parts.training)(parts.training.inputs)
     assert normalised.mean().abs() < 1e-3
     assert (normalised.std() - 1).abs() < 1e-2
 
@@ -61,9 +62,9 @@ def test_the_whole_of_fashion_mnist_loads():
     assert (len(data.train), len(data.test)) == (60_000, 10_000)
     assert torch.bincount(data.train.labels).tolist() == [6000] * 10
     # the mean and standard deviation that everyone uses for this data set
-    parts = prepare(data)
-    assert parts.normalization.mean.item() == pytest.approx(0.2860, abs=1e-3)
-    assert parts.normalization.std.item() == pytest.approx(0.3530, abs=1e-3)
+    (normalization,) = fit_preparation("mlp:8", prepare(data).training).steps
+    assert normalization.mean.item() == pytest.approx(0.2860, abs=1e-3)
+    assert normalization.std.item() == pytest.approx(0.3530, abs=1e-3)
 
 
 def test_banking77_loads_as_text_and_gets_features_of_its_training_part():
@@ -73,6 +74,7 @@ def test_banking77_loads_as_text_and_gets_features_of_its_training_part():
     assert (
         data.train.texts[0] == "The ATM didn't give me what I asked for but my balance says it did"
     )
-    parts = prepare(data)
-    assert parts.input_shape == (4096,)
-    assert parts.normalization(parts.training.inputs).square().mean() == pytest.approx(1, abs=1e-3)
+    training = prepare(data).training
+    features = fit_preparation("mlp:8", training)(training.texts)
+    assert features.shape == (len(training), 4096)
+    assert features.square().mean() == pytest.approx(1, abs=1e-3)

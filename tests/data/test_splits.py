@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goodteacher.data import Dataset, Normalization, SealedSplit, Split, prepare
+from goodteacher.data import Dataset, SealedSplit, Split, prepare
 from goodteacher.errors import ConfigError, DataError
 
 from .conftest import make_dataset, make_features, make_images
@@ -77,23 +77,6 @@ def test_unlabelled_examples_go_to_the_transfer_set_only(fraction, expected):
     for part in (parts.training, parts.selection):
         assert part.labels.min() >= 0
     assert ids(parts.transfer) - set(range(40, 50)) <= ids(parts.training)
-
-
-def test_normalization_is_fitted_to_the_training_part_alone():
-    data = make_dataset(num_examples=60)
-    parts = prepare(data, selection_fraction=0.5)
-    expected = parts.training.inputs.double().mean(dim=0).float()
-    assert torch.allclose(parts.normalization.mean, expected, atol=1e-6)
-    assert not torch.allclose(parts.normalization.mean, data.train.inputs.mean(dim=0), atol=1e-4)
-
-
-def test_a_normalization_can_be_named_or_given():
-    data = make_dataset(make_images)
-    assert prepare(data, normalization="none").normalization.std.item() == 1
-    own = Normalization(torch.zeros(1, 1, 1), torch.ones(1, 1, 1), 255.0)
-    assert prepare(data, normalization=own).normalization is own
-    with pytest.raises(ConfigError, match="normalization must be one of"):
-        prepare(data, normalization="batch")
 
 
 def test_study_data_carry_what_describes_the_data_set():

@@ -72,16 +72,19 @@ def test_view_is_the_same_whenever_and_in_whatever_company_it_is_made():
 
 
 def test_cutout_sets_one_square_to_the_mean_and_leaves_the_rest():
-    inputs = torch.ones(60, 2, 9, 11)
-    cut = cut_out(inputs.clone(), torch.arange(60), Augmentation(cutout=4), view=1, stream=0)
-    for picture in cut:
-        rows, columns = torch.where(picture[0] == 0)
+    mean = torch.tensor([0.25, 0.75])[:, None, None]
+    pictures, augmentation = images(60, channels=2), Augmentation(cutout=4)
+    cut = cut_out(pictures, torch.arange(60), augmentation, view=1, stream=0, fill=mean)
+    for picture, whole in zip(cut, pictures, strict=True):
+        hole = picture == mean  # images are of whole numbers
+        assert torch.equal(picture[~hole], whole[~hole].float())
+        rows, columns = torch.where(hole[0])
         height, width = rows.max() - rows.min() + 1, columns.max() - columns.min() + 1
         assert len(rows) == height * width  # a full rectangle
         assert 2 <= height <= 4
         assert 2 <= width <= 4
-        assert torch.equal(picture[0], picture[1])
-    assert len({tuple(torch.where(p[0] == 0)[0].tolist()) for p in cut}) > 5
+        assert torch.equal(hole[0], hole[1])
+    assert len({tuple(torch.where(p[0] == 0.25)[0].tolist()) for p in cut}) > 5
 
 
 def test_mixup_draws_partners_uniformly_and_shares_from_the_beta_distribution():

@@ -11,7 +11,7 @@ import torch
 from goodteacher import load_student, search
 from goodteacher.delivery.export import Classifier, StudentCard
 from goodteacher.errors import DataError, StudyError
-from goodteacher.networks import build_model
+from goodteacher.networks import Chain, Network, Normalization, build_model
 from tests.made import SETTINGS, dataset
 
 GRAY, COLOUR, FEATURES = (1, 8, 6), (3, 8, 6), (5,)
@@ -24,13 +24,15 @@ def student(shape, mean=0.5):
         architecture="mlp:4",
         class_names=NAMES,
         input_shape=shape,
-        normalization={"mean": mean, "std": 0.5, "unit": 255.0 if image else 1.0},
         arm="labels",
         seed=0,
         selection_accuracy=0.5,
         test_accuracy=0.5,
     )
-    return Classifier(build_model("mlp:4", num_classes=3, input_shape=shape, seed=0), card).eval()
+    unit = 255.0 if image else 1.0
+    preparation = Chain(Normalization(torch.tensor(mean), torch.tensor(0.5), unit))
+    module = build_model("mlp:4", num_classes=3, input_shape=shape, seed=0)
+    return Classifier(Network(preparation, module), card).eval()
 
 
 def stored(shape, count=4):
@@ -146,6 +148,10 @@ def edited(**changes):
     return lambda content: json.dumps({**json.loads(content), **changes}).encode()
 
 
+def prepared(kind="normalize", **step):
+    return lambda content: json.dumps({"steps": [{"kind": kind, **step}]}).encode()
+
+
 DAMAGE = {
     "cut short": ("model.safetensors", lambda b: b[: len(b) // 2], "Was it cut short"),
     "header cut": ("model.safetensors", lambda b: b[:5], "Was it cut short"),
@@ -165,17 +171,22 @@ DAMAGE = {
     "nothing in it": ("config.json", lambda b: b"{}", "architecture: Field required"),
     "a list": ("config.json", lambda b: b"[1]", "card of a student"),
     "types": ("config.json", edited(seed="x", class_names=3), "class_names: Input should be"),
-    "normalization": ("config.json", edited(normalization={"mean": "x"}), "keys mean, std"),
+    "no preparation": ("preparation.json", lambda b: b"[]", "a list of steps, under the key"),
+    "no steps": ("preparation.json", lambda b: b'{"steps": []}', "a list of steps, under the key"),
+    "normalization": ("preparation.json", prepared(mean="x"), "keys mean, std"),
     "text in numbers": (
-        "config.json",
-        edited(normalization={"mean": "x", "std": 1, "unit": 1}),
-        "card of a student",
+        "preparation.json",
+        prepared(kind="normalize", mean="x", std=1, unit=1),
+        "'normalize' of a preparation cannot be read",
     ),
     "another length": (
-        "config.json",
-        edited(normalization={"mean": [0, 0], "std": [1, 1], "unit": 1}),
-        "card of a student",
+        "preparation.json",
+        prepared(kind="normalize", mean=[0, 0], std=[1, 1], unit=1),
+        "how a student wants its inputs",
     ),
+    "no such step": ("preparation.json", prepared(kind="blur"), "one of normalize, resize"),
+    "no size": ("preparation.json", prepared(kind="resize", size=[0, 4]), "the size 0x4"),
+    "images": ("preparation.json", prepared(kind="resize", size=[2, 2]), "are no images"),
     "conflict": ("config.json", lambda b: b"<<<<<<< HEAD\n" + b, "marks of a merge conflict"),
     "half": ("config.json", lambda b: b[: len(b) // 2], "Was it edited, cut short"),
     "wrong encoding": (

@@ -67,7 +67,7 @@ def test_tied_weights_are_in_the_delivered_file_once_and_tied_when_loaded(offer,
     study = search(dataset(), out=tmp_path / "s", **{**SHORT, "student": spec})
     names = set(load_file(study.folder / "student" / "model.safetensors"))
     assert len(names & {"one.weight", "two.weight"}) == 1
-    network = study.student().network
+    network = study.student().network.module
     assert network.one.weight is network.two.weight
 
 

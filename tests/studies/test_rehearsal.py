@@ -12,6 +12,7 @@ from torch import nn
 from goodteacher.config import Optimization
 from goodteacher.data import load_dataset, prepare
 from goodteacher.errors import ModelError
+from goodteacher.networks import Preparations
 from goodteacher.studies.rehearsal import Rehearsal
 from goodteacher.training.machine import Machine
 from tests import users_networks as networks
@@ -29,8 +30,8 @@ def rehearse(monkeypatch):
         module = types.ModuleType("users_networks")
         module.make = factory
         monkeypatch.setitem(sys.modules, "users_networks", module)
-        parts = prepare(data or dataset())
-        return Rehearsal(role, "python:users_networks:make", parts, machine, PLAN).run()
+        known = Preparations(prepare(data or dataset()))
+        return Rehearsal(role, "python:users_networks:make", known, machine, PLAN).run()
 
     return rehearse
 
@@ -57,14 +58,14 @@ def test_view_behind_a_convolution_is_understood(rehearse, role):
 @pytest.mark.parametrize("spec", ["mlp:8", "cnn:4,8", "resnet:8", "wrn:10-1"])
 @pytest.mark.parametrize("role", ["teacher", "student"])
 def test_network_of_a_known_family_passes_with_nothing_to_say(spec, role):
-    found = Rehearsal(role, spec, prepare(load_dataset("digits")), CPU, PLAN).run()
+    found = Rehearsal(role, spec, Preparations(prepare(load_dataset("digits"))), CPU, PLAN).run()
     assert found.notes == ()
     assert not found.needs_two
 
 
 def test_convolutions_down_to_one_pixel_need_two_examples():
     parts = prepare(load_dataset("digits"))
-    assert Rehearsal("student", "cnn:2,2,2,2", parts, CPU, PLAN).run().needs_two
+    assert Rehearsal("student", "cnn:2,2,2,2", Preparations(parts), CPU, PLAN).run().needs_two
 
 
 def test_batch_normalisation_of_features_needs_two_examples(rehearse):

@@ -51,8 +51,8 @@ def test_cooldown_is_plain_training_from_the_checkpoint_with_a_falling_rate(plan
     task = next(
         t for t in plan.teachers.branches("cooldown") if t.trunk.batch_size == 64 and t.epoch == 2
     )
-    network = load_teacher(plan.context, task.trunk, 2).train()
-    examples = plan.context.examples(plan.context.data.training)
+    network = load_teacher(plan.context, task.trunk, 2).module.train()
+    examples = plan.context.examples(plan.config.teacher, plan.context.data.training)
     optimizer = torch.optim.Adam(network.parameters(), lr=task.trunk.optimization.learning_rate)
     batches = example_order(len(examples), 0, 0).split(64)
     for number, batch in enumerate(batches):
@@ -63,7 +63,7 @@ def test_cooldown_is_plain_training_from_the_checkpoint_with_a_falling_rate(plan
         labels = plan.context.data.training.labels[batch]
         torch.nn.functional.cross_entropy(network(examples.inputs(batch)), labels).backward()
         optimizer.step()
-    cooled = load_teacher(plan.context, task, 2)
+    cooled = load_teacher(plan.context, task, 2).module
     for ours, theirs in zip(cooled.parameters(), network.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
@@ -76,7 +76,7 @@ def test_sweet_spot_is_a_cooldown_and_its_students_learned_from_it(study, plan):
     test = plan.context.data.test.open("a test")
     network = plan.teachers.load(teacher.source).eval()
     with torch.inference_mode():
-        hits = network(plan.context.examples(test).inputs(torch.arange(len(test)))).argmax(1)
+        hits = network(test.inputs).argmax(1)
     expected = (hits == test.labels).double().mean()
     assert teacher.test_accuracy == pytest.approx(float(expected))
 

@@ -101,7 +101,7 @@ def test_average_teacher_is_that_of_a_training_written_out(plan):
     """Against a plain loop with Adam and a float64 average after each step."""
     trunk = next(task for task in plan.teachers.trajectories if task.batch_size == 64)
     examples, labels = training_examples(plan.context, trunk), plan.context.data.training.labels
-    network = network_of(plan.context, trunk)
+    network = network_of(plan.context, trunk).module
     optimizer = torch.optim.Adam(network.parameters(), lr=trunk.optimization.learning_rate)
     average = [p.detach().double() for p in network.parameters()]
     step, per_epoch = 0, steps_per_epoch(len(examples), 64)
@@ -115,7 +115,7 @@ def test_average_teacher_is_that_of_a_training_written_out(plan):
             keep = min(np.exp(-1 / (0.5 * per_epoch)), (1 + step) / (10 + step))
             pairs = zip(average, network.parameters(), strict=True)
             average = [keep * a + (1 - keep) * p.detach().double() for a, p in pairs]
-    teacher = load_teacher(plan.context, AverageTask(trunk=trunk, epoch=4), 4)
+    teacher = load_teacher(plan.context, AverageTask(trunk=trunk, epoch=4), 4).module
     for ours, theirs in zip(teacher.parameters(), average, strict=True):
         torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=1e-5)
 
@@ -130,11 +130,13 @@ def test_sweet_spot_is_an_average_and_its_students_learned_from_it(study, plan):
     response = load_response(
         study.store, keys[teacher.run], teacher.source, plan.context.data.transfer
     )
-    network = plan.teachers.load(teacher.source)
-    expected = compute_logits(network, plan.context.examples(plan.context.data.transfer))
+    network = plan.teachers.load(teacher.source).module
+    transfer = plan.context.examples(plan.config.teacher, plan.context.data.transfer)
+    expected = compute_logits(network, transfer)
     torch.testing.assert_close(response, expected)
     test = plan.context.data.test.open("a test")
-    hits = compute_logits(network, plan.context.examples(test)).argmax(1) == test.labels
+    examples = plan.context.examples(plan.config.teacher, test)
+    hits = compute_logits(network, examples).argmax(1) == test.labels
     assert teacher.test_accuracy == pytest.approx(float(hits.double().mean()))
 
 
@@ -168,11 +170,11 @@ def test_batch_norm_statistics_are_those_of_a_pass_over_augmented_examples(tmp_p
     made = search(data, out=tmp_path / "study", views=2, **settings)
     plan = plan_of(made, data)
     (trunk,) = plan.teachers.trajectories
-    teacher = load_teacher(plan.context, AverageTask(trunk=trunk, epoch=2), 2)
+    teacher = load_teacher(plan.context, AverageTask(trunk=trunk, epoch=2), 2).module
     examples = training_examples(plan.context, trunk)
     positions = torch.arange(len(examples))  # fewer than a batch, so their order does not matter
-    raw = load_teacher(plan.context, trunk, 2)
-    mine = load_teacher(plan.context, trunk, 2)
+    raw = load_teacher(plan.context, trunk, 2).module
+    mine = load_teacher(plan.context, trunk, 2).module
     mine.load_state_dict(dict(teacher.named_parameters()), strict=False)
     norm = next(m for m in mine.modules() if isinstance(m, torch.nn.BatchNorm2d))
     norm.reset_running_stats()

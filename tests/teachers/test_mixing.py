@@ -187,8 +187,9 @@ def test_test_accuracy_of_a_blend_is_that_of_its_members_mean(study):
     tasks = {task.run.name: task for task in plan.teachers.trajectories}
     mean = 0
     for m in study.sweet_spot.teacher.members:
-        network = load_teacher(context, tasks[m.run], m.epoch)
-        mean = mean + m.weight * compute_logits(network, context.examples(test)).softmax(-1)
+        network = load_teacher(context, tasks[m.run], m.epoch).module
+        examples = context.examples(study.config.teacher, test)
+        mean = mean + m.weight * compute_logits(network, examples).softmax(-1)
     hits = (mean.argmax(1) == test.labels).double().mean()
     assert study.sweet_spot.teacher.test_accuracy == pytest.approx(float(hits))
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from goodteacher.config import Optimization
-from goodteacher.data import Examples, Split
-from goodteacher.data.normalization import no_normalization
+from goodteacher.data import Split
+from goodteacher.networks import Examples
+from goodteacher.networks.normalization import no_normalization
 from goodteacher.training.averaging import WeightAverage, decay_at, refresh_batch_norm
 from goodteacher.training.loop import Trainer
 from goodteacher.training.machine import Machine

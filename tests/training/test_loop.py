@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from goodteacher.config import Optimization
-from goodteacher.data import Examples, Normalization, Split
+from goodteacher.data import Split
+from goodteacher.networks import Examples, Normalization
 from goodteacher.training.loop import (
     OPTIMIZERS,
     SCHEDULES,

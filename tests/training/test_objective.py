@@ -3,9 +3,10 @@ from torch.nn import functional as F
 
 from goodteacher.config import Recipe
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.data import Examples, Split
-from goodteacher.data.normalization import no_normalization
+from goodteacher.data import Split
 from goodteacher.maths.losses import distillation_loss
+from goodteacher.networks import Examples
+from goodteacher.networks.normalization import no_normalization
 from goodteacher.training.objective import StackObjective
 
 N, C, B = 20, 4, 6

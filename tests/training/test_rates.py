@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from goodteacher.config import Optimization, RuntimeConfig
-from goodteacher.data import Examples, prepare
-from goodteacher.networks import build_model
+from goodteacher.data import prepare
+from goodteacher.networks import Preparations
 from goodteacher.records.arms import CROSS_ENTROPY
 from goodteacher.training.loop import Trainer
 from goodteacher.training.machine import choose_machine
@@ -20,8 +20,9 @@ def trained(rates, *, optimizer="adam", weight_decay=0.0, peak=None):
     """Weights of students after 30 steps at learning rates of their own, by student."""
     machine = choose_machine(RuntimeConfig(device="cpu", precision="float32"))
     parts = prepare(dataset())
-    examples = Examples(parts.transfer, parts.normalization, device=machine.device)
-    network = build_model("mlp:5", num_classes=4, input_shape=parts.input_shape, seed=0)
+    networks = Preparations(parts)
+    examples = networks.examples("mlp:5", parts.transfer, device=machine.device)
+    network = networks.network("mlp:5", seed=0).module
     stack = stack_networks([network] * len(rates), example_input=examples.inputs(torch.arange(2)))
     plain = torch.zeros(1, len(examples), 4)
     recipes = [CROSS_ENTROPY.recipe] * len(rates)

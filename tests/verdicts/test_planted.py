@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from goodteacher.config import Optimization, Recipe, RuntimeConfig
-from goodteacher.data import Examples, Split
-from goodteacher.data.normalization import no_normalization
+from goodteacher.data import Split
 from goodteacher.maths.targets import logits_of
-from goodteacher.networks import build_model
+from goodteacher.networks import Examples, build_model
+from goodteacher.networks.normalization import no_normalization
 from goodteacher.training.loop import Trainer
 from goodteacher.training.machine import choose_machine
 from goodteacher.training.objective import StackObjective

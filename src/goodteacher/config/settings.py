@@ -124,7 +124,10 @@ class DataConfig(ReadingConfig):
 class StudentConfig(Frozen):
     """The student and how it is trained."""
 
-    student: str = Field(description="student architecture, e.g. mlp:64 or cnn:16,32,64")
+    student: str = Field(
+        description="student architecture, e.g. mlp:64 or cnn:16,32,64; behind an @ how it wants "
+        "its inputs, e.g. @resize:14 or @tfidf:512"
+    )
     student_epochs: PositiveInt | None = Field(
         None,
         description="epochs of a student's training (default: tuned, for each kind of target; "
@@ -190,7 +193,9 @@ _LEARNING_RATES = {"adam": 4e-3, "adamw": 4e-3, "sgd": 0.1}
 class TeacherConfig(Frozen):
     """The teacher and its runs: one for each batch size, learning rate and seed."""
 
-    teacher: str = Field(description="teacher architecture, e.g. mlp:800,800 or resnet:20")
+    teacher: str = Field(
+        description="teacher architecture, e.g. mlp:800,800 or resnet:20; an @ as for the student"
+    )
     batch_sizes: PositiveInts = Field(
         (32, 128, 512),
         description="batch sizes of teachers; one run for each, with each learning rate and seed",

@@ -1,7 +1,7 @@
 """A data set in memory: two splits of one table of examples, checked at the door.
 
 Images stay ``uint8`` (a quarter of the memory of ``float32``) and are normalised when a batch is
-used; features stay ``float32``; texts stay texts until a study has chosen its training examples.
+used; features stay ``float32``; texts stay texts: what becomes of them is a network's affair.
 Everything that would spoil a study silently - a missing class, a
 NaN, a label that is out of range - is refused here, before any training, so that code in the layers
 above may rely on it.
@@ -32,8 +32,8 @@ class Split:
 
     Attributes:
         inputs: images, ``uint8 [num_examples, channels, height, width]``, or features,
-            ``float32 [num_examples, num_features]``. Texts have no features yet,
-            ``float32 [num_examples, 0]``: `prepare` makes them, since it knows the training texts.
+            ``float32 [num_examples, num_features]``. Texts have no features,
+            ``float32 [num_examples, 0]``: a network makes its own.
         labels: class numbers, ``int64 [num_examples]``; -1 marks an unlabelled example.
         ids: the name of every example within its split, ``int64 [num_examples]``, unique: its row
             number in the source, unless the source names ids. Responses are aligned by it.
@@ -188,7 +188,7 @@ class Dataset:
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one example: ``(channels, height, width)`` or ``(num_features,)``.
 
-        Texts have ``(0,)``: they get features in `prepare`.
+        Texts have ``(0,)``: a network makes its own features.
         """
         return tuple(self.train.inputs.shape[1:])
 

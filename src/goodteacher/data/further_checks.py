@@ -16,7 +16,7 @@ from goodteacher.data.dataset import Split, missing_classes, name_of, shorten
 from goodteacher.data.labels import folded
 from goodteacher.data.odd_columns import numbers_rows
 from goodteacher.data.patient import Finding, Patient, group_rows, ids_of
-from goodteacher.data.text import fit_tfidf, unknown_terms_note
+from goodteacher.data.terms import count_unknown, frequent_terms, unknown_terms_note
 from goodteacher.errors import DataError
 
 _TELLS_ALL = 0.995  # test accuracy of one feature alone that is too good to be a measurement
@@ -114,12 +114,13 @@ def _check_unknown_terms(patient: Patient) -> Iterator[Finding]:
     if texts is None:
         return
     try:
-        tfidf = fit_tfidf(texts)
+        terms = frequent_terms(texts)
     except DataError as error:
         yield Finding("error", "unknown_terms", str(error))
         return
     for name, split in patient.dataset.splits.items():
-        unknown = 0 if name == "train" else tfidf.count_unknown(split.texts or ())
+        asked = () if name == "train" else split.texts or ()
+        unknown = count_unknown(asked, terms.names, terms.analyzer)
         if unknown:
             share = unknown / len(split)
             yield Finding(

@@ -7,7 +7,7 @@
 
 A data set with a validation split of its own has it as the selection split, and nothing is carved.
 Unlabelled examples go to the transfer set alone: there the teacher's response is all they need.
-Texts become features here, and not earlier: their vocabulary and idf come from ``training`` alone.
+How a network wants the examples is the network's affair: what is here is as it was stored.
 """
 
 from __future__ import annotations
@@ -24,14 +24,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from goodteacher.data.dataset import Dataset, Split, missing_classes, shorten
-from goodteacher.data.normalization import (
-    NORMALIZATIONS,
-    TEXT_NORMALIZATIONS,
-    Normalization,
-    make_normalization,
-)
 from goodteacher.data.notes import DataNote
-from goodteacher.data.text import TOLD_UNKNOWN, Tfidf, unknown_terms_note, vectorizer_for
 from goodteacher.errors import ConfigError, DataError
 
 _Rows = npt.NDArray[np.int64]
@@ -126,27 +119,33 @@ class StudyData:
         transfer: the examples on which teachers respond and from which students learn.
         selection: labelled examples on which every choice is made; disjoint from both.
         test: the sealed test split.
-        normalization: what turns raw inputs into floats; fitted to ``training``.
         class_names: the name of class ``c`` at position ``c``.
-        input_shape: ``(channels, height, width)`` or ``(num_features,)``.
+        input_shape: ``(channels, height, width)`` or ``(num_features,)``; of texts, ``()``.
         fingerprint: of the whole data set, see `Dataset.fingerprint`.
-        tfidf: what made features of texts, fitted to ``training``; None where inputs are no texts.
     """
 
     training: Split
     transfer: Split
     selection: Split
     test: SealedSplit
-    normalization: Normalization
     class_names: tuple[str, ...]
     input_shape: tuple[int, ...]
     fingerprint: str
-    tfidf: Tfidf | None = None
 
     @property
     def num_classes(self) -> int:
         """The number of classes."""
         return len(self.class_names)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the inputs are images."""
+        return self.training.inputs.ndim == 4
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the inputs are texts."""
+        return self.training.texts is not None
 
 
 def prepare(
@@ -155,8 +154,6 @@ def prepare(
     selection_fraction: float = 0.1,
     transfer_fraction: float = 1.0,
     seed: int = 0,
-    normalization: str | Normalization = "auto",
-    tfidf_features: int | None = None,
     on_open: Callable[[Opening], None] | None = None,
 ) -> StudyData:
     """Carve the selection split and the transfer set from the training data, stratified and seeded.
@@ -173,13 +170,11 @@ def prepare(
         selection_fraction: share of the labelled training examples kept for choices; in (0, 1).
         transfer_fraction: share of ``training`` in the transfer set; in (0, 1].
         seed: of both draws; in 0..2^32 - 1.
-        normalization: a name in `NORMALIZATIONS` or a `Normalization`.
-        tfidf_features: terms that become features of texts, at most; None takes 4096.
         on_open: see `SealedSplit`.
 
     Raises:
         ConfigError: A setting is out of range.
-        DataError: A class would have no example in one of the parts, or see `vectorizer_for`.
+        DataError: A class would have no example in one of the parts.
 
     Example:
         >>> split = Split.from_arrays(torch.arange(40.0)[:, None], [0, 1] * 20)
@@ -190,24 +185,19 @@ def prepare(
     _check_fraction("selection_fraction", selection_fraction, below_one=True)
     _check_fraction("transfer_fraction", transfer_fraction, below_one=False)
     _check_seed(seed)
-    _check_tfidf_features(tfidf_features, dataset)
-    parts = _parts(dataset, selection_fraction, transfer_fraction, seed)
-    texts = parts[0].texts
-    tfidf = vectorizer_for(parts, texts, tfidf_features) if texts else None
-    training, transfer, selection, test = _with_features(parts, tfidf)
+    training, transfer, selection, test = _parts(
+        dataset, selection_fraction, transfer_fraction, seed
+    )
     for note in _notes(dataset.class_names, selection, test):
         warnings.warn(note, DataNote, stacklevel=2)
-    table = TEXT_NORMALIZATIONS if tfidf else NORMALIZATIONS
     return StudyData(
         training=training,
         transfer=transfer,
         selection=selection,
         test=SealedSplit(test, on_open=on_open),
-        normalization=make_normalization(normalization, training.inputs, table=table),
         class_names=dataset.class_names,
-        input_shape=tuple(training.inputs.shape[1:]),
+        input_shape=() if dataset.is_text else dataset.input_shape,
         fingerprint=dataset.fingerprint,
-        tfidf=tfidf,
     )
 
 
@@ -237,25 +227,13 @@ def _parts(
 
 
 def _notes(class_names: Sequence[str], selection: Split, test: Split) -> Iterator[str]:
-    """Yield what the parts cannot show: classes and texts about which they say nothing."""
+    """Yield what the parts cannot show: classes about which they say nothing."""
     for name, split in (("selection", selection), ("test", test)):
         if missing := missing_classes(split, class_names):
             yield (
                 f"The {name} split has no example of {len(missing)} of {len(class_names)} classes"
                 f" ({shorten(missing)}): accuracy there says nothing about them."
             )
-        unknown = int((split.inputs == 0).all(dim=1).sum()) if split.texts is not None else 0
-        if unknown > TOLD_UNKNOWN * len(split):
-            yield unknown_terms_note(unknown, len(split), name)
-
-
-def _with_features(parts: Sequence[Split], tfidf: Tfidf | None) -> list[Split]:
-    """Give splits of texts their features; a split that plays two parts gets them once."""
-    if tfidf is None:
-        return list(parts)
-    unique = {id(part): part for part in parts}
-    made = {key: tfidf.vectorize(part) for key, part in unique.items()}
-    return [made[id(part)] for part in parts]
 
 
 def _transfer(
@@ -313,22 +291,6 @@ def _check_fraction(setting: str, value: float, *, below_one: bool) -> None:
         raise ConfigError(
             f"{setting} must be above 0 and {upper}, but is {value}. It is a share of the training"
             " examples, not a count or a percentage; 0.1 means one in ten."
-        )
-
-
-def _check_tfidf_features(count: int | None, dataset: Dataset) -> None:
-    if count is None:
-        return
-    if not dataset.is_text:
-        kind = "images" if dataset.is_image else "numbers"
-        raise ConfigError(
-            f"tfidf_features = {count} is for texts, but the inputs of {dataset.name!r} are {kind}."
-            " Leave it out."
-        )
-    if count < 1:
-        raise ConfigError(
-            f"tfidf_features must be at least 1, but is {count}. It is the number of terms that"
-            " become features; leave it out for the default."
         )
 
 

@@ -114,31 +114,40 @@ def _windows(images: Tensor, rows: Tensor, columns: Tensor, padding: int) -> Ten
 
 
 def cut_out(
-    inputs: Tensor, ids: Tensor, augmentation: Augmentation, *, view: int, stream: int
+    images: Tensor,
+    ids: Tensor,
+    augmentation: Augmentation,
+    *,
+    view: int,
+    stream: int,
+    fill: Tensor,
 ) -> Tensor:
-    """Set a square of each normalised image to 0, the mean of the training images; in place.
+    """Fill a square of each image, usually with the mean of the training images.
 
     Args:
-        inputs: float32 [B, C, H, W], normalised.
+        images: uint8 [B, C, H, W], as stored.
         ids: int64 [B].
         augmentation: Whose ``cutout`` is the side of the square.
         view: Number of the view.
         stream: Whose views these are.
+        fill: What the square is filled with, in the units of the images; float32, broadcastable to
+            one image.
 
     Returns:
-        ``inputs``.
+        float32 [B, C, H, W], since a mean is no whole number; without a cutout, ``images``.
     """
     side = augmentation.cutout
     if not side:
-        return inputs
+        return images
     masks = []
-    for length, purpose in zip(inputs.shape[2:], (_CENTRE_ROW, _CENTRE_COLUMN), strict=True):
+    for length, purpose in zip(images.shape[2:], (_CENTRE_ROW, _CENTRE_COLUMN), strict=True):
         centre = _integers(ids, length, view=view, stream=stream, purpose=purpose)
         first = (centre - side // 2)[:, None]
-        places = torch.arange(length, device=inputs.device)
+        places = torch.arange(length, device=images.device)
         masks.append((places >= first) & (places < first + side))
     square = masks[0][:, None, :, None] & masks[1][:, None, None, :]
-    return inputs.masked_fill_(square, 0.0)
+    # not torch.where, which forgets the order of memory of a single channel
+    return images.float().mul_(~square).add_(fill.to(images.device) * square)
 
 
 def mixing(

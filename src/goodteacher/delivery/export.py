@@ -1,29 +1,35 @@
 """Delivering a student: a folder that needs neither the teacher nor the study.
 
-``model.safetensors`` holds the weights; ``config.json`` what is needed to run them: architecture,
-classes, input shape and normalisation. A student of texts has ``vocabulary.json`` beside them: the
-terms that are its features, and their idf. ONNX and Hugging Face models will be further formats
-here.
+``model.safetensors`` holds the weights of its module, ``config.json`` the architecture, the classes
+and the shape of an example as it is stored; ``preparation.json`` says what happens to an example
+before the module sees it: size, normalisation, the terms of texts. ONNX and Hugging Face models
+will be further formats here.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Frozen
-from goodteacher.data import Normalization, Tfidf
 from goodteacher.errors import ModelError, StudyError
-from goodteacher.networks import NetworkLike, build_model, give_again
+from goodteacher.networks import (
+    Chain,
+    Network,
+    NetworkLike,
+    build_network,
+    give_again,
+    preparation_from,
+)
 from goodteacher.networks.intake import as_stored, as_texts, warn_of_dark_images
 from goodteacher.studies import Context, load_weights, read_tensors, reading
 
-VOCABULARY_FILE = "vocabulary.json"
-"""What turns texts into a student's features, in its folder."""
+PREPARATION_FILE = "preparation.json"
+"""How a student wants its inputs, in its folder."""
 
 
 class StudentCard(Frozen):
@@ -33,9 +39,7 @@ class StudentCard(Frozen):
     architecture: str
     class_names: tuple[str, ...]
     input_shape: tuple[int, ...]
-    normalization: dict[str, Any]
-    vocabulary: str | None = None
-    """The file beside it that turns texts into features; None where inputs are no texts."""
+    """Of an example as it is stored; nothing for texts."""
     arm: str
     seed: int
     selection_accuracy: float
@@ -48,15 +52,12 @@ class Classifier(nn.Module):
     Args:
         network: The student.
         card: What it is.
-        tfidf: Turns texts into features; None where inputs are no texts.
     """
 
-    def __init__(self, network: nn.Module, card: StudentCard, tfidf: Tfidf | None = None) -> None:
+    def __init__(self, network: Network, card: StudentCard) -> None:
         super().__init__()
         self.network = network
         self.card = card
-        self.tfidf = tfidf
-        self._normalization = Normalization.from_dict(card.normalization)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -77,16 +78,16 @@ class Classifier(nn.Module):
             DataError: Type, range or shape are not those that the student was trained on; the
                 message says how to convert them.
         """
+        preparation = self.network.preparation
+        if preparation.from_texts:
+            of_texts: Tensor = self.network(as_texts(inputs))
+            return of_texts
+        stored = as_stored(inputs, self.card.input_shape)
+        if stored.dtype == torch.uint8:
+            warn_of_dark_images(stored, preparation.blank)
         anchor = next(self.network.parameters(), torch.zeros(()))
-        if self.tfidf is not None:
-            stored, home = self.tfidf(as_texts(inputs)), anchor.device
-        else:
-            stored = as_stored(inputs, self.card.input_shape)
-            home = stored.device
-            if stored.dtype == torch.uint8:
-                warn_of_dark_images(stored, self._normalization)
-        logits: Tensor = self.network(self._normalization(stored.to(anchor.device)))
-        return logits.to(home)
+        logits: Tensor = self.network(stored.to(anchor.device))
+        return logits.to(stored.device)
 
     @torch.inference_mode()
     def predict(self, inputs: Any) -> list[str]:
@@ -109,13 +110,12 @@ class Classifier(nn.Module):
 
 
 def deliver(
-    context: Context, network: nn.Module, card: StudentCard, *, folder: str = "student"
+    context: Context, network: Network, card: StudentCard, *, folder: str = "student"
 ) -> None:
     """Write a student into a folder of the study's; ``config.json`` comes last."""
     store = context.store
-    if context.data.tfidf is not None:
-        store.write_json(f"{folder}/{VOCABULARY_FILE}", context.data.tfidf)
-    store.write_tensors(f"{folder}/model.safetensors", network.state_dict())
+    store.write_json(f"{folder}/{PREPARATION_FILE}", network.preparation.to_dict())
+    store.write_tensors(f"{folder}/model.safetensors", network.module.state_dict())
     store.write_json(f"{folder}/config.json", card)
 
 
@@ -135,8 +135,6 @@ def make_card(
         architecture=architecture,
         class_names=context.data.class_names,
         input_shape=context.data.input_shape,
-        normalization=context.data.normalization.to_dict(),
-        vocabulary=VOCABULARY_FILE if context.data.tfidf else None,
         arm=arm,
         seed=seed,
         selection_accuracy=accuracies[0],
@@ -160,20 +158,26 @@ def load_student(folder: Path | str, *, network: NetworkLike | None = None) -> C
     card_file, weights_file = path / "config.json", path / "model.safetensors"
     with reading(card_file, "the card of a student"):
         card = StudentCard.model_validate_json(card_file.read_bytes())
-        normalization = Normalization.from_dict(card.normalization)
-        np.broadcast_shapes(tuple(normalization.mean.shape), card.input_shape)
     if network is not None:
         give_again(card.architecture, network)
-    made = _built(card, card_file)
-    load_weights(made, read_tensors(weights_file), weights_file)
-    tfidf = None if card.vocabulary is None else _read_vocabulary(path / card.vocabulary, card)
-    return Classifier(made, card, tfidf).eval()
+    preparation = _read_preparation(path / PREPARATION_FILE, card)
+    made = _built(card, preparation, card_file)
+    load_weights(made.module, read_tensors(weights_file), weights_file)
+    return Classifier(made, card).eval()
 
 
-def _built(card: StudentCard, path: Path) -> nn.Module:
+def _read_preparation(path: Path, card: StudentCard) -> Chain:
+    with reading(path, "how a student wants its inputs"):
+        preparation = preparation_from(json.loads(path.read_bytes()))
+        preparation.output_shape(card.input_shape)
+    return preparation
+
+
+def _built(card: StudentCard, preparation: Chain, path: Path) -> Network:
     try:
-        return build_model(
+        return build_network(
             card.architecture,
+            preparation,
             num_classes=len(card.class_names),
             input_shape=card.input_shape,
             seed=card.seed,
@@ -194,14 +198,3 @@ def _check_student_folder(path: Path) -> None:
     else:
         reason = "it has no config.json. Has the search finished?"
     raise StudyError(f"{path} holds no student: {reason}")
-
-
-def _read_vocabulary(path: Path, card: StudentCard) -> Tfidf:
-    with reading(path, "the vocabulary of a student of texts"):
-        tfidf = Tfidf.model_validate_json(path.read_bytes())
-        if (len(tfidf.terms),) != card.input_shape:
-            raise ValueError(
-                f"it has {len(tfidf.terms)} terms, but the student takes "
-                f"{list(card.input_shape)} features"
-            )
-    return tfidf

@@ -13,6 +13,7 @@ from torch import nn
 
 from goodteacher.errors import ModelError
 from goodteacher.networks import factory, feedforward, given, residual
+from goodteacher.networks.fitting import canonical_clause
 
 NUMBER = r"0*[1-9][0-9]{0,6}"  # seven digits: larger widths are typing errors
 DEPTH = r"0*[1-9][0-9]{0,3}"  # four digits: larger depths only fill the memory, block by block
@@ -145,19 +146,21 @@ def canonical_spec(spec: str) -> str:
     equal seeds, so this is the form to compare and to hash.
 
     Args:
-        spec: ``family:argument``.
+        spec: ``family:argument``, and ``@preparation`` behind it where inputs are not prepared as
+            usual.
 
     Returns:
         The canonical specification.
 
     Raises:
-        ModelError: If the family is unknown, its argument malformed, or the depth none of its own.
+        ModelError: If the family is unknown, its argument malformed, or the depth none of its own;
+            or see `canonical_clause`.
 
-    >>> canonical_spec(" MLP: 1200, 0800 ")
-    'mlp:1200,800'
+    >>> canonical_spec(" MLP: 1200, 0800 "), canonical_spec("mlp:64 @ resize:014")
+    ('mlp:1200,800', 'mlp:64@resize:14')
     """
-    name, argument = _parse(spec)
-    return f"{name}:{argument}"
+    name, argument, clause = _parse(spec)
+    return f"{name}:{argument}" + (f"@{clause}" if clause else "")
 
 
 def build_model(
@@ -168,9 +171,11 @@ def build_model(
     Args:
         spec: ``mlp:1200,1200``, ``cnn:32,64,128``, ``resnet:20``, ``resnet:8x4``, ``wrn:16-2`` or
             ``python:package.module:factory``, a callable that gets ``num_classes``, and
-            ``input_shape`` if it takes that.
+            ``input_shape`` if it takes that. What stands behind an ``@`` says how inputs are
+            prepared, and changes nothing here.
         num_classes: Number C of logits; at least 2.
-        input_shape: Shape of one example: ``(features,)`` or ``(channels, height, width)``.
+        input_shape: Shape of one example as it is prepared: ``(features,)`` or
+            ``(channels, height, width)``.
         seed: Seeds PyTorch's CPU generator while the network is made, 0 to 2^32 - 1. Afterwards
             that generator is as it was.
 
@@ -185,7 +190,7 @@ def build_model(
     >>> parameter_count(network)
     50890
     """
-    name, argument = _parse(spec)
+    name, argument, _ = _parse(spec)
     family = FAMILIES[name]
     _check_classes(num_classes)
     _check_shape(input_shape, spec, image=family.image)
@@ -222,7 +227,8 @@ def is_users_own(spec: str) -> bool:
     return _parse(spec)[0] in ("python", "given")
 
 
-def _parse(spec: str) -> tuple[str, str]:
+def _parse(spec: str) -> tuple[str, str, str]:
+    """Return family, argument and what stands behind the ``@``, each in its canonical form."""
     if callable(spec):
         raise ModelError(
             f"A model specification must be a string, but got a {type(spec).__name__}. "
@@ -234,7 +240,8 @@ def _parse(spec: str) -> tuple[str, str]:
             f"A model specification must be a string, but got {spec!r} of type "
             f"{type(spec).__name__}. Write it as in {FAMILIES['mlp'].example!r}."
         )
-    name, _, argument = _without_spaces(spec).partition(":")
+    architecture, at, clause = _without_spaces(spec).partition("@")
+    name, _, argument = architecture.partition(":")
     name = name.lower()
     if name not in FAMILIES:
         raise ModelError(_unknown_family(spec, name))
@@ -246,7 +253,7 @@ def _parse(spec: str) -> tuple[str, str]:
         )
     argument = family.canonical(argument)
     _check_depth(spec, family, argument)
-    return name, argument
+    return name, argument, canonical_clause(spec, clause) if at else ""
 
 
 def _without_spaces(spec: str) -> str:

@@ -15,11 +15,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from goodteacher.data import Normalization
 from goodteacher.errors import DataError
 
-_DARK = 2 / 255
-"""Training images whose mean is below this may themselves be of zeros and ones."""
+_DARK = 2
+"""Training images whose mean is below this, of 255, may themselves be of zeros and ones."""
 
 
 def as_texts(inputs: Any) -> Any:
@@ -163,14 +162,14 @@ def _pixels(images: Tensor) -> Tensor:
     return images.to(torch.uint8)
 
 
-def warn_of_dark_images(images: Tensor, normalization: Normalization) -> None:
+def warn_of_dark_images(images: Tensor, mean: Tensor) -> None:
     """Warn of bytes that are all 0 or 1, where training images were brighter.
 
     Args:
         images: uint8 [N, ...].
-        normalization: The student's; its mean is that of training images.
+        mean: Of the training images, 0 to 255, by channel or of all.
     """
-    if not images.numel() or int(images.max()) != 1 or float(normalization.mean.max()) < _DARK:
+    if not images.numel() or int(images.max()) != 1 or float(mean.max()) < _DARK:
         return
     warnings.warn(
         "All values of these images are 0 or 1 of 255, so the student sees black. Were they in "

@@ -242,12 +242,12 @@ class DataSummary(Frozen):
 
     fingerprint: str
     class_names: tuple[str, ...]
-    input_shape: tuple[int, ...]
+    input_shape: tuple[int, ...] = Field(description="of one example; nothing for texts")
     training: int
     transfer: int
     selection: int
     test: int
-    is_text: bool = Field(default=False, description="whether the inputs are features of texts")
+    is_text: bool = Field(default=False, description="whether the inputs are texts")
     given_in_python: bool = Field(
         default=False, description="whether they were given in Python, so no name loads them again"
     )

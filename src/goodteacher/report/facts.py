@@ -120,8 +120,8 @@ def data_table(findings: Findings | Verified) -> Table:
         ("test split", f"{data.test:,}", "examples; sealed until every choice was made"),
         (
             "input",
-            " x ".join(str(size) for size in data.input_shape),
-            "TF-IDF features of a text" if data.is_text else "shape of one example",
+            "text" if data.is_text else " x ".join(str(size) for size in data.input_shape),
+            "each network sees TF-IDF features of it" if data.is_text else "shape of one example",
         ),
         ("classes", f"{len(data.class_names):,}", _listed(data.class_names)),
         ("fingerprint", data.fingerprint, "names the exact content"),

@@ -49,12 +49,8 @@ class StudentRunner:
 
 def target_request(task: StudentTask, context: Context) -> TargetRequest:
     """Return whose targets :func:`~goodteacher.students.targets.target_of` shall give."""
-    return TargetRequest(
-        _seen(task, context),
-        task.data,
-        RecordedTeachers(context.store, dict(task.teachers)),
-        task.seed,
-    )
+    seen, teachers = _seen(task, context), RecordedTeachers(context.store, dict(task.teachers))
+    return TargetRequest(seen, task.student, task.data, teachers, task.seed)
 
 
 def _seen(task: StudentTask, context: Context) -> Context:
@@ -166,10 +162,9 @@ class _Group:
 
     def _points(self, stack: Stack, epoch: int, loss: Tensor) -> _Measured:
         """Measure the students on the selection split, on their way or at their end."""
-        selection = self.context.data.selection
-        logits = compute_logits(
-            stack, self.context.examples(selection), batch_size=self.task.optimization.batch_size
-        )
+        selection, size = self.context.data.selection, self.task.optimization.batch_size
+        examples = self.context.examples(self.task.student, selection)
+        logits = compute_logits(stack, examples, batch_size=size)
         predictions = logits.argmax(-1).to(torch.int16)
         accuracies = accuracy_of(predictions, selection.labels)
         held_out = calibrated_nll(logits, selection.labels).tolist()

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from goodteacher.config import digest_of
 from goodteacher.data import Split
 from goodteacher.errors import RunError
-from goodteacher.networks import build_model
+from goodteacher.networks import Network
 from goodteacher.records import Arm
 from goodteacher.students.kept import Shelf
 from goodteacher.students.plan import StudentTask
@@ -44,18 +44,13 @@ class Stacks:
         """Steps that see every example once."""
         return steps_per_epoch(len(self.context.data.transfer), self.task.optimization.batch_size)
 
-    def network(self) -> nn.Module:
-        """Return the students' initial network."""
-        return build_model(
-            self.task.student,
-            num_classes=self.context.data.num_classes,
-            input_shape=self.context.data.input_shape,
-            seed=self.task.seed,
-        )
+    def network(self) -> Network:
+        """Return the students' initial network; they share its preparation."""
+        return self.context.network(self.task.student, seed=self.task.seed)
 
     def new(self, num_students: int) -> Stack:
         """Return a stack of initial students on this machine's device."""
-        networks = [self.network()] * num_students
+        networks = [self.network().module] * num_students
         return stack_networks(networks, example_input=self._sample()).to(
             self.context.machine.device
         )
@@ -127,7 +122,7 @@ class Stacks:
 
     def _memory_limit(self) -> int:
         return widest_stack(
-            self.network(),
+            self.network().module,
             self._sample(),
             batch_size=self.task.optimization.batch_size,
             memory_bytes=stack_memory(self.context.machine.device, self.task.memory_gib),
@@ -138,12 +133,13 @@ class Stacks:
         few = torch.arange(2)
         # Of a split of their own, lest a GPU be given the whole transfer set for them.
         context = self.context
-        return context.examples(context.data.transfer.subset(few)).inputs(few).cpu()
+        transfer = context.data.transfer.subset(few)
+        return context.examples(self.task.student, transfer).inputs(few).cpu()
 
 
 def predict(context: Context, task: StudentTask, split: Split, name: str) -> None:
     """Run a task's trained students on another split and keep what they predict."""
-    examples, size = context.examples(split), task.optimization.batch_size
+    examples, size = context.examples(task.student, split), task.optimization.batch_size
     stacks = Stacks(task, context).trained()
     parts = [compute_predictions(stack, examples, batch_size=size) for stack in stacks]
     Shelf(context.store, task.key).write_predictions(name, torch.cat(parts))
@@ -151,19 +147,19 @@ def predict(context: Context, task: StudentTask, split: Split, name: str) -> Non
 
 def logits_of_students(context: Context, task: StudentTask, split: Split) -> Tensor:
     """Run a task's trained students on a split and return their logits, float32 [S, N, C]."""
-    examples, size = context.examples(split), task.optimization.batch_size
+    examples, size = context.examples(task.student, split), task.optimization.batch_size
     stacks = Stacks(task, context).trained()
     return torch.cat([compute_logits(stack, examples, batch_size=size) for stack in stacks])
 
 
-def trained_student(context: Context, task: StudentTask, arm: Arm) -> nn.Module:
-    """Return the trained student of an arm as a plain network in evaluation mode."""
+def trained_student(context: Context, task: StudentTask, arm: Arm) -> Network:
+    """Return the trained student of an arm, with its preparation, in evaluation mode."""
     stacks = Stacks(task, context)
     stack = stacks.new(1)
     place = [task.arms.index(arm)]
     stack.load_state_dict(network_part(Shelf(context.store, task.key).state(place)))
     network = stacks.network()
-    network.load_state_dict(stack.state_dict_of(0))
+    network.module.load_state_dict(stack.state_dict_of(0))
     network.eval()
     return network
 

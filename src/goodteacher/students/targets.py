@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from goodteacher.data import Examples
 from goodteacher.maths.targets import FALSIFICATION, LADDER, logits_of, smoothing_targets
+from goodteacher.networks import Examples
 from goodteacher.records import (
     FileSource,
     OneHotSource,
@@ -32,12 +32,14 @@ class TargetRequest:
 
     Attributes:
         context: The study; its transfer set is the one that the students see.
+        student: The students' specification, which says how they want their inputs.
         data: How the data are seen: views, augmentation.
         teachers: The study's teachers.
         seed: The students' seed: falsification arms are drawn anew for each.
     """
 
     context: Context
+    student: str
     data: DataKey
     teachers: Teachers
     seed: int
@@ -45,7 +47,8 @@ class TargetRequest:
     @property
     def examples(self) -> Examples:
         """The transfer set as the students see it."""
-        return self.context.examples(self.context.data.transfer, self.data.augmentation)
+        transfer, augmentation = self.context.data.transfer, self.data.augmentation
+        return self.context.examples(self.student, transfer, augmentation)
 
 
 def target_of(request: TargetRequest, source: Any) -> Tensor:

@@ -14,7 +14,13 @@ from goodteacher.config import DistillConfig, StudyConfig, parse
 from goodteacher.config.augmentation import Augmentation
 from goodteacher.data import UNLABELLED, StudyData
 from goodteacher.errors import ConfigError, InputError, ModelError
-from goodteacher.networks import NetworkIdentity, NetworkLike, canonical_spec, specification_of
+from goodteacher.networks import (
+    NetworkIdentity,
+    NetworkLike,
+    Preparations,
+    canonical_spec,
+    specification_of,
+)
 from goodteacher.studies.rehearsal import Rehearsal, Rehearsed, Role
 from goodteacher.training.machine import Machine
 
@@ -69,13 +75,13 @@ class Rehearsals:
     identities: Mapping[Role, NetworkIdentity]
 
 
-def rehearse(config: Settings, data: StudyData, machine: Machine) -> Rehearsals:
+def rehearse(config: Settings, networks: Preparations, machine: Machine) -> Rehearsals:
     """Let teacher and student go through a step of everything, once.
 
     Raises:
         InputError: A network fails; the message has a line for each that does.
     """
-    training = config.first_training(len(data.transfer))
+    training = config.first_training(len(networks.data.transfer))
     plans = {"student": (config.student, config.student_optimization(training), 0)}
     if isinstance(config, StudyConfig):
         plan = config.teacher_optimization(config.reference_batch_size, max(config.learning_rates))
@@ -88,7 +94,7 @@ def rehearse(config: Settings, data: StudyData, machine: Machine) -> Rehearsals:
             continue
         spec, plan, seed = plans[role]
         try:
-            found[role] = Rehearsal(role, spec, data, machine, plan, seed).run()
+            found[role] = Rehearsal(role, spec, networks, machine, plan, seed).run()
         except InputError as error:
             problems.append(error)
     _raise_all(problems)
@@ -219,10 +225,11 @@ def _listed(value: Any) -> str:
 
 
 def _augmentation_complaints(augmentation: Augmentation, data: StudyData) -> Iterator[str]:
-    if len(data.input_shape) != 3:
+    if not data.is_image:
+        kind = "a text" if data.is_text else f"a vector of {data.input_shape[0]} features"
         yield (
-            f"augment = {augmentation} is for images, but an example of these data is a vector of "
-            f"{data.input_shape[0]} features. Leave augment out, or give the images themselves."
+            f"augment = {augmentation} is for images, but an example of these data is {kind}. "
+            "Leave augment out, or give the images themselves."
         )
         return
     side = min(data.input_shape[1:])

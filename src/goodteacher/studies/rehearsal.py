@@ -20,9 +20,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from goodteacher.config import Optimization
-from goodteacher.data import Examples, StudyData
 from goodteacher.errors import GoodteacherError, ModelError
-from goodteacher.networks import NetworkIdentity, build_model, identity_of, is_users_own
+from goodteacher.networks import (
+    Examples,
+    NetworkIdentity,
+    Preparations,
+    identity_of,
+    is_users_own,
+    split_spec,
+)
 from goodteacher.networks.adapting import kind_of, with_whole_output
 from goodteacher.networks.examination import check_not_probabilities, check_trainable, examine
 from goodteacher.networks.factory import check_logits, reason_of
@@ -65,7 +71,7 @@ class Rehearsal:
     Args:
         role: What it will be.
         spec: Its specification.
-        data: The study's.
+        networks: How the study's networks want its examples.
         machine: Where it will train.
         plan: How; batch sizes do not matter.
         seed: Of its initial weights.
@@ -73,7 +79,7 @@ class Rehearsal:
 
     role: Role
     spec: str
-    data: StudyData
+    networks: Preparations
     machine: Machine
     plan: Optimization
     seed: int = 0
@@ -92,6 +98,7 @@ class Rehearsal:
             return unless_memory_runs_out(self._run) or Rehearsed(needs_two=False)
 
     def _run(self) -> Rehearsed:
+        self.networks.of(self.spec)
         notes = self._examined()
         network = self._built()
         identity = identity_of(network) if is_users_own(self.spec) else None
@@ -106,22 +113,22 @@ class Rehearsal:
     def _examined(self) -> tuple[str, ...]:
         if not is_users_own(self.spec):
             return ()
+        data = self.networks.data
         with self._phase("in evaluation mode"):
             notes = examine(
                 self._build,
                 name=self.spec,
-                num_classes=self.data.num_classes,
-                input_shape=self.data.input_shape,
+                num_classes=self._num_classes,
+                input_shape=self.networks.of(self.spec).output_shape(data.input_shape),
             )
         return tuple(f"{self.role} {note}" for note in notes)
 
+    @property
+    def _num_classes(self) -> int:
+        return self.networks.data.num_classes
+
     def _build(self, seed: int) -> nn.Module:
-        return build_model(
-            self.spec,
-            num_classes=self.data.num_classes,
-            input_shape=self.data.input_shape,
-            seed=seed,
-        )
+        return self.networks.network(self.spec, seed=seed).module
 
     def _built(self) -> nn.Module:
         network = self._build(self.seed)
@@ -130,8 +137,9 @@ class Rehearsal:
 
     @property
     def _examples(self) -> Examples:
-        few = self.data.training.subset(torch.arange(min(EXAMPLES, len(self.data.training))))
-        return Examples(few, self.data.normalization, device=self.machine.device)
+        training = self.networks.data.training
+        few = training.subset(torch.arange(min(EXAMPLES, len(training))))
+        return self.networks.examples(self.spec, few, device=self.machine.device)
 
     def _inputs(self, count: int) -> Tensor:
         return self._examples.inputs(torch.arange(count))
@@ -183,12 +191,12 @@ class Rehearsal:
             self._trainer(network, examples).run_until(1)
 
     def _checked(self, output: object, inputs: Tensor, *, mode: str) -> Tensor:
-        classes = self.data.num_classes
+        classes = self._num_classes
         return check_logits(output, name=self.spec, inputs=inputs, num_classes=classes, mode=mode)
 
     def _trainer(self, network: nn.Module, examples: Examples) -> Trainer:
         def cross_entropy(logits: Tensor, positions: Tensor, view: int) -> Tensor:
-            labels = examples.labels(positions, num_classes=self.data.num_classes)
+            labels = examples.labels(positions, num_classes=self._num_classes)
             per_student = logits if logits.dim() == 3 else logits[None]
             return torch.stack([F.cross_entropy(each, labels) for each in per_student])
 
@@ -251,7 +259,7 @@ class Rehearsal:
             trainer = self._trainer(stack, examples)
             trainer.run_until(1)
             expected = compute_logits(stack, examples)
-            shape = [_STACKED, len(examples), self.data.num_classes]
+            shape = [_STACKED, len(examples), self._num_classes]
             if list(expected.shape) != shape:
                 raise ModelError(
                     f"{_STACKED} students {self.spec!r} in a stack returned shape "
@@ -281,7 +289,7 @@ class Rehearsal:
         try:
             yield
         except GoodteacherError as error:
-            if self.spec.partition(":")[2] in str(error):
+            if split_spec(self.spec)[0].partition(":")[2] in str(error):
                 raise
             raise ModelError(f"The {self.role} {self.spec!r} failed {when}. {error}") from error
         except Exception as error:

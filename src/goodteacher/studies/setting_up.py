@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from goodteacher.config import Frozen, StudyConfig
-from goodteacher.data import UNLABELLED, Dataset, StudyData, load_for, prepare
+from goodteacher.data import (
+    UNLABELLED,
+    DataNote,
+    Dataset,
+    Split,
+    StudyData,
+    load_for,
+    prepare,
+)
 from goodteacher.errors import DataError, StudyError
-from goodteacher.networks import NetworkIdentity
+from goodteacher.networks import NetworkIdentity, Preparations
 from goodteacher.records import DataSummary
 from goodteacher.studies.door import BATCH_SETTINGS, Settings, fitted_to_data, rehearse
 from goodteacher.studies.environment import enter
@@ -61,14 +70,16 @@ def prepare_context(
         selection_fraction=config.selection_fraction,
         transfer_fraction=config.transfer_fraction,
         seed=config.split_seed,
-        normalization=config.normalization,
-        tfidf_features=config.tfidf_features,
         on_open=lambda opening: store.log("test_split_opened", reason=opening.reason),
     )
     if isinstance(config, StudyConfig):
         _check_labelled(parts)
     _note_selection(config, loaded, progress)
-    rehearsed = rehearse(config, parts, machine)
+    networks = Preparations(
+        parts, normalization=config.normalization, tfidf_features=config.tfidf_features
+    )
+    rehearsed = rehearse(config, networks, machine)
+    _warn_of_unknown_terms(config, networks, loaded.test)
     config, lowered = fitted_to_data(config, parts, rehearsed.needs_two)
     _check_same_data(store, parts)
     _check_same_networks(store, rehearsed.identities)
@@ -78,7 +89,7 @@ def prepare_context(
     place, elsewhere = enter(store, str(machine))
     for note in (*rehearsed.notes, *lowered, *filter(None, [elsewhere])):
         say(progress, note)
-    return Context(parts, store, machine, progress, place)
+    return Context(parts, networks, store, machine, progress, place)
 
 
 def resume_context(
@@ -132,9 +143,18 @@ def summary_of(data: StudyData, *, given: bool) -> DataSummary:
         transfer=len(data.transfer),
         selection=len(data.selection),
         test=len(data.test),
-        is_text=data.tfidf is not None,
+        is_text=data.is_text,
         given_in_python=given,
     )
+
+
+def _warn_of_unknown_terms(config: Settings, networks: Preparations, test: Split) -> None:
+    specs = (
+        [config.teacher, config.student] if isinstance(config, StudyConfig) else [config.student]
+    )
+    splits = {"selection": networks.data.selection, "test": test}
+    for note in dict.fromkeys(note for spec in specs for note in networks.notes(spec, splits)):
+        warnings.warn(note, DataNote, stacklevel=3)
 
 
 def _check_labelled(data: StudyData) -> None:

@@ -17,7 +17,8 @@ from typing import Any, ClassVar, Protocol, cast
 
 from goodteacher.config import DataConfig, Frozen, StudyConfig
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.data import Examples, Split, StudyData
+from goodteacher.data import Split, StudyData
+from goodteacher.networks import Examples, Network, Preparations
 from goodteacher.studies.progress import Progress, say
 from goodteacher.studies.store import Store
 from goodteacher.training.machine import Machine
@@ -36,6 +37,7 @@ class Context:
     """
 
     data: StudyData
+    networks: Preparations
     store: Store
     machine: Machine
     progress: Progress
@@ -49,16 +51,21 @@ class Context:
         """Tell who watches, and the log as a warning, that the result may be wrong."""
         say(self.progress, text, level=logging.WARNING)
 
+    def network(self, spec: str, *, seed: int) -> Network:
+        """Return a new network of a specification, with its preparation."""
+        return self.networks.network(spec, seed=seed)
+
     def examples(
-        self, split: Split, augmentation: Augmentation | None = None, *, stream: int = 0
+        self,
+        spec: str,
+        split: Split,
+        augmentation: Augmentation | None = None,
+        *,
+        stream: int = 0,
     ) -> Examples:
-        """Return a split as networks see it, on this machine's device."""
-        return Examples(
-            split,
-            self.data.normalization,
-            device=self.machine.device,
-            augmentation=augmentation,
-            stream=stream,
+        """Return a split as the network of a specification sees it, on this machine's device."""
+        return self.networks.examples(
+            spec, split, device=self.machine.device, augmentation=augmentation, stream=stream
         )
 
 
@@ -137,7 +144,7 @@ class DataKey(Frozen):
             transfer_fraction=config.transfer_fraction,
             split_seed=config.split_seed,
             normalization=config.normalization,
-            tfidf_features=len(data.tfidf.terms) if data.tfidf else None,
+            tfidf_features=config.tfidf_features,
             augment=study.augment if study else (),
             views=study.views if study else 1,
         )

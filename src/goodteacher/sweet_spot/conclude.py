@@ -171,11 +171,11 @@ def _training(arm: Arm) -> Training:
 def _teacher_accuracies(search: Search, winners: Iterable[Arm]) -> dict[Source, float]:
     """Return the accuracy on the test split of every teacher among the winners."""
     test = search.context.data.test.open("every choice is made: measure the teachers")
-    examples = search.context.examples(test)
+    examples = search.context.examples(search.config.teacher, test)
 
     @cache
     def logits_of(checkpoint: Checkpoint) -> Tensor:
-        return compute_logits(search.teachers.load(checkpoint), examples)
+        return compute_logits(search.teachers.load(checkpoint).module, examples)
 
     trained = dict(search.teachers.keys)  # of runs recorded elsewhere there is no network
     teachers = {

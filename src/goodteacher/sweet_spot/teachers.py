@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast, get_args
 
-from torch import nn
-
 from goodteacher.config import StudyConfig, shown_attribute
 from goodteacher.errors import RunError
+from goodteacher.networks import Network
 from goodteacher.records import BlendRecord, Checkpoint, TrajectoryRecord
 from goodteacher.studies import Context, DataKey, Engine
 from goodteacher.teachers import (
@@ -119,7 +118,7 @@ class TeacherRuns:
         self.engine.run("blends", [task])
         return blends_of(self.context.store, task)
 
-    def load(self, checkpoint: Checkpoint) -> nn.Module:
+    def load(self, checkpoint: Checkpoint) -> Network:
         """Return a recorded teacher."""
         trunk = next(t for t in self.trajectories if t.run.name == checkpoint.run)
         if checkpoint.variant not in get_args(Branch):

@@ -63,7 +63,7 @@ class AverageRunner:
 
 def _averaged(task: AverageTask, context: Context) -> nn.Module:
     """Return the averaged weights in the checkpoint's network, whose statistics do not fit."""
-    network = load_teacher(context, task.trunk, task.epoch)
+    network = load_teacher(context, task.trunk, task.epoch).module
     weights = context.store.read_tensors(ema_file(task.trunk.key, task.epoch))
     network.load_state_dict(weights, strict=False)
     return network

@@ -38,10 +38,10 @@ def record_teacher(
 
     Args:
         context: The study.
-        network: The teacher, on the machine's device.
+        network: The teacher's module, on the machine's device.
         key: The task's key, which names the folder below ``teachers/``.
         epoch: The recorded epoch.
-        teacher: The architecture, for the notes in the files.
+        teacher: Its specification, which says how it wants its inputs too.
         data: Says how views are augmented, and how many the teacher responds to.
         temperatures: Where responses are measured, beside 1 and the best one.
 
@@ -51,7 +51,7 @@ def record_teacher(
     """
     started = time.perf_counter()
     examples = {
-        name: context.examples(split_of(context, name), data.augmentation)
+        name: context.examples(teacher, split_of(context, name), data.augmentation)
         for name in RESPONSE_SPLITS
     }
     respond = partial(compute_logits, network)
@@ -63,6 +63,7 @@ def record_teacher(
         for view in range(1, data.views):
             responses["transfer", view] = respond(examples["transfer"], view=view)
         context.store.write_tensors(checkpoint_file(key, epoch), network.state_dict())
+        _write_preparation(context, key, teacher)
         _write_responses(context, responses, key=key, epoch=epoch, teacher=teacher)
         labels = {name: split_of(context, name).labels for name in RESPONSE_SPLITS}
         best, measurements = measure_splits(plain, labels, temperatures=temperatures)
@@ -72,6 +73,13 @@ def record_teacher(
         measurements=measurements,
         recording_seconds=time.perf_counter() - started,
     )
+
+
+def _write_preparation(context: Context, key: str, teacher: str) -> None:
+    """Keep how a teacher wants its inputs, once for all of its epochs and branches."""
+    file = preparation_file(key)
+    if not context.store.exists(file):
+        context.store.write_json(file, context.networks.of(teacher).to_dict())
 
 
 def _write_responses(
@@ -93,6 +101,11 @@ def _write_responses(
 def checkpoint_file(task_key: str, epoch: int) -> str:
     """Return where a teacher's weights are, below the study folder."""
     return f"teachers/{task_key}/checkpoints/epoch-{epoch:05d}.safetensors"
+
+
+def preparation_file(task_key: str) -> str:
+    """Return where it stands how a teacher wants its inputs, below the study folder."""
+    return f"teachers/{task_key.partition('/')[0]}/preparation.json"
 
 
 def ema_file(task_key: str, epoch: int) -> str:

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from goodteacher.config import Optimization, in_words
-from goodteacher.data import Examples
 from goodteacher.errors import RunError
-from goodteacher.networks import build_model
+from goodteacher.networks import Examples, Network
 from goodteacher.records import TeacherVariant, TrajectoryRecord
 from goodteacher.studies import Context, Store, load_weights
 from goodteacher.teachers.plan import RecordPoint, TeacherTask, TrajectoryTask, work_of
@@ -80,7 +79,7 @@ def train_branch(
     context: Context,
     task: TeacherTask,
     trunk: TrajectoryTask,
-    start: nn.Module,
+    start: Network,
     optimization: Optimization,
     point: RecordPoint,
 ) -> None:
@@ -98,32 +97,28 @@ def train_branch(
     run.to_the_end()
 
 
-def network_of(context: Context, task: TrajectoryTask) -> nn.Module:
+def network_of(context: Context, task: TrajectoryTask) -> Network:
     """Return a trajectory's network as it is before training."""
-    return build_model(
-        task.teacher,
-        num_classes=context.data.num_classes,
-        input_shape=context.data.input_shape,
-        seed=task.teacher_seed,
-    )
+    return context.network(task.teacher, seed=task.teacher_seed)
 
 
-def load_teacher(context: Context, task: TeacherTask, epoch: int) -> nn.Module:
+def load_teacher(context: Context, task: TeacherTask, epoch: int) -> Network:
     """Return the teacher that a task has recorded at an epoch."""
     trunk = task if isinstance(task, TrajectoryTask) else task.trunk
     return _loaded(context, trunk, context.store, checkpoint_file(task.key, epoch))
 
 
-def _loaded(context: Context, trunk: TrajectoryTask, store: Store, name: str) -> nn.Module:
+def _loaded(context: Context, trunk: TrajectoryTask, store: Store, name: str) -> Network:
     network = network_of(context, trunk)
-    load_weights(network, store.read_tensors(name), store.path(name))
+    load_weights(network.module, store.read_tensors(name), store.path(name))
     return network.to(context.machine.device)
 
 
 def training_examples(context: Context, task: TrajectoryTask) -> Examples:
     """Return what a teacher trains on."""
     stream = TEACHER_STREAM + task.teacher_seed
-    return context.examples(context.data.training, task.data.augmentation, stream=stream)
+    training, augmentation = context.data.training, task.data.augmentation
+    return context.examples(task.teacher, training, augmentation, stream=stream)
 
 
 def fresh_view(epoch: int) -> int:
@@ -169,7 +164,7 @@ class _Run:
     optimization: Optimization
     points: tuple[RecordPoint, ...]
     total_steps: int
-    start: nn.Module | None = None
+    start: Network | None = None
 
     @property
     def batch_size(self) -> int:
@@ -259,7 +254,7 @@ class _Run:
         epoch = record.epoch
         keeps = self.average_epochs is not None
         return _Reached(
-            _loaded(self.context, self.trunk, lender, checkpoint_file(key, epoch)),
+            _loaded(self.context, self.trunk, lender, checkpoint_file(key, epoch)).module,
             learning_rate=record.learning_rate,
             seconds=record.seconds,
             loss=record.training_loss,
@@ -288,9 +283,9 @@ class _Run:
 
         network = network_of(self.context, self.trunk)
         if self.start is not None:
-            network.load_state_dict(self.start.state_dict())
+            network.module.load_state_dict(self.start.module.state_dict())
         return Trainer(
-            network,
+            network.module,
             cross_entropy,
             examples,
             plan=self.optimization.model_copy(update={"micro_batch_size": piece}),

@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from goodteacher.data import Examples
+from goodteacher.networks import Examples
 from goodteacher.training.memory import unless_memory_runs_out
 
 

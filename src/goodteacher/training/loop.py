@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Optimization
-from goodteacher.data import Examples
+from goodteacher.networks import Examples
 from goodteacher.training.averaging import WeightAverage
 from goodteacher.training.machine import Machine
 from goodteacher.training.rates import OwnLearningRates

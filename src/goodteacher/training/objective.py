@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from goodteacher.config import Recipe
-from goodteacher.data import UNLABELLED, Examples
+from goodteacher.data import UNLABELLED
 from goodteacher.maths.losses import TeacherTerm, mixture, teacher_term
+from goodteacher.networks import Examples
 
 
 @dataclass(frozen=True)

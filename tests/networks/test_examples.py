@@ -1,8 +1,10 @@
+import pytest
 import torch
 
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.data import Examples, Normalization, Split
+from goodteacher.data import Dataset, Split, prepare
 from goodteacher.data.views import crop_and_flip
+from goodteacher.networks import Examples, Normalization, Preparations
 
 HALVES = Normalization(torch.tensor(0.5), torch.tensor(0.25), unit=255.0)
 N, C = 30, 3
@@ -66,3 +68,28 @@ def test_anything_that_belongs_to_an_example_is_mixed_as_its_image_is():
     mixed = examples.mixed(one_hot, everyone, 1)
     assert torch.equal(mixed, examples.labels(everyone, 1, num_classes=C))
     assert torch.equal(examples.mixed(one_hot, everyone, 0), one_hot)
+
+
+def test_cutout_is_zero_to_the_last_bit_once_it_is_normalised():
+    means = Normalization(torch.rand(3, 1, 1), torch.rand(3, 1, 1) + 0.1, unit=255.0)
+    examples = Examples(split(), means, augmentation=Augmentation(cutout=4))
+    everyone = torch.arange(N)
+    plain, cut = examples.inputs(everyone), examples.inputs(everyone, 1)
+    hole = (cut == 0).all(1, keepdim=True).expand_as(cut)
+    assert hole.flatten(1).any(1).all()
+    assert torch.equal(cut[~hole], plain[~hole])
+    assert cut.stride() == plain.stride()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_smaller_images_are_prepared_once_and_come_as_if_batch_by_batch(channels):
+    parts = prepare(Dataset("made", split(channels), split(channels), ("a", "b", "c")))
+    networks = Preparations(parts)
+    examples, positions = networks.examples("cnn:2@resize:4", parts.training), torch.arange(7)
+    plain = Examples(parts.training, networks.of("cnn:2@resize:4"))
+    assert torch.equal(examples.inputs(positions), plain.inputs(positions))
+    assert examples.inputs(positions).stride() == plain.inputs(positions).stride()
+    assert examples.inputs(positions).stride() == (16 * channels, 1, 4 * channels, channels)
+    again = networks.examples("mlp:2@resize:4", parts.training)
+    assert again._stored.data_ptr() == examples._stored.data_ptr()
+    assert examples.bytes_each < plain.bytes_each

@@ -1,19 +1,22 @@
-"""A split as networks see it: gathered by position, augmented, normalised, on the device.
+"""A split as one network sees it: gathered by position, augmented, prepared, on the device.
 
 View 0 is the image as it is; any other view is a random one that :mod:`goodteacher.data.views`
-draws from (id, view, stream), so it is the same whoever asks for it, and whenever.
+draws from (id, view, stream), so it is the same whoever asks for it, and whenever. Views are of
+images as they are stored; how a network wants them comes after.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.data.dataset import Split
-from goodteacher.data.normalization import Normalization
+from goodteacher.data import Split
 from goodteacher.data.views import crop_and_flip, cut_out, mixing
+from goodteacher.networks.preparation import Preparation
 
 _SHARE_OF_GPU = 0.5
 """Data stay on a GPU if they take less than this share of its free memory."""
@@ -24,15 +27,17 @@ class Examples:
 
     Args:
         split: Inputs as stored, labels and ids.
-        normalization: Turns stored inputs into the network's.
+        preparation: The network's. Texts are prepared here and kept, all else batch by batch.
         device: Where inputs are wanted. The stored ones stay there too, if they fit.
         augmentation: What happens to the images of views other than 0.
         stream: Whose views these are: 0 for the fixed views of a study.
+        prepared: The prepared examples of the split, where somebody has them already; of images
+            that are not augmented.
 
     Example:
-        >>> from goodteacher.data.normalization import no_normalization
+        >>> from goodteacher.networks.preparation import Identity
         >>> split = Split.from_arrays([[0.0], [2.0], [4.0]], [0, 1, 0])
-        >>> examples = Examples(split, no_normalization(split.inputs))
+        >>> examples = Examples(split, Identity())
         >>> examples.inputs(torch.tensor([2, 0])).tolist()
         [[4.0], [0.0]]
     """
@@ -40,19 +45,25 @@ class Examples:
     def __init__(
         self,
         split: Split,
-        normalization: Normalization,
+        preparation: Preparation,
         *,
         device: torch.device | str = "cpu",
         augmentation: Augmentation | None = None,
         stream: int = 0,
+        prepared: Tensor | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.augmentation = augmentation or Augmentation()
         self.stream = stream
-        self._normalization = normalization.to(self.device)
+        preparation.to(self.device)
+        self._preparation = preparation
+        if prepared is None and preparation.from_texts:
+            prepared = preparation(split.texts or ())
+        self._is_ready = prepared is not None
+        stored = split.inputs if prepared is None else prepared
         self._labels = split.labels.to(self.device)
-        home = self.device if _fits(split.inputs, self.device) else split.inputs.device
-        self._stored = split.inputs.to(home)
+        home = self.device if _fits(stored, self.device) else stored.device
+        self._stored = stored.to(home)
         self._ids = split.ids.to(home)
 
     def __len__(self) -> int:
@@ -60,8 +71,10 @@ class Examples:
 
     @property
     def bytes_each(self) -> int:
-        """Bytes of one example as a network takes it."""
-        return self._stored[0].numel() * torch.float32.itemsize
+        """Bytes of one example while it is prepared, and afterwards."""
+        stored = self._stored.shape[1:]
+        wanted = stored if self._is_ready else self._preparation.output_shape(tuple(stored))
+        return max(math.prod(stored), math.prod(wanted)) * torch.float32.itemsize
 
     def inputs(self, positions: Tensor, view: int = 0) -> Tensor:
         """Return the inputs at some positions, as a network takes them.
@@ -121,15 +134,19 @@ class Examples:
         """Return views before any mixing."""
         positions = positions.to(self._stored.device)
         stored = self._stored.index_select(0, positions)
+        if self._is_ready:
+            stored = stored.to(self.device)
+            return _channels_last(stored) if stored.dim() == 4 else stored
         if stored.dim() != 4:
-            return self._normalization(stored.to(self.device))
+            return self._preparation(stored.to(self.device))
         if not (view and self.augmentation):
-            return self._normalization(_channels_last(stored.to(self.device)))
+            return self._preparation(_channels_last(stored.to(self.device)))
         ids = self._ids[positions]
         stored = crop_and_flip(stored, ids, self.augmentation, view=view, stream=self.stream)
-        inputs = self._normalization(_channels_last(stored.to(self.device)))
+        images, fill = _channels_last(stored.to(self.device)), self._preparation.blank
         ids = ids.to(self.device)
-        return cut_out(inputs, ids, self.augmentation, view=view, stream=self.stream)
+        images = cut_out(images, ids, self.augmentation, view=view, stream=self.stream, fill=fill)
+        return self._preparation(images)
 
     def _mixing(self, positions: Tensor, view: int) -> tuple[Tensor, Tensor]:
         ids = self._ids[positions.to(self._ids.device)]
@@ -147,6 +164,7 @@ def _channels_last(images: Tensor) -> Tensor:
     """Bring images into the channels-last order, in which convolutions run fastest.
 
     ``clone`` and not ``contiguous``: for a single channel the latter keeps ambiguous strides, and
-    a convolution's output would be in the other order. Done on bytes: a fourth of the traffic.
+    a convolution's output would be in the other order. Done on bytes, where the images still are
+    bytes: a fourth of the traffic.
     """
     return images.clone(memory_format=torch.channels_last)

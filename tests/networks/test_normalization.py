@@ -7,17 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from goodteacher.data import Normalization
-from goodteacher.data.normalization import (
+from goodteacher.errors import ConfigError, DataError
+from goodteacher.networks import Normalization
+from goodteacher.networks.normalization import (
     fit,
     fit_features,
     fit_images,
     make_normalization,
     no_normalization,
 )
-from goodteacher.errors import ConfigError, DataError
-
-from .conftest import make_features, make_images
+from tests.data.conftest import make_features, make_images
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,0 +1,147 @@
+"""The terms of texts: words and pairs of words, or runs of characters where words do not serve.
+
+Terms are scikit-learn's: words of two characters or more, in lower case, and pairs of neighbours
+among them; or runs of one to three characters within words (``char_wb``), see `choose_analyzer`.
+
+Of more terms than wanted, those that occur most often are kept, and among equals the first in
+alphabetical order. That order is ours: scikit-learn's own choice among equals depends on how NumPy
+sorts on this machine, and a study must find the same terms when it goes on elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.feature_extraction.text import CountVectorizer
+
+from goodteacher.errors import DataError
+
+DEFAULT_TERMS = 4096
+"""Terms that are kept at most, unless somebody says otherwise."""
+
+TOLD_UNKNOWN = 0.01
+"""Share of texts without any known term above which a study says so."""
+
+Analyzer = Literal["word", "char"]
+
+ANALYZERS: Mapping[Analyzer, dict[str, Any]] = {
+    "word": {"ngram_range": (1, 2), "lowercase": True, "token_pattern": r"\b\w\w+\b"},
+    "char": {"ngram_range": (1, 3), "lowercase": True, "analyzer": "char_wb"},
+}
+"""What terms are, in scikit-learn's words."""
+
+_WITHOUT_SPACES = re.compile(  # Thai, Lao, Tibetan, Myanmar, Khmer, Japanese, Chinese
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
+)
+_FEW_KNOWN = 0.5  # share of texts with a term of other texts below which words do not serve
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """The terms of some texts.
+
+    Attributes:
+        names: The terms kept, in alphabetical order.
+        num_texts: How many of the texts have each of them, int64 [D].
+        analyzer: Whether terms are words or runs of characters.
+    """
+
+    names: tuple[str, ...]
+    num_texts: npt.NDArray[np.int64]
+    analyzer: Analyzer
+
+
+def choose_analyzer(texts: Sequence[str]) -> Analyzer:
+    """Choose between words and runs of characters, by the texts alone; the rule is ours.
+
+    Runs of characters serve where more than half of the texts are mostly in a script without spaces
+    (Chinese, Japanese, Thai and others), or where fewer than half of every second text have a
+    word of the texts between them: each would be alone with its words.
+
+    Args:
+        texts: [N], the training texts.
+
+    Example:
+        >>> choose_analyzer(["my card is lost", "the card is here"])
+        'word'
+        >>> choose_analyzer(["我的卡丢了", "请冻结我的卡"])
+        'char'
+    """
+    dense = [len(_WITHOUT_SPACES.findall(text)) * 2 > len("".join(text.split())) for text in texts]
+    if sum(dense) * 2 > len(texts):
+        return "char"
+    analyze = CountVectorizer(**ANALYZERS["word"]).build_analyzer()
+    words = [set(analyze(text)) for text in texts]
+    known = set().union(*words[::2])
+    asked = words[1::2]
+    shared = sum(not known.isdisjoint(terms) for terms in asked)
+    return "char" if shared < _FEW_KNOWN * len(asked) else "word"
+
+
+def frequent_terms(
+    texts: Sequence[str], *, max_terms: int | None = None, analyzer: Analyzer | None = None
+) -> Terms:
+    """Return the terms that occur most often.
+
+    Args:
+        texts: [N].
+        max_terms: Terms kept at most, at least 1; None takes `DEFAULT_TERMS`.
+        analyzer: What terms are; None asks `choose_analyzer`.
+
+    Raises:
+        DataError: No text has a term.
+
+    Example:
+        >>> frequent_terms(["my card is lost", "my card is here"], max_terms=2).names
+        ('card', 'card is')
+    """
+    analyzer = analyzer or choose_analyzer(texts)
+    counter = CountVectorizer(**ANALYZERS[analyzer])
+    try:
+        counts = counter.fit_transform(texts)
+    except ValueError as error:  # scikit-learn's only complaint about strings: no vocabulary
+        raise DataError(
+            f"Texts need words or letters, but the {len(texts)} training texts have none"
+            f" ({error}). Is the text column the right one, or was it emptied?"
+        ) from error
+    totals = np.asarray(counts.sum(axis=0)).ravel()
+    # stable: columns are in alphabetical order, and so are equals
+    order = np.argsort(-totals, kind="stable")
+    names = counter.get_feature_names_out()
+    # a lone space is in every text of characters: it says nothing, and would make each text known
+    order = order[[bool(name.strip()) for name in names[order]]]
+    kept = np.sort(order[: max_terms or DEFAULT_TERMS])
+    return Terms(tuple(names[kept].tolist()), counts.getnnz(axis=0)[kept], analyzer)
+
+
+def count_unknown(texts: Sequence[str], names: Sequence[str], analyzer: Analyzer) -> int:
+    """Return how many texts have none of some terms; those are told apart by nothing.
+
+    Args:
+        texts: [N]; none of them is a count of 0.
+        names: The terms.
+        analyzer: What terms are.
+
+    Example:
+        >>> count_unknown(["my card", "top up"], ["card"], "word")
+        1
+    """
+    if not texts:
+        return 0
+    counter = CountVectorizer(**ANALYZERS[analyzer], vocabulary=list(names))
+    return int((counter.transform(texts).getnnz(axis=1) == 0).sum())
+
+
+def unknown_terms_note(count: int, num_texts: int, name: str) -> str:
+    """Say how many texts of a split have no known term."""
+    return (
+        f"{count} of {num_texts} {name} texts ({count / num_texts:.0%}) have no term that the"
+        " training texts have, so nothing tells them apart. Are they in another language, or is"
+        " the text column the right one? More training texts, or a larger tfidf_features, help."
+    )

@@ -1,0 +1,235 @@
+"""Fitting preparations: what the ``@`` of a specification asks for, and what comes without one.
+
+``mlp:64@resize:14`` sees images at 14x14, ``mlp:64@tfidf:512`` texts by their 512 most frequent
+terms, ``mlp:64@raw`` numbers as they are stored. Without an ``@``, images and features are
+normalised as the setting ``normalization`` says, and texts have ``tfidf_features`` terms.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from goodteacher.data import Split
+from goodteacher.errors import ModelError
+from goodteacher.networks.normalization import (
+    NORMALIZATIONS,
+    TEXT_NORMALIZATIONS,
+    Normalization,
+    fit_channels,
+    make_normalization,
+)
+from goodteacher.networks.preparation import Chain, Identity, Resize, Vectorize
+from goodteacher.networks.text import fit_tfidf
+
+_AT_ONCE = 4096
+"""Images that are resized at once."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What a preparation is fitted to, and for whom.
+
+    Attributes:
+        spec: The network's specification, for messages.
+        argument: What stands behind the name of the preparation.
+        training: The training part.
+        normalization: The setting of that name.
+        num_terms: The setting ``tfidf_features``.
+    """
+
+    spec: str
+    argument: str
+    training: Split
+    normalization: str | Normalization
+    num_terms: int | None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the examples are images."""
+        return self.training.inputs.ndim == 4
+
+    def refused(self, rule: str) -> ModelError:
+        """Say that this preparation is for other examples than these."""
+        shape = list(self.training.inputs.shape[1:])
+        kind = "texts" if self.training.texts is not None else "images" if self.is_image else None
+        clause = split_spec(self.spec)[1]
+        return ModelError(
+            f"The network {self.spec!r} {rule}, but the examples of these data are "
+            f"{kind or f'vectors of {shape[0]} numbers'}. Leave '@{clause}' out."
+        )
+
+
+def _fit_default(request: _Request) -> Chain:
+    training, choice = request.training, request.normalization
+    if training.texts is None:
+        return Chain(make_normalization(choice, training.inputs, table=NORMALIZATIONS))
+    vectorize = Vectorize(fit_tfidf(training.texts, max_features=request.num_terms))
+    features = vectorize(training.texts)
+    return Chain(vectorize, make_normalization(choice, features, table=TEXT_NORMALIZATIONS))
+
+
+def _fit_tfidf(request: _Request) -> Chain:
+    if request.training.texts is None:
+        raise request.refused("wants terms of texts")
+    wanted = int(request.argument)
+    return _fit_default(_Request(request.spec, "", request.training, request.normalization, wanted))
+
+
+def _fit_resize(request: _Request) -> Chain:
+    if not request.is_image:
+        raise request.refused("wants images at another size")
+    images, (height, width) = request.training.inputs, _sides(request.argument)
+    stored = tuple(images.shape[2:])
+    if height > stored[0] or width > stored[1]:
+        raise ModelError(
+            f"The network {request.spec!r} wants images of {height}x{width}, but those of these "
+            f"data have {stored[0]}x{stored[1]} pixels, and resizing by area makes them smaller "
+            "only. Name at most their size; larger images are made where they are read: "
+            f"--resize {height},{width}."
+        )
+    resize = Resize(height, width)
+
+    def fit(images: Tensor) -> Normalization:
+        return fit_channels(resize(part) for part in images.split(_AT_ONCE))
+
+    table = {**NORMALIZATIONS, "auto": fit}
+    return Chain(resize, make_normalization(request.normalization, images, table=table))
+
+
+def _fit_raw(request: _Request) -> Chain:
+    if request.training.texts is not None:
+        raise request.refused("wants numbers as they are stored")
+    return Chain(Identity())
+
+
+def _sides(argument: str) -> tuple[int, int]:
+    height, _, width = argument.partition("x")
+    return int(height), int(width or height)
+
+
+def _canonical_sides(argument: str) -> str:
+    height, width = _sides(argument.lower())
+    return f"{height}" if height == width else f"{height}x{width}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparationKind:
+    """One kind of preparation that a specification can ask for.
+
+    Attributes:
+        grammar: What stands behind the ``@``, in words, for error messages.
+        example: A complete specification, for error messages.
+        pattern: Regular expression that a well-formed argument matches whole; "" where the kind
+            has none.
+        fit: Fits it to the training part.
+        canonical: Brings a well-formed argument into the one form that stands for it.
+    """
+
+    grammar: str
+    example: str
+    pattern: str
+    fit: Callable[[_Request], Chain]
+    canonical: Callable[[str], str] = str
+
+
+_SIDE = r"0*[1-9][0-9]{0,3}"  # four digits: larger images are typing errors
+PREPARATIONS: Mapping[str, PreparationKind] = {
+    "resize": PreparationKind(
+        grammar="@resize:SIDE or @resize:HEIGHTxWIDTH with the pixels of each side, 1 to 9999",
+        example="mlp:64@resize:14",
+        pattern=rf"{_SIDE}([xX]{_SIDE})?",
+        fit=_fit_resize,
+        canonical=_canonical_sides,
+    ),
+    "tfidf": PreparationKind(
+        grammar="@tfidf:TERMS with the number of terms, 1 to 9999999",
+        example="mlp:64@tfidf:512",
+        pattern=r"0*[1-9][0-9]{0,6}",
+        fit=_fit_tfidf,
+        canonical=lambda argument: str(int(argument)),
+    ),
+    "raw": PreparationKind(
+        grammar="@raw, without an argument",
+        example="python:package.module:factory@raw",
+        pattern="",
+        fit=_fit_raw,
+    ),
+}
+"""What may stand behind the ``@``: all that a new preparation needs is an entry here."""
+
+
+def split_spec(spec: str) -> tuple[str, str]:
+    """Return the architecture of a specification, and what stands behind its ``@``.
+
+    >>> split_spec("mlp:64@resize:14"), split_spec("mlp:64")
+    (('mlp:64', 'resize:14'), ('mlp:64', ''))
+    """
+    architecture, _, clause = spec.partition("@")
+    return architecture, clause
+
+
+def canonical_clause(spec: str, clause: str) -> str:
+    """Bring what stands behind the ``@`` of a specification into the one form that stands for it.
+
+    Args:
+        spec: The whole specification, for messages.
+        clause: What stands behind the ``@``, without spaces beside separators.
+
+    Raises:
+        ModelError: The kind of preparation is unknown, or its argument is malformed.
+
+    >>> canonical_clause("mlp:8@resize:014x14", "resize:014x14")
+    'resize:14'
+    """
+    name, colon, argument = clause.partition(":")
+    name = name.lower()
+    if name not in PREPARATIONS:
+        nearest = difflib.get_close_matches(name, PREPARATIONS, n=1, cutoff=0.4)
+        hint = f" Did you mean {PREPARATIONS[nearest[0]].example!r}?" if nearest else ""
+        raise ModelError(
+            f"The model specification {spec!r} asks for the unknown preparation {name!r} behind "
+            f"its @: it must be one of {', '.join(PREPARATIONS)}.{hint}"
+        )
+    kind = PREPARATIONS[name]
+    if bool(colon) != bool(kind.pattern) or not re.fullmatch(kind.pattern, argument):
+        raise ModelError(
+            f"The model specification {spec!r} is malformed behind its @: it must be "
+            f"{kind.grammar}. For example {kind.example!r}."
+        )
+    return f"{name}:{kind.canonical(argument)}" if colon else name
+
+
+def fit_preparation(
+    spec: str,
+    training: Split,
+    *,
+    normalization: str | Normalization = "auto",
+    tfidf_features: int | None = None,
+) -> Chain:
+    """Fit what a network's specification asks for to training examples, and to nothing else.
+
+    Args:
+        spec: The specification, in its canonical form.
+        training: The training part.
+        normalization: A name in `NORMALIZATIONS`, or a `Normalization`.
+        tfidf_features: Terms of a text, at most, where the specification does not say; None takes
+            `DEFAULT_TERMS`.
+
+    Raises:
+        ModelError: It does not go with these examples.
+        DataError: No training text has a term.
+        ConfigError: There is no such normalization.
+
+    Example:
+        >>> training = Split.from_arrays([[0.0], [2.0]], [0, 1])
+        >>> fit_preparation("mlp:8", training)(training.inputs).tolist()
+        [[-1.0], [1.0]]
+    """
+    name, _, argument = split_spec(spec)[1].partition(":")
+    request = _Request(spec, argument, training, normalization, tfidf_features)
+    return PREPARATIONS[name].fit(request) if name else _fit_default(request)

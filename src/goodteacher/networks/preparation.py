@@ -1,0 +1,285 @@
+"""The port `Preparation`: how one network wants its inputs.
+
+A preparation belongs to its network, never to the data: teacher and student of one study may see
+different inputs, and have only the ids of examples in common. It is fitted to the training part and
+frozen then (`fitting`); it is stored and delivered with the network's weights.
+
+    stored images, features or texts  ->  preparation  ->  a tensor [N, ...]  ->  module  ->  logits
+
+Each step below is a preparation, and so is a chain of steps. A new one is a class here and a line
+of `STEPS`; `tests/contracts/test_preparations.py` says what it must hold to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, cast
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from goodteacher.errors import DataError
+from goodteacher.networks.normalization import Normalization
+from goodteacher.networks.text import Tfidf
+
+Raw = Tensor | Sequence[str]
+"""Examples as a data set holds them: uint8 images, float32 features, or texts."""
+
+
+class Preparation(Protocol):
+    """Turns examples as stored into what a network takes; each alone, and always in the same way.
+
+    Implementations are modules without parameters, so that they move with their network.
+    """
+
+    @property
+    def from_texts(self) -> bool:
+        """Whether it takes texts.
+
+        That is costly, so it is done once and kept; all else is prepared a few thousand examples at
+        a time.
+        """
+
+    @property
+    def blank(self) -> Tensor:
+        """The stored value that becomes 0, and so fills a hole in an image.
+
+        float32, broadcastable to one example.
+        """
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of a prepared example from that of a stored one.
+
+        Raises:
+            ValueError: It does not take such examples.
+        """
+
+    def __call__(self, raw: Any) -> Tensor:
+        """Prepare examples.
+
+        Args:
+            raw: uint8 images [N, C, H, W] (or floats in their units), float32 features [N, D], or a
+                sequence of N texts.
+
+        Returns:
+            float32 [N, *output_shape], on the device of ``raw``; of texts, on the CPU.
+        """
+
+    def to(self, device: torch.device | str, /) -> Any:
+        """Move what it holds to a device."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON; a class method ``from_dict`` restores it."""
+
+
+class Identity(nn.Module):
+    """Numbers as they are stored, as float32: for networks that do the rest themselves."""
+
+    from_texts = False
+
+    @property
+    def blank(self) -> Tensor:
+        """Zero."""
+        return torch.zeros(())
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of a stored example."""
+        return input_shape
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Return float32 numbers of the same shape and value; a copy."""
+        return raw.to(torch.float32, copy=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nothing: there is nothing to keep."""
+        return {}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Identity:
+        """Return it."""
+        return cls()
+
+
+class Resize(nn.Module):
+    """Images at another size, by the mean over the area that each new pixel covers.
+
+    Args:
+        height: Of the new images.
+        width: Of the new images.
+
+    Example:
+        >>> Resize(1, 1)(torch.tensor([[[[0, 2], [4, 6]]]], dtype=torch.uint8)).item()
+        3.0
+    """
+
+    from_texts = False
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.size = (height, width)
+
+    @property
+    def blank(self) -> Tensor:
+        """Zero."""
+        return torch.zeros(())
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of a resized image."""
+        if len(input_shape) != 3:
+            raise ValueError(f"examples of shape {list(input_shape)} are no images")
+        return (input_shape[0], *self.size)
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Return float32 images in the units of those given, in the channels-last order."""
+        resized = F.interpolate(raw.float(), size=self.size, mode="area")
+        # clone: to() would keep the strides of a single channel, which mean either order
+        return resized.clone(memory_format=torch.channels_last)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the size."""
+        return {"size": list(self.size)}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Resize:
+        """Return one of the size that :meth:`to_dict` returned."""
+        height, width = (int(side) for side in record["size"])
+        if min(height, width) < 1:
+            raise DataError(f"Images cannot have the size {height}x{width}. Was the file edited?")
+        return cls(height, width)
+
+
+class Vectorize(nn.Module):
+    """Texts as TF-IDF features, see `Tfidf`.
+
+    Args:
+        tfidf: The terms and their weights.
+    """
+
+    from_texts = True
+
+    def __init__(self, tfidf: Tfidf) -> None:
+        super().__init__()
+        self.tfidf = tfidf
+
+    @property
+    def blank(self) -> Tensor:
+        """Zero, which is no word."""
+        return torch.zeros(())
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the number of terms."""
+        return (len(self.tfidf.terms),)
+
+    def forward(self, raw: Sequence[str]) -> Tensor:
+        """Return the features of texts, float32 [N, D]."""
+        return self.tfidf(raw)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the terms, their weights and what terms are."""
+        return self.tfidf.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Vectorize:
+        """Return one of what :meth:`to_dict` returned."""
+        return cls(Tfidf.model_validate(record))
+
+
+class Chain(nn.Module):
+    """Preparations one after another.
+
+    Args:
+        *steps: The first takes what is stored, each other what the one before it gives.
+    """
+
+    def __init__(self, *steps: Preparation) -> None:
+        super().__init__()
+        self._steps = nn.ModuleList(cast("Sequence[nn.Module]", steps))
+
+    @property
+    def steps(self) -> tuple[Preparation, ...]:
+        """The preparations, the first one first."""
+        return tuple(cast("Sequence[Preparation]", self._steps))
+
+    @property
+    def from_texts(self) -> bool:
+        """Whether the first one takes texts."""
+        return self.steps[0].from_texts
+
+    @property
+    def blank(self) -> Tensor:
+        """The value that the last one makes 0: those before it leave what is even as it is."""
+        return self.steps[-1].blank
+
+    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape that the last one gives."""
+        for step in self.steps:
+            input_shape = step.output_shape(input_shape)
+        return input_shape
+
+    def forward(self, raw: Raw) -> Tensor:
+        """Prepare examples, a step after another."""
+        for step in self.steps:
+            raw = step(raw)
+        return cast("Tensor", raw)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every step, with its kind."""
+        return {"steps": [{"kind": kind_of(step), **step.to_dict()} for step in self.steps]}
+
+
+STEPS: Mapping[str, Any] = {
+    "normalize": Normalization,
+    "resize": Resize,
+    "tfidf": Vectorize,
+    "identity": Identity,
+}
+"""Every kind of step by the name that it has in files."""
+
+
+def kind_of(step: Preparation) -> str:
+    """Return the name that a step has in files.
+
+    >>> kind_of(Resize(14, 14))
+    'resize'
+    """
+    return next(name for name, kind in STEPS.items() if type(step) is kind)
+
+
+def preparation_from(record: Mapping[str, Any]) -> Chain:
+    """Return the chain of which :meth:`Chain.to_dict` returned the record.
+
+    Raises:
+        DataError: Something is missing, unknown or not allowed.
+
+    >>> preparation_from(Chain(Resize(14, 14)).to_dict()).output_shape((1, 28, 28))
+    (1, 14, 14)
+    """
+    steps = record.get("steps") if isinstance(record, dict) and len(record) == 1 else None
+    if not isinstance(steps, list) or not steps:
+        raise DataError(
+            "A preparation is a list of steps, under the key steps and with nothing beside it. Was "
+            "the file edited, or is it from another version?"
+        )
+    return Chain(*map(_step_from, steps))
+
+
+def _step_from(record: Any) -> Preparation:
+    kind = str(record.get("kind")) if isinstance(record, dict) else "nothing"
+    if kind not in STEPS:
+        raise DataError(
+            f"A step of a preparation is one of {', '.join(STEPS)}, but this one is {kind!r}. Is "
+            "the file from another version?"
+        )
+    try:
+        step = STEPS[kind].from_dict({key: v for key, v in record.items() if key != "kind"})
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise DataError(
+            f"The step {kind!r} of a preparation cannot be read: {told}. Was the file edited, or "
+            "cut short?"
+        ) from error
+    return cast("Preparation", step)

@@ -1,0 +1,174 @@
+"""The networks of a study: each with its preparation, fitted when it is first asked for, and kept.
+
+Preparations are by what stands behind the ``@`` of a specification, so networks that want the same
+share one. What is costly to prepare, texts and smaller images, is prepared once for all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from goodteacher.config.augmentation import Augmentation
+from goodteacher.data import Split, StudyData
+from goodteacher.data.terms import DEFAULT_TERMS, TOLD_UNKNOWN, count_unknown, unknown_terms_note
+from goodteacher.errors import ConfigError
+from goodteacher.networks.examples import Examples
+from goodteacher.networks.fitting import fit_preparation, split_spec
+from goodteacher.networks.network import Network, build_network
+from goodteacher.networks.normalization import Normalization
+from goodteacher.networks.preparation import Chain, Preparation, Vectorize
+from goodteacher.networks.text import check_memory
+
+_AT_ONCE = 4096
+"""Images that are prepared at once."""
+
+
+class Preparations:
+    """How the networks of a study want its examples.
+
+    Args:
+        data: The parts of the study's data.
+        normalization: A name in `NORMALIZATIONS`, or a `Normalization`.
+        tfidf_features: Terms of a text, at most, where a specification does not say; None takes
+            `DEFAULT_TERMS`.
+
+    Raises:
+        ConfigError: ``tfidf_features`` is set for data that are no texts, or out of range.
+
+    Example:
+        >>> from goodteacher.data import load_dataset, prepare
+        >>> networks = Preparations(prepare(load_dataset("digits")))
+        >>> networks.network("mlp:8@resize:4", seed=0).module[1]
+        Linear(in_features=16, out_features=8, bias=True)
+    """
+
+    def __init__(
+        self,
+        data: StudyData,
+        *,
+        normalization: str | Normalization = "auto",
+        tfidf_features: int | None = None,
+    ) -> None:
+        _check_tfidf_features(tfidf_features, data)
+        self.data = data
+        self._normalization = normalization
+        self._tfidf_features = tfidf_features
+        self._fitted: dict[str, Chain] = {}
+        self._kept: dict[str, WeakKeyDictionary[Split, Tensor]] = {}
+
+    def of(self, spec: str) -> Preparation:
+        """Return the preparation of the network of a specification, fitted to the training part.
+
+        Raises:
+            InputError: It does not go with these data; see `fit_preparation` and `check_memory`.
+        """
+        clause = split_spec(spec)[1]
+        if clause not in self._fitted:
+            kind, _, argument = clause.partition(":")
+            if self.data.is_text and kind in ("", "tfidf"):
+                wanted = int(argument) if argument else self._tfidf_features or DEFAULT_TERMS
+                check_memory(self._num_texts, wanted)
+            self._fitted[clause] = fit_preparation(
+                spec,
+                self.data.training,
+                normalization=self._normalization,
+                tfidf_features=self._tfidf_features,
+            )
+        return self._fitted[clause]
+
+    def network(self, spec: str, *, seed: int) -> Network:
+        """Build a network for the study's examples.
+
+        Args:
+            spec: Its specification.
+            seed: Of its initial weights.
+
+        Raises:
+            InputError: It cannot be built for these data.
+        """
+        return build_network(
+            spec,
+            self.of(spec),
+            num_classes=self.data.num_classes,
+            input_shape=self.data.input_shape,
+            seed=seed,
+        )
+
+    def examples(
+        self,
+        spec: str,
+        split: Split,
+        *,
+        device: torch.device | str = "cpu",
+        augmentation: Augmentation | None = None,
+        stream: int = 0,
+    ) -> Examples:
+        """Return a split as the network of a specification sees it; see `Examples`."""
+        return Examples(
+            split,
+            self.of(spec),
+            device=device,
+            augmentation=augmentation,
+            stream=stream,
+            prepared=self._prepared(spec, split, augmentation),
+        )
+
+    def notes(self, spec: str, splits: Mapping[str, Split]) -> Iterator[str]:
+        """Yield for which splits of texts a network knows too few terms.
+
+        Args:
+            spec: Its specification.
+            splits: The splits by name.
+        """
+        preparation = self.of(spec)
+        steps: Sequence[Preparation] = getattr(preparation, "steps", ())
+        for tfidf in (step.tfidf for step in steps if isinstance(step, Vectorize)):
+            for name, split in splits.items():
+                unknown = count_unknown(split.texts or (), tfidf.terms, tfidf.analyzer)
+                if unknown > TOLD_UNKNOWN * len(split):
+                    yield unknown_terms_note(unknown, len(split), name)
+
+    @property
+    def _num_texts(self) -> int:
+        parts = (self.data.training, self.data.transfer, self.data.selection, self.data.test)
+        return sum(len(part) for part in {id(part): part for part in parts}.values())
+
+    def _prepared(
+        self, spec: str, split: Split, augmentation: Augmentation | None
+    ) -> Tensor | None:
+        """Return the prepared examples of a split, made once; None where keeping does not pay."""
+        preparation = self.of(spec)
+        if not preparation.from_texts and (augmentation or not self._is_smaller(preparation)):
+            return None
+        kept = self._kept.setdefault(split_spec(spec)[1], WeakKeyDictionary())
+        if split not in kept:
+            raw = split.inputs.split(_AT_ONCE) if split.texts is None else (split.texts,)
+            kept[split] = torch.cat([preparation(part).cpu() for part in raw])
+        return kept[split]
+
+    def _is_smaller(self, preparation: Preparation) -> bool:
+        """Say whether prepared examples take less memory than those that are stored."""
+        stored, shape = self.data.training.inputs, self.data.input_shape
+        after = math.prod(preparation.output_shape(shape)) * torch.float32.itemsize
+        return after <= math.prod(shape) * stored.itemsize and stored.dtype != torch.float32
+
+
+def _check_tfidf_features(count: int | None, data: StudyData) -> None:
+    if count is None:
+        return
+    if not data.is_text:
+        kind = "images" if data.is_image else "numbers"
+        raise ConfigError(
+            f"tfidf_features = {count} is for texts, but the inputs of these data are {kind}."
+            " Leave it out."
+        )
+    if count < 1:
+        raise ConfigError(
+            f"tfidf_features must be at least 1, but is {count}. It is the number of terms that"
+            " become features; leave it out for the default."
+        )
