@@ -20,6 +20,7 @@ import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -256,14 +257,20 @@ def stack_of(
     spec: str, parts: StudyData, count: int, seed: int, examples: Examples
 ) -> torch.nn.Module:
     """Return copies of one initial network, stacked."""
-    network = Preparations(parts).network(spec, seed=seed).module
+    network = networks_of(parts).network(spec, seed=seed).module
     few = examples.inputs(torch.arange(2))
     return stack_networks([network] * count, example_input=few)
 
 
 def examples_of(parts: StudyData, split: Split, machine: Machine) -> Examples:
     """Return a split as networks see it."""
-    return Preparations(parts).examples("", split, device=machine.device)
+    return networks_of(parts).examples("", split, device=machine.device)
+
+
+@cache
+def networks_of(parts: StudyData) -> Preparations:
+    """Return how networks want some data: as usual."""
+    return Preparations(parts)
 
 
 def dataset_of(name: str) -> Dataset:

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from goodteacher import Study, distill, load_student, search, verify
 from goodteacher.cli import app
-from goodteacher.data import load_dataset, prepare
+from goodteacher.config import DistillConfig
+from goodteacher.data import DataNote, Dataset, Split, load_dataset, prepare
 from goodteacher.delivery.export import Classifier, StudentCard
 from goodteacher.errors import ConfigError, DataError, ModelError, StudyError
 from goodteacher.networks import Network, Preparations
@@ -20,6 +21,8 @@ from goodteacher.networks.preparation import Identity
 from goodteacher.records.evidence import Evidence, Flip, Flips
 from goodteacher.report.classes import flips_table
 from goodteacher.studies.files import EVIDENCE_FILE
+from goodteacher.studies.progress import Silent
+from goodteacher.studies.setting_up import prepare_context
 from goodteacher.studies.store import Store
 from goodteacher.studies.tasks import DataKey
 from goodteacher.verdicts.evidence.flips import EXCERPT, excerpt
@@ -180,6 +183,15 @@ def test_tasks_are_named_by_the_number_of_features():
 def test_another_cap_is_another_study(study, folder):
     with pytest.raises(StudyError, match="tfidf_features"):
         search(folder, out=study.folder, tfidf_features=50, **SETTINGS)
+
+
+def test_setting_up_tells_how_many_texts_have_no_known_term(tmp_path):
+    train = Split.from_texts([f"card number {n}" for n in range(40)], np.arange(40) % 2)
+    test = Split.from_texts(["carte bleue", "card here"] * 5, [0, 1] * 5)
+    data = Dataset("two languages", train, test, ("a", "b"))
+    config = DistillConfig(data="made", student="mlp:2", temperature=1.0, alpha=0.5)
+    with pytest.warns(DataNote, match=r"5 of 10 test texts \(50%\) have no term"):
+        prepare_context(config, tmp_path / "s", data=data, progress=Silent())
 
 
 @pytest.mark.parametrize(
