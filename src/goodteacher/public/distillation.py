@@ -16,7 +16,7 @@ from pydantic import Field
 from goodteacher.config import DistillConfig, Frozen, Training
 from goodteacher.delivery.best import deliver_best
 from goodteacher.delivery.export import Classifier, load_student
-from goodteacher.engines import ENGINES
+from goodteacher.engines import engine_of
 from goodteacher.maths.statistics import Interval, accuracy_interval, paired_interval
 from goodteacher.networks import NetworkLike
 from goodteacher.records import CROSS_ENTROPY, MARGIN, Answer, Arm, Pair, StudentRow
@@ -142,7 +142,7 @@ def _work(context: Context, response: Response) -> None:
     config = context.store.config(DistillConfig)
     source = keep_response(context, response)
     key = DataKey.of(config, context.data)
-    students = Students(config, context, ENGINES[config.engine](context), key)
+    students = Students(config, context, engine_of(config, context), key)
     arms = {"recipe": Arm(source=source, recipe=config.recipe), "hard_labels": CROSS_ENTROPY}
     tuned = tune(students, {name: (arm,) for name, arm in arms.items()})
     tasks = students.tasks(

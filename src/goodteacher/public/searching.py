@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from goodteacher.config import StudyConfig
-from goodteacher.engines import ENGINES
+from goodteacher.engines import engine_of
 from goodteacher.networks import NetworkLike
 from goodteacher.public.study import Study
 from goodteacher.report import write_report
@@ -62,7 +62,7 @@ def search(
     with borrowed(config):
         context = prepare_context(config, out, data=data, progress=progress or Silent())
         config = context.store.config(StudyConfig)
-        plan = Search(config, context, ENGINES[config.engine](context))
+        plan = Search(config, context, engine_of(config, context))
         with context.store.lock():
             run_search(plan)
             write_report(context.store)

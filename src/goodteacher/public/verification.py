@@ -16,7 +16,7 @@ from goodteacher.config import (
     VerifyConfig,
 )
 from goodteacher.data import load_dataset
-from goodteacher.engines import ENGINES
+from goodteacher.engines import engine_of
 from goodteacher.errors import ConfigError
 from goodteacher.networks import NetworkLike, give_again
 from goodteacher.public.study import Study
@@ -157,7 +157,7 @@ def _of_response(
     with context.store.lock():
         source = keep_response(context, response)
         key = DataKey.of(config, context.data)
-        students = Students(config, context, ENGINES[config.engine](context), key)
+        students = Students(config, context, engine_of(config, context), key)
         return _judge(Verification(students, config, source, teachers))
 
 

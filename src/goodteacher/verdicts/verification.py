@@ -17,7 +17,7 @@ from goodteacher.config import (
     unknown_settings,
 )
 from goodteacher.data import UNLABELLED, Dataset, resolvable_difference
-from goodteacher.engines import ENGINES
+from goodteacher.engines import engine_of
 from goodteacher.errors import ConfigError, ResponseError
 from goodteacher.maths.statistics import PlannedLook, plan_looks
 from goodteacher.maths.targets import FALSIFICATION
@@ -156,7 +156,7 @@ def of_study(
     if independent is not None:
         tell(context, independent, name="independent response")
         teachers = with_independent(teachers, independent, selection)
-    students = Students(config, context, ENGINES[config.engine](context), key, keys)
+    students = Students(config, context, engine_of(config, context), key, keys)
     return Verification(students, config, source, teachers)
 
 
