@@ -72,8 +72,8 @@ def test_recorded_epochs_double_and_end_with_the_last(epochs, asked, recorded):
 @pytest.mark.parametrize(("rule", "expected"), [("constant", 0.1), ("sqrt", 0.2), ("linear", 0.4)])
 def test_learning_rate_follows_its_rule(rule, expected):
     config = study(lr_rule=rule, learning_rates=0.1, reference_batch_size=128)
-    assert config.learning_rate_for(512) == pytest.approx(expected)
-    assert config.learning_rate_for(128) == 0.1
+    assert config.learning_rate_for(512, 0.1) == pytest.approx(expected)
+    assert config.learning_rate_for(128, 0.1) == 0.1
 
 
 def test_recipes_are_the_grid_without_repetitions():
