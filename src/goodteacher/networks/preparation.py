@@ -195,38 +195,37 @@ class Chain(nn.Module):
 
     def __init__(self, *steps: Preparation) -> None:
         super().__init__()
-        self._steps = nn.ModuleList(cast("Sequence[nn.Module]", steps))
+        self.steps = nn.ModuleList(cast("Sequence[nn.Module]", steps))
 
     @property
-    def steps(self) -> tuple[Preparation, ...]:
-        """The preparations, the first one first."""
-        return tuple(cast("Sequence[Preparation]", self._steps))
+    def _in_order(self) -> tuple[Preparation, ...]:
+        return tuple(cast("Sequence[Preparation]", self.steps))
 
     @property
     def from_texts(self) -> bool:
         """Whether the first one takes texts."""
-        return self.steps[0].from_texts
+        return self._in_order[0].from_texts
 
     @property
     def blank(self) -> Tensor:
         """The value that the last one makes 0: those before it leave what is even as it is."""
-        return self.steps[-1].blank
+        return self._in_order[-1].blank
 
     def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape that the last one gives."""
-        for step in self.steps:
+        for step in self._in_order:
             input_shape = step.output_shape(input_shape)
         return input_shape
 
     def forward(self, raw: Raw) -> Tensor:
         """Prepare examples, a step after another."""
-        for step in self.steps:
+        for step in self._in_order:
             raw = step(raw)
         return cast("Tensor", raw)
 
     def to_dict(self) -> dict[str, Any]:
         """Return every step, with its kind."""
-        return {"steps": [{"kind": kind_of(step), **step.to_dict()} for step in self.steps]}
+        return {"steps": [{"kind": kind_of(step), **step.to_dict()} for step in self._in_order]}
 
 
 STEPS: Mapping[str, Any] = {

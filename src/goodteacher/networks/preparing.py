@@ -7,7 +7,7 @@ share one. What is costly to prepare, texts and smaller images, is prepared once
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from weakref import WeakKeyDictionary
 
 import torch
@@ -61,7 +61,7 @@ class Preparations:
         self._fitted: dict[str, Chain] = {}
         self._kept: dict[str, WeakKeyDictionary[Split, Tensor]] = {}
 
-    def of(self, spec: str) -> Preparation:
+    def of(self, spec: str) -> Chain:
         """Return the preparation of the network of a specification, fitted to the training part.
 
         Raises:
@@ -126,8 +126,7 @@ class Preparations:
             splits: The splits by name.
         """
         preparation = self.of(spec)
-        steps: Sequence[Preparation] = getattr(preparation, "steps", ())
-        for tfidf in (step.tfidf for step in steps if isinstance(step, Vectorize)):
+        for tfidf in (step.tfidf for step in preparation.steps if isinstance(step, Vectorize)):
             for name, split in splits.items():
                 unknown = count_unknown(split.texts or (), tfidf.terms, tfidf.analyzer)
                 if unknown > TOLD_UNKNOWN * len(split):
