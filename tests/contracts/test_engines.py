@@ -11,6 +11,7 @@ from goodteacher.config import DistillConfig, parse
 from goodteacher.data import prepare
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, RunError
+from goodteacher.networks import Preparations
 from goodteacher.studies.environment import enter
 from goodteacher.studies.progress import Silent
 from goodteacher.studies.store import Store
@@ -77,7 +78,9 @@ def context_of(folder, progress=None):
     store = Store.create(folder, config)
     machine = Machine(torch.device("cpu"))
     number, _ = enter(store, str(machine))
-    return Context(prepare(dataset()), store, machine, progress or Silent(), number)
+    data = prepare(dataset())
+    networks = Preparations(data, normalization="auto", tfidf_features=None)
+    return Context(data, networks, store, machine, progress or Silent(), number)
 
 
 TASKS = tuple(Squaring(number) for number in (1, 2, 3, 4))
