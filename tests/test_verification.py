@@ -97,7 +97,7 @@ def test_students_learn_from_the_ladders_targets(tmp_path):
     expected = ladder_targets(aligned, transfer.labels, temperature=2.0)
 
     key = DataKey.of(config, context.data)
-    request = TargetRequest(context, key, teachers={}, seed=0)
+    request = TargetRequest(context, config.student, key, teachers={}, seed=0)
     for name in ("mean_smoothing", "confidence_smoothing", "class_similarity"):
         source = TargetSource(base=base, target=name, temperature=2.0)
         (logits,) = target_of(request, source)
