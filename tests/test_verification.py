@@ -86,6 +86,7 @@ def test_students_learn_from_the_ladders_targets(tmp_path):
     from goodteacher.studies.progress import Silent
     from goodteacher.studies.setting_up import prepare_context
     from goodteacher.studies.tasks import DataKey
+    from goodteacher.teachers.port import RecordedTeachers
 
     config = parse(VerifyConfig, data="circle", **QUICK)
     response = fitted_response(as_response(bayes_logits()), dataset())
@@ -97,7 +98,8 @@ def test_students_learn_from_the_ladders_targets(tmp_path):
     expected = ladder_targets(aligned, transfer.labels, temperature=2.0)
 
     key = DataKey.of(config, context.data)
-    request = TargetRequest(context, config.student, key, teachers={}, seed=0)
+    teachers = RecordedTeachers(context.store, {})
+    request = TargetRequest(context, config.student, key, teachers, seed=0)
     for name in ("mean_smoothing", "confidence_smoothing", "class_similarity"):
         source = TargetSource(base=base, target=name, temperature=2.0)
         (logits,) = target_of(request, source)
