@@ -93,3 +93,10 @@ def _length(function):
     has_docstring = ast.get_docstring(function) is not None
     docstring = told.end_lineno - told.lineno + 1 if has_docstring else 0
     return function.end_lineno - function.lineno + 1 - docstring
+
+
+def test_the_page_says_what_is_counted():
+    counted = house.count()
+    page = (PACKAGE.parent.parent / "CONTRIBUTING.md").read_text()
+    expected = f"{counted.rooms} rooms on {counted.floors} floors with {counted.imports} imports"
+    assert expected in page

@@ -14,7 +14,7 @@ from goodteacher import Study, distill, load_student, search, verify
 from goodteacher.cli import app
 from goodteacher.config import DistillConfig
 from goodteacher.data import DataNote, Dataset, Split, load_dataset, prepare
-from goodteacher.delivery.export import Classifier, StudentCard
+from goodteacher.delivery.classifier import Classifier, StudentCard
 from goodteacher.errors import ConfigError, DataError, ModelError, StudyError
 from goodteacher.networks import Network, Preparations
 from goodteacher.networks.preparation import Identity

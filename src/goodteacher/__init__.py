@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from goodteacher.data import Dataset, Split, load_dataset
-    from goodteacher.delivery.export import Classifier, load_student
+    from goodteacher.delivery.classifier import Classifier
+    from goodteacher.delivery.export import load_student
     from goodteacher.errors import (
         ConfigError,
         DataError,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from goodteacher import load_student, search
-from goodteacher.delivery.export import Classifier, StudentCard
+from goodteacher.delivery.classifier import Classifier, StudentCard
 from goodteacher.errors import DataError, StudyError
 from goodteacher.networks import Chain, Network, Normalization, build_model
 from tests.made import SETTINGS, dataset

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from goodteacher.config import StudyConfig
-from goodteacher.delivery.export import Classifier, load_student
+from goodteacher.delivery.classifier import Classifier
+from goodteacher.delivery.export import load_student
 from goodteacher.networks import NetworkLike
 from goodteacher.records import (
     DataSummary,

@@ -1,0 +1,89 @@
+"""A delivered student, ready to classify: it takes examples as they are stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from goodteacher.config import Frozen
+from goodteacher.networks import Network
+from goodteacher.networks.intake import as_stored, as_texts, warn_of_dark_images
+
+
+class StudentCard(Frozen):
+    """Content of ``student/config.json``."""
+
+    schema_version: int = 1
+    architecture: str
+    class_names: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    """Of an example as it is stored; nothing for texts."""
+    arm: str
+    seed: int
+    selection_accuracy: float
+    test_accuracy: float
+
+
+class Classifier(nn.Module):
+    """A delivered student: takes inputs as stored (uint8 images, features, texts), gives logits.
+
+    Args:
+        network: The student.
+        card: What it is.
+    """
+
+    def __init__(self, network: Network, card: StudentCard) -> None:
+        super().__init__()
+        self.network = network
+        self.card = card
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each class, in the order of the logits."""
+        return self.card.class_names
+
+    def forward(self, inputs: Any) -> Tensor:
+        """Return logits [N, C] of examples as stored: on their device, if they are a tensor.
+
+        Args:
+            inputs: A tensor or an array of images [N, channels, height, width] with values 0 to
+                255, or of features [N, D]; of a student of texts, a list of N strings. One example
+                without the axis N is a batch of one, and gray images may come without their
+                channel. Words that are not among a student's terms count for nothing, so a text
+                without a known word, an empty one too, gets the logits of no words at all.
+
+        Raises:
+            DataError: Type, range or shape are not those that the student was trained on; the
+                message says how to convert them.
+        """
+        preparation = self.network.preparation
+        if preparation.from_texts:
+            of_texts: Tensor = self.network(as_texts(inputs))
+            return of_texts
+        stored = as_stored(inputs, self.card.input_shape)
+        if stored.dtype == torch.uint8:
+            warn_of_dark_images(stored, preparation.blank)
+        anchor = next(self.network.parameters(), torch.zeros(()))
+        logits: Tensor = self.network(stored.to(anchor.device))
+        return logits.to(stored.device)
+
+    @torch.inference_mode()
+    def predict(self, inputs: Any) -> list[str]:
+        """Return the names of the most probable classes.
+
+        Args:
+            inputs: N examples, see :meth:`forward`.
+        """
+        return [self.class_names[number] for number in self(inputs).argmax(-1).tolist()]
+
+    @torch.inference_mode()
+    def predict_proba(self, inputs: Any) -> Tensor:
+        """Return the probability of each class, [N, C], in the order of ``class_names``.
+
+        Args:
+            inputs: N examples, see :meth:`forward`.
+        """
+        logits: Tensor = self(inputs)
+        return logits.softmax(-1)

@@ -1,0 +1,110 @@
+"""How a student is written, so that it runs somewhere: the port `Format`.
+
+``model.safetensors`` holds the weights of a student's module, ``config.json`` the architecture, the
+classes and the shape of an example as it is stored; ``preparation.json`` says what happens to an
+example before the module sees it: size, normalisation, the terms of texts. Every format passes
+``tests/contracts/test_formats.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from goodteacher.delivery.classifier import Classifier, StudentCard
+from goodteacher.errors import ModelError, StudyError
+from goodteacher.networks import (
+    Chain,
+    Network,
+    NetworkLike,
+    build_network,
+    give_again,
+    preparation_from,
+)
+from goodteacher.studies import Store, load_weights, read_tensors, reading
+
+WEIGHTS_FILE = "model.safetensors"
+CARD_FILE = "config.json"
+"""The card of a student, in its folder: written last, so that it says that all else is there."""
+
+PREPARATION_FILE = "preparation.json"
+"""How a student wants its inputs, in its folder."""
+
+
+class Format(Protocol):
+    """A way of writing a student into a folder, and of reading it back."""
+
+    @property
+    def name(self) -> str:
+        """What users call it."""
+
+    def write(self, store: Store, folder: str, network: Network, card: StudentCard) -> None:
+        """Write a student into a folder below a study's, its card last.
+
+        Args:
+            store: The study.
+            folder: Where, below the study's folder.
+            network: The student, trained.
+            card: What it is.
+        """
+
+    def read(self, folder: Path, *, network: NetworkLike | None = None) -> Classifier:
+        """Return the student of a folder, in evaluation mode.
+
+        Args:
+            folder: What :meth:`write` wrote.
+            network: Its network, where that was given in Python.
+
+        Raises:
+            StudyError: A file is missing or damaged; the message names it.
+        """
+
+
+class Safetensors:
+    """Weights as safetensors, and what is needed to build the network again."""
+
+    name = "safetensors"
+
+    def write(self, store: Store, folder: str, network: Network, card: StudentCard) -> None:
+        """Write weights, preparation and, last, the card."""
+        store.write_json(f"{folder}/{PREPARATION_FILE}", network.preparation.to_dict())
+        store.write_tensors(f"{folder}/{WEIGHTS_FILE}", network.module.state_dict())
+        store.write_json(f"{folder}/{CARD_FILE}", card)
+
+    def read(self, folder: Path, *, network: NetworkLike | None = None) -> Classifier:
+        """Build the network again and give it its weights."""
+        card_file, weights_file = folder / CARD_FILE, folder / WEIGHTS_FILE
+        with reading(card_file, "the card of a student"):
+            card = StudentCard.model_validate_json(card_file.read_bytes())
+        if network is not None:
+            give_again(card.architecture, network)
+        preparation = _read_preparation(folder / PREPARATION_FILE, card)
+        made = _built(card, preparation, card_file)
+        load_weights(made.module, read_tensors(weights_file), weights_file)
+        return Classifier(made, card).eval()
+
+
+FORMATS: Mapping[str, Format] = {Safetensors.name: Safetensors()}
+"""Formats by name."""
+
+
+def _read_preparation(path: Path, card: StudentCard) -> Chain:
+    with reading(path, "how a student wants its inputs"):
+        preparation = preparation_from(json.loads(path.read_bytes()))
+        preparation.output_shape(card.input_shape)
+    return preparation
+
+
+def _built(card: StudentCard, preparation: Chain, path: Path) -> Network:
+    try:
+        return build_network(
+            card.architecture,
+            preparation,
+            num_classes=len(card.class_names),
+            input_shape=card.input_shape,
+            seed=card.seed,
+        )
+    except ModelError as error:
+        raise StudyError(f"{path} names a network that cannot be made here. {error}") from error
