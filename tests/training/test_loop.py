@@ -173,3 +173,46 @@ def test_compiled_training_takes_the_same_steps(problem):
     compiled.run_until(7)
     torch.testing.assert_close(weights(compiled), weights(plain), rtol=1e-4, atol=1e-5)
     assert compiled.state().keys() == plain.state().keys()
+
+
+def dropped(problem, *, host_seed, order_seed=3):
+    made = trainer(problem, order_seed=order_seed)
+    made.network.insert(1, nn.Dropout(0.5))
+    torch.manual_seed(host_seed)
+    return made
+
+
+def test_dropout_depends_on_the_runs_seed_and_not_on_the_process(problem):
+    one, same, other = (
+        dropped(problem, host_seed=host, order_seed=order)
+        for host, order in ((1, 3), (2, 3), (1, 4))
+    )
+    for made in (one, same, other):
+        made.run_until(12)
+    assert torch.equal(weights(one), weights(same))
+    assert not torch.equal(weights(one), weights(other))
+
+
+@pytest.mark.parametrize("stop", [1, 5, 7])
+def test_dropout_of_a_run_that_stopped_goes_on_as_if_it_had_not(problem, stop):
+    whole, first, second = (dropped(problem, host_seed=host) for host in (1, 2, 3))
+    whole.run_until(12)
+    first.run_until(stop)
+    second.load(first.state(), stop)
+    second.run_until(12)
+    assert torch.equal(weights(second), weights(whole))
+
+
+def test_training_leaves_the_hosts_generator_as_it_was(problem):
+    made = dropped(problem, host_seed=5)
+    expected = torch.get_rng_state()
+    made.run_until(6)
+    assert torch.equal(torch.get_rng_state(), expected)
+
+
+def test_each_step_drops_other_units(problem):
+    made = dropped(problem, host_seed=5)
+    seen = []
+    made.network[1].register_forward_hook(lambda module, inputs, output: seen.append(output == 0))
+    made.run_until(2)
+    assert not torch.equal(seen[0], seen[1])

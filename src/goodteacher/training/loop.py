@@ -1,8 +1,9 @@
 """The one training loop: a network, or a stack of them, learns from an objective.
 
 Teachers and students, one or three hundred, go through :class:`Trainer`. Its state is the network,
-the optimizer and a step number; the order of examples is a function of (seed, epoch), so a run that
-stops at any step and goes on later takes the very same steps as one that never stopped.
+the optimizer and a step number; the order of examples is a function of (seed, epoch), and what a
+network draws, such as dropout, of (seed, step), so a run that stops at any step and goes on later
+takes the very same steps as one that never stopped, whatever the process has drawn before.
 
 For speed, examples are gathered, augmented and normalised a few thousand at a time rather than
 batch by batch, the loss is accumulated on the device, and nothing inside an epoch waits for a
@@ -165,16 +166,19 @@ class Trainer:
         self.network.train()
         total: Tensor | None = None
         seen = 0
-        for inputs, positions, view in self._batches(step):
-            loss = self._step(inputs, positions, view)
-            weighted = loss * len(positions)
-            total = weighted if total is None else total + weighted
-            seen += len(positions)
+        device = self.machine.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            for inputs, positions, view in self._batches(step):
+                loss = self._step(inputs, positions, view)
+                weighted = loss * len(positions)
+                total = weighted if total is None else total + weighted
+                seen += len(positions)
         mean = total / seen if total is not None else torch.tensor(math.nan)
         self.machine.wait()
         return Segment(self.step, time.perf_counter() - started, mean)
 
     def _step(self, inputs: Tensor, positions: Tensor, view: int) -> Tensor:
+        _seed_draws(self.machine.device, self.order_seed, self.step)
         rate = self._peak * SCHEDULES[self.plan.schedule](self.step / self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -276,6 +280,15 @@ def example_order(num_examples: int, seed: int, epoch: int) -> Tensor:
     """
     generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
     return torch.randperm(num_examples, generator=generator)
+
+
+def _seed_draws(device: torch.device, seed: int, step: int) -> None:
+    """Seed what a network draws in training, such as dropout: a function of (seed, step) alone."""
+    drawn = (seed * 1_000_003 + step) % 2**63
+    torch.default_generator.manual_seed(drawn)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(drawn)
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
