@@ -31,6 +31,7 @@ from student_tuning import (
     CASES,
     LEARNING_RATES,
     Case,
+    add_rows,
     arms_of,
     dataset_of,
     measured,
@@ -75,9 +76,7 @@ def _run_case(name: str, file: Path, seeds: int, machine: Machine) -> None:
     done = {row["seed"] for row in rows_of(file)}
     for seed in set(range(seeds)) - done:
         found = _train(case, parts, response, seed, machine)
-        with file.open("a") as lines:
-            for row in found:
-                lines.write(json.dumps({"case": name, **row}) + "\n")
+        add_rows(file, name, found)
         print(name, "seed", seed, "done", flush=True)
 
 

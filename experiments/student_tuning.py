@@ -18,7 +18,7 @@ import argparse
 import json
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -100,14 +100,19 @@ def _run_case(name: str, case: Case, file: Path, seeds: int, machine: Machine) -
                 arms = arms_of(middle=batch_size == case.batch_sizes[1])
                 students = [(arm, rate) for arm in arms for rate in LEARNING_RATES]
                 found = _train(case, parts, response, students, batch_size, epochs, seed, machine)
-                with file.open("a") as lines:
-                    for row in found:
-                        lines.write(json.dumps({"case": name, **row}) + "\n")
+                add_rows(file, name, found)
         print(name, epochs, "epochs done", flush=True)
 
 
 def _run_key(row: dict[str, Any]) -> tuple[int, int, int]:
     return row["batch_size"], row["epochs"], row["seed"]
+
+
+def add_rows(file: Path, case: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Add what a run found to the rows of a case."""
+    with file.open("a") as lines:
+        for row in rows:
+            lines.write(json.dumps({"case": case, **row}) + "\n")
 
 
 def rows_of(file: Path) -> Iterator[dict[str, Any]]:

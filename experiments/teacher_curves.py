@@ -33,6 +33,7 @@ from goodteacher.training.objective import StackObjective
 from student_tuning import (
     CASES,
     Case,
+    add_rows,
     dataset_of,
     examples_of,
     measured,
@@ -85,9 +86,7 @@ def _run_case(name: str, file: Path, seeds: int, machine: Machine) -> None:
     for run in itertools.product(BATCH_SIZES, LEARNING_RATES, range(seeds)):
         if run not in done:
             found = _train(case, parts, *run, machine)
-            with file.open("a") as lines:
-                for row in found:
-                    lines.write(json.dumps({"case": name, **row}) + "\n")
+            add_rows(file, name, found)
     print(name, "done", flush=True)
 
 

@@ -21,7 +21,7 @@ from goodteacher.networks.build import (
 )
 from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import PREPARATIONS, fit_preparation, split_spec
-from goodteacher.networks.given import NetworkLike, give_again, is_given, specification_of
+from goodteacher.networks.given import NetworkLike, give_again, specification_of
 from goodteacher.networks.identity import NetworkIdentity, identity_of
 from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
@@ -46,7 +46,6 @@ __all__ = [
     "fit_preparation",
     "give_again",
     "identity_of",
-    "is_given",
     "is_users_own",
     "parameter_count",
     "preparation_from",

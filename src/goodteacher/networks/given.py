@@ -64,7 +64,7 @@ def give_again(spec: str, network: NetworkLike) -> None:
     Raises:
         ModelError: The specification needs no network, or another specification was given.
     """
-    if not is_given(spec):
+    if not spec.startswith(PREFIX):
         raise ModelError(
             f"The network {spec!r} is made from its name, so none is to be given. Leave it out."
         )
@@ -74,11 +74,6 @@ def give_again(spec: str, network: NetworkLike) -> None:
             f"not the name {network!r}."
         )
     _GIVEN[spec.removeprefix(PREFIX)] = network
-
-
-def is_given(spec: str) -> bool:
-    """Say whether a specification stands for a network given in Python."""
-    return spec.startswith(PREFIX)
 
 
 def build_given(name: str, *, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:

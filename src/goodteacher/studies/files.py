@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 NETWORKS_FILE = "networks.json"
-
-
 ENVIRONMENT_FILE = "environment.json"
-
-
 DECISIONS_FILE = "decisions.jsonl"
-
 SWEET_SPOT_FILE = "sweet_spot.json"
-
-
 VERDICT_FILE = "verdict.json"
-
-
 EVIDENCE_FILE = "evidence.json"
-
-
 BLENDS_FILE = "blends.jsonl"
-
-
 RESULT_FILE = "distillation.json"
-
-
 RESPONSE_FILE = "response.safetensors"
