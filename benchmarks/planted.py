@@ -168,7 +168,7 @@ class Students:
             build_model(
                 f"mlp:{task.hidden}",
                 num_classes=task.classes,
-                input_shape=(task.dimensions,),
+                inputs=(task.dimensions,),
                 seed=seed,
             )
             for seed in seeds

@@ -131,7 +131,7 @@ def by_hand(
 
 def _untrained(spec: str, job: Job, data: Arrays) -> torch.nn.Module:
     shape = tuple(data.images.shape[1:])
-    return build_model(spec, num_classes=job.num_classes, input_shape=shape, seed=0).eval()
+    return build_model(spec, num_classes=job.num_classes, inputs=shape, seed=0).eval()
 
 
 def contestants(job: Job, data: Arrays, steps: int) -> dict[str, Timed]:

@@ -74,8 +74,8 @@ def lean_epoch(images: torch.Tensor, labels: torch.Tensor) -> float:
 
 
 def _epoch(data: Dataset, prepare: Prepare = lambda batch: batch) -> float:
-    teacher = build_model("mlp:800,800", num_classes=CLASSES, input_shape=SHAPE, seed=0)
-    student = build_model("mlp:64", num_classes=CLASSES, input_shape=SHAPE, seed=1)
+    teacher = build_model("mlp:800,800", num_classes=CLASSES, inputs=SHAPE, seed=0)
+    student = build_model("mlp:64", num_classes=CLASSES, inputs=SHAPE, seed=1)
     return loop_epoch(data, teacher, student, batch_size=BATCH, prepare=prepare)
 
 
@@ -128,7 +128,7 @@ def student_trainer(
     split = Split(images, labels, torch.arange(len(labels)))
     examples = Examples(split, normalization, device=choose_machine(RuntimeConfig()).device)
     shape = tuple(images.shape[1:])
-    network = build_model(student, num_classes=CLASSES, input_shape=shape, seed=1)
+    network = build_model(student, num_classes=CLASSES, inputs=shape, seed=1)
     return trainer_of(network, examples, responses, width=width, batch_size=batch_size)
 
 

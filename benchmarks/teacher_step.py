@@ -48,7 +48,7 @@ def trainer_of(teacher: str, optimizer: str, shape: tuple[int, ...], batch: int)
         return F.cross_entropy(logits, examples.labels(positions, view, num_classes=CLASSES))
 
     return Trainer(
-        build_model(teacher, num_classes=CLASSES, input_shape=shape, seed=0),
+        build_model(teacher, num_classes=CLASSES, inputs=shape, seed=0),
         objective,
         examples,
         plan=Optimization(optimizer=optimizer, learning_rate=1e-3, batch_size=batch),

@@ -52,7 +52,7 @@ def test_views_are_the_same_on_both_devices(augmentation):
 @pytest.mark.parametrize("spec", ["mlp:8", "cnn:4,8", "resnet:8", "wrn:10-1"])
 def test_stack_gives_the_same_gradients_on_both_devices(spec):
     shape = (3, 8, 8)
-    networks = [build_model(spec, num_classes=4, input_shape=shape, seed=i) for i in range(3)]
+    networks = [build_model(spec, num_classes=4, inputs=shape, seed=i) for i in range(3)]
     inputs = torch.randn(5, *shape, generator=torch.Generator().manual_seed(0))
     found = []
     torch.backends.cudnn.allow_tf32 = False

@@ -217,8 +217,7 @@ def test_specification_is_brought_into_one_form(arrays):
         assert canonical_spec(spec) == "mlp:3@resize:14"
     assert canonical_spec("python:a.b:make@raw") == "python:a.b:make@raw"
     plain, other = (
-        build_model(f"mlp:3{clause}", num_classes=2, input_shape=(4,), seed=5)
-        for clause in ("", "@raw")
+        build_model(f"mlp:3{clause}", num_classes=2, inputs=(4,), seed=5) for clause in ("", "@raw")
     )
     assert all(map(torch.equal, plain.state_dict().values(), other.state_dict().values()))
 

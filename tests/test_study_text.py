@@ -14,6 +14,7 @@ from goodteacher import Study, distill, load_student, search, verify
 from goodteacher.cli import app
 from goodteacher.config import DistillConfig
 from goodteacher.data import DataNote, Dataset, Split, load_dataset, prepare
+from goodteacher.data.spec import numbers_spec
 from goodteacher.delivery.classifier import Classifier, StudentCard
 from goodteacher.errors import ConfigError, DataError, ModelError, StudyError
 from goodteacher.networks import Network, Preparations
@@ -100,7 +101,7 @@ def test_vocabulary_in_the_folder_is_the_one_of_the_training_part(study, folder)
 
 
 def num_terms(classifier):
-    return classifier.network.preparation.output_shape(classifier.card.input_shape)[0]
+    return classifier.network.preparation.output(classifier.card.inputs).shape[0]
 
 
 def test_unknown_words_and_empty_texts_get_the_logits_of_no_words(study):
@@ -130,7 +131,7 @@ def test_student_of_numbers_refuses_texts():
     card = StudentCard(
         architecture="mlp:2",
         class_names=("a", "b"),
-        input_shape=(3,),
+        inputs=numbers_spec((3,)),
         arm="labels",
         seed=0,
         selection_accuracy=0.5,

@@ -31,7 +31,7 @@ def make_student(job: Job, data: Arrays) -> nn.Module:
 
 def _build(spec: str, job: Job, data: Arrays, *, seed: int) -> nn.Module:
     shape = tuple(data.images.shape[1:])
-    return build_model(spec, num_classes=job.num_classes, input_shape=shape, seed=seed)
+    return build_model(spec, num_classes=job.num_classes, inputs=shape, seed=seed)
 
 
 def parameter_count(network: nn.Module) -> int:

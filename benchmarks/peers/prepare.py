@@ -55,7 +55,7 @@ def train_teacher(job: Job, data: Arrays, *, epochs: int) -> float:
     network = build_model(
         job.teacher,
         num_classes=job.num_classes,
-        input_shape=tuple(data.images.shape[1:]),
+        inputs=tuple(data.images.shape[1:]),
         seed=0,
     )
     job = dataclasses.replace(job, epochs=epochs)

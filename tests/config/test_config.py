@@ -163,4 +163,4 @@ def test_reference_batch_size_changes_nothing_for_itself():
 def test_settings_of_the_experiments_are_allowed(path):
     config = parse(StudyConfig, data="somewhere", **read_toml(path))
     for spec in (config.teacher, config.student):
-        build_model(spec, num_classes=10, input_shape=(3, 32, 32), seed=0)
+        build_model(spec, num_classes=10, inputs=(3, 32, 32), seed=0)

@@ -43,7 +43,7 @@ def student(request):
     card = StudentCard(
         architecture=spec,
         class_names=CLASSES,
-        input_shape=data.input_shape,
+        inputs=data.spec,
         arm="labels",
         seed=3,
         selection_accuracy=0.5,

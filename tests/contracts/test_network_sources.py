@@ -49,7 +49,7 @@ def source(request, monkeypatch):
 
 def made(source, seed=0):
     spec, shape = source
-    return build_model(spec, num_classes=CLASSES, input_shape=shape, seed=seed)
+    return build_model(spec, num_classes=CLASSES, inputs=shape, seed=seed)
 
 
 def inputs(shape, count=4):
@@ -110,11 +110,11 @@ def test_weights_survive_saving_and_loading(source, tmp_path):
 
 def test_examples_without_a_shape_are_refused(source):
     spec, _ = source
-    with pytest.raises(ModelError, match="input_shape must be one or more positive whole numbers"):
-        build_model(spec, num_classes=CLASSES, input_shape=(), seed=0)
+    with pytest.raises(ModelError, match="The input shape must be positive whole numbers"):
+        build_model(spec, num_classes=CLASSES, inputs=(), seed=0)
 
 
 def test_fewer_than_two_classes_are_refused(source):
     spec, shape = source
     with pytest.raises(ModelError, match="num_classes must be a whole number of at least 2"):
-        build_model(spec, num_classes=1, input_shape=shape, seed=0)
+        build_model(spec, num_classes=1, inputs=shape, seed=0)

@@ -1,6 +1,8 @@
 """What every preparation holds to; a new one is added to `CASES`."""
 
 import json
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -25,6 +27,21 @@ def vectors(count, seed):
     return Split.from_arrays(inputs, np.arange(count) % 2, np.arange(count) + 1000 * seed)
 
 
+def series(count, seed):
+    inputs = np.random.default_rng(seed).normal(3, [[2], [9]], (count, 2, 5))
+    return Split.from_arrays(inputs, np.arange(count) % 2, np.arange(count) + 1000 * seed)
+
+
+def tokens(count, seed):
+    inputs = np.random.default_rng(seed).integers(0, 30, (count, 6))
+    return Split.from_arrays(inputs, np.arange(count) % 2, np.arange(count) + 1000 * seed)
+
+
+def fields(count, seed):
+    inputs = {"ids": tokens(count, seed).inputs, "series": series(count, seed).inputs}
+    return Split.from_arrays(inputs, np.arange(count) % 2, np.arange(count) + 1000 * seed)
+
+
 def texts(count, seed):
     words = np.random.default_rng(seed).integers(30, size=(count, 6))
     made = [" ".join(f"word{n}" for n in row) for row in words]
@@ -40,6 +57,13 @@ CASES = {
     "normalised vectors": (vectors, "mlp:4", {}),
     "vectors as they are": (vectors, "mlp:4", {"normalization": "none"}),
     "raw vectors": (vectors, "mlp:4@raw", {}),
+    "normalised series": (series, "mlp:4", {}),
+    "raw series": (series, "mlp:4@raw", {}),
+    "normalised whole numbers": (tokens, "mlp:4", {}),
+    "raw whole numbers": (tokens, "mlp:4@raw", {}),
+    "whole numbers as they are": (tokens, "python:mine:make@integers", {}),
+    "fields": (fields, "python:mine:make", {}),
+    "raw fields": (fields, "python:mine:make@raw", {}),
     "terms": (texts, "mlp:4", {}),
     "as many terms as the setting says": (texts, "mlp:4", {"tfidf_features": 12}),
     "fewer terms": (texts, "mlp:4@tfidf:7", {}),
@@ -51,6 +75,23 @@ def case(request):
     return CASES[request.param]
 
 
+class Any(nn.Module):
+    """Takes anything."""
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(num_classes))
+
+    def forward(self, inputs):
+        first = next(iter(inputs.values())) if isinstance(inputs, dict) else inputs
+        return first.float().flatten(1).mean(1, keepdim=True) * self.weight
+
+
+@pytest.fixture(autouse=True)
+def my_module(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mine", types.SimpleNamespace(make=Any))
+
+
 def fitted(case, *, test_seed=2, validation_seed=3):
     make, spec, settings = case
     validation = make(20, validation_seed)
@@ -60,14 +101,36 @@ def fitted(case, *, test_seed=2, validation_seed=3):
 
 
 def raw_of(split):
-    return split.inputs if split.texts is None else split.texts
+    """All examples as stored; tensors are copies."""
+    return split.stored.rows(torch.arange(len(split)))
+
+
+def rows_of(raw, rows):
+    return {name: part[rows] for name, part in raw.items()} if isinstance(raw, dict) else raw[rows]
+
+
+def parts_of(prepared):
+    """The tensors of a batch by field, one of none."""
+    return prepared if isinstance(prepared, dict) else {"": prepared}
+
+
+def same(one, other):
+    one, other = parts_of(one), parts_of(other)
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+def kinds_of(record):
+    """Every kind of step in the record of a preparation, those of fields too."""
+    for step in record["steps"]:
+        yield step["kind"]
+        for field in step.get("fields", {}).values():
+            yield from kinds_of(field)
 
 
 def test_every_kind_and_every_step_is_a_case():
     asked = {spec.partition("@")[2].partition(":")[0] for _, spec, _ in CASES.values()}
     assert asked - {""} == PREPARATIONS.keys()
-    steps = [step for case in CASES.values() for step in fitted(case)[1].to_dict()["steps"]]
-    assert {step["kind"] for step in steps} == STEPS.keys()
+    assert {k for c in CASES.values() for k in kinds_of(fitted(c)[1].to_dict())} == STEPS.keys()
 
 
 def test_only_the_training_part_is_looked_at(case):
@@ -76,36 +139,44 @@ def test_only_the_training_part_is_looked_at(case):
     assert one[1].to_dict() == other[1].to_dict()
 
 
-def test_output_is_float32_of_the_shape_that_is_promised(case):
+def test_output_is_what_was_promised(case):
     parts, preparation = fitted(case)
-    before = raw_of(parts.training) if parts.is_text else raw_of(parts.training).clone()
-    found = preparation(raw_of(parts.training))
-    assert found.dtype == torch.float32
-    assert found.shape == (N, *preparation.output_shape(parts.input_shape))
-    assert bool(found.isfinite().all())
+    raw, before = raw_of(parts.training), raw_of(parts.training)
+    found = preparation(raw)
+    promised = preparation.output(parts.spec)
+    specs = promised.fields if promised.kind == "fields" else {"": promised}
+    assert parts_of(found).keys() == specs.keys()
+    for name, part in parts_of(found).items():
+        whole = specs[name].kind == "integers"
+        assert part.dtype == (torch.int64 if whole else torch.float32)
+        assert part.shape == (N, *specs[name].shape)
+        assert bool(part.isfinite().all())
     assert preparation.from_texts == parts.is_text
-    after = raw_of(parts.training)
-    assert after == before if parts.is_text else torch.equal(after, before)
+    assert raw == before if parts.is_text else same(raw, before)
 
 
 def test_examples_are_prepared_the_same_again_alone_and_in_batches(case):
     parts, preparation = fitted(case)
     raw = raw_of(parts.selection)
     whole = preparation(raw)
-    assert torch.equal(preparation(raw), whole)
+    assert same(preparation(raw), whole)
     for size in (1, 7):
-        batches = [preparation(raw[first : first + size]) for first in range(0, len(raw), size)]
-        assert torch.equal(torch.cat(batches), whole)
+        batches = [
+            parts_of(preparation(rows_of(raw, slice(first, first + size))))
+            for first in range(0, len(parts.selection), size)
+        ]
+        joined = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+        assert same(joined, whole)
 
 
 def test_saved_and_loaded_it_gives_the_same_to_the_last_bit(case):
     parts, preparation = fitted(case)
     raw = raw_of(parts.selection)
     loaded = preparation_from(json.loads(json.dumps(preparation.to_dict())))
-    assert torch.equal(loaded(raw), preparation(raw))
+    assert same(loaded(raw), preparation(raw))
     assert loaded.to_dict() == preparation.to_dict()
     assert loaded.from_texts == preparation.from_texts
-    assert loaded.output_shape(parts.input_shape) == preparation.output_shape(parts.input_shape)
+    assert loaded.output(parts.spec) == preparation.output(parts.spec)
 
 
 def test_it_is_a_module_that_has_nothing_to_train(case):
@@ -116,7 +187,7 @@ def test_it_is_a_module_that_has_nothing_to_train(case):
 
 def test_blank_becomes_zero(case):
     parts, preparation = fitted(case)
-    if parts.is_text:
-        pytest.skip("texts have no holes")
+    if parts.spec.kind in ("texts", "fields"):
+        pytest.skip("texts and fields have no holes")
     blank = preparation.blank.expand(1, *parts.input_shape).clone()
     assert preparation(blank).abs().max() < 1e-5

@@ -59,19 +59,42 @@ def test_an_ambiguous_channel_axis_is_refused(shape, which):
         to_inputs(np.zeros(shape, np.uint8), "train split")
 
 
-def test_two_axes_are_features_of_any_numeric_type():
-    for dtype in (np.uint8, np.float64, bool):
-        inputs = to_inputs(np.ones((2, 3), dtype), "x")
-        assert inputs.dtype == np.float32
+@pytest.mark.parametrize("inputs", [np.zeros(6), np.array([["a"]] * 6), np.zeros((6, 2), complex)])
+def test_inputs_that_are_no_numbers_of_examples_are_refused(inputs):
+    with pytest.raises(DataError, match=r"must be numbers \[N, ...\], such as uint8 images"):
+        load_dataset(arrays(inputs))
+
+
+@pytest.mark.parametrize("shape", [(6, 9, 9), (6, 3, 9, 8), (6, 9, 8, 1)])
+@pytest.mark.parametrize(
+    "dtype, largest, remedy, other",
+    [
+        (float, 1, r"\(255 \* images\).round\(\)", "another unit"),
+        (np.int64, 255, r"images.astype\('uint8'\)", "int16"),
+    ],
+)
+def test_images_that_were_scaled_or_widened_are_refused(shape, dtype, largest, remedy, other):
+    inputs = (np.arange(np.prod(shape)) % (largest + 1)).reshape(shape).astype(dtype)
+    with pytest.raises(DataError, match=rf"look like images, .*: {remedy}.* are none, .*{other}"):
+        load_dataset(arrays(inputs))
+    told_otherwise = inputs.astype(np.int16) if dtype is np.int64 else 100 * inputs
+    assert load_dataset(arrays(told_otherwise)).input_shape == shape[1:]
 
 
 @pytest.mark.parametrize(
     "inputs",
-    [np.zeros((6, 4, 4)), np.zeros((6, 4, 4), np.int64), np.zeros(6), np.array([["a"]] * 6)],
+    [
+        np.linspace(-1, 1, 6 * 9 * 9).reshape(6, 9, 9),
+        np.arange(6 * 4 * 4).reshape(6, 4, 4),
+        np.zeros((6, 12, 9)),
+        np.arange(6 * 9 * 9).reshape(6, 9, 9) % 7,
+        np.zeros((6, 2, 9, 9, 3)),
+    ],
 )
-def test_inputs_that_are_neither_images_nor_features_are_refused(inputs):
-    with pytest.raises(DataError, match=r"uint8 images .* or numeric features"):
-        load_dataset(arrays(inputs))
+def test_series_and_other_numbers_of_any_shape_are_taken(inputs):
+    data = load_dataset(arrays(inputs))
+    assert data.input_shape == inputs.shape[1:]
+    assert data.spec.kind == ("integers" if inputs.dtype.kind == "i" else "numbers")
 
 
 @pytest.mark.parametrize(

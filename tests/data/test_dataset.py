@@ -55,9 +55,14 @@ def test_any_integer_type_of_label_is_kept_as_int64(dtype):
     assert split.labels.tolist() == [0, 1]
 
 
-def test_features_of_any_numeric_type_become_float32():
-    for dtype in (np.float64, np.int64, np.uint8, np.float16):
+def test_fractions_become_float32_and_whole_numbers_stay():
+    for dtype in (np.float64, np.float32, np.float16):
         assert Split.from_arrays(np.ones((2, 3), dtype), [0, 1]).inputs.dtype == torch.float32
+    for dtype in (np.uint8, np.int16, np.int64):
+        split = Split.from_arrays(np.full((2, 3), 7, dtype), [0, 1])
+        assert split.inputs.dtype == getattr(torch, np.dtype(dtype).name)
+        assert (split.stored.spec.kind, split.stored.spec.high) == ("integers", 7)
+    assert Split.from_arrays(np.ones((2, 3), np.uint32), [0, 1]).inputs.dtype == torch.int64
 
 
 def test_read_only_and_reversed_arrays_are_copied_rather_than_refused():
@@ -84,7 +89,11 @@ def test_labels_as_a_column_are_flattened():
         (np.zeros((2, 1)), [0, 1], [5, 5], r"ids must be unique.*1 come more than once \(5\)"),
         (np.zeros((2, 1)), [0, 1], [0.5, 1.5], "ids must be integers"),
         (np.zeros((2, 4, 4), np.uint8), [0, 1], None, "needs one"),
-        (np.zeros((2, 1, 4, 4)), [0, 1], None, r"255 \* images"),
+        (np.zeros(2), [0, 1], None, r"an axis behind that of the examples, .* \[2\]"),
+        (np.zeros((2, 1), complex), [0, 1], None, "but are torch.complex128"),
+        ({}, [], None, "need at least one field"),
+        ({"a": np.zeros((2, 1)), "b": np.zeros((3, 1))}, [0, 1], None, "a 2, b 3"),
+        ({"a": np.zeros(2)}, [0, 1], None, "In the field 'a': inputs must be"),
         ([[1.0], [1.0, 2.0]], [0, 1], None, "inputs must be an array of numbers"),
     ],
 )
@@ -123,7 +132,7 @@ def test_unlabelled_examples_are_allowed_in_train_only():
         ({"train": relabelled([0, 1, -2])}, "values -2"),
         ({"train": relabelled([0, 0, 0])}, r"1 of 2 classes have none in the train split \(b\)"),
         ({"test": make_features(num_features=4)}, r"train are \[3\] and those of test \[4\]"),
-        ({"test": make_images()}, r"train are \[3\] and those of test \[1, 4, 4\]"),
+        ({"test": make_images()}, r"one kind, .* are 3 numbers and those of test images 1x4x4"),
     ],
 )
 def test_a_data_set_that_cannot_be_used_is_refused(changes, message):

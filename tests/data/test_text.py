@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from goodteacher.data import Dataset, Split, doctor, load_dataset, prepare
+from goodteacher.data.inputs import Texts
 from goodteacher.data.terms import choose_analyzer, count_unknown, frequent_terms
 from goodteacher.errors import DataError
 
@@ -89,16 +90,14 @@ def test_fingerprint_is_of_the_texts_and_of_nothing_else():
 def test_splits_of_texts_and_numbers_are_refused_together():
     numbers = Split.from_arrays([[0.0], [1.0]], [0, 1])
     texts = Split.from_texts(["a", "b"], [0, 1])
-    with pytest.raises(DataError, match="one split has texts and the other has none"):
+    with pytest.raises(DataError, match=r"one kind, but those of train are texts and .* 1 numbers"):
         Dataset("mixed", texts, numbers, ("a", "b"))
 
 
-def test_split_needs_a_text_for_each_input():
-    inputs, numbers = torch.zeros(2, 0), torch.arange(2)
-    with pytest.raises(DataError, match="one for each of its 2 inputs, but has 1"):
-        Split(inputs, numbers, numbers, ("a",))
-    with pytest.raises(DataError, match="at least one example"):
-        Split(inputs, numbers, numbers)
+def test_split_needs_a_label_for_each_text_and_a_text():
+    numbers = torch.arange(2)
+    with pytest.raises(DataError, match=r"labels must have shape \[1\]"):
+        Split(Texts(("a",)), numbers, numbers)
     with pytest.raises(DataError, match="at least one example"):
         Split.from_texts([], np.zeros(0, np.int64))
 

@@ -14,7 +14,7 @@ SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 
 
 def build(spec, shape=(3, 32, 32), classes=10, seed=0):
-    return build_model(spec, num_classes=classes, input_shape=shape, seed=seed)
+    return build_model(spec, num_classes=classes, inputs=shape, seed=seed)
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,21 @@ def test_image_network_refuses_features(spec):
         ({"seed": -1}, "seed must be in the range"),
         ({"seed": 2**32}, r"seed must be in the range 0 to 2\^32 - 1.*but got 4294967296"),
         ({"seed": 0.5}, "seed must be in the range"),
-        ({"shape": 784}, "input_shape must be one or more positive whole numbers, but got 784"),
-        ({"shape": None}, "input_shape must be one or more positive whole numbers, but got None"),
-        ({"shape": "abc"}, "input_shape must be one or more positive whole numbers, but got 'abc'"),
-        ({"shape": (3, 8.0, 8)}, "input_shape must be one or more positive"),
-        ({"shape": ()}, "input_shape must be one or more positive"),
-        ({"shape": (3, 0, 8)}, "input_shape must be one or more positive"),
+        (
+            {"shape": 784},
+            "The input shape must be positive whole numbers, but is 784",
+        ),
+        (
+            {"shape": None},
+            "The input shape must be positive whole numbers, but is None",
+        ),
+        (
+            {"shape": "abc"},
+            "The input shape must be positive whole numbers, but is 'abc'",
+        ),
+        ({"shape": (3, 8.0, 8)}, "The input shape must be positive"),
+        ({"shape": ()}, "The input shape must be positive"),
+        ({"shape": (3, 0, 8)}, "The input shape must be positive"),
     ],
 )
 def test_impossible_sizes_are_refused(changes, message):

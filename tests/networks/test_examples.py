@@ -91,5 +91,5 @@ def test_smaller_images_are_prepared_once_and_come_as_if_batch_by_batch(channels
     assert examples.inputs(positions).stride() == plain.inputs(positions).stride()
     assert examples.inputs(positions).stride() == (16 * channels, 1, 4 * channels, channels)
     again = networks.examples("mlp:2@resize:4", parts.training)
-    assert again._stored.data_ptr() == examples._stored.data_ptr()
+    assert again._stored.tensor.data_ptr() == examples._stored.tensor.data_ptr()
     assert examples.bytes_each < plain.bytes_each

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from goodteacher.data.spec import numbers_spec
 from goodteacher.errors import ModelError
 from goodteacher.networks import build_model
 from goodteacher.networks.adapting import unwrapped
@@ -58,7 +59,7 @@ def script(tmp_path, monkeypatch):
 
 
 def make(path):
-    return build_from_factory(path, num_classes=CLASSES, input_shape=SHAPE)
+    return build_from_factory(path, num_classes=CLASSES, inputs=numbers_spec(SHAPE))
 
 
 def one(num_classes):
@@ -148,7 +149,7 @@ def test_factory_in_a_file_on_the_path_makes_the_network(script):
     name = script(
         "import torch\ndef make(num_classes):\n    return torch.nn.Linear(5, num_classes)\n"
     )
-    network = build_model(f"python:{name}:make", num_classes=4, input_shape=(5,), seed=0)
+    network = build_model(f"python:{name}:make", num_classes=4, inputs=(5,), seed=0)
     assert network(torch.zeros(2, 5)).shape == (2, 4)
 
 
@@ -156,7 +157,7 @@ def test_seed_decides_a_factorys_weights_and_touches_nothing_else(offer):
     path = f"python:{offer(network)}"
     before = torch.get_rng_state()
     weights = [
-        build_model(path, num_classes=CLASSES, input_shape=SHAPE, seed=seed)[1].weight
+        build_model(path, num_classes=CLASSES, inputs=SHAPE, seed=seed)[1].weight
         for seed in (1, 1, 2)
     ]
     assert torch.equal(torch.get_rng_state(), before)
@@ -168,7 +169,7 @@ def test_failing_factory_leaves_the_global_generator_alone(offer):
     path = f"python:{offer(lambda num_classes: torch.rand(3))}"
     before = torch.get_rng_state()
     with pytest.raises(ModelError, match="returned a Tensor"):
-        build_model(path, num_classes=CLASSES, input_shape=SHAPE, seed=0)
+        build_model(path, num_classes=CLASSES, inputs=SHAPE, seed=0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -180,7 +181,7 @@ def test_check_leaves_modes_weights_and_buffers_as_they_were(frozen):
     checked[1].train(not frozen)
     modes = [module.training for module in checked.modules()]
     before = {name: tensor.clone() for name, tensor in checked.state_dict().items()}
-    check_classifies(checked, name="mine", num_classes=CLASSES, input_shape=SHAPE)
+    check_classifies(checked, name="mine", num_classes=CLASSES, inputs=numbers_spec(SHAPE))
     assert [module.training for module in checked.modules()] == modes
     assert all(torch.equal(before[name], value) for name, value in checked.state_dict().items())
     assert all(parameter.grad is None for parameter in checked.parameters())
@@ -190,7 +191,7 @@ def test_check_leaves_modes_weights_and_buffers_as_they_were(frozen):
 def test_check_restores_the_modes_of_a_network_that_fails():
     checked = nn.Sequential(nn.Dropout(), nn.Linear(5, CLASSES))
     with pytest.raises(ModelError, match="failed in evaluation mode on a batch of shape"):
-        check_classifies(checked, name="mine", num_classes=CLASSES, input_shape=SHAPE)
+        check_classifies(checked, name="mine", num_classes=CLASSES, inputs=numbers_spec(SHAPE))
     assert all(module.training for module in checked.modules())
 
 
@@ -282,7 +283,7 @@ def test_error_keeps_its_cause(offer):
 
 def test_one_output_for_two_classes_is_told_apart():
     with pytest.raises(ModelError, match=r"returned shape \[2, 1\].*give a logit for each class"):
-        check_classifies(nn.Linear(5, 1), name="mine", num_classes=2, input_shape=(5,))
+        check_classifies(nn.Linear(5, 1), name="mine", num_classes=2, inputs=numbers_spec((5,)))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile, when first used

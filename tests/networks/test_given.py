@@ -18,7 +18,7 @@ def small(num_classes, width=4):
 
 
 def made(spec, seed=0):
-    return build_model(spec, num_classes=3, input_shape=(2,), seed=seed)
+    return build_model(spec, num_classes=3, inputs=(2,), seed=seed)
 
 
 def seeded(seed=0):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from goodteacher import load_student, search
+from goodteacher.data.spec import InputSpec
 from goodteacher.delivery.classifier import Classifier, StudentCard
 from goodteacher.errors import DataError, StudyError
 from goodteacher.networks import Chain, Network, Normalization, build_model
@@ -23,7 +24,7 @@ def student(shape, mean=0.5):
     card = StudentCard(
         architecture="mlp:4",
         class_names=NAMES,
-        input_shape=shape,
+        inputs=InputSpec(kind="images" if image else "numbers", shape=shape),
         arm="labels",
         seed=0,
         selection_accuracy=0.5,
@@ -31,7 +32,7 @@ def student(shape, mean=0.5):
     )
     unit = 255.0 if image else 1.0
     preparation = Chain(Normalization(torch.tensor(mean), torch.tensor(0.5), unit))
-    module = build_model("mlp:4", num_classes=3, input_shape=shape, seed=0)
+    module = build_model("mlp:4", num_classes=3, inputs=shape, seed=0)
     return Classifier(Network(preparation, module), card).eval()
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from goodteacher.data import prepare
+from goodteacher.data.spec import numbers_spec
 from goodteacher.errors import ModelError
 from goodteacher.networks import Chain, Preparations, build_model, build_network
 from goodteacher.networks.preparation import Resize
@@ -19,7 +20,7 @@ def networks():
 
 def test_module_keeps_the_names_of_its_weights_and_the_preparation_has_buffers(networks):
     network = networks.network("mlp:4", seed=3)
-    alone = build_model("mlp:4", num_classes=4, input_shape=(6,), seed=3)
+    alone = build_model("mlp:4", num_classes=4, inputs=(6,), seed=3)
     assert network.module.state_dict().keys() == alone.state_dict().keys()
     assert all(map(torch.equal, network.parameters(), alone.parameters()))
     assert network.state_dict().keys() == {
@@ -44,5 +45,7 @@ def test_networks_that_want_the_same_share_one_preparation(networks):
 
 
 def test_preparation_of_other_examples_is_refused():
-    with pytest.raises(ModelError, match=r"does not take examples of shape \[6\]: .* no images"):
-        build_network("mlp:4", Chain(Resize(2, 2)), num_classes=4, input_shape=(6,), seed=0)
+    with pytest.raises(ModelError, match=r"examples that are 6 numbers: .* no images"):
+        build_network(
+            "mlp:4", Chain(Resize(2, 2)), num_classes=4, inputs=numbers_spec((6,)), seed=0
+        )

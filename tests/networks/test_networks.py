@@ -13,7 +13,7 @@ IMAGES = ["mlp:7", "cnn:4,8", "resnet:8", "resnet:8x4", "wrn:10-2"]
 
 
 def build(spec, shape=(3, 32, 32), classes=10, seed=0):
-    return build_model(spec, num_classes=classes, input_shape=shape, seed=seed)
+    return build_model(spec, num_classes=classes, inputs=shape, seed=seed)
 
 
 @pytest.fixture(autouse=True)

@@ -163,7 +163,7 @@ def test_every_split_has_the_features_of_its_own_texts_made_once():
         found = examples.inputs(torch.arange(len(part)))
         assert torch.equal(found, networks.of("mlp:8")(part.texts))
         again = networks.examples("mlp:4", part)
-        assert again._stored.data_ptr() == examples._stored.data_ptr()
+        assert again._stored.tensor.data_ptr() == examples._stored.tensor.data_ptr()
 
 
 def test_scale_is_one_number_that_makes_the_mean_square_one():
@@ -183,13 +183,13 @@ def test_scale_of_features_that_are_all_zero_is_one():
 def test_cap_is_the_number_of_features():
     parts = prepare(text_dataset())
     networks = Preparations(parts, tfidf_features=7)
-    assert networks.of("mlp:8").output_shape(parts.input_shape) == (7,)
-    assert networks.of("mlp:8@tfidf:5").output_shape(parts.input_shape) == (5,)
+    assert networks.of("mlp:8").output(parts.spec).shape == (7,)
+    assert networks.of("mlp:8@tfidf:5").output(parts.spec).shape == (5,)
     with pytest.raises(ConfigError, match="at least 1, but is 0"):
         Preparations(parts, tfidf_features=0)
 
 
-@pytest.mark.parametrize(("make", "kind"), [(make_images, "images"), (None, "numbers")])
+@pytest.mark.parametrize(("make", "kind"), [(make_images, "images"), (None, "3 numbers")])
 def test_cap_on_other_data_than_texts_is_refused(make, kind):
     data = make_dataset(make) if make else make_dataset()
     with pytest.raises(ConfigError, match=f"is for texts, but the inputs of these data are {kind}"):

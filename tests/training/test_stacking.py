@@ -61,7 +61,7 @@ def make(case, seed, dtype=torch.float64):
         torch.manual_seed(seed)
         return OWN[case]().to(dtype)
     shape = CASES[case][1]
-    return build_model(case, num_classes=CLASSES, input_shape=shape, seed=seed).to(dtype)
+    return build_model(case, num_classes=CLASSES, inputs=shape, seed=seed).to(dtype)
 
 
 def stacked(networks, shape):

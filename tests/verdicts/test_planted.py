@@ -56,9 +56,7 @@ KINDS = ("weight", "bias")
 def library_students(problem, targets, seed, *, steps):
     task = problem.task
     shape = (task.dimensions,)
-    network = build_model(
-        f"mlp:{task.hidden}", num_classes=task.classes, input_shape=shape, seed=seed
-    )
+    network = build_model(f"mlp:{task.hidden}", num_classes=task.classes, inputs=shape, seed=seed)
     machine = choose_machine(RuntimeConfig(device="cpu", precision="float32"))
     stack = stack_networks([network] * len(targets), example_input=problem.train[0][:2])
     plan = Optimization(

@@ -304,7 +304,7 @@ def doctor(
                     "name": dataset.name,
                     "fingerprint": dataset.fingerprint,
                     "num_classes": dataset.num_classes,
-                    "input_shape": list(dataset.input_shape),
+                    "input_shape": dataset.spec.shapes,
                     "train": len(dataset.train),
                     "validation": 0 if dataset.validation is None else len(dataset.validation),
                     "test": len(dataset.test),

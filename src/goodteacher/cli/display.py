@@ -281,7 +281,7 @@ def print_findings(dataset: Dataset, findings: Sequence[Finding]) -> None:
     stdout.print(
         f"{dataset.name}: {len(dataset.train)} training{validation} and {len(dataset.test)} test "
         f"examples, {dataset.num_classes} classes, inputs "
-        f"{'texts' if dataset.is_text else list(dataset.input_shape)}",
+        f"{dataset.spec}",
         markup=False,
     )
     for finding in findings:

@@ -9,7 +9,9 @@ The arrays are ``x_train, y_train, x_test, y_test``, and optionally ``x_validati
     [N, C, H, W]     channels first, if the second axis has 1 or 3 entries and the last has not
 
 and where both or neither could be the channels, the images are refused: there is no safe guess.
-Inputs with two axes are features of any numeric type, ``[N, D]``; strings with one axis are texts.
+Numbers of any other type are taken as they are, ``[N, ...]``: features, series ``[N, channels,
+length]``, token ids; a memory-mapped array stays in its file. A dictionary of arrays, or the names
+``x_train.input_ids`` and so on, gives each example several inputs. Strings with one axis are texts.
 Labels are integers or names, or one-hot rows.
 """
 
@@ -27,6 +29,7 @@ import torch
 
 from goodteacher.data.dataset import Dataset, Split, shorten
 from goodteacher.data.images import ImageOptions, resize_images
+from goodteacher.data.inputs import Inputs, are_inputs, as_inputs, is_mapped
 from goodteacher.data.labels import (
     alike,
     has_labels,
@@ -38,11 +41,15 @@ from goodteacher.data.labels import (
 from goodteacher.data.named_splits import VALIDATION_SPLITS, choose_splits
 from goodteacher.data.odd_columns import numbers_rows
 from goodteacher.data.reading import Reading
+from goodteacher.data.spec import InputSpec
 from goodteacher.data.tables import note_unlabelled, separate_ids
 from goodteacher.errors import DataError
 
 _Array = npt.NDArray[Any]
 _CHANNEL_COUNTS = (1, 3)
+_SMALLEST_SIDE = 8  # of images that are recognised where they are no bytes
+_LOOKED_AT = 1000  # rows that tell what an array holds
+_DARK = 16  # integers below are rather codes than pixels
 
 
 def dataset_from_arrays(name: str, arrays: Mapping[str, Any], reading: Reading) -> Dataset:
@@ -64,9 +71,11 @@ def dataset_from_arrays(name: str, arrays: Mapping[str, Any], reading: Reading) 
         (1, 8, 8)
     """
     reading.check_unused("arrays", "label_column", "text_column")
+    arrays = _with_fields(arrays)
     names = _split_names(name, arrays, reading)
-    given = {role: np.asarray(arrays[f"x_{split}"]) for role, split in names.items()}
-    raw = [_labels(arrays, s, len(given[r]), name, reading) for r, s in names.items()]
+    given = {role: _array_or_inputs(arrays[f"x_{split}"]) for role, split in names.items()}
+    given = _of_one_type(given)
+    raw = [_labels(arrays, s, _length(given[r]), name, reading) for r, s in names.items()]
     labels = alike(raw)
     classes = (
         named_classes(_names_of_classes(arrays), labels, name, reading)
@@ -92,10 +101,54 @@ def dataset_from_arrays(name: str, arrays: Mapping[str, Any], reading: Reading) 
     )
 
 
-def _split(inputs: _Array, labels: _Array, ids: Any, where: str, reading: Reading) -> Split:
+def _split(
+    inputs: _Array | Inputs, labels: _Array, ids: Any, where: str, reading: Reading
+) -> Split:
+    if not isinstance(inputs, np.ndarray):
+        if reading.images.resize is not None:
+            raise _not_images(reading.images, inputs.spec)
+        return Split.from_arrays(inputs, labels, ids)
     if inputs.ndim == 1 and inputs.dtype.kind == "U":
         return Split.from_texts(inputs.tolist(), labels, ids)
     return Split.from_arrays(resize_inputs(to_inputs(inputs, where), reading.images), labels, ids)
+
+
+def _array_or_inputs(values: Any) -> _Array | Inputs:
+    if isinstance(values, Mapping):
+        return as_inputs({field: _field(part, field) for field, part in values.items()})
+    return values if is_mapped(values) or are_inputs(values) else np.asarray(values)
+
+
+def _of_one_type(given: dict[str, _Array | Inputs]) -> dict[str, _Array | Inputs]:
+    """Make whole numbers fractions where another split has fractions."""
+    arrays = [array for array in given.values() if isinstance(array, np.ndarray)]
+    if {"f"} < {array.dtype.kind for array in arrays} <= {*"biuf"}:
+        return {
+            role: array.astype(np.float32) if isinstance(array, np.ndarray) else array
+            for role, array in given.items()
+        }
+    return given
+
+
+def _field(values: Any, name: str) -> _Array | Inputs:
+    found = _array_or_inputs(values)
+    return to_inputs(found, f"field {name!r}") if isinstance(found, np.ndarray) else found
+
+
+def _length(inputs: _Array | Inputs) -> int:
+    return 0 if isinstance(inputs, np.ndarray) and not inputs.ndim else len(inputs)
+
+
+def _with_fields(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather ``x_train.a`` and ``x_train.b`` into the fields of ``x_train``."""
+    gathered: dict[str, Any] = {}
+    for key, value in arrays.items():
+        whole, dot, field = key.partition(".")
+        if not dot:
+            gathered[key] = value
+        else:
+            gathered.setdefault(whole, {})[field] = value
+    return gathered
 
 
 def _names_of_classes(arrays: Mapping[str, Any]) -> list[str]:
@@ -105,7 +158,7 @@ def _names_of_classes(arrays: Mapping[str, Any]) -> list[str]:
 def _ids(
     arrays: Mapping[str, Any],
     names: Mapping[str, str],
-    given: Mapping[str, _Array],
+    given: Mapping[str, _Array | Inputs],
     name: str,
     reading: Reading,
 ) -> dict[str, Any]:
@@ -113,11 +166,11 @@ def _ids(
     ids = {role: arrays.get(f"ids_{split}") for role, split in names.items()}
     if "validation" not in names:
         return ids
-    first = len(given["train"])
+    first = _length(given["train"])
     train = np.arange(first) if ids["train"] is None else np.asarray(ids["train"])
     own = ids["validation"]
     if own is None:
-        own = np.arange(len(given["validation"])) + (first if ids["train"] is None else 0)
+        own = np.arange(_length(given["validation"])) + (first if ids["train"] is None else 0)
     return ids | {"validation": separate_ids(train, np.asarray(own), name, reading)}
 
 
@@ -140,37 +193,69 @@ def read_npz(path: Path) -> dict[str, _Array]:
 
 
 def to_inputs(array: _Array, where: str) -> _Array:
-    """Return images as ``uint8 [N, C, H, W]`` and features as ``float32 [N, D]``.
+    """Return images as ``uint8 [N, C, H, W]``, and other numbers as they are.
+
+    Args:
+        array: Of any numeric type; memory-mapped it stays so.
+        where: What messages call it.
 
     Raises:
-        DataError: The array is neither, or its channel axis cannot be told.
+        DataError: It holds no numbers, the channel axis of images cannot be told, or numbers are
+            most likely images that were scaled or widened.
 
     Example:
         >>> to_inputs(np.zeros((5, 32, 24, 3), np.uint8), "train split").shape
         (5, 3, 32, 24)
     """
-    if array.ndim == 2 and array.dtype.kind in "biuf":
-        return array.astype(np.float32)
-    if array.ndim not in (3, 4) or array.dtype != np.uint8:
+    if array.dtype.kind not in "biuf" or array.ndim < 2:
         raise DataError(
-            f"Inputs must be uint8 images [N, H, W], [N, H, W, C] or [N, C, H, W], or numeric"
-            f" features [N, D], or strings [N], but those of the {where} are {array.dtype}"
-            f" {list(array.shape)}. Images scaled to 0..1 are given as"
-            " (255 * images).round().astype('uint8')."
+            f"Inputs must be numbers [N, ...], such as uint8 images [N, H, W] or features [N, D],"
+            f" or strings [N], but those of the {where} are {array.dtype} {list(array.shape)}."
         )
-    return array[:, None] if array.ndim == 3 else _channels_first(array, where)
+    if array.dtype == np.uint8 and array.ndim == 3:
+        return array[:, None]
+    if array.dtype == np.uint8 and array.ndim == 4:
+        return _channels_first(array, where)
+    if remedies := _looks_like_images(array):
+        as_images, as_others = remedies
+        raise DataError(
+            f"The inputs of the {where} look like images, but are {array.dtype}"
+            f" {list(array.shape)}. Images are given as bytes, a quarter of the memory or less:"
+            f" {as_images}. If they are none, {as_others}."
+        )
+    return array
+
+
+def _looks_like_images(array: _Array) -> tuple[str, str] | None:
+    """Say what to do with what are most likely images, and if they are none; None of others."""
+    sides = array.shape[1:]
+    gray = array.ndim == 3 and sides[0] == sides[1]
+    colour = array.ndim == 4 and (sides[0] in _CHANNEL_COUNTS or sides[2] in _CHANNEL_COUNTS)
+    if not (gray or colour) or max(sides) < _SMALLEST_SIDE or not array.size:
+        return None
+    few = np.asarray(array[:_LOOKED_AT])
+    low, high = few.min(), few.max()
+    if array.dtype.kind == "f" and low >= 0 and high <= 1:
+        other = "give them in another unit, such as 100 * x: numbers are normalised anyway"
+        return "(255 * images).round().astype('uint8')", other
+    if array.dtype in (np.int32, np.int64) and low >= 0 and _DARK < high <= 255:
+        return "images.astype('uint8')", "give them as int16"
+    return None
 
 
 def resize_inputs(inputs: _Array, options: ImageOptions) -> _Array:
-    """Resize images where ``options`` ask for it; features have no size and are refused."""
+    """Resize images where ``options`` ask for it; other inputs have no size and are refused."""
     if options.resize is None:
         return inputs
-    if inputs.ndim != 4:
-        raise DataError(
-            f"resize={options.resize} is for images, but the inputs are features"
-            f" {list(inputs.shape)}. Leave resize out."
-        )
+    if inputs.ndim != 4 or inputs.dtype != np.uint8:
+        raise _not_images(options, as_inputs(inputs).spec)
     return resize_images(torch.from_numpy(np.ascontiguousarray(inputs)), options.resize).numpy()
+
+
+def _not_images(options: ImageOptions, spec: InputSpec) -> DataError:
+    return DataError(
+        f"resize={options.resize} is for images, but the inputs are {spec}. Leave resize out."
+    )
 
 
 def _channels_first(images: _Array, where: str) -> _Array:
@@ -224,13 +309,16 @@ def _is_one_hot(array: _Array) -> bool:
     return bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
 
 
-def _check_no_row_numbers(given: Mapping[str, _Array], name: str) -> None:
+def _check_no_row_numbers(given: Mapping[str, _Array | Inputs], name: str) -> None:
     """Refuse a feature that numbers the rows: it tells the class of data sorted by class."""
     train, *others = given.values()
-    if train.ndim != 2 or train.dtype.kind not in "iuf":
+    if not isinstance(train, np.ndarray) or train.ndim != 2 or train.dtype.kind not in "iuf":
         return
-    same = [other for other in others if other.shape[1:] == train.shape[1:]]
+    same = [o for o in others if isinstance(o, np.ndarray) and o.shape[1:] == train.shape[1:]]
+    few = np.asarray(train[:_LOOKED_AT])  # a whole column of a file takes long to read
     for column in range(train.shape[1]):
+        if len(np.unique(few[:, column])) < len(few):
+            continue
         values = train[:, column].astype(np.float64)
         if numbers_rows(values, [other[:, column].astype(np.float64) for other in same]):
             raise DataError(

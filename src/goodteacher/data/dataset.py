@@ -1,7 +1,8 @@
-"""A data set in memory: two splits of one table of examples, checked at the door.
+"""A data set: splits of one table of examples, checked at the door.
 
 Images stay ``uint8`` (a quarter of the memory of ``float32``) and are normalised when a batch is
-used; features stay ``float32``; texts stay texts: what becomes of them is a network's affair.
+used; other numbers stay ``float32`` or whole; texts stay texts, and what lies in a file that is
+larger than memory stays there: what becomes of any of them is a network's affair.
 Everything that would spoil a study silently - a missing class, a
 NaN, a label that is out of range - is refused here, before any training, so that code in the layers
 above may rely on it.
@@ -10,7 +11,7 @@ above may rely on it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +20,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goodteacher.data.inputs import (
+    InMemory,
+    Inputs,
+    Texts,
+    are_inputs,
+    as_inputs,
+    as_tensor,
+    check_texts,
+)
 from goodteacher.data.notes import Note
+from goodteacher.data.spec import InputSpec
 from goodteacher.errors import DataError
 from goodteacher.maths._checks import UNLABELLED
 
@@ -31,13 +42,11 @@ class Split:
     """Hold the examples of one split, row by row.
 
     Attributes:
-        inputs: images, ``uint8 [num_examples, channels, height, width]``, or features,
-            ``float32 [num_examples, num_features]``. Texts have no features,
-            ``float32 [num_examples, 0]``: a network makes its own.
+        stored: the examples, as they are stored; a tensor stands for itself, a dictionary of
+            tensors or arrays for fields.
         labels: class numbers, ``int64 [num_examples]``; -1 marks an unlabelled example.
         ids: the name of every example within its split, ``int64 [num_examples]``, unique: its row
             number in the source, unless the source names ids. Responses are aligned by it.
-        texts: the texts that the examples are, or None.
 
     Raises:
         DataError: The split is empty, a tensor has another type or shape, or an id comes twice.
@@ -48,29 +57,29 @@ class Split:
         (2, [1])
     """
 
-    inputs: Tensor
+    stored: Inputs
     labels: Tensor
     ids: Tensor
-    texts: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        _check_inputs(self.inputs, may_lack_values=self.texts is not None)
-        _check_integer_vector(self.labels, "labels", len(self.inputs))
-        _check_integer_vector(self.ids, "ids", len(self.inputs))
+        object.__setattr__(self, "stored", as_inputs(self.stored))
+        self.stored.check()
+        _check_integer_vector(self.labels, "labels", len(self.stored))
+        _check_integer_vector(self.ids, "ids", len(self.stored))
         _check_unique(self.ids)
-        if self.texts is not None:
-            check_texts(self.texts)
-            _check_as_many(self.texts, self.inputs)
 
     @classmethod
     def from_arrays(cls, inputs: Any, labels: Any, ids: Any = None) -> Split:
         """Build a split from anything that NumPy or torch reads as arrays.
 
-        Four axes are images and must be ``uint8``; two axes are features of any numeric type, kept
-        as ``float32``. Labels may be any integer type, also as a column ``[num_examples, 1]``.
+        ``uint8`` with four axes are images. All else are numbers of any shape: fractions are kept
+        as ``float32``, whole numbers as they are, and a memory-mapped array in its file. A
+        dictionary of arrays gives each example several inputs by name. Labels may be any integer
+        type, also as a column ``[num_examples, 1]``.
 
         Args:
-            inputs: ``[num_examples, channels, height, width]`` or ``[num_examples, num_features]``.
+            inputs: ``[num_examples, channels, height, width]``, ``[num_examples, ...]``, or a
+                dictionary of such.
             labels: ``[num_examples]``, integers.
             ids: ``[num_examples]``, unique integers; row numbers when omitted.
 
@@ -81,11 +90,10 @@ class Split:
             >>> Split.from_arrays(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), [0, 1]).inputs.shape
             torch.Size([2, 1, 8, 8])
         """
-        tensor = _as_tensor(inputs, "inputs")
-        if tensor.ndim == 2:
-            tensor = tensor.to(torch.float32)
-        rows = torch.arange(len(tensor)) if ids is None else _as_int64(ids, "ids")
-        return cls(tensor, _as_int64(labels, "labels"), rows)
+        readable = are_inputs(inputs) or isinstance(inputs, Mapping | Tensor | np.ndarray)
+        stored = as_inputs(inputs if readable else as_tensor(inputs, "inputs"))
+        rows = torch.arange(len(stored)) if ids is None else _as_int64(ids, "ids")
+        return cls(stored, _as_int64(labels, "labels"), rows)
 
     @classmethod
     def from_texts(cls, texts: Sequence[str], labels: Any, ids: Any = None) -> Split:
@@ -105,11 +113,29 @@ class Split:
             ('top up failed',)
         """
         check_texts(texts)
-        split = cls.from_arrays(torch.zeros(len(texts), 1), labels, ids)
-        return cls(split.inputs[:, :0], split.labels, split.ids, tuple(texts))
+        return cls.from_arrays(Texts(tuple(texts)), labels, ids)
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def inputs(self) -> Tensor:
+        """The tensor of all examples, where one is in memory.
+
+        Raises:
+            DataError: They are texts, fields or in a file.
+        """
+        if not isinstance(self.stored, InMemory):
+            raise DataError(
+                f"These examples are {self.stored.spec}, and no single tensor in memory. "
+                "split.stored.rows(positions) gives some of them, split.stored.chunks() all."
+            )
+        return self.stored.tensor
+
+    @property
+    def texts(self) -> tuple[str, ...] | None:
+        """The texts that the examples are, or None."""
+        return self.stored.texts if isinstance(self.stored, Texts) else None
 
     def subset(self, indices: Tensor | Sequence[int]) -> Split:
         """Return the examples at ``indices`` (row positions, not ids), in that order.
@@ -121,8 +147,7 @@ class Split:
             DataError: ``indices`` is empty or names a row twice.
         """
         rows = torch.as_tensor(indices, dtype=torch.int64)
-        texts = None if self.texts is None else tuple(self.texts[row] for row in rows.tolist())
-        return Split(self.inputs[rows], self.labels[rows], self.ids[rows], texts)
+        return Split(self.stored.subset(rows), self.labels[rows], self.ids[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,22 +210,27 @@ class Dataset:
         return len(self.class_names)
 
     @property
+    def spec(self) -> InputSpec:
+        """What one example is."""
+        return self.train.stored.spec
+
+    @property
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one example: ``(channels, height, width)`` or ``(num_features,)``.
 
-        Texts have ``(0,)``: a network makes its own features.
+        Texts and examples of several fields have none.
         """
-        return tuple(self.train.inputs.shape[1:])
+        return self.spec.shape
 
     @property
     def is_image(self) -> bool:
         """Whether the inputs are images."""
-        return self.train.inputs.ndim == 4
+        return self.spec.kind == "images"
 
     @property
     def is_text(self) -> bool:
         """Whether the inputs are texts."""
-        return self.train.texts is not None
+        return self.spec.kind == "texts"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -210,11 +240,10 @@ class Dataset:
         """
         digest = hashlib.sha256()
         for split in self.splits.values():
-            for tensor in (split.inputs, split.labels, split.ids):
+            split.stored.digest_into(digest)
+            for tensor in (split.labels, split.ids):
                 digest.update(f"{tensor.dtype}{tuple(tensor.shape)};".encode())
                 digest.update(np.ascontiguousarray(tensor.numpy()).data)
-            for text in map(_encoded, split.texts or ()):
-                digest.update(f"{len(text)};".encode() + text)
         # repr() quotes each name, so that ("a", "b") and ("a, b",) differ
         digest.update(repr(self.class_names).encode())
         return digest.hexdigest()
@@ -232,51 +261,8 @@ def shorten(values: Iterable[object]) -> str:
     return ", ".join(shown[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def check_texts(texts: Any) -> None:
-    """Refuse what is not a sequence of strings.
-
-    Raises:
-        DataError: It is one string, or something in it is none.
-    """
-    if isinstance(texts, str) or not isinstance(texts, Sequence):
-        raise DataError(
-            f"Texts must be a list of strings, but are of type {type(texts).__name__}. For one"
-            " text, give a list of it; an array has tolist()."
-        )
-    others = [n for n, text in enumerate(texts) if not isinstance(text, str)]
-    if others:
-        kinds = sorted({type(texts[n]).__name__ for n in others})
-        raise DataError(
-            f"Texts must be strings, but {len(others)} of {len(texts)} are {shorten(kinds)} (at"
-            f" {shorten(others)}). Are values missing? Drop these rows, or give '' for a text that"
-            " is empty."
-        )
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode(
-        "utf-8", "surrogatepass"
-    )  # half of a pair is no UTF-8, but a str may hold it
-
-
-def _as_tensor(values: Any, role: str) -> Tensor:
-    if isinstance(values, Tensor):
-        return values
-    try:
-        array = np.asarray(values)
-        # torch shares an array's memory, so read-only, reversed and byte-swapped arrays are copied
-        native = array.dtype.newbyteorder("=")
-        return torch.from_numpy(np.require(array, native, requirements=["C", "W"]))
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"{role} must be an array of numbers, but could not be read as one ({error}). Do its"
-            " rows differ in length, or does it hold text or Python objects? Convert it to a"
-            " numeric NumPy array or torch tensor."
-        ) from error
-
-
 def _as_int64(values: Any, role: str) -> Tensor:
-    tensor = _as_tensor(values, role)
+    tensor = as_tensor(values, role)
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise DataError(
             f"{role} must be integers, but have type {tensor.dtype}. Are they one column of a"
@@ -286,21 +272,6 @@ def _as_int64(values: Any, role: str) -> Tensor:
     if tensor.ndim == 2 and tensor.shape[1] == 1:
         tensor = tensor[:, 0]
     return tensor.to(torch.int64)
-
-
-def _check_inputs(inputs: Tensor, *, may_lack_values: bool) -> None:
-    shape = list(inputs.shape)
-    if (inputs.ndim, inputs.dtype) not in {(4, torch.uint8), (2, torch.float32)}:
-        raise DataError(
-            f"inputs must be uint8 images [N, channels, height, width] or float32 features [N, D],"
-            f" but are {inputs.dtype} {shape}. Images scaled to 0..1 are given as"
-            " (255 * images).round().astype('uint8'); an image without a channel axis needs one."
-        )
-    if len(inputs) == 0 or (inputs.numel() == 0 and not may_lack_values):
-        raise DataError(
-            f"A split needs at least one example with at least one value, but its inputs have"
-            f" shape {shape}. Is the source empty, or did a filter remove every row?"
-        )
 
 
 def _check_integer_vector(values: Tensor, role: str, num_examples: int) -> None:
@@ -314,14 +285,6 @@ def _check_integer_vector(values: Tensor, role: str, num_examples: int) -> None:
             f"{role} must have shape [{num_examples}], one for each of the {num_examples} inputs,"
             f" but have {list(values.shape)}. Do inputs and {role} come from different files, or"
             f" are {role} one-hot? Give one integer for each example."
-        )
-
-
-def _check_as_many(texts: Sequence[str], inputs: Tensor) -> None:
-    if len(texts) != len(inputs):
-        raise DataError(
-            f"A split of texts needs one for each of its {len(inputs)} inputs, but has"
-            f" {len(texts)}. Split.from_texts makes one of texts and labels."
         )
 
 
@@ -352,37 +315,49 @@ def _check_class_names(class_names: tuple[str, ...]) -> None:
 
 
 def _check_same_inputs(train: Split, other: Split, name: str) -> None:
-    if (train.texts is None) != (other.texts is None):
+    ours, theirs = train.stored.spec, other.stored.spec
+    if ours.is_like(theirs):
+        return
+    if (ours.kind, ours.fields.keys()) != (theirs.kind, theirs.fields.keys()):
         raise DataError(
-            f"Inputs of all splits must be of one kind, but of train and {name} one split has texts"
-            " and the other has none. Were they prepared by different programs? Give texts in both."
+            f"Inputs of all splits must be of one kind, but those of train are {ours} and those of"
+            f" {name} {theirs}. Were they prepared by different programs? Give the same in both."
         )
-    shapes = [list(split.inputs.shape[1:]) for split in (train, other)]
-    if shapes[0] != shapes[1]:
-        raise DataError(
-            f"Inputs of all splits must have one shape, but those of train are {shapes[0]} and"
-            f" those of {name} {shapes[1]}. Were they prepared by different programs? For images of"
-            " different sizes, set resize=(height, width)."
-        )
+    raise DataError(
+        f"Inputs of all splits must have one shape, but those of train are {_shape(ours)} and"
+        f" those of {name} {_shape(theirs)}. Were they prepared by different programs? For images"
+        " of different sizes, set resize=(height, width)."
+    )
+
+
+def _shape(spec: InputSpec) -> str:
+    return str(spec) if spec.kind == "fields" else str(list(spec.shape))
 
 
 def _check_finite(split: Split, split_name: str, feature_names: Sequence[str]) -> None:
-    if split.inputs.dtype == torch.uint8:
+    """Refuse NaN and infinity, and tell where they are."""
+    bad_rows = torch.zeros(len(split), dtype=torch.bool)
+    columns: dict[str, int] = {}
+    done = 0
+    for chunk in split.stored.chunks():
+        fields = chunk if isinstance(chunk, Mapping) else {"": chunk}
+        for field, values in fields.items():
+            if not isinstance(values, Tensor) or not values.is_floating_point():
+                continue
+            bad = ~torch.isfinite(values).flatten(1)
+            bad_rows[done : done + len(values)] |= bad.any(dim=1)
+            for position in bad.any(dim=0).nonzero()[:, 0].tolist():
+                column = name_of(position, feature_names)
+                column = f"{column} of {field!r}" if field else column
+                columns[column] = columns.get(column, 0) + int(bad[:, position].sum())
+        done += len(next(iter(fields.values())))
+    if not columns:
         return
-    bad = ~torch.isfinite(split.inputs)
-    bad_rows = bad.any(dim=1)
-    if not bad_rows.any():
-        return
-    counts = bad.sum(dim=0).tolist()
-    columns = [
-        f"{name_of(position, feature_names)}: {count}"
-        for position, count in enumerate(counts)
-        if count
-    ]
+    told = [f"{column}: {count}" for column, count in columns.items()]
     raise DataError(
         f"Inputs must be finite, but {int(bad_rows.sum())} of {len(split)} examples of the"
         f" {split_name} split hold NaN or infinity"
-        f" (ids {shorten(split.ids[bad_rows].tolist())}; {shorten(columns)})."
+        f" (ids {shorten(split.ids[bad_rows].tolist())}; {shorten(told)})."
         " Are values missing, or is a number too large for float32? Fill in these values, drop"
         " these rows, or leave the columns out."
     )

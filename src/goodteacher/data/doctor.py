@@ -16,7 +16,8 @@ from torch import Tensor
 
 from goodteacher.data.dataset import Dataset, Split, name_of, shorten
 from goodteacher.data.further_checks import FURTHER_CHECKS
-from goodteacher.data.patient import Finding, Patient, ids_of
+from goodteacher.data.inputs import AT_ONCE
+from goodteacher.data.patient import Finding, Patient, ids_of, numbers_of
 from goodteacher.maths.class_order import find_class_order
 
 _TINY_CLASS = 10  # examples in the training split
@@ -162,7 +163,7 @@ def _check_name_order(patient: Patient) -> Iterator[Finding]:
 
 def _check_class_means(patient: Patient) -> Iterator[Finding]:
     """Give each test example the class of the nearest training mean; does another order fit?"""
-    if patient.dataset.is_text or not patient.labelled:
+    if not (patient.numeric and patient.labelled):
         return
     names = patient.class_names
     order = find_class_order(_nearest_mean(patient), patient.test.labels, len(names))
@@ -183,31 +184,30 @@ def _check_class_means(patient: Patient) -> Iterator[Finding]:
 
 def _nearest_mean(patient: Patient) -> Tensor:
     """Return the training class whose mean is nearest to each test example, int64 [N]."""
-    scale = _spread(patient.train)
+    scale = torch.ones(1) if patient.dataset.is_image else _spread(patient.train)
     means = _class_means(patient.train, patient.train_counts) / scale
-    return torch.cat(
-        [
-            torch.cdist(rows.flatten(1).float() / scale, means).argmin(dim=1)
-            for rows in torch.split(patient.test.inputs, 4096)
-        ]
-    )
+    rows = numbers_of(patient.test)
+    return torch.cat([torch.cdist(each.float() / scale, means).argmin(dim=1) for each in rows])
 
 
 def _spread(split: Split) -> Tensor:
-    """Return each feature's standard deviation, float32; images share one scale as they are."""
-    if split.inputs.ndim == 4:
-        return torch.ones(1)
-    deviation = split.inputs.std(dim=0, correction=0)
+    """Return each number's standard deviation, float32 [D]; 1 where it is 0."""
+    sums = sum(rows.double().sum(0) for rows in numbers_of(split))
+    mean = sums / len(split)
+    squares = sum((rows.double() - mean).square().sum(0) for rows in numbers_of(split))
+    deviation = torch.as_tensor(squares / len(split)).sqrt().float()
     return torch.where(deviation > 0, deviation, 1.0)
 
 
 def _class_means(split: Split, counts: Tensor) -> Tensor:
     """Return ``float32 [num_classes, num_values]``, adding up a few thousand rows at a time."""
-    sums = torch.zeros(len(counts), split.inputs[0].numel())
-    labelled = torch.nonzero(split.labels >= 0).flatten()
-    for rows in torch.split(labelled, 4096):
-        sums.index_add_(0, split.labels[rows], split.inputs[rows].flatten(1).float())
-    return sums / counts[:, None].clamp_min(1)
+    sums: Tensor | None = None
+    for rows, labels in zip(numbers_of(split), split.labels.split(AT_ONCE), strict=True):
+        known = labels >= 0
+        if sums is None:
+            sums = torch.zeros(len(counts), rows.shape[1])
+        sums.index_add_(0, labels[known], rows[known].float())
+    return torch.as_tensor(sums) / counts[:, None].clamp_min(1)
 
 
 def _check_constant(patient: Patient) -> Iterator[Finding]:
@@ -220,10 +220,10 @@ def _check_constant(patient: Patient) -> Iterator[Finding]:
             " as uint8)?",
         )
         return
-    if patient.dataset.is_text:
+    if not patient.numeric:
         return
-    flat = patient.train.inputs.flatten(1)
-    same = flat.amin(dim=0) == flat.amax(dim=0)
+    low, high = patient.ends
+    same = low == high
     constant = int(same.sum())
     noun = "pixels" if patient.dataset.is_image else "features"
     if constant:
@@ -232,7 +232,7 @@ def _check_constant(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "info",
             "constant_inputs",
-            f"{constant} of {flat.shape[1]} {noun} have one value in all training examples; they"
+            f"{constant} of {len(same)} {noun} have one value in all training examples; they"
             f" carry nothing there{f' ({named})' if named else ''}.",
         )
 
@@ -240,7 +240,7 @@ def _check_constant(patient: Patient) -> Iterator[Finding]:
 def _check_value_range(patient: Patient) -> Iterator[Finding]:
     if not patient.dataset.is_image:
         return
-    low, high = (int(value) for value in torch.aminmax(patient.train.inputs))
+    low, high = int(patient.ends[0].min()), int(patient.ends[1].max())
     if high <= 1:
         yield Finding(
             "warning",
@@ -274,7 +274,7 @@ def _check_empty_texts(patient: Patient) -> Iterator[Finding]:
 def _check_feature_scales(patient: Patient) -> Iterator[Finding]:
     if not patient.features:
         return
-    low, high = torch.aminmax(patient.train.inputs, dim=0)
+    low, high = patient.ends
     spread = (high.double() - low.double())[high > low]
     if len(spread) and float(spread.max() / spread.min()) > _WIDE_SCALE:
         yield Finding(

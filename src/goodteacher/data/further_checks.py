@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import torch
 from sklearn.tree import DecisionTreeClassifier
 
 from goodteacher.data.dataset import Split, missing_classes, name_of, shorten
 from goodteacher.data.labels import folded
 from goodteacher.data.odd_columns import numbers_rows
-from goodteacher.data.patient import Finding, Patient, group_rows, ids_of
+from goodteacher.data.patient import Finding, Patient, group_rows, ids_of, numbers_of
 from goodteacher.data.terms import count_unknown, frequent_terms, unknown_terms_note
 from goodteacher.errors import DataError
 
@@ -77,19 +80,20 @@ def _check_single_features(patient: Patient) -> Iterator[Finding]:
         return
     train, test = patient.train, patient.test
     known = (train.labels >= 0).numpy()
-    labels, inputs = train.labels.numpy()[known][:_MOST_ROWS], train.inputs.numpy()
+    labels = train.labels.numpy()[known][:_MOST_ROWS]
+    inputs, tested = _columns(train), _columns(test)
     if np.bincount(labels).max() > _COMMONEST * len(labels):
         return  # whoever names the commonest class is right as often
     telling, numbering = [], []
-    for column in range(min(inputs.shape[1], _MOST_FEATURES)):
+    for column in range(inputs.shape[1]):
         values = inputs[:, column].astype(np.float64)
         name = name_of(column, patient.dataset.feature_names)
-        if numbers_rows(values, [test.inputs.numpy()[:, column].astype(np.float64)]):
+        if numbers_rows(values, [tested[:, column].astype(np.float64)]):
             numbering.append(name)
             continue
         tree = DecisionTreeClassifier(max_leaf_nodes=2 * len(patient.class_names), random_state=0)
         tree.fit(values[known][: len(labels), None], labels)
-        score = tree.score(test.inputs.numpy()[:, [column]], test.labels.numpy())
+        score = tree.score(tested[:, [column]], test.labels.numpy())
         if score >= _TELLS_ALL:
             telling.append(f"{name}: {100 * score:.1f} %")
     if numbering:
@@ -107,6 +111,11 @@ def _check_single_features(patient: Patient) -> Iterator[Finding]:
             " few thresholds). Is it the label in other words, or known only after the label?"
             " Leave such a column out.",
         )
+
+
+def _columns(split: Split) -> npt.NDArray[Any]:
+    """Return the first columns of a split's numbers, [N, at most _MOST_FEATURES]."""
+    return torch.cat([rows[:, :_MOST_FEATURES] for rows in numbers_of(split)]).numpy()
 
 
 def _check_unknown_terms(patient: Patient) -> Iterator[Finding]:

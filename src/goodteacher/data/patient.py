@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from goodteacher.data.dataset import Dataset, Split
+from goodteacher.data.inputs import Raw
 
 Severity = Literal["error", "warning", "info"]
 
@@ -45,7 +47,22 @@ class Patient:
     @property
     def features(self) -> bool:
         """Whether the inputs are columns of numbers."""
-        return not (self.dataset.is_image or self.dataset.is_text)
+        spec = self.dataset.spec
+        return spec.kind in ("numbers", "integers") and len(spec.shape) == 1
+
+    @property
+    def numeric(self) -> bool:
+        """Whether an example is one array of numbers, of whatever shape."""
+        return self.dataset.spec.kind in ("images", "numbers", "integers")
+
+    @cached_property
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """The smallest and the largest of each number in the training examples, [D] each."""
+        found = [torch.aminmax(rows, dim=0) for rows in numbers_of(self.train)]
+        return (
+            torch.stack([low for low, _ in found]).amin(0),
+            torch.stack([high for _, high in found]).amax(0),
+        )
 
     @cached_property
     def labelled(self) -> bool:
@@ -77,17 +94,34 @@ def _class_counts(split: Split, num_classes: int) -> Tensor:
     return torch.bincount(split.labels[split.labels >= 0], minlength=num_classes)
 
 
+def numbers_of(split: Split) -> Iterator[Tensor]:
+    """Yield the examples of a split as rows of numbers, [n, D], a few thousand at a time."""
+    for chunk in split.stored.chunks():
+        if isinstance(chunk, Tensor):
+            yield chunk.flatten(1)
+
+
 def group_rows(split: Split) -> dict[bytes, list[int]]:
     """Group row positions by the content of their inputs."""
     groups: dict[bytes, list[int]] = defaultdict(list)
-    if split.texts is not None:
-        for position, text in enumerate(split.texts):
-            groups[text.encode("utf-8", "surrogatepass")].append(position)
-        return groups
-    rows = np.ascontiguousarray(split.inputs.reshape(len(split), -1).numpy())
-    for position, row in enumerate(rows):
-        groups[hashlib.blake2b(row.data, digest_size=16).digest()].append(position)
+    contents = (content for chunk in split.stored.chunks() for content in _contents(chunk))
+    for position, content in enumerate(contents):
+        groups[content].append(position)
     return groups
+
+
+def _contents(chunk: Raw) -> Iterator[bytes]:
+    """Yield the content of each example: a text, or a hash of its numbers."""
+    if isinstance(chunk, tuple):
+        yield from (text.encode("utf-8", "surrogatepass") for text in chunk)
+        return
+    fields = [chunk] if isinstance(chunk, Tensor) else [*chunk.values()]
+    arrays = [np.ascontiguousarray(field.flatten(1).numpy()) for field in fields]
+    for rows in zip(*arrays, strict=True):
+        digest = hashlib.blake2b(digest_size=16)
+        for row in rows:
+            digest.update(row.data)
+        yield digest.digest()
 
 
 def ids_of(split: Split, rows: list[int]) -> str:

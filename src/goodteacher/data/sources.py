@@ -19,6 +19,7 @@ import pyarrow as pa
 from sklearn.datasets import load_digits
 
 from goodteacher.config import ReadingConfig
+from goodteacher.data.array_folders import is_array_folder, load_array_folder
 from goodteacher.data.arrays import dataset_from_arrays, read_npz
 from goodteacher.data.dataset import Dataset, shorten
 from goodteacher.data.hub import is_hub_name, load_from_hub
@@ -198,6 +199,11 @@ SOURCES: dict[str, Source] = {
         "digits (scikit-learn's 8x8 images)", lambda spec: spec == "digits", _load_digits
     ),
     "npz": Source("an .npz file of x_train, y_train, x_test, y_test", _is_npz, _load_npz),
+    "array folder": _at_path(
+        "a folder of x_train.npy, y_train.npy, x_test.npy, y_test.npy (or x_train.arrow)",
+        is_array_folder,
+        load_array_folder,
+    ),
     "table file": _at_path(
         "a .parquet, .csv, .tsv or .jsonl file with a column 'label'",
         is_table_file,
@@ -237,7 +243,8 @@ def _data_sets_in(spec: str) -> list[str]:
     if not spec or not path.is_dir():
         return []
     folders = sorted(p for p in path.iterdir() if p.is_dir())
-    return [str(p) for p in folders if is_table_folder(p) or is_image_folder(p)]
+    kinds = (is_table_folder, is_image_folder, is_array_folder)
+    return [str(p) for p in folders if any(claims(p) for claims in kinds)]
 
 
 def _suggestion(spec: str) -> str:

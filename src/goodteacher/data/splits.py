@@ -25,6 +25,7 @@ from torch import Tensor
 
 from goodteacher.data.dataset import Dataset, Split, missing_classes, shorten
 from goodteacher.data.notes import DataNote
+from goodteacher.data.spec import InputSpec
 from goodteacher.errors import ConfigError, DataError
 
 _Rows = npt.NDArray[np.int64]
@@ -72,7 +73,7 @@ class SealedSplit:
         return f"<SealedSplit of {len(self)} examples, {state}>"
 
     def __getattr__(self, name: str) -> Tensor:
-        if name in ("inputs", "labels", "texts"):
+        if name in ("stored", "inputs", "labels", "texts"):
             raise AttributeError(f"The test split is sealed: call open(reason) to see its {name}.")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -120,7 +121,7 @@ class StudyData:
         selection: labelled examples on which every choice is made; disjoint from both.
         test: the sealed test split.
         class_names: the name of class ``c`` at position ``c``.
-        input_shape: ``(channels, height, width)`` or ``(num_features,)``; of texts, ``()``.
+        spec: what one example is.
         fingerprint: of the whole data set, see `Dataset.fingerprint`.
     """
 
@@ -129,7 +130,7 @@ class StudyData:
     selection: Split
     test: SealedSplit
     class_names: tuple[str, ...]
-    input_shape: tuple[int, ...]
+    spec: InputSpec
     fingerprint: str
 
     @property
@@ -138,14 +139,19 @@ class StudyData:
         return len(self.class_names)
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example; texts and examples of several fields have none."""
+        return self.spec.shape
+
+    @property
     def is_image(self) -> bool:
         """Whether the inputs are images."""
-        return self.training.inputs.ndim == 4
+        return self.spec.kind == "images"
 
     @property
     def is_text(self) -> bool:
         """Whether the inputs are texts."""
-        return self.training.texts is not None
+        return self.spec.kind == "texts"
 
 
 def prepare(
@@ -196,7 +202,7 @@ def prepare(
         selection=selection,
         test=SealedSplit(test, on_open=on_open),
         class_names=dataset.class_names,
-        input_shape=() if dataset.is_text else dataset.input_shape,
+        spec=dataset.spec,
         fingerprint=dataset.fingerprint,
     )
 

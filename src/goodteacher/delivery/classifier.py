@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Frozen
+from goodteacher.data.spec import InputSpec
 from goodteacher.networks import Network
+from goodteacher.networks.batches import device_of, mapped
 from goodteacher.networks.intake import as_stored, as_texts, warn_of_dark_images
 
 
@@ -18,8 +20,8 @@ class StudentCard(Frozen):
     schema_version: int = 1
     architecture: str
     class_names: tuple[str, ...]
-    input_shape: tuple[int, ...]
-    """Of an example as it is stored; nothing for texts."""
+    inputs: InputSpec
+    """What an example is, as it is stored."""
     arm: str
     seed: int
     selection_accuracy: float
@@ -49,10 +51,11 @@ class Classifier(nn.Module):
 
         Args:
             inputs: A tensor or an array of images [N, channels, height, width] with values 0 to
-                255, or of features [N, D]; of a student of texts, a list of N strings. One example
-                without the axis N is a batch of one, and gray images may come without their
-                channel. Words that are not among a student's terms count for nothing, so a text
-                without a known word, an empty one too, gets the logits of no words at all.
+                255, or of numbers [N, ...]; of a student of texts, a list of N strings; of one of
+                several fields, a dictionary. One example without the axis N is a batch of one, and
+                gray images may come without their channel. Words that are not among a student's
+                terms count for nothing, so a text without a known word, an empty one too, gets the
+                logits of no words at all.
 
         Raises:
             DataError: Type, range or shape are not those that the student was trained on; the
@@ -62,12 +65,12 @@ class Classifier(nn.Module):
         if preparation.from_texts:
             of_texts: Tensor = self.network(as_texts(inputs))
             return of_texts
-        stored = as_stored(inputs, self.card.input_shape)
-        if stored.dtype == torch.uint8:
+        stored = as_stored(inputs, self.card.inputs)
+        if isinstance(stored, Tensor) and self.card.inputs.kind == "images":
             warn_of_dark_images(stored, preparation.blank)
-        anchor = next(self.network.parameters(), torch.zeros(()))
-        logits: Tensor = self.network(stored.to(anchor.device))
-        return logits.to(stored.device)
+        device = next(self.network.parameters(), torch.zeros(())).device
+        logits: Tensor = self.network(mapped(stored, lambda part: part.to(device)))
+        return logits.to(device_of(stored))
 
     @torch.inference_mode()
     def predict(self, inputs: Any) -> list[str]:

@@ -36,7 +36,7 @@ def make_card(
     return StudentCard(
         architecture=architecture,
         class_names=context.data.class_names,
-        input_shape=context.data.input_shape,
+        inputs=context.data.spec,
         arm=arm,
         seed=seed,
         selection_accuracy=accuracies[0],

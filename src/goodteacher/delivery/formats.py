@@ -1,7 +1,7 @@
 """How a student is written, so that it runs somewhere: the port `Format`.
 
 ``model.safetensors`` holds the weights of a student's module, ``config.json`` the architecture, the
-classes and the shape of an example as it is stored; ``preparation.json`` says what happens to an
+classes and what an example is as it is stored; ``preparation.json`` says what happens to an
 example before the module sees it: size, normalisation, the terms of texts. Every format passes
 ``tests/contracts/test_formats.py``.
 """
@@ -93,7 +93,7 @@ FORMATS: Mapping[str, Format] = {Safetensors.name: Safetensors()}
 def _read_preparation(path: Path, card: StudentCard) -> Chain:
     with reading(path, "how a student wants its inputs"):
         preparation = preparation_from(json.loads(path.read_bytes()))
-        preparation.output_shape(card.input_shape)
+        preparation.output(card.inputs)
     return preparation
 
 
@@ -103,7 +103,7 @@ def _built(card: StudentCard, preparation: Chain, path: Path) -> Network:
             card.architecture,
             preparation,
             num_classes=len(card.class_names),
-            input_shape=card.input_shape,
+            inputs=card.inputs,
             seed=card.seed,
         )
     except ModelError as error:

@@ -7,6 +7,7 @@ hook on the network itself, so that the names of its weights stay as they are.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from goodteacher.errors import ModelError
+from goodteacher.networks.batches import Batch
 
 LOGIT_KEYS = ("logits", "out")
 """Names under which libraries return logits: Hugging Face and timm, torchvision."""
@@ -92,7 +94,34 @@ def keep_logits(network: nn.Module) -> None:
     network.register_forward_hook(_keep_logits)
 
 
-def with_whole_output(network: nn.Module, inputs: Tensor) -> tuple[Any, Any]:
+def take_fields(network: nn.Module, names: tuple[str, ...]) -> None:
+    """Have a network that names fields among its arguments get each by its name.
+
+    Any other network gets one dictionary.
+
+    Args:
+        network: Changed in place.
+        names: The fields of an example.
+
+    Raises:
+        ModelError: It names some of the fields, but has no place for another.
+    """
+    parameters = inspect.signature(network.forward).parameters.values()
+    known = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    unknown = [name for name in names if name not in known]
+    if len(unknown) == len(names):
+        return
+    if unknown and not takes_any:
+        raise ModelError(
+            f"The forward of {type(network).__name__} has no argument named {', '.join(unknown)}, "
+            f"but examples have the fields {', '.join(names)}. Leave these fields out of the data, "
+            "or let forward take them."
+        )
+    network.register_forward_pre_hook(_by_name, with_kwargs=True)
+
+
+def with_whole_output(network: nn.Module, inputs: Batch) -> tuple[Any, Any]:
     """Run a network; return its logits, and all that its forward returned."""
     returned: list[Any] = []
     handle = network.register_forward_hook(
@@ -198,6 +227,12 @@ def _weights(item: object) -> list[nn.Parameter]:
 
 def _keep_logits(module: nn.Module, inputs: Any, output: Any) -> Any:
     return logits_of(output)
+
+
+def _by_name(
+    module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return (), {**named, **inputs[0]}
 
 
 def _contiguous(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import nn
 
+from goodteacher.data.spec import InputSpec, numbers_spec
 from goodteacher.errors import ModelError
 from goodteacher.networks import factory, feedforward, given, residual
 from goodteacher.networks.fitting import canonical_clause
@@ -29,18 +30,20 @@ class Family:
         example: A complete specification, for error messages.
         pattern: Regular expression that a well-formed argument matches whole, once the spaces
             beside its separators are gone.
-        build: ``(argument, num_classes, input_shape) -> network``; the argument is canonical.
+        build: ``(argument, num_classes, inputs) -> network``; the argument is canonical.
         canonical: Brings a well-formed argument into the one form that stands for it.
         image: Whether inputs must be images ``(channels, height, width)``.
+        users_own: Whether it is the user's, and so may take inputs of any kind.
         depth_rule: ``(multiple, remainder)`` of the first number; ``(6, 2)`` is 6n + 2, n >= 1.
     """
 
     grammar: str
     example: str
     pattern: str
-    build: Callable[[str, int, tuple[int, ...]], nn.Module]
+    build: Callable[[str, int, InputSpec], nn.Module]
     canonical: Callable[[str], str]
     image: bool = False
+    users_own: bool = False
     depth_rule: tuple[int, int] | None = None
 
 
@@ -58,30 +61,30 @@ def _without_unit_width(argument: str) -> str:
     return _plain_numbers(argument).removesuffix("x1")
 
 
-def _mlp(argument: str, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
-    return feedforward.mlp(_numbers(argument), num_classes=num_classes, input_shape=input_shape)
+def _mlp(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
+    return feedforward.mlp(_numbers(argument), num_classes=num_classes, input_shape=inputs.shape)
 
 
-def _cnn(argument: str, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
-    return feedforward.cnn(_numbers(argument), num_classes=num_classes, input_shape=input_shape)
+def _cnn(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
+    return feedforward.cnn(_numbers(argument), num_classes=num_classes, input_shape=inputs.shape)
 
 
-def _resnet(argument: str, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+def _resnet(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
     numbers = _numbers(argument)
-    return residual.resnet(*numbers, num_classes=num_classes, input_shape=input_shape)
+    return residual.resnet(*numbers, num_classes=num_classes, input_shape=inputs.shape)
 
 
-def _wrn(argument: str, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+def _wrn(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
     depth, width = _numbers(argument)
-    return residual.wide_resnet(depth, width, num_classes=num_classes, input_shape=input_shape)
+    return residual.wide_resnet(depth, width, num_classes=num_classes, input_shape=inputs.shape)
 
 
-def _python(argument: str, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
-    return factory.build_from_factory(argument, num_classes=num_classes, input_shape=input_shape)
+def _python(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
+    return factory.build_from_factory(argument, num_classes=num_classes, inputs=inputs)
 
 
-def _given(argument: str, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
-    return given.build_given(argument, num_classes=num_classes, input_shape=input_shape)
+def _given(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
+    return given.build_given(argument, num_classes=num_classes, inputs=inputs)
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -124,6 +127,7 @@ FAMILIES: Mapping[str, Family] = {
         pattern=r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*",
         build=_python,
         canonical=str,
+        users_own=True,
     ),
     "given": Family(
         grammar="given:NAME, the name that a network given in Python gets",
@@ -131,6 +135,7 @@ FAMILIES: Mapping[str, Family] = {
         pattern=r"[\w.\-]+",
         build=_given,
         canonical=str,
+        users_own=True,
     ),
 }
 """Family name to :class:`Family`: all that a new architecture needs is an entry here."""
@@ -164,47 +169,50 @@ def canonical_spec(spec: str) -> str:
 
 
 def build_model(
-    spec: str, *, num_classes: int, input_shape: tuple[int, ...], seed: int
+    spec: str, *, num_classes: int, inputs: InputSpec | Sequence[int], seed: int
 ) -> nn.Module:
     """Build the network of a specification, with initial weights that the seed determines.
 
     Args:
         spec: ``mlp:1200,1200``, ``cnn:32,64,128``, ``resnet:20``, ``resnet:8x4``, ``wrn:16-2`` or
             ``python:package.module:factory``, a callable that gets ``num_classes``, and
-            ``input_shape`` if it takes that. What stands behind an ``@`` says how inputs are
-            prepared, and changes nothing here.
+            ``input_shape`` if it takes that, of fields a dictionary. What stands behind an ``@``
+            says how inputs are prepared, and changes nothing here.
         num_classes: Number C of logits; at least 2.
-        input_shape: Shape of one example as it is prepared: ``(features,)`` or
-            ``(channels, height, width)``.
+        inputs: What one example is, as it is prepared; a shape stands for numbers of it, such as
+            ``(features,)`` or ``(channels, height, width)``.
         seed: Seeds PyTorch's CPU generator while the network is made, 0 to 2^32 - 1. Afterwards
             that generator is as it was.
 
     Returns:
-        A network from ``[B, *input_shape]`` to raw logits ``[B, C]``, on the CPU.
+        A network from batches of such examples to raw logits ``[B, C]``, on the CPU.
 
     Raises:
         ModelError: If the specification, the number of classes, the shape or the seed is not
             allowed, or a user's factory does not give a classifier.
 
-    >>> network = build_model("mlp:64", num_classes=10, input_shape=(1, 28, 28), seed=0)
+    >>> network = build_model("mlp:64", num_classes=10, inputs=(1, 28, 28), seed=0)
     >>> parameter_count(network)
     50890
     """
     name, argument, _ = _parse(spec)
     family = FAMILIES[name]
     _check_classes(num_classes)
-    _check_shape(input_shape, spec, image=family.image)
+    if not isinstance(inputs, InputSpec):
+        _check_shape(inputs)
+        inputs = numbers_spec(inputs)
+    if not family.users_own:
+        _check_inputs(inputs, spec, image=family.image)
     _check_seed(seed)
-    shape = tuple(int(size) for size in input_shape)
     with torch.random.fork_rng(devices=[]):
         # torch.manual_seed would also reseed the accelerators, which fork_rng does not restore.
         torch.default_generator.manual_seed(int(seed))
         try:
-            return family.build(argument, int(num_classes), shape)
+            return family.build(argument, int(num_classes), inputs)
         except (MemoryError, RuntimeError) as error:
             reason = str(error).partition("\n")[0].rstrip(". ")  # a C++ stack may follow
             raise ModelError(
-                f"The network {spec!r} for inputs of shape {list(shape)} cannot be made: {reason}. "
+                f"The network {spec!r} for {inputs} cannot be made: {reason}. "
                 "Is it larger than the memory? Choose a smaller one."
             ) from error
 
@@ -224,7 +232,7 @@ def is_users_own(spec: str) -> bool:
     >>> is_users_own("python:package.module:factory"), is_users_own("mlp:64")
     (True, False)
     """
-    return _parse(spec)[0] in ("python", "given")
+    return FAMILIES[_parse(spec)[0]].users_own
 
 
 def _parse(spec: str) -> tuple[str, str, str]:
@@ -311,16 +319,25 @@ def _check_seed(seed: int) -> None:
         )
 
 
-def _check_shape(input_shape: tuple[int, ...], spec: str, *, image: bool) -> None:
-    sizes = list(input_shape) if isinstance(input_shape, Sequence) else []
+def _check_shape(shape: Sequence[int]) -> None:
+    sizes = list(shape) if isinstance(shape, Sequence) else []
     if not sizes or not all(_is_int(size) and size >= 1 for size in sizes):
         raise ModelError(
-            f"input_shape must be one or more positive whole numbers, but got {input_shape!r}. "
+            f"The input shape must be positive whole numbers, but is {shape!r}. "
             "Give the shape of one example, without the batch: (784,) or (1, 28, 28)."
         )
-    if image and len(sizes) != 3:
+
+
+def _check_inputs(inputs: InputSpec, spec: str, *, image: bool) -> None:
+    """Refuse what the library's own networks cannot take."""
+    if inputs.kind != "numbers":
+        raise ModelError(
+            f"The model {spec!r} takes numbers in one array, but the examples are {inputs}. A "
+            "network of yours, python:package.module:factory, may take them as they are."
+        )
+    if image and len(inputs.shape) != 3:
         raise ModelError(
             f"The model {spec!r} needs images of shape (channels, height, width), but the examples "
-            f"have shape {sizes}. For features, choose an 'mlp:' model, such as "
+            f"have shape {list(inputs.shape)}. For other numbers, choose an 'mlp:' model, such as "
             f"{FAMILIES['mlp'].example!r}."
         )

@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from goodteacher.data.spec import InputSpec
 from goodteacher.errors import ModelError
+from goodteacher.networks.batches import Batch, length, made_up, shape_of, take
 from goodteacher.networks.factory import check_logits, reason_of
 
 EXAMPLES = 8
@@ -31,7 +33,7 @@ _SHAPED = ("View", "UnsafeView", "Squeeze", "Unsqueeze", "Slice", "Transpose", "
 
 
 def examine(
-    build: Callable[[int], nn.Module], *, name: str, num_classes: int, input_shape: tuple[int, ...]
+    build: Callable[[int], nn.Module], *, name: str, num_classes: int, spec: InputSpec
 ) -> tuple[str, ...]:
     """Examine a network in evaluation mode, on random inputs and on the CPU.
 
@@ -39,7 +41,7 @@ def examine(
         build: Makes the network from a seed.
         name: What messages call it.
         num_classes: Number of logits that it must give.
-        input_shape: Shape of one example.
+        spec: What one example is, as the network takes it.
 
     Returns:
         What the user should know, in sentences.
@@ -54,7 +56,7 @@ def examine(
         network.eval()  # what a user's own train() returns is not relied upon
         check_trainable(network, name)
         generator = torch.Generator().manual_seed(1)
-        inputs = torch.randn(EXAMPLES, *input_shape, generator=generator)
+        inputs = made_up(spec, EXAMPLES, generator)
         logits = check_logits(
             network(inputs), name=name, inputs=inputs, num_classes=num_classes, mode="evaluation"
         )
@@ -83,7 +85,7 @@ def check_trainable(network: nn.Module, name: str) -> None:
 
 
 def check_not_probabilities(
-    network: nn.Module, inputs: Tensor, outputs: Tensor, *, name: str, mode: str
+    network: nn.Module, inputs: Batch, outputs: Tensor, *, name: str, mode: str
 ) -> None:
     """Refuse outputs that are probabilities.
 
@@ -92,7 +94,7 @@ def check_not_probabilities(
 
     Args:
         network: The network.
-        inputs: Some inputs [B, ...].
+        inputs: Some inputs, B examples.
         outputs: What the network gave for them, [B, C], with its graph.
         name: What error messages call it.
         mode: ``training`` or ``evaluation``.
@@ -114,7 +116,7 @@ def check_not_probabilities(
         else "Return what its forward gives to softmax or sigmoid."
     )
     raise ModelError(
-        f"The network {name!r} returns probabilities in {mode} mode: on {len(inputs)} inputs "
+        f"The network {name!r} returns probabilities in {mode} mode: on {length(inputs)} inputs "
         f"all outputs lie in 0..1 and {seen}. Losses and temperatures need the logits. "
         f"{remedy}"
     )
@@ -133,7 +135,7 @@ def _is_squashed(outputs: Tensor) -> bool:
     return False
 
 
-def _squashing_layer(network: nn.Module, inputs: Tensor, outputs: Tensor) -> str | None:
+def _squashing_layer(network: nn.Module, inputs: Batch, outputs: Tensor) -> str | None:
     """Name the layer whose output is the network's, if a layer of this kind is."""
     given: dict[str, Tensor] = {}
 
@@ -156,7 +158,7 @@ def _squashing_layer(network: nn.Module, inputs: Tensor, outputs: Tensor) -> str
     return None
 
 
-def _batch_notes(network: nn.Module, inputs: Tensor, logits: Tensor, name: str) -> list[str]:
+def _batch_notes(network: nn.Module, inputs: Batch, logits: Tensor, name: str) -> list[str]:
     """Check that each row of the output belongs to its own example."""
     if _differ(network(inputs), logits):
         raise ModelError(
@@ -164,18 +166,19 @@ def _batch_notes(network: nn.Module, inputs: Tensor, logits: Tensor, name: str) 
             "evaluation mode. Is a dropout always on? Use nn.Dropout, or "
             "F.dropout(x, training=self.training)."
         )
-    order = torch.arange(len(inputs)).roll(3)
-    if _differ(network(inputs[order]), logits[order]):
+    order = torch.arange(length(inputs)).roll(3)
+    if _differ(network(take(inputs, order)), logits[order]):
         raise ModelError(
             f"The outputs of the network {name!r} do not follow the order of the examples: for "
             "the same examples in another order, other rows come back. Does it swap or flip the "
             "axis of the batch, or read it as time? The first axis is the batch from the first "
             "layer to the last."
         )
+    one = take(inputs, slice(1))
     single = check_logits(
-        _of_one(network, inputs, name),
+        _of_one(network, one, name),
         name=name,
-        inputs=inputs[:1],
+        inputs=one,
         num_classes=logits.shape[1],
         mode="evaluation",
     )
@@ -188,13 +191,13 @@ def _batch_notes(network: nn.Module, inputs: Tensor, logits: Tensor, name: str) 
     return []
 
 
-def _of_one(network: nn.Module, inputs: Tensor, name: str) -> object:
+def _of_one(network: nn.Module, inputs: Batch, name: str) -> object:
     try:
-        return network(inputs[:1])
+        return network(inputs)
     except Exception as error:
         raise ModelError(
             f"The network {name!r} failed in evaluation mode on a single example, of shape "
-            f"{list(inputs[:1].shape)}: {reason_of(error)}. A squeeze() may drop the axis of the "
+            f"{shape_of(inputs)}: {reason_of(error)}. A squeeze() may drop the axis of the "
             "batch: name the axis that it shall drop. A batch normalisation with "
             "track_running_stats=False needs several examples: leave that at True."
         ) from error

@@ -8,6 +8,7 @@ images as they are stored; how a network wants them comes after.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -15,7 +16,10 @@ from torch.nn import functional as F
 
 from goodteacher.config.augmentation import Augmentation
 from goodteacher.data import Split
+from goodteacher.data.inputs import InMemory, Inputs
+from goodteacher.data.spec import InputSpec
 from goodteacher.data.views import crop_and_flip, cut_out, mixing
+from goodteacher.networks.batches import Batch, mapped
 from goodteacher.networks.preparation import Preparation
 
 _SHARE_OF_GPU = 0.5
@@ -60,11 +64,11 @@ class Examples:
         if prepared is None and preparation.from_texts:
             prepared = preparation(split.texts or ())
         self._is_ready = prepared is not None
-        stored = split.inputs if prepared is None else prepared
+        stored = split.stored if prepared is None else InMemory(prepared)
         self._labels = split.labels.to(self.device)
-        home = self.device if _fits(stored, self.device) else stored.device
-        self._stored = stored.to(home)
-        self._ids = split.ids.to(home)
+        self._home = self.device if _fits(stored, self.device) else torch.device("cpu")
+        self._stored = stored.to(self._home)
+        self._ids = split.ids.to(self._home)
 
     def __len__(self) -> int:
         return len(self._stored)
@@ -72,11 +76,11 @@ class Examples:
     @property
     def bytes_each(self) -> int:
         """Bytes of one example while it is prepared, and afterwards."""
-        stored = self._stored.shape[1:]
-        wanted = stored if self._is_ready else self._preparation.output_shape(tuple(stored))
-        return max(math.prod(stored), math.prod(wanted)) * torch.float32.itemsize
+        spec = self._stored.spec
+        wanted = spec if self._is_ready else self._preparation.output(spec)
+        return max(map(_bytes_of, (spec, wanted)))
 
-    def inputs(self, positions: Tensor, view: int = 0) -> Tensor:
+    def inputs(self, positions: Tensor, view: int = 0) -> Batch:
         """Return the inputs at some positions, as a network takes them.
 
         Args:
@@ -84,14 +88,15 @@ class Examples:
             view: Number of the view.
 
         Returns:
-            float32 [B, ...]; images in the channels-last order of memory.
+            float32 or int64 [B, ...], or such a tensor for each field; images in the channels-last
+            order of memory.
         """
         inputs = self._seen(positions, view)
-        if not self.mixes(view):
+        if not (self.mixes(view) and isinstance(inputs, Tensor)):
             return inputs
         partners, shares = self._mixing(positions, view)
         weight = shares.to(self.device).view(-1, *[1] * (inputs.dim() - 1))
-        return torch.lerp(self._seen(partners, view), inputs, weight)
+        return torch.lerp(cast("Tensor", self._seen(partners, view)), inputs, weight)
 
     def labels(self, positions: Tensor, view: int = 0, *, num_classes: int) -> Tensor:
         """Return the labels at some positions.
@@ -130,34 +135,45 @@ class Examples:
         partners, shares = (x.to(values.device) for x in self._mixing(positions, view))
         return torch.lerp(values[partners], rows, shares[:, None])
 
-    def _seen(self, positions: Tensor, view: int) -> Tensor:
+    def _seen(self, positions: Tensor, view: int) -> Batch:
         """Return views before any mixing."""
-        positions = positions.to(self._stored.device)
-        stored = self._stored.index_select(0, positions)
-        if self._is_ready:
-            stored = stored.to(self.device)
-            return _channels_last(stored) if stored.dim() == 4 else stored
-        if stored.dim() != 4:
-            return self._preparation(stored.to(self.device))
+        positions = positions.to(self._home)
+        stored = cast("Batch", self._stored.rows(positions))
+        if self._is_ready or not isinstance(stored, Tensor) or stored.dim() != 4:
+            there = mapped(stored, lambda part: part.to(self.device))
+            if not self._is_ready:
+                return cast("Batch", self._preparation(there))
+            return mapped(there, lambda part: _channels_last(part) if part.dim() == 4 else part)
         if not (view and self.augmentation):
-            return self._preparation(_channels_last(stored.to(self.device)))
+            return self._prepared(_channels_last(stored.to(self.device)))
         ids = self._ids[positions]
         stored = crop_and_flip(stored, ids, self.augmentation, view=view, stream=self.stream)
         images, fill = _channels_last(stored.to(self.device)), self._preparation.blank
         ids = ids.to(self.device)
         images = cut_out(images, ids, self.augmentation, view=view, stream=self.stream, fill=fill)
-        return self._preparation(images)
+        return self._prepared(images)
+
+    def _prepared(self, images: Tensor) -> Tensor:
+        return cast("Tensor", self._preparation(images))
 
     def _mixing(self, positions: Tensor, view: int) -> tuple[Tensor, Tensor]:
         ids = self._ids[positions.to(self._ids.device)]
         return mixing(ids, self.augmentation, num_examples=len(self), view=view, stream=self.stream)
 
 
-def _fits(inputs: Tensor, device: torch.device) -> bool:
+def _fits(inputs: Inputs, device: torch.device) -> bool:
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
     return inputs.nbytes < _SHARE_OF_GPU * free
+
+
+def _bytes_of(spec: InputSpec) -> int:
+    """Return the bytes of an example whose numbers have four bytes, eight where they are whole."""
+    if spec.kind == "fields":
+        return sum(map(_bytes_of, spec.fields.values()))
+    each = torch.int64.itemsize if spec.kind == "integers" else torch.float32.itemsize
+    return math.prod(spec.shape) * each
 
 
 def _channels_last(images: Tensor) -> Tensor:

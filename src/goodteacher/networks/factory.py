@@ -15,8 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from goodteacher.data.spec import InputSpec
 from goodteacher.errors import ModelError
-from goodteacher.networks.adapting import adapt, keep_logits, logits_of, wants_contiguous
+from goodteacher.networks.adapting import (
+    adapt,
+    keep_logits,
+    logits_of,
+    take_fields,
+    wants_contiguous,
+)
+from goodteacher.networks.batches import Batch, length, made_up, mapped, shape_of
 
 DUMMY_BATCH = 2
 
@@ -48,20 +56,20 @@ def load_factory(path: str) -> Callable[..., object]:
     return found
 
 
-def build_from_factory(path: str, *, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+def build_from_factory(path: str, *, num_classes: int, inputs: InputSpec) -> nn.Module:
     """Call the user's factory, adapt its network and check that it classifies.
 
     The factory gets ``num_classes``, by that name if it has it and else as its first argument. One
-    that has an argument ``input_shape`` gets that too, by name; one that requires two arguments of
-    other names gets ``(num_classes, input_shape)``. While it runs, the generators of NumPy and of
-    Python are seeded as PyTorch's is. Then the network loses wrappers such as DataParallel, and is
-    run on a dummy batch of 2 examples in eval mode, without gradients, which gives lazy layers
-    their weights; every module's mode is restored.
+    that has an argument ``input_shape`` gets that too, by name, of several fields as a dictionary;
+    one that requires two arguments of other names gets ``(num_classes, input_shape)``. While it
+    runs, the generators of NumPy and of Python are seeded as PyTorch's is. Then the network loses
+    wrappers such as DataParallel, and is run on a dummy batch of 2 examples in eval mode, without
+    gradients, which gives lazy layers their weights; every module's mode is restored.
 
     Args:
         path: ``package.module:factory``.
         num_classes: Number of logits that the network must give.
-        input_shape: Shape of one example.
+        inputs: What one example is.
 
     Returns:
         The network, in the mode in which the factory returned it. It returns logits alone, whatever
@@ -71,11 +79,11 @@ def build_from_factory(path: str, *, num_classes: int, input_shape: tuple[int, .
         ModelError: If the factory fails, returns something else than an ``nn.Module``, its weights
             are not float32, or the logits for the dummy batch are not finite ``[2, num_classes]``.
     """
-    return build_with(load_factory(path), path, num_classes=num_classes, input_shape=input_shape)
+    return build_with(load_factory(path), path, num_classes=num_classes, inputs=inputs)
 
 
 def build_with(
-    factory: Callable[..., object], path: str, *, num_classes: int, input_shape: tuple[int, ...]
+    factory: Callable[..., object], path: str, *, num_classes: int, inputs: InputSpec
 ) -> nn.Module:
     """Call a factory as :func:`build_from_factory` does.
 
@@ -83,12 +91,12 @@ def build_with(
         factory: The callable.
         path: What error messages call it.
         num_classes: Number of logits that the network must give.
-        input_shape: Shape of one example.
+        inputs: What one example is.
 
     Raises:
         ModelError: As :func:`build_from_factory`.
     """
-    arguments, keywords = _arguments(factory, num_classes, input_shape)
+    arguments, keywords = _arguments(factory, num_classes, inputs.shapes)
     try:
         with _other_generators_seeded():
             network = factory(*arguments, **keywords)
@@ -101,15 +109,15 @@ def build_with(
     if not isinstance(network, nn.Module):
         raise ModelError(_no_network(path, network))
     network = adapt(network, name=path)
-    check_classifies(network, name=path, num_classes=num_classes, input_shape=input_shape)
+    if inputs.kind == "fields":
+        take_fields(network, tuple(inputs.fields))
+    check_classifies(network, name=path, num_classes=num_classes, inputs=inputs)
     _check_materialised(network, path)
     keep_logits(network)
     return network
 
 
-def check_classifies(
-    network: nn.Module, *, name: str, num_classes: int, input_shape: tuple[int, ...]
-) -> None:
+def check_classifies(network: nn.Module, *, name: str, num_classes: int, inputs: InputSpec) -> None:
     """Run a network on a dummy batch of 2 examples and check the shape and values of its output.
 
     A network that fails on images in the channels-last order of memory, but not in the plain one,
@@ -119,28 +127,29 @@ def check_classifies(
         network: Any module; parameters, buffers and the mode of each module are left as they were.
         name: What error messages call it.
         num_classes: Number of logits that it must give.
-        input_shape: Shape of one example.
+        inputs: What one example is.
 
     Raises:
         ModelError: If the network fails or its output is not finite floats ``[2, num_classes]``.
 
-    >>> check_classifies(nn.Linear(4, 3), name="mine", num_classes=3, input_shape=(4,))
+    >>> four = InputSpec(kind="numbers", shape=(4,))
+    >>> check_classifies(nn.Linear(4, 3), name="mine", num_classes=3, inputs=four)
     """
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(DUMMY_BATCH, *input_shape, generator=generator)
-    output = _dummy_output(network, name, inputs)
-    check_logits(output, name=name, inputs=inputs, num_classes=num_classes, mode="evaluation")
+    batch = made_up(inputs, DUMMY_BATCH, generator)
+    output = _dummy_output(network, name, batch)
+    check_logits(output, name=name, inputs=batch, num_classes=num_classes, mode="evaluation")
 
 
 def check_logits(
-    output: object, *, name: str, inputs: Tensor, num_classes: int, mode: str
+    output: object, *, name: str, inputs: Batch, num_classes: int, mode: str
 ) -> Tensor:
     """Return the logits in a network's output, or say what they are instead.
 
     Args:
         output: What the network returned.
         name: What error messages call it.
-        inputs: What it was given, [B, ...].
+        inputs: What it was given, B examples.
         num_classes: Number C of logits that it must give.
         mode: ``training`` or ``evaluation``.
 
@@ -148,8 +157,8 @@ def check_logits(
         ModelError: If the logits are not finite floats [B, C].
     """
     logits = logits_of(output)
-    expected = [len(inputs), num_classes]
-    given = f"in {mode} mode for a batch of shape {list(inputs.shape)}"
+    expected = [length(inputs), num_classes]
+    given = f"in {mode} mode for a batch of shape {shape_of(inputs)}"
     if not isinstance(logits, Tensor):
         raise ModelError(
             f"The network {name!r} returned a {type(logits).__name__} {given}, but it must return "
@@ -199,14 +208,14 @@ def _shape_hint(shape: list[int], expected: list[int], output: object) -> str:
     return "Flatten or pool before the last layer."
 
 
-def _dummy_output(network: nn.Module, name: str, inputs: Tensor) -> object:
-    anchor = next(network.parameters(), torch.zeros(()))
-    inputs = inputs.to(anchor.device)
+def _dummy_output(network: nn.Module, name: str, inputs: Batch) -> object:
+    device = next(network.parameters(), torch.zeros(())).device
+    inputs = mapped(inputs, lambda part: part.to(device))
     modes = [(module, module.training) for module in network.modules()]
     try:
         with torch.no_grad():
             network.eval()
-            if inputs.ndim != 4:
+            if not isinstance(inputs, Tensor) or inputs.ndim != 4:
                 return network(inputs)
             try:
                 # As examples come; clone, since contiguous() keeps the strides of one channel.
@@ -218,13 +227,27 @@ def _dummy_output(network: nn.Module, name: str, inputs: Tensor) -> object:
     except Exception as error:
         raise ModelError(
             f"The network {name!r} failed in evaluation mode on a batch of shape "
-            f"{list(inputs.shape)}: {reason_of(error)}. It must map inputs of shape [batch, "
-            f"{_listing(tuple(inputs.shape[1:]))}] to logits. Does it expect another number of "
-            "channels or another image size?"
+            f"{shape_of(inputs)}: {reason_of(error)}. {_wanted(inputs)}"
         ) from error
     finally:
         for module, training in modes:
             module.training = training
+
+
+def _wanted(inputs: Batch) -> str:
+    """Say what a network must take."""
+    if not isinstance(inputs, Tensor):
+        return (
+            "It gets the fields by name, where its forward has arguments of these names, and else "
+            "as one dictionary."
+        )
+    shape = f"[batch, {_listing(tuple(inputs.shape[1:]))}]"
+    if not inputs.is_floating_point():
+        return f"It must map whole numbers (int64) of shape {shape} to logits."
+    return (
+        f"It must map inputs of shape {shape} to logits. Does it expect another number of channels "
+        "or another image size?"
+    )
 
 
 def _no_network(path: str, found: object) -> str:
@@ -286,11 +309,11 @@ def _attribute(module: object, module_name: str, name: str) -> object:
 
 
 def _arguments(
-    factory: Callable[..., object], num_classes: int, input_shape: tuple[int, ...]
+    factory: Callable[..., object], num_classes: int, input_shape: Shapes
 ) -> tuple[tuple[object, ...], dict[str, object]]:
     """Choose what a factory is called with: by name what it names, the rest by position."""
     parameters = _parameters(factory)
-    offered = {"num_classes": num_classes, "input_shape": input_shape}
+    offered: dict[str, object] = {"num_classes": num_classes, "input_shape": input_shape}
     named = {p.name for p in parameters if p.kind is not inspect.Parameter.POSITIONAL_ONLY}
     required = [p for p in parameters if p.kind in _POSITIONAL and p.default is p.empty]
     if not required and any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
@@ -309,6 +332,9 @@ def _parameters(factory: Callable[..., object]) -> list[inspect.Parameter]:
         return list(inspect.signature(factory).parameters.values())
     except (TypeError, ValueError):  # some built-in callables have no signature
         return []
+
+
+Shapes = tuple[int, ...] | dict[str, tuple[int, ...]]
 
 
 def _listing(values: tuple[object, ...]) -> str:

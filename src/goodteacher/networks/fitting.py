@@ -1,20 +1,25 @@
 """Fitting preparations: what the ``@`` of a specification asks for, and what comes without one.
 
 ``mlp:64@resize:14`` sees images at 14x14, ``mlp:64@tfidf:512`` texts by their 512 most frequent
-terms, ``mlp:64@raw`` numbers as they are stored. Without an ``@``, images and features are
-normalised as the setting ``normalization`` says, and texts have ``tfidf_features`` terms.
+terms, ``mlp:64@raw`` numbers as they are stored, and a network with ``@integers`` whole numbers as
+they are. Without an ``@``, images and numbers are normalised as the setting ``normalization`` says,
+and texts have ``tfidf_features`` terms. Of several fields, those of whole numbers stay as they are.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from torch import Tensor
 
 from goodteacher.data import Split
+from goodteacher.data.inputs import Fields, Inputs, Texts
+from goodteacher.data.spec import Kind
 from goodteacher.errors import ModelError
 from goodteacher.networks.normalization import (
     NORMALIZATIONS,
@@ -23,11 +28,8 @@ from goodteacher.networks.normalization import (
     fit_channels,
     make_normalization,
 )
-from goodteacher.networks.preparation import Chain, Identity, Resize, Vectorize
+from goodteacher.networks.preparation import Chain, Each, Identity, Integers, Resize, Vectorize
 from goodteacher.networks.text import fit_tfidf
-
-_AT_ONCE = 4096
-"""Images that are resized at once."""
 
 
 @dataclass(frozen=True)
@@ -44,47 +46,63 @@ class _Request:
 
     spec: str
     argument: str
-    training: Split
+    training: Inputs
     normalization: str | Normalization
     num_terms: int | None
 
     @property
-    def is_image(self) -> bool:
-        """Whether the examples are images."""
-        return self.training.inputs.ndim == 4
+    def kind(self) -> Kind:
+        """What the examples are."""
+        return self.training.spec.kind
+
+    @property
+    def texts(self) -> tuple[str, ...] | None:
+        """The texts, where examples are texts."""
+        return self.training.texts if isinstance(self.training, Texts) else None
 
     def refused(self, rule: str) -> ModelError:
         """Say that this preparation is for other examples than these."""
-        shape = list(self.training.inputs.shape[1:])
-        kind = "texts" if self.training.texts is not None else "images" if self.is_image else None
         clause = split_spec(self.spec)[1]
         return ModelError(
             f"The network {self.spec!r} {rule}, but the examples of these data are "
-            f"{kind or f'vectors of {shape[0]} numbers'}. Leave '@{clause}' out."
+            f"{self.training.spec}. Leave '@{clause}' out."
         )
+
+    def each(self, fit: Callable[[_Request], Chain]) -> Chain:
+        """Fit a preparation to each field."""
+        parts = cast("Fields", self.training).parts
+        chains = {n: fit(dataclasses.replace(self, training=part)) for n, part in parts.items()}
+        return Chain(Each(chains))
 
 
 def _fit_default(request: _Request) -> Chain:
-    training, choice = request.training, request.normalization
-    if training.texts is None:
-        return Chain(make_normalization(choice, training.inputs, table=NORMALIZATIONS))
-    vectorize = Vectorize(fit_tfidf(training.texts, max_features=request.num_terms))
-    features = vectorize(training.texts)
+    choice = request.normalization
+    if request.kind == "fields":
+        return request.each(_fit_field)
+    if request.texts is None:
+        return Chain(make_normalization(choice, request.training, table=NORMALIZATIONS))
+    vectorize = Vectorize(fit_tfidf(request.texts, max_features=request.num_terms))
+    features = vectorize(request.texts)
     return Chain(vectorize, make_normalization(choice, features, table=TEXT_NORMALIZATIONS))
 
 
+def _fit_field(request: _Request) -> Chain:
+    """Leave whole numbers of a field as they are: they are ids and masks as a rule."""
+    return Chain(Integers()) if request.kind == "integers" else _fit_default(request)
+
+
 def _fit_tfidf(request: _Request) -> Chain:
-    if request.training.texts is None:
+    if request.texts is None:
         raise request.refused("wants terms of texts")
     wanted = int(request.argument)
-    return _fit_default(_Request(request.spec, "", request.training, request.normalization, wanted))
+    return _fit_default(dataclasses.replace(request, num_terms=wanted))
 
 
 def _fit_resize(request: _Request) -> Chain:
-    if not request.is_image:
+    images = request.training
+    if request.kind != "images":
         raise request.refused("wants images at another size")
-    images, (height, width) = request.training.inputs, _sides(request.argument)
-    stored = tuple(images.shape[2:])
+    stored, (height, width) = images.spec.shape[1:], _sides(request.argument)
     if height > stored[0] or width > stored[1]:
         raise ModelError(
             f"The network {request.spec!r} wants images of {height}x{width}, but those of these "
@@ -94,17 +112,29 @@ def _fit_resize(request: _Request) -> Chain:
         )
     resize = Resize(height, width)
 
-    def fit(images: Tensor) -> Normalization:
-        return fit_channels(resize(part) for part in images.split(_AT_ONCE))
+    def fit(images: Tensor | Inputs) -> Normalization:
+        return fit_channels(resize(part) for part in cast("Inputs", images).chunks())
 
     table = {**NORMALIZATIONS, "auto": fit}
     return Chain(resize, make_normalization(request.normalization, images, table=table))
 
 
 def _fit_raw(request: _Request) -> Chain:
-    if request.training.texts is not None:
+    if request.kind == "texts":
         raise request.refused("wants numbers as they are stored")
+    if request.kind == "fields":
+        return request.each(_fit_raw_field)
     return Chain(Identity())
+
+
+def _fit_raw_field(request: _Request) -> Chain:
+    return Chain(Integers() if request.kind == "integers" else Identity())
+
+
+def _fit_integers(request: _Request) -> Chain:
+    if request.kind != "integers":
+        raise request.refused("wants whole numbers as they are stored")
+    return Chain(Integers())
 
 
 def _sides(argument: str) -> tuple[int, int]:
@@ -158,6 +188,12 @@ PREPARATIONS: Mapping[str, PreparationKind] = {
         example="python:package.module:factory@raw",
         pattern="",
         fit=_fit_raw,
+    ),
+    "integers": PreparationKind(
+        grammar="@integers, without an argument",
+        example="python:package.module:factory@integers",
+        pattern="",
+        fit=_fit_integers,
     ),
 }
 """What may stand behind the ``@``: all that a new preparation needs is an entry here."""
@@ -231,5 +267,5 @@ def fit_preparation(
         [[-1.0], [1.0]]
     """
     name, _, argument = split_spec(spec)[1].partition(":")
-    request = _Request(spec, argument, training, normalization, tfidf_features)
+    request = _Request(spec, argument, training.stored, normalization, tfidf_features)
     return PREPARATIONS[name].fit(request) if name else _fit_default(request)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from torch import nn
 
 from goodteacher.config import digest_of
+from goodteacher.data.spec import InputSpec
 from goodteacher.errors import ModelError
 from goodteacher.networks.factory import build_with
 from goodteacher.networks.identity import identity_of
@@ -76,13 +77,13 @@ def give_again(spec: str, network: NetworkLike) -> None:
     _GIVEN[spec.removeprefix(PREFIX)] = network
 
 
-def build_given(name: str, *, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+def build_given(name: str, *, num_classes: int, inputs: InputSpec) -> nn.Module:
     """Return a network given in Python: a copy of the object, or a new one from the function.
 
     Args:
         name: What stands after ``given:``.
         num_classes: Number of logits that it must give.
-        input_shape: Shape of one example.
+        inputs: What one example is.
 
     Raises:
         ModelError: It was not given in this process, or it does not classify.
@@ -96,8 +97,8 @@ def build_given(name: str, *, num_classes: int, input_shape: tuple[int, ...]) ->
         )
     if isinstance(found, nn.Module):
         made: Callable[..., object] = functools.partial(_copied, found)
-        return build_with(made, name, num_classes=num_classes, input_shape=input_shape)
-    return build_with(found, name, num_classes=num_classes, input_shape=input_shape)
+        return build_with(made, name, num_classes=num_classes, inputs=inputs)
+    return build_with(found, name, num_classes=num_classes, inputs=inputs)
 
 
 def _copied(network: nn.Module, num_classes: int) -> nn.Module:

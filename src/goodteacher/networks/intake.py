@@ -8,14 +8,17 @@ one way only is taken, and all else is refused with what to type.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from goodteacher.data.spec import InputSpec
 from goodteacher.errors import DataError
+from goodteacher.networks.batches import Batch
 
 _DARK = 2
 """Training images whose mean is below this, of 255, may themselves be of zeros and ones."""
@@ -38,38 +41,66 @@ def as_texts(inputs: Any) -> Any:
     return inputs.tolist() if hasattr(inputs, "tolist") else inputs
 
 
-def as_stored(inputs: Any, input_shape: tuple[int, ...]) -> Tensor:
-    """Return examples as a student's data were stored: uint8 images, or float32 features.
+def as_stored(inputs: Any, spec: InputSpec) -> Batch:
+    """Return examples as a student's data were stored: images, numbers, or fields of these.
 
     Args:
-        inputs: A tensor or array of N examples, or of one without the axis N.
-        input_shape: Of one example: ``(channels, height, width)`` or ``(num_features,)``.
+        inputs: A tensor or array of N examples, or of one without the axis N; of several fields, a
+            dictionary of such.
+        spec: What one example is.
 
     Returns:
-        ``uint8 [N, channels, height, width]`` or ``float32 [N, num_features]``.
+        ``uint8 [N, channels, height, width]``, ``float32 [N, ...]`` or ``int64 [N, ...]``.
 
     Raises:
         DataError: Type, shape or range are others; the message says what to type.
 
-    >>> as_stored(np.zeros((2, 8, 8), dtype=np.uint8), (1, 8, 8)).shape
+    >>> as_stored(np.zeros((2, 8, 8), np.uint8), InputSpec(kind="images", shape=(1, 8, 8))).shape
     torch.Size([2, 1, 8, 8])
     """
-    numbers = _numbers(inputs, input_shape)
-    shaped = _shaped(numbers, input_shape)
-    return _pixels(shaped) if len(input_shape) == 3 else _features(shaped)
+    if spec.kind == "fields":
+        return _fields(inputs, spec)
+    shaped = _shaped(_numbers(inputs, spec), spec)
+    return {"images": _pixels, "numbers": _finite, "integers": _whole}[spec.kind](shaped)
 
 
-def _numbers(inputs: Any, input_shape: tuple[int, ...]) -> Tensor:
+def _fields(inputs: Any, spec: InputSpec) -> dict[str, Tensor]:
+    names = ", ".join(spec.fields)
+    if not isinstance(inputs, Mapping):
+        raise DataError(
+            f"This student takes a dictionary of {names}, but got {_described(inputs)}. Give the "
+            "fields by these names."
+        )
+    missing = [name for name in spec.fields if name not in inputs]
+    if missing:
+        raise DataError(
+            f"This student takes a dictionary of {names}, but {', '.join(missing)} is missing: "
+            f"there are {', '.join(map(str, inputs)) or 'none'}."
+        )
+    found: dict[str, Tensor] = {}
+    for name, field in spec.fields.items():
+        try:
+            found[name] = cast("Tensor", as_stored(inputs[name], field))
+        except DataError as error:
+            raise DataError(f"In the field {name!r}: {error}") from error
+    lengths = {name: len(part) for name, part in found.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {count}" for name, count in lengths.items())
+        raise DataError(f"All fields must have as many examples, but have: {told}.")
+    return found
+
+
+def _numbers(inputs: Any, spec: InputSpec) -> Tensor:
     try:
         numbers = inputs if isinstance(inputs, Tensor) else _from_array(np.asarray(inputs))
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"{_takes(input_shape)}, but got {_described(inputs)}. Is it text, or do its rows "
+            f"{_takes(spec)}, but got {_described(inputs)}. Is it text, or do its rows "
             "differ in length? Was the student trained on other data than these?"
         ) from error
     if numbers.is_complex() or numbers.dtype == torch.bool or numbers.is_sparse:
         raise DataError(
-            f"{_takes(input_shape)}, but got values of type {numbers.dtype}"
+            f"{_takes(spec)}, but got values of type {numbers.dtype}"
             f"{' in a sparse tensor' if numbers.is_sparse else ''}. Convert them to plain numbers."
         )
     return numbers
@@ -81,25 +112,24 @@ def _from_array(array: npt.NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.require(array, native, requirements=["C", "W"]))
 
 
-def _shaped(inputs: Tensor, input_shape: tuple[int, ...]) -> Tensor:
-    """Bring examples into the shape [N, *input_shape] where it can be meant in one way only."""
-    shape, wanted = tuple(inputs.shape), input_shape
+def _shaped(inputs: Tensor, spec: InputSpec) -> Tensor:
+    """Bring examples into the shape [N, *shape] where it can be meant in one way only."""
+    shape, wanted = tuple(inputs.shape), spec.shape
     if shape[1:] == wanted and inputs.ndim == len(wanted) + 1:
         return inputs
-    if len(wanted) == 3 and wanted[0] == 1:
+    if spec.kind == "images" and wanted[0] == 1:
         if inputs.ndim == 3 and shape[1:] == wanted[1:]:
             return inputs[:, None]  # gray images; one of them with its channel looks the same
         if shape == wanted[1:]:
             return inputs[None, None]
     if shape == wanted:
         return inputs[None]
-    raise DataError(
-        f"{_takes(input_shape)}, but got shape {list(shape)}. {_way_out(shape, input_shape)}"
-    )
+    raise DataError(f"{_takes(spec)}, but got shape {list(shape)}. {_way_out(shape, spec)}")
 
 
-def _way_out(shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+def _way_out(shape: tuple[int, ...], spec: InputSpec) -> str:
     """Say what to type for examples of another shape."""
+    wanted = spec.shape
     if len(wanted) == 1:
         if len(shape) > 2 and int(np.prod(shape[1:])) == wanted[0]:
             return "Flatten them: inputs.reshape(len(inputs), -1)."
@@ -109,6 +139,8 @@ def _way_out(shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
                 "that it was trained on, in their order, without labels and ids."
             )
         return "Give one row for each example."
+    if spec.kind != "images":
+        return "Give them as they were for its training, with their axes in the same order."
     channels, height, width = wanted
     if shape[-3:] == (height, width, channels):
         axes = "0, 3, 1, 2" if len(shape) == 4 else "2, 0, 1"
@@ -178,9 +210,18 @@ def warn_of_dark_images(images: Tensor, mean: Tensor) -> None:
     )
 
 
-def _features(features: Tensor) -> Tensor:
-    numbers = features.to(torch.float32)
-    bad = ~numbers.isfinite().all(dim=1)
+def _whole(inputs: Tensor) -> Tensor:
+    if inputs.is_floating_point() and not bool((inputs == inputs.round()).all()):
+        raise DataError(
+            f"This student takes whole numbers, but got {inputs.dtype} with fractions. Give them "
+            "as they were for its training, such as the ids that a tokenizer returns."
+        )
+    return inputs.to(torch.int64)
+
+
+def _finite(inputs: Tensor) -> Tensor:
+    numbers = inputs.to(torch.float32)
+    bad = ~numbers.isfinite().flatten(1).all(dim=1)
     if bool(bad.any()):
         rows = bad.nonzero()[:, 0].tolist()
         shown = ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if rows[5:] else "")
@@ -191,14 +232,16 @@ def _features(features: Tensor) -> Tensor:
     return numbers
 
 
-def _takes(input_shape: tuple[int, ...]) -> str:
-    sizes = ", ".join(map(str, input_shape))
-    if len(input_shape) == 3:
+def _takes(spec: InputSpec) -> str:
+    sizes = ", ".join(map(str, spec.shape))
+    if spec.kind == "images":
         return (
             f"This student takes a tensor or array of images [N, {sizes}] (channels, height, "
             "width) with values 0 to 255"
         )
-    return f"This student takes a tensor or array of features [N, {sizes}]"
+    if spec.kind == "integers":
+        return f"This student takes a tensor or array of whole numbers [N, {sizes}]"
+    return f"This student takes a tensor or array of numbers [N, {sizes}]"
 
 
 def _described(inputs: Any) -> str:

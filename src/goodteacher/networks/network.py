@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from goodteacher.data.spec import InputSpec
 from goodteacher.errors import ModelError
+from goodteacher.networks.batches import mapped
 from goodteacher.networks.build import build_model
 from goodteacher.networks.preparation import Preparation
 
@@ -37,9 +39,9 @@ class Network(nn.Module):
         self.module = module
 
     def forward(self, raw: Any) -> Tensor:
-        """Return logits [N, C] of examples as stored: images, features, or a sequence of texts."""
-        anchor = next(self.module.parameters(), torch.zeros(()))
-        logits: Tensor = self.module(self.preparation(raw).to(anchor.device))
+        """Return logits [N, C] of examples as stored: numbers, texts, or fields of numbers."""
+        device = next(self.module.parameters(), torch.zeros(())).device
+        logits: Tensor = self.module(mapped(self.preparation(raw), lambda part: part.to(device)))
         return logits
 
 
@@ -48,7 +50,7 @@ def build_network(
     preparation: Preparation,
     *,
     num_classes: int,
-    input_shape: tuple[int, ...],
+    inputs: InputSpec,
     seed: int,
 ) -> Network:
     """Build a network for examples as they are stored.
@@ -57,17 +59,17 @@ def build_network(
         spec: Its specification, see `build_model`.
         preparation: How it wants its inputs.
         num_classes: Number C of logits.
-        input_shape: Shape of one stored example; anything for texts.
+        inputs: What one stored example is.
         seed: Of the initial weights.
 
     Raises:
         ModelError: It cannot be built, or the preparation does not take such examples.
     """
     try:
-        shape = preparation.output_shape(input_shape)
+        prepared = preparation.output(inputs)
     except ValueError as error:
         raise ModelError(
-            f"The network {spec!r} does not take examples of shape {list(input_shape)}: {error}."
+            f"The network {spec!r} does not take examples that are {inputs}: {error}."
         ) from error
-    module = build_model(spec, num_classes=num_classes, input_shape=shape, seed=seed)
+    module = build_model(spec, num_classes=num_classes, inputs=prepared, seed=seed)
     return Network(preparation, module)

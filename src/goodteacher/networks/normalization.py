@@ -1,4 +1,4 @@
-"""Normalise inputs on the fly: per channel for images, per feature for feature vectors.
+"""Normalise inputs on the fly: per channel for images and series, per feature for feature vectors.
 
     normalised = (x / unit - mean) / std          unit = 255 for images, 1 for features
 
@@ -8,16 +8,18 @@ nothing of the selection or test split leaks into what networks see.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from goodteacher.data.inputs import AT_ONCE, Inputs
+from goodteacher.data.spec import InputSpec, numbers_spec
 from goodteacher.errors import ConfigError, DataError
 
-_ROWS_AT_ONCE = 4096
 _FLOAT32_EPS = torch.finfo(torch.float32).eps
 
 
@@ -68,16 +70,16 @@ class Normalization(nn.Module):
         """The stored value that becomes 0: the mean, ``float32``, broadcastable to an example."""
         return self.offset
 
-    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of a prepared example: that of the stored one.
+    def output(self, spec: InputSpec) -> InputSpec:
+        """Say what a prepared example is: numbers of the same shape.
 
         Raises:
             ValueError: Mean and standard deviation are not those of such examples.
         """
         shape = tuple(self.mean.shape)
-        if np.broadcast_shapes(shape, input_shape) != input_shape:
-            raise ValueError(f"a mean of shape {list(shape)} is none of {list(input_shape)}")
-        return input_shape
+        if np.broadcast_shapes(shape, spec.shape) != spec.shape:
+            raise ValueError(f"a mean of shape {list(shape)} is none of {list(spec.shape)}")
+        return numbers_spec(spec.shape)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Normalise a batch (or one example) into a new ``float32`` tensor of the same shape.
@@ -117,7 +119,7 @@ class Normalization(nn.Module):
         return cls(mean, std, float(record["unit"]))
 
 
-def fit_images(images: Tensor) -> Normalization:
+def fit_images(images: Tensor | Inputs) -> Normalization:
     """Compute mean and standard deviation of every channel, exactly.
 
     A channel's histogram over its 256 values holds all that is needed, so the sums are integers and
@@ -131,29 +133,29 @@ def fit_images(images: Tensor) -> Normalization:
         0.5
     """
     values = torch.arange(256, dtype=torch.float64) / 255
-    counts = torch.stack([_histogram(images, channel) for channel in range(images.shape[1])])
+    counts = torch.stack([_histograms(chunk) for chunk in _chunks(images)]).sum(dim=0)
     weights = counts.double() / counts.sum(dim=1, keepdim=True)
     mean = weights @ values
     variance = (weights * (values - mean[:, None]) ** 2).sum(dim=1)
     return _standardize(mean[:, None, None], variance.sqrt()[:, None, None], unit=255.0)
 
 
-def fit_features(features: Tensor) -> Normalization:
+def fit_features(features: Tensor | Inputs) -> Normalization:
     """Compute mean and standard deviation of every feature, in float64, a few rows at a time.
 
     A constant feature gets the std 1, so that it becomes 0 and not noise.
 
     Args:
-        features: ``float32 [num_examples, num_features]``.
+        features: ``[num_examples, num_features]``, float32 or whole numbers.
 
     Example:
         >>> fit = fit_features(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
         >>> fit(torch.tensor([[3.0, 5.0]])).tolist()
         [[1.0, 0.0]]
     """
-    chunks = torch.split(features, _ROWS_AT_ONCE)
-    mean = torch.stack([chunk.double().sum(dim=0) for chunk in chunks]).sum(dim=0) / len(features)
-    squares = [((chunk.double() - mean) ** 2).sum(dim=0) for chunk in chunks]
+    sums = [chunk.double().sum(dim=0) for chunk in _chunks(features)]
+    mean = torch.stack(sums).sum(dim=0) / len(features)
+    squares = [((chunk.double() - mean) ** 2).sum(dim=0) for chunk in _chunks(features)]
     variance = torch.stack(squares).sum(dim=0) / len(features)
     return _standardize(mean, variance.sqrt(), unit=1.0)
 
@@ -179,18 +181,46 @@ def fit_channels(batches: Iterable[Tensor]) -> Normalization:
     return _standardize(mean[:, None, None], std[:, None, None], unit=255.0)
 
 
-def fit(inputs: Tensor) -> Normalization:
-    """Standardise per channel (images) or per feature (features)."""
-    return fit_images(inputs) if inputs.ndim == 4 else fit_features(inputs)
+def fit_series(series: Tensor | Inputs) -> Normalization:
+    """Compute mean and standard deviation of every channel of series, spectra and the like.
+
+    The channel is the first axis of an example, as for ``nn.Conv1d``. A constant channel gets the
+    std 1.
+
+    Args:
+        series: ``[num_examples, channels, ...]``, float32 or whole numbers.
+
+    Example:
+        >>> fit_series(torch.tensor([[[1.0, 3.0]], [[5.0, 7.0]]])).mean.tolist()
+        [[4.0]]
+    """
+
+    def by_channel(values: Tensor) -> Tensor:
+        return values.sum(dim=(0, *range(2, values.dim())), keepdim=True)[0]
+
+    total = torch.stack([by_channel(chunk.double()) for chunk in _chunks(series)]).sum(dim=0)
+    each = math.prod(next(_chunks(series)).shape[2:])
+    mean = total / (len(series) * each)
+    squares = [by_channel((chunk.double() - mean) ** 2) for chunk in _chunks(series)]
+    variance = torch.stack(squares).sum(dim=0) / (len(series) * each)
+    return _standardize(mean, variance.sqrt(), unit=1.0)
 
 
-def no_normalization(inputs: Tensor) -> Normalization:
-    """Leave features as they are, and scale images to 0..1 only."""
-    unit = 255.0 if inputs.ndim == 4 else 1.0
+def fit(inputs: Tensor | Inputs) -> Normalization:
+    """Standardise per channel (images, series) or per feature (features)."""
+    first = next(_chunks(inputs))
+    if first.dim() == 2:
+        return fit_features(inputs)
+    return fit_images(inputs) if _are_images(first) else fit_series(inputs)
+
+
+def no_normalization(inputs: Tensor | Inputs) -> Normalization:
+    """Leave numbers as they are, and scale images to 0..1 only."""
+    unit = 255.0 if _are_images(next(_chunks(inputs))) else 1.0
     return Normalization(torch.tensor(0.0), torch.tensor(1.0), unit)
 
 
-def fit_length(features: Tensor) -> Normalization:
+def fit_length(features: Tensor | Inputs) -> Normalization:
     """Scale all features by one number, so that their mean square over the examples is 1.
 
     For TF-IDF, where zero means "not there" and most features are zero. Standardising each would
@@ -205,12 +235,15 @@ def fit_length(features: Tensor) -> Normalization:
         >>> fit_length(torch.tensor([[4.0, 0.0, 0.0, 0.0], [0.0, 4.0, 0.0, 0.0]])).std.item()
         2.0
     """
-    squares = [chunk.double().square().sum() for chunk in torch.split(features, _ROWS_AT_ONCE)]
-    size = (torch.stack(squares).sum() / features.numel()).sqrt()
+    squares = [chunk.double().square().sum() for chunk in _chunks(features)]
+    width = math.prod(next(_chunks(features)).shape[1:])
+    size = (torch.stack(squares).sum() / (len(features) * width)).sqrt()
     return _standardize(torch.tensor(0.0), size, unit=1.0)
 
 
-NORMALIZATIONS: dict[str, Callable[[Tensor], Normalization]] = {
+Fit = Callable[[Tensor | Inputs], Normalization]
+
+NORMALIZATIONS: dict[str, Fit] = {
     "auto": fit,
     "none": no_normalization,
 }
@@ -222,9 +255,9 @@ TEXT_NORMALIZATIONS = {**NORMALIZATIONS, "auto": fit_length}
 
 def make_normalization(
     choice: str | Normalization,
-    inputs: Tensor,
+    inputs: Tensor | Inputs,
     *,
-    table: Mapping[str, Callable[[Tensor], Normalization]] = NORMALIZATIONS,
+    table: Mapping[str, Fit] = NORMALIZATIONS,
 ) -> Normalization:
     """Return ``choice`` itself, or the one of that name in ``table``, fitted to ``inputs``.
 
@@ -239,7 +272,7 @@ def make_normalization(
                 f" is {choice!r}. Use 'auto' unless the data are normalised already."
             )
         return table[choice](inputs)
-    shape = tuple(inputs.shape[1:])
+    shape = tuple(next(_chunks(inputs)).shape[1:])
     try:
         fits = np.broadcast_shapes(tuple(choice.mean.shape), shape) == shape
     except ValueError:
@@ -253,8 +286,22 @@ def make_normalization(
     return choice
 
 
-def _histogram(images: Tensor, channel: int) -> Tensor:
-    return torch.bincount(images[:, channel].reshape(-1), minlength=256)
+def _chunks(inputs: Tensor | Inputs) -> Iterator[Tensor]:
+    """Yield the rows of a tensor, or of inputs that are numbers, a few thousand at a time."""
+    if isinstance(inputs, Tensor):
+        yield from inputs.split(AT_ONCE)
+    else:
+        yield from cast("Iterator[Tensor]", inputs.chunks())
+
+
+def _are_images(inputs: Tensor) -> bool:
+    return inputs.dim() == 4 and inputs.dtype == torch.uint8
+
+
+def _histograms(images: Tensor) -> Tensor:
+    """Count the 256 values of each channel, int64 [C, 256]."""
+    channels = images.unbind(1)
+    return torch.stack([torch.bincount(one.reshape(-1), minlength=256) for one in channels])
 
 
 def _standardize(mean: Tensor, std: Tensor, *, unit: float) -> Normalization:

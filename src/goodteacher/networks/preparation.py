@@ -4,7 +4,9 @@ A preparation belongs to its network, never to the data: teacher and student of 
 different inputs, and have only the ids of examples in common. It is fitted to the training part and
 frozen then (`fitting`); it is stored and delivered with the network's weights.
 
-    stored images, features or texts  ->  preparation  ->  a tensor [N, ...]  ->  module  ->  logits
+    stored images, numbers or texts  ->  preparation  ->  a tensor [N, ...]  ->  module  ->  logits
+
+Of examples with several fields it makes a tensor for each.
 
 Each step below is a preparation, and so is a chain of steps. A new one is a class here and a line
 of `STEPS`; `tests/contracts/test_preparations.py` says what it must hold to.
@@ -20,12 +22,10 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from goodteacher.data.spec import InputSpec, numbers_spec
 from goodteacher.errors import DataError
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.text import Tfidf
-
-Raw = Tensor | Sequence[str]
-"""Examples as a data set holds them: uint8 images, float32 features, or texts."""
 
 
 class Preparation(Protocol):
@@ -49,22 +49,26 @@ class Preparation(Protocol):
         float32, broadcastable to one example.
         """
 
-    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of a prepared example from that of a stored one.
+    def output(self, spec: InputSpec) -> InputSpec:
+        """Say what a prepared example is.
+
+        Args:
+            spec: What a stored one is.
 
         Raises:
             ValueError: It does not take such examples.
         """
 
-    def __call__(self, raw: Any) -> Tensor:
+    def __call__(self, raw: Any) -> Any:
         """Prepare examples.
 
         Args:
-            raw: uint8 images [N, C, H, W] (or floats in their units), float32 features [N, D], or a
-                sequence of N texts.
+            raw: uint8 images [N, C, H, W] (or floats in their units), numbers [N, ...], a sequence
+                of N texts, or a dictionary of fields.
 
         Returns:
-            float32 [N, *output_shape], on the device of ``raw``; of texts, on the CPU.
+            float32 or int64 [N, ...], on the device of ``raw``; of texts, on the CPU; of fields, a
+            dictionary of such.
         """
 
     def to(self, device: torch.device | str, /) -> Any:
@@ -84,9 +88,13 @@ class Identity(nn.Module):
         """Zero."""
         return torch.zeros(())
 
-    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of a stored example."""
-        return input_shape
+    def output(self, spec: InputSpec) -> InputSpec:
+        """Say that numbers have the shape of a stored example.
+
+        Raises:
+            ValueError: Stored examples are texts or fields.
+        """
+        return numbers_spec(_shape_of_numbers(spec))
 
     def forward(self, raw: Tensor) -> Tensor:
         """Return float32 numbers of the same shape and value; a copy."""
@@ -98,6 +106,45 @@ class Identity(nn.Module):
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Identity:
+        """Return it."""
+        return cls()
+
+
+class Integers(nn.Module):
+    """Whole numbers as they are stored, as int64: token ids, which no arithmetic may change.
+
+    Example:
+        >>> Integers()(torch.tensor([[3, 0]], dtype=torch.uint8)).dtype
+        torch.int64
+    """
+
+    from_texts = False
+
+    @property
+    def blank(self) -> Tensor:
+        """Zero."""
+        return torch.zeros(())
+
+    def output(self, spec: InputSpec) -> InputSpec:
+        """Say that whole numbers stay what they are.
+
+        Raises:
+            ValueError: Stored examples are no whole numbers.
+        """
+        if spec.kind != "integers":
+            raise ValueError(f"{spec} are no whole numbers")
+        return spec
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Return int64 numbers of the same shape and value; a copy."""
+        return raw.to(torch.int64, copy=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nothing: there is nothing to keep."""
+        return {}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Integers:
         """Return it."""
         return cls()
 
@@ -125,11 +172,11 @@ class Resize(nn.Module):
         """Zero."""
         return torch.zeros(())
 
-    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    def output(self, spec: InputSpec) -> InputSpec:
         """Return the shape of a resized image."""
-        if len(input_shape) != 3:
-            raise ValueError(f"examples of shape {list(input_shape)} are no images")
-        return (input_shape[0], *self.size)
+        if len(spec.shape) != 3:
+            raise ValueError(f"{spec} are no images")
+        return numbers_spec((spec.shape[0], *self.size))
 
     def forward(self, raw: Tensor) -> Tensor:
         """Return float32 images in the units of those given, in the channels-last order."""
@@ -168,9 +215,9 @@ class Vectorize(nn.Module):
         """Zero, which is no word."""
         return torch.zeros(())
 
-    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    def output(self, spec: InputSpec) -> InputSpec:
         """Return the number of terms."""
-        return (len(self.tfidf.terms),)
+        return numbers_spec((len(self.tfidf.terms),))
 
     def forward(self, raw: Sequence[str]) -> Tensor:
         """Return the features of texts, float32 [N, D]."""
@@ -211,21 +258,75 @@ class Chain(nn.Module):
         """The value that the last one makes 0: those before it leave what is even as it is."""
         return self._in_order[-1].blank
 
-    def output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape that the last one gives."""
+    def output(self, spec: InputSpec) -> InputSpec:
+        """Say what the last one gives."""
         for step in self._in_order:
-            input_shape = step.output_shape(input_shape)
-        return input_shape
+            spec = step.output(spec)
+        return spec
 
-    def forward(self, raw: Raw) -> Tensor:
+    def forward(self, raw: Any) -> Any:
         """Prepare examples, a step after another."""
         for step in self._in_order:
             raw = step(raw)
-        return cast("Tensor", raw)
+        return raw
 
     def to_dict(self) -> dict[str, Any]:
         """Return every step, with its kind."""
         return {"steps": [{"kind": kind_of(step), **step.to_dict()} for step in self._in_order]}
+
+
+class Each(nn.Module):
+    """A preparation for each of several fields.
+
+    Args:
+        preparations: By the name of the field.
+
+    Example:
+        >>> each = Each({"ids": Chain(Integers()), "ages": Chain(Identity())})
+        >>> each({"ids": torch.ones(1, 2).int(), "ages": torch.ones(1)})["ids"].dtype
+        torch.int64
+    """
+
+    from_texts = False
+
+    def __init__(self, preparations: Mapping[str, Chain]) -> None:
+        super().__init__()
+        # Fields may have names that a module's attribute cannot have.
+        self._names = tuple(preparations)
+        self._chains = nn.ModuleList(preparations.values())
+
+    @property
+    def _by_name(self) -> dict[str, Chain]:
+        return dict(zip(self._names, cast("Sequence[Chain]", self._chains), strict=True))
+
+    @property
+    def blank(self) -> Tensor:
+        """Zero: fields have no holes."""
+        return torch.zeros(())
+
+    def output(self, spec: InputSpec) -> InputSpec:
+        """Say what each field becomes.
+
+        Raises:
+            ValueError: Stored examples have other fields.
+        """
+        if spec.fields.keys() != self._by_name.keys():
+            raise ValueError(f"{spec} are not the fields {', '.join(self._names)}")
+        fields = {name: chain.output(spec.fields[name]) for name, chain in self._by_name.items()}
+        return InputSpec(kind="fields", fields=fields)
+
+    def forward(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Prepare each field."""
+        return {name: chain(raw[name]) for name, chain in self._by_name.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the preparation of each field."""
+        return {"fields": {name: chain.to_dict() for name, chain in self._by_name.items()}}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Each:
+        """Return one of what :meth:`to_dict` returned."""
+        return cls({str(name): preparation_from(each) for name, each in record["fields"].items()})
 
 
 STEPS: Mapping[str, Any] = {
@@ -233,6 +334,8 @@ STEPS: Mapping[str, Any] = {
     "resize": Resize,
     "tfidf": Vectorize,
     "identity": Identity,
+    "integers": Integers,
+    "fields": Each,
 }
 """Every kind of step by the name that it has in files."""
 
@@ -246,13 +349,20 @@ def kind_of(step: Preparation) -> str:
     return next(name for name, kind in STEPS.items() if type(step) is kind)
 
 
+def _shape_of_numbers(spec: InputSpec) -> tuple[int, ...]:
+    if spec.kind in ("texts", "fields"):
+        raise ValueError(f"{spec} are no numbers")
+    return spec.shape
+
+
 def preparation_from(record: Mapping[str, Any]) -> Chain:
     """Return the chain of which :meth:`Chain.to_dict` returned the record.
 
     Raises:
         DataError: Something is missing, unknown or not allowed.
 
-    >>> preparation_from(Chain(Resize(14, 14)).to_dict()).output_shape((1, 28, 28))
+    >>> stored = InputSpec(kind="images", shape=(1, 28, 28))
+    >>> preparation_from(Chain(Resize(14, 14)).to_dict()).output(stored).shape
     (1, 14, 14)
     """
     steps = record.get("steps") if isinstance(record, dict) and len(record) == 1 else None

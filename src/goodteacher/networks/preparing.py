@@ -15,17 +15,16 @@ from torch import Tensor
 
 from goodteacher.config.augmentation import Augmentation
 from goodteacher.data import Split, StudyData
+from goodteacher.data.spec import InputSpec, numbers_spec
 from goodteacher.data.terms import DEFAULT_TERMS, TOLD_UNKNOWN, count_unknown, unknown_terms_note
-from goodteacher.errors import ConfigError
+from goodteacher.errors import ConfigError, ModelError
+from goodteacher.networks.build import build_model, is_users_own
 from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import fit_preparation, split_spec
 from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.preparation import Chain, Preparation, Vectorize
 from goodteacher.networks.text import check_memory
-
-_AT_ONCE = 4096
-"""Images that are prepared at once."""
 
 
 class Preparations:
@@ -59,6 +58,7 @@ class Preparations:
         self._normalization = normalization
         self._tfidf_features = tfidf_features
         self._fitted: dict[str, Chain] = {}
+        self._takes_integers: dict[str, bool] = {}
         self._kept: dict[str, WeakKeyDictionary[Split, Tensor]] = {}
 
     def of(self, spec: str) -> Chain:
@@ -67,6 +67,7 @@ class Preparations:
         Raises:
             InputError: It does not go with these data; see `fit_preparation` and `check_memory`.
         """
+        spec = self._with_clause(spec)
         clause = split_spec(spec)[1]
         if clause not in self._fitted:
             kind, _, argument = clause.partition(":")
@@ -95,7 +96,7 @@ class Preparations:
             spec,
             self.of(spec),
             num_classes=self.data.num_classes,
-            input_shape=self.data.input_shape,
+            inputs=self.data.spec,
             seed=seed,
         )
 
@@ -117,6 +118,18 @@ class Preparations:
             stream=stream,
             prepared=self._prepared(spec, split, augmentation),
         )
+
+    def choice(self, spec: str) -> str | None:
+        """Say how a network of the user's own gets whole numbers, where it does not ask for a way.
+
+        Args:
+            spec: Its specification.
+        """
+        if split_spec(spec)[1] or self.data.spec.kind != "integers" or not is_users_own(spec):
+            return None
+        if self._with_clause(spec) != spec:
+            return f"{spec!r} gets whole numbers as they are stored, as '@integers' asks for."
+        return f"{spec!r} does not take whole numbers, so it gets them standardised."
 
     def notes(self, spec: str, splits: Mapping[str, Split]) -> Iterator[str]:
         """Yield for which splits of texts a network knows too few terms.
@@ -144,26 +157,59 @@ class Preparations:
         preparation = self.of(spec)
         if not preparation.from_texts and (augmentation or not self._is_smaller(preparation)):
             return None
-        kept = self._kept.setdefault(split_spec(spec)[1], WeakKeyDictionary())
+        kept = self._kept.setdefault(split_spec(self._with_clause(spec))[1], WeakKeyDictionary())
         if split not in kept:
-            raw = split.inputs.split(_AT_ONCE) if split.texts is None else (split.texts,)
+            raw = split.stored.chunks() if split.texts is None else (split.texts,)
             kept[split] = torch.cat([preparation(part).cpu() for part in raw])
         return kept[split]
 
     def _is_smaller(self, preparation: Preparation) -> bool:
-        """Say whether prepared examples take less memory than those that are stored."""
-        stored, shape = self.data.training.inputs, self.data.input_shape
-        after = math.prod(preparation.output_shape(shape)) * torch.float32.itemsize
-        return after <= math.prod(shape) * stored.itemsize and stored.dtype != torch.float32
+        """Say whether prepared images take less memory than those that are stored there."""
+        training, spec = self.data.training.stored, self.data.spec
+        after = math.prod(preparation.output(spec).shape) * torch.float32.itemsize
+        return spec.kind == "images" and after * len(training) <= training.nbytes
+
+    def _with_clause(self, spec: str) -> str:
+        """Say what a network of the user's own wants of whole numbers, where it does not say.
+
+        As they are, if it takes them so; else as other numbers. That depends on the network and on
+        the data alone.
+        """
+        architecture, clause = split_spec(spec)
+        if clause or self.data.spec.kind != "integers" or not is_users_own(spec):
+            return spec
+        if architecture not in self._takes_integers:
+            self._takes_integers[architecture] = self._try_integers(architecture)
+        return f"{architecture}@integers" if self._takes_integers[architecture] else spec
+
+    def _try_integers(self, architecture: str) -> bool:
+        spec = self.data.spec
+        whole = self._objection(architecture, spec)
+        if whole is None:
+            return True
+        scaled = self._objection(architecture, numbers_spec(spec.shape))
+        if scaled is not None:
+            raise ModelError(
+                f"The network {architecture!r} takes these examples ({spec}) neither as they are "
+                f"nor as standardised numbers. As they are: {whole} Standardised: {scaled}"
+            )
+        return False
+
+    def _objection(self, architecture: str, spec: InputSpec) -> ModelError | None:
+        classes = self.data.num_classes
+        try:
+            build_model(architecture, num_classes=classes, inputs=spec, seed=0)
+        except ModelError as error:
+            return error
+        return None
 
 
 def _check_tfidf_features(count: int | None, data: StudyData) -> None:
     if count is None:
         return
     if not data.is_text:
-        kind = "images" if data.is_image else "numbers"
         raise ConfigError(
-            f"tfidf_features = {count} is for texts, but the inputs of these data are {kind}."
+            f"tfidf_features = {count} is for texts, but the inputs of these data are {data.spec}."
             " Leave it out."
         )
     if count < 1:

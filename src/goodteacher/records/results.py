@@ -242,7 +242,9 @@ class DataSummary(Frozen):
 
     fingerprint: str
     class_names: tuple[str, ...]
-    input_shape: tuple[int, ...] = Field(description="of one example; nothing for texts")
+    input_shape: tuple[int, ...] | dict[str, tuple[int, ...]] = Field(
+        description="of one example, or of each of its fields; nothing for texts"
+    )
     training: int
     transfer: int
     selection: int

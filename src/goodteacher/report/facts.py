@@ -120,7 +120,7 @@ def data_table(findings: Findings | Verified) -> Table:
         ("test split", f"{data.test:,}", "examples; sealed until every choice was made"),
         (
             "input",
-            "text" if data.is_text else " x ".join(str(size) for size in data.input_shape),
+            "text" if data.is_text else _shape(data.input_shape),
             "each network sees TF-IDF features of it" if data.is_text else "shape of one example",
         ),
         ("classes", f"{len(data.class_names):,}", _listed(data.class_names)),
@@ -156,6 +156,12 @@ def _epochs_by_student(rows: Iterable[StudentRow]) -> Mapping[tuple[str, int, st
 
 def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def _shape(shape: tuple[int, ...] | dict[str, tuple[int, ...]]) -> str:
+    if isinstance(shape, dict):
+        return ", ".join(f"{name} {_shape(sizes)}" for name, sizes in shape.items())
+    return " x ".join(str(size) for size in shape)
 
 
 def _listed(names: tuple[str, ...]) -> str:

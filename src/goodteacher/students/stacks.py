@@ -13,6 +13,7 @@ from goodteacher.config import digest_of
 from goodteacher.data import Split
 from goodteacher.errors import RunError
 from goodteacher.networks import Network
+from goodteacher.networks.batches import Batch, mapped
 from goodteacher.records import Arm
 from goodteacher.students.kept import Shelf
 from goodteacher.students.plan import StudentTask
@@ -128,13 +129,13 @@ class Stacks:
             memory_bytes=stack_memory(self.context.machine.device, self.task.memory_gib),
         )
 
-    def _sample(self) -> Tensor:
+    def _sample(self) -> Batch:
         """Return a few examples as a network takes them."""
         few = torch.arange(2)
         # Of a split of their own, lest a GPU be given the whole transfer set for them.
         context = self.context
         transfer = context.data.transfer.subset(few)
-        return context.examples(self.task.student, transfer).inputs(few).cpu()
+        return mapped(context.examples(self.task.student, transfer).inputs(few), Tensor.cpu)
 
 
 def predict(context: Context, task: StudentTask, split: Split, name: str) -> None:

@@ -226,9 +226,9 @@ def _listed(value: Any) -> str:
 
 def _augmentation_complaints(augmentation: Augmentation, data: StudyData) -> Iterator[str]:
     if not data.is_image:
-        kind = "a text" if data.is_text else f"a vector of {data.input_shape[0]} features"
         yield (
-            f"augment = {augmentation} is for images, but an example of these data is {kind}. "
+            f"augment = {augmentation} is for images, but the examples of these data are "
+            f"{data.spec}. "
             "Leave augment out, or give the images themselves."
         )
         return

@@ -30,6 +30,7 @@ from goodteacher.networks import (
     split_spec,
 )
 from goodteacher.networks.adapting import kind_of, with_whole_output
+from goodteacher.networks.batches import Batch, mapped
 from goodteacher.networks.examination import check_not_probabilities, check_trainable, examine
 from goodteacher.networks.factory import check_logits, reason_of
 from goodteacher.studies.store import Store, load_weights
@@ -113,15 +114,16 @@ class Rehearsal:
     def _examined(self) -> tuple[str, ...]:
         if not is_users_own(self.spec):
             return ()
-        data = self.networks.data
+        prepared = self.networks.of(self.spec).output(self.networks.data.spec)
         with self._phase("in evaluation mode"):
             notes = examine(
                 self._build,
                 name=self.spec,
                 num_classes=self._num_classes,
-                input_shape=self.networks.of(self.spec).output_shape(data.input_shape),
+                spec=prepared,
             )
-        return tuple(f"{self.role} {note}" for note in notes)
+        told = filter(None, [self.networks.choice(self.spec)])
+        return tuple(f"{self.role} {note}" for note in (*told, *notes))
 
     @property
     def _num_classes(self) -> int:
@@ -141,7 +143,7 @@ class Rehearsal:
         few = training.subset(torch.arange(min(EXAMPLES, len(training))))
         return self.networks.examples(self.spec, few, device=self.machine.device)
 
-    def _inputs(self, count: int) -> Tensor:
+    def _inputs(self, count: int) -> Batch:
         return self._examples.inputs(torch.arange(count))
 
     def _output_notes(self, network: nn.Module) -> tuple[str, ...]:
@@ -190,7 +192,7 @@ class Rehearsal:
                 check_not_probabilities(network, inputs, logits, name=self.spec, mode="training")
             self._trainer(network, examples).run_until(1)
 
-    def _checked(self, output: object, inputs: Tensor, *, mode: str) -> Tensor:
+    def _checked(self, output: object, inputs: Batch, *, mode: str) -> Tensor:
         classes = self._num_classes
         return check_logits(output, name=self.spec, inputs=inputs, num_classes=classes, mode=mode)
 
@@ -279,7 +281,7 @@ class Rehearsal:
             )
 
     def _stacked(self, network: nn.Module) -> Stack:
-        sample = self._inputs(min(2, len(self._examples))).cpu()
+        sample = mapped(self._inputs(min(2, len(self._examples))), Tensor.cpu)
         stack = stack_networks([network] * _STACKED, example_input=sample)
         return stack.to(self.machine.device)
 

@@ -138,7 +138,7 @@ def summary_of(data: StudyData, *, given: bool) -> DataSummary:
     return DataSummary(
         fingerprint=data.fingerprint,
         class_names=data.class_names,
-        input_shape=data.input_shape,
+        input_shape=data.spec.shapes,
         training=len(data.training),
         transfer=len(data.transfer),
         selection=len(data.selection),

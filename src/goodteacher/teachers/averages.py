@@ -11,8 +11,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from torch import Tensor, nn
+from torch import nn
 
+from goodteacher.networks.batches import Batch
 from goodteacher.studies import Context, Store
 from goodteacher.teachers.plan import AverageTask
 from goodteacher.teachers.recording import ema_file, record_teacher, recorded, write_recorded
@@ -69,7 +70,7 @@ def _averaged(task: AverageTask, context: Context) -> nn.Module:
     return network
 
 
-def _batches(task: AverageTask, context: Context) -> Iterator[Tensor]:
+def _batches(task: AverageTask, context: Context) -> Iterator[Batch]:
     trunk, examples = task.trunk, training_examples(context, task.trunk)
     (step,) = (point.step for point in trunk.points if point.epoch == task.epoch)
     epoch = (step - 1) // steps_per_epoch(len(examples), trunk.batch_size)

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from goodteacher.networks.batches import Batch
+
 
 def decay_at(step: int, window: float) -> float:
     """Return how much of an average of weights stays at a step.
@@ -73,7 +75,7 @@ class WeightAverage:
 
 
 @torch.no_grad()
-def refresh_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
+def refresh_batch_norm(network: nn.Module, batches: Iterable[Batch]) -> None:
     """Set a network's batch-norm statistics to the mean over batches, in place.
 
     ``torch.optim.swa_utils.update_bn`` runs the whole network in training mode, dropout included.

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from goodteacher.config import Optimization
 from goodteacher.networks import Examples
+from goodteacher.networks.batches import Batch, split
 from goodteacher.training.averaging import WeightAverage
 from goodteacher.training.machine import Machine
 from goodteacher.training.rates import OwnLearningRates
@@ -177,7 +178,7 @@ class Trainer:
         self.machine.wait()
         return Segment(self.step, time.perf_counter() - started, mean)
 
-    def _step(self, inputs: Tensor, positions: Tensor, view: int) -> Tensor:
+    def _step(self, inputs: Batch, positions: Tensor, view: int) -> Tensor:
         _seed_draws(self.machine.device, self.order_seed, self.step)
         rate = self._peak * SCHEDULES[self.plan.schedule](self.step / self.total_steps)
         for group in self.optimizer.param_groups:
@@ -193,16 +194,16 @@ class Trainer:
             self.average.update(self.step)
         return loss
 
-    def _accumulate(self, inputs: Tensor, positions: Tensor, view: int) -> Tensor:
+    def _accumulate(self, inputs: Batch, positions: Tensor, view: int) -> Tensor:
         """Add up the batch's gradient, in micro-batches where the plan says so."""
         size = self.plan.micro_batch_size or len(positions)
         if size >= len(positions):
             return self._backward(inputs, positions, view, 1.0)
-        pieces = zip(inputs.split(size), positions.split(size), strict=True)
+        pieces = zip(split(inputs, size), positions.split(size), strict=True)
         losses = [self._backward(x, p, view, len(p) / len(positions)) for x, p in pieces]
         return torch.stack(losses).sum(0)
 
-    def _backward(self, inputs: Tensor, positions: Tensor, view: int, weight: float) -> Tensor:
+    def _backward(self, inputs: Batch, positions: Tensor, view: int, weight: float) -> Tensor:
         with self.machine.arithmetic():
             logits = self._forward(inputs)
         loss = self.objective(logits.float(), positions, view)
@@ -212,7 +213,7 @@ class Trainer:
         loss.sum().backward()
         return loss.detach()
 
-    def _batches(self, until: int) -> Iterator[tuple[Tensor, Tensor, int]]:
+    def _batches(self, until: int) -> Iterator[tuple[Batch, Tensor, int]]:
         """Yield the inputs, positions and view of each step up to ``until``."""
         size = self.plan.batch_size
         per_gather = max(1, min(_GATHER, _GATHER_BYTES // self.examples.bytes_each) // size)
@@ -225,7 +226,7 @@ class Trainer:
             for begin in range(first, last, per_gather):
                 positions = order[begin * size : min(begin + per_gather, last) * size]
                 inputs = self.examples.inputs(positions, view)
-                for batch in zip(inputs.split(size), positions.split(size), strict=True):
+                for batch in zip(split(inputs, size), positions.split(size), strict=True):
                     yield *batch, view
 
     def state(self) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ import random
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ class Machine:
     autocast: torch.dtype | None = None
     compiles: bool = False
 
-    def ready(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+    def ready(self, network: nn.Module) -> Callable[[Any], Tensor]:
         """Return what runs a network's forward pass in training: the network, or it compiled.
 
         ``reduce-overhead`` records CUDA graphs on a GPU; on a CPU it is the default mode.

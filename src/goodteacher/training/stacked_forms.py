@@ -30,7 +30,7 @@ from torch import Tensor, fx, nn
 
 from goodteacher.networks.adapting import logits_of
 
-Program = Callable[[nn.Module, Tensor], Tensor]
+Program = Callable[[nn.Module, Any], Tensor]
 """The forward pass of a fused stack: ``(network whose leaves are stacked, inputs) -> logits``."""
 
 

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from goodteacher.errors import ModelError
+from goodteacher.networks.batches import Batch, length, mapped, shape_of
 from goodteacher.training.stacked_forms import NotFusableError, Program, brief, fuse
 
 Kind = Literal["fused", "vmap", "loop"]
@@ -65,11 +66,11 @@ class Stack(nn.Module):
         """Number S of networks."""
         return self._num_students
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Batch) -> Tensor:
         """Run all networks on shared inputs.
 
         Args:
-            inputs: ``[B, ...]``.
+            inputs: ``[B, ...]``, or such a tensor for each field.
 
         Returns:
             Logits ``[S, B, C]``, in general not contiguous in memory.
@@ -123,7 +124,7 @@ class Stack(nn.Module):
 
 
 def stack_networks(
-    networks: Sequence[nn.Module], *, example_input: Tensor, kind: Kind | None = None
+    networks: Sequence[nn.Module], *, example_input: Batch, kind: Kind | None = None
 ) -> Stack:
     """Stack networks of one architecture into one module with tensors ``[S, ...]``.
 
@@ -132,7 +133,7 @@ def stack_networks(
 
     Args:
         networks: S plain networks, alike but for the values of their tensors.
-        example_input: A few inputs ``[n, ...]`` as the networks will see them, for the trial that
+        example_input: A few inputs, n examples, as the networks will see them, for the trial that
             decides how the stack runs.
         kind: The way of running to take; by default the fastest that agrees with the networks.
 
@@ -185,19 +186,19 @@ def _warn(kind: Kind, reasons: Sequence[str]) -> None:
 # The three ways of running -----------------------------------------------------------------------
 
 
-def _run_fused(stack: Stack, inputs: Tensor) -> Tensor:
+def _run_fused(stack: Stack, inputs: Batch) -> Tensor:
     return cast(Program, stack._program)(stack.network, inputs)
 
 
-def _run_vmap(stack: Stack, inputs: Tensor) -> Tensor:
-    def run_one(tensors: dict[str, Tensor], inputs: Tensor) -> Any:
+def _run_vmap(stack: Stack, inputs: Batch) -> Tensor:
+    def run_one(tensors: dict[str, Tensor], inputs: Batch) -> Any:
         return functional_call(stack.network, tensors, (inputs,))
 
     run_all = vmap(run_one, in_dims=(0, None), randomness="different")
     return cast(Tensor, run_all(_tensors(stack.network), inputs))
 
 
-def _run_loop(stack: Stack, inputs: Tensor) -> Tensor:
+def _run_loop(stack: Stack, inputs: Batch) -> Tensor:
     # unbind: its gradient is one stack of all students', where S slices would add up S full ones.
     parameters = {name: p.unbind(0) for name, p in stack.network.named_parameters()}
     buffers = dict(stack.network.named_buffers())
@@ -223,7 +224,7 @@ def _write_back(
             buffer[student].copy_(after[name].detach())
 
 
-_FORWARDS: Mapping[Kind, Callable[[Stack, Tensor], Tensor]] = {
+_FORWARDS: Mapping[Kind, Callable[[Stack, Batch], Tensor]] = {
     "fused": _run_fused,
     "vmap": _run_vmap,
     "loop": _run_loop,
@@ -286,7 +287,7 @@ class _Trial:
     that could hide a mistake (zeros, ones), and dropout is switched off.
     """
 
-    def __init__(self, networks: Sequence[nn.Module], example_input: Tensor) -> None:
+    def __init__(self, networks: Sequence[nn.Module], example_input: Batch) -> None:
         self.random = False
         for dtype, tolerance in ((torch.float64, 1e-6), (None, 1e-3)):
             self.tolerance = tolerance
@@ -303,7 +304,7 @@ class _Trial:
             self.random = not _agree(self.expected, self._plain(), tolerance)
             return
         raise ModelError(
-            f"The networks fail on inputs of shape {list(self.inputs.shape)}: "
+            f"The networks fail on inputs of shape {shape_of(self.inputs)}: "
             f"{type(failure).__name__}: {failure}. Give example inputs as the networks take them."
         ) from failure
 
@@ -338,13 +339,18 @@ class _Trial:
         }
 
 
-def _probe_inputs(example_input: Tensor, dtype: torch.dtype | None) -> Tensor:
-    rows = torch.arange(_PROBE_EXAMPLES) % len(example_input)
-    inputs = example_input.detach().cpu()[rows]
-    if not inputs.is_floating_point():
-        return inputs
-    noise = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(0))
-    return (inputs + noise).to(dtype or inputs.dtype)
+def _probe_inputs(example_input: Batch, dtype: torch.dtype | None) -> Batch:
+    rows = torch.arange(_PROBE_EXAMPLES) % length(example_input)
+    generator = torch.Generator().manual_seed(0)
+
+    def varied(part: Tensor) -> Tensor:
+        inputs = part.detach().cpu()[rows]
+        if not inputs.is_floating_point():
+            return inputs
+        noise = torch.randn(inputs.shape, generator=generator)
+        return (inputs + noise).to(dtype or inputs.dtype)
+
+    return mapped(example_input, varied)
 
 
 def _probe_network(network: nn.Module, *, seed: int, dtype: torch.dtype | None) -> nn.Module:
@@ -360,7 +366,7 @@ def _probe_network(network: nn.Module, *, seed: int, dtype: torch.dtype | None) 
     return probe
 
 
-def _observe(module: nn.Module, inputs: Tensor) -> dict[str, list[Tensor]]:
+def _observe(module: nn.Module, inputs: Batch) -> dict[str, list[Tensor]]:
     """Run a training and an evaluation pass; return outputs, gradients and buffers."""
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         module.train()  # a user's own train() may return nothing

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Frozen
+from goodteacher.networks.batches import Batch, length
 
 _WEIGHT_BYTES = 4 * 4 + 2
 """Weight, gradient and two optimizer moments in float32, and a bfloat16 copy."""
@@ -54,7 +55,7 @@ class WidthChoice(Frozen):
 
 
 def widest_stack(
-    network: nn.Module, example_input: Tensor, *, batch_size: int, memory_bytes: float
+    network: nn.Module, example_input: Batch, *, batch_size: int, memory_bytes: float
 ) -> int:
     """Return how many copies of a network train together within a budget of memory.
 
@@ -63,7 +64,7 @@ def widest_stack(
 
     Args:
         network: One student.
-        example_input: A few normalised examples [n, ...].
+        example_input: A few examples as the network takes them.
         batch_size: Examples of a step.
         memory_bytes: The budget in bytes.
 
@@ -138,12 +139,12 @@ def _widths(limit: int) -> Iterator[int]:
     yield limit
 
 
-def _outputs_per_example(network: nn.Module, example_input: Tensor) -> int:
+def _outputs_per_example(network: nn.Module, example_input: Batch) -> int:
     counted: list[int] = []
 
     def count(module: nn.Module, inputs: object, output: object) -> None:
         if isinstance(output, Tensor):
-            counted.append(output.numel() // len(example_input))
+            counted.append(output.numel() // length(example_input))
 
     probe = copy.deepcopy(network)
     probe.eval()

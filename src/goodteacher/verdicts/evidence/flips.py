@@ -10,12 +10,15 @@ p = 2^(1-k) at best.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy import stats
 from torch import Tensor
 
+from goodteacher.data import Split
 from goodteacher.data.pictures import picture
 from goodteacher.maths.statistics import holm
 from goodteacher.records import Flip, Flips
@@ -106,7 +109,7 @@ def _flip(case: Case, row: int) -> Flip:
         full_response_right=int(case.correct(FULL)[:, row].sum()),
         confidence_smoothing_says=_mode(case.predicted[CONFIDENT], row),
         full_response_says=_mode(case.predicted[FULL], row),
-        picture=_picture(case.test.inputs[row]),
+        picture=_picture(case.test, row),
         text=None if case.test.texts is None else excerpt(case.test.texts[row]),
     )
 
@@ -115,5 +118,8 @@ def _mode(predicted: Predicted, row: int) -> int:
     return int(np.bincount(predicted[:, row]).argmax())
 
 
-def _picture(example: Tensor) -> str | None:
-    return picture(example) if example.ndim == 3 else None
+def _picture(split: Split, row: int) -> str | None:
+    if split.stored.spec.kind != "images":
+        return None
+    (example,) = cast("Tensor", split.stored.rows(torch.tensor([row])))
+    return picture(example)

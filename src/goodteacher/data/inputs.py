@@ -1,0 +1,485 @@
+"""The port `Inputs`: the examples of a split as they are stored, whatever they are.
+
+    InMemory   a tensor: images, rows of numbers, series, token ids
+    Mapped     the same in a file that is larger than memory, read where it is needed
+    Texts      strings
+    Fields     several of the above by name, such as input_ids and attention_mask
+
+An `InputSpec` says what one example is: its kind, shape and range. How a network wants it is the
+network's affair (`Preparation`). ``tests/contracts/test_inputs.py`` holds what each of these owes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from goodteacher.data.spec import InputSpec, numbers_spec
+from goodteacher.errors import DataError
+
+Raw = Tensor | tuple[str, ...] | Mapping[str, Tensor]
+"""Some examples as stored: [N, ...], N texts, or a tensor [N, ...] for each field."""
+
+AT_ONCE = 4096
+"""Examples that are read at once where all are looked at."""
+
+
+class Inputs(Protocol):
+    """The examples of a split, as they are stored."""
+
+    @property
+    def spec(self) -> InputSpec:
+        """What one example is."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all examples take in memory; 0 where they stay in a file."""
+
+    def __len__(self) -> int:
+        """Return the number N of examples."""
+
+    def rows(self, positions: Tensor) -> Raw:
+        """Return the examples at some positions, in that order, as a copy.
+
+        Args:
+            positions: int64 [B], on any device.
+
+        Returns:
+            Images as uint8, numbers as float32, integers in an integer type.
+        """
+
+    def chunks(self, size: int = AT_ONCE) -> Iterator[Raw]:
+        """Yield all examples in order, ``size`` at a time; what is yielded is not to be changed."""
+
+    def subset(self, positions: Tensor) -> Inputs:
+        """Return the examples at some positions; of a file, without reading it."""
+
+    def to(self, device: torch.device | str, /) -> Inputs:
+        """Return the same on a device; of a file or of texts, themselves."""
+
+    def check(self) -> None:
+        """Refuse what cannot be used.
+
+        Raises:
+            DataError: Their type or shape is none that is known, or a value is missing.
+        """
+
+    def digest_into(self, digest: hashlib._Hash) -> None:
+        """Add type, shape and contents to a hash: the same for a file and for memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class InMemory:
+    """A tensor.
+
+    Attributes:
+        tensor: uint8 images [N, channels, height, width], float32 [N, ...], or of an integer type
+            [N, ...].
+        known: What one example is, where that was found before.
+    """
+
+    tensor: Tensor
+    known: InputSpec | None = None
+
+    @cached_property
+    def spec(self) -> InputSpec:
+        """What one example is; of a part, what one of the whole is."""
+        return self.known or _spec_of(self.tensor.dtype, self.tensor.shape[1:], self)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensor."""
+        return self.tensor.nbytes
+
+    def __len__(self) -> int:
+        return len(self.tensor)
+
+    def rows(self, positions: Tensor) -> Tensor:
+        """Return rows of the tensor, on its device."""
+        return self.tensor.index_select(0, positions.to(self.tensor.device))
+
+    def chunks(self, size: int = AT_ONCE) -> Iterator[Tensor]:
+        """Yield views of the tensor."""
+        yield from self.tensor.split(size)
+
+    def subset(self, positions: Tensor) -> InMemory:
+        """Return rows of the tensor, as a copy."""
+        return InMemory(self.tensor[positions], self.spec)
+
+    def to(self, device: torch.device | str, /) -> InMemory:
+        """Return the tensor on a device."""
+        return InMemory(self.tensor.to(device), self.spec)
+
+    def check(self) -> None:
+        """Refuse other types than uint8, int64 and such, and float32, and empty examples."""
+        _check_numbers(self.tensor.dtype, tuple(self.tensor.shape))
+
+    def digest_into(self, digest: hashlib._Hash) -> None:
+        """Add type, shape and bytes."""
+        _digest_numbers(digest, self)
+
+
+@dataclass(frozen=True, eq=False)
+class Mapped:
+    """An array in a file, of which only the rows that are asked for are read.
+
+    Attributes:
+        parts: Arrays [n, ...] that follow one another, memory-mapped.
+        places: Which of their rows these examples are, int64 [N]; None for all.
+        known: What one example is, where that was found before.
+    """
+
+    parts: tuple[npt.NDArray[Any], ...]
+    places: npt.NDArray[np.int64] | None = None
+    known: InputSpec | None = None
+
+    @cached_property
+    def spec(self) -> InputSpec:
+        """What one example is; of integers, the file is read once for their range."""
+        return self.known or _spec_of(self._dtype, self.parts[0].shape[1:], self)
+
+    @property
+    def nbytes(self) -> int:
+        """Nothing: it stays in its file."""
+        return 0
+
+    def __len__(self) -> int:
+        return int(self._starts[-1]) if self.places is None else len(self.places)
+
+    def rows(self, positions: Tensor) -> Tensor:
+        """Read some rows."""
+        asked = positions.cpu().numpy()
+        rows = asked if self.places is None else self.places[asked]
+        if len(self.parts) == 1:
+            return self._as_tensor(self.parts[0][rows])
+        found = np.empty((len(rows), *self.parts[0].shape[1:]), self.parts[0].dtype)
+        owners = np.searchsorted(self._starts, rows, side="right") - 1
+        for owner in np.unique(owners):
+            own = owners == owner
+            found[own] = self.parts[owner][rows[own] - self._starts[owner]]
+        return self._as_tensor(found)
+
+    def chunks(self, size: int = AT_ONCE) -> Iterator[Tensor]:
+        """Read all rows, in order."""
+        for positions in torch.arange(len(self)).split(size):
+            yield self.rows(positions)
+
+    def subset(self, positions: Tensor) -> Mapped:
+        """Return some rows, without reading them."""
+        asked = positions.cpu().numpy()
+        places = asked if self.places is None else self.places[asked]
+        return Mapped(self.parts, places, self.spec)
+
+    def to(self, device: torch.device | str, /) -> Mapped:
+        """Return itself: it stays in its file."""
+        return self
+
+    def check(self) -> None:
+        """Refuse other types than numbers, and empty examples."""
+        _check_numbers(self._dtype, (len(self), *self.parts[0].shape[1:]))
+
+    def digest_into(self, digest: hashlib._Hash) -> None:
+        """Add type, shape and bytes, as of a tensor in memory."""
+        _digest_numbers(digest, self)
+
+    @cached_property
+    def _starts(self) -> npt.NDArray[np.int64]:
+        """The row at which each part begins, and the number of all."""
+        return np.cumsum([0, *map(len, self.parts)])
+
+    @cached_property
+    def _dtype(self) -> torch.dtype:
+        return self._as_tensor(self.parts[0][:1]).dtype
+
+    def _as_tensor(self, array: npt.NDArray[Any]) -> Tensor:
+        return as_stored_type(torch.from_numpy(_native(array)))
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """Strings.
+
+    Attributes:
+        texts: The texts; some may be empty.
+    """
+
+    texts: tuple[str, ...]
+
+    @property
+    def spec(self) -> InputSpec:
+        """Texts."""
+        return InputSpec(kind="texts")
+
+    @property
+    def nbytes(self) -> int:
+        """Nothing that a device could hold."""
+        return 0
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def rows(self, positions: Tensor) -> tuple[str, ...]:
+        """Return some of the texts."""
+        return tuple(self.texts[row] for row in positions.tolist())
+
+    def chunks(self, size: int = AT_ONCE) -> Iterator[tuple[str, ...]]:
+        """Yield all texts."""
+        for first in range(0, len(self), size):
+            yield self.texts[first : first + size]
+
+    def subset(self, positions: Tensor) -> Texts:
+        """Return some of the texts."""
+        return Texts(self.rows(positions))
+
+    def to(self, device: torch.device | str, /) -> Texts:
+        """Return themselves."""
+        return self
+
+    def check(self) -> None:
+        """Refuse what is no string, and no texts at all."""
+        check_texts(self.texts)
+        if not self.texts:
+            raise DataError(
+                "A split needs at least one example, but has no text. Is the source empty, or did "
+                "a filter remove every row?"
+            )
+
+    def digest_into(self, digest: hashlib._Hash) -> None:
+        """Add each text, with its length."""
+        for text in self.texts:
+            # half of a pair is no UTF-8, but a str may hold it
+            encoded = text.encode("utf-8", "surrogatepass")
+            digest.update(f"{len(encoded)};".encode() + encoded)
+
+
+@dataclass(frozen=True, eq=False)
+class Fields:
+    """Several inputs of each example, by name.
+
+    Attributes:
+        parts: What each field holds, as many rows each.
+    """
+
+    parts: Mapping[str, InMemory | Mapped]
+
+    @cached_property
+    def spec(self) -> InputSpec:
+        """What each field of an example is."""
+        return InputSpec(kind="fields", fields={k: part.spec for k, part in self.parts.items()})
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all fields."""
+        return sum(part.nbytes for part in self.parts.values())
+
+    def __len__(self) -> int:
+        return len(next(iter(self.parts.values()), ()))
+
+    def rows(self, positions: Tensor) -> dict[str, Tensor]:
+        """Return rows of each field."""
+        return {name: part.rows(positions) for name, part in self.parts.items()}
+
+    def chunks(self, size: int = AT_ONCE) -> Iterator[dict[str, Tensor]]:
+        """Yield rows of each field."""
+        parts = [part.chunks(size) for part in self.parts.values()]
+        for rows in zip(*parts, strict=True):
+            yield dict(zip(self.parts, rows, strict=True))
+
+    def subset(self, positions: Tensor) -> Fields:
+        """Return rows of each field."""
+        return Fields({name: part.subset(positions) for name, part in self.parts.items()})
+
+    def to(self, device: torch.device | str, /) -> Fields:
+        """Return the fields on a device."""
+        return Fields({name: part.to(device) for name, part in self.parts.items()})
+
+    def check(self) -> None:
+        """Refuse fields that differ in length, and what a field refuses."""
+        if not self.parts:
+            raise DataError(
+                "Inputs given as a dictionary need at least one field, but it is empty."
+            )
+        lengths = {name: len(part) for name, part in self.parts.items()}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise DataError(
+                f"All fields must have one row for each example, but their lengths differ: {told}. "
+                "Do they come from different files?"
+            )
+        for name, part in self.parts.items():
+            try:
+                part.check()
+            except DataError as error:
+                raise DataError(f"In the field {name!r}: {error}") from error
+
+    def digest_into(self, digest: hashlib._Hash) -> None:
+        """Add each field, with its name."""
+        for name, part in self.parts.items():
+            digest.update(f"{name!r};".encode())
+            part.digest_into(digest)
+
+
+def are_inputs(values: object) -> TypeGuard[Inputs]:
+    """Say whether something is inputs already.
+
+    >>> are_inputs(Texts(("a",))), are_inputs(np.zeros(3))
+    (True, False)
+    """
+    return hasattr(values, "digest_into")
+
+
+def as_inputs(values: Inputs | Tensor | npt.NDArray[Any] | Mapping[str, Any]) -> Inputs:
+    """Return inputs of what holds them: a memory-mapped array stays in its file.
+
+    Args:
+        values: A tensor or array [N, ...], a dictionary of such, or inputs, which are returned.
+
+    Raises:
+        DataError: An array holds no numbers.
+
+    Example:
+        >>> as_inputs({"ids": np.zeros((2, 5), np.int64), "ages": np.ones((2, 1))}).spec.shapes
+        {'ids': (5,), 'ages': (1,)}
+    """
+    if isinstance(values, Mapping):
+        parts = {str(name): _as_part(part, f"the field {name!r}") for name, part in values.items()}
+        return Fields(parts)
+    if isinstance(values, Tensor | np.ndarray):
+        return _as_part(values, "inputs")
+    return values
+
+
+def _as_part(values: Any, role: str) -> InMemory | Mapped:
+    if isinstance(values, InMemory | Mapped):
+        return values
+    if is_mapped(values):
+        return Mapped((values,))
+    return InMemory(as_stored_type(as_tensor(values, role)))
+
+
+def is_mapped(values: Any) -> bool:
+    """Say whether an array lies in a file that is mapped into memory.
+
+    >>> is_mapped(np.zeros(3))
+    False
+    """
+    while isinstance(values, np.ndarray):
+        if isinstance(values, np.memmap):
+            return True
+        values = values.base
+    return False
+
+
+def as_stored_type(tensor: Tensor) -> Tensor:
+    """Bring numbers into a type that is stored: fractions into float32; whole ones stay.
+
+    >>> as_stored_type(torch.zeros(2, dtype=torch.float64)).dtype
+    torch.float32
+    """
+    if tensor.is_floating_point():
+        return tensor.to(torch.float32)
+    if tensor.dtype == torch.bool:
+        return tensor.to(torch.uint8)
+    if tensor.dtype in (torch.uint16, torch.uint32, torch.uint64):  # torch can hardly use these
+        return tensor.to(torch.int64)
+    return tensor
+
+
+def as_tensor(values: Any, role: str) -> Tensor:
+    """Read numbers as a tensor, sharing memory where that is possible.
+
+    Args:
+        values: Anything that NumPy or torch reads as an array.
+        role: What messages call it.
+
+    Raises:
+        DataError: They are no numbers, or differ in length.
+    """
+    if isinstance(values, Tensor):
+        return values
+    try:
+        return torch.from_numpy(_native(np.asarray(values)))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{role} must be an array of numbers, but could not be read as one ({error}). Do its"
+            " rows differ in length, or does it hold text or Python objects? Convert it to a"
+            " numeric NumPy array or torch tensor."
+        ) from error
+
+
+def check_texts(texts: Any) -> None:
+    """Refuse what is not a sequence of strings.
+
+    Raises:
+        DataError: It is one string, or something in it is none.
+    """
+    if isinstance(texts, str) or not isinstance(texts, Sequence):
+        raise DataError(
+            f"Texts must be a list of strings, but are of type {type(texts).__name__}. For one"
+            " text, give a list of it; an array has tolist()."
+        )
+    others = [n for n, text in enumerate(texts) if not isinstance(text, str)]
+    if others:
+        kinds = sorted({type(texts[n]).__name__ for n in others})
+        raise DataError(
+            f"Texts must be strings, but {len(others)} of {len(texts)} are {_first(kinds)} (at"
+            f" {_first(others)}). Are values missing? Drop these rows, or give '' for a text that"
+            " is empty."
+        )
+
+
+def _first(values: Sequence[object]) -> str:
+    rest = len(values) - 5
+    return ", ".join(map(str, values[:5])) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    # torch shares an array's memory, so read-only, reversed and byte-swapped arrays are copied
+    return np.require(array, array.dtype.newbyteorder("="), requirements=["C", "W"])
+
+
+def _spec_of(dtype: torch.dtype, shape: Sequence[int], inputs: InMemory | Mapped) -> InputSpec:
+    if dtype == torch.float32:
+        return numbers_spec(shape)
+    if dtype == torch.uint8 and len(shape) == 3:
+        return InputSpec(kind="images", shape=tuple(shape))
+    ends = [torch.aminmax(chunk) for chunk in inputs.chunks() if chunk.numel()]
+    low = min((int(least) for least, _ in ends), default=0)
+    high = max((int(most) for _, most in ends), default=0)
+    return InputSpec(kind="integers", shape=tuple(shape), low=low, high=high)
+
+
+def _check_numbers(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    if len(shape) < 2 or dtype.is_complex or (dtype.is_floating_point and dtype != torch.float32):
+        raise DataError(
+            f"inputs must be uint8 images [N, channels, height, width], or float32 or whole "
+            f"numbers [N, ...] with an axis behind that of the examples, but are {dtype} "
+            f"{list(shape)}. Split.from_arrays converts other numbers; a single column is "
+            "inputs[:, None]."
+        )
+    if dtype == torch.uint8 and len(shape) == 3:
+        raise DataError(
+            f"inputs are bytes {list(shape)}: an image without a channel axis needs one, "
+            "inputs[:, None]; whole numbers that are no image are given as another type, "
+            "inputs.astype('int64')."
+        )
+    if not np.prod(shape):
+        raise DataError(
+            f"A split needs at least one example with at least one value, but its inputs have"
+            f" shape {list(shape)}. Is the source empty, or did a filter remove every row?"
+        )
+
+
+def _digest_numbers(digest: hashlib._Hash, inputs: InMemory | Mapped) -> None:
+    dtype, shape = next(iter(inputs.chunks(1))).dtype, inputs.spec.shape
+    digest.update(f"{dtype}{(len(inputs), *shape)};".encode())
+    for chunk in inputs.chunks():
+        digest.update(np.ascontiguousarray(chunk.numpy()).data)

@@ -1,0 +1,65 @@
+"""What one example is: the kind, shape and range that a network must be able to take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from goodteacher.config import Frozen
+
+Kind = Literal["images", "numbers", "integers", "texts", "fields"]
+
+
+class InputSpec(Frozen):
+    """What one example is.
+
+    Attributes:
+        kind: ``images`` are bytes, ``numbers`` float32 of any shape, ``integers`` whole numbers of
+            any shape, such as token ids; ``fields`` are several of these by name.
+        shape: ``(channels, height, width)`` of images; nothing for texts and fields.
+        low: The smallest of integers.
+        high: The largest of integers.
+        fields: What each field is.
+
+    Example:
+        >>> str(InputSpec(kind="integers", shape=(128,), high=30_521))
+        '128 whole numbers from 0 to 30521'
+    """
+
+    kind: Kind
+    shape: tuple[int, ...] = ()
+    low: int = 0
+    high: int = 0
+    fields: dict[str, InputSpec] = Field(default_factory=dict)
+
+    @property
+    def shapes(self) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
+        """The shape, or that of each field by its name."""
+        if self.kind != "fields":
+            return self.shape
+        return {name: field.shape for name, field in self.fields.items()}
+
+    def __str__(self) -> str:
+        sizes = "x".join(map(str, self.shape))
+        if self.kind == "fields":
+            return ", ".join(f"{name} ({field})" for name, field in self.fields.items())
+        if self.kind == "integers":
+            return f"{sizes} whole numbers from {self.low} to {self.high}"
+        return {"images": f"images {sizes}", "numbers": f"{sizes} numbers", "texts": "texts"}[
+            self.kind
+        ]
+
+    def is_like(self, other: InputSpec) -> bool:
+        """Say whether examples of both are of one kind and shape, whatever the range."""
+        return (
+            (self.kind, self.shape) == (other.kind, other.shape)
+            and self.fields.keys() == other.fields.keys()
+            and all(field.is_like(other.fields[name]) for name, field in self.fields.items())
+        )
+
+
+def numbers_spec(shape: Sequence[int]) -> InputSpec:
+    """Describe float32 numbers of a shape."""
+    return InputSpec(kind="numbers", shape=tuple(int(size) for size in shape))
