@@ -91,7 +91,7 @@ def test_labels_as_a_column_are_flattened():
         (np.zeros((2, 4, 4), np.uint8), [0, 1], None, "needs one"),
         (np.zeros(2), [0, 1], None, r"an axis behind that of the examples, .* \[2\]"),
         (np.zeros((2, 1), complex), [0, 1], None, "but are torch.complex128"),
-        ({}, [], None, "need at least one field"),
+        ({}, np.zeros(0, int), None, "need at least one field"),
         ({"a": np.zeros((2, 1)), "b": np.zeros((3, 1))}, [0, 1], None, "a 2, b 3"),
         ({"a": np.zeros(2)}, [0, 1], None, "In the field 'a': inputs must be"),
         ([[1.0], [1.0, 2.0]], [0, 1], None, "inputs must be an array of numbers"),
