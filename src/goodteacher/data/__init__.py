@@ -6,27 +6,49 @@
 
 from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.doctor import doctor, resolvable_difference, selection_note
+from goodteacher.data.inputs import (
+    AT_ONCE,
+    Fields,
+    InMemory,
+    Inputs,
+    Mapped,
+    Texts,
+    as_inputs,
+    check_texts,
+)
 from goodteacher.data.notes import DataNote, Note
 from goodteacher.data.patient import Finding
 from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
+from goodteacher.data.spec import InputSpec, Kind, numbers_spec
 from goodteacher.data.splits import Opening, SealedSplit, StudyData, prepare
 from goodteacher.maths._checks import UNLABELLED
 
 __all__ = [
+    "AT_ONCE",
     "SOURCES",
     "UNLABELLED",
     "DataNote",
     "Dataset",
+    "Fields",
     "Finding",
+    "InMemory",
+    "InputSpec",
+    "Inputs",
+    "Kind",
+    "Mapped",
     "Note",
     "Opening",
     "SealedSplit",
     "Source",
     "Split",
     "StudyData",
+    "Texts",
+    "as_inputs",
+    "check_texts",
     "doctor",
     "load_dataset",
     "load_for",
+    "numbers_spec",
     "prepare",
     "resolvable_difference",
     "selection_note",

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Frozen
-from goodteacher.data.spec import InputSpec
-from goodteacher.networks import Network
-from goodteacher.networks.batches import device_of, mapped
+from goodteacher.data import InputSpec
+from goodteacher.networks import Network, batch_device, map_batch
 from goodteacher.networks.intake import as_stored, as_texts, warn_of_dark_images
 
 
@@ -69,8 +68,8 @@ class Classifier(nn.Module):
         if isinstance(stored, Tensor) and self.card.inputs.kind == "images":
             warn_of_dark_images(stored, preparation.blank)
         device = next(self.network.parameters(), torch.zeros(())).device
-        logits: Tensor = self.network(mapped(stored, lambda part: part.to(device)))
-        return logits.to(device_of(stored))
+        logits: Tensor = self.network(map_batch(stored, lambda part: part.to(device)))
+        return logits.to(batch_device(stored))
 
     @torch.inference_mode()
     def predict(self, inputs: Any) -> list[str]:

@@ -11,6 +11,14 @@ Behind an ``@`` a specification says how its network wants its inputs (``mlp:64@
 
 from __future__ import annotations
 
+from goodteacher.networks.batches import (
+    Batch,
+    batch_device,
+    batch_length,
+    batch_shape,
+    map_batch,
+    split_batch,
+)
 from goodteacher.networks.build import (
     FAMILIES,
     Family,
@@ -31,6 +39,7 @@ from goodteacher.networks.preparing import Preparations
 __all__ = [
     "FAMILIES",
     "PREPARATIONS",
+    "Batch",
     "Chain",
     "Examples",
     "Family",
@@ -40,6 +49,9 @@ __all__ = [
     "Normalization",
     "Preparation",
     "Preparations",
+    "batch_device",
+    "batch_length",
+    "batch_shape",
     "build_model",
     "build_network",
     "canonical_spec",
@@ -47,8 +59,10 @@ __all__ = [
     "give_again",
     "identity_of",
     "is_users_own",
+    "map_batch",
     "parameter_count",
     "preparation_from",
     "specification_of",
+    "split_batch",
     "split_spec",
 ]

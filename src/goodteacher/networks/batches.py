@@ -16,10 +16,10 @@ Batch = Tensor | dict[str, Tensor]
 """float32 or int64 [B, ...], or such a tensor for each field."""
 
 
-def mapped(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
+def map_batch(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
     """Change a tensor, or that of each field.
 
-    >>> mapped({"a": torch.ones(1), "b": torch.zeros(1)}, lambda x: x + 1)
+    >>> map_batch({"a": torch.ones(1), "b": torch.zeros(1)}, lambda x: x + 1)
     {'a': tensor([2.]), 'b': tensor([1.])}
     """
     if isinstance(batch, Tensor):
@@ -27,26 +27,26 @@ def mapped(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
     return {name: change(part) for name, part in batch.items()}
 
 
-def length(batch: Batch) -> int:
+def batch_length(batch: Batch) -> int:
     """Return the number of examples B.
 
-    >>> length({"a": torch.zeros(5, 2)})
+    >>> batch_length({"a": torch.zeros(5, 2)})
     5
     """
     return len(batch if isinstance(batch, Tensor) else next(iter(batch.values())))
 
 
-def device_of(batch: Batch) -> torch.device:
+def batch_device(batch: Batch) -> torch.device:
     """Return where a batch is."""
     return (batch if isinstance(batch, Tensor) else next(iter(batch.values()))).device
 
 
-def take(batch: Batch, rows: Tensor | slice) -> Batch:
+def take_rows(batch: Batch, rows: Tensor | slice) -> Batch:
     """Return some rows."""
-    return mapped(batch, lambda part: part[rows])
+    return map_batch(batch, lambda part: part[rows])
 
 
-def split(batch: Batch, size: int) -> Iterator[Batch]:
+def split_batch(batch: Batch, size: int) -> Iterator[Batch]:
     """Divide a batch into pieces of a size; the last may be smaller."""
     if isinstance(batch, Tensor):
         yield from batch.split(size)
@@ -56,10 +56,10 @@ def split(batch: Batch, size: int) -> Iterator[Batch]:
         yield dict(zip(batch, piece, strict=True))
 
 
-def shape_of(batch: Batch) -> str:
+def batch_shape(batch: Batch) -> str:
     """Return the shape, or that of each field, for a message.
 
-    >>> shape_of(torch.zeros(2, 3)), shape_of({"ids": torch.zeros(2, 5)})
+    >>> batch_shape(torch.zeros(2, 3)), batch_shape({"ids": torch.zeros(2, 5)})
     ('[2, 3]', '{ids: [2, 5]}')
     """
     if isinstance(batch, Tensor):

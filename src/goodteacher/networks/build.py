@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import nn
 
-from goodteacher.data.spec import InputSpec, numbers_spec
+from goodteacher.data import InputSpec, numbers_spec
 from goodteacher.errors import ModelError
 from goodteacher.networks import factory, feedforward, given, residual
 from goodteacher.networks.fitting import canonical_clause

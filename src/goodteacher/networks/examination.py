@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from goodteacher.data.spec import InputSpec
+from goodteacher.data import InputSpec
 from goodteacher.errors import ModelError
-from goodteacher.networks.batches import Batch, length, made_up, shape_of, take
+from goodteacher.networks.batches import Batch, batch_length, batch_shape, made_up, take_rows
 from goodteacher.networks.factory import check_logits, reason_of
 
 EXAMPLES = 8
@@ -116,8 +116,8 @@ def check_not_probabilities(
         else "Return what its forward gives to softmax or sigmoid."
     )
     raise ModelError(
-        f"The network {name!r} returns probabilities in {mode} mode: on {length(inputs)} inputs "
-        f"all outputs lie in 0..1 and {seen}. Losses and temperatures need the logits. "
+        f"The network {name!r} returns probabilities in {mode} mode: on {batch_length(inputs)} "
+        f"inputs all outputs lie in 0..1 and {seen}. Losses and temperatures need the logits. "
         f"{remedy}"
     )
 
@@ -166,15 +166,15 @@ def _batch_notes(network: nn.Module, inputs: Batch, logits: Tensor, name: str) -
             "evaluation mode. Is a dropout always on? Use nn.Dropout, or "
             "F.dropout(x, training=self.training)."
         )
-    order = torch.arange(length(inputs)).roll(3)
-    if _differ(network(take(inputs, order)), logits[order]):
+    order = torch.arange(batch_length(inputs)).roll(3)
+    if _differ(network(take_rows(inputs, order)), logits[order]):
         raise ModelError(
             f"The outputs of the network {name!r} do not follow the order of the examples: for "
             "the same examples in another order, other rows come back. Does it swap or flip the "
             "axis of the batch, or read it as time? The first axis is the batch from the first "
             "layer to the last."
         )
-    one = take(inputs, slice(1))
+    one = take_rows(inputs, slice(1))
     single = check_logits(
         _of_one(network, one, name),
         name=name,
@@ -197,7 +197,7 @@ def _of_one(network: nn.Module, inputs: Batch, name: str) -> object:
     except Exception as error:
         raise ModelError(
             f"The network {name!r} failed in evaluation mode on a single example, of shape "
-            f"{shape_of(inputs)}: {reason_of(error)}. A squeeze() may drop the axis of the "
+            f"{batch_shape(inputs)}: {reason_of(error)}. A squeeze() may drop the axis of the "
             "batch: name the axis that it shall drop. A batch normalisation with "
             "track_running_stats=False needs several examples: leave that at True."
         ) from error

@@ -15,11 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.data import Split
-from goodteacher.data.inputs import InMemory, Inputs
-from goodteacher.data.spec import InputSpec
+from goodteacher.data import InMemory, Inputs, InputSpec, Split
 from goodteacher.data.views import crop_and_flip, cut_out, mixing
-from goodteacher.networks.batches import Batch, mapped
+from goodteacher.networks.batches import Batch, map_batch
 from goodteacher.networks.preparation import Preparation
 
 _SHARE_OF_GPU = 0.5
@@ -140,10 +138,10 @@ class Examples:
         positions = positions.to(self._home)
         stored = cast("Batch", self._stored.rows(positions))
         if self._is_ready or not isinstance(stored, Tensor) or stored.dim() != 4:
-            there = mapped(stored, lambda part: part.to(self.device))
+            there = map_batch(stored, lambda part: part.to(self.device))
             if not self._is_ready:
                 return cast("Batch", self._preparation(there))
-            return mapped(there, lambda part: _channels_last(part) if part.dim() == 4 else part)
+            return map_batch(there, lambda part: _channels_last(part) if part.dim() == 4 else part)
         if not (view and self.augmentation):
             return self._prepared(_channels_last(stored.to(self.device)))
         ids = self._ids[positions]

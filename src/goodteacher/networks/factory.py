@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from goodteacher.data.spec import InputSpec
+from goodteacher.data import InputSpec
 from goodteacher.errors import ModelError
 from goodteacher.networks.adapting import (
     adapt,
@@ -24,7 +24,7 @@ from goodteacher.networks.adapting import (
     take_fields,
     wants_contiguous,
 )
-from goodteacher.networks.batches import Batch, length, made_up, mapped, shape_of
+from goodteacher.networks.batches import Batch, batch_length, batch_shape, made_up, map_batch
 
 DUMMY_BATCH = 2
 
@@ -157,8 +157,8 @@ def check_logits(
         ModelError: If the logits are not finite floats [B, C].
     """
     logits = logits_of(output)
-    expected = [length(inputs), num_classes]
-    given = f"in {mode} mode for a batch of shape {shape_of(inputs)}"
+    expected = [batch_length(inputs), num_classes]
+    given = f"in {mode} mode for a batch of shape {batch_shape(inputs)}"
     if not isinstance(logits, Tensor):
         raise ModelError(
             f"The network {name!r} returned a {type(logits).__name__} {given}, but it must return "
@@ -210,7 +210,7 @@ def _shape_hint(shape: list[int], expected: list[int], output: object) -> str:
 
 def _dummy_output(network: nn.Module, name: str, inputs: Batch) -> object:
     device = next(network.parameters(), torch.zeros(())).device
-    inputs = mapped(inputs, lambda part: part.to(device))
+    inputs = map_batch(inputs, lambda part: part.to(device))
     modes = [(module, module.training) for module in network.modules()]
     try:
         with torch.no_grad():
@@ -227,7 +227,7 @@ def _dummy_output(network: nn.Module, name: str, inputs: Batch) -> object:
     except Exception as error:
         raise ModelError(
             f"The network {name!r} failed in evaluation mode on a batch of shape "
-            f"{shape_of(inputs)}: {reason_of(error)}. {_wanted(inputs)}"
+            f"{batch_shape(inputs)}: {reason_of(error)}. {_wanted(inputs)}"
         ) from error
     finally:
         for module, training in modes:

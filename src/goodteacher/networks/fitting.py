@@ -17,9 +17,7 @@ from typing import cast
 
 from torch import Tensor
 
-from goodteacher.data import Split
-from goodteacher.data.inputs import Fields, Inputs, Texts
-from goodteacher.data.spec import Kind
+from goodteacher.data import Fields, Inputs, Kind, Split, Texts
 from goodteacher.errors import ModelError
 from goodteacher.networks.normalization import (
     NORMALIZATIONS,

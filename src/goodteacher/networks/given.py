@@ -16,7 +16,7 @@ from collections.abc import Callable
 from torch import nn
 
 from goodteacher.config import digest_of
-from goodteacher.data.spec import InputSpec
+from goodteacher.data import InputSpec
 from goodteacher.errors import ModelError
 from goodteacher.networks.factory import build_with
 from goodteacher.networks.identity import identity_of

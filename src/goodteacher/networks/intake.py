@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from goodteacher.data.spec import InputSpec
+from goodteacher.data import InputSpec
 from goodteacher.errors import DataError
 from goodteacher.networks.batches import Batch
 

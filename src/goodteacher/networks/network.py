@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from goodteacher.data.spec import InputSpec
+from goodteacher.data import InputSpec
 from goodteacher.errors import ModelError
-from goodteacher.networks.batches import mapped
+from goodteacher.networks.batches import map_batch
 from goodteacher.networks.build import build_model
 from goodteacher.networks.preparation import Preparation
 
@@ -41,7 +41,7 @@ class Network(nn.Module):
     def forward(self, raw: Any) -> Tensor:
         """Return logits [N, C] of examples as stored: numbers, texts, or fields of numbers."""
         device = next(self.module.parameters(), torch.zeros(())).device
-        logits: Tensor = self.module(mapped(self.preparation(raw), lambda part: part.to(device)))
+        logits: Tensor = self.module(map_batch(self.preparation(raw), lambda part: part.to(device)))
         return logits
 
 

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from goodteacher.data.inputs import AT_ONCE, Inputs
-from goodteacher.data.spec import InputSpec, numbers_spec
+from goodteacher.data import AT_ONCE, Inputs, InputSpec, numbers_spec
 from goodteacher.errors import ConfigError, DataError
 
 _FLOAT32_EPS = torch.finfo(torch.float32).eps

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from goodteacher.data.spec import InputSpec, numbers_spec
+from goodteacher.data import InputSpec, numbers_spec
 from goodteacher.errors import DataError
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.text import Tfidf

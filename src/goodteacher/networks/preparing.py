@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.data import Split, StudyData
-from goodteacher.data.spec import InputSpec, numbers_spec
+from goodteacher.data import InputSpec, Split, StudyData, numbers_spec
 from goodteacher.data.terms import DEFAULT_TERMS, TOLD_UNKNOWN, count_unknown, unknown_terms_note
 from goodteacher.errors import ConfigError, ModelError
 from goodteacher.networks.build import build_model, is_users_own

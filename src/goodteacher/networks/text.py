@@ -23,7 +23,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 
 from goodteacher.config import Frozen
-from goodteacher.data.inputs import check_texts
+from goodteacher.data import check_texts
 from goodteacher.data.terms import ANALYZERS, Analyzer, frequent_terms
 from goodteacher.errors import DataError
 

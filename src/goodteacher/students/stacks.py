@@ -12,8 +12,7 @@ from torch import Tensor
 from goodteacher.config import digest_of
 from goodteacher.data import Split
 from goodteacher.errors import RunError
-from goodteacher.networks import Network
-from goodteacher.networks.batches import Batch, mapped
+from goodteacher.networks import Batch, Network, map_batch
 from goodteacher.records import Arm
 from goodteacher.students.kept import Shelf
 from goodteacher.students.plan import StudentTask
@@ -135,7 +134,7 @@ class Stacks:
         # Of a split of their own, lest a GPU be given the whole transfer set for them.
         context = self.context
         transfer = context.data.transfer.subset(few)
-        return mapped(context.examples(self.task.student, transfer).inputs(few), Tensor.cpu)
+        return map_batch(context.examples(self.task.student, transfer).inputs(few), Tensor.cpu)
 
 
 def predict(context: Context, task: StudentTask, split: Split, name: str) -> None:

@@ -22,15 +22,16 @@ from torch.nn import functional as F
 from goodteacher.config import Optimization
 from goodteacher.errors import GoodteacherError, ModelError
 from goodteacher.networks import (
+    Batch,
     Examples,
     NetworkIdentity,
     Preparations,
     identity_of,
     is_users_own,
+    map_batch,
     split_spec,
 )
 from goodteacher.networks.adapting import kind_of, with_whole_output
-from goodteacher.networks.batches import Batch, mapped
 from goodteacher.networks.examination import check_not_probabilities, check_trainable, examine
 from goodteacher.networks.factory import check_logits, reason_of
 from goodteacher.studies.store import Store, load_weights
@@ -281,7 +282,7 @@ class Rehearsal:
             )
 
     def _stacked(self, network: nn.Module) -> Stack:
-        sample = mapped(self._inputs(min(2, len(self._examples))), Tensor.cpu)
+        sample = map_batch(self._inputs(min(2, len(self._examples))), Tensor.cpu)
         stack = stack_networks([network] * _STACKED, example_input=sample)
         return stack.to(self.machine.device)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from goodteacher.networks.batches import Batch
+from goodteacher.networks import Batch
 from goodteacher.studies import Context, Store
 from goodteacher.teachers.plan import AverageTask
 from goodteacher.teachers.recording import ema_file, record_teacher, recorded, write_recorded

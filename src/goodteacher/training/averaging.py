@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from goodteacher.networks.batches import Batch
+from goodteacher.networks import Batch
 
 
 def decay_at(step: int, window: float) -> float:

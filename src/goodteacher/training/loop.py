@@ -22,8 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Optimization
-from goodteacher.networks import Examples
-from goodteacher.networks.batches import Batch, split
+from goodteacher.networks import Batch, Examples, split_batch
 from goodteacher.training.averaging import WeightAverage
 from goodteacher.training.machine import Machine
 from goodteacher.training.rates import OwnLearningRates
@@ -199,7 +198,7 @@ class Trainer:
         size = self.plan.micro_batch_size or len(positions)
         if size >= len(positions):
             return self._backward(inputs, positions, view, 1.0)
-        pieces = zip(split(inputs, size), positions.split(size), strict=True)
+        pieces = zip(split_batch(inputs, size), positions.split(size), strict=True)
         losses = [self._backward(x, p, view, len(p) / len(positions)) for x, p in pieces]
         return torch.stack(losses).sum(0)
 
@@ -226,7 +225,7 @@ class Trainer:
             for begin in range(first, last, per_gather):
                 positions = order[begin * size : min(begin + per_gather, last) * size]
                 inputs = self.examples.inputs(positions, view)
-                for batch in zip(split(inputs, size), positions.split(size), strict=True):
+                for batch in zip(split_batch(inputs, size), positions.split(size), strict=True):
                     yield *batch, view
 
     def state(self) -> dict[str, Tensor]:

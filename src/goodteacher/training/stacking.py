@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from goodteacher.errors import ModelError
-from goodteacher.networks.batches import Batch, length, mapped, shape_of
+from goodteacher.networks import Batch, batch_length, batch_shape, map_batch
 from goodteacher.training.stacked_forms import NotFusableError, Program, brief, fuse
 
 Kind = Literal["fused", "vmap", "loop"]
@@ -304,7 +304,7 @@ class _Trial:
             self.random = not _agree(self.expected, self._plain(), tolerance)
             return
         raise ModelError(
-            f"The networks fail on inputs of shape {shape_of(self.inputs)}: "
+            f"The networks fail on inputs of shape {batch_shape(self.inputs)}: "
             f"{type(failure).__name__}: {failure}. Give example inputs as the networks take them."
         ) from failure
 
@@ -340,7 +340,7 @@ class _Trial:
 
 
 def _probe_inputs(example_input: Batch, dtype: torch.dtype | None) -> Batch:
-    rows = torch.arange(_PROBE_EXAMPLES) % length(example_input)
+    rows = torch.arange(_PROBE_EXAMPLES) % batch_length(example_input)
     generator = torch.Generator().manual_seed(0)
 
     def varied(part: Tensor) -> Tensor:
@@ -350,7 +350,7 @@ def _probe_inputs(example_input: Batch, dtype: torch.dtype | None) -> Batch:
         noise = torch.randn(inputs.shape, generator=generator)
         return (inputs + noise).to(dtype or inputs.dtype)
 
-    return mapped(example_input, varied)
+    return map_batch(example_input, varied)
 
 
 def _probe_network(network: nn.Module, *, seed: int, dtype: torch.dtype | None) -> nn.Module:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Frozen
-from goodteacher.networks.batches import Batch, length
+from goodteacher.networks import Batch, batch_length
 
 _WEIGHT_BYTES = 4 * 4 + 2
 """Weight, gradient and two optimizer moments in float32, and a bfloat16 copy."""
@@ -144,7 +144,7 @@ def _outputs_per_example(network: nn.Module, example_input: Batch) -> int:
 
     def count(module: nn.Module, inputs: object, output: object) -> None:
         if isinstance(output, Tensor):
-            counted.append(output.numel() // length(example_input))
+            counted.append(output.numel() // batch_length(example_input))
 
     probe = copy.deepcopy(network)
     probe.eval()
