@@ -7,7 +7,7 @@ import torch
 from torch import fx, nn
 
 from goodteacher.errors import ModelError
-from goodteacher.networks import FAMILIES, build_model, canonical_spec, parameter_count
+from goodteacher.networks import NETWORK_SOURCES, build_model, canonical_spec, parameter_count
 
 IMAGES = ["mlp:7", "cnn:4,8", "resnet:8", "resnet:8x4", "wrn:10-2"]
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
@@ -228,9 +228,9 @@ def test_whole_numbers_from_arrays_are_welcome():
     assert torch.equal(network[1].weight, build("mlp:4", (1, 8, 8), classes=5, seed=3)[1].weight)
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "python"])
+@pytest.mark.parametrize("name", [name for name in NETWORK_SOURCES if name != "python"])
 def test_example_in_the_error_messages_is_a_specification(name):
-    example = FAMILIES[name].example
+    example = NETWORK_SOURCES[name].example
     assert canonical_spec(example) == example
 
 

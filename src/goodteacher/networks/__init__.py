@@ -1,7 +1,7 @@
 """Networks by specification: ``mlp:64``, ``cnn:16,32``, ``resnet:20``, ``wrn:16-2``, yours.
 
-A specification is ``family:argument``. :data:`~goodteacher.networks.build.FAMILIES` is the table of
-families; a new one is a builder function and an entry there. All networks are made of modules only
+A specification is ``family:argument``. :data:`~goodteacher.networks.build.NETWORK_SOURCES` is the table
+of sources; a new one is a builder function and an entry there. All networks are made of modules only
 (``nn.ReLU`` rather than ``torch.relu``), so that ``torch.fx`` can trace them and many students of
 one architecture can be stacked.
 
@@ -20,8 +20,8 @@ from goodteacher.networks.batches import (
     split_batch,
 )
 from goodteacher.networks.build import (
-    FAMILIES,
-    Family,
+    NETWORK_SOURCES,
+    NetworkSource,
     build_model,
     canonical_spec,
     is_users_own,
@@ -37,15 +37,15 @@ from goodteacher.networks.preparation import Chain, Preparation, preparation_fro
 from goodteacher.networks.preparing import Preparations
 
 __all__ = [
-    "FAMILIES",
+    "NETWORK_SOURCES",
     "PREPARATIONS",
     "Batch",
     "Chain",
     "Examples",
-    "Family",
     "Network",
     "NetworkIdentity",
     "NetworkLike",
+    "NetworkSource",
     "Normalization",
     "Preparation",
     "Preparations",

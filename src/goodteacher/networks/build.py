@@ -1,4 +1,4 @@
-"""From a specification to a network: the grammar, the table of families, the checks at the door."""
+"""From a specification to a network: the grammar, the table of sources, the checks at the door."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MAX_SEED = 2**32 - 1  # PyTorch's CPU generator ignores the higher bits: 2^32 wo
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
-    """One family of architectures: how its argument is written, and who builds it.
+class NetworkSource:
+    """The port: one source of networks, how its argument is written, and who builds it.
 
     Attributes:
         grammar: The specification in words, for error messages.
@@ -87,15 +87,15 @@ def _given(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
     return given.build_given(argument, num_classes=num_classes, inputs=inputs)
 
 
-FAMILIES: Mapping[str, Family] = {
-    "mlp": Family(
+NETWORK_SOURCES: Mapping[str, NetworkSource] = {
+    "mlp": NetworkSource(
         grammar="mlp:WIDTH,WIDTH,... with the units of each hidden layer, 1 to 9999999",
         example="mlp:1200,1200",
         pattern=rf"{NUMBER}(,{NUMBER})*",
         build=_mlp,
         canonical=_plain_numbers,
     ),
-    "cnn": Family(
+    "cnn": NetworkSource(
         grammar="cnn:WIDTH,WIDTH,... with the channels of each convolution, 1 to 9999999",
         example="cnn:32,64,128",
         pattern=rf"{NUMBER}(,{NUMBER})*",
@@ -103,7 +103,7 @@ FAMILIES: Mapping[str, Family] = {
         canonical=_plain_numbers,
         image=True,
     ),
-    "resnet": Family(
+    "resnet": NetworkSource(
         grammar="resnet:DEPTH or resnet:DEPTHxWIDTH with DEPTH = 6n + 2 of at most 4 digits",
         example="resnet:20",
         pattern=rf"{DEPTH}([xX]{NUMBER})?",
@@ -112,7 +112,7 @@ FAMILIES: Mapping[str, Family] = {
         image=True,
         depth_rule=(6, 2),
     ),
-    "wrn": Family(
+    "wrn": NetworkSource(
         grammar="wrn:DEPTH-WIDTH with DEPTH = 6n + 4 of at most 4 digits",
         example="wrn:16-2",
         pattern=rf"{DEPTH}-{NUMBER}",
@@ -121,7 +121,7 @@ FAMILIES: Mapping[str, Family] = {
         image=True,
         depth_rule=(6, 4),
     ),
-    "python": Family(
+    "python": NetworkSource(
         grammar="python:package.module:factory, a callable num_classes -> nn.Module",
         example="python:mypackage.networks:small",
         pattern=r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*",
@@ -129,7 +129,7 @@ FAMILIES: Mapping[str, Family] = {
         canonical=str,
         users_own=True,
     ),
-    "given": Family(
+    "given": NetworkSource(
         grammar="given:NAME, the name that a network given in Python gets",
         example="given:make_net",
         pattern=r"[\w.\-]+",
@@ -138,7 +138,7 @@ FAMILIES: Mapping[str, Family] = {
         users_own=True,
     ),
 }
-"""Family name to :class:`Family`: all that a new architecture needs is an entry here."""
+"""Every source by the name before the colon: all that a new architecture needs is an entry here."""
 
 LATER = ("timm", "torchvision", "hf")
 
@@ -196,7 +196,7 @@ def build_model(
     50890
     """
     name, argument, _ = _parse(spec)
-    family = FAMILIES[name]
+    family = NETWORK_SOURCES[name]
     _check_classes(num_classes)
     if not isinstance(inputs, InputSpec):
         _check_shape(inputs)
@@ -232,7 +232,7 @@ def is_users_own(spec: str) -> bool:
     >>> is_users_own("python:package.module:factory"), is_users_own("mlp:64")
     (True, False)
     """
-    return FAMILIES[_parse(spec)[0]].users_own
+    return NETWORK_SOURCES[_parse(spec)[0]].users_own
 
 
 def _parse(spec: str) -> tuple[str, str, str]:
@@ -246,14 +246,14 @@ def _parse(spec: str) -> tuple[str, str, str]:
     if not isinstance(spec, str):
         raise ModelError(
             f"A model specification must be a string, but got {spec!r} of type "
-            f"{type(spec).__name__}. Write it as in {FAMILIES['mlp'].example!r}."
+            f"{type(spec).__name__}. Write it as in {NETWORK_SOURCES['mlp'].example!r}."
         )
     architecture, at, clause = _without_spaces(spec).partition("@")
     name, _, argument = architecture.partition(":")
     name = name.lower()
-    if name not in FAMILIES:
+    if name not in NETWORK_SOURCES:
         raise ModelError(_unknown_family(spec, name))
-    family = FAMILIES[name]
+    family = NETWORK_SOURCES[name]
     if not re.fullmatch(family.pattern, argument):
         raise ModelError(
             f"The model specification {spec!r} is malformed: it must be {family.grammar}. "
@@ -274,18 +274,18 @@ def _unknown_family(spec: str, name: str) -> str:
         return (
             f"The model specification {spec!r} asks for a {name} model, which goodteacher does not "
             "support yet. Until then, write a function that makes it and name that: "
-            f"{FAMILIES['python'].example!r}."
+            f"{NETWORK_SOURCES['python'].example!r}."
         )
-    nearest = difflib.get_close_matches(name, FAMILIES, n=1, cutoff=0.4)
-    hint = f" Did you mean {FAMILIES[nearest[0]].example!r}?" if nearest else ""
+    nearest = difflib.get_close_matches(name, NETWORK_SOURCES, n=1, cutoff=0.4)
+    hint = f" Did you mean {NETWORK_SOURCES[nearest[0]].example!r}?" if nearest else ""
     return (
         f"The model specification {spec!r} names the unknown family {name!r}: it must be one of "
-        f"{', '.join(family for family in FAMILIES if family != 'given')}, followed by a colon and "
+        f"{', '.join(family for family in NETWORK_SOURCES if family != 'given')}, followed by a colon and "
         f"its argument.{hint}"
     )
 
 
-def _check_depth(spec: str, family: Family, argument: str) -> None:
+def _check_depth(spec: str, family: NetworkSource, argument: str) -> None:
     if family.depth_rule is None:
         return
     multiple, remainder = family.depth_rule
@@ -339,5 +339,5 @@ def _check_inputs(inputs: InputSpec, spec: str, *, image: bool) -> None:
         raise ModelError(
             f"The model {spec!r} needs images of shape (channels, height, width), but the examples "
             f"have shape {list(inputs.shape)}. For other numbers, choose an 'mlp:' model, such as "
-            f"{FAMILIES['mlp'].example!r}."
+            f"{NETWORK_SOURCES['mlp'].example!r}."
         )
