@@ -1,9 +1,9 @@
 """Networks by specification: ``mlp:64``, ``cnn:16,32``, ``resnet:20``, ``wrn:16-2``, yours.
 
-A specification is ``family:argument``. :data:`~goodteacher.networks.build.NETWORK_SOURCES` is the table
-of sources; a new one is a builder function and an entry there. All networks are made of modules only
-(``nn.ReLU`` rather than ``torch.relu``), so that ``torch.fx`` can trace them and many students of
-one architecture can be stacked.
+A specification is ``source:argument``. :data:`~goodteacher.networks.build.NETWORK_SOURCES` is the
+table of sources; a new one is a builder function and an entry there. The library's networks are
+made of modules only (``nn.ReLU`` rather than ``torch.relu``), so that ``torch.fx`` can trace them
+and many students of one architecture can be stacked.
 
 Behind an ``@`` a specification says how its network wants its inputs (``mlp:64@resize:14``):
 :data:`~goodteacher.networks.fitting.PREPARATIONS`. A `Network` is its preparation and its module.

@@ -280,8 +280,8 @@ def _unknown_family(spec: str, name: str) -> str:
     hint = f" Did you mean {NETWORK_SOURCES[nearest[0]].example!r}?" if nearest else ""
     return (
         f"The model specification {spec!r} names the unknown family {name!r}: it must be one of "
-        f"{', '.join(family for family in NETWORK_SOURCES if family != 'given')}, followed by a colon and "
-        f"its argument.{hint}"
+        f"{', '.join(source for source in NETWORK_SOURCES if source != 'given')}, followed by a "
+        f"colon and its argument.{hint}"
     )
 
 
