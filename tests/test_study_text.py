@@ -107,7 +107,7 @@ def num_terms(classifier):
 def test_unknown_words_and_empty_texts_get_the_logits_of_no_words(study):
     classifier = study.student()
     with torch.inference_mode():
-        logits = classifier(["", "zyzzyva quux", "   ", "word1"])
+        logits = classifier(["", "ждать щука", "   ", "word1"])
         none = classifier.network.module(torch.zeros(1, num_terms(classifier)))[0]
         assert classifier([]).shape == (0, 4)
     assert all(torch.equal(row, none) for row in logits[:3])
@@ -138,7 +138,7 @@ def test_student_of_numbers_refuses_texts():
         test_accuracy=0.5,
     )
     with pytest.raises(
-        DataError, match=r"takes a tensor or array of features \[N, 3\], but got a list of str"
+        DataError, match=r"takes a tensor or array of numbers \[N, 3\], but got a list of str"
     ):
         Classifier(Network(Identity(), torch.nn.Linear(3, 2)), card)(["where is my card"])
 

@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from goodteacher.data import Dataset, Split, prepare
+from goodteacher.data import Dataset, Sparse, Split, prepare
 from goodteacher.data.array_folders import open_arrow
 from goodteacher.data.inputs import AT_ONCE, Fields, InMemory, Mapped, Texts, as_inputs
 from goodteacher.errors import DataError
@@ -51,6 +52,7 @@ CASES = {
     "mapped token ids": lambda folder: npy(folder, TOKENS.astype(np.uint16)),
     "an arrow column in chunks": lambda folder: arrow(folder, NUMBERS),
     "arrow token ids": lambda folder: arrow(folder, TOKENS),
+    "a sparse matrix": lambda folder: Sparse(csr_matrix(NUMBERS * (NUMBERS > 2))),
     "fields": lambda folder: as_inputs({"ids": TOKENS, "series": SERIES}),
     "mapped fields": lambda folder: Fields(
         {"ids": npy(folder, TOKENS, "a.npy"), "numbers": npy(folder, NUMBERS, "b.npy")}
@@ -131,6 +133,7 @@ def test_digest_depends_on_each_value_and_on_their_order(inputs):
 def test_a_file_is_the_same_data_as_memory(tmp_path):
     for array in (IMAGES, NUMBERS, SERIES, TOKENS):
         assert digest(npy(tmp_path, array)) == digest(as_inputs(array))
+    assert digest(Sparse(csr_matrix(NUMBERS))) == digest(as_inputs(NUMBERS))
     for array in (NUMBERS, TOKENS):
         assert digest(arrow(tmp_path, array)) == digest(as_inputs(array))
 

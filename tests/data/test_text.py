@@ -49,6 +49,28 @@ def test_terms_are_characters_where_words_do_not_serve(texts, analyzer):
     assert choose_analyzer(texts) == analyzer
 
 
+def languages(count, words=("ar er ir", "ung heit keit", "tion ment age")):
+    """Texts of made-up words that end as those of one language do; no word tells the language."""
+    draw = np.random.default_rng(0)
+    labels = np.arange(count) % len(words)
+    stems = ["".join(draw.choice(list("bdfgklmnpst"), 4)) for _ in range(count)]
+    texts = [
+        f"{stem}{draw.choice(words[label].split())} the"
+        for stem, label in zip(stems, labels, strict=True)
+    ]
+    return texts, labels
+
+
+def test_terms_are_characters_where_they_tell_classes_better_than_words():
+    texts, labels = languages(600)
+    assert choose_analyzer(texts) == "word"  # "the" is in all of them
+    assert choose_analyzer(texts, labels) == "char"
+    assert choose_analyzer(texts, np.zeros(600, np.int64)) == "word"  # nothing to tell
+    assert choose_analyzer(texts, np.full(600, -1)) == "word"  # nobody knows
+    assert choose_analyzer(texts, np.random.default_rng(0).permutation(labels)) == "word"
+    assert frequent_terms(texts, labels=labels).analyzer == "char"
+
+
 def test_texts_without_spaces_share_terms():
     terms = frequent_terms(CHINESE)
     asked = ["请冻结我的卡", "转账", "hello", ""]

@@ -3,10 +3,8 @@
 import math
 import re
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
-import psutil
 import pytest
 import torch
 from hypothesis import given, settings
@@ -18,7 +16,7 @@ from goodteacher.data import Dataset, Split, prepare
 from goodteacher.errors import ConfigError, DataError
 from goodteacher.networks import Preparations
 from goodteacher.networks.normalization import fit_length
-from goodteacher.networks.text import Tfidf, check_memory, fit_tfidf
+from goodteacher.networks.text import Tfidf, fit_tfidf
 from tests.data.conftest import make_dataset, make_images
 from tests.data.test_text import CHINESE, TEXTS, text_dataset
 
@@ -163,7 +161,7 @@ def test_every_split_has_the_features_of_its_own_texts_made_once():
         found = examples.inputs(torch.arange(len(part)))
         assert torch.equal(found, networks.of("mlp:8")(part.texts))
         again = networks.examples("mlp:4", part)
-        assert again._stored.tensor.data_ptr() == examples._stored.tensor.data_ptr()
+        assert again._stored.matrix is examples._stored.matrix
 
 
 def test_scale_is_one_number_that_makes_the_mean_square_one():
@@ -194,15 +192,3 @@ def test_cap_on_other_data_than_texts_is_refused(make, kind):
     data = make_dataset(make) if make else make_dataset()
     with pytest.raises(ConfigError, match=f"is for texts, but the inputs of these data are {kind}"):
         Preparations(prepare(data), tfidf_features=100)
-
-
-def test_more_features_than_memory_holds_are_refused_with_a_number_that_fits(monkeypatch):
-    free = SimpleNamespace(available=2**20)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
-    with pytest.raises(DataError, match=r"1,000 texts would take .* tfidf_features to 131 or less"):
-        check_memory(1000, 4096)
-    check_memory(1000, 131)
-    with pytest.raises(DataError, match="60 texts"):  # training = transfer, selection and test
-        Preparations(prepare(text_dataset()), tfidf_features=2**14).of("mlp:8")
-    with pytest.raises(DataError, match="60 texts"):
-        Preparations(prepare(text_dataset())).of("mlp:8@tfidf:16384")

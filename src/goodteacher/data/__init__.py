@@ -19,6 +19,7 @@ from goodteacher.data.inputs import (
 from goodteacher.data.notes import DataNote, Note
 from goodteacher.data.patient import Finding
 from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
+from goodteacher.data.sparse import Sparse
 from goodteacher.data.spec import InputSpec, Kind, numbers_spec
 from goodteacher.data.splits import Opening, SealedSplit, StudyData, prepare
 from goodteacher.maths._checks import UNLABELLED
@@ -40,6 +41,7 @@ __all__ = [
     "Opening",
     "SealedSplit",
     "Source",
+    "Sparse",
     "Split",
     "StudyData",
     "Texts",

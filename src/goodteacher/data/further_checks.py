@@ -123,7 +123,7 @@ def _check_unknown_terms(patient: Patient) -> Iterator[Finding]:
     if texts is None:
         return
     try:
-        terms = frequent_terms(texts)
+        terms = frequent_terms(texts, labels=patient.train.labels.numpy())
     except DataError as error:
         yield Finding("error", "unknown_terms", str(error))
         return

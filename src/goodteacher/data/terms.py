@@ -17,17 +17,17 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.naive_bayes import ComplementNB
 
 from goodteacher.errors import DataError
 
 DEFAULT_TERMS = 4096
 """Terms that are kept at most, unless somebody says otherwise."""
 
-TOLD_UNKNOWN = 0.01
-"""Share of texts without any known term above which a study says so."""
-
 Analyzer = Literal["word", "char"]
+
+Labels = npt.NDArray[np.int64]
 
 ANALYZERS: Mapping[Analyzer, dict[str, Any]] = {
     "word": {"ngram_range": (1, 2), "lowercase": True, "token_pattern": r"\b\w\w+\b"},
@@ -39,6 +39,7 @@ _WITHOUT_SPACES = re.compile(  # Thai, Lao, Tibetan, Myanmar, Khmer, Japanese, C
     "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
 )
+_TRIED_ON = 4000  # texts on which words and runs of characters are compared, at most
 _FEW_KNOWN = 0.5  # share of texts with a term of other texts below which words do not serve
 
 
@@ -57,15 +58,18 @@ class Terms:
     analyzer: Analyzer
 
 
-def choose_analyzer(texts: Sequence[str]) -> Analyzer:
-    """Choose between words and runs of characters, by the texts alone; the rule is ours.
+def choose_analyzer(texts: Sequence[str], labels: Labels | None = None) -> Analyzer:
+    """Choose between words and runs of characters, by training texts alone; the rule is ours.
 
     Runs of characters serve where more than half of the texts are mostly in a script without spaces
-    (Chinese, Japanese, Thai and others), or where fewer than half of every second text have a
-    word of the texts between them: each would be alone with its words.
+    (Chinese, Japanese, Thai and others), where fewer than half of every second text have a
+    word of the texts between them - each would be alone with its words -, or where a naive Bayes
+    classifier of half of the texts is right about the other half more often with them, by more than
+    two standard errors. That is so where a class is a language, or names and codes tell it.
 
     Args:
         texts: [N], the training texts.
+        labels: Their classes, int64 [N], -1 where there is none; None if nobody knows any.
 
     Example:
         >>> choose_analyzer(["my card is lost", "the card is here"])
@@ -81,16 +85,50 @@ def choose_analyzer(texts: Sequence[str]) -> Analyzer:
     known = set().union(*words[::2])
     asked = words[1::2]
     shared = sum(not known.isdisjoint(terms) for terms in asked)
-    return "char" if shared < _FEW_KNOWN * len(asked) else "word"
+    if shared < _FEW_KNOWN * len(asked):
+        return "char"
+    return "word" if labels is None else _better_analyzer(texts, labels)
+
+
+def _better_analyzer(texts: Sequence[str], labels: Labels) -> Analyzer:
+    """Return with which terms a naive Bayes classifier is right more often; words in doubt."""
+    known = np.flatnonzero(labels >= 0)
+    known = known[:: max(1, len(known) // _TRIED_ON)]
+    taught, asked = known[::2], known[1::2]
+    if len(np.unique(labels[taught])) < 2 or not len(asked):
+        return "word"
+    right = {name: _right(texts, labels, taught, asked, name) for name in ANALYZERS}
+    difference = right["char"].astype(np.float64) - right["word"]
+    error = difference.std() / np.sqrt(len(difference))
+    return "char" if difference.mean() > 2 * error else "word"
+
+
+def _right(
+    texts: Sequence[str], labels: Labels, taught: Labels, asked: Labels, analyzer: Analyzer
+) -> npt.NDArray[np.bool_]:
+    """Say which of the texts asked a classifier of the others is right about."""
+    vectorizer = TfidfVectorizer(
+        **ANALYZERS[analyzer], max_features=DEFAULT_TERMS, sublinear_tf=True
+    )
+    features = vectorizer.fit_transform([texts[row] for row in taught])
+    classifier = ComplementNB().fit(features, labels[taught])
+    found = classifier.predict(vectorizer.transform([texts[row] for row in asked]))
+    right: npt.NDArray[np.bool_] = found == labels[asked]
+    return right
 
 
 def frequent_terms(
-    texts: Sequence[str], *, max_terms: int | None = None, analyzer: Analyzer | None = None
+    texts: Sequence[str],
+    *,
+    labels: Labels | None = None,
+    max_terms: int | None = None,
+    analyzer: Analyzer | None = None,
 ) -> Terms:
     """Return the terms that occur most often.
 
     Args:
         texts: [N].
+        labels: Their classes, see `choose_analyzer`.
         max_terms: Terms kept at most, at least 1; None takes `DEFAULT_TERMS`.
         analyzer: What terms are; None asks `choose_analyzer`.
 
@@ -101,7 +139,7 @@ def frequent_terms(
         >>> frequent_terms(["my card is lost", "my card is here"], max_terms=2).names
         ('card', 'card is')
     """
-    analyzer = analyzer or choose_analyzer(texts)
+    analyzer = analyzer or choose_analyzer(texts, labels)
     counter = CountVectorizer(**ANALYZERS[analyzer])
     try:
         counts = counter.fit_transform(texts)

@@ -61,6 +61,10 @@ def _without_unit_width(argument: str) -> str:
     return _plain_numbers(argument).removesuffix("x1")
 
 
+def _linear(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
+    return feedforward.linear(num_classes=num_classes, input_shape=inputs.shape)
+
+
 def _mlp(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
     return feedforward.mlp(_numbers(argument), num_classes=num_classes, input_shape=inputs.shape)
 
@@ -88,6 +92,13 @@ def _given(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
 
 
 NETWORK_SOURCES: Mapping[str, NetworkSource] = {
+    "linear": NetworkSource(
+        grammar="linear, without an argument",
+        example="linear",
+        pattern="",
+        build=_linear,
+        canonical=str,
+    ),
     "mlp": NetworkSource(
         grammar="mlp:WIDTH,WIDTH,... with the units of each hidden layer, 1 to 9999999",
         example="mlp:1200,1200",
@@ -165,7 +176,7 @@ def canonical_spec(spec: str) -> str:
     ('mlp:1200,800', 'mlp:64@resize:14')
     """
     name, argument, clause = _parse(spec)
-    return f"{name}:{argument}" + (f"@{clause}" if clause else "")
+    return name + (f":{argument}" if argument else "") + (f"@{clause}" if clause else "")
 
 
 def build_model(

@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.data import InMemory, Inputs, InputSpec, Split
+from goodteacher.data import Inputs, InputSpec, Split
 from goodteacher.data.views import crop_and_flip, cut_out, mixing
 from goodteacher.networks.batches import Batch, map_batch
-from goodteacher.networks.preparation import Preparation
+from goodteacher.networks.preparation import Chain, Preparation
 
 _SHARE_OF_GPU = 0.5
 """Data stay on a GPU if they take less than this share of its free memory."""
@@ -29,12 +29,13 @@ class Examples:
 
     Args:
         split: Inputs as stored, labels and ids.
-        preparation: The network's. Texts are prepared here and kept, all else batch by batch.
+        preparation: The network's. Texts are read here, all else is prepared batch by batch.
         device: Where inputs are wanted. The stored ones stay there too, if they fit.
         augmentation: What happens to the images of views other than 0.
         stream: Whose views these are: 0 for the fixed views of a study.
-        prepared: The prepared examples of the split, where somebody has them already; of images
-            that are not augmented.
+        prepared: Where somebody has done what is costly already: the examples of the split then,
+            and what is left to do with each batch; None if nothing is. Of images that are not
+            augmented.
 
     Example:
         >>> from goodteacher.networks.preparation import Identity
@@ -52,17 +53,15 @@ class Examples:
         device: torch.device | str = "cpu",
         augmentation: Augmentation | None = None,
         stream: int = 0,
-        prepared: Tensor | None = None,
+        prepared: tuple[Inputs, Preparation | None] | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.augmentation = augmentation or Augmentation()
         self.stream = stream
-        preparation.to(self.device)
-        self._preparation = preparation
-        if prepared is None and preparation.from_texts:
-            prepared = preparation(split.texts or ())
-        self._is_ready = prepared is not None
-        stored = split.stored if prepared is None else InMemory(prepared)
+        stored, left = prepared or _read(split, preparation)
+        if left is not None:
+            left.to(self.device)
+        self._preparation = left
         self._labels = split.labels.to(self.device)
         self._home = self.device if _fits(stored, self.device) else torch.device("cpu")
         self._stored = stored.to(self._home)
@@ -75,7 +74,7 @@ class Examples:
     def bytes_each(self) -> int:
         """Bytes of one example while it is prepared, and afterwards."""
         spec = self._stored.spec
-        wanted = spec if self._is_ready else self._preparation.output(spec)
+        wanted = spec if self._preparation is None else self._preparation.output(spec)
         return max(map(_bytes_of, (spec, wanted)))
 
     def inputs(self, positions: Tensor, view: int = 0) -> Batch:
@@ -137,26 +136,31 @@ class Examples:
         """Return views before any mixing."""
         positions = positions.to(self._home)
         stored = cast("Batch", self._stored.rows(positions))
-        if self._is_ready or not isinstance(stored, Tensor) or stored.dim() != 4:
+        preparation = self._preparation
+        if preparation is None:
             there = map_batch(stored, lambda part: part.to(self.device))
-            if not self._is_ready:
-                return cast("Batch", self._preparation(there))
             return map_batch(there, lambda part: _channels_last(part) if part.dim() == 4 else part)
+        if not isinstance(stored, Tensor) or stored.dim() != 4:
+            return cast("Batch", preparation(map_batch(stored, lambda part: part.to(self.device))))
         if not (view and self.augmentation):
-            return self._prepared(_channels_last(stored.to(self.device)))
+            return cast("Tensor", preparation(_channels_last(stored.to(self.device))))
         ids = self._ids[positions]
         stored = crop_and_flip(stored, ids, self.augmentation, view=view, stream=self.stream)
-        images, fill = _channels_last(stored.to(self.device)), self._preparation.blank
+        images, fill = _channels_last(stored.to(self.device)), preparation.blank
         ids = ids.to(self.device)
         images = cut_out(images, ids, self.augmentation, view=view, stream=self.stream, fill=fill)
-        return self._prepared(images)
-
-    def _prepared(self, images: Tensor) -> Tensor:
-        return cast("Tensor", self._preparation(images))
+        return cast("Tensor", preparation(images))
 
     def _mixing(self, positions: Tensor, view: int) -> tuple[Tensor, Tensor]:
         ids = self._ids[positions.to(self._ids.device)]
         return mixing(ids, self.augmentation, num_examples=len(self), view=view, stream=self.stream)
+
+
+def _read(split: Split, preparation: Preparation) -> tuple[Inputs, Preparation]:
+    """Return the examples before anything is done to each batch, and what is left to do."""
+    if preparation.from_texts:
+        return cast("Chain", preparation).read(split.texts or ())
+    return split.stored, preparation
 
 
 def _fits(inputs: Inputs, device: torch.device) -> bool:

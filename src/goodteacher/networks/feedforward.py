@@ -34,6 +34,19 @@ def mlp(widths: Sequence[int], *, num_classes: int, input_shape: Sequence[int]) 
     return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(sizes[-1], num_classes))
 
 
+def linear(*, num_classes: int, input_shape: Sequence[int]) -> nn.Sequential:
+    """Make a linear classifier: flatten, then one linear layer.
+
+    Args:
+        num_classes: Number of logits.
+        input_shape: Shape of one example, of any rank.
+
+    >>> linear(num_classes=10, input_shape=(1, 28, 28))[1]
+    Linear(in_features=784, out_features=10, bias=True)
+    """
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(input_shape), num_classes))
+
+
 def cnn(widths: Sequence[int], *, num_classes: int, input_shape: Sequence[int]) -> nn.Sequential:
     """Make a plain convolutional network of one 3x3 layer for each width.
 

@@ -40,6 +40,7 @@ class _Request:
         training: The training part.
         normalization: The setting of that name.
         num_terms: The setting ``tfidf_features``.
+        labels: The classes of the training part.
     """
 
     spec: str
@@ -47,6 +48,7 @@ class _Request:
     training: Inputs
     normalization: str | Normalization
     num_terms: int | None
+    labels: Tensor
 
     @property
     def kind(self) -> Kind:
@@ -79,8 +81,8 @@ def _fit_default(request: _Request) -> Chain:
         return request.each(_fit_field)
     if request.texts is None:
         return Chain(make_normalization(choice, request.training, table=NORMALIZATIONS))
-    vectorize = Vectorize(fit_tfidf(request.texts, max_features=request.num_terms))
-    features = vectorize(request.texts)
+    tfidf = fit_tfidf(request.texts, labels=request.labels, max_features=request.num_terms)
+    vectorize, features = Vectorize(tfidf), tfidf.sparse(request.texts)
     return Chain(vectorize, make_normalization(choice, features, table=TEXT_NORMALIZATIONS))
 
 
@@ -265,5 +267,6 @@ def fit_preparation(
         [[-1.0], [1.0]]
     """
     name, _, argument = split_spec(spec)[1].partition(":")
-    request = _Request(spec, argument, training.stored, normalization, tfidf_features)
+    labels = training.labels
+    request = _Request(spec, argument, training.stored, normalization, tfidf_features, labels)
     return PREPARATIONS[name].fit(request) if name else _fit_default(request)

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from goodteacher.data import InputSpec, numbers_spec
+from goodteacher.data import Inputs, InputSpec, numbers_spec
 from goodteacher.errors import DataError
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.text import Tfidf
@@ -252,6 +252,18 @@ class Chain(nn.Module):
     def from_texts(self) -> bool:
         """Whether the first one takes texts."""
         return self._in_order[0].from_texts
+
+    def read(self, texts: Sequence[str]) -> tuple[Inputs, Preparation]:
+        """Do once what is costly: return what the first one makes of texts, and what is left.
+
+        Args:
+            texts: [N].
+
+        Returns:
+            Numbers, sparse, and the preparation that they want still.
+        """
+        first, *others = self._in_order
+        return cast("Vectorize", first).tfidf.sparse(texts), Chain(*others)
 
     @property
     def blank(self) -> Tensor:

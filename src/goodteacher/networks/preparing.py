@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
 
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.data import InputSpec, Split, StudyData, numbers_spec
-from goodteacher.data.terms import DEFAULT_TERMS, TOLD_UNKNOWN, count_unknown, unknown_terms_note
+from goodteacher.data import InMemory, Inputs, InputSpec, Split, StudyData, numbers_spec
+from goodteacher.data.terms import count_unknown, unknown_terms_note
 from goodteacher.errors import ConfigError, ModelError
 from goodteacher.networks.build import build_model, is_users_own
 from goodteacher.networks.examples import Examples
@@ -23,7 +22,9 @@ from goodteacher.networks.fitting import fit_preparation, split_spec
 from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.preparation import Chain, Preparation, Vectorize
-from goodteacher.networks.text import check_memory
+
+Prepared = tuple[Inputs, Preparation | None]
+"""Examples after what is costly, and what is left to do with each batch."""
 
 
 class Preparations:
@@ -58,21 +59,17 @@ class Preparations:
         self._tfidf_features = tfidf_features
         self._fitted: dict[str, Chain] = {}
         self._takes_integers: dict[str, bool] = {}
-        self._kept: dict[str, WeakKeyDictionary[Split, Tensor]] = {}
+        self._kept: dict[str, WeakKeyDictionary[Split, Prepared]] = {}
 
     def of(self, spec: str) -> Chain:
         """Return the preparation of the network of a specification, fitted to the training part.
 
         Raises:
-            InputError: It does not go with these data; see `fit_preparation` and `check_memory`.
+            InputError: It does not go with these data; see `fit_preparation`.
         """
         spec = self._with_clause(spec)
         clause = split_spec(spec)[1]
         if clause not in self._fitted:
-            kind, _, argument = clause.partition(":")
-            if self.data.is_text and kind in ("", "tfidf"):
-                wanted = int(argument) if argument else self._tfidf_features or DEFAULT_TERMS
-                check_memory(self._num_texts, wanted)
             self._fitted[clause] = fit_preparation(
                 spec,
                 self.data.training,
@@ -141,25 +138,23 @@ class Preparations:
         for tfidf in (step.tfidf for step in preparation.steps if isinstance(step, Vectorize)):
             for name, split in splits.items():
                 unknown = count_unknown(split.texts or (), tfidf.terms, tfidf.analyzer)
-                if unknown > TOLD_UNKNOWN * len(split):
+                if unknown:
                     yield unknown_terms_note(unknown, len(split), name)
-
-    @property
-    def _num_texts(self) -> int:
-        parts = (self.data.training, self.data.transfer, self.data.selection, self.data.test)
-        return sum(len(part) for part in {id(part): part for part in parts}.values())
 
     def _prepared(
         self, spec: str, split: Split, augmentation: Augmentation | None
-    ) -> Tensor | None:
-        """Return the prepared examples of a split, made once; None where keeping does not pay."""
+    ) -> Prepared | None:
+        """Return what is costly to prepare, made once; None where keeping does not pay."""
         preparation = self.of(spec)
         if not preparation.from_texts and (augmentation or not self._is_smaller(preparation)):
             return None
         kept = self._kept.setdefault(split_spec(self._with_clause(spec))[1], WeakKeyDictionary())
         if split not in kept:
-            raw = split.stored.chunks() if split.texts is None else (split.texts,)
-            kept[split] = torch.cat([preparation(part).cpu() for part in raw])
+            if split.texts is not None:
+                kept[split] = preparation.read(split.texts)
+            else:
+                parts = [preparation(part).cpu() for part in split.stored.chunks()]
+                kept[split] = InMemory(torch.cat(parts)), None
         return kept[split]
 
     def _is_smaller(self, preparation: Preparation) -> bool:

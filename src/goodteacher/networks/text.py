@@ -16,18 +16,15 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-import psutil
 import torch
 from pydantic import PositiveFloat, model_validator
+from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 
 from goodteacher.config import Frozen
-from goodteacher.data import check_texts
+from goodteacher.data import Sparse, check_texts
 from goodteacher.data.terms import ANALYZERS, Analyzer, frequent_terms
-from goodteacher.errors import DataError
-
-_SHARE_OF_FREE = 0.5  # of the free memory, for features; the rest is for training on them
 
 
 class Tfidf(Frozen):
@@ -80,43 +77,44 @@ class Tfidf(Frozen):
         Raises:
             DataError: ``texts`` is one string, or something in it is none.
         """
+        rows = self.sparse(texts)
+        return rows.rows(torch.arange(len(rows)))
+
+    def sparse(self, texts: Sequence[str]) -> Sparse:
+        """Return the features of texts, of which only those that are not zero take memory.
+
+        Args:
+            texts: [N]; any strings.
+
+        Raises:
+            DataError: ``texts`` is one string, or something in it is none.
+        """
         check_texts(texts)
-        if not texts:
-            return torch.zeros(0, len(self.terms))
-        return torch.from_numpy(self._vectorizer.transform(texts).toarray())
+        if not texts:  # of which scikit-learn makes nothing
+            return Sparse(csr_matrix(np.zeros((0, len(self.terms)), np.float32)))
+        return Sparse(self._vectorizer.transform(texts))
 
 
 def fit_tfidf(
-    texts: Sequence[str], *, max_features: int | None = None, analyzer: Analyzer | None = None
+    texts: Sequence[str],
+    *,
+    labels: Tensor | None = None,
+    max_features: int | None = None,
+    analyzer: Analyzer | None = None,
 ) -> Tfidf:
     """Choose terms and weigh them by the texts given, and by nothing else.
 
     Args:
         texts: [N], the training texts.
+        labels: their classes, int64 [N]; they say which kind of terms serves, see
+            `choose_analyzer`.
         max_features: terms kept at most, at least 1; None takes `DEFAULT_TERMS`.
         analyzer: what terms are; None asks `choose_analyzer`.
 
     Raises:
         DataError: No text has a term.
     """
-    terms = frequent_terms(texts, max_terms=max_features, analyzer=analyzer)
+    classes = None if labels is None else labels.numpy()
+    terms = frequent_terms(texts, labels=classes, max_terms=max_features, analyzer=analyzer)
     idf = 1 + np.log((1 + len(texts)) / (1 + terms.num_texts))
     return Tfidf(terms=terms.names, idf=tuple(idf.tolist()), analyzer=terms.analyzer)
-
-
-def check_memory(num_texts: int, num_features: int) -> None:
-    """Refuse features that would take more than half of the free memory.
-
-    Raises:
-        DataError: They would.
-    """
-    needed = num_texts * num_features * torch.float32.itemsize
-    free = psutil.virtual_memory().available
-    if needed > _SHARE_OF_FREE * free:
-        fitting = int(_SHARE_OF_FREE * free / (num_texts * torch.float32.itemsize))
-        raise DataError(
-            f"TF-IDF features of {num_texts:,} texts would take {needed / 2**30:.1f} GiB as "
-            f"{num_features:,} float32 numbers each, more than half of the "
-            f"{free / 2**30:.1f} GiB that are free. Set tfidf_features to {max(fitting, 1):,} or "
-            "less, or give fewer texts."
-        )

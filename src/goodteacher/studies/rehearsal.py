@@ -292,7 +292,8 @@ class Rehearsal:
         try:
             yield
         except GoodteacherError as error:
-            if split_spec(self.spec)[0].partition(":")[2] in str(error):
+            name = split_spec(self.spec)[0]
+            if (name.partition(":")[2] or name) in str(error):
                 raise
             raise ModelError(f"The {self.role} {self.spec!r} failed {when}. {error}") from error
         except Exception as error:
