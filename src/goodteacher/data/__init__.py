@@ -4,7 +4,7 @@
 `prepare` divides it into the parts that a study uses.
 """
 
-from goodteacher.data.dataset import Dataset, Split
+from goodteacher.data.dataset import Dataset, Split, shorten
 from goodteacher.data.doctor import doctor, resolvable_difference, selection_note
 from goodteacher.data.notes import DataNote, Note
 from goodteacher.data.patient import Finding
@@ -30,4 +30,5 @@ __all__ = [
     "prepare",
     "resolvable_difference",
     "selection_note",
+    "shorten",
 ]
