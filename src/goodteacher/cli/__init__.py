@@ -119,7 +119,8 @@ def _merged(
         if name in from_file and name not in kind.model_fields
     ]
     merged = {**{k: v for k, v in from_file.items() if k not in _NO_SETTINGS}, **given}
-    if complaints or not own.keys() <= merged.keys():
+    needed = {name for name in own if kind.model_fields[name].is_required()}
+    if complaints or not needed <= merged.keys():
         try:
             parse(kind, **merged)
         except ConfigError as error:
@@ -155,7 +156,9 @@ def search(
     as_json: AsJson = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
-    """Find the sweet spot: teacher batch size and epoch, temperature and alpha.
+    """Find the sweet spot: teacher run and epoch, temperature and alpha.
+
+    Runs are trained here (--teacher), were recorded by your own trainer (--trajectories), or both.
 
     The same command on the same folder goes on where it stopped.
     """

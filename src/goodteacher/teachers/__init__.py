@@ -28,9 +28,15 @@ from goodteacher.teachers.recorded_runs import (
     why_other_split,
     write_epoch,
 )
-from goodteacher.teachers.recording import recorded, recorded_teachers
+from goodteacher.teachers.recording import recorded, recorded_teachers, response_file
 from goodteacher.teachers.reuse import reusing
 from goodteacher.teachers.running import load_teacher, stop_run
+from goodteacher.teachers.taking import (
+    TakenTask,
+    check_recorded_runs,
+    plan_keys,
+    plan_taken,
+)
 
 __all__ = [
     "MEANS",
@@ -46,17 +52,22 @@ __all__ = [
     "RecordedTeachers",
     "RunNotes",
     "SplitIds",
+    "TakenTask",
     "Teacher",
     "Teachers",
     "TrajectoryTask",
     "blends_of",
+    "check_recorded_runs",
     "combined",
     "load_teacher",
     "measured_run",
     "plan_branch",
+    "plan_keys",
+    "plan_taken",
     "plan_teachers",
     "recorded",
     "recorded_teachers",
+    "response_file",
     "reusing",
     "same_responses",
     "stop_run",
