@@ -164,6 +164,11 @@ class Recorder:
         return self._run.notes.name
 
     @property
+    def is_text(self) -> bool:
+        """Whether the examples are texts."""
+        return self._data.is_text
+
+    @property
     def num_classes(self) -> int:
         """Classes of the data."""
         return self._data.num_classes
