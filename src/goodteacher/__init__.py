@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from goodteacher.maths.targets import ladder_targets
     from goodteacher.public.checking import doctor
     from goodteacher.public.distillation import Distillation, distill
+    from goodteacher.public.recording import Recorder, split
     from goodteacher.public.scoring import Score, score
     from goodteacher.public.searching import search
     from goodteacher.public.study import Study
@@ -56,6 +57,7 @@ _HOMES = {
     "goodteacher.maths.losses": ("distillation_loss",),
     "goodteacher.responses": ("Response", "read_response"),
     "goodteacher.records.results": ("Verdict",),
+    "goodteacher.public.recording": ("Recorder", "split"),
     "goodteacher.public.scoring": ("Score", "score"),
     "goodteacher.maths.similarity": ("SimilarityInformation", "similarity_information"),
     "goodteacher.public.searching": ("search",),
@@ -75,6 +77,7 @@ __all__ = [
     "GoodteacherError",
     "InputError",
     "ModelError",
+    "Recorder",
     "Response",
     "ResponseError",
     "RunError",
@@ -95,6 +98,7 @@ __all__ = [
     "score",
     "search",
     "similarity_information",
+    "split",
     "tuned_cpu",
     "verify",
 ]

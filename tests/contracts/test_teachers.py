@@ -1,17 +1,23 @@
 """What any implementation of the port `Teachers` owes; one passes by being added to the list."""
 
+import shutil
 from collections import defaultdict
 
 import pytest
 import torch
 
-from goodteacher.data import Split
+from goodteacher import Recorder
+from goodteacher.config import StudyConfig, parse
+from goodteacher.data import Dataset, Split, prepare
 from goodteacher.errors import ResponseError, RunError
+from goodteacher.networks import Preparations
 from goodteacher.records import Blend, BlendMember, Checkpoint
 from goodteacher.responses import Response, write_response
-from goodteacher.studies import RESPONSE_FILE, Store
-from goodteacher.teachers import GivenTeacher, RecordedTeachers
+from goodteacher.studies import RESPONSE_FILE, Context, DataKey, Silent, Store
+from goodteacher.teachers import GivenTeacher, RecordedTeachers, plan_taken
 from goodteacher.teachers.recording import response_file, write_recorded
+from goodteacher.teachers.taking import TakingRunner
+from goodteacher.training.machine import choose_machine
 from tests.report import build
 
 IDS = torch.tensor([12, 3, 40, 7, 25])
@@ -65,6 +71,25 @@ def recorded_elsewhere(folder):
     return RecordedTeachers(store, {"night of the 3rd": "night"})
 
 
+def taken_from_a_recorder(folder):
+    """A run that a recorder made, taken into a study."""
+    train = Split.from_arrays(torch.zeros(5, 2), [0, 1, 2, 0, 1], ids=IDS)
+    held_out = Split.from_arrays(torch.zeros(3, 2), [0, 1, 2], ids=[50, 51, 52])
+    data = Dataset("five", train, train, ("a", "b", "c"), validation=held_out)
+    recorder = Recorder(folder / "night", data)
+    for epoch in (2, 5):
+        said = {"transfer": _logits(epoch), "selection": _logits(epoch)[:3]}
+        recorder.record(logits=said, epoch=epoch)
+    store = _store(folder)
+    config = parse(StudyConfig, data="five", student="mlp:2", trajectories=str(folder / "night"))
+    parts = prepare(data)
+    context = Context(parts, Preparations(parts), store, choose_machine(config), Silent())
+    (task,) = plan_taken(config, context, DataKey.of(config, parts))
+    TakingRunner().run(task, context)
+    shutil.rmtree(folder / "night")
+    return RecordedTeachers(store, {task.run.name: task.key})
+
+
 def given_in_a_file(folder):
     """The response of a file."""
     store = _store(folder)
@@ -72,7 +97,7 @@ def given_in_a_file(folder):
     return GivenTeacher(store)
 
 
-IMPLEMENTATIONS = [trained_here, recorded_elsewhere, given_in_a_file]
+IMPLEMENTATIONS = [trained_here, recorded_elsewhere, taken_from_a_recorder, given_in_a_file]
 
 
 @pytest.fixture(params=IMPLEMENTATIONS, ids=lambda made: made.__name__)

@@ -30,6 +30,7 @@ from goodteacher.cli.display import (
 )
 from goodteacher.cli.options import with_settings
 from goodteacher.config import (
+    DataConfig,
     DistillConfig,
     Frozen,
     ReadingConfig,
@@ -118,7 +119,8 @@ def _merged(
         if name in from_file and name not in kind.model_fields
     ]
     merged = {**{k: v for k, v in from_file.items() if k not in _NO_SETTINGS}, **given}
-    if complaints or not own.keys() <= merged.keys():
+    needed = {name for name in own if kind.model_fields[name].is_required()}
+    if complaints or not needed <= merged.keys():
         try:
             parse(kind, **merged)
         except ConfigError as error:
@@ -154,7 +156,9 @@ def search(
     as_json: AsJson = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
-    """Find the sweet spot: teacher batch size and epoch, temperature and alpha.
+    """Find the sweet spot: teacher run and epoch, temperature and alpha.
+
+    Runs are trained here (--teacher), were recorded by your own trainer (--trajectories), or both.
 
     The same command on the same folder goes on where it stopped.
     """
@@ -318,6 +322,31 @@ def doctor(
             print_findings(dataset, findings)
         if any(finding.severity == "error" for finding in findings):
             raise typer.Exit(2)
+
+
+@app.command()
+@with_settings(DataConfig, leave_out=frozenset({"data"}))
+def split(
+    data: Annotated[str, typer.Argument(help="digits, a folder, an .npz file or a hub name")],
+    out: Out = ...,  # type: ignore[assignment]
+    as_json: AsJson = False,
+    settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
+) -> None:
+    """Write the ids of the training part, transfer set, selection and test split.
+
+    Train a teacher of your own on the training part only: choices are made on the selection split.
+    """
+    with _door(as_json):
+        from goodteacher.public.recording import split as divide
+
+        ids = divide(data, out=out, **settings)
+        parts = ("training", "transfer", "selection", "test")
+        sizes = {name: len(getattr(ids, name)) for name in parts}
+        if as_json:
+            print_json({"file": str(out / "splits.json"), **sizes})
+        else:
+            counted = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
+            stdout.print(f"{out}/splits.json: {counted}", markup=False, soft_wrap=True)
 
 
 @app.command()

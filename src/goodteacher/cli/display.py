@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.table import Table
 
 from goodteacher.records import (
+    Cost,
     Effect,
     Reference,
     SweetSpot,
@@ -107,8 +108,7 @@ def print_sweet_spot(found: SweetSpot, folder: str) -> None:
         f"Test accuracy in %, differences in points; n = {found.student.num_seeds} paired seeds.\n"
         f"Brackets: {share} interval over seeds and test examples.\n"
         f"*: holds for all four comparisons together.\n\n{_without_lead(found)}\n"
-        f"\n{cost.num_students} students in {cost.student_seconds:.0f} s, teachers in "
-        f"{cost.teacher_seconds:.0f} s.",
+        f"\n{cost.num_students} students in {cost.student_seconds:.0f} s, {_teacher_time(cost)}.",
         markup=False,
     )
     # A path broken over lines could not be copied.
@@ -117,6 +117,14 @@ def print_sweet_spot(found: SweetSpot, folder: str) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+def _teacher_time(cost: Cost) -> str:
+    if cost.teacher_seconds is None:
+        return "teachers recorded elsewhere, in a time that nobody noted"
+    were = "run was" if cost.untimed_runs == 1 else "runs were"
+    untimed = f" ({cost.untimed_runs} recorded {were} not timed)" * (cost.untimed_runs > 0)
+    return f"teachers in {cost.teacher_seconds:.0f} s{untimed}"
 
 
 def _without_lead(found: SweetSpot) -> str:

@@ -41,6 +41,7 @@ from goodteacher.config.values import (
     check_verdict_seeds,
     default_batch_size,
     default_epochs,
+    paths,
     split_commas,
 )
 
@@ -193,8 +194,10 @@ _LEARNING_RATES = {"adam": 4e-3, "adamw": 4e-3, "sgd": 0.1}
 class TeacherConfig(Frozen):
     """The teacher and its runs: one for each batch size, learning rate and seed."""
 
-    teacher: str = Field(
-        description="teacher architecture, e.g. mlp:800,800 or resnet:20; an @ as for the student"
+    teacher: str | None = Field(
+        None,
+        description="teacher architecture, e.g. mlp:800,800 or resnet:20; an @ as for the student "
+        "(default: none is trained, and trajectories names what there is)",
     )
     batch_sizes: PositiveInts = Field(
         (32, 128, 512),
@@ -262,10 +265,20 @@ class TeacherConfig(Frozen):
         description="folder of another study: teachers that it trained the same way are taken "
         "over, for another student or transfer set (default: train them)",
     )
+    trajectories: Annotated[tuple[str, ...], BeforeValidator(paths)] = Field(
+        (),
+        description="recorded runs of your own trainer, folders or patterns such as 'recorded/*', "
+        "with commas; alone or beside runs that are trained here (default: none)",
+    )
 
     @property
     def recorded_epochs(self) -> tuple[int, ...]:
-        """Epochs whose response is kept, in order; the last epoch is always among them."""
+        """Epochs whose response is kept, in order; the last epoch is always among them.
+
+        None where no teacher is trained.
+        """
+        if self.teacher is None:
+            return ()
         if self.record_epochs is not None:
             return tuple(sorted({*self.record_epochs, self.epochs}))
         powers = {2**k for k in range(self.epochs.bit_length()) if 2**k <= self.epochs}
@@ -274,6 +287,8 @@ class TeacherConfig(Frozen):
     @property
     def runs(self) -> tuple[PlannedRun, ...]:
         """The runs that are trained: batch sizes x learning rates x seeds."""
+        if self.teacher is None:
+            return ()
         return planned_runs(self.batch_sizes, self.learning_rates, self.teacher_seeds)
 
     def learning_rate_for(self, batch_size: int, learning_rate: float) -> float:
@@ -442,6 +457,27 @@ class StudyConfig(RuntimeConfig, DataConfig, SearchConfig, StudentConfig, Teache
     """
 
     may_differ: ClassVar[frozenset[str]] = frozenset({"until_converged"})
+
+    @model_validator(mode="after")
+    def _check_trajectories(self) -> Self:
+        if self.teacher is None and not self.trajectories:
+            raise ValueError(
+                "teacher is missing: it has no default. Give it as --teacher, or as teacher in the "
+                "file of --config; or name runs that your own trainer recorded, as --trajectories"
+            )
+        branches = [name for name in self.variants if name in ("ema", "cooldown")]
+        if self.teacher is None and branches:
+            raise ValueError(
+                f"variants = {','.join(branches)} needs a teacher's weights, but recorded runs "
+                "hold responses alone. Use raw, average and blend; or record averaged weights as a "
+                "run of their own"
+            )
+        if self.trajectories and self.views > 1:
+            raise ValueError(
+                f"views = {self.views} asks teachers about augmented images too, and recorded runs "
+                "say nothing about these. Leave views out, or trajectories"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_mixup(self) -> Self:

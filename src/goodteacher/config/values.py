@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Collection
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
@@ -51,6 +52,16 @@ def split_commas(value: object) -> object:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return [value] if isinstance(value, int | float) else value
+
+
+def paths(value: object) -> object:
+    """Read one path, several with commas between them, or a list of them."""
+    if isinstance(value, os.PathLike):
+        value = [value]
+    several = split_commas(value)
+    if isinstance(several, list | tuple):
+        return [os.fspath(each) if isinstance(each, os.PathLike) else each for each in several]
+    return several
 
 
 def as_text(value: object) -> object:

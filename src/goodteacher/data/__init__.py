@@ -4,7 +4,7 @@
 `prepare` divides it into the parts that a study uses.
 """
 
-from goodteacher.data.dataset import Dataset, Split
+from goodteacher.data.dataset import Dataset, Split, shorten
 from goodteacher.data.doctor import doctor, resolvable_difference, selection_note
 from goodteacher.data.inputs import (
     AT_ONCE,
@@ -54,4 +54,5 @@ __all__ = [
     "prepare",
     "resolvable_difference",
     "selection_note",
+    "shorten",
 ]

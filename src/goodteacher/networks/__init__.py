@@ -11,6 +11,7 @@ Behind an ``@`` a specification says how its network wants its inputs (``mlp:64@
 
 from __future__ import annotations
 
+from goodteacher.networks.adapting import inside, logits_of
 from goodteacher.networks.batches import (
     Batch,
     batch_device,
@@ -58,7 +59,9 @@ __all__ = [
     "fit_preparation",
     "give_again",
     "identity_of",
+    "inside",
     "is_users_own",
+    "logits_of",
     "map_batch",
     "parameter_count",
     "preparation_from",

@@ -141,12 +141,22 @@ def unwrapped(network: nn.Module) -> nn.Module:
     >>> unwrapped(nn.DataParallel(nn.Linear(2, 3)))
     Linear(in_features=2, out_features=3, bias=True)
     """
-    while (inner := _inner(network)) is not None:
-        network = inner
+    network = inside(network)
     for module in list(network.modules()):
         for key, child in module._modules.items():
             if child is not None and _inner(child) is not None:
                 module._modules[key] = unwrapped(child)
+    return network
+
+
+def inside(network: nn.Module) -> nn.Module:
+    """Return what the wrappers around a network hold; nothing is changed.
+
+    >>> inside(nn.DataParallel(nn.Linear(2, 3)))
+    Linear(in_features=2, out_features=3, bias=True)
+    """
+    while (inner := _inner(network)) is not None:
+        network = inner
     return network
 
 

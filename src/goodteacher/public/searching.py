@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from goodteacher.studies import (
 )
 from goodteacher.sweet_spot.run import run_search
 from goodteacher.sweet_spot.search import Search
+from goodteacher.teachers import check_recorded_runs
 from goodteacher.training.machine import borrowed
 
 
 def search(
     data: DataLike,
     *,
-    teacher: NetworkLike,
+    teacher: NetworkLike | None = None,
     student: NetworkLike,
     out: str | Path,
     progress: Progress | None = None,
@@ -37,7 +39,8 @@ def search(
     Args:
         data: A data set, or what :func:`~goodteacher.data.load_dataset` understands.
         teacher: Teacher architecture, such as ``"mlp:800,800"``; or a network, or a function that
-            makes one from ``num_classes`` (and ``input_shape``).
+            makes one from ``num_classes`` (and ``input_shape``). Without it no teacher is trained,
+            and ``trajectories`` names recorded runs.
         student: Student architecture, such as ``"mlp:64"``; or a function that makes a network; or
             a network, with whose weights every seed then starts.
         out: The study's folder. An existing study with the same settings is resumed.
@@ -57,10 +60,14 @@ def search(
         >>> study.sweet_spot.teacher.run
         'batch 64'
     """
-    networks = {"teacher": teacher, "student": student}
+    given = {"teacher": teacher, "student": student}
+    networks = {name: network for name, network in given.items() if network is not None}
     config = checked_settings(StudyConfig, networks=networks, data=name_of_data(data), **settings)
     with borrowed(config):
-        context = prepare_context(config, out, data=data, progress=progress or Silent())
+        check = partial(check_recorded_runs, config, folder=Path(out))
+        context = prepare_context(
+            config, out, data=data, progress=progress or Silent(), check=check
+        )
         config = context.store.config(StudyConfig)
         plan = Search(config, context, engine_of(config, context))
         with context.store.lock():

@@ -166,7 +166,7 @@ def _give_networks(
 ) -> None:
     """Let a study's networks, given in Python, be made in this process too."""
     for spec, network in ((config.teacher, teacher), (config.student, student)):
-        if network is not None:
+        if network is not None and spec is not None:
             give_again(spec, network)
 
 

@@ -16,7 +16,7 @@ from goodteacher.records.arms import (
     TeacherVariant,
     smoothing_arm,
 )
-from goodteacher.records.cost import variant_seconds
+from goodteacher.records.cost import known_seconds, variant_seconds
 from goodteacher.records.decisions import Decision
 from goodteacher.records.evidence import (
     Association,
@@ -72,6 +72,7 @@ from goodteacher.records.words import (
     points,
     summarize,
     verdict_remarks,
+    which_checkpoint,
 )
 
 __all__ = [
@@ -134,6 +135,7 @@ __all__ = [
     "Verdict",
     "answer_of",
     "called",
+    "known_seconds",
     "listed",
     "percent",
     "points",
@@ -141,4 +143,5 @@ __all__ = [
     "summarize",
     "variant_seconds",
     "verdict_remarks",
+    "which_checkpoint",
 ]

@@ -8,6 +8,17 @@ from collections.abc import Iterable, Sequence
 from goodteacher.records.results import BlendRecord, TrajectoryRecord
 
 
+def known_seconds(runs: Iterable[Sequence[TrajectoryRecord]]) -> float | None:
+    """Return the training time of those runs that were timed, seconds; None where none was.
+
+    Args:
+        runs: The records of each run, in order.
+    """
+    known = [run[-1].seconds for run in runs]
+    timed = [seconds for seconds in known if seconds is not None]
+    return sum(timed) if timed or not known else None
+
+
 def variant_seconds(
     runs: Iterable[Sequence[TrajectoryRecord]],
     branches: Iterable[TrajectoryRecord],

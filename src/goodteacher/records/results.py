@@ -332,7 +332,12 @@ class References(Frozen):
 class Cost(Frozen):
     """What the search took, references and confirmation included."""
 
-    teacher_seconds: float = Field(description="training time of all trajectories")
+    teacher_seconds: float | None = Field(
+        description="training time of all trajectories that were timed; null where none was"
+    )
+    untimed_runs: int = Field(
+        default=0, description="runs recorded elsewhere whose training time nobody noted"
+    )
     student_seconds: float = Field(description="training time of all students")
     num_students: int
     student_epochs_run: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from goodteacher.records.arms import Blend, TeacherSource
 from goodteacher.records.results import Answer, Reference, References, StudentResult, Verdict
 
 
@@ -95,6 +96,7 @@ def summarize(
     *,
     delivered: str,
     doubts: Sequence[str] = (),
+    checkpoints: str = "",
 ) -> str:
     """Say in plain sentences what the confirmation showed; the answer comes first.
 
@@ -104,6 +106,7 @@ def summarize(
         references: What they were compared with.
         delivered: Family whose student is delivered.
         doubts: What stands between the answer and a sure one.
+        checkpoints: Which recorded checkpoint is the best teacher; see `which_checkpoint`.
     """
     named = {
         "hard labels": references.cross_entropy,
@@ -122,11 +125,57 @@ def summarize(
         names = [name for name, found in outcomes.items() if found == outcome]
         if names:
             sentences.append(f"{words} {listed(names)}.")
-    sentences.append(_READINGS[answer](outcomes))
+    sentences += [_READINGS[answer](outcomes), checkpoints]
     sentences.append(
         f"Delivered is the student of {FAMILY[delivered]}, the best on the selection split."
     )
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def which_checkpoint(
+    best: TeacherSource,
+    last: str,
+    reference: Reference,
+    *,
+    last_epoch: int,
+    num_checkpoints: int,
+) -> str:
+    """Say which of many checkpoints is the best teacher of the student, and if it is the last.
+
+    Args:
+        best: The one that was chosen; or a mean of several.
+        last: The converged teacher, the most accurate of the last ones.
+        reference: Its students beside the best one's.
+        last_epoch: Last recorded epoch of the run of the best one.
+        num_checkpoints: How many there are to choose from.
+    """
+    begin = (
+        f"Of {num_checkpoints} recorded checkpoints, the best teacher of this student on the "
+        "selection split is"
+    )
+    if isinstance(best, Blend):
+        return f"{begin} no single one: a mean of {len(best.members)} is chosen."
+    where = (
+        "the last of its run"
+        if best.epoch == last_epoch
+        else f"not the last of its run, which has {last_epoch} epochs"
+    )
+    return f"{begin} {best}, {where}. {_against_the_last(last, reference)}"
+
+
+def _against_the_last(last: str, reference: Reference) -> str:
+    if reference.adjusted_interval is None:
+        return "It is the converged teacher itself: common practice takes it too."
+    low, high = reference.adjusted_interval
+    gain = f"{points(reference.difference)} points [{points(low)}, {points(high)}]"
+    if low > 0:
+        return f"Its students beat those of the converged teacher ({last}) by {gain}."
+    if high < 0:
+        return f"On the test split, its students are worse than those of {last}: {gain}."
+    return (
+        f"That its students are better than those of the converged teacher ({last}) is not shown: "
+        f"{gain}."
+    )
 
 
 def _reading_yes(_: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
-from goodteacher.records import Cost, StudentRow, TrajectoryRecord, variant_seconds
+from goodteacher.records import Cost, StudentRow, TrajectoryRecord, known_seconds, variant_seconds
 from goodteacher.report.findings import Findings, Verified
 from goodteacher.report.parts import Table
 
@@ -25,12 +25,17 @@ def cost_of(findings: Findings) -> Cost:
     """Return what the search took; of an unfinished one, what it took so far."""
     if findings.sweet_spot is not None:
         return findings.sweet_spot.cost
-    config, last = findings.config, _last_records(findings.records)
+    config = findings.config
+    planned = {run.name for run in config.runs}
+    last = [record for record in _last_records(findings.records) if record.run in planned]
+    elsewhere = sum(record.run not in planned for record in findings.records)
     epochs_by_student = _epochs_by_student(findings.students)
-    grid = len(config.runs) * len(config.recorded_epochs) * len(config.recipes)
+    checkpoints = len(config.runs) * len(config.recorded_epochs) + elsewhere
+    grid = checkpoints * len(config.recipes)
     runs = [list(run) for _, run in groupby(findings.records, lambda record: record.run)]
     return Cost(
-        teacher_seconds=sum(record.seconds or 0.0 for record in last),
+        teacher_seconds=known_seconds(runs),
+        untimed_runs=sum(run[-1].seconds is None for run in runs),
         student_seconds=sum(row.student_seconds for row in findings.students),
         num_students=len(epochs_by_student),
         student_epochs_run=sum(epochs_by_student.values()),
@@ -47,7 +52,9 @@ def cost_table(findings: Findings) -> Table:
     """Return the cost as a table."""
     cost = cost_of(findings)
     teachers, students = cost.teacher_epochs_run, cost.student_epochs_run
-    planned = f"of {cost.teacher_epochs_full:,} planned"
+    planned = f"trained here, of {cost.teacher_epochs_full:,} planned"
+    if not findings.config.trajectories:
+        planned = f"of {cost.teacher_epochs_full:,} planned"
     grid = (
         f"{_share(students, cost.student_epochs_exhaustive)} of the "
         f"{cost.student_epochs_exhaustive:,} that the exhaustive grid takes without references "
@@ -55,7 +62,7 @@ def cost_table(findings: Findings) -> Table:
     )
     probes = f"; {cost.probe_epochs_run:,} by probe students" if cost.probe_epochs_run else ""
     rows = (
-        ("teachers, training time", f"{cost.teacher_seconds:,.1f} s", _timed(findings)),
+        ("teachers, training time", _teacher_time(cost), _timed(cost)),
         ("teachers, epochs", f"{teachers:,}", planned),
         *_cooldown_rows(cost),
         *_variant_rows(cost),
@@ -72,10 +79,16 @@ def cost_table(findings: Findings) -> Table:
     return Table(caption, ("what", "amount", "note"), rows)
 
 
-def _timed(findings: Findings) -> str:
+def _teacher_time(cost: Cost) -> str:
+    return "unknown" if cost.teacher_seconds is None else f"{cost.teacher_seconds:,.1f} s"
+
+
+def _timed(cost: Cost) -> str:
     """Say which runs the seconds are of: those recorded elsewhere may not have been timed."""
-    untimed = {record.run for record in findings.records if record.seconds is None}
-    return f"all trajectories but {len(untimed)}, not timed" if untimed else "all trajectories"
+    if cost.teacher_seconds is None:
+        return f"the {cost.untimed_runs} recorded runs were not timed"
+    untimed = cost.untimed_runs
+    return f"all trajectories but {untimed}, not timed" if untimed else "all trajectories"
 
 
 def _cooldown_rows(cost: Cost) -> tuple[tuple[str, str, str], ...]:
@@ -91,10 +104,16 @@ def _variant_rows(cost: Cost) -> tuple[tuple[str, str, str], ...]:
         (
             f"{variant} teachers, made and measured",
             f"{seconds:,.1f} s",
-            _VARIANT_NOTES.get(variant, "beside the trajectories"),
+            _made(variant, cost),
         )
         for variant, seconds in cost.variants.items()
     )
+
+
+def _made(variant: str, cost: Cost) -> str:
+    if variant == "raw" and cost.untimed_runs:
+        return f"without the training of {cost.untimed_runs} runs, which was not timed"
+    return _VARIANT_NOTES.get(variant, "beside the trajectories")
 
 
 def settings_table(findings: Findings | Verified) -> Table:

@@ -100,9 +100,10 @@ def study_page(findings: Findings) -> Page:
     """Return what is said about a study."""
     config = findings.config
     judged = findings.judgement is not None
+    teacher = config.teacher or "recorded runs"
     return Page(
         name=findings.name,
-        title=f"{config.student} taught by {config.teacher} on {config.data}",
+        title=f"{config.student} taught by {teacher} on {config.data}",
         answer=answer(findings),
         notes=notes(findings),
         sections=sections(findings),
@@ -210,7 +211,7 @@ def _closing_sections(findings: Findings | Verified) -> tuple[Section, ...]:
 def _read(store: Store) -> Findings | Verified:
     """Read whichever kind of folder it is; its settings tell."""
     settings = read_toml(store.path(CONFIG_FILE))
-    if "teacher" in settings:
+    if "batch_sizes" in settings:
         return read_findings(store)
     if "margin" in settings:
         return read_verified(store)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from goodteacher.config import DataConfig
-from goodteacher.data import Dataset, load_for
+from goodteacher.data import Dataset, Split, load_for
 from goodteacher.data.dataset import shorten
 from goodteacher.errors import ResponseError
 from goodteacher.responses import Response, ResponseLike, as_response, class_columns, difference
@@ -48,6 +48,48 @@ def fitted_response(response: Response, dataset: Dataset) -> Response:
     return dataclasses.replace(
         fitted, labels=None, notes=(*fitted.notes, *_own_labels_note(fitted, dataset))
     )
+
+
+def fitted_to_part(response: Response, dataset: Dataset, part: Split, name: str) -> Tensor:
+    """Return what a response says about a part of the data, in the part's order.
+
+    Args:
+        response: As it was read; rows without ids must be the part's examples in order.
+        dataset: What the part is of; its classes are those wanted, in its order.
+        part: The examples.
+        name: What the part is called, such as ``selection split``.
+
+    Returns:
+        Logits, float32 [len(part), C].
+
+    Raises:
+        ResponseError: It has other classes, or a number of rows or ids that do not fit.
+
+    Example:
+        >>> from goodteacher.data import load_dataset
+        >>> digits = load_dataset("digits")
+        >>> fitted_to_part(Response(torch.zeros(360, 10), torch.arange(360), False),
+        ...                digits, digits.test, "test split").shape
+        torch.Size([360, 10])
+    """
+    response = _in_class_order(response, dataset)
+    if response.has_ids:
+        return response.aligned_to(part.ids)
+    rows, wanted = response.num_examples, len(part)
+    if rows == wanted:
+        return response.logits
+    raise ResponseError(
+        f"The response has {rows} rows and no ids, but the {name} has {wanted} examples. "
+        f"{_why_rows_of_part(response, dataset, wanted)} Give a row for each of its examples, in "
+        "its order, or ids beside them."
+    )
+
+
+def _why_rows_of_part(response: Response, dataset: Dataset, wanted: int) -> str:
+    rows = response.num_examples
+    if rows == len(dataset.train):
+        return "There are as many as training examples in all: pick those of this part."
+    return _why_surplus(response, wanted) or "Were they computed on another part of the data?"
 
 
 # --- classes -------------------------------------------------------------------------------------
@@ -114,18 +156,24 @@ def _why_other_rows(response: Response, train: int, test: int) -> str:
         return "There are as many as test examples: was it computed on the test split?"
     if rows == train + test:
         return "There are as many as examples in both splits."
-    extra = rows - train
-    if 0 < extra < train and torch.equal(response.logits[train:], response.logits[:extra]):
+    other = "Were they computed on another split or selection of the data?"
+    return _why_surplus(response, train) or other
+
+
+def _why_surplus(response: Response, wanted: int) -> str | None:
+    """Say why there are a few rows more or less than wanted, where that can be seen."""
+    extra = response.num_examples - wanted
+    if 0 < extra < wanted and torch.equal(response.logits[wanted:], response.logits[:extra]):
         return (
             f"The last {extra} repeat the first, as a distributed sampler does to fill its last "
             "batch: cut them off."
         )
-    if -train / 2 < extra < 0:
+    if -wanted / 2 < extra < 0:
         return (
             f"{-extra} are missing: was the last, smaller batch dropped (drop_last=True), or part "
             "of the data held out?"
         )
-    return "Were they computed on another split or selection of the data?"
+    return None
 
 
 def _checked_ids(response: Response, dataset: Dataset) -> Tensor:

@@ -11,7 +11,7 @@ from goodteacher.studies.files import (
     SWEET_SPOT_FILE,
     VERDICT_FILE,
 )
-from goodteacher.studies.progress import Progress, Silent
+from goodteacher.studies.progress import Progress, Silent, logger, say
 from goodteacher.studies.setting_up import DataLike, name_of_data, prepare_context, resume_context
 from goodteacher.studies.store import CONFIG_FILE, Store, load_weights, read_tensors, reading
 from goodteacher.studies.tasks import Context, DataKey, Engine, Task, is_done, runner_of
@@ -38,10 +38,12 @@ __all__ = [
     "environments",
     "is_done",
     "load_weights",
+    "logger",
     "name_of_data",
     "prepare_context",
     "read_tensors",
     "reading",
     "resume_context",
     "runner_of",
+    "say",
 ]

@@ -83,7 +83,7 @@ def rehearse(config: Settings, networks: Preparations, machine: Machine) -> Rehe
     """
     training = config.first_training(len(networks.data.transfer))
     plans = {"student": (config.student, config.student_optimization(training), 0)}
-    if isinstance(config, StudyConfig):
+    if isinstance(config, StudyConfig) and config.teacher is not None:
         plan = config.teacher_optimization(config.reference_batch_size, max(config.learning_rates))
         plans = {"teacher": (config.teacher, plan, config.teacher_seeds[0]), **plans}
     problems: list[InputError] = []
@@ -206,7 +206,7 @@ def _batch_rules(
 ) -> Iterator[tuple[str, _Batches]]:
     student = _Batches("student", config.student, len(data.transfer), "student" in needs_two)
     yield "student_batch_size", student
-    if isinstance(config, StudyConfig):
+    if isinstance(config, StudyConfig) and config.teacher is not None:
         size = len(data.training)
         yield "batch_sizes", _Batches("teacher", config.teacher, size, "teacher" in needs_two)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,12 @@ DataLike = str | Path | Dataset | Mapping[str, Any]
 
 
 def prepare_context(
-    config: Settings, out: str | Path, *, data: DataLike, progress: Progress
+    config: Settings,
+    out: str | Path,
+    *,
+    data: DataLike,
+    progress: Progress,
+    check: Callable[[StudyData], None] = lambda _: None,
 ) -> Context:
     """Check data, networks and folder, then set the folder up; nothing is trained.
 
@@ -54,6 +59,7 @@ def prepare_context(
         out: The folder.
         data: The data, or where they are.
         progress: Told how far the work is.
+        check: Raises where something else does not fit the data, divided.
 
     Raises:
         InputError: Something cannot work; the folder has not been touched.
@@ -72,8 +78,8 @@ def prepare_context(
         seed=config.split_seed,
         on_open=lambda opening: store.log("test_split_opened", reason=opening.reason),
     )
-    if isinstance(config, StudyConfig):
-        _check_labelled(parts)
+    _check_labelled(config, parts)
+    check(parts)
     _note_selection(config, loaded, progress)
     networks = Preparations(
         parts, normalization=config.normalization, tfidf_features=config.tfidf_features
@@ -149,16 +155,15 @@ def summary_of(data: StudyData, *, given: bool) -> DataSummary:
 
 
 def _warn_of_unknown_terms(config: Settings, networks: Preparations, test: Split) -> None:
-    specs = (
-        [config.teacher, config.student] if isinstance(config, StudyConfig) else [config.student]
-    )
+    teacher = config.teacher if isinstance(config, StudyConfig) else None
+    specs = [spec for spec in (teacher, config.student) if spec is not None]
     splits = {"selection": networks.data.selection, "test": test}
     for note in dict.fromkeys(note for spec in specs for note in networks.notes(spec, splits)):
         warnings.warn(note, DataNote, stacklevel=3)
 
 
-def _check_labelled(data: StudyData) -> None:
-    if bool((data.training.labels == UNLABELLED).all()):
+def _check_labelled(config: Settings, data: StudyData) -> None:
+    if isinstance(config, StudyConfig) and bool((data.training.labels == UNLABELLED).all()):
         raise DataError(
             "A search trains teachers on labels, but no training example has one. Label some of "
             "them; or give the response of a teacher that you have to goodteacher distill."

@@ -5,8 +5,8 @@ Every choice has been made when this module runs: it only measures.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import cache, partial
 from itertools import chain
 
 from torch import Tensor
@@ -31,8 +31,10 @@ from goodteacher.records import (
     TeacherSource,
     TrajectoryRecord,
     answer_of,
+    known_seconds,
     summarize,
     variant_seconds,
+    which_checkpoint,
 )
 from goodteacher.students import (
     Correct,
@@ -49,7 +51,6 @@ from goodteacher.sweet_spot.search import Found, Search
 from goodteacher.sweet_spot.shipping import Doubts, most_worth_shipping
 from goodteacher.sweet_spot.teachers import BRANCHES
 from goodteacher.teachers import combined, recorded
-from goodteacher.training.evaluate import compute_logits
 
 
 def conclude(
@@ -92,7 +93,30 @@ def conclude(
         references=references,
         cost=cost_of(search, records, found, confirmed),
         level=config.level,
-        summary=summarize(answer, result, references, delivered=delivered, doubts=doubts.sentences),
+        summary=summarize(
+            answer,
+            result,
+            references,
+            delivered=delivered,
+            doubts=doubts.sentences,
+            checkpoints=_told_of_checkpoints(search, found, references),
+        ),
+    )
+
+
+def _told_of_checkpoints(search: Search, found: Found, references: References) -> str:
+    """Say which recorded checkpoint is the best teacher, and whether it is the last of its run."""
+    runs = {task.run.name: search.teachers.records(task) for task in search.teachers.runs}
+    best = found.winners["sweet_spot"].source
+    last = found.winners["converged_teacher"].source
+    if not search.teachers.taken or not isinstance(best, TeacherSource):
+        return ""
+    return which_checkpoint(
+        best,
+        str(last),
+        references.converged_teacher,
+        last_epoch=max(record.epoch for record in runs[best.run]),
+        num_checkpoints=sum(record.status == "ok" for run in runs.values() for record in run),
     )
 
 
@@ -121,7 +145,9 @@ def cost_of(
 ) -> Cost:
     """Add up what the search took."""
     store, config = search.context.store, search.config
-    runs = [recorded(store, task.key) for task in search.teachers.trajectories]
+    trained = [recorded(store, task.key) for task in search.teachers.trajectories]
+    taken = [recorded(store, task.key) for task in search.teachers.taken]
+    runs = [*trained, *taken]
     branches = {
         name: [r for task in search.teachers.branches(name) for r in recorded(store, task.key)]
         for name in BRANCHES
@@ -131,15 +157,17 @@ def cost_of(
     student_tasks = [*probes, *found.tasks, *confirmed]
     tuning = tuning_rows(store, search.plan)
     rows = [*tuning, *all_rows(store, student_tasks)]
-    grid = len(config.runs) * len(config.recorded_epochs) * len(config.recipes)
+    checkpoints = len(config.runs) * len(config.recorded_epochs) + sum(map(len, taken))
+    grid = checkpoints * len(config.recipes)
     longest = max(task.student_epochs for task in found.tasks)
     return Cost(
-        teacher_seconds=sum(run[-1].seconds or 0.0 for run in runs),
+        teacher_seconds=known_seconds(runs),
+        untimed_runs=sum(run[-1].seconds is None for run in runs),
         student_seconds=sum(row.student_seconds for row in rows),
         num_students=len(rows),
         student_epochs_run=sum(row.student_epochs for row in rows),
         student_epochs_exhaustive=grid * longest * config.search_seeds,
-        teacher_epochs_run=sum(run[-1].epoch for run in runs),
+        teacher_epochs_run=sum(run[-1].epoch for run in trained),
         teacher_epochs_full=config.epochs * len(config.runs),
         cooldown_seconds=sum(record.seconds or 0.0 for record in cooldowns),
         cooldown_epochs_run=config.cooldown_epochs * len(cooldowns),
@@ -169,21 +197,29 @@ def _training(arm: Arm) -> Training:
 
 
 def _teacher_accuracies(search: Search, winners: Iterable[Arm]) -> dict[Source, float]:
-    """Return the accuracy on the test split of every teacher among the winners."""
+    """Return the accuracy on the test split of every teacher among the winners.
+
+    A teacher that was recorded elsewhere has one where its response to the test split was kept.
+    """
     test = search.context.data.test.open("every choice is made: measure the teachers")
-    examples = search.context.examples(search.config.teacher, test)
+    logits_of = cache(partial(search.teachers.test_logits, test))
+    found: dict[Source, float] = {}
+    for source in {arm.source for arm in winners}:
+        if not isinstance(source, TeacherSource):
+            continue
+        parts = (
+            [source] if isinstance(source, Checkpoint) else [m.checkpoint for m in source.members]
+        )
+        if all(logits_of(part) is not None for part in parts):
+            found[source] = accuracy(combined(source, partial(_known, logits_of)), test.labels)
+    return found
 
-    @cache
-    def logits_of(checkpoint: Checkpoint) -> Tensor:
-        return compute_logits(search.teachers.load(checkpoint).module, examples)
 
-    trained = dict(search.teachers.keys)  # of runs recorded elsewhere there is no network
-    teachers = {
-        arm.source
-        for arm in winners
-        if isinstance(arm.source, TeacherSource) and arm.source.runs <= trained.keys()
-    }
-    return {one: accuracy(combined(one, logits_of), test.labels) for one in teachers}
+def _known(logits_of: Callable[[Checkpoint], Tensor | None], checkpoint: Checkpoint) -> Tensor:
+    logits = logits_of(checkpoint)
+    if logits is None:
+        raise ValueError(f"{checkpoint} has no response to the test split")
+    return logits
 
 
 def _was_stopped(record: TeacherRecord) -> bool:

@@ -108,15 +108,16 @@ class Search:
         )
 
     def train_teachers(self) -> list[TrajectoryRecord]:
-        """Run the trajectories and return every record that did not diverge.
+        """Take recorded runs, train the others, and return every record that did not diverge.
 
         Raises:
             RunError: Every teacher diverged before its first record.
         """
+        self.teachers.take()
         tasks = reusing(self.config, self.context, self.teachers.trajectories)
-        if self.config.stops_teachers:
+        if tasks and self.config.stops_teachers:
             self.patience.train(tasks)
-        else:
+        elif tasks:
             self.engine.run("teachers", tasks)
         return self.teachers.healthy()
 

@@ -89,6 +89,7 @@ def doubts_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) ->
         ),
         *_on_limits(found.explored.edges),
         *_teacher_edges(config, found.winners["sweet_spot"]),
+        *_recorded_edge(search, found.winners["sweet_spot"]),
         *_teacher_not_done(search, found.winners["converged_teacher"]),
     ]
     return Doubts(improving, sum(diverged.values()), bool(improving), tuple(sentences))
@@ -105,8 +106,9 @@ def _teacher_edges(config: StudyConfig, winner: Arm) -> list[str]:
     """Say where the teacher lies on the edge of what was trained, and how to go on."""
     if not isinstance(winner.source, Checkpoint):
         return []
+    trained = winner.source.run in {run.name for run in config.runs}
     found = [*_run_edges(config, winner.source.run), *_epoch_edge(config, winner.source.epoch)]
-    if not found:
+    if not trained or not found:
         return []
     edges, options = zip(*found, strict=True)
     return [
@@ -114,6 +116,27 @@ def _teacher_edges(config: StudyConfig, winner: Arm) -> list[str]:
         f"beyond. To go on, give the same command with {' '.join(options)} "
         "--teachers-of this study's folder and a new --out; teachers that are there are kept."
     ]
+
+
+def _recorded_edge(search: Search, winner: Arm) -> list[str]:
+    """Say so where the teacher is the last or first epoch that was recorded of a run elsewhere."""
+    source = winner.source
+    for task in search.teachers.taken:
+        if not isinstance(source, Checkpoint) or task.run.name != source.run:
+            continue
+        epochs = [record.epoch for record in search.teachers.records(task)]
+        if source.epoch == epochs[-1]:
+            return [
+                f"The sweet spot is the last recorded epoch ({source.epoch}) of run {source.run}, "
+                "so the best may lie beyond. Train that teacher longer, record it, and search "
+                "again with a new --out."
+            ]
+        if source.epoch == epochs[0] > 1:
+            return [
+                f"The sweet spot is the first recorded epoch ({source.epoch}) of run {source.run}, "
+                "so the best may lie before it. Record earlier epochs too."
+            ]
+    return []
 
 
 def _run_edges(config: StudyConfig, name: str) -> Iterator[tuple[str, str]]:
@@ -162,15 +185,24 @@ def _epoch_edge(config: StudyConfig, epoch: int) -> Iterator[tuple[str, str]]:
 def _teacher_not_done(search: Search, reference: Arm) -> list[str]:
     """Say so if the converged teacher has not converged."""
     name = getattr(reference.source, "run", None)
-    runs = map(search.teachers.records, search.teachers.trajectories)
-    return [told for run in runs if run[-1].run == name for told in told_of_teacher(run)]
+    taken = {task.run.name for task in search.teachers.taken}
+    runs = map(search.teachers.records, search.teachers.runs)
+    return [
+        told
+        for run in runs
+        if run[-1].run == name
+        for told in told_of_teacher(run, recorded_elsewhere=name in taken)
+    ]
 
 
-def told_of_teacher(records: Sequence[TrajectoryRecord]) -> list[str]:
+def told_of_teacher(
+    records: Sequence[TrajectoryRecord], *, recorded_elsewhere: bool = False
+) -> list[str]:
     """Say so if a teacher was still getting much better between its last two recorded epochs.
 
     Args:
         records: Of one run, in order; a run that was stopped says so elsewhere.
+        recorded_elsewhere: Whether somebody else's trainer made it.
     """
     if len(records) < 2 or records[-1].stopped or records[-1].status != "ok":
         return []
@@ -178,9 +210,10 @@ def told_of_teacher(records: Sequence[TrajectoryRecord]) -> list[str]:
     gain = last.selection_accuracy - before.selection_accuracy
     if gain <= RISING:
         return []
+    longer = "and record it" if recorded_elsewhere else f"with --epochs {2 * last.epoch}"
     return [
         f"The converged teacher ({in_words(last.run)}) was still getting better: "
         f"{percent(before.selection_accuracy)} % after epoch {before.epoch}, "
-        f"{percent(last.selection_accuracy)} % after {last.epoch}. Train it longer, with "
-        f"--epochs {2 * last.epoch}."
+        f"{percent(last.selection_accuracy)} % after {last.epoch}. Train it longer, "
+        f"{longer}."
     ]

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast, get_args
 
+import torch
+from torch import Tensor
+
 from goodteacher.config import StudyConfig, shown_attribute
+from goodteacher.data import Split
 from goodteacher.errors import RunError
 from goodteacher.networks import Network
 from goodteacher.records import BlendRecord, Checkpoint, TrajectoryRecord
+from goodteacher.responses import Response
+from goodteacher.students import tell
 from goodteacher.studies import Context, DataKey, Engine
 from goodteacher.teachers import (
     MEANS,
@@ -18,13 +24,18 @@ from goodteacher.teachers import (
     BlendTask,
     Branch,
     CooldownTask,
+    RecordedTeachers,
+    TakenTask,
     TrajectoryTask,
     blends_of,
     load_teacher,
     plan_branch,
+    plan_taken,
     plan_teachers,
     recorded,
+    response_file,
 )
+from goodteacher.training.evaluate import compute_logits
 
 BRANCHES: dict[Branch, str] = {"ema": "moving averages", "cooldown": "cooldowns"}
 """The variants that each checkpoint has a task for, and what progress calls them."""
@@ -58,23 +69,63 @@ class TeacherRuns:
         """One task for each run."""
         return self._planned[1]
 
+    @cached_property
+    def taken(self) -> tuple[TakenTask, ...]:
+        """One task for each run that was recorded elsewhere."""
+        return plan_taken(self.config, self.context, self.data)
+
+    @property
+    def runs(self) -> tuple[TrajectoryTask | TakenTask, ...]:
+        """Every run: those trained here, then those recorded elsewhere."""
+        return (*self.trajectories, *self.taken)
+
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
-        """The trajectories, as tasks of students name them: (run, task key)."""
-        return tuple((task.run.name, task.key) for task in self.trajectories)
+        """Every run, as tasks of students name them: (run, task key)."""
+        return tuple((task.run.name, task.key) for task in self.runs)
 
-    def records(self, task: TrajectoryTask | AverageTask | CooldownTask) -> list[TrajectoryRecord]:
+    def take(self) -> None:
+        """Take the runs that were recorded elsewhere, and say what may be wrong with them."""
+        if not self.taken:
+            return
+        self.engine.run("recorded runs", self.taken)
+        if self.trajectories and self.config.variants != ("raw",):
+            branches = [name for name in BRANCHES if name in self.config.variants]
+            if branches:
+                self.context.note(
+                    f"variants {', '.join(branches)} are made of the runs trained here alone: "
+                    "recorded runs hold responses, and these need weights."
+                )
+        for task in self.taken:
+            self._examine(task)
+
+    def _examine(self, task: TakenTask) -> None:
+        """Say of a run's last teacher what its response shows: classes mixed up, labels seen."""
+        healthy = [record for record in self.records(task) if record.status == "ok"]
+        if not healthy:
+            return
+        asked = RecordedTeachers(self.context.store, dict(self.keys))
+        splits = {"transfer": self.context.data.transfer, "selection": self.context.data.selection}
+        said = [asked.response(healthy[-1].source, s, name=n) for n, s in splits.items()]
+        ids = torch.cat([split.ids for split in splits.values()])
+        tell(self.context, Response(torch.cat(said), ids), name=f"run {task.run.name}")
+
+    def records(
+        self, task: TrajectoryTask | TakenTask | AverageTask | CooldownTask
+    ) -> list[TrajectoryRecord]:
         """Return what a task has recorded so far."""
         return recorded(self.context.store, task.key)
 
     def healthy(self) -> list[TrajectoryRecord]:
-        """Return every record of the trajectories that did not diverge.
+        """Return every record of the runs that did not diverge.
 
         Raises:
             RunError: Every teacher diverged before its first record.
         """
-        records = [record for task in self.trajectories for record in self.records(task)]
+        records = [record for task in self.runs for record in self.records(task)]
         healthy = [record for record in records if record.status == "ok"]
+        if not healthy and not self.trajectories:
+            raise RunError("every recorded epoch of every recorded run diverged. Record others.")
         if not healthy:
             rates = ", ".join(map(shown_attribute, self.config.learning_rates))
             raise RunError(
@@ -117,6 +168,26 @@ class TeacherRuns:
         )
         self.engine.run("blends", [task])
         return blends_of(self.context.store, task)
+
+    def test_logits(self, test: Split, checkpoint: Checkpoint) -> Tensor | None:
+        """Return what a teacher says about the test split; None where that was not recorded.
+
+        Args:
+            test: The test split, open.
+            checkpoint: A teacher trained here, or one that was recorded elsewhere.
+        """
+        for task in self.taken:
+            if task.run.name == checkpoint.run:
+                name = response_file(task.key, checkpoint.epoch, "test")
+                if not self.context.store.exists(name):
+                    return None
+                asked = RecordedTeachers(self.context.store, dict(self.keys))
+                return asked.response(checkpoint, test, name="test")
+        teacher = self.config.teacher
+        if teacher is None:
+            raise ValueError(f"{checkpoint} is no teacher of this study")
+        examples = self.context.examples(teacher, test)
+        return compute_logits(self.load(checkpoint).module, examples)
 
     def load(self, checkpoint: Checkpoint) -> Network:
         """Return a recorded teacher."""

@@ -1,5 +1,6 @@
 """Teachers: trained and recorded, taken over from another study, and made of recorded responses."""
 
+from goodteacher.teachers.foreign import Asked, Model, Prepare, stored
 from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of
 from goodteacher.teachers.plan import (
     AverageTask,
@@ -16,28 +17,63 @@ from goodteacher.teachers.port import (
     Teachers,
     combined,
 )
-from goodteacher.teachers.recording import recorded, recorded_teachers
+from goodteacher.teachers.recorded_runs import (
+    RecordedRun,
+    RunNotes,
+    SplitIds,
+    measured_run,
+    same_responses,
+    why_other_data,
+    why_other_notes,
+    why_other_split,
+    write_epoch,
+)
+from goodteacher.teachers.recording import recorded, recorded_teachers, response_file
 from goodteacher.teachers.reuse import reusing
 from goodteacher.teachers.running import load_teacher, stop_run
+from goodteacher.teachers.taking import (
+    TakenTask,
+    check_recorded_runs,
+    plan_keys,
+    plan_taken,
+)
 
 __all__ = [
     "MEANS",
+    "Asked",
     "AverageTask",
     "BlendTask",
     "Branch",
     "CooldownTask",
     "GivenTeacher",
+    "Model",
+    "Prepare",
+    "RecordedRun",
     "RecordedTeachers",
+    "RunNotes",
+    "SplitIds",
+    "TakenTask",
     "Teacher",
     "Teachers",
     "TrajectoryTask",
     "blends_of",
+    "check_recorded_runs",
     "combined",
     "load_teacher",
+    "measured_run",
     "plan_branch",
+    "plan_keys",
+    "plan_taken",
     "plan_teachers",
     "recorded",
     "recorded_teachers",
+    "response_file",
     "reusing",
+    "same_responses",
     "stop_run",
+    "stored",
+    "why_other_data",
+    "why_other_notes",
+    "why_other_split",
+    "write_epoch",
 ]

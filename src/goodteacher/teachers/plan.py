@@ -185,11 +185,14 @@ def plan_trajectories(
         num_examples: Training examples of the teacher.
         temperatures: Where responses are measured, beside 1 and the best one.
     """
+    teacher = config.teacher
+    if teacher is None:
+        return ()
     return tuple(
         TrajectoryTask(
             run=planned.run,
             data=key,
-            teacher=config.teacher,
+            teacher=teacher,
             teacher_seed=planned.seed,
             optimization=config.teacher_optimization(planned.batch_size, planned.learning_rate),
             points=record_points(config, num_examples=num_examples, batch_size=planned.batch_size),

@@ -22,6 +22,7 @@ from goodteacher.studies import Context, DataKey, Store
 from goodteacher.training.evaluate import compute_logits
 
 RESPONSE_SPLITS = ("transfer", "selection")
+TRAJECTORY_FILE = "trajectory.jsonl"
 
 
 def record_teacher(
@@ -120,7 +121,12 @@ def branch_key(trunk: str, variant: TeacherVariant, epoch: int) -> str:
 
 def response_file(task_key: str, epoch: int, split: str, view: int = 0) -> str:
     """Return where a trajectory keeps a response, below the study folder."""
-    return f"teachers/{task_key}/responses/epoch-{epoch:05d}.{split}.view-{view}.safetensors"
+    return f"teachers/{task_key}/{response_name(epoch, split, view)}"
+
+
+def response_name(epoch: int, split: str, view: int = 0) -> str:
+    """Return where a run keeps a response, below its own folder."""
+    return f"responses/epoch-{epoch:05d}.{split}.view-{view}.safetensors"
 
 
 def load_response(
@@ -162,17 +168,17 @@ def resume_file(key: str, epoch: int) -> str:
 
 def recorded(store: Store, key: str) -> list[TrajectoryRecord]:
     """Return what a study has recorded of the teacher task of a key; nothing if it has none."""
-    return store.read_records(f"teachers/{key}/trajectory.jsonl", TrajectoryRecord)
+    return store.read_records(f"teachers/{key}/{TRAJECTORY_FILE}", TrajectoryRecord)
 
 
 def write_recorded(store: Store, key: str, records: Sequence[TrajectoryRecord]) -> None:
     """Keep all records of the teacher task of a key."""
-    store.write_records(f"teachers/{key}/trajectory.jsonl", records)
+    store.write_records(f"teachers/{key}/{TRAJECTORY_FILE}", records)
 
 
 def recorded_teachers(store: Store) -> list[TrajectoryRecord]:
     """Return every recorded epoch of every trajectory of a study, by run and epoch."""
-    files = sorted(store.root.glob("teachers/*/trajectory.jsonl"))
+    files = sorted(store.root.glob(f"teachers/*/{TRAJECTORY_FILE}"))
     names = [str(path.relative_to(store.root)) for path in files]
     records = [r for name in names for r in store.read_records(name, TrajectoryRecord)]
     return sorted(records, key=lambda record: (run_order(record.made_by), record.epoch))

@@ -114,5 +114,7 @@ def _shown(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) and value else repr(value)
 
 
-_OF_THE_RECORD = frozenset({"teachers_of", "views", "variants", "ema_epochs", "cooldown_epochs"})
+_OF_THE_RECORD = frozenset(
+    {"teachers_of", "views", "variants", "ema_epochs", "cooldown_epochs"} | {"trajectories"}
+)
 """Settings of teachers that do not change how they train."""

@@ -104,15 +104,16 @@ def threads_of(count: int | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def borrowed(runtime: RuntimeConfig) -> Iterator[None]:
+def borrowed(runtime: RuntimeConfig | None = None) -> Iterator[None]:
     """Give the process back as it was: its threads, random generators and warning filters.
 
     Networks with dropout draw from PyTorch's generator, and a user's own may draw from any. The
     generators of accelerators other than CUDA's are not given back.
 
     Args:
-        runtime: Its threads are those of the block.
+        runtime: Its threads are those of the block; without it, they are as they were.
     """
+    runtime = runtime or parse(RuntimeConfig)
     on_gpu = runtime.device in ("auto", "cuda") and torch.cuda.is_available()
     devices = [torch.cuda.current_device()] if on_gpu else []
     python, arrays = random.getstate(), np.random.get_state()

@@ -58,7 +58,7 @@ from goodteacher.studies import (
     Store,
     resume_context,
 )
-from goodteacher.teachers import RecordedTeachers, plan_teachers, recorded_teachers
+from goodteacher.teachers import RecordedTeachers, plan_keys, recorded_teachers
 from goodteacher.verdicts.evidence import (
     Case,
     Teachers,
@@ -148,9 +148,9 @@ def of_study(
     context = resume_context(store.root, made_with, progress, data=data)
     check_omission(config, context.data)
     source = store.read_json(SWEET_SPOT_FILE, SweetSpot).teacher.source
-    key, runs = plan_teachers(made_with, context)
+    key, keys = plan_keys(made_with, context)
     _check_labels_unmixed(key)
-    keys, selection = tuple((task.run.name, task.key) for task in runs), context.data.selection
+    selection = context.data.selection
     asked = RecordedTeachers(context.store, dict(keys))
     teachers = study_teachers(asked, recorded_teachers(context.store), source, selection)
     if independent is not None:

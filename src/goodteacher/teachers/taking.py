@@ -1,0 +1,295 @@
+"""Recorded runs of anybody's trainer, taken into a study.
+
+Their responses are linked or copied into the study's own folder, which then needs the runs no
+longer, and are measured there on the study's own parts of the data. A task is named by what the run
+says, not by where it lay or what it is called.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from goodteacher.config import Frozen, Run, StudyConfig
+from goodteacher.data import StudyData, shorten
+from goodteacher.errors import StudyError
+from goodteacher.records import TrajectoryRecord
+from goodteacher.studies import Context, DataKey, Store
+from goodteacher.teachers.plan import TrajectoryTask, plan_teachers
+from goodteacher.teachers.recorded_runs import (
+    RUN_FILE,
+    RecordedRun,
+    SplitIds,
+    measured_run,
+    why_lacking,
+    why_other_data,
+)
+from goodteacher.teachers.recording import (
+    RESPONSE_SPLITS,
+    recorded,
+    split_of,
+    write_recorded,
+)
+
+TAKEN_FILE = "trajectories.json"
+
+
+class TakenRun(Frozen):
+    """A recorded run that a study has."""
+
+    run: Run
+    content: str
+    folder: str
+
+
+class TakenRuns(Frozen):
+    """Content of ``trajectories.json``: the recorded runs of a study."""
+
+    schema_version: Literal[1] = 1
+    runs: tuple[TakenRun, ...]
+
+
+class TakenTask(Frozen):
+    """A recorded run, to be taken into a study's folder and measured."""
+
+    runner: ClassVar[str] = "goodteacher.teachers.taking:TakingRunner"
+
+    run: Run
+    """What the study calls it."""
+    data: DataKey
+    content: str
+    temperatures: tuple[float, ...]
+    folder: str
+
+    @property
+    def key(self) -> str:
+        """Name of the task and of its folder below ``teachers/``."""
+        return f"recorded-{self.digest(but=('run', 'folder'))}"
+
+    @property
+    def work(self) -> float:
+        """Size of the task, in runs."""
+        return 1.0
+
+
+class TakingRunner:
+    """Takes a recorded run."""
+
+    def done(self, task: TakenTask, store: Store) -> bool:
+        """Say whether the run's records are there."""
+        return bool(recorded(store, task.key))
+
+    def run(self, task: TakenTask, context: Context) -> None:
+        """Link or copy the responses, measure them, and last write the records.
+
+        Raises:
+            StudyError: The run is no longer there, or has changed.
+        """
+        run = RecordedRun.open(task.folder)
+        if run.content() != task.content:
+            raise StudyError(
+                f"{task.folder} has changed while it was being read. Give the same command again."
+            )
+        for name in run.files():
+            target = context.store.path("teachers", task.key, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link_or_copy(run.store.path(name), target)
+        records = [_measured(task, context, run, record) for record in run.records()]
+        write_recorded(context.store, task.key, records)
+        context.progress.advance(task.work)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or on another disk a copy; whole or not at all."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    temporary.unlink(missing_ok=True)
+    try:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _measured(
+    task: TakenTask, context: Context, run: RecordedRun, record: TrajectoryRecord
+) -> TrajectoryRecord:
+    """Return a record as the study has it: its name of the run, measured on its own parts."""
+    splits = {name: split_of(context, name) for name in RESPONSE_SPLITS}
+    healthy = record.status == "ok"
+    said = {n: run.response(record.epoch, n, s) for n, s in splits.items()} if healthy else {}
+    labels = {name: split.labels for name, split in splits.items()}
+    fields = measured_run(said, labels, healthy=healthy, temperatures=task.temperatures)
+    names = {"run": task.run.name, "attributes": task.run.attributes}
+    return TrajectoryRecord.model_validate({**dict(record), **names, **fields})
+
+
+# --- which runs ----------------------------------------------------------------------------------
+
+
+def check_recorded_runs(config: StudyConfig, data: StudyData, folder: Path) -> None:
+    """Say whether the recorded runs that are named can be used, before anything is written.
+
+    Args:
+        config: The study's settings.
+        data: Its data, divided.
+        folder: Its folder, which may not exist yet.
+
+    Raises:
+        StudyError: There is none, one does not fit the data, or a study that goes on had others.
+    """
+    store = Store(folder)
+    kept = _kept(store)
+    try:
+        found = _found(config, SplitIds.of(config, data))
+    except StudyError:
+        if not kept or not config.trajectories:
+            raise
+        return  # the study has what it took, wherever the runs are now
+    if store.exists(TAKEN_FILE) and {r.content for r in found} != {r.content for r in kept}:
+        raise StudyError(
+            f"{folder} was begun with other recorded runs: {_what_changed(kept, found)}. Name a "
+            "new folder with --out; students of what is the same are trained again there."
+        )
+
+
+def plan_taken(config: StudyConfig, context: Context, key: DataKey) -> tuple[TakenTask, ...]:
+    """Return a task for each recorded run of a study.
+
+    Args:
+        config: The study's settings.
+        context: Its data and folder, in which it is noted which runs these are.
+        key: What its results depend on besides the settings.
+
+    Raises:
+        StudyError: See :func:`check_recorded_runs`.
+    """
+    runs = _kept(context.store)
+    if not runs and config.trajectories:
+        runs = _found(config, SplitIds.of(config, context.data))
+        context.store.write_json(TAKEN_FILE, TakenRuns(runs=runs))
+    return tuple(
+        TakenTask(**dict(taken), data=key, temperatures=config.temperatures) for taken in runs
+    )
+
+
+def plan_keys(config: StudyConfig, context: Context) -> tuple[DataKey, tuple[tuple[str, str], ...]]:
+    """Return what a study's results depend on besides its settings, and (run, key) of each run.
+
+    Args:
+        config: The study's settings.
+        context: Its data and folder.
+    """
+    key, trained = plan_teachers(config, context)
+    tasks: tuple[TrajectoryTask | TakenTask, ...] = (*trained, *plan_taken(config, context, key))
+    return key, tuple((task.run.name, task.key) for task in tasks)
+
+
+def _kept(store: Store) -> tuple[TakenRun, ...]:
+    return store.read_json(TAKEN_FILE, TakenRuns).runs if store.exists(TAKEN_FILE) else ()
+
+
+def _found(config: StudyConfig, needed: SplitIds) -> tuple[TakenRun, ...]:
+    """Return the runs that the settings name, each with a name of its own."""
+    runs = [RecordedRun.open(folder) for folder in _folders(config.trajectories)]
+    for run in runs:
+        _check_fits(run, needed)
+    names = _own_names(runs, {planned.name for planned in config.runs})
+    found = tuple(
+        TakenRun(
+            run=Run(name=name, attributes=run.notes.attributes),
+            content=run.content(),
+            folder=str(run.store.root.absolute()),
+        )
+        for name, run in zip(names, runs, strict=True)
+    )
+    _check_no_copies(found)
+    return found
+
+
+def _check_fits(run: RecordedRun, needed: SplitIds) -> None:
+    why = why_other_data(run.splits, needed) or why_lacking(run.splits, needed)
+    if why:
+        raise StudyError(
+            f"The run in {run.store.root} cannot be used here: {why}. Give the data and the split "
+            f"that it was recorded on ({RUN_FILE} and splits.json say which), or record it anew."
+        )
+    if not run.records():
+        raise StudyError(
+            f"Nothing was recorded in {run.store.root} yet. Leave it out, or record an epoch: "
+            "recorder.record(model, epoch)."
+        )
+
+
+def _folders(patterns: Sequence[str]) -> list[Path]:
+    """Return the folders of recorded runs that patterns name, each once."""
+    found: dict[Path, Path] = {}
+    for pattern in patterns:
+        for path in _matching(pattern):
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
+def _matching(pattern: str) -> list[Path]:
+    path = Path(pattern).expanduser()
+    if path.is_dir() or not glob.has_magic(pattern):
+        if not (path / RUN_FILE).exists() and list(path.glob(f"*/{RUN_FILE}")):
+            raise StudyError(
+                f"{pattern} is no recorded run, but holds some. Give them as '{pattern}/*'."
+            )
+        return [path]
+    matches = sorted(map(Path, glob.glob(str(path))))  # noqa: PTH207 - a path, not below one
+    runs = [match for match in matches if (match / RUN_FILE).is_file()]
+    if not runs:
+        raise StudyError(
+            f"No recorded run matches {pattern!r}: of {len(matches)} matches none is a folder with "
+            f"a {RUN_FILE}. goodteacher.Recorder makes them."
+        )
+    return runs
+
+
+def _own_names(runs: Sequence[RecordedRun], taken: set[str]) -> list[str]:
+    """Return a name for each run; what several are called is followed by the folder of each."""
+    counts = Counter(run.notes.name for run in runs)
+    return [
+        f"{run.notes.name} ({run.store.root})"
+        if counts[run.notes.name] > 1 or run.notes.name in taken
+        else run.notes.name
+        for run in runs
+    ]
+
+
+def _check_no_copies(found: Sequence[TakenRun]) -> None:
+    folders: dict[str, list[str]] = {}
+    for taken in found:
+        folders.setdefault(taken.content, []).append(taken.folder)
+    for same in folders.values():
+        if len(same) > 1:
+            raise StudyError(
+                f"{shorten(same)} hold the same responses. Is one a copy of another? Name it once."
+            )
+
+
+def _what_changed(kept: Sequence[TakenRun], found: Sequence[TakenRun]) -> str:
+    return "; ".join(_changes(_by_name(kept), _by_name(found)))
+
+
+def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    if new := sorted(now.keys() - before.keys()):
+        yield f"new is {shorten(new)}"
+    if gone := sorted(before.keys() - now.keys()):
+        yield f"missing is {shorten(gone)}"
+    both = sorted(before.keys() & now.keys())
+    if changed := [name for name in both if before[name] != now[name]]:
+        yield f"{shorten(changed)} has other epochs or responses now"
+
+
+def _by_name(runs: Sequence[TakenRun]) -> dict[str, str]:
+    return {taken.run.name: taken.content for taken in runs}
