@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from goodteacher.maths.targets import ladder_targets
     from goodteacher.public.checking import doctor
     from goodteacher.public.distillation import Distillation, distill
+    from goodteacher.public.predicting import Responded, respond
     from goodteacher.public.recording import Recorder, split
     from goodteacher.public.scoring import Score, score
     from goodteacher.public.searching import search
@@ -57,6 +58,7 @@ _HOMES = {
     "goodteacher.maths.losses": ("distillation_loss",),
     "goodteacher.responses": ("Response", "read_response"),
     "goodteacher.records.results": ("Verdict",),
+    "goodteacher.public.predicting": ("Responded", "respond"),
     "goodteacher.public.recording": ("Recorder", "split"),
     "goodteacher.public.scoring": ("Score", "score"),
     "goodteacher.maths.similarity": ("SimilarityInformation", "similarity_information"),
@@ -78,6 +80,7 @@ __all__ = [
     "InputError",
     "ModelError",
     "Recorder",
+    "Responded",
     "Response",
     "ResponseError",
     "RunError",
@@ -95,6 +98,7 @@ __all__ = [
     "load_dataset",
     "load_student",
     "read_response",
+    "respond",
     "score",
     "search",
     "similarity_information",

@@ -41,6 +41,7 @@ from goodteacher.teachers import (
     RunNotes,
     SplitIds,
     measured_run,
+    places_of,
     same_responses,
     stored,
     why_other_data,
@@ -167,6 +168,11 @@ class Recorder:
     def is_text(self) -> bool:
         """Whether the examples are texts."""
         return self._data.is_text
+
+    @property
+    def data(self) -> Dataset:
+        """The data set."""
+        return self._data
 
     @property
     def num_classes(self) -> int:
@@ -444,8 +450,7 @@ def _make(path: Path) -> None:
 
 def _part(split: Split, whole: Split) -> Part:
     """Return a split with its places in the one it is a part of."""
-    ordered, rows = whole.ids.sort()
-    return Part(split, rows[torch.searchsorted(ordered, split.ids)])
+    return Part(split, torch.tensor(places_of(split, whole)))
 
 
 def _diverged(logits: Tensor) -> bool:

@@ -37,6 +37,7 @@ from goodteacher.responses.files import (
     read_response,
     write_response,
 )
+from goodteacher.responses.scored import Scored, joined, scored
 from goodteacher.responses.values import SUM_TOLERANCE
 
 __all__ = [
@@ -44,12 +45,15 @@ __all__ = [
     "Labels",
     "Response",
     "ResponseLike",
+    "Scored",
     "as_response",
     "class_columns",
     "columns_of",
     "difference",
+    "joined",
     "read_labels",
     "read_recorded",
     "read_response",
+    "scored",
     "write_response",
 ]

@@ -1,7 +1,17 @@
 """Teachers: trained and recorded, taken over from another study, and made of recorded responses."""
 
+from goodteacher.teachers.asking import (
+    AskedOf,
+    Asking,
+    Predict,
+    as_numpy,
+    forget_answers,
+    places_of,
+    rows_of,
+)
 from goodteacher.teachers.foreign import Asked, Model, Prepare, stored
 from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of
+from goodteacher.teachers.onnx_files import onnx_teacher
 from goodteacher.teachers.plan import (
     AverageTask,
     Branch,
@@ -41,12 +51,15 @@ from goodteacher.teachers.taking import (
 __all__ = [
     "MEANS",
     "Asked",
+    "AskedOf",
+    "Asking",
     "AverageTask",
     "BlendTask",
     "Branch",
     "CooldownTask",
     "GivenTeacher",
     "Model",
+    "Predict",
     "Prepare",
     "RecordedRun",
     "RecordedTeachers",
@@ -56,11 +69,15 @@ __all__ = [
     "Teacher",
     "Teachers",
     "TrajectoryTask",
+    "as_numpy",
     "blends_of",
     "check_recorded_runs",
     "combined",
+    "forget_answers",
     "load_teacher",
     "measured_run",
+    "onnx_teacher",
+    "places_of",
     "plan_branch",
     "plan_keys",
     "plan_taken",
@@ -69,6 +86,7 @@ __all__ = [
     "recorded_teachers",
     "response_file",
     "reusing",
+    "rows_of",
     "same_responses",
     "stop_run",
     "stored",

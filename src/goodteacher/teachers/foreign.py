@@ -33,16 +33,15 @@ Prepare = Callable[[Any], Any]
 keywords; or a tuple, its arguments."""
 
 
-def stored(split: Split, positions: Tensor) -> Tensor | list[str]:
-    """Return some examples of a split as they are stored.
+def stored(split: Split, positions: Tensor) -> Any:
+    """Return some examples of a split as they are stored: a tensor, a list of texts, or fields.
 
     Args:
         split: The examples.
         positions: Row positions, int64 [B].
     """
-    if split.texts is not None:
-        return [split.texts[position] for position in positions.tolist()]
-    return split.inputs[positions]
+    rows = split.stored.rows(positions)
+    return list(rows) if isinstance(rows, tuple) else rows
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,347 @@
+"""``respond``: what any teacher says that predicts, as a recorded run.
+
+::
+
+    forest = HistGradientBoostingClassifier().fit(x, y)
+    said = goodteacher.respond(forest.predict_proba, data, out="recorded/forest")
+    goodteacher.search(data, trajectories=[said.folder], student="mlp:32", out="study")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from goodteacher.config import Attribute
+from goodteacher.data import UNLABELLED, Dataset, Split, check_texts
+from goodteacher.data.dataset import shorten
+from goodteacher.errors import ConfigError, DataError
+from goodteacher.public.recording import Recorder
+from goodteacher.records import TrajectoryRecord
+from goodteacher.responses import Scored, columns_of, joined
+from goodteacher.responses.values import look_like_probabilities
+from goodteacher.studies import DataLike, Progress, Silent, Store, say
+from goodteacher.teachers import (
+    AskedOf,
+    Asking,
+    Predict,
+    as_numpy,
+    forget_answers,
+    onnx_teacher,
+    places_of,
+    rows_of,
+)
+
+
+@dataclass(frozen=True)
+class Responded:
+    """What a teacher said, recorded.
+
+    Attributes:
+        folder: The recorded run: give it to a search as ``trajectories=[folder]``.
+        data: The data set, for that search. Where examples had no labels, those of the selection
+            and test split are the teacher's answers.
+        record: What its response says.
+    """
+
+    folder: Path
+    data: Dataset
+    record: TrajectoryRecord
+
+
+def respond(
+    predict: Predict | str | Path,
+    data: DataLike | Sequence[str] | npt.NDArray[Any] | torch.Tensor,
+    *,
+    out: str | Path,
+    classes: Sequence[str] = (),
+    teacher_inputs: Any = None,
+    prepare: Callable[[Any], Any] | None = None,
+    probabilities: bool | None = None,
+    at_once: int = 64,
+    retries: int = 0,
+    pause: float = 1.0,
+    record_test: bool = False,
+    test_fraction: float = 0.2,
+    selection_fraction: float = 0.1,
+    transfer_fraction: float = 1.0,
+    split_seed: int = 0,
+    epoch: int = 1,
+    progress: Progress | None = None,
+    **attributes: Attribute,
+) -> Responded:
+    """Ask a teacher that predicts about the transfer set and the selection split; record it.
+
+    What was answered is kept as it comes, so the same call goes on where it was stopped.
+
+    Args:
+        predict: A function from a batch of examples to a score of each class for each example (see
+            :mod:`goodteacher.responses.scored`), such as ``model.predict_proba``, a pipeline of
+            transformers or a function that calls an API; or the path of an ONNX file.
+        data: A data set, or what :func:`~goodteacher.data.load_dataset` understands; or examples
+            alone, texts or arrays [N, ...], of which nobody knows the class.
+        out: The recorded run's folder.
+        classes: The class of each column that ``predict`` returns, where it does not say. Columns
+            are matched to the data's classes by name, in whatever order; needed for examples
+            alone, unless ``predict`` names its classes.
+        teacher_inputs: What the teacher gets in place of the stored examples: paths, bytes, rows of
+            a data frame, one for each example; for a data set a dictionary by split
+            (``{"train": ..., "validation": ..., "test": ...}``).
+        prepare: Turns a batch of examples as they are stored (arrays, a list of texts) into what
+            ``predict`` takes.
+        probabilities: Whether scores are probabilities rather than logits; None tells it from them.
+        at_once: Examples in a batch.
+        retries: How often a batch is asked again after an error, as of an API.
+        pause: Seconds before the first of these; each further one waits twice as long.
+        record_test: Also ask about the test split of a data set; nobody is shown the answer before
+            a study opens it.
+        test_fraction: Share of examples alone that become the test split.
+        selection_fraction: Share of the training data on which every choice is made.
+        transfer_fraction: Share of the rest on which the teacher responds.
+        split_seed: Seed of that division.
+        epoch: The epoch that the record bears.
+        progress: Told how far it is.
+        **attributes: What tells this teacher from others.
+
+    Raises:
+        InputError: What is given cannot work, or ``predict`` returns no score of each class.
+
+    Example:
+        >>> from sklearn.ensemble import ExtraTreesClassifier
+        >>> from goodteacher.data import load_dataset
+        >>> digits = load_dataset("digits")
+        >>> x, y = digits.train.inputs.flatten(1).numpy(), digits.train.labels.numpy()
+        >>> forest = ExtraTreesClassifier(20, random_state=0).fit(x[::2], y[::2])
+        >>> said = respond(forest.predict_proba, digits, out=getfixture("tmp_path") / "forest",
+        ...                prepare=lambda images: images.reshape(len(images), -1))
+        >>> said.record.epoch, said.record.selection_accuracy > 0.9
+        (1, True)
+    """
+    asking = Asking(_teacher(predict), at_once=at_once, retries=retries, pause=pause)
+    asked = _Asked(asking, prepare, teacher_inputs, tuple(classes), probabilities, progress)
+    path, alone = Path(out).expanduser(), _examples_alone(data)
+    settings: dict[str, Any] = {
+        "selection_fraction": selection_fraction,
+        "transfer_fraction": transfer_fraction,
+        "split_seed": split_seed,
+        "record_test": record_test and alone is None,
+        "progress": progress,
+        **attributes,
+    }
+    if alone is None:
+        recorder = Recorder(path, cast("DataLike", data), **settings)
+        values = asked.about(_parts(recorder, record_test), recorder.data, path)
+    else:
+        dataset, said = asked.about_alone(
+            alone, path, (test_fraction, selection_fraction), seed=split_seed
+        )
+        recorder = Recorder(path, dataset, **settings)
+        ids = {"transfer": recorder.transfer.ids, "selection": recorder.selection.ids}
+        values = {name: said[rows.numpy()] for name, rows in ids.items()}
+    recorder.probabilities = asked.are_probabilities
+    logits = {name: torch.from_numpy(part) for name, part in values.items()}
+    record = recorder.record(logits=logits, epoch=epoch)
+    forget_answers(Store(path))
+    return Responded(recorder.folder, recorder.data, record)
+
+
+Values = npt.NDArray[np.float64]
+
+
+class _Asked:
+    """A teacher, asked about whole splits; what it said, in the order of the classes.
+
+    Attributes:
+        are_probabilities: Whether what it said are probabilities, once it has said something.
+    """
+
+    def __init__(
+        self,
+        asking: Asking,
+        prepare: Callable[[Any], Any] | None,
+        instead: Any,
+        classes: tuple[str, ...],
+        probabilities: bool | None,
+        progress: Progress | None,
+    ) -> None:
+        self.asking = asking
+        self.form = as_numpy if prepare is None else lambda batch: prepare(as_numpy(batch))
+        self.instead, self.classes = instead, classes
+        self.are_probabilities = bool(probabilities)
+        self._told = probabilities is not None
+        self._watcher = progress or Silent()
+
+    def about(
+        self, parts: Mapping[str, tuple[Split, Split, str]], data: Dataset, path: Path
+    ) -> dict[str, Values]:
+        """Ask about parts of a data set, by name: each with the split it is of."""
+        _check_instead(self.instead, data)
+        examples = {}
+        for name, (part, whole, source) in parts.items():
+            instead = None if self.instead is None else self.instead[source]
+            own = None if instead is None else rows_of(instead, places_of(part, whole))
+            examples[name] = AskedOf(part, own, self.form)
+        return self._aligned(self._said(examples, Store(path)), data.class_names)
+
+    def about_alone(
+        self, examples: Any, path: Path, fractions: tuple[float, float], *, seed: int
+    ) -> tuple[Dataset, Values]:
+        """Ask about examples that nobody has labelled; return them divided, and all answers."""
+        split = _unlabelled(examples)
+        said = self._said({"all": AskedOf(split, self.instead, self.form)}, Store(path))["all"]
+        names = self.classes or said.names
+        if not names:
+            raise ConfigError(
+                "Nobody says what the classes are. Name them, in the order of the columns that "
+                "the function returns: classes=[...]."
+            )
+        values = self._aligned({"all": said}, names)["all"]
+        labelled = Split(split.stored, torch.from_numpy(values.argmax(1)), split.ids)
+        data = _divided(labelled, names, path.name, fractions, seed)
+        held_out = len(data.validation or ()) + len(data.test)
+        say(
+            self._watcher,
+            f"Nobody has labelled these examples, so the {held_out:,} of the selection and test "
+            "split have the teacher's answer for a label: accuracy is how often a student agrees "
+            "with the teacher.",
+        )
+        return data, values
+
+    def _said(self, examples: Mapping[str, AskedOf], store: Store) -> dict[str, Scored]:
+        for note in self.asking.try_out(next(iter(examples.values()))):
+            say(self._watcher, note)
+        store.root.mkdir(parents=True, exist_ok=True)
+        self._watcher.begin("asking the teacher", float(sum(map(len, examples.values()))))
+        return {
+            name: self.asking(each, store, name, self._watcher.advance)
+            for name, each in examples.items()
+        }
+
+    def _aligned(self, said: Mapping[str, Scored], class_names: Sequence[str]) -> dict[str, Values]:
+        """Return scores in the order of the classes, of no other classes."""
+        whole = joined([*said.values()])
+        names = whole.names or self.classes
+        if not self._told:
+            self.are_probabilities = _are_probabilities(whole.values)
+            kind = "probabilities" if self.are_probabilities else "logits"
+            say(self._watcher, f"The teacher's scores are taken as {kind}.")
+        values = self._in_order(whole.values, names, class_names) if names else whole.values
+        ends = np.cumsum([len(part.values) for part in said.values()])
+        return dict(zip(said, np.split(values, ends[:-1]), strict=True))
+
+    def _in_order(self, values: Values, names: Sequence[str], class_names: Sequence[str]) -> Values:
+        if len(names) != values.shape[1]:
+            raise ConfigError(
+                f"classes names {len(names)} classes, but the function returns {values.shape[1]} "
+                "columns. Name each column's class, in their order."
+            )
+        few = self.are_probabilities and bool((values == 0).any())
+        absent = [name for name in class_names if name not in names] if few else []
+        if absent:  # a class that was among the best few of no example
+            names = (*names, *absent)
+            values = np.concatenate([values, np.zeros((len(values), len(absent)))], axis=1)
+        kept = values[:, columns_of(class_names, names)]
+        if self.are_probabilities and len(class_names) < len(names):
+            lost = float((values.sum(1) - kept.sum(1)).mean())
+            others = [name for name in names if name not in class_names]
+            say(
+                self._watcher,
+                f"The teacher knows {len(others)} more classes than the data "
+                f"({shorten(others)}), with {100 * lost:.2g} % of the probability on average. They "
+                "are left out, and what is left is divided by its sum.",
+            )
+            kept = kept / np.maximum(kept.sum(1, keepdims=True), np.finfo(np.float64).tiny)
+        return kept
+
+
+def _teacher(predict: Predict | str | Path) -> Predict:
+    if isinstance(predict, str | Path):
+        return onnx_teacher(predict)
+    if hasattr(predict, "tokenizer") and hasattr(predict, "task"):
+        # a pipeline names the best class only, unless it is told otherwise
+        return partial(cast("Callable[..., Any]", predict), top_k=None)
+    teacher: object = predict
+    if callable(teacher):
+        return teacher
+    hint = "its predict_proba" if hasattr(predict, "predict_proba") else "a function"
+    raise ConfigError(
+        f"A teacher must be a function of a batch or an ONNX file, but is a "
+        f"{type(predict).__name__}. Give {hint}."
+    )
+
+
+def _examples_alone(data: Any) -> Any:
+    """Return examples of which nobody knows the class; None where it is a data set."""
+    if isinstance(data, str | Path | Dataset | Mapping):
+        return None
+    return data
+
+
+def _unlabelled(examples: Any) -> Split:
+    if isinstance(examples, Sequence) and not isinstance(examples, str):
+        check_texts(examples)
+        return Split.from_texts(examples, np.full(len(examples), -1))
+    return Split.from_arrays(examples, np.full(len(examples), -1))
+
+
+def _parts(recorder: Recorder, record_test: bool) -> dict[str, tuple[Split, Split, str]]:
+    """Return what is asked about: each part, the split that it is of, and that split's name."""
+    data = recorder.data
+    whole, name = (
+        (data.train, "train") if data.validation is None else (data.validation, "validation")
+    )
+    parts = {
+        "transfer": (recorder.transfer.split, data.train, "train"),
+        "selection": (recorder.selection.split, whole, name),
+    }
+    return {**parts, "test": (data.test, data.test, "test")} if record_test else parts
+
+
+def _check_instead(instead: Any, data: Dataset) -> None:
+    if instead is None:
+        return
+    wanted = {name: len(split) for name, split in data.splits.items() if name != "test"}
+    if not isinstance(instead, Mapping) or not wanted.keys() <= instead.keys():
+        raise ConfigError(
+            "teacher_inputs of a data set must be a dictionary with an entry for each of "
+            f"{', '.join(wanted)}."
+        )
+    for name, count in wanted.items():
+        if len(instead[name]) != count:
+            raise DataError(
+                f"teacher_inputs must have one entry for each of the {count} examples of "
+                f"{name}, but has {len(instead[name])}."
+            )
+
+
+def _are_probabilities(values: Values) -> bool:
+    """Say whether rows are probabilities, perhaps of the best few classes only."""
+    if not bool((values >= 0).all()):
+        return False
+    largest = float(values.sum(1).max())
+    return look_like_probabilities(values) or bool((values == 0).any() and largest <= 1 + 1e-3)
+
+
+def _divided(
+    labelled: Split, names: Sequence[str], name: str, fractions: tuple[float, float], seed: int
+) -> Dataset:
+    """Divide examples into unlabelled ones to learn from, and two parts that keep their labels."""
+    order = np.random.default_rng(seed).permutation(len(labelled))
+    num_test = round(fractions[0] * len(order))
+    num_selection = round(fractions[1] * (len(order) - num_test))
+    if min(num_test, num_selection, len(order) - num_test - num_selection) < 1:
+        raise DataError(
+            f"{len(order)} examples are too few to divide: {num_test} would be the test split and "
+            f"{num_selection} the selection split."
+        )
+    parts = np.split(order, [num_test, num_test + num_selection])
+    test, selection, train = (labelled.subset(torch.from_numpy(np.sort(part))) for part in parts)
+    unlabelled = Split(train.stored, torch.full_like(train.labels, UNLABELLED), train.ids)
+    return Dataset(name, unlabelled, test, tuple(names), selection)

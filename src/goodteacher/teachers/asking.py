@@ -1,0 +1,211 @@
+"""Asking any teacher that predicts: batch by batch, with patience for one that fails at times.
+
+Answers are kept as they come, so that a call that was stopped goes on where it was; with an API,
+what was asked is not asked again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from goodteacher.data import Split
+from goodteacher.errors import InputError, ModelError
+from goodteacher.responses import Scored, joined, scored
+from goodteacher.studies import Store
+from goodteacher.teachers.foreign import stored
+
+Predict = Callable[[Any], Any]
+"""A batch of examples in; a score of each class out, see `goodteacher.responses.scored`."""
+
+_TRIED = 8
+_SAME = 1e-3
+
+logger = logging.getLogger("goodteacher")
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A teacher that predicts, and how it is asked.
+
+    Attributes:
+        predict: The teacher.
+        at_once: Examples in a batch.
+        retries: How often a batch is asked again after an error.
+        pause: Seconds before the first retry; each further one takes twice as long.
+        sleep: Waits; another one in tests.
+    """
+
+    predict: Predict
+    at_once: int = 64
+    retries: int = 0
+    pause: float = 1.0
+    sleep: Callable[[float], None] = time.sleep
+
+    def __call__(
+        self,
+        examples: AskedOf,
+        store: Store,
+        name: str,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> Scored:
+        """Ask about all examples; what was answered before is read.
+
+        Args:
+            examples: What the teacher is given.
+            store: Where answers are kept.
+            name: What they are called there.
+            advance: Told of each batch how many examples it had.
+
+        Raises:
+            ModelError: The teacher failed more often than it may.
+            ResponseError: It did not return a score of each class for each example.
+        """
+        parts = []
+        for first in range(0, len(examples), self.at_once):
+            positions = torch.arange(first, min(first + self.at_once, len(examples)))
+            file = f"asked/{name}-{first:09d}-{len(positions)}.safetensors"
+            if not store.exists(file):
+                _keep(store, file, self._asked(examples, positions))
+            parts.append(_kept(store, file))
+            advance(len(positions))
+        return joined(parts)
+
+    def try_out(self, examples: AskedOf) -> tuple[str, ...]:
+        """Ask about a few examples in two orders; return what is worth knowing.
+
+        Raises:
+            ModelError: Its rows do not follow the order of the examples.
+        """
+        few = torch.arange(min(_TRIED, len(examples)))
+        if len(few) < 2:
+            return ()
+        said, turned = self._asked(examples, few), self._asked(examples, few.flip(0))
+        both = joined([said, turned]).values
+        one, other = both[: len(few)], both[len(few) :]
+        scale = max(float(np.abs(one[np.isfinite(one)]).max(initial=0.0)), 1e-12)
+
+        def differ(a: Any, b: Any) -> bool:
+            return not np.allclose(a, b, rtol=0, atol=_SAME * scale, equal_nan=True)
+
+        if not differ(one[::-1], other):
+            return ()
+        if not differ(one, other):
+            raise ModelError(
+                "The function returns the same rows for examples in another order. Does it sort "
+                "them, or ignore what it is given? Return a row for each example, in their order."
+            )
+        return (
+            "The teacher's answers about an example differ from call to call, or depend on the "
+            "other examples of the batch. What is recorded is one such answer.",
+        )
+
+    def _asked(self, examples: AskedOf, positions: Tensor) -> Scored:
+        for attempt in range(self.retries + 1):
+            try:
+                output = self.predict(examples.batch(positions))
+            except InputError:
+                raise
+            except Exception as error:
+                told = f"{type(error).__name__}: {str(error).strip()[:300]}".rstrip(".: ")
+                if attempt == self.retries:
+                    raise ModelError(self._gave_up(positions, told)) from error
+                wait = self.pause * 2**attempt * random.uniform(1, 1.25)
+                logger.warning("The teacher failed (%s); asking again in %.1f s.", told, wait)
+                self.sleep(wait)
+            else:
+                return scored(output, len(positions))
+        raise AssertionError("a batch is asked at least once")
+
+    def _gave_up(self, positions: Tensor, told: str) -> str:
+        first, last = int(positions[0]), int(positions[-1])
+        often = f" {self.retries + 1} times" if self.retries else ""
+        more = "" if self.retries else " If it fails at times, as an API may, pass retries=5."
+        return (
+            f"The function failed{often} on examples {first} to {last} ({told}). What was answered "
+            f"before is kept: the same call goes on there.{more}"
+        )
+
+
+@dataclass(frozen=True)
+class AskedOf:
+    """What a teacher is given of a split.
+
+    Attributes:
+        split: The examples.
+        instead: What the teacher gets in their place, one for each: paths, bytes, rows of a data
+            frame; None gives them as they are stored.
+        form: Turns examples as they are stored into what the teacher takes.
+    """
+
+    split: Split
+    instead: Any = None
+    form: Callable[[Any], Any] = lambda batch: batch
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def batch(self, positions: Tensor) -> Any:
+        """Return some of them."""
+        if self.instead is None:
+            return self.form(stored(self.split, positions))
+        return rows_of(self.instead, positions.tolist())
+
+
+def as_numpy(batch: Any) -> Any:
+    """Return tensors as arrays; texts stay a list."""
+    if isinstance(batch, Tensor):
+        return batch.numpy()
+    if isinstance(batch, dict):
+        return {name: as_numpy(part) for name, part in batch.items()}
+    return batch
+
+
+def forget_answers(store: Store) -> None:
+    """Remove what was kept of the answers, once they are recorded."""
+    for path in sorted(Path(store.root).glob("asked/*")):
+        path.unlink()
+    if store.path("asked").exists():
+        store.path("asked").rmdir()
+
+
+def _keep(store: Store, file: str, said: Scored) -> None:
+    store.write_tensors(
+        file, {"values": torch.from_numpy(said.values)}, names=json.dumps(said.names)
+    )
+
+
+def _kept(store: Store, file: str) -> Scored:
+    values = store.read_tensors(file)["values"].numpy()
+    return Scored(values, tuple(json.loads(store.read_notes(file)["names"])))
+
+
+def places_of(part: Split, whole: Split) -> list[int]:
+    """Return where a part's examples are in the split that it is of.
+
+    >>> whole = Split.from_arrays(np.zeros((3, 1)), [0, 1, 0], ids=[7, 9, 8])
+    >>> places_of(whole.subset([2, 0]), whole)
+    [2, 0]
+    """
+    ordered, rows = whole.ids.sort()
+    places: list[int] = rows[torch.searchsorted(ordered, part.ids)].tolist()
+    return places
+
+
+def rows_of(instead: Any, rows: Sequence[int]) -> Any:
+    """Return some of what a teacher gets in place of stored examples."""
+    if hasattr(instead, "iloc"):
+        return instead.iloc[list(rows)]
+    if isinstance(instead, np.ndarray):
+        return instead[list(rows)]
+    return [instead[row] for row in rows]
