@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -18,9 +18,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import torch
+from sklearn.model_selection import train_test_split
 
 from goodteacher.config import Attribute
-from goodteacher.data import UNLABELLED, Dataset, Split, check_texts
+from goodteacher.data import UNLABELLED, Dataset, Split, check_texts, load_dataset
 from goodteacher.data.dataset import shorten
 from goodteacher.errors import ConfigError, DataError
 from goodteacher.public.recording import Recorder
@@ -46,8 +47,8 @@ class Responded:
 
     Attributes:
         folder: The recorded run: give it to a search as ``trajectories=[folder]``.
-        data: The data set, for that search. Where examples had no labels, those of the selection
-            and test split are the teacher's answers.
+        data: The data set, for that search. Where no training example had a label, its labels are
+            the teacher's answers.
         record: What its response says.
     """
 
@@ -136,8 +137,9 @@ def respond(
         **attributes,
     }
     if alone is None:
-        recorder = Recorder(path, cast("DataLike", data), **settings)
-        values = asked.about(_parts(recorder, record_test), recorder.data, path)
+        dataset = asked.labelled(load_dataset(cast("DataLike", data)), path)
+        recorder = Recorder(path, dataset, **settings)
+        values = asked.about(_parts(recorder, record_test), dataset, path)
     else:
         dataset, said = asked.about_alone(
             alone, path, (test_fraction, selection_fraction), seed=split_seed
@@ -153,6 +155,9 @@ def respond(
 
 
 Values = npt.NDArray[np.float64]
+
+_FEWEST = 5
+"""Examples that a teacher must give a class, where the classes are the teacher's."""
 
 
 class _Asked:
@@ -190,6 +195,19 @@ class _Asked:
             examples[name] = AskedOf(part, own, self.form)
         return self._aligned(self._said(examples, Store(path)), data.class_names)
 
+    def labelled(self, data: Dataset, path: Path) -> Dataset:
+        """Label training examples by the teacher's answers where nobody else has labelled any."""
+        if bool((data.train.labels != UNLABELLED).any()):
+            return data
+        parts = {"transfer": (data.train, data.train, "train")}
+        values = self.about(parts, data, path)["transfer"]
+        labels = torch.from_numpy(values.argmax(1))
+        say(
+            self._watcher,
+            "No training example has a label, so hard labels are the teacher's answers.",
+        )
+        return replace(data, train=Split(data.train.stored, labels, data.train.ids))
+
     def about_alone(
         self, examples: Any, path: Path, fractions: tuple[float, float], *, seed: int
     ) -> tuple[Dataset, Values]:
@@ -202,17 +220,36 @@ class _Asked:
                 "Nobody says what the classes are. Name them, in the order of the columns that "
                 "the function returns: classes=[...]."
             )
-        values = self._aligned({"all": said}, names)["all"]
+        kept = self._occurring(said, names)
+        values = self._aligned({"all": said}, kept)["all"]
         labelled = Split(split.stored, torch.from_numpy(values.argmax(1)), split.ids)
-        data = _divided(labelled, names, path.name, fractions, seed)
-        held_out = len(data.validation or ()) + len(data.test)
+        data = _divided(labelled, kept, path.name, fractions, seed)
         say(
             self._watcher,
-            f"Nobody has labelled these examples, so the {held_out:,} of the selection and test "
-            "split have the teacher's answer for a label: accuracy is how often a student agrees "
-            "with the teacher.",
+            "Nobody has labelled these examples, so their labels are the teacher's answers: "
+            "accuracy is how often a student agrees with the teacher.",
         )
         return data, values
+
+    def _occurring(self, said: Scored, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the classes that the teacher gives to enough examples to be learned and tested."""
+        counts = np.bincount(said.values.argmax(1), minlength=said.values.shape[1])
+        if len(names) != len(counts):
+            return tuple(names)  # which is refused where they are put in order
+        kept = tuple(n for n, count in zip(names, counts, strict=True) if count >= _FEWEST)
+        if len(kept) < 2:
+            raise DataError(
+                f"The teacher gives {len(kept)} of its {len(names)} classes to at least {_FEWEST} "
+                f"of the {len(said.values)} examples, and two are needed. Give more examples, or "
+                "more kinds of them."
+            )
+        if len(kept) < len(names):
+            say(
+                self._watcher,
+                f"{len(names) - len(kept)} of the teacher's {len(names)} classes are its answer to "
+                f"fewer than {_FEWEST} examples and are left out.",
+            )
+        return kept
 
     def _said(self, examples: Mapping[str, AskedOf], store: Store) -> dict[str, Scored]:
         for note in self.asking.try_out(next(iter(examples.values()))):
@@ -232,6 +269,12 @@ class _Asked:
             self.are_probabilities = _are_probabilities(whole.values)
             kind = "probabilities" if self.are_probabilities else "logits"
             say(self._watcher, f"The teacher's scores are taken as {kind}.")
+        if not names and whole.values.shape[1] != len(class_names):
+            raise ConfigError(
+                f"The function returns {whole.values.shape[1]} columns, but the data have "
+                f"{len(class_names)} classes ({shorten(class_names)}). If it knows more classes "
+                "than the data, name them in the order of the columns: classes=[...]."
+            )
         values = self._in_order(whole.values, names, class_names) if names else whole.values
         ends = np.cumsum([len(part.values) for part in said.values()])
         return dict(zip(said, np.split(values, ends[:-1]), strict=True))
@@ -243,12 +286,12 @@ class _Asked:
                 "columns. Name each column's class, in their order."
             )
         few = self.are_probabilities and bool((values == 0).any())
-        absent = [name for name in class_names if name not in names] if few else []
-        if absent:  # a class that was among the best few of no example
+        absent = [name for name in class_names if name not in names]
+        if few and set(names) < set(class_names):  # these were among the best few of no example
             names = (*names, *absent)
             values = np.concatenate([values, np.zeros((len(values), len(absent)))], axis=1)
         kept = values[:, columns_of(class_names, names)]
-        if self.are_probabilities and len(class_names) < len(names):
+        if len(class_names) < len(names) and self.are_probabilities:
             lost = float((values.sum(1) - kept.sum(1)).mean())
             others = [name for name in names if name not in class_names]
             say(
@@ -332,16 +375,20 @@ def _are_probabilities(values: Values) -> bool:
 def _divided(
     labelled: Split, names: Sequence[str], name: str, fractions: tuple[float, float], seed: int
 ) -> Dataset:
-    """Divide examples into unlabelled ones to learn from, and two parts that keep their labels."""
-    order = np.random.default_rng(seed).permutation(len(labelled))
-    num_test = round(fractions[0] * len(order))
-    num_selection = round(fractions[1] * (len(order) - num_test))
-    if min(num_test, num_selection, len(order) - num_test - num_selection) < 1:
-        raise DataError(
-            f"{len(order)} examples are too few to divide: {num_test} would be the test split and "
-            f"{num_selection} the selection split."
+    """Divide examples into those to learn from, those of choices and those of the test."""
+    labels = labelled.labels.numpy()
+    try:
+        rest, test = train_test_split(
+            np.arange(len(labels)), test_size=fractions[0], stratify=labels, random_state=seed
         )
-    parts = np.split(order, [num_test, num_test + num_selection])
-    test, selection, train = (labelled.subset(torch.from_numpy(np.sort(part))) for part in parts)
-    unlabelled = Split(train.stored, torch.full_like(train.labels, UNLABELLED), train.ids)
-    return Dataset(name, unlabelled, test, tuple(names), selection)
+        train, selection = train_test_split(
+            rest, test_size=fractions[1], stratify=labels[rest], random_state=seed
+        )
+    except ValueError as error:
+        raise DataError(
+            f"{len(labels)} examples of {len(names)} classes are too few to divide into training, "
+            f"selection and test split ({error}). Give more examples."
+        ) from error
+    parts = (labelled.subset(torch.from_numpy(np.sort(part))) for part in (train, test, selection))
+    train_split, test_split, selection_split = parts
+    return Dataset(name, train_split, test_split, tuple(names), selection_split)

@@ -34,6 +34,7 @@ from goodteacher.responses.fitting import fitted_to_part
 from goodteacher.studies import DataLike, Progress, Silent, Store, name_of_data, say
 from goodteacher.sweet_spot.probing import has_declined
 from goodteacher.teachers import (
+    ASKED,
     Asked,
     Model,
     Prepare,
@@ -419,7 +420,8 @@ def _usable(path: Path) -> Store:
         raise StudyError(f"{path} is a file, but a recorded run is a folder. Name another.")
     store = Store(path)
     ours = store.exists("splits.json") or store.exists("run.json")
-    if path.exists() and any(path.iterdir()) and not ours:
+    others = [file for file in path.iterdir() if file.name != ASKED] if path.exists() else []
+    if others and not ours:
         raise StudyError(
             f"{path} is not empty and holds no recorded run (no run.json and no splits.json). Name "
             "a new folder."

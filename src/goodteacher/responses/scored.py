@@ -123,7 +123,7 @@ def _by_name(entry: Any) -> dict[str, float]:
             "The function returned one label with its score for an example. That says nothing of "
             "the other classes: ask for all of them, as with pipeline(..., top_k=None)."
         )
-    pairs = entry.items() if isinstance(entry, Mapping) else map(_pair, entry)
+    pairs = [*entry.items()] if isinstance(entry, Mapping) else [_pair(each) for each in entry]
     try:
         found = [(str(name), float(score)) for name, score in pairs]
     except (TypeError, ValueError) as error:

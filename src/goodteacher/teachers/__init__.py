@@ -1,6 +1,7 @@
 """Teachers: trained and recorded, taken over from another study, and made of recorded responses."""
 
 from goodteacher.teachers.asking import (
+    ASKED,
     AskedOf,
     Asking,
     Predict,
@@ -49,6 +50,7 @@ from goodteacher.teachers.taking import (
 )
 
 __all__ = [
+    "ASKED",
     "MEANS",
     "Asked",
     "AskedOf",

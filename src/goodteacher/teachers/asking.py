@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -27,6 +28,11 @@ from goodteacher.teachers.foreign import stored
 
 Predict = Callable[[Any], Any]
 """A batch of examples in; a score of each class out, see `goodteacher.responses.scored`."""
+
+Values = npt.NDArray[np.float64]
+
+ASKED = "asked"
+"""Folder of the answers, in that of the run, until all are there."""
 
 _TRIED = 8
 _SAME = 1e-3
@@ -74,7 +80,7 @@ class Asking:
         parts = []
         for first in range(0, len(examples), self.at_once):
             positions = torch.arange(first, min(first + self.at_once, len(examples)))
-            file = f"asked/{name}-{first:09d}-{len(positions)}.safetensors"
+            file = f"{ASKED}/{name}-{first:09d}-{len(positions)}.safetensors"
             if not store.exists(file):
                 _keep(store, file, self._asked(examples, positions))
             parts.append(_kept(store, file))
@@ -90,20 +96,21 @@ class Asking:
         few = torch.arange(min(_TRIED, len(examples)))
         if len(few) < 2:
             return ()
-        said, turned = self._asked(examples, few), self._asked(examples, few.flip(0))
-        both = joined([said, turned]).values
-        one, other = both[: len(few)], both[len(few) :]
-        scale = max(float(np.abs(one[np.isfinite(one)]).max(initial=0.0)), 1e-12)
+        other = few.roll(len(few) // 2 - 1 or 1)  # not reversed: what reverses would look right
+        both = joined([self._asked(examples, few), self._asked(examples, other)]).values
+        said, again = both[: len(few)], both[len(few) :]
+        scale = max(float(np.abs(said[np.isfinite(said)]).max(initial=0.0)), 1e-12)
 
-        def differ(a: Any, b: Any) -> bool:
-            return not np.allclose(a, b, rtol=0, atol=_SAME * scale, equal_nan=True)
+        def same(one: Values, two: Values) -> bool:
+            return np.allclose(one, two, rtol=0, atol=_SAME * scale, equal_nan=True)
 
-        if not differ(one[::-1], other):
+        if same(said[other.numpy()], again):
             return ()
-        if not differ(one, other):
+        if all(any(same(row, known) for known in said) for row in again):
             raise ModelError(
-                "The function returns the same rows for examples in another order. Does it sort "
-                "them, or ignore what it is given? Return a row for each example, in their order."
+                "The function returns the rows of some examples, asked again in another order, in "
+                "an order that is not theirs. Does it sort or reverse them? Return a row for each "
+                "example, in their order."
             )
         return (
             "The teacher's answers about an example differ from call to call, or depend on the "
@@ -173,10 +180,10 @@ def as_numpy(batch: Any) -> Any:
 
 def forget_answers(store: Store) -> None:
     """Remove what was kept of the answers, once they are recorded."""
-    for path in sorted(Path(store.root).glob("asked/*")):
+    for path in sorted(Path(store.root).glob(f"{ASKED}/*")):
         path.unlink()
-    if store.path("asked").exists():
-        store.path("asked").rmdir()
+    if store.path(ASKED).exists():
+        store.path(ASKED).rmdir()
 
 
 def _keep(store: Store, file: str, said: Scored) -> None:

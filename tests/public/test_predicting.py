@@ -1,0 +1,253 @@
+"""Any teacher that predicts: asked, recorded, and searched over."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn.naive_bayes import MultinomialNB
+
+import goodteacher
+from goodteacher.data import DataNote, load_dataset
+from goodteacher.errors import ConfigError, DataError, InputError, ModelError, ResponseError
+from goodteacher.studies import Store
+from goodteacher.teachers import AskedOf, Asking, RecordedRun
+
+DIGITS = load_dataset("digits")
+NAMES = DIGITS.class_names
+BAYES = MultinomialNB().fit(
+    DIGITS.train.inputs.flatten(1)[::2].numpy(), DIGITS.train.labels[::2].numpy()
+)
+
+
+def flat(images):
+    return images.reshape(len(images), -1)
+
+
+def predict(images):
+    return BAYES.predict_proba(flat(images))
+
+
+def respond(function, folder, data=DIGITS, **settings):
+    return goodteacher.respond(function, data, out=folder / "run", **settings)
+
+
+def logits_of(said, part="selection"):
+    run = RecordedRun.open(said.folder)
+    (path,) = run.store.root.glob(f"responses/*.{part}.*")
+    return Store(path.parent).read_tensors(path.name)["logits"]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return respond(predict, tmp_path_factory.mktemp("plain"), kind="Bayes")
+
+
+def test_a_function_becomes_a_recorded_run(plain):
+    run = RecordedRun.open(plain.folder)
+    assert run.notes.attributes == {"kind": "Bayes"}
+    assert [record.epoch for record in run.records()] == [1]
+    assert plain.record.selection_accuracy > 0.8
+    assert plain.data is DIGITS
+    assert not (plain.folder / "asked").exists()
+
+
+NAMED = [f"{name}" for name in NAMES]
+
+
+def as_dictionaries(values, names=NAMED):
+    return [dict(zip(names, row, strict=True)) for row in values.tolist()]
+
+
+class Frame:
+    def __init__(self, values, columns):
+        self.values, self.columns = values, columns
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.values, dtype)
+
+
+REVERSED = [*reversed(NAMED)]
+
+
+@pytest.mark.parametrize(
+    ("function", "settings"),
+    [
+        (lambda x: np.log(predict(x) + 1e-300), {}),
+        (lambda x: torch.tensor(predict(x)), {}),
+        (lambda x: as_dictionaries(predict(x)), {}),
+        (lambda x: Frame(predict(x)[:, ::-1], REVERSED), {}),
+        (lambda x: predict(x)[:, ::-1], {"classes": REVERSED}),
+        (lambda x: BAYES.predict_proba(x), {"prepare": flat}),
+        (predict, {"at_once": 7}),
+    ],
+    ids=["logits", "tensor", "names", "frame", "classes", "prepare", "batches"],
+)
+def test_however_it_says_it_the_same_is_recorded(function, settings, plain, tmp_path):
+    found = logits_of(respond(function, tmp_path, **settings)).softmax(1)
+    expected = logits_of(plain).softmax(1)
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_what_more_a_teacher_knows_is_left_out_and_told(plain, tmp_path, caplog):
+    def wider(images):
+        values = predict(images)
+        return as_dictionaries(np.concatenate([0.5 * values, 0.5 * values[:, :2]], 1), names)
+
+    names = [*NAMED, "cat", "dog"]
+    with caplog.at_level("INFO"):
+        found = logits_of(respond(wider, tmp_path)).softmax(1)
+    assert torch.allclose(found, logits_of(plain).softmax(1), atol=1e-5)
+    assert "knows 2 more classes than the data (cat, dog), with" in caplog.text
+
+
+def test_the_best_few_classes_are_taken_with_their_tail(tmp_path):
+    def best(images):
+        values = predict(images) * 0.9 + 0.01
+        return [{NAMED[c]: float(row[c]) for c in np.argsort(row)[-3:]} for row in values]
+
+    said = respond(best, tmp_path)
+    found = logits_of(said).softmax(1)
+    smallest = found.sort(1).values[:, :7]
+    assert torch.allclose(smallest, smallest[:, :1].expand_as(smallest), atol=1e-7)
+    assert said.record.selection_accuracy > 0.8
+
+
+@pytest.mark.parametrize(
+    ("function", "settings", "error", "message"),
+    [
+        (lambda x: predict(x)[::-1], {}, ModelError, "order that is not theirs"),
+        (lambda x: np.sort(predict(x), 0), {}, ModelError, "order that is not theirs"),
+        (lambda x: predict(x)[:-1], {}, ResponseError, "drop the last batch"),
+        (lambda x: predict(x).T, {}, ResponseError, "a row for each class"),
+        (lambda x: predict(x).argmax(1), {}, ResponseError, "A label says nothing"),
+        (
+            lambda x: predict(x)[:, :4],
+            {},
+            InputError,
+            "returns 4 columns, but the data have 10 classes",
+        ),
+        (
+            lambda x: as_dictionaries(predict(x), [f"c{n}!" for n in "qwertzuiop"]),
+            {},
+            ResponseError,
+            "classes that the response does not have",
+        ),
+        (predict, {"classes": NAMED[:3]}, ConfigError, "classes names 3 classes, but .* 10"),
+        (lambda x: predict(x, 1), {}, ModelError, "failed on examples 0 to 7 .TypeError"),
+        (BAYES, {}, ConfigError, "Give its predict_proba"),
+        (predict, {"teacher_inputs": [1, 2]}, ConfigError, "dictionary with an entry for each"),
+        (predict, {"teacher_inputs": {"train": [1]}}, DataError, "1437 examples of train, but"),
+    ],
+)
+def test_a_teacher_that_cannot_be_used_is_refused(function, settings, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        respond(function, tmp_path, **settings)
+
+
+def test_a_teacher_of_other_inputs_gets_those_of_the_same_examples(plain, tmp_path):
+    paths = {
+        name: [f"{name}-{row}.png" for row in range(len(split))]
+        for name, split in DIGITS.splits.items()
+    }
+
+    def read(names):
+        rows = [int(name.split("-")[1].split(".")[0]) for name in names]
+        assert all(name.startswith("train-") for name in names)
+        return predict(DIGITS.train.inputs[rows].numpy())
+
+    found = logits_of(respond(read, tmp_path, teacher_inputs=paths))
+    assert torch.allclose(found, logits_of(plain), atol=1e-5)
+
+
+class Flaky:
+    """Fails at some calls, as an API may."""
+
+    def __init__(self, fails, function=predict):
+        self.fails, self.calls, self.function = set(fails), 0, function
+
+    def __call__(self, batch):
+        self.calls += 1
+        if self.calls in self.fails:
+            raise ConnectionError("too many requests")
+        return self.function(batch)
+
+
+def test_what_fails_at_times_is_asked_again_after_ever_longer_waits(tmp_path):
+    waits = []
+    teacher = Flaky({1, 2, 3})
+    asking = Asking(teacher, at_once=500, retries=3, pause=2.0, sleep=waits.append)
+    said = asking(AskedOf(DIGITS.test, form=lambda x: x.numpy()), Store(tmp_path), "test")
+    assert said.values.shape == (360, 10)
+    assert [2 <= waits[0] < 3, 4 <= waits[1] < 5.1, 8 <= waits[2] < 10.1] == [True] * 3
+
+
+def test_the_same_call_goes_on_where_it_was_stopped(plain, tmp_path):
+    teacher = Flaky({6})
+    with pytest.raises(ModelError, match=r"on examples 192 to 255 .ConnectionError: too many"):
+        respond(teacher, tmp_path)
+    answered = teacher.calls - 3  # two to try it out, one failed
+    teacher.fails = set()
+    before = teacher.calls
+    said = respond(teacher, tmp_path)
+    batches = -(-len(RecordedRun.open(said.folder).splits.transfer) // 64) + 3
+    assert teacher.calls - before == batches - answered + 2
+    assert torch.equal(logits_of(said), logits_of(plain))
+
+
+@pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")
+def test_examples_that_nobody_labelled_get_their_classes_from_the_teacher(tmp_path, caplog):
+    images = DIGITS.train.inputs[:400].numpy()
+    with caplog.at_level("INFO"):
+        said = goodteacher.respond(predict, images, out=tmp_path / "run", classes=NAMED)
+    assert "their labels are the teacher's answers" in caplog.text
+    assert (len(said.data.test), len(said.data.validation)) == (80, 32)
+    assert "classes are its answer to fewer than" not in caplog.text
+    assert said.data.class_names == NAMES
+    assert said.record.selection_accuracy == 1
+    for split in said.data.splits.values():
+        assert split.labels.tolist() == BAYES.predict(flat(images[split.ids])).tolist()
+    with pytest.raises(ConfigError, match="Nobody says what the classes are"):
+        goodteacher.respond(predict, images, out=tmp_path / "other")
+    with pytest.raises(DataError, match="of its 10 classes to at least 5 of the 3 examples"):
+        goodteacher.respond(predict, images[:3], out=tmp_path / "few", classes=NAMED)
+
+
+def test_training_examples_without_any_label_get_the_teachers_answers(tmp_path):
+    x, xt = DIGITS.train.inputs.numpy(), DIGITS.test.inputs.numpy()
+    yt = DIGITS.test.labels.numpy()
+    arrays = {"x_train": x[:300], "x_val": xt[:180], "y_val": yt[:180]}
+    arrays |= {"x_test": xt[180:], "y_test": yt[180:]}
+    with pytest.warns(DataNote):
+        said = respond(predict, tmp_path, arrays)
+    assert said.data.train.labels.tolist() == BAYES.predict(flat(x[:300])).tolist()
+    assert said.data.validation.labels.tolist() == yt[:180].tolist()
+    assert 0.8 < said.record.selection_accuracy < 1
+
+
+@pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")
+def test_a_search_over_it_ends_in_a_student(tmp_path):
+    texts = [f"{'good fine' if n % 3 else 'bad awful'} thing{n % 7} {n}" for n in range(200)]
+
+    def judge(batch):
+        return [
+            {"good": 0.9, "bad": 0.1} if "good" in t else {"good": 0.2, "bad": 0.8} for t in batch
+        ]
+
+    said = goodteacher.respond(judge, texts, out=tmp_path / "judge")
+    study = goodteacher.search(
+        said.data,
+        trajectories=[said.folder],
+        student="linear",
+        out=tmp_path / "study",
+        student_epochs=4,
+        temperatures=[2],
+        alphas=[1],
+        smoothings=[0.1],
+        search_seeds=1,
+        seeds=2,
+    )
+    assert study.sweet_spot.student.test_accuracy > 0.95
+    assert study.student().predict(["a good one"]) == ["good"]
+    card = json.loads((study.folder / "student" / "config.json").read_text())
+    assert card["architecture"] == "linear"
