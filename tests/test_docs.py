@@ -20,7 +20,7 @@ def options_of(name):
 
 def shown_commands(text):
     """Every `goodteacher ...` line of a page: (command, options)."""
-    for line in re.findall(r"goodteacher ([a-z]+ [^`\n#]*)", text):
+    for line in re.findall(r"goodteacher ([a-z-]+ [^`\n#]*)", text):
         name, *words = line.split()
         yield name, [word.split("=")[0] for word in words if word.startswith("--")]
 

@@ -25,6 +25,7 @@ LAYERS = [
     ["delivery", "verdicts"],
     ["sweet_spot", "report"],
     ["public"],
+    ["integrations"],
     ["cli"],
     ["__init__", "__main__"],
 ]
