@@ -67,7 +67,7 @@ def _solver(given: Given, objective: Objective, schooling: Schooling) -> None:
     momentum = given.number("momentum", low=0)
     schooling.momentum = 0.9 if momentum is None else momentum
     schooling.optimizer, schooling.nesterov = "sgd", False
-    stages = str(given.value("lr_decay_epochs", "150,180,210"))
+    stages = given.shown("lr_decay_epochs", "150,180,210")
     by = given.number("lr_decay_rate", low=0) or 0.1
     schooling.schedule = f"steps (times {by:g} after epochs {stages})"
 
@@ -152,7 +152,7 @@ def _mdistiller_solver(given: Given, schooling: Schooling) -> None:
     schooling.momentum = _or(given.number("SOLVER.MOMENTUM", low=0), 0.9)
     schooling.nesterov = False
     by = _or(given.number("SOLVER.LR_DECAY_RATE", low=0), 0.1)
-    stages = given.value("SOLVER.LR_DECAY_STAGES", [150, 180, 210])
+    stages = given.shown("SOLVER.LR_DECAY_STAGES", "150, 180, 210")
     schooling.schedule = f"steps (times {by:g} after epochs {stages})"
 
 

@@ -54,8 +54,23 @@ class Given:
         return str(self._leaves.get(_path(path), ""))
 
     def text(self, path: str, default: str = "") -> str:
-        """Return a setting as text."""
-        return str(self.value(path, default))
+        """Return a setting as text.
+
+        Raises:
+            ConfigError: It is a list or a group.
+        """
+        value = self.value(path, default)
+        if isinstance(value, list | tuple | Mapping):
+            raise ConfigError(
+                f"{path} in {self.name} is {brief(value)}, and one value is needed there. Correct "
+                "it there."
+            )
+        return str(value)
+
+    def shown(self, path: str, default: str) -> str:
+        """Return a setting, a list for instance, as a message shows it."""
+        value = self.value(path)
+        return default if value is None else brief(value)
 
     def yes(self, path: str) -> bool:
         """Return whether a switch is on."""
@@ -82,15 +97,18 @@ class Given:
         number = _as_number(value)
         if number is None:
             raise ConfigError(
-                f"{path} = {value!r} in {self.name} is not a finite number, and the recipe depends "
-                "on it. Put the number there that the program runs with."
+                f"{path} = {brief(value)} in {self.name} is not a finite number, and the recipe "
+                "depends on it. Put the number there that the program runs with."
             )
         if number > high or number < low or (above and number == low):
-            rule = f"above {low:g}" if above else f"at least {low:g}"
-            rule = rule if high == math.inf else f"in {low:g}..{high:g}"
+            rule = (
+                f"above {low:g}: no training runs with such a value"
+                if above
+                else (f"at least {low:g}: below, it would do the opposite of what it is for")
+            )
+            rule = rule if high == math.inf else f"in {low:g}..{high:g}: it is a share"
             raise ConfigError(
-                f"{path} = {value!r} in {self.name} must be {rule}: otherwise this loss is not "
-                "what the tool documents. Correct it there."
+                f"{path} = {brief(value)} in {self.name} must be {rule}. Correct it there."
             )
         return number
 
@@ -122,6 +140,21 @@ class Given:
                 parts = next(leaf[:n] for n in range(1, len(leaf) + 1) if leaf[:n] not in read)
                 found[".".join(parts)] = self._leaves[leaf] if parts == leaf else None
         return tuple(_shown(name, value) for name, value in found.items())
+
+
+def brief(value: Any) -> str:
+    """Return a value as a message shows it, however large it is.
+
+    Example:
+        >>> brief([150, 180, 210])
+        '150, 180, 210'
+    """
+    if isinstance(value, list | tuple):
+        simple = len(value) <= 20 and all(isinstance(x, str | int | float) for x in value)
+        return ", ".join(str(x)[:40] for x in value) if simple else f"a list of {len(value)}"
+    if isinstance(value, Mapping):
+        return f"a group of {len(value)} settings"
+    return str(value)[:60]
 
 
 def _shown(name: str, value: Any) -> str:

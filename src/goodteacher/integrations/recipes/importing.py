@@ -16,7 +16,7 @@ from goodteacher.integrations.recipes.given import Given
 from goodteacher.integrations.recipes.hugging_face import huggingface, trl
 from goodteacher.integrations.recipes.keras import keras
 from goodteacher.integrations.recipes.objective import Objective
-from goodteacher.integrations.recipes.reading import Source, read_file, read_source
+from goodteacher.integrations.recipes.reading import Source, given_twice, read_file, read_source
 from goodteacher.integrations.recipes.timm import timm
 from goodteacher.integrations.recipes.torchdistill import torchdistill
 from goodteacher.integrations.recipes.training import Schooling, tidy
@@ -95,8 +95,9 @@ class ImportedRecipe(Frozen):
         head = [f"Translated from {self.tool}, for goodteacher {goal} --config.", *self.notes]
         if self.not_translated:
             head.append("Not translated: " + "; ".join(self.not_translated) + ".")
-        comments = "".join(f"# {' '.join(line.split())}\n" for line in head)
-        return comments + tomli_w.dumps(self.settings(goal))
+        lines = (f"# {' '.join(line.split())}" for line in head)
+        comments = ("".join(c if c.isprintable() else "?" for c in line) for line in lines)
+        return "\n".join(comments) + "\n" + tomli_w.dumps(self.settings(goal))
 
 
 def import_recipe(
@@ -137,7 +138,7 @@ def import_recipe(
         raise ConfigError(f"num_classes = {num_classes} must be at least 2. How many are there?")
     read = _whole(read, name)
     given = Given(read.values, read.name)
-    objective, schooling = Objective(f"the recipe of {name}"), Schooling()
+    objective, schooling = Objective(read.name), Schooling()
     _TRANSLATORS[name](given, objective, schooling, num_classes)
     recipe = objective.recipe()
     scale = tidy(objective.scale)
@@ -215,10 +216,7 @@ def _whole(read: Source, tool: str) -> Source:
     for key, value in read.values.items():
         name = short.get(key, key)
         if values.setdefault(name, value) != value:
-            raise ConfigError(
-                f"{name} is given twice in {read.name}, as {values[name]} and as {value}, and the "
-                "recipe has one. Leave out one of them."
-            )
+            raise given_twice(name, values[name], value, read.name)
     if tool == "mdistiller":
         return _with_changes(read, values)
     return replace(read, values=values)

@@ -78,39 +78,52 @@ def _example(given: Given, objective: Objective, smoothing: float) -> None:
 def _built_in(given: Given, objective: Objective, smoothing: float) -> None:
     weight = given.number("student_loss_weight", low=0, high=1)
     weight = 0.5 if weight is None else weight
-    losses, weights = given.value("distillation_losses"), given.value("distillation_loss_weights")
-    temperature = given.number("temperature", low=0, above=True)
-    factor = 1.0
-    if losses is not None:
-        each = losses if isinstance(losses, list) else [losses]
-        factors = weights if isinstance(weights, list) else [weights or 1.0] * len(each)
-        logits = [n for n, x in enumerate(each) if _is_logits(x)]
-        for n, other in enumerate(each):
-            if n not in logits:
-                objective.exact = False
-                objective.notes.append(
-                    f"{_shown(other)} is left out: goodteacher knows a teacher by its response "
-                    "alone."
-                )
-        if len(logits) != 1 or len(factors) != len(each):
-            raise ConfigError(
-                f"{given.name} has {len(logits)} LogitsDistillation among {len(each)} losses and "
-                f"{len(factors)} weights, and a recipe has one term. Give one, with one weight."
+    losses = _losses(given)
+    logits = [n for n, loss in enumerate(losses) if _is_logits(loss)]
+    if len(logits) != 1:
+        raise ConfigError(
+            f"{given.name} has {len(logits)} LogitsDistillation among its {len(losses)} losses, "
+            "and a recipe has one term of the teacher's response. Give one."
+        )
+    for loss in losses:
+        if not _is_logits(loss):
+            objective.exact = False
+            objective.notes.append(
+                f"{_shown(loss)} is left out: goodteacher knows a teacher by its response alone."
             )
-        temperature = _logits(each[logits[0]], given, objective)
-        factor = float(factors[logits[0]])
-    elif given.below("distillation_losses"):
-        temperature = _logits(_part(given), given, objective)
-        factor = float(weights[0] if isinstance(weights, list) else weights or 1.0)
-    else:
-        objective.exact = False
-        objective.notes.append(_BY_NAME)
-    temperature = 3.0 if temperature is None else temperature
+    temperature = _logits(losses[logits[0]], given, objective)
+    factor = _factors(given, len(losses))[logits[0]]
     objective.add_labels(weight, smoothing=smoothing)
     objective.add_teacher((1 - weight) * factor, loss="kl", temperature=temperature)
     objective.notes.append(_turned("student_loss_weight", weight, temperature))
     if factor != 1:
         objective.notes.append(f"distillation_loss_weights multiplies the teacher by {factor:g}.")
+
+
+def _losses(given: Given) -> list[Any]:
+    """Return the distillation losses; a temperature alone is meant of LogitsDistillation."""
+    if given.below("distillation_losses"):
+        return [_part(given)]
+    losses = given.value("distillation_losses")
+    if losses is None:
+        temperature = given.number("temperature", low=0, above=True)
+        return [{"name": "LogitsDistillation", "temperature": temperature}]
+    return losses if isinstance(losses, list) else [losses]
+
+
+def _factors(given: Given, count: int) -> list[float]:
+    """Return the weight of each distillation loss, 1 unless given."""
+    weights = given.value("distillation_loss_weights")
+    if weights is None:
+        return [1.0] * count
+    each = weights if isinstance(weights, list) else [weights]
+    numbers = [Given({"w": weight}, given.name).number("w", low=0) for weight in each]
+    if len(numbers) != count or None in numbers:
+        raise ConfigError(
+            f"distillation_loss_weights = {weights} in {given.name} must be one number for each "
+            f"of the {count} distillation losses: Keras refuses it, too."
+        )
+    return [number for number in numbers if number is not None]
 
 
 def _turned(name: str, weight: float, temperature: float) -> str:

@@ -11,12 +11,13 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from goodteacher.config import read_toml
 from goodteacher.errors import ConfigError
+from goodteacher.integrations.recipes.given import brief
 
 _KINDS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml", ".py": "python"}
 _COMMANDS = (".sh", ".bash", ".txt")
@@ -25,7 +26,7 @@ _LARGEST = 1_000_000
 _EXAMPLES = (
     "Give a file (YAML, JSON, TOML, a script of Python or of the shell), a command such as "
     "'python train_student.py --distill kd -r 0.1 -a 0.9', or names and values such as "
-    "alpha=0.1 temperature=3."
+    "alpha=0.1 temperature=3, also behind a file that lacks them."
 )
 
 
@@ -59,6 +60,9 @@ def read_source(source: str | Path | Mapping[str, Any]) -> Source:
     text = str(source).strip()
     if isinstance(source, Path) or _names_file(text):
         return read_file(Path(source))
+    first, _, more = text.partition(" ")
+    if more and "=" in more and _names_file(first):
+        return _with_more(read_file(Path(first)), _pairs(more))
     if not text:
         raise ConfigError(f"there are no settings to translate. {_EXAMPLES}")
     if re.search(r"(^|\s)--?[A-Za-z]", text):
@@ -66,6 +70,15 @@ def read_source(source: str | Path | Mapping[str, Any]) -> Source:
     if "(" in text:
         return _python(text, "the call")
     return _pairs(text)
+
+
+def _with_more(read: Source, more: Source) -> Source:
+    """Add settings that a file does not hold."""
+    values = dict(read.values)
+    for name, value in more.values.items():
+        if values.setdefault(name, value) != value:
+            raise given_twice(name, values[name], value, f"{read.name} and beside it")
+    return replace(read, values=values)
 
 
 def _names_file(text: str) -> bool:
@@ -141,15 +154,20 @@ def _yaml(text: str, path: Path) -> Any:
             return loader.construct_mapping(node, deep=True)
         if isinstance(node, yaml.SequenceNode):
             parts = loader.construct_sequence(node, deep=True)
-            return "".join(map(str, parts)) if tag == "join" else parts
+            joins = tag == "join" and all(isinstance(part, str | int | float) for part in parts)
+            return "".join(map(str, parts)) if joins else parts
         return loader.construct_scalar(node)
 
     loader_type.add_multi_constructor("!", plain)
     try:
         return yaml.load(text, loader_type)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        line = " ".join(str(error).split())
-        raise ConfigError(f"{path} is not YAML: {line}. Correct it, and try again.") from None
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        what = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise ConfigError(
+            f"{path} is not YAML{where}: {what}. Correct it, and try again."
+        ) from None
 
 
 def _command(text: str, name: str) -> Source:
@@ -171,7 +189,7 @@ def _command(text: str, name: str) -> Source:
     for option, given in _options(words[first:]):
         value = _plain(given[0]) if len(given) == 1 else [_plain(each) for each in given] or True
         if values.setdefault(option, value) != value:
-            raise _twice(option, values[option], value, name)
+            raise given_twice(option, values[option], value, name)
     rest = [word for word in words[:first] if not _STARTS.search(word)]
     return Source(name, values, words=tuple(words[:first]), options=True, rest=tuple(rest))
 
@@ -204,9 +222,11 @@ def _plain(word: str) -> Any:
     return word
 
 
-def _twice(option: str, one: object, other: object, name: str) -> ConfigError:
+def given_twice(option: str, one: object, other: object, name: str) -> ConfigError:
+    """Return what to say of a setting with two values."""
     return ConfigError(
-        f"{option} is given twice in {name}, as {one} and as {other}, and the recipe has one. "
+        f"{option} is given twice in {name}, as {brief(one)} and as {brief(other)}, and a recipe "
+        "has one. "
         "Leave out one of them."
     )
 
@@ -219,7 +239,7 @@ def _pairs(text: str) -> Source:
         if not joint or not re.fullmatch(r"[\w.]+", key):
             raise ConfigError(f"{word!r} is neither a file that exists nor a setting. {_EXAMPLES}")
         if key in values:
-            raise _twice(key, values[key], value, "the settings")
+            raise given_twice(key, values[key], value, "the settings")
         values[key] = _plain(value)
     nested = dict[str, Any]()
     for key, value in values.items():
@@ -246,7 +266,7 @@ def _python(text: str, name: str) -> Source:
                 continue
             value = _value(keyword.value, constants)
             if values.setdefault(keyword.arg, value) != value:
-                raise _twice(keyword.arg, values[keyword.arg], value, name)
+                raise given_twice(keyword.arg, values[keyword.arg], value, name)
     if not values:
         raise ConfigError(
             f"{name} calls no distiller or trainer with named arguments, so there is nothing to "

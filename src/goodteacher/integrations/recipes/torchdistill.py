@@ -232,7 +232,7 @@ def _schooling(given: Given, schooling: Schooling) -> None:
         schooling.schedule = "cosine"
         given.value(f"{at}.T_max")
     elif key == "MultiStepLR":
-        stages, by = given.value(f"{at}.milestones"), given.value(f"{at}.gamma", 0.1)
+        stages, by = given.shown(f"{at}.milestones", "none"), given.shown(f"{at}.gamma", "0.1")
         schooling.schedule = f"steps (times {by} at epochs {stages})"
     elif key:
         schooling.schedule = key
