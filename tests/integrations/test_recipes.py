@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import runpy
+import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +17,8 @@ from goodteacher.cli import app
 from goodteacher.config import DistillConfig, StudyConfig, parse
 from goodteacher.integrations.recipes import TOOLS
 from tests.integrations.test_recipe_losses import criterion, torchdistill
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "import_recipe.py"
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
 
@@ -325,6 +330,12 @@ REFUSED = {
         {"lambda_param": 0.5, "temperature": 2, "reduction": "mean"},
         "--classes 100",
     ),
+    "one class": (
+        torchdistill(
+            (1.0, criterion("LogitStdKDLoss", temperature=2.0, alpha=0.1, beta=9.0)), classes=1
+        ),
+        "number of classes must be at least 2, but is 1",
+    ),
     "reverse divergence": ({"lmbda": 0.0, "beta": 1.0}, "beta = 1 of GKD"),
 }
 
@@ -411,3 +422,19 @@ def test_command_says_what_is_wrong_and_exits_with_2():
     assert result.exit_code == 2
     assert "alpha = 2 in the settings must be in 0..1" in " ".join(result.stderr.split())
     assert run("alpha=2", "--tool", "caffe", "--json").exit_code == 2
+
+
+def test_page_shows_what_is_printed():
+    page = (Path(__file__).parents[2] / "docs" / "recipes-from-elsewhere.md").read_text()
+    shown = import_recipe("python train_student.py --distill kd -r 1 -a 0.9 -b 0").toml()
+    assert shown in page
+
+
+def test_example_distils_with_a_translated_recipe(tmp_path, monkeypatch, capsys):
+    options = ["--out", str(tmp_path / "distilled"), "--epochs", "1"]
+    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), *options])
+    runpy.run_path(str(EXAMPLE), run_name="__main__")
+    shown = capsys.readouterr().out
+    assert 'loss = "kl"' in shown
+    assert "of the test examples are right" in shown
+    assert EXAMPLE.read_text().count("\n") < 60

@@ -92,7 +92,10 @@ class ImportedRecipe(Frozen):
         Args:
             goal: What they are for, ``distill`` or ``search``.
         """
-        head = [f"Translated from {self.tool}, for goodteacher {goal} --config.", *self.notes]
+        head = [
+            f"Translated from {self.tool}: settings for --config of goodteacher {goal}.",
+            *self.notes,
+        ]
         if self.not_translated:
             head.append("Not translated: " + "; ".join(self.not_translated) + ".")
         lines = (f"# {' '.join(line.split())}" for line in head)
@@ -134,8 +137,6 @@ def import_recipe(
     """
     read = _with_file(read_source(source))
     name = _checked(tool) if tool else _recognised(read)
-    if num_classes is not None and num_classes < 2:
-        raise ConfigError(f"num_classes = {num_classes} must be at least 2. How many are there?")
     read = _whole(read, name)
     given = Given(read.values, read.name)
     objective, schooling = Objective(read.name), Schooling()
@@ -146,17 +147,25 @@ def import_recipe(
         update={"alpha": tidy(recipe.alpha), "temperature": tidy(recipe.temperature)}
     )
     smoothed = objective.smoothing if objective.labels else 0.0
-    notes = [*objective.notes, *_of_smoothing(smoothed), *schooling.notes(scale)]
+    exact = objective.exact and not smoothed
+    notes = [*_in_short(exact, scale), *objective.notes, *_of_smoothing(smoothed)]
     return ImportedRecipe(
         tool=name,
         recipe=recipe,
         loss_scale=scale,
         smoothing=smoothed,
-        exact=objective.exact and not smoothed,
+        exact=exact,
         training=schooling.settings(scale),
-        notes=tuple(notes),
+        notes=(*notes, *schooling.notes(scale)),
         not_translated=(*given.unused(), *read.rest),
     )
+
+
+def _in_short(exact: bool, scale: float) -> list[str]:
+    if not exact:
+        return ["No recipe of ours is equal to it: what differs is told below."]
+    by = "" if scale == 1 else f", times {scale:.6g}"
+    return [f"Its loss has the same gradients as ours{by}."]
 
 
 def _of_smoothing(smoothing: float) -> list[str]:

@@ -144,8 +144,13 @@ def needed(num_classes: int | None, why: str) -> int:
     """Return the number of classes, or refuse where it is not given.
 
     Raises:
-        ConfigError: It is None; the message says what it is needed for.
+        ConfigError: It is None, and the message says what it is needed for; or it is below 2.
     """
+    if num_classes is not None and num_classes < 2:
+        raise ConfigError(
+            f"the number of classes must be at least 2, but is {num_classes}. Give the number of "
+            "the student's logits."
+        )
     if num_classes is None:
         raise ConfigError(
             f"{why}, and that is not in the settings. Give it as --classes 100, in Python as "

@@ -103,9 +103,37 @@ def _kd(
     batch: int | None,
 ) -> None:
     """Add `alpha * CE + beta * T^2 * KL`; without labels it is `KL` alone, without T^2 and beta."""
-    at = _arguments(given, place)
-    key = _either(given, place, "key", "type")
+    at, key = _arguments(given, place), _either(given, place, "key", "type")
     _final_logits(given, at, key)
+    temperature, alpha, beta = _kd_numbers(given, at, key)
+    reduction = given.text(f"{at}.reduction", "batchmean")
+    by = over_classes(reduction, classes, batch)
+    if reduction != "batchmean":
+        objective.notes.append(of_reduction(reduction, by))
+    standardize = key == "LogitStdKDLoss"
+    here = _temperature_here(objective, temperature, classes) if standardize else temperature
+    squared = here**-2  # what is without T^2, in units of ours at the temperature here
+    if alpha:
+        squared *= temperature**2 * beta
+        hard = by if reduction == "sum" else 1.0
+        smoothing = given.number(f"{at}.label_smoothing", low=0, high=1)
+        objective.add_labels(weight * alpha * hard, smoothing=smoothing or 0.0)
+        objective.notes.append(
+            f"In {key}, alpha weights the labels and beta (1 - alpha, unless given) the teacher; "
+            "in goodteacher alpha weights the teacher. Both have T^2."
+        )
+    else:
+        objective.notes.append(
+            f"With alpha = 0, {key} drops T^2 (and beta): its teacher term counts "
+            f"1/{temperature:g}^2 of what the same alpha a little above 0 gives."
+        )
+    objective.add_teacher(
+        weight * by * squared, loss="kl", temperature=here, standardize=standardize
+    )
+
+
+def _kd_numbers(given: Given, at: str, key: str) -> tuple[float, float, float]:
+    """Return temperature, alpha and beta."""
     temperature = given.number(f"{at}.temperature", low=0, above=True)
     alpha, beta = given.number(f"{at}.alpha", low=0), given.number(f"{at}.beta", low=0)
     if temperature is None or (alpha is None and beta is None):
@@ -113,41 +141,24 @@ def _kd(
             f"{key} in {given.name} needs temperature, and alpha or beta: torchdistill itself "
             "stops without them. Add them there."
         )
-    if beta is None and alpha is not None and alpha > 1:
+    alpha = alpha or 0.0
+    if beta is None and alpha > 1:
         raise ConfigError(
             f"{at}.alpha = {alpha:g} in {given.name} must be in 0..1: without beta, the teacher's "
             "weight is 1 - alpha. Correct it there, or name beta."
         )
-    reduction = given.text(f"{at}.reduction", "batchmean")
-    by = over_classes(reduction, classes, batch)
-    if reduction != "batchmean":
-        objective.notes.append(of_reduction(reduction, by))
-    here, same = temperature, 1.0
-    if key == "LogitStdKDLoss":
-        count = needed(classes, "LogitStdKDLoss divides by a standard deviation over C - 1 classes")
-        here, same = temperature * math.sqrt(count / (count - 1)), (count - 1) / count
-        objective.notes.append(
-            "It standardises logits by the deviation over C - 1 classes, goodteacher over C: "
-            f"temperature {temperature:g} there is {here:.6g} here."
-        )
-    kind = {"temperature": here, "standardize": key == "LogitStdKDLoss"}
-    if not alpha:
-        objective.notes.append(
-            f"With alpha = 0, {key} drops T^2 (and beta): its teacher term counts "
-            f"1/{temperature:g}^2 of what the same alpha a little above 0 gives."
-        )
-        objective.add_teacher(weight * by / here**2, loss="kl", **kind)  # type: ignore[arg-type]
-        return
-    beta = 1 - alpha if beta is None else beta
-    hard = by if reduction == "sum" else 1.0
+    return temperature, alpha, 1 - alpha if beta is None else beta
+
+
+def _temperature_here(objective: Objective, temperature: float, classes: int | None) -> float:
+    """Return the temperature at which our standardised logits are LogitStdKDLoss's."""
+    count = needed(classes, "LogitStdKDLoss divides by a standard deviation over C - 1 classes")
+    here = temperature * math.sqrt(count / (count - 1))
     objective.notes.append(
-        f"In {key}, alpha weights the labels and beta (1 - alpha, unless given) the teacher; in "
-        "goodteacher alpha weights the teacher. Both have T^2."
+        "It standardises logits by the deviation over C - 1 classes, goodteacher over C: "
+        f"temperature {temperature:g} there is {here:.6g} here."
     )
-    objective.add_labels(
-        weight * alpha * hard, smoothing=given.number(f"{at}.label_smoothing") or 0.0
-    )
-    objective.add_teacher(weight * beta * by * same, loss="kl", **kind)  # type: ignore[arg-type]
+    return here
 
 
 def _dist(given: Given, objective: Objective, place: str, weight: float) -> None:

@@ -91,7 +91,7 @@ class Schooling:
     def _of_scale(self, scale: float) -> Iterator[str]:
         if abs(scale - 1) < 1e-9:
             return
-        yield f"Its loss is {scale:.6g} times ours, whose two weights add up to 1."
+        yield f"Its loss is {scale:.6g} times as large as ours, whose two weights add up to 1."
         by, decay = self.learning_rate, self.weight_decay
         if self.optimizer == "sgd":
             rate = "" if by is None else f" ({by:g} is {by * scale:.6g} here)"
