@@ -137,6 +137,28 @@ def test_torchdistill_file_runs_nothing_and_names_what_is_left(tmp_path):
     assert said(imported, "alpha weights the labels")
 
 
+def test_torchdistill_of_texts_reads_its_own_optimizer_and_schedule():
+    config = kd(temperature=7.0, alpha=0.9, student_module_path=".classifier")
+    config["train"] |= {
+        "train_data_loader": {"batch_size": 16},
+        "optimizer": {
+            **criterion("optimizer_no_decay", optimizer_key="AdamW", lr=1e-4, weight_decay=0.01),
+            "grad_accum_step": 2,
+        },
+        "scheduler": criterion("get_linear_schedule_with_warmup", num_warmup_steps=10),
+    }
+    imported = import_recipe(config)
+    assert imported.training == {
+        "student_batch_size": 32,
+        "student_optimizer": "adamw",
+        "student_learning_rate": 1e-4,
+        "student_weight_decay": 0.01,
+        "student_schedule": "linear",
+    }
+    assert said(imported, "first rises for 10 steps")
+    assert said(imported, "leaves out biases")
+
+
 def test_torchdistill_command_is_read_through_its_file(tmp_path):
     path = written(tmp_path, "kd.yaml", TORCHDISTILL)
     imported = import_recipe(f"python image_classification.py --config {path} -adjust_lr")
@@ -212,6 +234,30 @@ def test_transformers_alpha_of_the_teacher():
     settings = {"alpha": 0.7, "temperature": 2, "alpha_weights": "teacher"}
     assert import_recipe(settings).recipe.alpha == 0.7
     assert import_recipe({**settings, "alpha_weights": "labels"}).recipe.alpha == pytest.approx(0.3)
+
+
+def test_labels_of_a_softened_student_have_no_equal():
+    settings = {"lambda_param": 0.5, "temperature": 4, "labels_at_temperature": True}
+    imported = import_recipe(settings)
+    assert not imported.exact
+    assert said(imported, "divides the student's logits by 4, too")
+    alone = import_recipe({**settings, "lambda_param": 1})
+    assert alone.exact, "no term of labels, no difference"
+
+
+def test_weights_of_classes_are_told():
+    config = torchdistill(
+        (1.0, criterion("CrossEntropyLoss", weight=[1.0, 2.0])), (1.0, criterion("DISTLoss"))
+    )
+    imported = import_recipe(config)
+    assert not imported.exact
+    assert said(imported, "weights the classes")
+
+
+def test_yaml_without_its_reader_names_the_command_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(ConfigError, match=r"pip install 'goodteacher\[recipes\]'"):
+        import_recipe(written(tmp_path, "kd.yaml", TORCHDISTILL))
 
 
 def test_timm_file_with_options_that_win(tmp_path):

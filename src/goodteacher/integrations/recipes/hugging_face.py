@@ -18,8 +18,8 @@ def huggingface(
     the teacher in others, so ``alpha_weights`` must say which: ``labels`` or ``teacher``.
 
     Args:
-        given: These, ``temperature``, ``temperature_squared`` and ``reduction`` of ``KLDivLoss``,
-            and ``TrainingArguments``.
+        given: These, ``temperature``, ``temperature_squared``, ``reduction`` of ``KLDivLoss``,
+            ``labels_at_temperature`` and ``TrainingArguments``.
         objective: Receives the loss.
         schooling: Receives how the student is trained.
         num_classes: Number of classes, which reduction = mean divides by.
@@ -28,6 +28,7 @@ def huggingface(
         ConfigError: The weight is missing, or it is not known what it weights.
     """
     schooling.batch_size = _batch_size(given)
+    batch = given.whole("per_device_train_batch_size")
     name, weight, of_labels = _weight(given)
     temperature = given.number("temperature", low=0, above=True)
     if temperature is None:
@@ -35,33 +36,43 @@ def huggingface(
             f"temperature is missing in {given.name}: transformers has no default for it. Add the "
             "one that your trainer is made with, as temperature=2."
         )
-    reduction = given.text("reduction", "batchmean")
-    reduced = over_classes(reduction, num_classes, schooling.batch_size)
-    squared = given.value("temperature_squared") is None or given.yes("temperature_squared")
-    by = reduced * (1 if squared else temperature**-2)
+    by = _divergence(given, objective, temperature, over=(num_classes, batch))
     labels = weight if of_labels else 1 - weight
     objective.add_labels(labels)
     objective.add_teacher((1 - labels) * by, loss="kl", temperature=temperature)
+    if given.yes("labels_at_temperature"):
+        objective.soften_labels(temperature)
     objective.notes.append(
         f"{name} = {weight:g} weights the {'labels' if of_labels else 'teacher'} in this trainer; "
         "in goodteacher alpha weights the teacher."
     )
-    if reduction != "batchmean":
-        objective.notes.append(of_reduction(reduction, reduced))
-    if not squared:
-        objective.notes.append(f"Without T^2 its teacher term counts 1/{temperature:g}^2 of ours.")
-    if squared and given.value("temperature_squared") is None and temperature != 1:
-        objective.notes.append(
-            "T^2 and reduction='batchmean' are taken to be there, as in the documented trainers. "
-            "compute_loss is your own code: if it lacks T^2 add temperature_squared=false, and if "
-            "it calls KLDivLoss() without batchmean add reduction=mean."
-        )
     if given.number("label_smoothing_factor", low=0, high=1):
         objective.notes.append(
             "label_smoothing_factor is left out: a trainer whose compute_loss takes outputs.loss, "
             "as the documented ones, does not smooth labels."
         )
     _arguments(given, schooling)
+
+
+def _divergence(
+    given: Given, objective: Objective, temperature: float, *, over: tuple[int | None, int | None]
+) -> float:
+    """Return what its term of the teacher is of ours; `over` is (classes, batch size)."""
+    reduction = given.text("reduction", "batchmean")
+    reduced = over_classes(reduction, *over)
+    said = given.value("temperature_squared")
+    squared = said is None or given.yes("temperature_squared")
+    if reduction != "batchmean":
+        objective.notes.append(of_reduction(reduction, reduced))
+    if not squared:
+        objective.notes.append(f"Without T^2 its teacher term counts 1/{temperature:g}^2 of ours.")
+    if said is None and temperature != 1:
+        objective.notes.append(
+            "T^2 and reduction='batchmean' are taken to be there, as in the documented trainers. "
+            "compute_loss is your own code: if it lacks T^2 add temperature_squared=false, and if "
+            "it calls KLDivLoss() without batchmean add reduction=mean."
+        )
+    return reduced * (1 if squared else temperature**-2)
 
 
 def _weight(given: Given) -> tuple[str, float, bool]:

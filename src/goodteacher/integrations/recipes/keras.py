@@ -20,7 +20,8 @@ def keras(
     Args:
         given: ``alpha`` and ``temperature`` of the example's ``Distiller.compile``, or
             ``student_loss_weight``, ``distillation_losses`` and ``distillation_loss_weights``;
-            ``temperature_squared=false`` for the example as it was before it had T^2.
+            ``temperature_squared=false`` for the example as it was before it had T^2, and
+            ``labels_at_temperature`` where the labels see the student's softened logits.
         objective: Receives the loss.
         schooling: Receives how the student is trained.
         num_classes: Not needed: its KL is summed over classes.
@@ -57,6 +58,8 @@ def _example(given: Given, objective: Objective, smoothing: float) -> None:
     objective.add_teacher(
         (1 - alpha) * (1 if squared else temperature**-2), loss="kl", temperature=temperature
     )
+    if given.yes("labels_at_temperature"):
+        objective.soften_labels(temperature)
     objective.notes.append(_turned("alpha", alpha, temperature))
     if not squared:
         objective.notes.append(

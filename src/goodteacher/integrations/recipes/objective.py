@@ -59,6 +59,14 @@ class Objective:
         self.loss, self.temperature, self.standardize = kind
         self.teacher += weight
 
+    def soften_labels(self, temperature: float) -> None:
+        """Tell that the term of labels sees the student's logits divided by the temperature."""
+        self.exact = self.exact and not self.labels
+        self.notes.append(
+            f"Its term of labels divides the student's logits by {temperature:g}, too. Ours takes "
+            "them as they are, and no alpha makes up for it: the labels pull less there."
+        )
+
     @property
     def scale(self) -> float:
         """What our loss is multiplied by to get theirs."""

@@ -35,9 +35,8 @@ def torchdistill(
             f"{given.name} has no train.criterion, which is where torchdistill has its loss. "
             "Is this the file given to --config?"
         )
-    _schooling(given, schooling)
-    classes = given.whole("models.student_model.kwargs.num_classes") or num_classes
-    batch = schooling.batch_size
+    batch = _schooling(given, schooling)
+    classes = _classes(given) or num_classes
     key = _either(given, "train.criterion", "key", "type")
     if key not in ("WeightedSumLoss", "GeneralizedCustomLoss"):
         _term(given, objective, "train.criterion", 1.0, classes, batch)
@@ -50,6 +49,17 @@ def torchdistill(
         if weight is None:
             raise ConfigError(f"{place} in {given.name} has no weight, which torchdistill needs.")
         _term(given, objective, f"{place}.criterion", weight, classes, batch)
+    _of_the_network(given, objective, arguments)
+
+
+def _classes(given: Given) -> int | None:
+    student = "models.student_model"
+    images = given.whole(f"{student}.kwargs.num_classes")
+    return images or given.whole(f"{student}.config_kwargs.num_labels")
+
+
+def _of_the_network(given: Given, objective: Objective, arguments: str) -> None:
+    """Tell that the loss which the network itself returns is left out."""
     for term in ("model_term", "org_term"):
         weight = given.number(f"{arguments}.{term}.weight")
         if weight:
@@ -76,21 +86,32 @@ def _term(
     elif key == "DISTLoss":
         _dist(given, objective, place, weight)
     elif key == "CrossEntropyLoss" and _takes_labels(given, place):
-        at = _arguments(given, place)
-        reduction = given.text(f"{at}.reduction", "mean")
-        by = 1.0 if reduction == "mean" else over_classes(reduction, None, batch)
-        objective.add_labels(weight * by, smoothing=given.number(f"{at}.label_smoothing") or 0.0)
+        _labels(given, objective, _arguments(given, place), weight, batch)
     elif key == "MSELoss" and _compares_logits(given, place):
         reduction = given.text(f"{_arguments(given, place)}.reduction", "mean")
         by = 1.0
-        if reduction == "sum":
-            by = over_classes("sum", None, batch) * needed(classes, "MSELoss sums over the classes")
+        if reduction != "mean":
+            by = over_classes(reduction, None, batch)
+            by *= needed(classes, "MSELoss sums over the classes")
         objective.add_teacher(weight * by, loss="mse", temperature=1.0)
     elif weight:
         objective.exact = False
         objective.notes.append(
-            f"{key} has weight {weight:g} and is left out: goodteacher knows a teacher by its "
-            "response alone, and has kl, mse, dkd, dist and ttm on logits."
+            f"{key or 'A term without key'} has weight {weight:g} and is left out: goodteacher "
+            "knows a teacher by its response alone, and has kl, mse, dkd, dist and ttm on logits."
+        )
+
+
+def _labels(given: Given, objective: Objective, at: str, weight: float, batch: int | None) -> None:
+    reduction = given.text(f"{at}.reduction", "mean")
+    by = 1.0 if reduction == "mean" else over_classes(reduction, None, batch)
+    smoothing = given.number(f"{at}.label_smoothing", low=0, high=1)
+    objective.add_labels(weight * by, smoothing=smoothing or 0.0)
+    if given.value(f"{at}.weight") is not None:
+        objective.exact = False
+        objective.notes.append(
+            "CrossEntropyLoss weights the classes; ours counts every example alike, and there is "
+            "no setting for that."
         )
 
 
@@ -178,12 +199,18 @@ def _dist(given: Given, objective: Objective, place: str, weight: float) -> None
     objective.notes.append("DISTLoss is our dist: both relations, times T^2.")
 
 
+_LAST = ("", "fc", "classifier", "linear", "head")
+"""Last parts of paths of layers whose outputs are logits; the path of a whole network is a dot."""
+
+
 def _final_logits(given: Given, at: str, key: str) -> None:
     """Refuse a loss between layers that are not the last one, and mark the paths as understood."""
     for name in ("student_module_path", "teacher_module_path"):
         path = given.text(f"{at}.{name}", ".")
-        inner = path not in (".", "fc", "classifier", "linear", "head", "module.fc")
-        if inner or given.text(f"{at}.{name[:-4]}io", "output") != "output":
+        if (
+            path.rpartition(".")[2] not in _LAST
+            or given.text(f"{at}.{name[:-4]}io", "output") != "output"
+        ):
             raise ConfigError(
                 f"{key} in {given.name} compares {name} = {path!r}, and goodteacher the logits, "
                 "which are the output of '.'. A loss between inner layers has no translation."
@@ -223,20 +250,29 @@ def _arguments(given: Given, place: str) -> str:
     return f"{place}.kwargs" if f"{place}.kwargs" in given else f"{place}.params"
 
 
-def _schooling(given: Given, schooling: Schooling) -> None:
+def _schooling(given: Given, schooling: Schooling) -> int | None:
+    """Read how the student is trained; return the batch size of one loss."""
     schooling.epochs = given.whole("train.num_epochs")
     loader = "train.train_data_loader"
-    schooling.batch_size = given.whole(f"{loader}.kwargs.batch_size") or given.whole(
-        f"{loader}.batch_size"
-    )
-    optimizer = _either(given, "train.optimizer", "key", "type").lower()
+    batch = given.whole(f"{loader}.kwargs.batch_size") or given.whole(f"{loader}.batch_size")
+    steps = given.whole("train.optimizer.grad_accum_step", 1) or 1
+    schooling.batch_size = None if batch is None else batch * steps
+    optimizer = _either(given, "train.optimizer", "key", "type")
+    at = _arguments(given, "train.optimizer")
+    if optimizer == "optimizer_no_decay":
+        optimizer, schooling.spares_biases = given.text(f"{at}.optimizer_key"), True
     if optimizer:
-        at = _arguments(given, "train.optimizer")
-        schooling.optimizer = optimizer
+        schooling.optimizer = optimizer.lower()
         schooling.learning_rate = given.number(f"{at}.lr", low=0, above=True)
         schooling.weight_decay = given.number(f"{at}.weight_decay", low=0)
         schooling.momentum = given.number(f"{at}.momentum", low=0) or 0.0
         schooling.nesterov = given.yes(f"{at}.nesterov")
+        schooling.schedule = "constant"
+    _schedule(given, schooling)
+    return batch
+
+
+def _schedule(given: Given, schooling: Schooling) -> None:
     key = _either(given, "train.scheduler", "key", "type")
     at = _arguments(given, "train.scheduler")
     if key == "CosineAnnealingLR":
@@ -245,7 +281,9 @@ def _schooling(given: Given, schooling: Schooling) -> None:
     elif key == "MultiStepLR":
         stages, by = given.shown(f"{at}.milestones", "none"), given.shown(f"{at}.gamma", "0.1")
         schooling.schedule = f"steps (times {by} at epochs {stages})"
+    elif key == "get_linear_schedule_with_warmup":
+        schooling.schedule = "linear"
+        steps = given.number(f"{at}.num_warmup_steps", low=0)
+        schooling.warmup = f"{steps:g} steps" if steps else None
     elif key:
         schooling.schedule = key
-    elif optimizer:
-        schooling.schedule = "constant"
