@@ -207,6 +207,16 @@ def test_settings_beside_a_file_are_added(tmp_path):
         import_recipe(f"{path} alpha=0.3")
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_names_with_dots_are_parts_of_a_group(first):
+    words = ["optimizer=sgd", "optimizer.learning_rate=0.1"]
+    text = " ".join(words if first else reversed(words))
+    imported = import_recipe(f"alpha=0.1 temperature=3 {text}", tool="keras")
+    assert imported.training["student_optimizer"] == "sgd"
+    assert imported.training["student_learning_rate"] == 0.1
+    assert said(imported, "Its momentum is 0")
+
+
 def test_weight_decay_of_adam_in_keras_is_that_of_adamw():
     imported = import_recipe(
         "Distiller(alpha=0.5, temperature=2, optimizer=keras.optimizers.Adam(weight_decay=0.01))"

@@ -16,7 +16,13 @@ from goodteacher.integrations.recipes.given import Given
 from goodteacher.integrations.recipes.hugging_face import huggingface, trl
 from goodteacher.integrations.recipes.keras import keras
 from goodteacher.integrations.recipes.objective import Objective
-from goodteacher.integrations.recipes.reading import Source, given_twice, read_file, read_source
+from goodteacher.integrations.recipes.reading import (
+    Source,
+    given_twice,
+    put,
+    read_file,
+    read_source,
+)
 from goodteacher.integrations.recipes.timm import timm
 from goodteacher.integrations.recipes.torchdistill import torchdistill
 from goodteacher.integrations.recipes.training import Schooling, tidy
@@ -258,10 +264,5 @@ def _with_changes(read: Source, values: dict[str, Any]) -> Source:
     behind = read_file(Path(str(path)))
     merged = dict(behind.values)
     for key, value in zip(changes[::2], changes[1::2], strict=True):
-        place = merged
-        *groups, last = str(key).split(".")
-        for group in groups:
-            place[group] = dict(place.get(group) or {})
-            place = place[group]
-        place[last] = value
+        put(merged, str(key), value)
     return Source(behind.name, merged, rest=(*read.rest, *values))

@@ -243,12 +243,28 @@ def _pairs(text: str) -> Source:
         values[key] = _plain(value)
     nested = dict[str, Any]()
     for key, value in values.items():
-        *groups, last = key.split(".")
-        place = nested
-        for group in groups:
-            place = place.setdefault(group, {})
-        place[last] = value
+        put(nested, key, value)
     return Source("the settings", nested)
+
+
+def put(values: dict[str, Any], key: str, value: object) -> None:
+    """Set a setting by its path with dots; what had one value becomes a group with a name.
+
+    Example:
+        >>> values = {"optimizer": "adam"}
+        >>> put(values, "optimizer.learning_rate", 0.1)
+        >>> values
+        {'optimizer': {'name': 'adam', 'learning_rate': 0.1}}
+    """
+    *groups, last = key.split(".")
+    for group in groups:
+        inner = values.get(group, {})
+        values[group] = dict(inner) if isinstance(inner, Mapping) else {"name": inner}
+        values = values[group]
+    if isinstance(values.get(last), Mapping):
+        put(values, f"{last}.name", value)
+    else:
+        values[last] = value
 
 
 def _python(text: str, name: str) -> Source:
