@@ -281,6 +281,17 @@ def test_timm_file_with_options_that_win(tmp_path):
     assert "/data" in imported.not_translated
 
 
+def test_timm_with_an_optimizer_and_a_mixture_that_we_do_not_have():
+    options = "--kd-model-name m --opt lamb --lr 5e-3 --mixup 0.1 --bce-loss --task-loss-weight 0"
+    imported = import_recipe(f"python train.py {options}")
+    assert imported.exact, "its binary loss of labels has no weight"
+    assert "student_optimizer" not in imported.training
+    assert "student_learning_rate" not in imported.training
+    assert said(imported, "Its optimizer lamb is not one of ours")
+    assert said(imported, "mixup mixes images")
+    assert not said(imported, "leaves out biases")
+
+
 def test_timm_learning_rate_follows_its_batch_size():
     options = "--kd-model-name m --smoothing 0 --task-loss-weight 0.5 --lr-base 0.1 -b 512"
     imported = import_recipe(f"python train.py {options}")

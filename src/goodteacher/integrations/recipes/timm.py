@@ -40,6 +40,13 @@ def timm(given: Given, objective: Objective, schooling: Schooling, num_classes: 
     if temperature is None:
         objective.notes.append("Its temperature is 4 unless --kd-temperature says otherwise.")
     _hard_term(given, objective, labels)
+    for mixed in ("mixup", "cutmix"):
+        if given.number(mixed, low=0):
+            objective.exact = objective.exact and not labels
+            objective.notes.append(
+                f"{mixed} mixes images and labels of students, which goodteacher does not: "
+                "augment and views, with mixup among them, are of the teacher's images."
+            )
     _schooling(given, schooling)
 
 
@@ -76,13 +83,6 @@ def _hard_term(given: Given, objective: Objective, weight: float) -> None:
             "timm smooths labels by 0.1 unless --smoothing says otherwise (0 for none)."
         )
     objective.add_labels(weight, smoothing=0.1 if smoothing is None else smoothing)
-    for mixed in ("mixup", "cutmix"):
-        if given.number(mixed, low=0):
-            objective.exact = False
-            objective.notes.append(
-                f"{mixed} mixes images and labels of students, which goodteacher does not: "
-                "augment and views, with mixup among them, are of the teacher's images."
-            )
 
 
 def _schooling(given: Given, schooling: Schooling) -> None:

@@ -124,7 +124,7 @@ class Schooling:
                 "learning rate and weight decay are left out, so adam with our learning rates "
                 "stands in."
             )
-        if self.spares_biases and self.weight_decay:
+        if self.spares_biases and self.weight_decay and self.optimizer in OPTIMIZERS:
             yield (
                 "Its weight decay leaves out biases and normalisation; that of goodteacher is on "
                 "all weights."
