@@ -288,7 +288,7 @@ def test_timm_with_an_optimizer_and_a_mixture_that_we_do_not_have():
     assert "student_optimizer" not in imported.training
     assert "student_learning_rate" not in imported.training
     assert said(imported, "Its optimizer lamb is not one of ours")
-    assert said(imported, "mixup mixes images")
+    assert said(imported, "mixup (0.1) is left out")
     assert not said(imported, "leaves out biases")
 
 

@@ -40,13 +40,7 @@ def timm(given: Given, objective: Objective, schooling: Schooling, num_classes: 
     if temperature is None:
         objective.notes.append("Its temperature is 4 unless --kd-temperature says otherwise.")
     _hard_term(given, objective, labels)
-    for mixed in ("mixup", "cutmix"):
-        if given.number(mixed, low=0):
-            objective.exact = objective.exact and not labels
-            objective.notes.append(
-                f"{mixed} mixes images and labels of students, which goodteacher does not: "
-                "augment and views, with mixup among them, are of the teacher's images."
-            )
+    _mixtures(given, objective, labels)
     _schooling(given, schooling)
 
 
@@ -83,6 +77,19 @@ def _hard_term(given: Given, objective: Objective, weight: float) -> None:
             "timm smooths labels by 0.1 unless --smoothing says otherwise (0 for none)."
         )
     objective.add_labels(weight, smoothing=0.1 if smoothing is None else smoothing)
+
+
+def _mixtures(given: Given, objective: Objective, labels: float) -> None:
+    """Tell of images that are mixed, which changes their labels, too."""
+    instead = {
+        "mixup": "goodteacher search has it for images, as --augment mixup:0.2 --views 4: students "
+        "then see that many fixed views of each",
+        "cutmix": "goodteacher does not have it",
+    }
+    for name, what in instead.items():
+        if strength := given.number(name, low=0):
+            objective.exact = objective.exact and not labels
+            objective.notes.append(f"{name} ({strength:g}) is left out: {what}.")
 
 
 def _schooling(given: Given, schooling: Schooling) -> None:
