@@ -20,8 +20,8 @@ def options_of(name):
 
 def shown_commands(text):
     """Every `goodteacher ...` line of a page: (command, options)."""
-    for line in re.findall(r"goodteacher ([a-z]+ [^`\n#]*)", text):
-        name, *words = line.split()
+    for line in re.findall(r"goodteacher ([a-z-]+ [^`\n#]*)", text):
+        name, *words = re.sub(r"'[^']*'", "''", line).split()  # another's command has its own
         yield name, [word.split("=")[0] for word in words if word.startswith("--")]
 
 

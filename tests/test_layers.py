@@ -25,7 +25,8 @@ LAYERS = [
     ["delivery", "verdicts"],
     ["sweet_spot", "report"],
     ["public"],
-    ["cli", "integrations"],
+    ["integrations"],
+    ["cli"],
     ["__init__", "__main__"],
 ]
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}

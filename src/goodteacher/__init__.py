@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         RunError,
         StudyError,
     )
+    from goodteacher.integrations.recipes import ImportedRecipe, import_recipe
     from goodteacher.maths.losses import distillation_loss
     from goodteacher.maths.similarity import SimilarityInformation, similarity_information
     from goodteacher.maths.targets import ladder_targets
@@ -55,6 +56,7 @@ _HOMES = {
     ),
     "goodteacher.delivery.export": ("Classifier", "load_student"),
     "goodteacher.public.checking": ("doctor",),
+    "goodteacher.integrations.recipes": ("ImportedRecipe", "import_recipe"),
     "goodteacher.maths.losses": ("distillation_loss",),
     "goodteacher.responses": ("Response", "read_response"),
     "goodteacher.records.results": ("Verdict",),
@@ -77,6 +79,7 @@ __all__ = [
     "Dataset",
     "Distillation",
     "GoodteacherError",
+    "ImportedRecipe",
     "InputError",
     "ModelError",
     "Recorder",
@@ -94,6 +97,7 @@ __all__ = [
     "distill",
     "distillation_loss",
     "doctor",
+    "import_recipe",
     "ladder_targets",
     "load_dataset",
     "load_student",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -364,6 +364,34 @@ def report(
             print_json({"report": str(path)})
         else:
             stderr.print(f"Report: {path}", markup=False, soft_wrap=True)
+
+
+@app.command("import-recipe")
+def import_recipe(
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            help="file (YAML, JSON, TOML, Python, shell), a command in quotes, or alpha=0.1 ..."
+        ),
+    ],
+    tool: Annotated[str | None, typer.Option(help="whose settings (default: told by them)")] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="number of classes, where a reduction divides by it")
+    ] = None,
+    goal: Annotated[
+        Literal["distill", "search"], typer.Option(help="what the settings are for")
+    ] = "distill",
+    as_json: AsJson = False,
+) -> None:
+    """Translate a recipe of another tool into settings for --config, and say what differs."""
+    with _door(as_json):
+        from goodteacher.integrations.recipes import import_recipe as translate
+
+        imported = translate(" ".join(source), tool=tool, num_classes=classes)
+        if as_json:
+            print_json({**imported.model_dump(mode="json"), "settings": imported.settings(goal)})
+        else:
+            typer.echo(imported.toml(goal), nl=False)
 
 
 def main() -> None:
