@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from goodteacher.public.checking import doctor
     from goodteacher.public.distillation import Distillation, distill
     from goodteacher.public.recording import Recorder, split
+    from goodteacher.public.responding import record_checkpoints
     from goodteacher.public.scoring import Score, score
     from goodteacher.public.searching import search
     from goodteacher.public.study import Study
@@ -58,6 +59,7 @@ _HOMES = {
     "goodteacher.responses": ("Response", "read_response"),
     "goodteacher.records.results": ("Verdict",),
     "goodteacher.public.recording": ("Recorder", "split"),
+    "goodteacher.public.responding": ("record_checkpoints",),
     "goodteacher.public.scoring": ("Score", "score"),
     "goodteacher.maths.similarity": ("SimilarityInformation", "similarity_information"),
     "goodteacher.public.searching": ("search",),
@@ -95,6 +97,7 @@ __all__ = [
     "load_dataset",
     "load_student",
     "read_response",
+    "record_checkpoints",
     "score",
     "search",
     "similarity_information",

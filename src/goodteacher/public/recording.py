@@ -144,7 +144,7 @@ class Recorder:
         self.prepare, self.probabilities = prepare, probabilities
         self.record_test, self.patience, self.at_once = record_test, patience, at_once
         self._progress = progress or Silent()
-        self._data, parts = _divided(config, data)
+        self._data, parts = divided(config, data)
         train, own = self._data.train, self._data.validation
         self.training = _part(parts.training, train)
         self.transfer = _part(parts.transfer, train)
@@ -362,7 +362,7 @@ def split(data: DataLike, *, out: str | Path, **settings: object) -> SplitIds:
         (1293, 1293, 144, 360)
     """
     config = parse(DataConfig, data=name_of_data(data), **settings)
-    _, parts = _divided(config, data)
+    _, parts = divided(config, data)
     ids, path = SplitIds.of(config, parts), Path(out).expanduser()
     store = _usable(path)
     _check_split(store, ids)
@@ -371,7 +371,8 @@ def split(data: DataLike, *, out: str | Path, **settings: object) -> SplitIds:
     return ids
 
 
-def _divided(config: DataConfig, data: DataLike) -> tuple[Dataset, StudyData]:
+def divided(config: DataConfig, data: DataLike) -> tuple[Dataset, StudyData]:
+    """Return data as they are loaded under some settings, and their parts."""
     loaded = load_for(config, data)
     parts = divide(
         loaded,

@@ -1,5 +1,15 @@
 """Teachers: trained and recorded, taken over from another study, and made of recorded responses."""
 
+from goodteacher.teachers.checkpoints import (
+    Contents,
+    ForeignCheckpoint,
+    attributes_of,
+    check_pattern,
+    epochs_of,
+    find_checkpoints,
+    read_checkpoint,
+    weights_for,
+)
 from goodteacher.teachers.foreign import Asked, Model, Prepare, stored
 from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of
 from goodteacher.teachers.plan import (
@@ -44,7 +54,9 @@ __all__ = [
     "AverageTask",
     "BlendTask",
     "Branch",
+    "Contents",
     "CooldownTask",
+    "ForeignCheckpoint",
     "GivenTeacher",
     "Model",
     "Prepare",
@@ -56,15 +68,20 @@ __all__ = [
     "Teacher",
     "Teachers",
     "TrajectoryTask",
+    "attributes_of",
     "blends_of",
+    "check_pattern",
     "check_recorded_runs",
     "combined",
+    "epochs_of",
+    "find_checkpoints",
     "load_teacher",
     "measured_run",
     "plan_branch",
     "plan_keys",
     "plan_taken",
     "plan_teachers",
+    "read_checkpoint",
     "recorded",
     "recorded_teachers",
     "response_file",
@@ -72,6 +89,7 @@ __all__ = [
     "same_responses",
     "stop_run",
     "stored",
+    "weights_for",
     "why_other_data",
     "why_other_notes",
     "why_other_split",
