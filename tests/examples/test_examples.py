@@ -26,6 +26,12 @@ def test_an_example_has_under_sixty_lines_and_says_how_it_is_run(path):
     assert f"python examples/{path.name}" in text
 
 
+def test_checkpoints_are_recorded(tmp_path):
+    run("record_checkpoints.py", "digits", tmp_path / "runs", tmp_path / "recorded")
+    files = tmp_path.glob("recorded/*/responses/epoch-00008.selection.view-0.safetensors")
+    assert {path.parent.parent.name for path in files} == {"lr-0.01", "lr-0.1"}
+
+
 def test_a_plain_loop_is_recorded(tmp_path):
     done = run("record_your_teacher.py", "digits", tmp_path, "--epochs=2", "--width=8")
     assert "lr-0.003, epoch 2: " in done.stderr
