@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from goodteacher.maths.targets import ladder_targets
     from goodteacher.public.checking import doctor
     from goodteacher.public.distillation import Distillation, distill
-    from goodteacher.public.recording import Recorder, split
+    from goodteacher.public.dividing import split
+    from goodteacher.public.recording import Recorder
     from goodteacher.public.responding import record_checkpoints
     from goodteacher.public.scoring import Score, score
     from goodteacher.public.searching import search
@@ -58,7 +59,8 @@ _HOMES = {
     "goodteacher.maths.losses": ("distillation_loss",),
     "goodteacher.responses": ("Response", "read_response"),
     "goodteacher.records.results": ("Verdict",),
-    "goodteacher.public.recording": ("Recorder", "split"),
+    "goodteacher.public.dividing": ("split",),
+    "goodteacher.public.recording": ("Recorder",),
     "goodteacher.public.responding": ("record_checkpoints",),
     "goodteacher.public.scoring": ("Score", "score"),
     "goodteacher.maths.similarity": ("SimilarityInformation", "similarity_information"),

@@ -228,6 +228,22 @@ def test_it_says_stop_after_as_many_epochs_without_a_better_nll(tmp_path):
     assert not recorder(tmp_path, patience=3).should_stop
 
 
+def test_probe_students_decide_where_they_are_wanted(tmp_path):
+    found = recorder(tmp_path, patience=1, probe_student="mlp:4", selection_fraction=0.3)
+    state = torch.random.get_rng_state()
+    found.record(logits=given(found, 3.0), epoch=1)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert not found.should_stop
+    nonsense = {name: -logits for name, logits in given(found, 3.0).items()}
+    found.record(logits=nonsense, epoch=2)
+    kept = [json.loads(line) for line in (found.folder / "probes.jsonl").read_text().splitlines()]
+    assert [(probe["epoch"], probe["student"]) for probe in kept] == [(1, "mlp:4"), (2, "mlp:4")]
+    assert kept[0]["accuracy"] > kept[1]["accuracy"]
+    assert found.should_stop
+    found.record(logits=given(found, 3.0), epoch=1)
+    assert len((found.folder / "probes.jsonl").read_text().splitlines()) == 2
+
+
 def test_every_epoch_is_told(tmp_path, caplog):
     class Watcher:
         def __init__(self):

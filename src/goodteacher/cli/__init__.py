@@ -338,7 +338,7 @@ def split(
     Train a teacher of your own on the training part only: choices are made on the selection split.
     """
     with _door(as_json):
-        from goodteacher.public.recording import split as divide
+        from goodteacher.public.dividing import split as divide
 
         ids = divide(data, out=out, **settings)
         parts = ("training", "transfer", "selection", "test")

@@ -15,7 +15,8 @@ from goodteacher.config import RespondConfig, parse
 from goodteacher.data import Dataset, Finding, StudyData
 from goodteacher.errors import ConfigError
 from goodteacher.networks import NetworkLike, Preparations, canonical_spec, specification_of
-from goodteacher.public.recording import Recorder, divided
+from goodteacher.public.dividing import divided
+from goodteacher.public.recording import Recorder
 from goodteacher.responses import Response
 from goodteacher.responses.examination import examine_agreement, look_alike
 from goodteacher.studies import DataLike, Progress, Silent, name_of_data, say

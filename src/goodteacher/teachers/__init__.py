@@ -38,7 +38,12 @@ from goodteacher.teachers.recorded_runs import (
     why_other_split,
     write_epoch,
 )
-from goodteacher.teachers.recording import recorded, recorded_teachers, response_file
+from goodteacher.teachers.recording import (
+    recorded,
+    recorded_teachers,
+    response_file,
+    response_name,
+)
 from goodteacher.teachers.reuse import reusing
 from goodteacher.teachers.running import load_teacher, stop_run
 from goodteacher.teachers.taking import (
@@ -85,6 +90,7 @@ __all__ = [
     "recorded",
     "recorded_teachers",
     "response_file",
+    "response_name",
     "reusing",
     "same_responses",
     "stop_run",
