@@ -109,6 +109,32 @@ def test_a_model_that_diverged_is_recorded_without_a_response(tmp_path):
     assert found.record(model(float("nan")), 1) == record
 
 
+def test_numbers_of_a_diverged_teacher_are_recorded_as_such(tmp_path):
+    found = recorder(tmp_path)
+    numbers = {name: logits.numpy() for name, logits in given(found).items()}
+    numbers["selection"][3, 1] = float("nan")
+    assert found.record(logits=numbers, epoch=1).status == "diverged"
+
+
+def test_rows_in_another_order_are_warned_of_once(tmp_path, caplog):
+    found = recorder(tmp_path)
+    numbers = given(found)
+    for epoch in (1, 2):
+        numbers["selection"] = numbers["selection"].roll(1, 0)
+        found.record(logits=numbers, epoch=epoch)
+    told = [r.message for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(told) == 1
+    assert "in another order" in told[0]
+
+
+def test_what_is_noted_of_the_numbers_is_told(tmp_path, caplog):
+    found = recorder(tmp_path, probabilities=True)
+    hundredths = {name: (logits.softmax(1) * 100).round() for name, logits in given(found).items()}
+    with caplog.at_level(logging.INFO, logger="goodteacher"):
+        found.record(logits={name: n / 100 for name, n in hundredths.items()}, epoch=1)
+    assert "miss a sum of 1" in caplog.text
+
+
 def test_an_epoch_recorded_twice_must_say_the_same(tmp_path):
     found = recorder(tmp_path)
     first = found.record(model(), 1)

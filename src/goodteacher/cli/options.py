@@ -13,6 +13,7 @@ from goodteacher.config import (
     DataConfig,
     EvidenceConfig,
     Frozen,
+    RespondConfig,
     RuntimeConfig,
     SearchConfig,
     StudentConfig,
@@ -26,6 +27,7 @@ PANELS: Mapping[type[Frozen], str] = {
     EvidenceConfig: "Evidence",
     DataConfig: "Data",
     RuntimeConfig: "Machine",
+    RespondConfig: "Checkpoints",
 }
 """Heading in ``--help`` of each group of settings; what no group claims stands under Recipe."""
 _SWITCHES = "Yes or no"

@@ -15,11 +15,14 @@ recorded epochs is the best teacher of a student.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from goodteacher.config import Attribute, DataConfig, parse
@@ -30,6 +33,7 @@ from goodteacher.public.dividing import check_split, divided, make_folder, part_
 from goodteacher.public.probes import keep_probe, probe, probes_of
 from goodteacher.records import TrajectoryRecord, percent
 from goodteacher.responses import ResponseLike, as_response
+from goodteacher.responses.examination import examine_agreement
 from goodteacher.responses.fitting import fitted_to_part
 from goodteacher.studies import DataLike, Progress, Silent, name_of_data, say
 from goodteacher.sweet_spot.probing import has_declined
@@ -111,7 +115,7 @@ class Recorder:
         self.prepare, self.probabilities = prepare, probabilities
         self.record_test, self.patience, self.at_once = record_test, patience, at_once
         self._student = canonical_spec(specification_of(probe_student)) if probe_student else None
-        self._progress = progress or Silent()
+        self._progress, self._told = progress or Silent(), set[str]()
         self._data, self._parts = divided(config, data)
         parts, train, own = self._parts, self._data.train, self._data.validation
         self.training = part_of(parts.training, train)
@@ -210,6 +214,8 @@ class Recorder:
             "seconds": _finite(seconds),
         }
         record = self._write(epoch, said, facts, started, overwrite=overwrite)
+        if record.status == "ok":
+            self._examine(said["selection"])
         self._probe(record, again=overwrite)
         return record
 
@@ -240,12 +246,27 @@ class Recorder:
         """Return a split's logits [N, C], in its order; they may be those of a diverged teacher."""
         split = self._data.test if name == "test" else self._wanted[name]
         shape = (len(split), self.num_classes)
-        if isinstance(given, Tensor) and tuple(given.shape) == shape and _diverged(given):
-            return given.float()
+        if isinstance(given, Tensor | np.ndarray) and tuple(given.shape) == shape:
+            tensor = torch.as_tensor(given)
+            if _diverged(tensor):
+                return tensor.float()
         response = as_response(
             given, probabilities=self.probabilities, class_names=self._data.class_names
         )
+        for note in response.notes:
+            self._tell_once(note, note)
         return fitted_to_part(response, self._data, split, _PARTS[name])
+
+    def _tell_once(self, kind: str, text: str, *, level: int = logging.INFO) -> None:
+        """Tell the first of a kind of remarks, which would come again with every epoch."""
+        if kind not in self._told:
+            self._told.add(kind)
+            say(self._progress, text, level=level)
+
+    def _examine(self, said: Tensor) -> None:
+        """Warn where rows or classes seem to be in another order."""
+        for found in examine_agreement(said, self.selection.labels, self._data.class_names):
+            self._tell_once(found.code, f"{self.name}: {found.message}", level=logging.WARNING)
 
     # --- what is written -----------------------------------------------------------------------
 
