@@ -85,7 +85,7 @@ def _parameter(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
 
 def _help(field: FieldInfo) -> str:
     text = (field.description or "").strip()
-    if field.default is None or "default" in text:
+    if field.is_required() or field.default is None or "default" in text:
         return text
     return f"{text} (default: {_shown(field.default)})"
 
