@@ -92,8 +92,8 @@ class TeacherRuns:
         branches = [name for name in BRANCHES if name in self.config.variants]
         if branches:
             self.context.note(
-                f"{', '.join(branches)}: made of the runs that are trained here alone. Recorded runs "
-                "hold responses, and these variants need weights."
+                f"{', '.join(branches)}: made of the runs that are trained here alone. Recorded "
+                "runs hold responses, and these variants need weights."
             )
         for task in self.taken:
             self._examine(task)
