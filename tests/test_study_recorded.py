@@ -130,6 +130,19 @@ def test_responses_of_the_study_stay_what_they_were_when_the_run_goes_on(folder,
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
+@pytest.mark.parametrize(
+    "settings", [{"shortlist_by": "probe"}, {"shortlist_by": "half_way"}, {"exhaustive": True}]
+)
+def test_shortlists_of_every_kind_are_made_of_recorded_runs(folder, tmp_path, settings):
+    study = search(folder, name=str(tmp_path / "x"), seeds=2, search_seeds=1, **settings)
+    assert study.finished
+
+
+def test_runs_that_a_study_took_are_recorded_runs_for_another(folder, tmp_path):
+    study = search(folder, "study/teachers/recorded-*", name=str(tmp_path / "x"), rungs=1)
+    assert {record.run for record in study.trajectories()} == {"slow", "fast"}
+
+
 def test_recorded_runs_stand_beside_those_trained_here(folder, tmp_path):
     own = {"teacher": "mlp:12", "batch_sizes": (64,), "epochs": 2, "teacher_seeds": (0,)}
     variants = ("raw", "ema", "average", "blend")

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from goodteacher.maths.targets import ladder_targets
     from goodteacher.public.checking import doctor
     from goodteacher.public.distillation import Distillation, distill
+    from goodteacher.public.dividing import split
     from goodteacher.public.predicting import Responded, respond
-    from goodteacher.public.recording import Recorder, split
+    from goodteacher.public.recording import Recorder
+    from goodteacher.public.responding import record_checkpoints
     from goodteacher.public.scoring import Score, score
     from goodteacher.public.searching import search
     from goodteacher.public.study import Study
@@ -61,7 +63,9 @@ _HOMES = {
     "goodteacher.responses": ("Response", "read_response"),
     "goodteacher.records.results": ("Verdict",),
     "goodteacher.public.predicting": ("Responded", "respond"),
-    "goodteacher.public.recording": ("Recorder", "split"),
+    "goodteacher.public.dividing": ("split",),
+    "goodteacher.public.recording": ("Recorder",),
+    "goodteacher.public.responding": ("record_checkpoints",),
     "goodteacher.public.scoring": ("Score", "score"),
     "goodteacher.maths.similarity": ("SimilarityInformation", "similarity_information"),
     "goodteacher.public.searching": ("search",),
@@ -102,6 +106,7 @@ __all__ = [
     "load_dataset",
     "load_student",
     "read_response",
+    "record_checkpoints",
     "respond",
     "score",
     "search",

@@ -109,6 +109,32 @@ def test_a_model_that_diverged_is_recorded_without_a_response(tmp_path):
     assert found.record(model(float("nan")), 1) == record
 
 
+def test_numbers_of_a_diverged_teacher_are_recorded_as_such(tmp_path):
+    found = recorder(tmp_path)
+    numbers = {name: logits.numpy() for name, logits in given(found).items()}
+    numbers["selection"][3, 1] = float("nan")
+    assert found.record(logits=numbers, epoch=1).status == "diverged"
+
+
+def test_rows_in_another_order_are_warned_of_once(tmp_path, caplog):
+    found = recorder(tmp_path)
+    numbers = given(found)
+    for epoch in (1, 2):
+        numbers["selection"] = numbers["selection"].roll(1, 0)
+        found.record(logits=numbers, epoch=epoch)
+    told = [r.message for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(told) == 1
+    assert "in another order" in told[0]
+
+
+def test_what_is_noted_of_the_numbers_is_told(tmp_path, caplog):
+    found = recorder(tmp_path, probabilities=True)
+    hundredths = {name: (logits.softmax(1) * 100).round() for name, logits in given(found).items()}
+    with caplog.at_level(logging.INFO, logger="goodteacher"):
+        found.record(logits={name: n / 100 for name, n in hundredths.items()}, epoch=1)
+    assert "miss a sum of 1" in caplog.text
+
+
 def test_an_epoch_recorded_twice_must_say_the_same(tmp_path):
     found = recorder(tmp_path)
     first = found.record(model(), 1)
@@ -226,6 +252,22 @@ def test_it_says_stop_after_as_many_epochs_without_a_better_nll(tmp_path):
     assert found.should_stop
     assert recorder(tmp_path, patience=2).should_stop
     assert not recorder(tmp_path, patience=3).should_stop
+
+
+def test_probe_students_decide_where_they_are_wanted(tmp_path):
+    found = recorder(tmp_path, patience=1, probe_student="mlp:4", selection_fraction=0.3)
+    state = torch.random.get_rng_state()
+    found.record(logits=given(found, 3.0), epoch=1)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert not found.should_stop
+    nonsense = {name: -logits for name, logits in given(found, 3.0).items()}
+    found.record(logits=nonsense, epoch=2)
+    kept = [json.loads(line) for line in (found.folder / "probes.jsonl").read_text().splitlines()]
+    assert [(probe["epoch"], probe["student"]) for probe in kept] == [(1, "mlp:4"), (2, "mlp:4")]
+    assert kept[0]["accuracy"] > kept[1]["accuracy"]
+    assert found.should_stop
+    found.record(logits=given(found, 3.0), epoch=1)
+    assert len((found.folder / "probes.jsonl").read_text().splitlines()) == 2
 
 
 def test_every_epoch_is_told(tmp_path, caplog):

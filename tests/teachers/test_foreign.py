@@ -113,6 +113,14 @@ def test_random_generators_go_on_as_if_nothing_had_been_asked():
     assert draws() == expected
 
 
+def test_a_loop_of_mixed_precision_does_not_round_the_answers():
+    model = linear()
+    expected = ask(model)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(ask(model), expected)
+        assert model(FEATURES.inputs).dtype == torch.bfloat16
+
+
 def test_no_gradient_is_kept_and_none_is_lost():
     model = linear()
     model(FEATURES.inputs).sum().backward()

@@ -34,6 +34,7 @@ from goodteacher.config import (
     DistillConfig,
     Frozen,
     ReadingConfig,
+    RespondConfig,
     StudyConfig,
     VerifyConfig,
     parse,
@@ -337,7 +338,7 @@ def split(
     Train a teacher of your own on the training part only: choices are made on the selection split.
     """
     with _door(as_json):
-        from goodteacher.public.recording import split as divide
+        from goodteacher.public.dividing import split as divide
 
         ids = divide(data, out=out, **settings)
         parts = ("training", "transfer", "selection", "test")
@@ -347,6 +348,33 @@ def split(
         else:
             counted = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
             stdout.print(f"{out}/splits.json: {counted}", markup=False, soft_wrap=True)
+
+
+_NOT_OF_RESPONDING = {"compile", "precision", "threads", "engine", "memory_gib", "stack_width"}
+
+
+@app.command()
+@with_settings(RespondConfig, leave_out=frozenset({"data", *_NOT_OF_RESPONDING}))
+def respond(
+    data: Annotated[str, typer.Argument(help="digits, a folder, an .npz file or a hub name")],
+    out: Out = ...,  # type: ignore[assignment]
+    as_json: AsJson = False,
+    settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
+) -> None:
+    """Record what checkpoints of your own trainer say, for goodteacher search --trajectories."""
+    with _door(as_json):
+        from goodteacher.public.responding import record_checkpoints
+
+        own = {name: settings.pop(name, None) for name in ("model", "checkpoints")}
+        merged = _merged(RespondConfig, None, settings, data=data, **own)
+        with shown_progress() as progress:
+            runs = record_checkpoints(merged.pop("data"), out=out, progress=progress, **merged)
+        found = {str(r.store.root): [record.epoch for record in r.records()] for r in runs}
+        if as_json:
+            print_json(found)
+        for folder, epochs in {} if as_json else found.items():
+            shown = ", ".join(map(str, epochs))
+            stdout.print(f"{folder}: epochs {shown}", markup=False, soft_wrap=True)
 
 
 @app.command()

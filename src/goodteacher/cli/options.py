@@ -13,6 +13,7 @@ from goodteacher.config import (
     DataConfig,
     EvidenceConfig,
     Frozen,
+    RespondConfig,
     RuntimeConfig,
     SearchConfig,
     StudentConfig,
@@ -26,6 +27,7 @@ PANELS: Mapping[type[Frozen], str] = {
     EvidenceConfig: "Evidence",
     DataConfig: "Data",
     RuntimeConfig: "Machine",
+    RespondConfig: "Checkpoints",
 }
 """Heading in ``--help`` of each group of settings; what no group claims stands under Recipe."""
 _SWITCHES = "Yes or no"
@@ -83,7 +85,7 @@ def _parameter(name: str, field: FieldInfo, panel: str) -> inspect.Parameter:
 
 def _help(field: FieldInfo) -> str:
     text = (field.description or "").strip()
-    if field.default is None or "default" in text:
+    if field.is_required() or field.default is None or "default" in text:
         return text
     return f"{text} (default: {_shown(field.default)})"
 

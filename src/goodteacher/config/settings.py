@@ -511,6 +511,35 @@ class DistillConfig(RuntimeConfig, DataConfig, StudentConfig):
         )
 
 
+class RespondConfig(RuntimeConfig, DataConfig):
+    """Settings of ``goodteacher respond``: what checkpoints of another trainer say."""
+
+    model: str = Field(
+        description="the checkpoints' network, e.g. python:package.module:factory; behind an @ how "
+        "it wants its inputs: @raw takes examples as they are stored"
+    )
+    checkpoints: Annotated[tuple[str, ...], BeforeValidator(paths)] = Field(
+        description="files, folders or patterns such as 'runs/*/checkpoint-*', with commas; those "
+        "of one folder are a run"
+    )
+    epoch_from: str | None = Field(
+        None,
+        description=r"regular expression whose group is the epoch, such as 'epoch-(\d+)' "
+        "(default: the trainer's state, the name, or what the file notes)",
+    )
+    section: str | None = Field(
+        None,
+        description="place in the files whose weights are taken, such as ema (default: the one "
+        "that is no moving average)",
+    )
+    probabilities: bool = Field(
+        False, description="the network returns probabilities rather than logits"
+    )
+    record_test: bool = Field(
+        False, description="also write the responses to the test split, which stay sealed"
+    )
+
+
 class EvidenceConfig(Frozen):
     """What ``goodteacher verify`` reports beside the verdict, where asked for.
 

@@ -15,26 +15,29 @@ recorded epochs is the best teacher of a student.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from goodteacher.config import Attribute, DataConfig, parse
-from goodteacher.data import Dataset, Split, StudyData, load_for
-from goodteacher.data import prepare as divide
+from goodteacher.data import Dataset, Split
 from goodteacher.errors import ConfigError, StudyError
+from goodteacher.networks import NetworkLike, canonical_spec, specification_of
+from goodteacher.public.dividing import check_split, divided, make_folder, part_of, usable
+from goodteacher.public.probes import keep_probe, probe, probes_of
 from goodteacher.records import TrajectoryRecord, percent
 from goodteacher.responses import ResponseLike, as_response
+from goodteacher.responses.examination import examine_agreement
 from goodteacher.responses.fitting import fitted_to_part
-from goodteacher.studies import DataLike, Progress, Silent, Store, name_of_data, say
+from goodteacher.studies import DataLike, Progress, Silent, name_of_data, say
 from goodteacher.sweet_spot.probing import has_declined
 from goodteacher.teachers import (
-    ASKED,
     Asked,
     Model,
     Prepare,
@@ -42,50 +45,12 @@ from goodteacher.teachers import (
     RunNotes,
     SplitIds,
     measured_run,
-    places_of,
     same_responses,
-    stored,
-    why_other_data,
     why_other_notes,
-    why_other_split,
     write_epoch,
 )
 
 _PARTS = {"transfer": "transfer set", "selection": "selection split", "test": "test split"}
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """A part of the data, for a trainer of one's own.
-
-    Attributes:
-        split: Its examples.
-        rows: Where they are in the split of the data set that they come from, int64 [N].
-    """
-
-    split: Split
-    rows: Tensor
-
-    @property
-    def ids(self) -> Tensor:
-        """The examples' ids, int64 [N]."""
-        return self.split.ids
-
-    @property
-    def labels(self) -> Tensor:
-        """The examples' classes, int64 [N]; -1 where unknown."""
-        return self.split.labels
-
-    def examples(self, positions: Tensor | None = None) -> Tensor | list[str]:
-        """Return examples as they are stored: uint8 images, float32 features, or texts.
-
-        Args:
-            positions: Which, in 0..N-1; by default all.
-        """
-        return stored(self.split, torch.arange(len(self)) if positions is None else positions)
-
-    def __len__(self) -> int:
-        return len(self.split)
 
 
 class Recorder:
@@ -103,6 +68,8 @@ class Recorder:
         probabilities: The model returns probabilities rather than logits.
         record_test: Also write the response to the test split, which nobody is shown.
         patience: Recorded epochs without a better held-out NLL after which `should_stop` is true.
+        probe_student: A student, such as ``"mlp:16"``: short trainings of it on each response then
+            decide `should_stop` in place of the NLL.
         at_once: Examples that the model sees at once; fewer where memory runs out.
         progress: Told what was recorded; the logger ``goodteacher`` is told too.
         **attributes: What tells the run from others: batch_size, learning_rate, seed, whatever.
@@ -111,6 +78,7 @@ class Recorder:
         InputError: The data cannot be read, or the folder holds a run of other data or attributes.
 
     Example:
+        >>> import torch
         >>> recorder = Recorder(getfixture("tmp_path") / "night", "digits", learning_rate=0.1)
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
         >>> record = recorder.record(lambda images: model(images / 255), epoch=1)
@@ -131,6 +99,7 @@ class Recorder:
         probabilities: bool = False,
         record_test: bool = False,
         patience: int = 2,
+        probe_student: NetworkLike | None = None,
         at_once: int = 256,
         progress: Progress | None = None,
         **attributes: Attribute,
@@ -145,12 +114,13 @@ class Recorder:
         _check_numbers(patience=patience, at_once=at_once)
         self.prepare, self.probabilities = prepare, probabilities
         self.record_test, self.patience, self.at_once = record_test, patience, at_once
-        self._progress = progress or Silent()
-        self._data, parts = _divided(config, data)
-        train, own = self._data.train, self._data.validation
-        self.training = _part(parts.training, train)
-        self.transfer = _part(parts.transfer, train)
-        self.selection = _part(parts.selection, own or train)
+        self._student = canonical_spec(specification_of(probe_student)) if probe_student else None
+        self._progress, self._told = progress or Silent(), set[str]()
+        self._data, self._parts = divided(config, data)
+        parts, train, own = self._parts, self._data.train, self._data.validation
+        self.training = part_of(parts.training, train)
+        self.transfer = part_of(parts.transfer, train)
+        self.selection = part_of(parts.selection, own or train)
         path = Path(folder).expanduser()
         splits = SplitIds.of(config, parts)
         self._run = _begun(path, run, _checked_attributes(attributes), splits)
@@ -190,11 +160,17 @@ class Recorder:
         """Whether the teacher has passed its sweet spot, by a simple rule.
 
         It has where the held-out NLL at its best temperature was at no time in the last
-        ``patience`` recorded epochs as good as before, or where the last epoch diverged.
+        ``patience`` recorded epochs as good as before, or where the last epoch diverged. With a
+        ``probe_student``, the accuracy of probe students on the selection split stands in for it.
         """
         records = self.records
         if records and records[-1].status == "diverged":
             return True
+        if self._student:
+            probed = probes_of(self._run, self._student)
+            return has_declined(
+                [probed[r.epoch] for r in records if r.epoch in probed], self.patience
+            )
         return has_declined([-record.best_nll for record in records], self.patience)
 
     def record(
@@ -242,7 +218,11 @@ class Recorder:
             "steps": steps,
             "seconds": _finite(seconds),
         }
-        return self._write(epoch, said, facts, started, overwrite=overwrite)
+        record = self._write(epoch, said, facts, started, overwrite=overwrite)
+        if record.status == "ok":
+            self._examine(said["selection"])
+        self._probe(record, again=overwrite)
+        return record
 
     # --- what the model says -------------------------------------------------------------------
 
@@ -271,12 +251,27 @@ class Recorder:
         """Return a split's logits [N, C], in its order; they may be those of a diverged teacher."""
         split = self._data.test if name == "test" else self._wanted[name]
         shape = (len(split), self.num_classes)
-        if isinstance(given, Tensor) and tuple(given.shape) == shape and _diverged(given):
-            return given.float()
+        if isinstance(given, Tensor | np.ndarray) and tuple(given.shape) == shape:
+            tensor = torch.as_tensor(given)
+            if _diverged(tensor):
+                return tensor.float()
         response = as_response(
             given, probabilities=self.probabilities, class_names=self._data.class_names
         )
+        for note in response.notes:
+            self._tell_once(note, note)
         return fitted_to_part(response, self._data, split, _PARTS[name])
+
+    def _tell_once(self, kind: str, text: str, *, level: int = logging.INFO) -> None:
+        """Tell the first of a kind of remarks, which would come again with every epoch."""
+        if kind not in self._told:
+            self._told.add(kind)
+            say(self._progress, text, level=level)
+
+    def _examine(self, said: Tensor) -> None:
+        """Warn where rows or classes seem to be in another order."""
+        for found in examine_agreement(said, self.selection.labels, self._data.class_names):
+            self._tell_once(found.code, f"{self.name}: {found.message}", level=logging.WARNING)
 
     # --- what is written -----------------------------------------------------------------------
 
@@ -312,12 +307,23 @@ class Recorder:
                 "recording_seconds": time.perf_counter() - started,
             }
         )
-        _make(self.folder)
+        make_folder(self.folder)
         with self._run.store.lock():
             every = [*({**earlier, epoch: record}).values()]
             write_epoch(self._run, every, known if healthy else {}, epoch=epoch)
         say(self._progress, self._line(record))
         return record
+
+    def _probe(self, record: TrajectoryRecord, *, again: bool) -> None:
+        """Train probe students of an epoch, if they are wanted and there are none yet."""
+        student, epoch = self._student, record.epoch
+        if student is None or record.status != "ok":
+            return
+        if again or epoch not in probes_of(self._run, student):
+            made = probe(self._run, self._parts, student, epoch)
+            keep_probe(self._run, made)
+            accuracy = percent(made.accuracy)
+            say(self._progress, f"{self.name}, epoch {epoch}: probe students reach {accuracy} %.")
 
     @property
     def _labels(self) -> dict[str, Tensor]:
@@ -339,54 +345,13 @@ class Recorder:
         )
         if "transfer" in at_best:
             told += f", similarity information {at_best['transfer'].similarity:.4f} nats there"
-        if not self.should_stop:
+        if self._student or not self.should_stop:
             return f"{told}."
         best = min(self.records, key=lambda each: each.best_nll)
         return (
             f"{told}. The held-out NLL was best after epoch {best.epoch} and no better in the last "
             f"{self.patience} recorded epochs: the teacher has probably passed its sweet spot."
         )
-
-
-def split(data: DataLike, *, out: str | Path, **settings: object) -> SplitIds:
-    """Write the ids of every part of the data: which examples to train one's own teacher on.
-
-    Args:
-        data: A data set, or what :func:`~goodteacher.data.load_dataset` understands.
-        out: The folder, in which ``splits.json`` is written. It may become a recorded run's.
-        **settings: Any field of :class:`~goodteacher.config.DataConfig`.
-
-    Returns:
-        The ids, which are also in the file. A `Recorder` and a search with the same settings divide
-        the data alike.
-
-    Raises:
-        InputError: The data cannot be read, or the folder holds another division.
-
-    Example:
-        >>> ids = split("digits", out=getfixture("tmp_path") / "ids")
-        >>> len(ids.training), len(ids.transfer), len(ids.selection), len(ids.test)
-        (1293, 1293, 144, 360)
-    """
-    config = parse(DataConfig, data=name_of_data(data), **settings)
-    _, parts = _divided(config, data)
-    ids, path = SplitIds.of(config, parts), Path(out).expanduser()
-    store = _usable(path)
-    _check_split(store, ids)
-    _make(path)
-    ids.write(store)
-    return ids
-
-
-def _divided(config: DataConfig, data: DataLike) -> tuple[Dataset, StudyData]:
-    loaded = load_for(config, data)
-    parts = divide(
-        loaded,
-        selection_fraction=config.selection_fraction,
-        transfer_fraction=config.transfer_fraction,
-        seed=config.split_seed,
-    )
-    return loaded, parts
 
 
 def _begun(
@@ -397,8 +362,8 @@ def _begun(
     Raises:
         StudyError: The folder holds another run, or something else.
     """
-    store = _usable(path)
-    _check_split(store, ids)
+    store = usable(path)
+    check_split(store, ids)
     known = RecordedRun.open(path) if store.exists("run.json") else None
     notes = RunNotes(
         name=name or (known.notes.name if known else path.resolve().name),
@@ -413,46 +378,6 @@ def _begun(
             "attributes to go on with it, or name another folder."
         )
     return RecordedRun(store, notes, ids)
-
-
-def _usable(path: Path) -> Store:
-    if path.exists() and not path.is_dir():
-        raise StudyError(f"{path} is a file, but a recorded run is a folder. Name another.")
-    store = Store(path)
-    ours = store.exists("splits.json") or store.exists("run.json")
-    others = [file for file in path.iterdir() if file.name != ASKED] if path.exists() else []
-    if others and not ours:
-        raise StudyError(
-            f"{path} is not empty and holds no recorded run (no run.json and no splits.json). Name "
-            "a new folder."
-        )
-    return store
-
-
-def _check_split(store: Store, ids: SplitIds) -> None:
-    if not store.exists("splits.json"):
-        return
-    known = store.read_json("splits.json", SplitIds)
-    why = why_other_data(known, ids) or why_other_split(known, ids)
-    if why:
-        raise StudyError(
-            f"{store.root} was begun on something else: {why}. Give the same data and split to go "
-            "on with it, or name another folder."
-        )
-
-
-def _make(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StudyError(
-            f"{path} cannot be made: {error.strerror}. Name a folder that you may write to."
-        ) from None
-
-
-def _part(split: Split, whole: Split) -> Part:
-    """Return a split with its places in the one it is a part of."""
-    return Part(split, torch.tensor(places_of(split, whole)))
 
 
 def _diverged(logits: Tensor) -> bool:

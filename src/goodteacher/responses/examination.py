@@ -11,6 +11,8 @@ Every rule is *ours*.
   below 0.001; and far: in at least 60 % of the pairs of a selection and a test example, or with
   half of the mean NLL), which a teacher that did not see them would find as hard as the test
   split's. The tests are a rank test and a normal one of mean log-likelihoods; either may show it.
+* **Alike**, of a teacher of which it is not known what it was trained on: labels of the training
+  part are not more probable than those of the selection split (one-sided p of 0.05 or above).
 * **Seen or perfect**, where that cannot be told: no error on the selection split, at most one in a
   thousand on the transfer set, and a mean NLL below 0.05 nats on both.
 """
@@ -36,6 +38,7 @@ _FAR = 0.6  # share of pairs in which the selection example's label is more prob
 _LESS_NLL = 0.5  # NLL on the selection split, as a share of that on the test split
 _OVERFITTED = 3e-5  # p-value, four standard errors
 _BETTER = 1e-3  # p-value
+_ALIKE = 0.05  # p-value
 _NO_ERROR_NLL = 0.05  # nats
 _NO_ERROR = 1e-3  # share of errors on the transfer set
 _WAY_OUT = (
@@ -170,6 +173,30 @@ def _seen(response: Response, data: StudyData) -> Iterator[Finding]:
         test is None or _chance_of(transfer, test) < _OVERFITTED
     ):
         yield _told_by_perfection(selection, transfer, test)
+
+
+def look_alike(response: Response, training: Split, selection: Split) -> Finding | None:
+    """Say so if a teacher knows the selection split as well as what it should be trained on.
+
+    Args:
+        response: Covers the labelled examples of both.
+        training: What the teacher was trained on, if all is well.
+        selection: What it was not.
+
+    Returns:
+        A warning, or None where training examples are clearly easier for it.
+    """
+    own, held_out = _fit(response, training), _fit(response, selection)
+    if own is None or held_out is None or _chance_of(own, held_out) < _ALIKE:
+        return None
+    return Finding(
+        "warning",
+        "response_alike",
+        f"The teacher's mean NLL is {own.nll:.4g} nats on the training part and "
+        f"{held_out.nll:.4g} on the selection split: they look alike. Early in a training they do; "
+        "but if the teacher was trained on the selection split as well, every choice made there is "
+        "too good to be true. Train it on the ids that goodteacher split writes.",
+    )
 
 
 def _covers_test(response: Response, data: StudyData) -> bool:

@@ -13,7 +13,14 @@ from goodteacher.studies.files import (
 )
 from goodteacher.studies.progress import Progress, Silent, logger, say
 from goodteacher.studies.setting_up import DataLike, name_of_data, prepare_context, resume_context
-from goodteacher.studies.store import CONFIG_FILE, Store, load_weights, read_tensors, reading
+from goodteacher.studies.store import (
+    CONFIG_FILE,
+    Store,
+    load_weights,
+    read_tensors,
+    reading,
+    weights_difference,
+)
 from goodteacher.studies.tasks import Context, DataKey, Engine, Task, is_done, runner_of
 
 __all__ = [
@@ -46,4 +53,5 @@ __all__ = [
     "resume_context",
     "runner_of",
     "say",
+    "weights_difference",
 ]

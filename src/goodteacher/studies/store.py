@@ -304,6 +304,23 @@ def load_weights(network: nn.Module, tensors: Mapping[str, torch.Tensor], path: 
     Raises:
         StudyError: They are another network's.
     """
+    difference = weights_difference(network, tensors)
+    if difference:
+        raise StudyError(
+            f"{path} holds the weights of another network: {difference}. Was one of the "
+            "files replaced, or the factory of the network changed? Put the file back that belongs "
+            "to this network."
+        )
+    network.load_state_dict(tensors)
+
+
+def weights_difference(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> str | None:
+    """Say which weights a network has and tensors have not, or the other way round; None if none.
+
+    Args:
+        network: Its weights are those expected.
+        tensors: By name.
+    """
     expected = network.state_dict()
     missing = [name for name in expected if name not in tensors]
     unknown = [name for name in tensors if name not in expected]
@@ -312,18 +329,12 @@ def load_weights(network: nn.Module, tensors: Mapping[str, torch.Tensor], path: 
         for name, value in expected.items()
         if name in tensors and tensors[name].shape != value.shape
     ]
-    if missing or unknown or other:
-        parts = [
-            *([f"missing are {_few(missing)}"] if missing else []),
-            *([f"unknown are {_few(unknown)}"] if unknown else []),
-            *([_few(other)] if other else []),
-        ]
-        raise StudyError(
-            f"{path} holds the weights of another network: {'; '.join(parts)}. Was one of the "
-            "files replaced, or the factory of the network changed? Put the file back that belongs "
-            "to this network."
-        )
-    network.load_state_dict(tensors)
+    parts = [
+        *([f"missing are {_few(missing)}"] if missing else []),
+        *([f"unknown are {_few(unknown)}"] if unknown else []),
+        *([_few(other)] if other else []),
+    ]
+    return "; ".join(parts) or None
 
 
 @contextlib.contextmanager

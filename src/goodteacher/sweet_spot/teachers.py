@@ -89,13 +89,12 @@ class TeacherRuns:
         if not self.taken:
             return
         self.engine.run("recorded runs", self.taken)
-        if self.trajectories and self.config.variants != ("raw",):
-            branches = [name for name in BRANCHES if name in self.config.variants]
-            if branches:
-                self.context.note(
-                    f"variants {', '.join(branches)} are made of the runs trained here alone: "
-                    "recorded runs hold responses, and these need weights."
-                )
+        branches = [name for name in BRANCHES if name in self.config.variants]
+        if branches:
+            self.context.note(
+                f"{', '.join(branches)}: made of the runs that are trained here alone. Recorded "
+                "runs hold responses, and these variants need weights."
+            )
         for task in self.taken:
             self._examine(task)
 

@@ -10,6 +10,16 @@ from goodteacher.teachers.asking import (
     places_of,
     rows_of,
 )
+from goodteacher.teachers.checkpoints import (
+    Contents,
+    ForeignCheckpoint,
+    attributes_of,
+    check_pattern,
+    epochs_of,
+    find_checkpoints,
+    read_checkpoint,
+    weights_for,
+)
 from goodteacher.teachers.foreign import Asked, Model, Prepare, stored
 from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of
 from goodteacher.teachers.onnx_files import onnx_teacher
@@ -39,7 +49,12 @@ from goodteacher.teachers.recorded_runs import (
     why_other_split,
     write_epoch,
 )
-from goodteacher.teachers.recording import recorded, recorded_teachers, response_file
+from goodteacher.teachers.recording import (
+    recorded,
+    recorded_teachers,
+    response_file,
+    response_name,
+)
 from goodteacher.teachers.reuse import reusing
 from goodteacher.teachers.running import load_teacher, stop_run
 from goodteacher.teachers.taking import (
@@ -58,7 +73,9 @@ __all__ = [
     "AverageTask",
     "BlendTask",
     "Branch",
+    "Contents",
     "CooldownTask",
+    "ForeignCheckpoint",
     "GivenTeacher",
     "Model",
     "Predict",
@@ -72,9 +89,13 @@ __all__ = [
     "Teachers",
     "TrajectoryTask",
     "as_numpy",
+    "attributes_of",
     "blends_of",
+    "check_pattern",
     "check_recorded_runs",
     "combined",
+    "epochs_of",
+    "find_checkpoints",
     "forget_answers",
     "load_teacher",
     "measured_run",
@@ -84,14 +105,17 @@ __all__ = [
     "plan_keys",
     "plan_taken",
     "plan_teachers",
+    "read_checkpoint",
     "recorded",
     "recorded_teachers",
     "response_file",
+    "response_name",
     "reusing",
     "rows_of",
     "same_responses",
     "stop_run",
     "stored",
+    "weights_for",
     "why_other_data",
     "why_other_notes",
     "why_other_split",

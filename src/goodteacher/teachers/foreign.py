@@ -76,7 +76,7 @@ class Asked:
         """
         model = inside(self.model) if isinstance(self.model, nn.Module) else self.model
         device, size = device_of(model), self.at_once
-        with borrowed(), evaluating(model), torch.no_grad():
+        with borrowed(), evaluating(model), torch.no_grad(), full_precision():
             found, begun = [], 0
             while begun < len(split):
                 positions = torch.arange(begun, min(begun + size, len(split)))
@@ -131,6 +131,19 @@ def evaluating(model: Model) -> Iterator[None]:
     finally:
         for part, mode in modes:
             part.training = mode
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Leave a loop's autocast for the block.
+
+    What a sure teacher says of the other classes lies in digits that bfloat16 would round away.
+    """
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    with contextlib.ExitStack() as stack:
+        for device in devices:
+            stack.enter_context(torch.autocast(device, enabled=False))
+        yield
 
 
 def moved(value: Any, device: torch.device) -> Any:

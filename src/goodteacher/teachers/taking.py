@@ -23,6 +23,7 @@ from goodteacher.studies import Context, DataKey, Store
 from goodteacher.teachers.plan import TrajectoryTask, plan_teachers
 from goodteacher.teachers.recorded_runs import (
     RUN_FILE,
+    SPLITS_FILE,
     RecordedRun,
     SplitIds,
     measured_run,
@@ -95,7 +96,8 @@ class TakingRunner:
             raise StudyError(
                 f"{task.folder} has changed while it was being read. Give the same command again."
             )
-        for name in run.files():
+        # With what says whose it is, the folder is a recorded run for other studies too.
+        for name in (RUN_FILE, SPLITS_FILE, *run.files()):
             target = context.store.path("teachers", task.key, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             _link_or_copy(run.store.path(name), target)
