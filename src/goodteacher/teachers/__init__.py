@@ -17,8 +17,8 @@ from goodteacher.teachers.port import (
     combined,
 )
 from goodteacher.teachers.recording import recorded, recorded_teachers
-from goodteacher.teachers.reuse import reusing
-from goodteacher.teachers.running import load_teacher, stop_run
+from goodteacher.teachers.reuse import reusing, take_branches
+from goodteacher.teachers.running import forget_states, load_teacher, stop_run
 
 __all__ = [
     "MEANS",
@@ -33,6 +33,7 @@ __all__ = [
     "TrajectoryTask",
     "blends_of",
     "combined",
+    "forget_states",
     "load_teacher",
     "plan_branch",
     "plan_teachers",
@@ -40,4 +41,5 @@ __all__ = [
     "recorded_teachers",
     "reusing",
     "stop_run",
+    "take_branches",
 ]
