@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from goodteacher.public.distillation import Distillation, distill
     from goodteacher.public.scoring import Score, score
     from goodteacher.public.searching import search
+    from goodteacher.public.several import SeveralStudies
     from goodteacher.public.study import Study
     from goodteacher.public.verification import verify
     from goodteacher.records import Verdict
@@ -59,6 +60,7 @@ _HOMES = {
     "goodteacher.public.scoring": ("Score", "score"),
     "goodteacher.maths.similarity": ("SimilarityInformation", "similarity_information"),
     "goodteacher.public.searching": ("search",),
+    "goodteacher.public.several": ("SeveralStudies",),
     "goodteacher.public.study": ("Study",),
     "goodteacher.maths.targets": ("ladder_targets",),
     "goodteacher.training.machine": ("tuned_cpu",),
@@ -79,6 +81,7 @@ __all__ = [
     "ResponseError",
     "RunError",
     "Score",
+    "SeveralStudies",
     "SimilarityInformation",
     "Split",
     "Study",

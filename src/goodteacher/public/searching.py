@@ -1,28 +1,47 @@
-"""``search``: find the sweet spot of a teacher-student pair."""
+"""``search``: find the sweet spot of a teacher-student pair, or of a teacher's several students."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
+
+from torch import nn
 
 from goodteacher.config import StudyConfig
+from goodteacher.data import Dataset, load_for
 from goodteacher.engines import engine_of
+from goodteacher.errors import InputError, RunError
 from goodteacher.networks import NetworkLike
+from goodteacher.public.several import SeveralStudies, make_front
 from goodteacher.public.study import Study
-from goodteacher.report import write_report
+from goodteacher.report import write_front_report, write_report
 from goodteacher.studies import (
+    CONFIG_FILE,
+    FRONT_FILE,
+    STUDENTS_FILE,
+    Context,
     DataLike,
+    OneOfSeveral,
     Progress,
     Silent,
+    Store,
+    begin_several,
+    check_place,
+    check_study,
     checked_settings,
+    checked_students,
     name_of_data,
     prepare_context,
+    raise_all,
 )
 from goodteacher.sweet_spot.run import run_search
 from goodteacher.sweet_spot.search import Search
+from goodteacher.teachers import forget_states
 from goodteacher.training.machine import borrowed
 
 
+@overload
 def search(
     data: DataLike,
     *,
@@ -31,21 +50,48 @@ def search(
     out: str | Path,
     progress: Progress | None = None,
     **settings: Any,
-) -> Study:
+) -> Study: ...
+
+
+@overload
+def search(
+    data: DataLike,
+    *,
+    teacher: NetworkLike,
+    student: Sequence[NetworkLike],
+    out: str | Path,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> SeveralStudies: ...
+
+
+def search(
+    data: DataLike,
+    *,
+    teacher: NetworkLike,
+    student: NetworkLike | Sequence[NetworkLike],
+    out: str | Path,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Study | SeveralStudies:
     """Find the sweet spot of a teacher-student pair, or go on with a search that was stopped.
+
+    With a list of students it is found for each of them, over shared teachers: each student has a
+    study of its own in a folder below ``out``, which is what a search for it alone would have
+    given. A list may grow later; the teachers that are there are taken over.
 
     Args:
         data: A data set, or what :func:`~goodteacher.data.load_dataset` understands.
         teacher: Teacher architecture, such as ``"mlp:800,800"``; or a network, or a function that
             makes one from ``num_classes`` (and ``input_shape``).
         student: Student architecture, such as ``"mlp:64"``; or a function that makes a network; or
-            a network, with whose weights every seed then starts.
+            a network, with whose weights every seed then starts. A list of such for several.
         out: The study's folder. An existing study with the same settings is resumed.
         progress: Told how far the search is.
         **settings: Any field of :class:`~goodteacher.config.StudyConfig`.
 
     Returns:
-        The finished study.
+        The finished study; of a list of students, their studies and the front that they make.
 
     Raises:
         InputError: Something given cannot work; raised before any training.
@@ -57,14 +103,76 @@ def search(
         >>> study.sweet_spot.teacher.run
         'batch 64'
     """
+    watcher = progress or Silent()
+    if isinstance(student, Sequence) and not isinstance(student, str | nn.Module):
+        name = name_of_data(data)
+        configs = checked_students(student, teacher=teacher, data=name, **settings)
+        with borrowed(configs[0]):
+            return _search_several(configs, data, Path(out), watcher)
     networks = {"teacher": teacher, "student": student}
     config = checked_settings(StudyConfig, networks=networks, data=name_of_data(data), **settings)
     with borrowed(config):
-        context = prepare_context(config, out, data=data, progress=progress or Silent())
-        config = context.store.config(StudyConfig)
-        plan = Search(config, context, engine_of(config, context))
-        with context.store.lock():
-            run_search(plan)
-            write_report(context.store)
-            context.store.log("search_finished")
+        return _run(prepare_context(config, out, data=data, progress=watcher))
+
+
+def _run(context: Context, siblings: Sequence[Path] | None = None) -> Study:
+    """Search in a folder that has been set up, until the answer is written."""
+    config = context.store.config(StudyConfig)
+    plan = Search(config, context, engine_of(config, context), siblings=siblings)
+    with context.store.lock():
+        run_search(plan)
+        write_report(context.store)
+        context.store.log("search_finished")
     return Study(context.store.root)
+
+
+def _search_several(
+    configs: Sequence[StudyConfig], data: DataLike, out: Path, watcher: Progress
+) -> SeveralStudies:
+    """Search for one student after another; those that come later find teachers there."""
+    record = begin_several(out, configs)
+    by_student = {config.student: config for config in configs}
+    studies = {out / folder: by_student[spec] for spec, folder in record.students.items()}
+    loaded = _checked(studies, data)
+    store = Store(out)
+    store.write_text(STUDENTS_FILE, record.to_toml())
+    with store.lock():
+        for number, (folder, config) in enumerate(studies.items(), start=1):
+            one = OneOfSeveral(watcher, config.student, number, len(studies))
+            context = prepare_context(config, folder, data=data, progress=one, loaded=loaded)
+            siblings = [f for f in studies if f != folder and (f / CONFIG_FILE).exists()]
+            try:
+                _run(context, siblings)
+            except RunError as error:
+                raise RunError(
+                    f"The search for student {config.student!r} ended: {error}"
+                ) from error
+        for folder in studies:
+            forget_states(Store(folder))
+        several = SeveralStudies(out)
+        store.write_json(FRONT_FILE, make_front(several, loaded))
+        write_front_report(store)
+    return several
+
+
+def _checked(studies: Mapping[Path, StudyConfig], data: DataLike) -> Dataset:
+    """Return the data, once every student could be set up; nothing is written.
+
+    Raises:
+        InputError: Something cannot work; the message has a line for each thing.
+    """
+    problems: list[InputError] = []
+    for folder, config in studies.items():
+        try:
+            check_place(config, folder)
+        except InputError as error:
+            problems.append(error)
+    raise_all(problems)
+    loaded = load_for(next(iter(studies.values())), data)
+    for folder, config in studies.items():
+        try:
+            check_study(config, folder, loaded)
+        except InputError as error:
+            problems.append(error)
+    raise_all(problems)
+    return loaded

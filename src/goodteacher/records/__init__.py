@@ -36,6 +36,15 @@ from goodteacher.records.evidence import (
     PairChange,
     TemperatureCurve,
 )
+from goodteacher.records.front import (
+    Front,
+    FrontRow,
+    Latency,
+    repetitions_of,
+    summarize_front,
+    undominated,
+    with_fronts,
+)
 from goodteacher.records.results import (
     Answer,
     BlendRecord,
@@ -102,8 +111,11 @@ __all__ = [
     "FileSource",
     "Flip",
     "Flips",
+    "Front",
+    "FrontRow",
     "JointEffect",
     "Judged",
+    "Latency",
     "LearningPoint",
     "Look",
     "Measured",
@@ -137,8 +149,12 @@ __all__ = [
     "listed",
     "percent",
     "points",
+    "repetitions_of",
     "smoothing_arm",
     "summarize",
+    "summarize_front",
+    "undominated",
     "variant_seconds",
     "verdict_remarks",
+    "with_fronts",
 ]

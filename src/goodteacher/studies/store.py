@@ -39,6 +39,7 @@ from torch import nn
 
 from goodteacher.config import Frozen, differences, parse, read_toml, to_toml
 from goodteacher.errors import ConfigError, StudyError
+from goodteacher.studies.several import holds_several, study_folders, which_study
 
 ModelT = TypeVar("ModelT", bound=Frozen)
 ConfigT = TypeVar("ConfigT", bound=Frozen)
@@ -88,8 +89,13 @@ class Store:
         Raises:
             StudyError: See :meth:`create`.
         """
-        _check_usable(path)
+        check_usable(path)
         existing = path / CONFIG_FILE
+        if holds_several(path):
+            raise StudyError(
+                f"{which_study(path)} To go on, give all of its students to goodteacher search; "
+                "or name a new folder with --out."
+            )
         if existing.exists():
             _check_same(path, _settings(existing, type(config)), config, but)
         elif path.exists() and any(path.iterdir()):
@@ -106,6 +112,11 @@ class Store:
             StudyError: There is no study at ``root``.
         """
         path = Path(root)
+        if holds_several(path):
+            raise StudyError(
+                f"{which_study(path)} Name one of these folders in its place, such as "
+                f"{next(iter(study_folders(path).values()))}."
+            )
         if not (path / CONFIG_FILE).is_file():
             raise StudyError(
                 f"{path} is not a study: it has no {CONFIG_FILE}. Make one with goodteacher search."
@@ -435,7 +446,12 @@ def _saved_once(
     return plain, tied
 
 
-def _check_usable(path: Path) -> None:
+def check_usable(path: Path) -> None:
+    """Say whether a folder may be made at a path, or is there.
+
+    Raises:
+        StudyError: It is a file, or cannot be made.
+    """
     if path.exists() and not path.is_dir():
         raise StudyError(f"{path} is a file, but a study is a folder. Name another with --out.")
     parent = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
