@@ -7,6 +7,7 @@ import pytest
 from goodteacher import search
 from goodteacher.config import StudyConfig, parse
 from goodteacher.errors import ConfigError, StudyError
+from goodteacher.records import TrajectoryRecord
 from goodteacher.studies import Silent, prepare_context
 from goodteacher.teachers import plan_teachers, reusing
 from tests.made import SETTINGS, dataset
@@ -117,6 +118,21 @@ def test_a_stopped_run_serves_a_student_that_is_patient_too(tmp_path, probes):
     assert without_seconds(lent) == without_seconds(own)
     ends = [{r.run: r.epoch for r in each.trajectories() if r.stopped} for each in (lender, lent)]
     assert (ends[0] == ends[1]) == (probes == "study")
+
+
+def test_a_diverged_end_is_not_taken_for_other_responses(lender, tmp_path):
+    """It has no weights: what comes before it serves, and the rest is trained."""
+    copy = tmp_path / "copy"
+    shutil.copytree(lender.folder, copy)
+    for file in copy.glob("teachers/*/trajectory.jsonl"):
+        *lines, last = file.read_text().splitlines()
+        ended = TrajectoryRecord.model_validate_json(last).model_copy(update={"status": "diverged"})
+        file.write_text("\n".join([*lines, ended.model_dump_json()]) + "\n")
+        (file.parent / "checkpoints/epoch-00004.safetensors").unlink()
+    wanted = {**SMALL, "patience": 9}
+    lent = search(dataset(), out=tmp_path / "lent", teachers_of=str(copy), **wanted)
+    own = search(dataset(), out=tmp_path / "own", **wanted)
+    assert without_seconds(lent) == without_seconds(own)
 
 
 def test_the_study_that_has_most_of_a_run_lends_it(lender, tmp_path):

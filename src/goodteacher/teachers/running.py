@@ -211,7 +211,9 @@ class _Run:
             key: The run's key there.
         """
         store, records = self.context.store, recorded(self.context.store, self.key)
-        theirs = {record.epoch: record for record in recorded(lender, key)}
+        same = key == self.key
+        # A diverged teacher has left no weights, of which other responses could be made.
+        theirs = {r.epoch: r for r in recorded(lender, key) if same or r.status == "ok"}
         if not self._gains_by(lender, key, theirs):
             return
         for point in self.points[len(records) :]:
@@ -220,7 +222,7 @@ class _Run:
             state = lender.path(resume_file(key, point.epoch))
             if state.exists():
                 store.take_over(resume_file(self.key, point.epoch), state)
-            if key == self.key:
+            if same:
                 record = self._taken_as_is(lender, theirs[point.epoch])
             else:
                 record = self._record(self._taken(lender, key, theirs[point.epoch]), point)
