@@ -89,7 +89,7 @@ def test_intervals_that_do_not_overlap_are_said_to_differ():
     rows = with_fronts([row("mlp:8", 0.9, 100), row("mlp:32", 0.95, 200), row("mlp:64", 0.92, 300)])
     text = summarize_front(rows, level=0.1)
     assert "mlp:32 (95.00 %) is more accurate than mlp:8 (90.00 %): their 90 % intervals" in text
-    assert "mlp:64" not in text, "it is surely beaten, so there is nothing to add"
+    assert "mlp:64 is off the front by its mean" not in text, "it is surely beaten"
 
 
 def test_a_student_beaten_by_its_mean_alone_is_named():
@@ -97,6 +97,15 @@ def test_a_student_beaten_by_its_mean_alone_is_named():
     text = summarize_front(rows, level=0.05)
     assert "is mlp:8." in text
     assert "mlp:16 is off the front by its mean alone" in text
+
+
+def test_latencies_whose_quartiles_overlap_are_not_told_apart():
+    fast = row("mlp:8", 0.9, 100, seconds=(1.0e-3, 1e-2))
+    slow = row("mlp:32", 0.95, 200, seconds=(1.1e-3, 4e-2))
+    text = summarize_front(with_fronts([slow, fast]), level=0.05)
+    assert "Over latency for one example are mlp:8 and mlp:32." in text
+    assert "Over latency for a batch of 128 are mlp:8 and mlp:32." in text
+    assert text.count("are not told apart in speed") == 1
 
 
 @pytest.mark.parametrize(("seeds", "said"), [(1, True), (2, False)])

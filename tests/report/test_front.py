@@ -72,8 +72,15 @@ def test_page_is_whole_and_links_to_each_students_own(front):
     assert {"mlp-8/report.html", "mlp-16/report.html", "mlp-32/report.html"} <= set(links)
     assert "3 students of mlp:256 on mnist" in page.text
     assert front.summary in page.text
+    assert "undecided" not in page.text
     assert "Teachers trained for 60.0 s; a search for each student alone" in page.text
     assert not [link for link in page.attributes("href") + page.attributes("src") if ":" in link]
+
+
+def test_what_is_undecided_is_told_first(front):
+    open_one = front.rows[1].model_copy(update={"answer": "undecided"})
+    page = page_of(front.model_copy(update={"rows": (front.rows[0], open_one)}))
+    assert page.notes[0].startswith("Whether to distill is undecided for mlp:8: their own reports")
 
 
 def test_names_cannot_bring_markup_of_their_own(front):

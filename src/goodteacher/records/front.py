@@ -149,8 +149,38 @@ def _sentences(rows: Sequence[FrontRow], share: str) -> Iterator[str]:
                 f"{row.student} is off the front by its mean alone: its interval overlaps those of "
                 "all students that beat it."
             )
+    for place in range(min(len(row.latencies) for row in rows)):
+        yield from _on_latency(rows, place)
     if any(row.num_seeds == 1 for row in rows):
         yield "With one seed, intervals cover the test examples only."
+
+
+def _on_latency(rows: Sequence[FrontRow], place: int) -> Iterator[str]:
+    """Say who is on the front over a latency, and whose times are not told apart."""
+
+    def latency(row: FrontRow) -> Latency:
+        return row.latencies[place]
+
+    front = sorted((r for r in rows if latency(r).on_front), key=lambda r: latency(r).median)
+    what = latency_title(latency(rows[0]).batch_size)
+    names = listed([row.student for row in front])
+    yield f"Over latency for {what} {_is(front)} {names}."
+    for quick, slow in pairwise(front):
+        if latency(slow).quartiles[0] <= latency(quick).quartiles[1]:
+            yield (
+                f"Quartiles of the latencies of {quick.student} and {slow.student} overlap: they "
+                "are not told apart in speed."
+            )
+
+
+def latency_title(batch_size: int) -> str:
+    """Name what a latency is of.
+
+    Example:
+        >>> latency_title(128)
+        'a batch of 128'
+    """
+    return "one example" if batch_size == 1 else f"a batch of {batch_size}"
 
 
 def _beating(row: FrontRow, rows: Sequence[FrontRow]) -> list[FrontRow]:

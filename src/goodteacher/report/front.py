@@ -17,6 +17,7 @@ from goodteacher.records import (
     FrontRow,
     Latency,
     Pair,
+    latency_title,
     listed,
     percent,
     points,
@@ -107,9 +108,20 @@ def front_page(front: Front, *, name: str, teacher: str, data: str) -> Page:
         name=name,
         title=f"{len(front.rows)} students of {teacher} on {data}",
         answer=f"On the front of accuracy over parameters: {front_names}.",
-        notes=(),
+        notes=_notes(front),
         sections=(answer, Section("cost", "Cost", (cost,))),
         definitions=DEFINITIONS,
+    )
+
+
+def _notes(front: Front) -> tuple[str, ...]:
+    """Return what a reader must know before trusting the numbers."""
+    open_ones = [row.student for row in front.rows if row.answer == "undecided"]
+    if not open_ones:
+        return ()
+    return (
+        f"Whether to distill is undecided for {listed(open_ones)}: their own reports say what "
+        "stands against an answer.",
     )
 
 
@@ -138,16 +150,6 @@ def front_table(front: Front) -> Table:
         f"each latency ({', '.join(f'L{size}' for size in sizes)})."
     )
     return Table(caption, head, tuple(_cells(row) for row in front.rows))
-
-
-def latency_title(batch_size: int) -> str:
-    """Name a latency.
-
-    Example:
-        >>> latency_title(128)
-        'a batch of 128'
-    """
-    return "one example" if batch_size == 1 else f"a batch of {batch_size}"
 
 
 def _cells(row: FrontRow) -> tuple[str, ...]:
@@ -254,8 +256,8 @@ def _latency_view(front: Front, place: int) -> View:
     caption = (
         f"Test accuracy over the median of {first.repetitions} repetitions for "
         f"{latency_title(first.batch_size)} (logarithmic), on {front.machine}, one thread, "
-        f"{_basis(front)} Students whose quartiles in the table overlap are not told apart in "
-        "speed."
+        f"{_basis(front)} Students whose quartiles overlap, in the table above, are not told "
+        "apart in speed."
     )
     label = latency_title(first.batch_size)
     return View(label, draw_front(students, title=title), caption, _numbers(students, title))
