@@ -134,11 +134,11 @@ def check_place(config: Settings, out: str | Path) -> None:
     Raises:
         InputError: It may not; or the study that ``teachers_of`` names is none.
     """
-    choose_machine(config)
     folder = Path(out)
     Store.check(folder, config, but=BATCH_SETTINGS - config.model_fields_set)
     if isinstance(config, StudyConfig) and config.teachers_of is not None and not folder.exists():
         Store.open(config.teachers_of)
+    choose_machine(config)
 
 
 def check_study(config: Settings, out: str | Path, loaded: Dataset) -> Checked:
