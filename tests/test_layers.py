@@ -25,8 +25,7 @@ LAYERS = [
     ["delivery", "verdicts"],
     ["sweet_spot", "report"],
     ["public"],
-    ["integrations"],
-    ["cli"],
+    ["cli", "integrations"],
     ["__init__", "__main__"],
 ]
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         RunError,
         StudyError,
     )
-    from goodteacher.integrations.recipes import ImportedRecipe, import_recipe
     from goodteacher.maths.losses import distillation_loss
     from goodteacher.maths.similarity import SimilarityInformation, similarity_information
     from goodteacher.maths.targets import ladder_targets
@@ -31,10 +30,12 @@ if TYPE_CHECKING:
     from goodteacher.public.distillation import Distillation, distill
     from goodteacher.public.dividing import split
     from goodteacher.public.predicting import Responded, respond
+    from goodteacher.public.recipes import ImportedRecipe, import_recipe
     from goodteacher.public.recording import Recorder
     from goodteacher.public.responding import record_checkpoints
     from goodteacher.public.scoring import Score, score
     from goodteacher.public.searching import search
+    from goodteacher.public.several import SeveralStudies
     from goodteacher.public.study import Study
     from goodteacher.public.verification import verify
     from goodteacher.records import Verdict
@@ -58,7 +59,7 @@ _HOMES = {
     ),
     "goodteacher.delivery.export": ("Classifier", "load_student"),
     "goodteacher.public.checking": ("doctor",),
-    "goodteacher.integrations.recipes": ("ImportedRecipe", "import_recipe"),
+    "goodteacher.public.recipes": ("ImportedRecipe", "import_recipe"),
     "goodteacher.maths.losses": ("distillation_loss",),
     "goodteacher.responses": ("Response", "read_response"),
     "goodteacher.records.results": ("Verdict",),
@@ -69,6 +70,7 @@ _HOMES = {
     "goodteacher.public.scoring": ("Score", "score"),
     "goodteacher.maths.similarity": ("SimilarityInformation", "similarity_information"),
     "goodteacher.public.searching": ("search",),
+    "goodteacher.public.several": ("SeveralStudies",),
     "goodteacher.public.study": ("Study",),
     "goodteacher.maths.targets": ("ladder_targets",),
     "goodteacher.training.machine": ("tuned_cpu",),
@@ -92,6 +94,7 @@ __all__ = [
     "ResponseError",
     "RunError",
     "Score",
+    "SeveralStudies",
     "SimilarityInformation",
     "Split",
     "Study",

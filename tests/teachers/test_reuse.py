@@ -5,7 +5,11 @@ import shutil
 import pytest
 
 from goodteacher import search
+from goodteacher.config import StudyConfig, parse
 from goodteacher.errors import ConfigError, StudyError
+from goodteacher.records import TrajectoryRecord
+from goodteacher.studies import Silent, prepare_context
+from goodteacher.teachers import plan_teachers, reusing
 from tests.made import SETTINGS, dataset
 from tests.sweet_spot.test_probing import PATIENT, searched
 from tests.test_study import Interrupter, without_seconds
@@ -102,6 +106,47 @@ def test_teachers_that_patience_stopped_are_not_lent(tmp_path):
     wanted = {**PATIENT, "batch_sizes": tuple(unfinished), "patience": 0}
     with pytest.raises(ConfigError, match=r"patience is 1 there; 0 teaches to the end"):
         borrower(lender, tmp_path / "new", **wanted)
+
+
+@pytest.mark.parametrize("probes", ["study", "raced"], ids=["as far as it goes", "further"])
+def test_a_stopped_run_serves_a_student_that_is_patient_too(tmp_path, probes):
+    """Its state is gone, so where more of it is asked for the run starts over."""
+    lender = searched("study", tmp_path / "stopped", PATIENT)
+    wanted = {**PATIENT, "student": "mlp:2"}
+    own = searched(probes, tmp_path / "own", wanted)
+    lent = searched(probes, tmp_path / "lent", {**wanted, "teachers_of": str(lender.folder)})
+    assert without_seconds(lent) == without_seconds(own)
+    ends = [{r.run: r.epoch for r in each.trajectories() if r.stopped} for each in (lender, lent)]
+    assert (ends[0] == ends[1]) == (probes == "study")
+
+
+def test_a_diverged_end_is_not_taken_for_other_responses(lender, tmp_path):
+    """It has no weights: what comes before it serves, and the rest is trained."""
+    copy = tmp_path / "copy"
+    shutil.copytree(lender.folder, copy)
+    for file in copy.glob("teachers/*/trajectory.jsonl"):
+        *lines, last = file.read_text().splitlines()
+        ended = TrajectoryRecord.model_validate_json(last).model_copy(update={"status": "diverged"})
+        file.write_text("\n".join([*lines, ended.model_dump_json()]) + "\n")
+        (file.parent / "checkpoints/epoch-00004.safetensors").unlink()
+    wanted = {**SMALL, "patience": 9}
+    lent = search(dataset(), out=tmp_path / "lent", teachers_of=str(copy), **wanted)
+    own = search(dataset(), out=tmp_path / "own", **wanted)
+    assert without_seconds(lent) == without_seconds(own)
+
+
+def test_the_study_that_has_most_of_a_run_lends_it(lender, tmp_path):
+    longer = search(dataset(), out=tmp_path / "longer", **{**SMALL, "epochs": 8, "seeds": 2})
+    context = prepare_context(
+        parse(StudyConfig, data="circle", **{**SMALL, "epochs": 8}),
+        tmp_path / "new",
+        data=dataset(),
+        progress=Silent(),
+    )
+    config = context.store.config(StudyConfig)
+    _, tasks = plan_teachers(config, context)
+    found = reusing(config, context, tasks, [lender.folder, longer.folder, lender.folder])
+    assert {task.reused.folder for task in found} == {str(longer.folder)}
 
 
 def test_interrupted_loan_goes_on_by_training_where_the_lender_is_named_no_more(lender, tmp_path):

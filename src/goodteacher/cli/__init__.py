@@ -20,6 +20,7 @@ from goodteacher.cli.display import (
     print_distillation,
     print_error,
     print_findings,
+    print_front,
     print_json,
     print_score,
     print_sweet_spot,
@@ -122,6 +123,9 @@ def _merged(
     merged = {**{k: v for k, v in from_file.items() if k not in _NO_SETTINGS}, **given}
     needed = {name for name in own if kind.model_fields[name].is_required()}
     if complaints or not needed <= merged.keys():
+        one = merged.get("student")
+        if isinstance(one, list) and one and kind is StudyConfig:
+            merged["student"] = one[0]  # each is checked later
         try:
             parse(kind, **merged)
         except ConfigError as error:
@@ -151,7 +155,10 @@ def _goodteacher(
 def search(
     data: Data = None,
     teacher: Annotated[str | None, typer.Option(help="such as mlp:800,800 or resnet:20")] = None,
-    student: Annotated[str | None, typer.Option(help="such as mlp:64 or cnn:16,32,64")] = None,
+    student: Annotated[
+        list[str] | None,
+        typer.Option(help="such as mlp:64 or cnn:16,32,64; repeat it for several students"),
+    ] = None,
     out: Out = ...,  # type: ignore[assignment]
     config: Annotated[Path | None, typer.Option(help="TOML file with any of the settings")] = None,
     as_json: AsJson = False,
@@ -161,19 +168,26 @@ def search(
 
     Runs are trained here (--teacher), were recorded by your own trainer (--trajectories), or both.
 
+    With several students, for each of them, over shared teachers.
     The same command on the same folder goes on where it stopped.
     """
     with _door(as_json):
         from goodteacher.public.searching import search as run
+        from goodteacher.public.several import SeveralStudies
         from goodteacher.training.machine import tuned_cpu
 
-        merged = _merged(StudyConfig, config, settings, data=data, teacher=teacher, student=student)
+        one = student[0] if student and len(student) == 1 else None
+        own = {"data": data, "teacher": teacher, "student": one or student}
+        merged = _merged(StudyConfig, config, settings, **own)
         with tuned_cpu(), shown_progress() as progress:
-            study = run(merged.pop("data"), out=out, progress=progress, **merged)
+            found = run(merged.pop("data"), out=out, progress=progress, **merged)
+        several = isinstance(found, SeveralStudies)
         if as_json:
-            print_json(study.sweet_spot.model_dump(mode="json"))
+            print_json((found.front if several else found.sweet_spot).model_dump(mode="json"))
+        elif several:
+            print_front(found.front, str(found.folder))
         else:
-            print_sweet_spot(study.sweet_spot, str(study.folder))
+            print_sweet_spot(found.sweet_spot, str(found.folder))
 
 
 @app.command()
@@ -382,12 +396,15 @@ def report(
     folder: Annotated[Path, typer.Argument(help="folder of a study or of a verification")],
     as_json: AsJson = False,
 ) -> None:
-    """Write the report of a study or a verification again from its result files."""
+    """Write the report of a study, of several or of a verification again from its result files."""
     with _door(as_json):
-        from goodteacher.report import write_report
-        from goodteacher.studies import Store
+        from goodteacher.report import write_front_report, write_report
+        from goodteacher.studies import Store, holds_several
 
-        path = write_report(Store.open(folder))
+        if holds_several(folder):
+            path = write_front_report(Store(folder))
+        else:
+            path = write_report(Store.open(folder))
         if as_json:
             print_json({"report": str(path)})
         else:
@@ -413,7 +430,7 @@ def import_recipe(
 ) -> None:
     """Translate a recipe of another tool into settings for --config, and say what differs."""
     with _door(as_json):
-        from goodteacher.integrations.recipes import import_recipe as translate
+        from goodteacher.public.recipes import import_recipe as translate
 
         imported = translate(" ".join(source), tool=tool, num_classes=classes)
         if as_json:

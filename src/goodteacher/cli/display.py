@@ -23,12 +23,14 @@ from rich.table import Table
 from goodteacher.records import (
     Cost,
     Effect,
+    Front,
     Reference,
     SweetSpot,
     Verdict,
     called,
     percent,
     points,
+    repetitions_of,
     verdict_remarks,
 )
 
@@ -125,6 +127,61 @@ def _teacher_time(cost: Cost) -> str:
     were = "run was" if cost.untimed_runs == 1 else "runs were"
     untimed = f" ({cost.untimed_runs} recorded {were} not timed)" * (cost.untimed_runs > 0)
     return f"teachers in {cost.teacher_seconds:.0f} s{untimed}"
+
+
+def print_front(found: Front, folder: str) -> None:
+    """Print what each student gains and what it costs, and who is on the front."""
+    first = found.rows[0]
+    stdout.print()
+    stdout.print(_gains_table(found))
+    stdout.print(
+        f"Test accuracy in % of the delivered students, gain of the sweet spot in points; "
+        f"n = {first.num_seeds} paired seeds.\n"
+        f"Brackets: {100 * (1 - found.level):g} % interval over seeds and test examples.\n",
+        markup=False,
+    )
+    stdout.print(_costs_table(found))
+    stdout.print(
+        "*: on the front, nobody is as accurate at less of it. Latency: medians of "
+        f"{repetitions_of(first)} repetitions,\non {found.machine}, one thread.\n\n"
+        f"{found.summary}\n\nTeachers in {found.teacher_seconds:.0f} s; a search for each student "
+        f"alone would have trained them for {found.teacher_seconds_apart:.0f} s.",
+        markup=False,
+    )
+    folders = ", ".join(f"{folder}/{row.folder}" for row in found.rows)
+    stdout.print(f"Studies: {folders}\nReport: {folder}/report.html", markup=False, soft_wrap=True)
+
+
+def _gains_table(found: Front) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("student", "distill"):
+        table.add_column(title, no_wrap=True)
+    for title in ("test", "minus hard labels"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in found.rows:
+        low, high = row.interval
+        gain = "the same students"
+        if row.gain_interval is not None:
+            gain = f"{points(row.gain)} [{', '.join(map(points, row.gain_interval))}]"
+        test = f"{percent(row.test_accuracy)} [{percent(low)}, {percent(high)}]"
+        table.add_row(*map(_escaped, (row.student, row.answer, test, gain)))
+    return table
+
+
+def _costs_table(found: Front) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("student", no_wrap=True)
+    sizes = [latency.batch_size for latency in found.rows[0].latencies]
+    for title in ("parameters ", "weights, KiB", *(f"ms for {size} " for size in sizes)):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in found.rows:
+        table.add_row(
+            _escaped(row.student),
+            f"{row.parameters:,}{'*' if row.on_front else ' '}",
+            f"{row.weight_bytes / 1024:,.1f}",
+            *(f"{1e3 * e.median:.3g}{'*' if e.on_front else ' '}" for e in row.latencies),
+        )
+    return table
 
 
 def _without_lead(found: SweetSpot) -> str:

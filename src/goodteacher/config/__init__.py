@@ -5,6 +5,7 @@ A setting has one name everywhere: it is a field in :mod:`goodteacher.config.set
 ``goodteacher search``. Its description there is the text of ``--help``. Unknown names are refused.
 """
 
+from goodteacher.config.augmentation import Augmentation
 from goodteacher.config.reading import (
     RUNTIME_SETTINGS,
     differences,
@@ -54,6 +55,7 @@ from goodteacher.config.values import (
 __all__ = [
     "RUNTIME_SETTINGS",
     "Attribute",
+    "Augmentation",
     "ConfigT",
     "DataConfig",
     "DistillConfig",

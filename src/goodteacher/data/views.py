@@ -17,7 +17,7 @@ from scipy import stats
 from torch import Tensor
 from torch.nn import functional as F
 
-from goodteacher.config.augmentation import Augmentation
+from goodteacher.config import Augmentation
 
 # Numbers by hash ----------------------------------------------------------------------------------
 

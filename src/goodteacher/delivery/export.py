@@ -11,7 +11,7 @@ from goodteacher.networks import (
     Network,
     NetworkLike,
 )
-from goodteacher.studies import Context
+from goodteacher.studies import Context, holds_several, study_folders, which_study
 
 
 def deliver(
@@ -65,6 +65,9 @@ def _check_student_folder(path: Path) -> None:
         return
     if (path / "student" / "config.json").exists():
         raise StudyError(f"{path} is a study; its student is in {path / 'student'}. Load that.")
+    if holds_several(path):
+        students = ", ".join(str(folder / "student") for folder in study_folders(path).values())
+        raise StudyError(f"{which_study(path)} Load the student of one: {students}.")
     if not path.exists():
         reason = "there is no such folder. Is the path right? A student is delivered last."
     elif not path.is_dir():

@@ -1,1 +1,6 @@
-"""Where goodteacher meets other tools: each file needs at most the packages of its own extra."""
+"""Recorders in the training loops of others; each module needs the package that it is named after.
+
+``goodteacher.integrations.transformers``, ``.lightning`` (the package pytorch-lightning) and
+``.keras`` each have a ``RecorderCallback`` that records every epoch through a
+:class:`~goodteacher.public.recording.Recorder`.
+"""

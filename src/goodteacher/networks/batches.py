@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from goodteacher.data.spec import InputSpec
+from goodteacher.data import InputSpec
 
 Batch = Tensor | dict[str, Tensor]
 """float32 or int64 [B, ...], or such a tensor for each field."""

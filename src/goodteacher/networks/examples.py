@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from goodteacher.config.augmentation import Augmentation
+from goodteacher.config import Augmentation
 from goodteacher.data import Inputs, InputSpec, Split
 from goodteacher.data.views import crop_and_flip, cut_out, mixing
 from goodteacher.networks.batches import Batch, map_batch

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from goodteacher.config.augmentation import Augmentation
+from goodteacher.config import Augmentation
 from goodteacher.data import InMemory, Inputs, InputSpec, Split, StudyData, numbers_spec
 from goodteacher.data.terms import count_unknown, unknown_terms_note
 from goodteacher.errors import ConfigError, ModelError

@@ -7,9 +7,14 @@ from pathlib import Path
 from goodteacher.data import Dataset, Finding, StudyData, load_dataset, prepare
 from goodteacher.data import doctor as examine_data
 from goodteacher.errors import DataError, ResponseError
-from goodteacher.responses import Response, ResponseLike, as_response
-from goodteacher.responses.examination import examine_agreement, examine_response
-from goodteacher.responses.fitting import fitted_response
+from goodteacher.responses import (
+    Response,
+    ResponseLike,
+    as_response,
+    examine_agreement,
+    examine_response,
+    fitted_response,
+)
 
 _ORDER = ("error", "warning", "info")
 

@@ -21,8 +21,7 @@ from goodteacher.engines import engine_of
 from goodteacher.maths.statistics import Interval, accuracy_interval, paired_interval
 from goodteacher.networks import NetworkLike
 from goodteacher.records import CROSS_ENTROPY, MARGIN, Answer, Arm, Pair, StudentRow
-from goodteacher.responses import Response, ResponseLike
-from goodteacher.responses.fitting import load_pair
+from goodteacher.responses import Response, ResponseLike, load_pair
 from goodteacher.students import (
     Students,
     StudentTask,

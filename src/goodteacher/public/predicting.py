@@ -21,13 +21,11 @@ import torch
 from sklearn.model_selection import train_test_split
 
 from goodteacher.config import Attribute
-from goodteacher.data import UNLABELLED, Dataset, Split, check_texts, load_dataset
-from goodteacher.data.dataset import shorten
+from goodteacher.data import UNLABELLED, Dataset, Split, check_texts, load_dataset, shorten
 from goodteacher.errors import ConfigError, DataError
 from goodteacher.public.recording import Recorder
 from goodteacher.records import TrajectoryRecord
-from goodteacher.responses import Scored, columns_of, joined
-from goodteacher.responses.values import look_like_probabilities
+from goodteacher.responses import Scored, columns_of, joined, look_like_probabilities
 from goodteacher.studies import DataLike, Progress, Silent, Store, say
 from goodteacher.teachers import (
     AskedOf,

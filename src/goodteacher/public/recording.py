@@ -32,9 +32,7 @@ from goodteacher.networks import NetworkLike, canonical_spec, specification_of
 from goodteacher.public.dividing import check_split, divided, make_folder, part_of, usable
 from goodteacher.public.probes import keep_probe, probe, probes_of
 from goodteacher.records import TrajectoryRecord, percent
-from goodteacher.responses import ResponseLike, as_response
-from goodteacher.responses.examination import examine_agreement
-from goodteacher.responses.fitting import fitted_to_part
+from goodteacher.responses import ResponseLike, as_response, examine_agreement, fitted_to_part
 from goodteacher.studies import DataLike, Progress, Silent, name_of_data, say
 from goodteacher.sweet_spot.probing import has_declined
 from goodteacher.teachers import (

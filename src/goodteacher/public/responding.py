@@ -17,8 +17,7 @@ from goodteacher.errors import ConfigError
 from goodteacher.networks import NetworkLike, Preparations, canonical_spec, specification_of
 from goodteacher.public.dividing import divided
 from goodteacher.public.recording import Recorder
-from goodteacher.responses import Response
-from goodteacher.responses.examination import examine_agreement, look_alike
+from goodteacher.responses import Response, examine_agreement, look_alike
 from goodteacher.studies import DataLike, Progress, Silent, name_of_data, say
 from goodteacher.teachers import (
     Contents,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from goodteacher.config import Frozen, PositiveFloats, parse
-from goodteacher.data.dataset import shorten
+from goodteacher.data import shorten
 from goodteacher.errors import ResponseError
 from goodteacher.maths.calibration import best_temperature
 from goodteacher.records import Measurement
@@ -25,9 +25,9 @@ from goodteacher.responses import (
     as_response,
     class_columns,
     columns_of,
+    examine_agreement,
     read_labels,
 )
-from goodteacher.responses.examination import examine_agreement
 from goodteacher.responses.measurement import measure
 
 

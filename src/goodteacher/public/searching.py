@@ -1,30 +1,48 @@
-"""``search``: find the sweet spot of a teacher-student pair."""
+"""``search``: find the sweet spot of a teacher-student pair, or of a teacher's several students."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
+
+from torch import nn
 
 from goodteacher.config import StudyConfig
+from goodteacher.data import Dataset, load_for
 from goodteacher.engines import engine_of
+from goodteacher.errors import InputError, RunError
 from goodteacher.networks import NetworkLike
+from goodteacher.public.several import SeveralStudies, make_front
 from goodteacher.public.study import Study
-from goodteacher.report import write_report
+from goodteacher.report import write_front_report, write_report
 from goodteacher.studies import (
+    CONFIG_FILE,
+    FRONT_FILE,
+    STUDENTS_FILE,
+    Context,
     DataLike,
+    OneOfSeveral,
     Progress,
     Silent,
+    Store,
+    begin_several,
+    check_place,
+    check_study,
     checked_settings,
+    checked_students,
     name_of_data,
     prepare_context,
+    raise_all,
 )
 from goodteacher.sweet_spot.run import run_search
 from goodteacher.sweet_spot.search import Search
-from goodteacher.teachers import check_recorded_runs
+from goodteacher.teachers import check_recorded_runs, forget_states
 from goodteacher.training.machine import borrowed
 
 
+@overload
 def search(
     data: DataLike,
     *,
@@ -33,8 +51,35 @@ def search(
     out: str | Path,
     progress: Progress | None = None,
     **settings: Any,
-) -> Study:
+) -> Study: ...
+
+
+@overload
+def search(
+    data: DataLike,
+    *,
+    teacher: NetworkLike | None = None,
+    student: Sequence[NetworkLike],
+    out: str | Path,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> SeveralStudies: ...
+
+
+def search(
+    data: DataLike,
+    *,
+    teacher: NetworkLike | None = None,
+    student: NetworkLike | Sequence[NetworkLike],
+    out: str | Path,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Study | SeveralStudies:
     """Find the sweet spot of a teacher-student pair, or go on with a search that was stopped.
+
+    With a list of students it is found for each of them, over shared teachers: each student has a
+    study of its own in a folder below ``out``, which is what a search for it alone would have
+    given. A list may grow later; the teachers that are there are taken over.
 
     Args:
         data: A data set, or what :func:`~goodteacher.data.load_dataset` understands.
@@ -42,13 +87,13 @@ def search(
             makes one from ``num_classes`` (and ``input_shape``). Without it no teacher is trained,
             and ``trajectories`` names recorded runs.
         student: Student architecture, such as ``"mlp:64"``; or a function that makes a network; or
-            a network, with whose weights every seed then starts.
+            a network, with whose weights every seed then starts. A list of such for several.
         out: The study's folder. An existing study with the same settings is resumed.
         progress: Told how far the search is.
         **settings: Any field of :class:`~goodteacher.config.StudyConfig`.
 
     Returns:
-        The finished study.
+        The finished study; of a list of students, their studies and the front that they make.
 
     Raises:
         InputError: Something given cannot work; raised before any training.
@@ -60,18 +105,81 @@ def search(
         >>> study.sweet_spot.teacher.run
         'batch 64'
     """
+    watcher = progress or Silent()
+    if isinstance(student, Sequence) and not isinstance(student, str | nn.Module):
+        name = name_of_data(data)
+        configs = checked_students(student, teacher=teacher, data=name, **settings)
+        with borrowed(configs[0]):
+            return _search_several(configs, data, Path(out), watcher)
     given = {"teacher": teacher, "student": student}
     networks = {name: network for name, network in given.items() if network is not None}
     config = checked_settings(StudyConfig, networks=networks, data=name_of_data(data), **settings)
     with borrowed(config):
         check = partial(check_recorded_runs, config, folder=Path(out))
-        context = prepare_context(
-            config, out, data=data, progress=progress or Silent(), check=check
-        )
-        config = context.store.config(StudyConfig)
-        plan = Search(config, context, engine_of(config, context))
-        with context.store.lock():
-            run_search(plan)
-            write_report(context.store)
-            context.store.log("search_finished")
+        return _run(prepare_context(config, out, data=data, progress=watcher, check=check))
+
+
+def _run(context: Context, siblings: Sequence[Path] | None = None) -> Study:
+    """Search in a folder that has been set up, until the answer is written."""
+    config = context.store.config(StudyConfig)
+    plan = Search(config, context, engine_of(config, context), siblings=siblings)
+    with context.store.lock():
+        run_search(plan)
+        write_report(context.store)
+        context.store.log("search_finished")
     return Study(context.store.root)
+
+
+def _search_several(
+    configs: Sequence[StudyConfig], data: DataLike, out: Path, watcher: Progress
+) -> SeveralStudies:
+    """Search for one student after another; those that come later find teachers there."""
+    record = begin_several(out, configs)
+    by_student = {config.student: config for config in configs}
+    studies = {out / folder: by_student[spec] for spec, folder in record.students.items()}
+    loaded = _checked(studies, data)
+    store = Store(out)
+    store.write_text(STUDENTS_FILE, record.to_toml())
+    with store.lock():
+        for number, (folder, config) in enumerate(studies.items(), start=1):
+            one = OneOfSeveral(watcher, config.student, number, len(studies))
+            check = partial(check_recorded_runs, config, folder=folder)
+            context = prepare_context(
+                config, folder, data=data, progress=one, check=check, loaded=loaded
+            )
+            siblings = [f for f in studies if f != folder and (f / CONFIG_FILE).exists()]
+            try:
+                _run(context, siblings)
+            except RunError as error:
+                raise RunError(
+                    f"The search for student {config.student!r} ended: {error}"
+                ) from error
+        for folder in studies:
+            forget_states(Store(folder))
+        several = SeveralStudies(out)
+        store.write_json(FRONT_FILE, make_front(several, loaded))
+        write_front_report(store)
+    return several
+
+
+def _checked(studies: Mapping[Path, StudyConfig], data: DataLike) -> Dataset:
+    """Return the data, once every student could be set up; nothing is written.
+
+    Raises:
+        InputError: Something cannot work; the message has a line for each thing.
+    """
+    problems: list[InputError] = []
+    for folder, config in studies.items():
+        try:
+            check_place(config, folder)
+        except InputError as error:
+            problems.append(error)
+    raise_all(problems)
+    loaded = load_for(next(iter(studies.values())), data)
+    for folder, config in studies.items():
+        try:
+            check_study(config, folder, loaded, partial(check_recorded_runs, config, folder=folder))
+        except InputError as error:
+            problems.append(error)
+    raise_all(problems)
+    return loaded

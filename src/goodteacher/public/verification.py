@@ -22,8 +22,7 @@ from goodteacher.networks import NetworkLike, give_again
 from goodteacher.public.study import Study
 from goodteacher.records import Verdict
 from goodteacher.report import write_report
-from goodteacher.responses import ResponseLike
-from goodteacher.responses.fitting import load_pair
+from goodteacher.responses import ResponseLike, load_pair
 from goodteacher.students import Students, keep_response, tell
 from goodteacher.studies import (
     DataKey,

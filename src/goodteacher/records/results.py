@@ -307,6 +307,7 @@ class Reference(Frozen):
     training: Training
     selection_accuracy: float
     test_accuracy: float
+    accuracy_interval: Pair | None = Field(default=None, description="of test_accuracy")
     difference: float
     interval: Pair | None = Field(description="null for the sweet spot's own arm")
     adjusted_interval: Pair | None = Field(

@@ -16,6 +16,7 @@
 | `judgement`  | the verdict and its evidence as sections                                         |
 | `facts`      | tables: cost, settings, data, environment                                        |
 | `parts`      | what a page is made of: tables, views, panels, sections                          |
+| `front`      | several students on one page                                                    |
 | `theme`      | colours, light and dark                                                          |
 | `page`       | which parts, in which order, and the HTML around them                            |
 
@@ -23,6 +24,7 @@ Every figure has a *data function* (findings to plain frozen data) and a *drawin
 data to a Plotly figure). Figures read result files; nothing is drawn from live objects.
 """
 
+from goodteacher.report.front import write_front_report
 from goodteacher.report.page import write_report
 
-__all__ = ["write_report"]
+__all__ = ["write_front_report", "write_report"]

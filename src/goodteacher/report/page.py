@@ -75,8 +75,14 @@ def write_report(store: Store) -> Path:
 
 
 def render(findings: Findings | Verified) -> str:
-    """Return the page as HTML."""
-    page = study_page(findings) if isinstance(findings, Findings) else verified_page(findings)
+    """Return the page of a study or a verification as HTML."""
+    return render_page(
+        study_page(findings) if isinstance(findings, Findings) else verified_page(findings)
+    )
+
+
+def render_page(page: Page) -> str:
+    """Return a page as HTML."""
     panels = [panel for section in page.sections for panel in section.panels]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("goodteacher.report"),

@@ -29,6 +29,7 @@ preferred, and one named ``logits`` is accepted if its rows are probabilities.
 
 from goodteacher.responses.columns import class_columns, columns_of, difference
 from goodteacher.responses.containers import Labels, Response
+from goodteacher.responses.examination import examine_agreement, examine_response, look_alike
 from goodteacher.responses.files import (
     ResponseLike,
     as_response,
@@ -37,8 +38,9 @@ from goodteacher.responses.files import (
     read_response,
     write_response,
 )
+from goodteacher.responses.fitting import fitted_response, fitted_to_part, load_pair
 from goodteacher.responses.scored import Scored, joined, scored
-from goodteacher.responses.values import SUM_TOLERANCE
+from goodteacher.responses.values import SUM_TOLERANCE, look_like_probabilities
 
 __all__ = [
     "SUM_TOLERANCE",
@@ -50,7 +52,14 @@ __all__ = [
     "class_columns",
     "columns_of",
     "difference",
+    "examine_agreement",
+    "examine_response",
+    "fitted_response",
+    "fitted_to_part",
     "joined",
+    "load_pair",
+    "look_alike",
+    "look_like_probabilities",
     "read_labels",
     "read_recorded",
     "read_response",

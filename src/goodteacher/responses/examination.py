@@ -27,11 +27,10 @@ import torch
 from scipy.stats import mannwhitneyu, norm
 from torch import Tensor
 
-from goodteacher.data import Finding, Split, StudyData
-from goodteacher.data.dataset import shorten
+from goodteacher.data import Finding, Split, StudyData, shorten
 from goodteacher.maths.calibration import LOG_ZERO
 from goodteacher.maths.class_order import find_class_order
-from goodteacher.responses import Response
+from goodteacher.responses.containers import Response
 
 _MIN_HELD_OUT = 30  # examples that can show what a teacher has seen
 _FAR = 0.6  # share of pairs in which the selection example's label is more probable

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from goodteacher.config import DataConfig
-from goodteacher.data import Dataset, Split, load_for
-from goodteacher.data.dataset import shorten
+from goodteacher.data import Dataset, Split, load_for, shorten
 from goodteacher.errors import ResponseError
-from goodteacher.responses import Response, ResponseLike, as_response, class_columns, difference
+from goodteacher.responses.columns import class_columns, difference
+from goodteacher.responses.containers import Response
+from goodteacher.responses.files import ResponseLike, as_response
 
 _LABELS_OF_OTHERS = 0.5  # agreement of the response's own labels below which it is refused
 

@@ -6,8 +6,7 @@ import hashlib
 
 from goodteacher.errors import StudyError
 from goodteacher.records import FileSource
-from goodteacher.responses import Response
-from goodteacher.responses.examination import examine_response
+from goodteacher.responses import Response, examine_response
 from goodteacher.studies import RESPONSE_FILE, Context
 
 

@@ -6,12 +6,12 @@ is told at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from goodteacher.config import DistillConfig, StudyConfig, parse
-from goodteacher.config.augmentation import Augmentation
+from goodteacher.config import Augmentation, DistillConfig, StudyConfig, parse
 from goodteacher.data import UNLABELLED, StudyData
 from goodteacher.errors import ConfigError, InputError, ModelError
 from goodteacher.networks import (
@@ -56,8 +56,45 @@ def checked_settings(
         config = parse(kind, **specs, **settings)
     except ConfigError as error:
         problems.append(error)
-    _raise_all(problems)
+    raise_all(problems)
     return config
+
+
+def checked_students(
+    students: Sequence[NetworkLike], *, teacher: NetworkLike | None, **settings: Any
+) -> tuple[StudyConfig, ...]:
+    """Build the settings of a study for each of several students.
+
+    Args:
+        students: Networks, or their specifications.
+        teacher: Of all of them; None where runs were recorded elsewhere.
+        **settings: All other settings.
+
+    Raises:
+        InputError: Any of it is wrong; the message has a line for each thing that is.
+    """
+    if not students:
+        raise ConfigError(
+            "student is an empty list, so there is nothing to search for. Name at least one, such "
+            "as mlp:64."
+        )
+    found: list[StudyConfig] = []
+    problems: list[InputError] = []
+    for student in students:
+        given = {"teacher": teacher, "student": student}
+        networks = {name: network for name, network in given.items() if network is not None}
+        try:
+            found.append(checked_settings(StudyConfig, networks=networks, **settings))
+        except InputError as error:
+            problems.append(error)
+    for spec, count in Counter(config.student for config in found).items():
+        if count > 1:
+            text = f"student holds {spec!r} {count} times. Name it once."
+            if not all(isinstance(student, str) for student in students):
+                text += " Two functions of one name need two names."
+            problems.append(ConfigError(text))
+    raise_all(problems)
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -97,7 +134,7 @@ def rehearse(config: Settings, networks: Preparations, machine: Machine) -> Rehe
             found[role] = Rehearsal(role, spec, networks, machine, plan, seed).run()
         except InputError as error:
             problems.append(error)
-    _raise_all(problems)
+    raise_all(problems)
     return Rehearsals(
         frozenset(role for role, each in found.items() if each.needs_two),
         tuple(note for each in found.values() for note in each.notes),
@@ -247,11 +284,15 @@ def _augmentation_complaints(augmentation: Augmentation, data: StudyData) -> Ite
         )
 
 
-def _raise_all(problems: list[InputError]) -> None:
-    """Raise what went wrong: an error as it is, several as one with a line for each."""
+def raise_all(problems: Sequence[InputError]) -> None:
+    """Raise what went wrong: an error as it is, several as one with a line for each.
+
+    What several networks have in common is told once.
+    """
     if len(problems) == 1:
         raise problems[0]
     if problems:
         kinds = {type(problem) for problem in problems}
         kind = kinds.pop() if len(kinds) == 1 else ConfigError
-        raise kind("\n".join(map(str, problems)))
+        lines = (line for problem in problems for line in str(problem).splitlines())
+        raise kind("\n".join(dict.fromkeys(lines)))

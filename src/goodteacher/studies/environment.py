@@ -35,6 +35,15 @@ class Environment(Frozen):
         return f"{self.device} ({self.processor}, PyTorch {self.versions['torch']})"
 
 
+def described_machine(device: str) -> str:
+    """Return what this machine is, in a few words.
+
+    Args:
+        device: Where arithmetic happens, and how precisely.
+    """
+    return str(environment(device))
+
+
 class Environments(Frozen):
     """Content of ``environment.json``."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 NETWORKS_FILE = "networks.json"
+STUDENTS_FILE = "students.toml"
 ENVIRONMENT_FILE = "environment.json"
 DECISIONS_FILE = "decisions.jsonl"
 SWEET_SPOT_FILE = "sweet_spot.json"
 VERDICT_FILE = "verdict.json"
 EVIDENCE_FILE = "evidence.json"
+FRONT_FILE = "front.json"
 BLENDS_FILE = "blends.jsonl"
 RESULT_FILE = "distillation.json"
 RESPONSE_FILE = "response.safetensors"

@@ -8,6 +8,7 @@ the logger ``goodteacher``, so that who calls the library and watches nothing ca
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Protocol
 
 logger = logging.getLogger("goodteacher")
@@ -42,6 +43,38 @@ class Silent:
 
     def note(self, text: str) -> None:
         """Ignore the text."""
+
+
+@dataclass(frozen=True)
+class OneOfSeveral:
+    """A progress that says at which of several students the work is.
+
+    Attributes:
+        watcher: Who watches.
+        student: The student's specification.
+        number: Which it is, from 1.
+        count: How many there are.
+
+    Example:
+        >>> OneOfSeveral(Silent(), "mlp:8", 1, 3).begin("teachers", 4.0)
+    """
+
+    watcher: Progress
+    student: str
+    number: int
+    count: int
+
+    def begin(self, stage: str, total: float) -> None:
+        """A stage of this student begins."""
+        self.watcher.begin(f"student {self.number} of {self.count}, {self.student}: {stage}", total)
+
+    def advance(self, units: float) -> None:
+        """Pass the units on."""
+        self.watcher.advance(units)
+
+    def note(self, text: str) -> None:
+        """Pass on what a person should read, with the student that it is about."""
+        self.watcher.note(f"{self.student}: {text}")
 
 
 def say(progress: Progress, text: str, *, level: int = logging.INFO) -> None:

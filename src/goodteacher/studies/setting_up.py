@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,15 @@ from goodteacher.data import (
 from goodteacher.errors import DataError, StudyError
 from goodteacher.networks import NetworkIdentity, Preparations
 from goodteacher.records import DataSummary
-from goodteacher.studies.door import BATCH_SETTINGS, Settings, fitted_to_data, rehearse
+from goodteacher.studies.door import BATCH_SETTINGS, Rehearsals, Settings, fitted_to_data, rehearse
 from goodteacher.studies.environment import enter
 from goodteacher.studies.files import NETWORKS_FILE
 from goodteacher.studies.progress import Progress, say
 from goodteacher.studies.rehearsal import Role
-from goodteacher.studies.store import Store
+from goodteacher.studies.several import StudentsRecord, holds_several, read_students
+from goodteacher.studies.store import CONFIG_FILE, Store, check_usable
 from goodteacher.studies.tasks import Context
-from goodteacher.training.machine import choose_machine
+from goodteacher.training.machine import Machine, choose_machine
 
 
 class Networks(Frozen):
@@ -41,6 +43,51 @@ DataLike = str | Path | Dataset | Mapping[str, Any]
 """What names data, or is them."""
 
 
+def begin_several(out: str | Path, configs: Sequence[StudyConfig]) -> StudentsRecord:
+    """Say what ``students.toml`` is to hold for a search for several students; nothing is written.
+
+    Args:
+        out: The folder of all.
+        configs: Settings of their studies, which differ by the student alone.
+
+    Raises:
+        StudyError: The folder cannot be used, or holds something else.
+    """
+    path, begun = Path(out), StudentsRecord.of(configs)
+    check_usable(path)
+    if holds_several(path):
+        return read_students(path).with_students(path, begun)
+    if (path / CONFIG_FILE).exists():
+        raise StudyError(
+            f"{path} holds a study of one student. Several go into a folder of their own: name a "
+            f"new one with --out. --teachers-of {path} takes its teachers over."
+        )
+    if path.exists() and any(path.iterdir()):
+        raise StudyError(f"{path} is not empty and holds no study. Name a new folder with --out.")
+    return begun
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A study that can be set up: nothing of it has been written.
+
+    Attributes:
+        config: Its settings, with batch sizes that go with the data.
+        parts: Its data, divided.
+        networks: How its networks want them.
+        machine: Where it runs.
+        rehearsed: What its networks are.
+        lowered: What of the settings was changed, in sentences.
+    """
+
+    config: Settings
+    parts: StudyData
+    networks: Preparations
+    machine: Machine
+    rehearsed: Rehearsals
+    lowered: tuple[str, ...]
+
+
 def prepare_context(
     config: Settings,
     out: str | Path,
@@ -48,6 +95,7 @@ def prepare_context(
     data: DataLike,
     progress: Progress,
     check: Callable[[StudyData], None] = lambda _: None,
+    loaded: Dataset | None = None,
 ) -> Context:
     """Check data, networks and folder, then set the folder up; nothing is trained.
 
@@ -60,17 +108,59 @@ def prepare_context(
         data: The data, or where they are.
         progress: Told how far the work is.
         check: Raises where something else does not fit the data, divided.
+        loaded: The data, where they have been loaded before.
 
     Raises:
         InputError: Something cannot work; the folder has not been touched.
+    """
+    check_place(config, out)
+    loaded = load_for(config, data) if loaded is None else loaded
+    found = check_study(config, out, loaded, check)
+    store = Store.create(out, found.config)
+    store.write_json(NETWORKS_FILE, Networks.model_validate(found.rehearsed.identities))
+    store.write_json("data.json", summary_of(found.parts, given=not isinstance(data, str | Path)))
+    place, elsewhere = enter(store, str(found.machine))
+    notes = (_selection_note(config, loaded), *found.rehearsed.notes, *found.lowered, elsewhere)
+    for note in filter(None, notes):
+        say(progress, note)
+    return Context(found.parts, found.networks, store, found.machine, progress, place)
+
+
+def check_place(config: Settings, out: str | Path) -> None:
+    """Say whether a study may go into a folder and run here, before its data are loaded.
+
+    Args:
+        config: Its settings.
+        out: The folder.
+
+    Raises:
+        InputError: It may not; or the study that ``teachers_of`` names is none.
     """
     folder = Path(out)
     Store.check(folder, config, but=BATCH_SETTINGS - config.model_fields_set)
     if isinstance(config, StudyConfig) and config.teachers_of is not None and not folder.exists():
         Store.open(config.teachers_of)
-    machine = choose_machine(config)
-    loaded = load_for(config, data)
-    store = Store(folder)
+    choose_machine(config)
+
+
+def check_study(
+    config: Settings,
+    out: str | Path,
+    loaded: Dataset,
+    check: Callable[[StudyData], None] = lambda _: None,
+) -> Checked:
+    """Check all that :func:`prepare_context` does, and touch nothing.
+
+    Args:
+        config: Settings of a study or of a single distillation.
+        out: The folder.
+        loaded: The data.
+        check: Raises where something else does not fit the data, divided.
+
+    Raises:
+        InputError: Something cannot work.
+    """
+    store, machine = Store(Path(out)), choose_machine(config)
     parts = prepare(
         loaded,
         selection_fraction=config.selection_fraction,
@@ -80,7 +170,6 @@ def prepare_context(
     )
     _check_labelled(config, parts)
     check(parts)
-    _note_selection(config, loaded, progress)
     networks = Preparations(
         parts, normalization=config.normalization, tfidf_features=config.tfidf_features
     )
@@ -89,13 +178,7 @@ def prepare_context(
     config, lowered = fitted_to_data(config, parts, rehearsed.needs_two)
     _check_same_data(store, parts)
     _check_same_networks(store, rehearsed.identities)
-    store = Store.create(folder, config)
-    store.write_json(NETWORKS_FILE, Networks.model_validate(rehearsed.identities))
-    store.write_json("data.json", summary_of(parts, given=not isinstance(data, str | Path)))
-    place, elsewhere = enter(store, str(machine))
-    for note in (*rehearsed.notes, *lowered, *filter(None, [elsewhere])):
-        say(progress, note)
-    return Context(parts, networks, store, machine, progress, place)
+    return Checked(config, parts, networks, machine, rehearsed, lowered)
 
 
 def resume_context(
@@ -170,15 +253,15 @@ def _check_labelled(config: Settings, data: StudyData) -> None:
         )
 
 
-def _note_selection(config: Settings, dataset: Dataset, progress: Progress) -> None:
+def _selection_note(config: Settings, dataset: Dataset) -> str | None:
     """Say so if a share to carve is set and nothing is carved."""
     default = type(config).model_fields["selection_fraction"].default
-    if dataset.validation is not None and config.selection_fraction != default:
-        say(
-            progress,
-            f"selection_fraction = {config.selection_fraction:g} is not used: these data have a "
-            f"validation split of {len(dataset.validation):,} examples, on which choices are made.",
-        )
+    if dataset.validation is None or config.selection_fraction == default:
+        return None
+    return (
+        f"selection_fraction = {config.selection_fraction:g} is not used: these data have a "
+        f"validation split of {len(dataset.validation):,} examples, on which choices are made."
+    )
 
 
 def _check_same_networks(store: Store, given: Mapping[Role, NetworkIdentity]) -> None:

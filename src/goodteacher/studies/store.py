@@ -22,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -38,6 +39,7 @@ from torch import nn
 
 from goodteacher.config import Frozen, differences, parse, read_toml, to_toml
 from goodteacher.errors import ConfigError, StudyError
+from goodteacher.studies.several import holds_several, study_folders, which_study
 
 ModelT = TypeVar("ModelT", bound=Frozen)
 ConfigT = TypeVar("ConfigT", bound=Frozen)
@@ -87,8 +89,13 @@ class Store:
         Raises:
             StudyError: See :meth:`create`.
         """
-        _check_usable(path)
+        check_usable(path)
         existing = path / CONFIG_FILE
+        if holds_several(path):
+            raise StudyError(
+                f"{which_study(path)} To go on, give all of its students to goodteacher search; "
+                "or name a new folder with --out."
+            )
         if existing.exists():
             _check_same(path, _settings(existing, type(config)), config, but)
         elif path.exists() and any(path.iterdir()):
@@ -105,6 +112,11 @@ class Store:
             StudyError: There is no study at ``root``.
         """
         path = Path(root)
+        if holds_several(path):
+            raise StudyError(
+                f"{which_study(path)} Name one of these folders in its place, such as "
+                f"{next(iter(study_folders(path).values()))}."
+            )
         if not (path / CONFIG_FILE).is_file():
             raise StudyError(
                 f"{path} is not a study: it has no {CONFIG_FILE}. Make one with goodteacher search."
@@ -204,6 +216,21 @@ class Store:
         plain, tied = _saved_once(tensors)
         with self.writing(name) as path:
             save_file(plain, path, metadata={"format": "pt", **tied, **notes})
+
+    def take_over(self, name: str, source: Path) -> None:
+        """Take a file of another study over: linked where the disk allows it, else copied.
+
+        A link is safe, since files are replaced and never written into.
+
+        Args:
+            name: What it is called here.
+            source: The file there.
+        """
+        with self.writing(name) as path:
+            try:
+                os.link(source, path)
+            except OSError:  # another disk, or one that knows no links
+                shutil.copyfile(source, path)
 
     def remove(self, name: str) -> None:
         """Remove a file that later work no longer needs."""
@@ -430,7 +457,12 @@ def _saved_once(
     return plain, tied
 
 
-def _check_usable(path: Path) -> None:
+def check_usable(path: Path) -> None:
+    """Say whether a folder may be made at a path, or is there.
+
+    Raises:
+        StudyError: It is a file, or cannot be made.
+    """
     if path.exists() and not path.is_dir():
         raise StudyError(f"{path} is a file, but a study is a folder. Name another with --out.")
     parent = next(folder for folder in (path, *path.absolute().parents) if folder.exists())

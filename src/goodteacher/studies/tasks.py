@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Protocol, cast
 
-from goodteacher.config import DataConfig, Frozen, StudyConfig
-from goodteacher.config.augmentation import Augmentation
+from goodteacher.config import Augmentation, DataConfig, Frozen, StudyConfig
 from goodteacher.data import Split, StudyData
 from goodteacher.networks import Examples, Network, Preparations
 from goodteacher.studies.progress import Progress, say

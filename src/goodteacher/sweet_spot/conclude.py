@@ -263,6 +263,7 @@ def _references(
             intervals.get(name),
             teachers.get(winners[name].source),
             stopped=winners[name].source in stopped,
+            level=level,
         )
         for name in names
     }
@@ -277,13 +278,16 @@ def _reference(
     teacher_accuracy: float | None,
     *,
     stopped: bool,
+    level: float,
 ) -> Reference:
     single, joint = intervals or (None, None)
+    own = accuracy_interval(correct, level=level)
     return Reference(
         arm=arm.trained(None).key,
         training=_training(arm),
         selection_accuracy=selection_accuracy,
         test_accuracy=float(correct.mean()),
+        accuracy_interval=(own.low, own.high),
         difference=single.mean if single else 0.0,
         interval=(single.low, single.high) if single else None,
         adjusted_interval=(joint.low, joint.high) if joint else None,

@@ -19,10 +19,12 @@ class Patience:
     Attributes:
         teachers: The teachers of a search.
         training: Says how probe students train; asked for when the first is needed.
+        keep_states: Whether stopped runs may go on for another student.
     """
 
     teachers: TeacherRuns
     training: Callable[[], Training]
+    keep_states: bool = False
 
     def train(self, tasks: Sequence[TrajectoryTask]) -> None:
         """Train from one recorded epoch to the next those that their probe students speak for.
@@ -94,4 +96,4 @@ class Patience:
         if last.stopped or last.epoch != epoch:
             return  # it ended before, perhaps under other rules
         store.log("teacher_stopped", run=task.run.name, epoch=epoch, outdone_by=rival)
-        stop_run(task, store, outdone_by=rival)
+        stop_run(task, store, outdone_by=rival, keep_state=self.keep_states)

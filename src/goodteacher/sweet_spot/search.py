@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from goodteacher.config import StudyConfig, Training
 from goodteacher.records import Arm, StudentPlan, TeacherRecord, TeacherSource, TrajectoryRecord
@@ -41,8 +42,8 @@ from goodteacher.sweet_spot.probing import (
     probe_task,
 )
 from goodteacher.sweet_spot.scores import SCORES, probe_accuracies
-from goodteacher.sweet_spot.teachers import TeacherRuns
-from goodteacher.teachers import reusing
+from goodteacher.sweet_spot.teachers import BRANCHES, TeacherRuns
+from goodteacher.teachers import reusing, take_branches
 
 CONFIRM_SEED = 1_000_000
 """Confirmation seeds count from here, search seeds from 0, so that they never meet."""
@@ -73,14 +74,25 @@ class Search:
         config: The study's settings.
         context: Its data, folder and machine.
         engine: Where tasks run.
+        siblings: Studies of the other students that are searched with the same settings, which
+            share the teachers; None where there is one student.
     """
 
-    def __init__(self, config: StudyConfig, context: Context, engine: Engine) -> None:
+    def __init__(
+        self,
+        config: StudyConfig,
+        context: Context,
+        engine: Engine,
+        *,
+        siblings: Sequence[Path] | None = None,
+    ) -> None:
         self.config = config
         self.context = context
         self.engine = engine
+        self.siblings = tuple(siblings or ())
         self.teachers = TeacherRuns(config, context, engine)
-        self.patience = Patience(self.teachers, self._probe_training)
+        shared = siblings is not None
+        self.patience = Patience(self.teachers, self._probe_training, keep_states=shared)
 
     @cached_property
     def plan(self) -> StudentPlan:
@@ -114,12 +126,19 @@ class Search:
             RunError: Every teacher diverged before its first record.
         """
         self.teachers.take()
-        tasks = reusing(self.config, self.context, self.teachers.trajectories)
+        trajectories = self.teachers.trajectories
+        tasks = reusing(self.config, self.context, trajectories, self.siblings)
         if tasks and self.config.stops_teachers:
             self.patience.train(tasks)
         elif tasks:
             self.engine.run("teachers", tasks)
         return self.teachers.healthy()
+
+    def branch_teachers(self) -> list[TrajectoryRecord]:
+        """Make what ``variants`` asks for of each checkpoint; return what did not diverge."""
+        tasks = [task for variant in BRANCHES for task in self.teachers.branches(variant)]
+        take_branches(self.context.store, self.siblings, tasks)
+        return self.teachers.branch()
 
     @property
     def probes(self) -> tuple[StudentTask, ...]:

@@ -55,8 +55,8 @@ from goodteacher.teachers.recording import (
     response_file,
     response_name,
 )
-from goodteacher.teachers.reuse import reusing
-from goodteacher.teachers.running import load_teacher, stop_run
+from goodteacher.teachers.reuse import reusing, take_branches
+from goodteacher.teachers.running import forget_states, load_teacher, stop_run
 from goodteacher.teachers.taking import (
     TakenTask,
     check_recorded_runs,
@@ -97,6 +97,7 @@ __all__ = [
     "epochs_of",
     "find_checkpoints",
     "forget_answers",
+    "forget_states",
     "load_teacher",
     "measured_run",
     "onnx_teacher",
@@ -115,6 +116,7 @@ __all__ = [
     "same_responses",
     "stop_run",
     "stored",
+    "take_branches",
     "weights_for",
     "why_other_data",
     "why_other_notes",

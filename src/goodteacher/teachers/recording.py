@@ -99,6 +99,31 @@ def _write_responses(
         write_response(path, response, metadata=notes)
 
 
+def take_recorded(
+    store: Store, lender: Store, key: str, record: TrajectoryRecord, *, views: int
+) -> None:
+    """Take over what another study has recorded of a teacher task of the same key.
+
+    Args:
+        store: The study's.
+        lender: The other study's.
+        key: The task's, here and there.
+        record: Which of its records; a diverged one has left nothing.
+        views: How many views the teacher responds to.
+    """
+    if record.status == "diverged":
+        return
+    names = [
+        preparation_file(key),
+        *(response_file(key, record.epoch, split) for split in RESPONSE_SPLITS),
+        *(response_file(key, record.epoch, "transfer", view) for view in range(1, views)),
+        checkpoint_file(key, record.epoch),
+    ]
+    average = ema_file(key, record.epoch)
+    for name in [*names, average] if lender.exists(average) else names:
+        store.take_over(name, lender.path(name))
+
+
 def checkpoint_file(task_key: str, epoch: int) -> str:
     """Return where a teacher's weights are, below the study folder."""
     return f"teachers/{task_key}/checkpoints/epoch-{epoch:05d}.safetensors"

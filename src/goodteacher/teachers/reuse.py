@@ -2,75 +2,154 @@
 
 A trajectory depends on the teacher's training data and settings, and on nothing about students: a
 study of another student, or of another share of the transfer set, has the same teachers. With
-``teachers_of`` it takes the other's weights, epoch by epoch, and records its own responses to them.
-A run at a constant learning rate that is to be longer than the other's goes on where that ended.
-Every number is what training again would have given, the teacher's seconds included.
+``teachers_of``, or where several students are searched, it takes the other's weights, epoch by
+epoch, and records its own responses to them; where these are the same, too, it takes them as well.
+A run that is to be longer than the other's goes on where that ended: at a constant learning rate,
+or where probe students stopped it. Every number is what training again would have given, the
+teacher's seconds included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from goodteacher.config import Run, StudyConfig, TeacherConfig
 from goodteacher.errors import ConfigError
 from goodteacher.studies import Context, Store, is_done
-from goodteacher.teachers.plan import Reused, TrajectoryTask, plan_teachers
-from goodteacher.teachers.recording import recorded, resume_file
+from goodteacher.teachers.plan import (
+    AverageTask,
+    CooldownTask,
+    Reused,
+    TrajectoryTask,
+    plan_teachers,
+)
+from goodteacher.teachers.recording import recorded, resume_file, take_recorded, write_recorded
 
 
 def reusing(
-    config: StudyConfig, context: Context, tasks: Sequence[TrajectoryTask]
+    config: StudyConfig,
+    context: Context,
+    tasks: Sequence[TrajectoryTask],
+    siblings: Sequence[Path] = (),
 ) -> tuple[TrajectoryTask, ...]:
-    """Return the trajectories, each with the run that ``teachers_of`` has of it, if any.
+    """Return the trajectories, each with the study that has most of its run, if any has some.
 
     Args:
-        config: The study's settings.
+        config: The study's settings; ``teachers_of`` names a study.
         context: Its data, folder and machine.
         tasks: Its trajectories.
+        siblings: Studies of the other students that are searched with the same settings.
 
     Raises:
-        ConfigError: The other study has none of these teachers, trained to the end.
+        ConfigError: ``teachers_of`` has none of these teachers, trained to the end.
         StudyError: ``teachers_of`` is not a study.
     """
-    if config.teachers_of is None or all(is_done(task, context.store) for task in tasks):
+    named = () if config.teachers_of is None else (Path(config.teachers_of),)
+    folders = [*named, *siblings]
+    if not folders or all(is_done(task, context.store) for task in tasks):
         return tuple(tasks)
-    lender = Store.open(config.teachers_of)
-    # Of a lender of other data the keys differ, so it has recorded nothing of these.
-    _, offered = plan_teachers(lender.config(StudyConfig), context)
-    lent = tuple(
-        task.model_copy(update={"reused": next(_same_runs(lender, offered, task), None)})
-        for task in tasks
-    )
-    if not any(task.reused for task in lent):
+    offers = [_Offers.of(Store.open(folder), context) for folder in folders]
+    found = [[each.best(task, config) for each in offers] for task in tasks]
+    if named and not any(of_task[0] for of_task in found):
+        theirs = offers[0].lender.config(StudyConfig)
         raise ConfigError(
             f"teachers_of = {config.teachers_of!r} has none of the teachers wanted here, finished: "
-            f"{_what_differs(config, lender.config(StudyConfig))}. Leave teachers_of out to train "
-            "them anew."
+            f"{_what_differs(config, theirs)}. Leave teachers_of out to train them anew."
         )
-    return lent
+    best = [_best(offer for offer in of_task if offer) for of_task in found]
+    return tuple(
+        task.model_copy(update={"reused": offer and offer.reused})
+        for task, offer in zip(tasks, best, strict=True)
+    )
 
 
-def _same_runs(
-    lender: Store, offered: Sequence[TrajectoryTask], wanted: TrajectoryTask
-) -> Iterator[Reused]:
-    for task in offered:
-        records = recorded(lender, task.key)
-        reached = {(r.epoch, r.steps) for r in records if r.status == "ok"}
-        points = {(point.epoch, point.step) for point in wanted.points}
-        if (points <= reached or _goes_on(lender, task, points)) and _same_run(task, wanted):
-            yield Reused(folder=str(Path(lender.root).absolute()), key=task.key)
+def take_branches(
+    store: Store, siblings: Sequence[Path], tasks: Sequence[AverageTask | CooldownTask]
+) -> None:
+    """Take over the moving averages and cooldowns that a study of the same settings has made.
+
+    Args:
+        store: The study's.
+        siblings: Studies of the other students that are searched with the same settings.
+        tasks: The study's own branches.
+    """
+    lenders = [Store.open(folder) for folder in siblings]
+    for task in tasks:
+        lender = next((each for each in lenders if recorded(each, task.key)), None)
+        if lender is None or is_done(task, store):
+            continue
+        trunk = task.trunk
+        (record,) = recorded(lender, task.key)
+        take_recorded(store, lender, task.key, record, views=trunk.data.views)
+        own = {"run": trunk.run.name, "attributes": trunk.run.attributes}
+        write_recorded(store, task.key, [record.model_copy(update=own)])
 
 
-def _goes_on(lender: Store, task: TrajectoryTask, points: Set[tuple[int, int]]) -> bool:
-    """Say whether a run is the beginning of a longer one, and has kept what that goes on from."""
-    records = recorded(lender, task.key)
-    if not records or records[-1].status != "ok" or records[-1].stopped:
-        return False
-    last = records[-1]
-    beginning = {point for point in points if point[0] <= last.epoch}
-    has_all = beginning == {(record.epoch, record.steps) for record in records}
-    return has_all and lender.exists(resume_file(task.key, last.epoch))
+@dataclass(frozen=True)
+class _Offer:
+    """How far a study has recorded a run: compared by what it spares."""
+
+    reused: Reused
+    reach: int
+    """Epochs wanted here that it has, from the first on."""
+    as_it_is: bool
+    """Whether the responses are the same, too."""
+    goes_on: bool
+    """Whether it has kept what the run goes on from."""
+
+    @property
+    def worth(self) -> tuple[int, bool, bool]:
+        return self.reach, self.as_it_is, self.goes_on
+
+
+@dataclass(frozen=True)
+class _Offers:
+    """The runs that a study has."""
+
+    lender: Store
+    tasks: tuple[TrajectoryTask, ...]
+
+    @classmethod
+    def of(cls, lender: Store, context: Context) -> _Offers:
+        # Of a lender of other data the keys differ, so it has recorded nothing of these.
+        return cls(lender, plan_teachers(lender.config(StudyConfig), context)[1])
+
+    def best(self, wanted: TrajectoryTask, config: StudyConfig) -> _Offer | None:
+        """Return the offer of a run that is worth most, if there is one."""
+        return _best(self._all(wanted, partial=config.stops_teachers))
+
+    def _all(self, wanted: TrajectoryTask, *, partial: bool) -> Iterator[_Offer]:
+        points = [(point.epoch, point.step) for point in wanted.points]
+        for task in self.tasks:
+            records = recorded(self.lender, task.key)
+            if not records or not _same_run(task, wanted):
+                continue
+            reached = {(r.epoch, r.steps) for r in records if r.status == "ok"}
+            reach = len(list(takewhile(reached.__contains__, points)))
+            same = task.key == wanted.key
+            if same and records[-1].status == "diverged":
+                reach = len(points)  # nothing comes after it
+            goes_on = self._goes_on(task, set(points))
+            # A run that starts over is of use only to whom an early part of it may suffice.
+            if reach == len(points) or goes_on or (partial and reach):
+                reused = Reused(folder=str(self.lender.root.absolute()), key=task.key)
+                yield _Offer(reused, reach, same, goes_on)
+
+    def _goes_on(self, task: TrajectoryTask, points: Set[tuple[int, int]]) -> bool:
+        """Say whether a run is the beginning of a longer one, and has kept what that needs."""
+        records = recorded(self.lender, task.key)
+        last = records[-1]
+        beginning = {point for point in points if point[0] <= last.epoch}
+        has_all = beginning == {(record.epoch, record.steps) for record in records}
+        kept = self.lender.exists(resume_file(task.key, last.epoch))
+        return last.status == "ok" and has_all and kept
+
+
+def _best(offers: Iterable[_Offer]) -> _Offer | None:
+    return max(offers, key=lambda offer: offer.worth, default=None)
 
 
 def _same_run(lent: TrajectoryTask, wanted: TrajectoryTask) -> bool:

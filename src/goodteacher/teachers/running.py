@@ -26,6 +26,7 @@ from goodteacher.teachers.recording import (
     record_teacher,
     recorded,
     resume_file,
+    take_recorded,
     write_recorded,
 )
 from goodteacher.training.loop import Segment, Trainer, steps_per_epoch
@@ -61,18 +62,31 @@ class TrajectoryRunner:
             run.to_the_end()
 
 
-def stop_run(task: TrajectoryTask, store: Store, *, outdone_by: str | None = None) -> None:
+def stop_run(
+    task: TrajectoryTask, store: Store, *, outdone_by: str | None = None, keep_state: bool = False
+) -> None:
     """Note that a run ends with its last record, once and for all, and for whom.
 
     Args:
         task: The run.
         store: The study's.
         outdone_by: The cheaper run that did as well, if that is why.
+        keep_state: Keep what the run goes on from where another student asks for more of it;
+            :func:`forget_states` removes it.
     """
     *earlier, last = recorded(store, task.key)
     stopped = last.model_copy(update={"stopped": True, "outdone_by": outdone_by})
     write_recorded(store, task.key, [*earlier, stopped])
-    store.remove(resume_file(task.key, last.epoch))
+    if not keep_state:
+        store.remove(resume_file(task.key, last.epoch))
+
+
+def forget_states(store: Store) -> None:
+    """Remove what stopped runs of a study would go on from."""
+    for path in sorted(store.root.glob("teachers/*/trajectory.jsonl")):
+        last = recorded(store, path.parent.name)[-1]
+        if last.stopped:
+            store.remove(resume_file(path.parent.name, last.epoch))
 
 
 def train_branch(
@@ -188,25 +202,55 @@ class _Run:
     def take_over(self, lender: Store, key: str) -> None:
         """Record another study's teachers here: their weights, and their responses to these data.
 
-        Where the run is to be longer than that one, the state that it goes on from comes along.
+        Where the run is to be longer than that one, the state that it goes on from comes along; if
+        none was kept, nothing does, since the run starts over. A task of the same key has the same
+        responses, too, so that these are taken over as they are.
 
         Args:
             lender: The other study.
             key: The run's key there.
         """
         store, records = self.context.store, recorded(self.context.store, self.key)
-        theirs = {record.epoch: record for record in recorded(lender, key)}
+        same = key == self.key
+        # A diverged teacher has left no weights, of which other responses could be made.
+        theirs = {r.epoch: r for r in recorded(lender, key) if same or r.status == "ok"}
+        if not self._gains_by(lender, key, theirs):
+            return
         for point in self.points[len(records) :]:
             if point.epoch not in theirs:
                 continue
-            if lender.exists(resume_file(key, point.epoch)):
-                state = lender.read_tensors(resume_file(key, point.epoch))
-                store.write_tensors(resume_file(self.key, point.epoch), state)
-            reached = self._taken(lender, key, theirs[point.epoch])
-            taken = point.step - _steps(records)
-            records.append(self._record(reached, point))
+            state = lender.path(resume_file(key, point.epoch))
+            if state.exists():
+                store.take_over(resume_file(self.key, point.epoch), state)
+            if same:
+                record = self._taken_as_is(lender, theirs[point.epoch])
+            else:
+                record = self._record(self._taken(lender, key, theirs[point.epoch]), point)
+            steps = point.step - _steps(records)
+            records.append(record)
             write_recorded(store, self.key, records)
-            self._advance(taken)
+            self._advance(steps)
+            if record.status == "diverged":
+                self._end_diverged(point.step)
+                return
+
+    def _gains_by(self, lender: Store, key: str, theirs: Mapping[int, TrajectoryRecord]) -> bool:
+        """Say whether taking over spares training: not where the run would start over after it."""
+        if not theirs:
+            return False
+        last = max(theirs)
+        ends = last >= self.points[-1].epoch or theirs[last].status == "diverged"
+        return ends or lender.exists(resume_file(key, last))
+
+    def _taken_as_is(self, lender: Store, record: TrajectoryRecord) -> TrajectoryRecord:
+        """Take over files and measurements; what the run is called, and its end, are our own."""
+        take_recorded(self.context.store, lender, self.key, record, views=self.trunk.data.views)
+        own = {"run": self.trunk.run.name, "attributes": self.trunk.run.attributes}
+        return record.model_copy(update={**own, "stopped": False, "outdone_by": None})
+
+    def _end_diverged(self, step: int) -> None:
+        self.context.warn(f"teacher of {in_words(self.trunk.run.name)} diverged")
+        self._advance(self.points[-1].step - step)
 
     def _advance(self, steps: int) -> None:
         self.context.progress.advance(work_of(steps, self.batch_size))
@@ -245,8 +289,7 @@ class _Run:
             records.append(self._record(reached, point))
             self._save(trainer, records)
             if records[-1].status == "diverged":
-                self.context.warn(f"teacher of {in_words(self.trunk.run.name)} diverged")
-                self._advance(self.points[-1].step - trainer.step)
+                self._end_diverged(trainer.step)
                 break
         return records[-1]
 

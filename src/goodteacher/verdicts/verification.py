@@ -31,8 +31,7 @@ from goodteacher.records import (
     Verdict,
     smoothing_arm,
 )
-from goodteacher.responses import Response, ResponseLike
-from goodteacher.responses.fitting import load_pair
+from goodteacher.responses import Response, ResponseLike, load_pair
 from goodteacher.students import (
     RECIPE_AXES,
     Students,

@@ -17,7 +17,7 @@ from typing import Any
 
 from goodteacher.config import read_toml
 from goodteacher.errors import ConfigError
-from goodteacher.integrations.recipes.given import brief
+from goodteacher.public.recipes.given import brief
 
 _KINDS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml", ".py": "python"}
 _COMMANDS = (".sh", ".bash", ".txt")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from goodteacher import ConfigError, import_recipe
 from goodteacher.cli import app
 from goodteacher.config import DistillConfig, StudyConfig, parse
-from goodteacher.integrations.recipes import TOOLS
+from goodteacher.public.recipes import TOOLS
 from tests.integrations.test_recipe_losses import criterion, torchdistill
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "import_recipe.py"

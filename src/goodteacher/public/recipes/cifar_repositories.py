@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from goodteacher.errors import ConfigError
-from goodteacher.integrations.recipes.given import Given
-from goodteacher.integrations.recipes.objective import Objective
-from goodteacher.integrations.recipes.training import Schooling
+from goodteacher.public.recipes.given import Given
+from goodteacher.public.recipes.objective import Objective
+from goodteacher.public.recipes.training import Schooling
 
 _SLOWER = ("mobile_half", "mobile_full", "ShuffleV1", "ShuffleV2")
 

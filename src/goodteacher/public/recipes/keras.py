@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from goodteacher.errors import ConfigError
-from goodteacher.integrations.recipes.given import Given
-from goodteacher.integrations.recipes.objective import Objective
-from goodteacher.integrations.recipes.training import Schooling
+from goodteacher.public.recipes.given import Given
+from goodteacher.public.recipes.objective import Objective
+from goodteacher.public.recipes.training import Schooling
 
 
 def keras(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from goodteacher.errors import ConfigError
-from goodteacher.integrations.recipes.given import Given
-from goodteacher.integrations.recipes.objective import Objective, needed, of_reduction, over_classes
-from goodteacher.integrations.recipes.training import Schooling
+from goodteacher.public.recipes.given import Given
+from goodteacher.public.recipes.objective import Objective, needed, of_reduction, over_classes
+from goodteacher.public.recipes.training import Schooling
 
 
 def torchdistill(

@@ -11,21 +11,21 @@ import tomli_w
 
 from goodteacher.config import Frozen, Recipe, SearchConfig
 from goodteacher.errors import ConfigError
-from goodteacher.integrations.recipes.cifar_repositories import mdistiller, repdistiller
-from goodteacher.integrations.recipes.given import Given
-from goodteacher.integrations.recipes.hugging_face import huggingface, trl
-from goodteacher.integrations.recipes.keras import keras
-from goodteacher.integrations.recipes.objective import Objective
-from goodteacher.integrations.recipes.reading import (
+from goodteacher.public.recipes.cifar_repositories import mdistiller, repdistiller
+from goodteacher.public.recipes.given import Given
+from goodteacher.public.recipes.hugging_face import huggingface, trl
+from goodteacher.public.recipes.keras import keras
+from goodteacher.public.recipes.objective import Objective
+from goodteacher.public.recipes.reading import (
     Source,
     given_twice,
     put,
     read_file,
     read_source,
 )
-from goodteacher.integrations.recipes.timm import timm
-from goodteacher.integrations.recipes.torchdistill import torchdistill
-from goodteacher.integrations.recipes.training import Schooling, tidy
+from goodteacher.public.recipes.timm import timm
+from goodteacher.public.recipes.torchdistill import torchdistill
+from goodteacher.public.recipes.training import Schooling, tidy
 
 Goal = Literal["distill", "search"]
 

@@ -5,6 +5,6 @@ its loss, as a weighted sum of the labels' cross-entropy and one of our teacher 
 ``objective``, and a line in ``importing.py``.
 """
 
-from goodteacher.integrations.recipes.importing import TOOLS, ImportedRecipe, import_recipe
+from goodteacher.public.recipes.importing import TOOLS, ImportedRecipe, import_recipe
 
 __all__ = ["TOOLS", "ImportedRecipe", "import_recipe"]

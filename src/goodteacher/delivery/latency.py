@@ -1,0 +1,68 @@
+"""How long delivered students take: on the CPU, one thread, their inputs as they are stored.
+
+Students take turns, so that what else the machine does meets all of them alike.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from goodteacher.delivery.classifier import Classifier
+from goodteacher.records import Latency
+from goodteacher.training.machine import threads_of
+
+_REPETITIONS, _SECONDS, _FEWEST = 200, 1.0, 7
+"""Repetitions for each batch size; fewer where a student would take longer than these seconds."""
+
+
+def measure_latencies(
+    students: Sequence[Classifier], batches: Mapping[int, Sequence[Any]]
+) -> tuple[tuple[Latency, ...], ...]:
+    """Measure how long students take, from stored inputs to logits.
+
+    Args:
+        students: Delivered students of the same data.
+        batches: By batch size, some batches of inputs as they are stored, which take turns.
+
+    Returns:
+        For each student its latency at each batch size.
+    """
+    with torch.inference_mode(), threads_of(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of examples that look odd, whoever uses a student is told
+        by_size = [_measured(students, size, some) for size, some in batches.items()]
+    return tuple(zip(*by_size, strict=True))
+
+
+def _measured(
+    students: Sequence[Classifier], size: int, batches: Sequence[Any]
+) -> tuple[Latency, ...]:
+    warm = max(_seconds(student, batches[0]) for _ in range(2) for student in students)
+    repetitions = min(_REPETITIONS, max(_FEWEST, int(_SECONDS / warm)))
+    seconds = np.array(
+        [
+            [_seconds(student, batches[number % len(batches)]) for student in students]
+            for number in range(repetitions)
+        ]
+    )
+    low, middle, high = np.quantile(seconds, (0.25, 0.5, 0.75), axis=0)
+    return tuple(
+        Latency(
+            batch_size=size,
+            median=float(middle[place]),
+            quartiles=(float(low[place]), float(high[place])),
+            repetitions=repetitions,
+        )
+        for place in range(len(students))
+    )
+
+
+def _seconds(student: Classifier, batch: Any) -> float:
+    started = time.perf_counter()
+    student(batch)
+    return time.perf_counter() - started

@@ -1,0 +1,179 @@
+"""The studies of several students over shared teachers, and the front that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from goodteacher.data import Dataset, Split
+from goodteacher.delivery.classifier import Classifier
+from goodteacher.delivery.latency import measure_latencies
+from goodteacher.errors import StudyError
+from goodteacher.networks import parameter_count
+from goodteacher.public.study import Study
+from goodteacher.records import (
+    Front,
+    FrontRow,
+    Latency,
+    Pair,
+    Reference,
+    SweetSpot,
+    summarize_front,
+    with_fronts,
+)
+from goodteacher.studies import (
+    FRONT_FILE,
+    STUDENTS_FILE,
+    Store,
+    described_machine,
+    holds_several,
+    study_folders,
+)
+
+BATCH_SIZES = (1, 128)
+"""Latencies are measured for one example at a time, and for a batch."""
+
+_BATCHES = 8
+"""Batches of which latencies are measured, in turn."""
+
+
+class SeveralStudies:
+    """One study for each of several students, over shared teachers, read from their folder.
+
+    Args:
+        folder: The folder of all.
+
+    Raises:
+        StudyError: There are no such studies there.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        if not holds_several(self.folder):
+            raise StudyError(
+                f"{self.folder} holds no studies of several students: it has no {STUDENTS_FILE}. "
+                "Make them with goodteacher search and several --student."
+            )
+
+    @property
+    def studies(self) -> Mapping[str, Study]:
+        """The study of each student, by its specification.
+
+        Raises:
+            StudyError: The study of a student has not begun.
+        """
+        return {spec: Study(path) for spec, path in study_folders(self.folder).items()}
+
+    @property
+    def front(self) -> Front:
+        """A row for each student, and who is on the front of accuracy over size and latency.
+
+        Raises:
+            StudyError: The search has not finished.
+        """
+        return Store(self.folder).read_json(FRONT_FILE, Front)
+
+    @property
+    def report(self) -> Path:
+        """Where the report of all students is; each study has its own beside it."""
+        return self.folder / "report.html"
+
+
+def make_front(several: SeveralStudies, dataset: Dataset) -> Front:
+    """Put the finished studies of several students beside one another.
+
+    Latencies that were measured on this machine before are kept; if there are others, all are
+    measured anew, since only those of one machine can be compared.
+
+    Args:
+        several: The studies, all of them finished.
+        dataset: Their data; latencies are measured on training examples.
+    """
+    studies, machine = several.studies, described_machine("cpu float32")
+    students = {spec: study.student() for spec, study in studies.items()}
+    known = _known_latencies(several, machine)
+    if not students.keys() <= known.keys():
+        sizes = dict.fromkeys(min(size, len(dataset.train)) for size in BATCH_SIZES)
+        batches = {size: _batches(dataset.train, size) for size in sizes}
+        measured = measure_latencies(list(students.values()), batches)
+        known = dict(zip(students, measured, strict=True))
+    rows = with_fronts(
+        [_row(spec, studies[spec], student, known[spec]) for spec, student in students.items()]
+    )
+    level = next(iter(studies.values())).config.level
+    together, apart = _teacher_seconds(list(studies.values()))
+    return Front(
+        rows=rows,
+        level=level,
+        machine=machine,
+        teacher_seconds=together,
+        teacher_seconds_apart=apart,
+        summary=summarize_front(rows, level=level),
+    )
+
+
+def _batches(split: Split, size: int) -> list[Any]:
+    """Return a few batches of inputs as they are stored; of fewer examples, smaller ones."""
+    few = split.subset(torch.arange(min(len(split), size * _BATCHES)))
+    rows = torch.arange(len(few)).split(min(size, len(few)))
+    parts = [few.subset(part) for part in rows if len(part) == len(rows[0])]
+    return [next(part.stored.chunks(len(part))) for part in parts]
+
+
+def _known_latencies(several: SeveralStudies, machine: str) -> Mapping[str, tuple[Latency, ...]]:
+    """Return what was measured on this machine before, by student."""
+    if not Store(several.folder).exists(FRONT_FILE) or several.front.machine != machine:
+        return {}
+    return {row.student: row.latencies for row in several.front.rows}
+
+
+def _row(spec: str, study: Study, student: Classifier, latencies: tuple[Latency, ...]) -> FrontRow:
+    found = study.sweet_spot
+    labels = found.references.cross_entropy
+    accuracy, interval = _confirmed(found, found.delivered)
+    return FrontRow(
+        student=spec,
+        folder=study.folder.name,
+        parameters=parameter_count(student.network.module),
+        weight_bytes=_weight_bytes(student.network.module),
+        answer=found.answer,
+        delivered=found.delivered,
+        test_accuracy=accuracy,
+        interval=interval,
+        hard_labels_accuracy=labels.test_accuracy,
+        hard_labels_interval=_confirmed(found, "cross_entropy")[1],
+        gain=labels.difference,
+        gain_interval=labels.interval,
+        num_seeds=found.student.num_seeds,
+        num_test=study.data.test,
+        latencies=latencies,
+    )
+
+
+def _weight_bytes(module: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
+
+
+def _confirmed(found: SweetSpot, family: str) -> tuple[float, Pair]:
+    """Return the test accuracy of the confirmed students of a family, and its interval."""
+    if family == "sweet_spot":
+        return found.student.test_accuracy, found.student.interval
+    reference: Reference = getattr(found.references, family)
+    if reference.accuracy_interval is None:
+        raise ValueError(f"the students of {family} were confirmed without an interval")
+    return reference.test_accuracy, reference.accuracy_interval
+
+
+def _teacher_seconds(studies: Sequence[Study]) -> tuple[float, float]:
+    """Return how long the teachers trained: each run once, and once for each student."""
+    each = [
+        {record.run: record.seconds or 0.0 for record in study.trajectories()} for study in studies
+    ]
+    together: dict[str, float] = {}
+    for runs in each:
+        together |= {run: max(seconds, together.get(run, 0.0)) for run, seconds in runs.items()}
+    return sum(together.values()), sum(sum(runs.values()) for runs in each)

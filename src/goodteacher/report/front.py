@@ -1,0 +1,290 @@
+"""Several students on one page: the table, and accuracy over parameters and latency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import plotly.graph_objects as go
+from markupsafe import Markup
+
+from goodteacher.config import read_toml
+from goodteacher.errors import StudyError
+from goodteacher.records import (
+    FAMILY,
+    Front,
+    FrontRow,
+    Latency,
+    Pair,
+    latency_title,
+    listed,
+    percent,
+    points,
+    repetitions_of,
+)
+from goodteacher.report.headline import confidence, error_bars, in_points, shown_range
+from goodteacher.report.page import REPORT_FILE, render_page
+from goodteacher.report.parts import Page, Panel, Section, Table, View
+from goodteacher.report.theme import NEUTRAL, SYMBOLS, new_figure
+from goodteacher.studies import FRONT_FILE, STUDENTS_FILE, Store
+
+DEFINITIONS = (
+    "Each student has a study of its own: its training, recipes and teacher were chosen for it on "
+    "the selection split, and the test split was opened after every choice. The teachers are the "
+    "same, trained once.",
+    "A student is on the front if no other one is as accurate at less cost, or more accurate at "
+    "the same. That compares means; whether a difference is resolved is said beside it.",
+    "Latency is the time from stored inputs to logits, on the CPU with one thread, of the machine "
+    "that is named: compare it with no other machine's.",
+)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A student in a figure.
+
+    Attributes:
+        name: Its specification.
+        cost: On the axis of costs.
+        accuracy: On the test split, in %.
+        interval: Of the accuracy, in %.
+        on_front: Whether no other student beats it.
+    """
+
+    name: str
+    cost: float
+    accuracy: float
+    interval: Pair
+    on_front: bool
+
+
+def write_front_report(store: Store) -> Path:
+    """Write ``report.html`` of several students from ``front.json``.
+
+    Args:
+        store: The folder of all.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        StudyError: The search has not finished, or a file is damaged.
+    """
+    if not store.exists(FRONT_FILE):
+        raise StudyError(
+            f"{store.root} has no {FRONT_FILE}: the search for its students has not finished. Run "
+            "the same goodteacher search again to go on; each study below it has its own report."
+        )
+    settings = read_toml(store.path(STUDENTS_FILE))["settings"]
+    page = front_page(
+        store.read_json(FRONT_FILE, Front),
+        name=store.root.name,
+        teacher=settings["teacher"],
+        data=settings["data"],
+    )
+    store.write_text(REPORT_FILE, render_page(page))
+    return store.path(REPORT_FILE)
+
+
+def front_page(front: Front, *, name: str, teacher: str, data: str) -> Page:
+    """Return what is said about several students.
+
+    Args:
+        front: What was found.
+        name: Of the folder.
+        teacher: The teacher's specification.
+        data: What the data are called.
+    """
+    front_names = listed([row.student for row in front.rows if row.on_front])
+    panels = (_parameters_panel(front), _latency_panel(front))
+    spared = front.teacher_seconds_apart - front.teacher_seconds
+    cost = (
+        f"Teachers trained for {front.teacher_seconds:,.1f} s; a search for each student alone "
+        f"would have taken {front.teacher_seconds_apart:,.1f} s ({spared:,.1f} s more)."
+    )
+    answer = Section("answer", "The students", (front.summary,), panels, (front_table(front),))
+    return Page(
+        name=name,
+        title=f"{len(front.rows)} students of {teacher} on {data}",
+        answer=f"On the front of accuracy over parameters: {front_names}.",
+        notes=_notes(front),
+        sections=(answer, Section("cost", "Cost", (cost,))),
+        definitions=DEFINITIONS,
+    )
+
+
+def _notes(front: Front) -> tuple[str, ...]:
+    """Return what a reader must know before trusting the numbers."""
+    open_ones = [row.student for row in front.rows if row.answer == "undecided"]
+    if not open_ones:
+        return ()
+    return (
+        f"Whether to distill is undecided for {listed(open_ones)}: their own reports say what "
+        "stands against an answer.",
+    )
+
+
+def front_table(front: Front) -> Table:
+    """Return a row for each student, with the way to its own report."""
+    share, first = confidence(front.level), front.rows[0]
+    sizes = [latency.batch_size for latency in first.latencies]
+    head = (
+        "student",
+        "on the front",
+        "distill",
+        "delivered student of",
+        "test, %",
+        "hard labels, %",
+        "sweet spot minus hard labels, points",
+        "parameters",
+        "weights, KiB",
+        *(f"{latency_title(size)}, ms" for size in sizes),
+        "report",
+    )
+    caption = (
+        f"Accuracy on the test split (n = {first.num_test:,} examples), mean of {first.num_seeds} "
+        f"seeds; brackets: {share} intervals of each student by itself, the difference is paired. "
+        f"Latency: median of {repetitions_of(first)} repetitions, brackets: quartiles, measured on "
+        f"{front.machine}, one thread. On the front: of accuracy over parameters (P), and over "
+        f"each latency ({', '.join(f'L{size}' for size in sizes)})."
+    )
+    return Table(caption, head, tuple(_cells(row) for row in front.rows))
+
+
+def _cells(row: FrontRow) -> tuple[str, ...]:
+    gain = points(row.gain)
+    if row.gain_interval is not None:
+        gain = f"{gain} {shown_range(row.gain_interval, points)}"
+    link = Markup('<a href="{0}/report.html">{0}</a>').format(row.folder)
+    fronts = [*(["P"] if row.on_front else [])]
+    fronts += [f"L{latency.batch_size}" for latency in row.latencies if latency.on_front]
+    return (
+        row.student,
+        ", ".join(fronts) or "-",
+        row.answer,
+        FAMILY[row.delivered],
+        f"{percent(row.test_accuracy)} {shown_range(row.interval, percent)}",
+        f"{percent(row.hard_labels_accuracy)} {shown_range(row.hard_labels_interval, percent)}",
+        gain,
+        f"{row.parameters:,}",
+        f"{row.weight_bytes / 1024:,.1f}",
+        *(f"{_ms(each.median)} {shown_range(each.quartiles, _ms)}" for each in row.latencies),
+        link,
+    )
+
+
+def points_of(
+    front: Front, cost: Callable[[FrontRow], float], on_front: Callable[[FrontRow], bool]
+) -> tuple[Point, ...]:
+    """Return the students of a figure, cheapest first.
+
+    Args:
+        front: What was found.
+        cost: What stands on the axis of costs.
+        on_front: Whether no other student beats one.
+    """
+    found = (
+        Point(
+            row.student,
+            cost(row),
+            100 * row.test_accuracy,
+            in_points(row.interval),
+            on_front(row),
+        )
+        for row in front.rows
+    )
+    return tuple(sorted(found, key=lambda point: (point.cost, point.accuracy)))
+
+
+def draw_front(students: Sequence[Point], *, title: str) -> go.Figure:
+    """Draw a point with its interval for each student, and a line along the front."""
+    figure = new_figure(height=400)
+    front = [point for point in students if point.on_front]
+    figure.add_scatter(
+        x=[point.cost for point in front],
+        y=[point.accuracy for point in front],
+        mode="lines",
+        line={"color": NEUTRAL, "dash": "dot", "shape": "hv"},
+        hoverinfo="skip",
+        name="front",
+    )
+    for symbol, name, wanted in ((SYMBOLS[0], "on the front", True), (SYMBOLS[5], "beaten", False)):
+        own = [point for point in students if point.on_front is wanted]
+        means = [point.accuracy for point in own]
+        figure.add_scatter(
+            x=[point.cost for point in own],
+            y=means,
+            mode="markers+text",
+            text=[point.name for point in own],
+            textposition="top center",
+            textfont={"size": 11},
+            marker={"symbol": symbol, "size": 9},
+            error_y=error_bars(means, [point.interval for point in own], width=4, thickness=1.2),
+            hovertemplate="%{text}: %{y:.2f} %, %{x:,.4g}<extra></extra>",
+            name=name,
+        )
+    figure.update_xaxes(title_text=title, type="log")
+    return figure.update_yaxes(title_text="test accuracy, %").update_layout(showlegend=True)
+
+
+def _parameters_panel(front: Front) -> Panel:
+    students = points_of(front, lambda row: row.parameters, lambda row: row.on_front)
+    caption = (
+        "Test accuracy of the delivered kind of student over its number of parameters "
+        f"(logarithmic), {_basis(front)}"
+    )
+    figure = draw_front(students, title="parameters")
+    view = View("", figure, caption, _numbers(students, "parameters"))
+    return Panel("parameters", "Accuracy over parameters", (view,))
+
+
+def _latency_panel(front: Front) -> Panel:
+    views = tuple(_latency_view(front, place) for place in range(len(front.rows[0].latencies)))
+    return Panel("latency", "Accuracy over latency", views)
+
+
+def _latency_view(front: Front, place: int) -> View:
+    def latency(row: FrontRow) -> Latency:
+        return row.latencies[place]
+
+    students = points_of(
+        front, lambda row: 1e3 * latency(row).median, lambda r: latency(r).on_front
+    )
+    first = latency(front.rows[0])
+    title = f"latency of {latency_title(first.batch_size)}, ms"
+    caption = (
+        f"Test accuracy over the median of {first.repetitions} repetitions for "
+        f"{latency_title(first.batch_size)} (logarithmic), on {front.machine}, one thread, "
+        f"{_basis(front)} Students whose quartiles overlap, in the table above, are not told "
+        "apart in speed."
+    )
+    label = latency_title(first.batch_size)
+    return View(label, draw_front(students, title=title), caption, _numbers(students, title))
+
+
+def _numbers(students: Sequence[Point], title: str) -> Table:
+    rows = tuple(
+        (
+            point.name,
+            f"{point.cost:,.4g}" if point.cost < 1000 else f"{point.cost:,.0f}",
+            f"{point.accuracy:.2f}",
+            f"{point.interval[0]:.2f}",
+            f"{point.interval[1]:.2f}",
+            "yes" if point.on_front else "no",
+        )
+        for point in students
+    )
+    return Table("", ("student", title, "accuracy, %", "low", "high", "on the front"), rows)
+
+
+def _basis(front: Front) -> str:
+    first = front.rows[0]
+    return (
+        f"mean of {first.num_seeds} seeds, n = {first.num_test:,} test examples; bars: "
+        f"{confidence(front.level)} intervals. Dotted: the front."
+    )
+
+
+def _ms(seconds: float) -> str:
+    return f"{1e3 * seconds:.3g}"
