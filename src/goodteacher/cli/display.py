@@ -144,8 +144,7 @@ def print_front(found: Front, folder: str) -> None:
     stdout.print(
         "*: on the front, nobody is as accurate at less of it. Latency: medians of "
         f"{repetitions_of(first)} repetitions,\non {found.machine}, one thread.\n\n"
-        f"{found.summary}\n\nTeachers in {found.teacher_seconds:.0f} s; a search for each student "
-        f"alone would have trained them for {found.teacher_seconds_apart:.0f} s.",
+        f"{found.summary}\n\n{found.teacher_time}",
         markup=False,
     )
     folders = ", ".join(f"{folder}/{row.folder}" for row in found.rows)

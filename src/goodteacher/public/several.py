@@ -169,9 +169,14 @@ def _confirmed(found: SweetSpot, family: str) -> tuple[float, Pair]:
 
 
 def _teacher_seconds(studies: Sequence[Study]) -> tuple[float, float]:
-    """Return how long the teachers trained: each run once, and once for each student."""
+    """Return how long the teachers trained here: each run once, and once for each student."""
     each = [
-        {record.run: record.seconds or 0.0 for record in study.trajectories()} for study in studies
+        {
+            record.run: record.seconds or 0.0
+            for record in study.trajectories()
+            if record.run in {run.name for run in study.config.runs}
+        }
+        for study in studies
     ]
     together: dict[str, float] = {}
     for runs in each:

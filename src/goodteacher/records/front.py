@@ -60,12 +60,24 @@ class Front(Frozen):
     level: float
     machine: str = Field(description="where latencies were measured, on one thread")
     teacher_seconds: float = Field(
-        description="training time of the teachers, each run once, as long as any student asked for"
+        description="training time of the teachers trained here, each run once, as long as any "
+        "student asked for"
     )
     teacher_seconds_apart: float = Field(
         description="what it would have been in a search of its own for each student"
     )
     summary: str
+
+    @property
+    def teacher_time(self) -> str:
+        """What sharing the teachers saved, in a sentence."""
+        if not self.teacher_seconds_apart:
+            return "No teacher was trained here: all were recorded elsewhere."
+        spared = self.teacher_seconds_apart - self.teacher_seconds
+        return (
+            f"Teachers trained for {self.teacher_seconds:,.1f} s; a search for each student alone "
+            f"would have taken {self.teacher_seconds_apart:,.1f} s ({spared:,.1f} s more)."
+        )
 
 
 def repetitions_of(row: FrontRow) -> str:

@@ -80,7 +80,7 @@ def write_front_report(store: Store) -> Path:
     page = front_page(
         store.read_json(FRONT_FILE, Front),
         name=store.root.name,
-        teacher=settings["teacher"],
+        teacher=settings.get("teacher", "recorded teachers"),
         data=settings["data"],
     )
     store.write_text(REPORT_FILE, render_page(page))
@@ -98,18 +98,14 @@ def front_page(front: Front, *, name: str, teacher: str, data: str) -> Page:
     """
     front_names = listed([row.student for row in front.rows if row.on_front])
     panels = (_parameters_panel(front), _latency_panel(front))
-    spared = front.teacher_seconds_apart - front.teacher_seconds
-    cost = (
-        f"Teachers trained for {front.teacher_seconds:,.1f} s; a search for each student alone "
-        f"would have taken {front.teacher_seconds_apart:,.1f} s ({spared:,.1f} s more)."
-    )
     answer = Section("answer", "The students", (front.summary,), panels, (front_table(front),))
+
     return Page(
         name=name,
         title=f"{len(front.rows)} students of {teacher} on {data}",
         answer=f"On the front of accuracy over parameters: {front_names}.",
         notes=_notes(front),
-        sections=(answer, Section("cost", "Cost", (cost,))),
+        sections=(answer, Section("cost", "Cost", (front.teacher_time,))),
         definitions=DEFINITIONS,
     )
 
