@@ -26,6 +26,17 @@ def test_an_example_has_under_sixty_lines_and_says_how_it_is_run(path):
     assert f"python examples/{path.name}" in text
 
 
+def test_a_trainer_of_hugging_face_is_recorded(tmp_path):
+    for package in ("transformers", "accelerate", "tokenizers"):
+        pytest.importorskip(package, reason=f"{package} is missing")
+    for name, count in (("train", 60), ("test", 20)):
+        rows = [f"{('warm', 'cold')[n % 2]} word {n},{('hot', 'ice')[n % 2]}" for n in range(count)]
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / f"data/{name}.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    run("record_in_transformers.py", tmp_path / "data", tmp_path / "recorded", "--epochs=2")
+    assert (tmp_path / "recorded/bert/trajectory.jsonl").read_text().count("\n") == 2
+
+
 def test_checkpoints_are_recorded(tmp_path):
     run("record_checkpoints.py", "digits", tmp_path / "runs", tmp_path / "recorded")
     files = tmp_path.glob("recorded/*/responses/epoch-00008.selection.view-0.safetensors")
