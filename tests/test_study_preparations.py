@@ -85,7 +85,7 @@ def test_delivered_student_takes_stored_images_and_resizes_them_itself(study, ar
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
     right = (logits.argmax(1) == test.labels).double().mean()
     assert float(right) == pytest.approx(student.card.test_accuracy)
-    assert student.card.input_shape == (1, 28, 28)
+    assert student.card.inputs.shape == (1, 28, 28)
     kinds = [step["kind"] for step in student.network.preparation.to_dict()["steps"]]
     assert kinds == ["resize", "normalize"]
     with pytest.raises(Exception, match="height 28 and width 28"):
@@ -179,7 +179,11 @@ def test_factory_is_rehearsed_on_the_inputs_that_it_asks_for(arrays, tmp_path, m
 REFUSED = [
     ({"student": "mlp:3@resize:29"}, ModelError, "images of 29x29, but those .* 28x28 pixels"),
     ({"teacher": "mlp:3@resize:14x30"}, ModelError, "images of 14x30.*--resize 14,30"),
-    ({"student": "mlp:3@tfidf:40"}, ModelError, "terms of texts, but .* images. Leave '@tfidf:40'"),
+    (
+        {"student": "mlp:3@tfidf:40"},
+        ModelError,
+        "terms of texts, but .* images 1x28x28. Leave '@tfidf:40'",
+    ),
     ({"student": "mlp:3@resize:0"}, ModelError, "malformed behind its @: .*@resize:SIDE"),
     ({"student": "mlp:3@raw:1"}, ModelError, "malformed behind its @: it must be @raw, without"),
     ({"student": "mlp:3@"}, ModelError, "unknown preparation ''"),
@@ -202,7 +206,7 @@ def test_what_is_no_image_is_not_resized(tmp_path):
     rows = np.random.default_rng(0).normal(size=(80, 6))
     vectors = {"x_train": rows, "y_train": np.arange(80) % 2, "x_test": rows}
     vectors["y_test"] = vectors["y_train"]
-    with pytest.raises(ModelError, match=r"another size, but .* vectors of 6 numbers. Leave"):
+    with pytest.raises(ModelError, match=r"another size, but .* 6 numbers. Leave"):
         search(vectors, out=tmp_path / "s", **PAIR)
     texts = {**vectors, "x_train": ["a word"] * 80, "x_test": ["a word"] * 80}
     for spec in ("mlp:3@resize:14", "mlp:3@raw"):

@@ -134,17 +134,7 @@ def respond(
         "progress": progress,
         **attributes,
     }
-    if alone is None:
-        dataset = asked.labelled(load_dataset(cast("DataLike", data)), path)
-        recorder = Recorder(path, dataset, **settings)
-        values = asked.about(_parts(recorder, record_test), dataset, path)
-    else:
-        dataset, said = asked.about_alone(
-            alone, path, (test_fraction, selection_fraction), seed=split_seed
-        )
-        recorder = Recorder(path, dataset, **settings)
-        ids = {"transfer": recorder.transfer.ids, "selection": recorder.selection.ids}
-        values = {name: said[rows.numpy()] for name, rows in ids.items()}
+    recorder, values = asked.recorded_by(data, alone, path, settings, test_fraction)
     recorder.probabilities = asked.are_probabilities
     logits = {name: torch.from_numpy(part) for name, part in values.items()}
     record = recorder.record(logits=logits, epoch=epoch)
@@ -180,6 +170,20 @@ class _Asked:
         self.are_probabilities = bool(probabilities)
         self._told = probabilities is not None
         self._watcher = progress or Silent()
+
+    def recorded_by(
+        self, data: Any, alone: Any, path: Path, settings: dict[str, Any], test_fraction: float
+    ) -> tuple[Recorder, dict[str, Values]]:
+        """Ask about a data set, or examples alone; return who records it, and what was said."""
+        if alone is None:
+            dataset = self.labelled(load_dataset(data), path)
+            recorder = Recorder(path, dataset, **settings)
+            return recorder, self.about(_parts(recorder, settings["record_test"]), dataset, path)
+        fractions = (test_fraction, settings["selection_fraction"])
+        dataset, said = self.about_alone(alone, path, fractions, seed=settings["split_seed"])
+        recorder = Recorder(path, dataset, **settings)
+        ids = {"transfer": recorder.transfer.ids, "selection": recorder.selection.ids}
+        return recorder, {name: said[rows.numpy()] for name, rows in ids.items()}
 
     def about(
         self, parts: Mapping[str, tuple[Split, Split, str]], data: Dataset, path: Path
