@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check format bench study clean
+EXTRAS := .venv-extras
+
+.PHONY: setup demo test test-extras check format bench study clean
 
 setup: $(READY)
 
@@ -25,6 +27,13 @@ TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
 test: $(READY)
 	$(TESTS)
+
+# What needs optional packages (transformers, Lightning, Keras, ONNX Runtime), in an environment of its own.
+test-extras:
+	test -x $(EXTRAS)/bin/python || $(PYTHON) -m venv $(EXTRAS)
+	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test-extras]'
+	OMP_NUM_THREADS=1 $(EXTRAS)/bin/pytest -n auto --dist worksteal tests/integrations tests/examples tests/teachers
 
 check: $(READY)
 	$(BIN)/ruff format --check .

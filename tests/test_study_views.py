@@ -142,9 +142,7 @@ def test_features_cannot_be_augmented(tmp_path):
     split = Split.from_arrays(random.normal(size=(60, 5)), np.arange(60) % 3)
     vectors = Dataset("vectors", split, split, ("a", "b", "c"))
     settings = {**SETTINGS, "teacher": "mlp:4", "student": "mlp:2"}
-    with pytest.raises(
-        ConfigError, match="images, but the examples of these data are 5 numbers"
-    ):
+    with pytest.raises(ConfigError, match="images, but the examples of these data are 5 numbers"):
         search(vectors, out=tmp_path / "s", augment=["flip"], **settings)
 
 

@@ -47,3 +47,17 @@ def test_a_plain_loop_is_recorded(tmp_path):
     done = run("record_your_teacher.py", "digits", tmp_path, "--epochs=2", "--width=8")
     assert "lr-0.003, epoch 2: " in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"lr-0.0003", "lr-0.003"}
+
+
+def test_a_predict_function_becomes_a_student(tmp_path):
+    pytest.importorskip("py3langid", reason="py3langid, the teacher of this example, is missing")
+    sys.path.insert(0, str(FOLDER))
+    try:
+        from a_teacher_that_predicts import messages
+    finally:
+        sys.path.remove(str(FOLDER))
+    if len(messages(600)) < 600:
+        pytest.skip("this machine has too few translated messages")
+    done = run("a_teacher_that_predicts.py", tmp_path, "--most=600", "--epochs=4")
+    assert "hard labels" in done.stdout
+    assert (tmp_path / "study/student/config.json").exists()
