@@ -21,7 +21,8 @@ def messages(most, folders=("/usr/share/locale", "/usr/share/vim")):
     for folder in folders:
         for path in sorted(Path(folder).glob("**/*.mo")):
             try:
-                texts = gettext.GNUTranslations(path.open("rb"))._catalog.values()
+                with path.open("rb") as file:
+                    texts = gettext.GNUTranslations(file)._catalog.values()
             except (OSError, LookupError, ValueError):
                 continue
             found |= {text for text in texts if isinstance(text, str) and 30 < len(text) < 200}
