@@ -1,6 +1,11 @@
 """Small models of transformers made on the spot, for tests: nothing is fetched."""
 
+from importlib.util import find_spec
+
 import pytest
+
+HAS_TRANSFORMERS = find_spec("transformers") is not None
+"""Whether models of Hugging Face can be made here: goodteacher[hf]."""
 
 
 def write_tokenizer(folder, texts, **settings):

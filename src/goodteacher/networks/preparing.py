@@ -212,7 +212,8 @@ class Preparations:
 def _key(spec: str) -> str:
     """Return what stands for a preparation: what the specification asks for, and of whom."""
     clause = split_spec(spec)[1]
-    return spec if clause.partition(":")[0] == usual_clause(spec) else clause
+    own = usual_clause(spec)
+    return spec if own and clause.partition(":")[0] == own else clause
 
 
 def _check_tfidf_features(count: int | None, data: StudyData) -> None:

@@ -137,7 +137,7 @@ def _made(name: str, num_classes: int, *, inputs: InputSpec) -> nn.Module:
 
 def _from_configuration(configuration: Any) -> nn.Module:
     made: nn.Module = _transformers().AutoModelForSequenceClassification.from_config(
-        configuration, dtype=torch.float32
+        configuration, dtype=torch.float32, attn_implementation="eager"
     )
     return made
 

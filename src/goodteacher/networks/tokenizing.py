@@ -80,12 +80,12 @@ class Tokenize(nn.Module):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of a ``tokenizer.json``, and the fields."""
-        return {"fields": list(self.fields), "tokenizer": json.loads(self._tokenizer.to_str())}
+        return {"inputs": list(self.fields), "tokenizer": json.loads(self._tokenizer.to_str())}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Tokenize:
         """Return one of what :meth:`to_dict` returned."""
-        return cls(record["tokenizer"], [str(name) for name in record["fields"]])
+        return cls(record["tokenizer"], [str(name) for name in record["inputs"]])
 
     def _encoded(self, texts: Sequence[str]) -> list[Any]:
         check_texts(texts)
