@@ -1,5 +1,7 @@
 """What every format of a delivered student keeps. A new one passes by its entry in `FORMATS`."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from goodteacher.delivery.formats import FORMATS
 from goodteacher.errors import StudyError
 from goodteacher.networks import Preparations
 from goodteacher.studies.store import Store
+from tests.tiny_models import HAS_TRANSFORMERS, write_model
 
 CLASSES = ("cat", "dog", "eel")
 INPUTS = {
@@ -21,6 +24,8 @@ SPECS = {
     "images": ["mlp:5", "cnn:2,3", "resnet:8", "mlp:4@resize:4"],
     "texts": ["mlp:5", "mlp:5@tfidf:3"],
 }
+if HAS_TRANSFORMERS:
+    SPECS["texts"].append("hf:tiny bert@home")
 CASES = [(kind, spec) for kind, specs in SPECS.items() for spec in specs]
 
 
@@ -30,10 +35,14 @@ def form(request):
 
 
 @pytest.fixture(params=CASES, ids=lambda case: " ".join(case))
-def student(request):
+def student(request, tmp_path_factory, monkeypatch):
     """A student with weights that are not its initial ones, its card, and examples as stored."""
     kind, spec = request.param
     inputs = INPUTS[kind]()
+    if spec.startswith("hf:"):
+        source = tmp_path_factory.mktemp("models")
+        monkeypatch.chdir(source)
+        write_model("tiny bert@home", inputs)
     data = dataset_of(inputs)
     networks = Preparations(prepare(data))
     network = networks.network(spec, seed=3)
@@ -49,6 +58,8 @@ def student(request):
         selection_accuracy=0.5,
         test_accuracy=0.4,
     )
+    if spec.startswith("hf:"):  # a student asks for nothing outside its folder
+        shutil.rmtree(source / "tiny bert@home")
     return network.eval(), card, inputs[:7]
 
 

@@ -9,11 +9,26 @@ import pytest
 import torch
 from torch import nn
 
+from goodteacher.data import InputSpec
 from goodteacher.errors import ModelError
-from goodteacher.networks import build_model, canonical_spec, specification_of
+from goodteacher.networks import (
+    NETWORK_SOURCES,
+    build_model,
+    canonical_spec,
+    specification_of,
+)
+from goodteacher.networks.batches import made_up
 from goodteacher.studies.store import Store, load_weights
+from tests.tiny_models import HAS_TRANSFORMERS, write_model
 
 FEATURES, IMAGE = (6,), (1, 8, 8)
+TOKENS = InputSpec(
+    kind="fields",
+    fields={
+        "input_ids": InputSpec(kind="integers", shape=(6,), high=199),
+        "attention_mask": InputSpec(kind="integers", shape=(6,), low=1, high=1),
+    },
+)
 CLASSES = 3
 
 
@@ -26,6 +41,7 @@ def with_shape(num_classes, input_shape):
 
 
 SOURCES = {
+    "linear": ("linear", FEATURES),
     "mlp": ("mlp:5,4", FEATURES),
     "mlp of images": ("mlp:5", IMAGE),
     "cnn": ("cnn:2,3", IMAGE),
@@ -36,10 +52,21 @@ SOURCES = {
     "object": (make_net(CLASSES), FEATURES),
     "factory by name": ("python:planted_factories:make_net", FEATURES),
 }
+if HAS_TRANSFORMERS:
+    SOURCES["model of transformers"] = ("hf:tiny bert@home", TOKENS)
+
+
+def test_every_source_is_a_case():
+    names = {str(network).partition(":")[0] for network, _ in SOURCES.values()}
+    wanted = NETWORK_SOURCES.keys() - {"given"} - ({"hf"} - names)
+    assert wanted <= names
 
 
 @pytest.fixture(params=SOURCES)
-def source(request, monkeypatch):
+def source(request, monkeypatch, tmp_path):
+    if request.param == "model of transformers":
+        monkeypatch.chdir(tmp_path)
+        write_model("tiny bert@home", ["a text of words"])
     planted = type(sys)("planted_factories")
     planted.make_net = make_net
     monkeypatch.setitem(sys.modules, "planted_factories", planted)
@@ -53,6 +80,8 @@ def made(source, seed=0):
 
 
 def inputs(shape, count=4):
+    if isinstance(shape, InputSpec):
+        return made_up(shape, count, torch.Generator().manual_seed(0))
     return torch.randn(count, *shape, generator=torch.Generator().manual_seed(0))
 
 

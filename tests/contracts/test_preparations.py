@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from goodteacher.data import Dataset, Split, prepare
-from goodteacher.networks import PREPARATIONS, Preparations, preparation_from
+from goodteacher.networks import PREPARATIONS, Preparations, preparation_from, split_spec
 from goodteacher.networks.preparation import STEPS
+from tests.tiny_models import HAS_TRANSFORMERS, write_model
 
 N = 40
 
@@ -68,6 +69,19 @@ CASES = {
     "as many terms as the setting says": (texts, "mlp:4", {"tfidf_features": 12}),
     "fewer terms": (texts, "mlp:4@tfidf:7", {}),
 }
+if HAS_TRANSFORMERS:
+    CASES["tokens"] = (texts, "hf:tiny bert@home", {})
+    CASES["few tokens"] = (texts, "hf:tiny bert@home@tokens:5", {})
+WITHOUT = set() if HAS_TRANSFORMERS else {"tokens", "tokenizer"}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A folder in which a model of transformers stands, where that is installed."""
+    folder = tmp_path_factory.mktemp("models")
+    if HAS_TRANSFORMERS:
+        write_model(folder / "tiny bert@home", [f"word{n}" for n in range(30)])
+    return folder
 
 
 @pytest.fixture(params=CASES)
@@ -88,7 +102,8 @@ class Any(nn.Module):
 
 
 @pytest.fixture(autouse=True)
-def my_module(monkeypatch):
+def my_module(monkeypatch, models):
+    monkeypatch.chdir(models)
     monkeypatch.setitem(sys.modules, "mine", types.SimpleNamespace(make=Any))
 
 
@@ -128,9 +143,11 @@ def kinds_of(record):
 
 
 def test_every_kind_and_every_step_is_a_case():
-    asked = {spec.partition("@")[2].partition(":")[0] for _, spec, _ in CASES.values()}
-    assert asked - {""} == PREPARATIONS.keys()
-    assert {k for c in CASES.values() for k in kinds_of(fitted(c)[1].to_dict())} == STEPS.keys()
+    asked = {split_spec(spec)[1].partition(":")[0] for _, spec, _ in CASES.values()}
+    assert asked - {""} == PREPARATIONS.keys() - WITHOUT
+    assert {k for c in CASES.values() for k in kinds_of(fitted(c)[1].to_dict())} == (
+        STEPS.keys() - WITHOUT
+    )
 
 
 def test_only_the_training_part_is_looked_at(case):

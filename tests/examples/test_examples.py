@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from goodteacher.data import InputSpec, Split
+from goodteacher.networks import build_network, fit_preparation
+
 FOLDER = Path(__file__).parent.parent.parent / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
 
@@ -17,6 +20,25 @@ def run(name, *arguments):
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
     assert done.returncode == 0, done.stderr
     return done
+
+
+def test_a_bert_is_recorded_by_its_trainer_and_teaches_a_smaller_one(tmp_path):
+    pytest.importorskip("transformers", reason="needs goodteacher[hf]")
+    pytest.importorskip("accelerate", reason="needs goodteacher[hf]")
+    words = [f"{thing} is {how} now" for thing in ("card", "cash") for how in ("lost", "late")]
+    rows = [f"{word} {n},{word.split()[0]}" for n in range(12) for word in words]
+    (tmp_path / "texts.csv").write_text("\n".join(["text,label", *rows]))
+    models, recorded = tmp_path / "my models", tmp_path / "recorded"
+    run("hugging_face.py", tmp_path / "texts.csv", models, recorded, "--epochs=1")
+    assert (recorded / "bert/responses/epoch-00001.selection.view-0.safetensors").exists()
+    network = build_network(
+        f"hf:{models}/small",
+        fit_preparation(f"hf:{models}/small@tokens", Split.from_texts(words, [0, 0, 1, 1])),
+        num_classes=2,
+        inputs=InputSpec(kind="texts"),
+        seed=0,
+    )
+    assert network(words).shape == (4, 2)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

@@ -132,7 +132,6 @@ def test_specifications_that_mean_the_same_have_one_form(written, canonical):
         ("resnet:16x4", r"depth 16.*nearest depth is 14"),
         ("timm:resnet18", "timm model, which goodteacher does not support yet"),
         ("torchvision:resnet18", "torchvision model, which goodteacher does not support yet"),
-        ("hf:some/model", "hf model, which goodteacher does not support yet"),
     ],
 )
 def test_specification_that_means_nothing_is_refused(spec, message):
@@ -178,7 +177,7 @@ def test_impossible_sizes_are_refused(changes, message):
 
 
 def test_family_far_from_every_other_gets_no_guess():
-    with pytest.raises(ModelError, match=r"unknown family 'qq'.*python, followed by") as caught:
+    with pytest.raises(ModelError, match=r"unknown family 'qq'.*python, hf, followed by") as caught:
         build("qq:3")
     assert "Did you mean" not in str(caught.value)
 

@@ -2,8 +2,9 @@
 
 ``model.safetensors`` holds the weights of a student's module, ``config.json`` the architecture, the
 classes and what an example is as it is stored; ``preparation.json`` says what happens to an
-example before the module sees it: size, normalisation, the terms of texts. Every format passes
-``tests/contracts/test_formats.py``.
+example before the module sees it: size, normalisation, the terms or the tokenizer of texts. A
+network whose files could be gone where it runs has its configuration in ``network.json``. Every
+format passes ``tests/contracts/test_formats.py``.
 """
 
 from __future__ import annotations
@@ -20,14 +21,20 @@ from goodteacher.networks import (
     Network,
     NetworkLike,
     build_network,
+    described,
     give_again,
+    needs_description,
     preparation_from,
+    rebuilt,
 )
 from goodteacher.studies import Store, load_weights, read_tensors, reading
 
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "config.json"
 """The card of a student, in its folder: written last, so that it says that all else is there."""
+
+NETWORK_FILE = "network.json"
+"""What a network needs beside its name and weights, in a student's folder, where it needs more."""
 
 PREPARATION_FILE = "preparation.json"
 """How a student wants its inputs, in its folder."""
@@ -70,6 +77,9 @@ class Safetensors:
     def write(self, store: Store, folder: str, network: Network, card: StudentCard) -> None:
         """Write weights, preparation and, last, the card."""
         store.write_json(f"{folder}/{PREPARATION_FILE}", network.preparation.to_dict())
+        record = described(card.architecture, network.module)
+        if record is not None:
+            store.write_json(f"{folder}/{NETWORK_FILE}", record)
         store.write_tensors(f"{folder}/{WEIGHTS_FILE}", network.module.state_dict())
         store.write_json(f"{folder}/{CARD_FILE}", card)
 
@@ -99,6 +109,8 @@ def _read_preparation(path: Path, card: StudentCard) -> Chain:
 
 def _built(card: StudentCard, preparation: Chain, path: Path) -> Network:
     try:
+        if needs_description(card.architecture):
+            return _rebuilt(card, preparation, path.parent / NETWORK_FILE)
         return build_network(
             card.architecture,
             preparation,
@@ -108,3 +120,12 @@ def _built(card: StudentCard, preparation: Chain, path: Path) -> Network:
         )
     except ModelError as error:
         raise StudyError(f"{path} names a network that cannot be made here. {error}") from error
+
+
+def _rebuilt(card: StudentCard, preparation: Chain, path: Path) -> Network:
+    with reading(path, "the configuration of a network"):
+        record = json.loads(path.read_bytes())
+    inputs, classes = preparation.output(card.inputs), len(card.class_names)
+    return Network(
+        preparation, rebuilt(card.architecture, record, num_classes=classes, inputs=inputs)
+    )

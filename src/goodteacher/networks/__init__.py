@@ -25,8 +25,11 @@ from goodteacher.networks.build import (
     NetworkSource,
     build_model,
     canonical_spec,
+    described,
     is_users_own,
+    needs_description,
     parameter_count,
+    rebuilt,
 )
 from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import PREPARATIONS, fit_preparation, split_spec
@@ -56,6 +59,7 @@ __all__ = [
     "build_model",
     "build_network",
     "canonical_spec",
+    "described",
     "fit_preparation",
     "give_again",
     "identity_of",
@@ -63,8 +67,10 @@ __all__ = [
     "is_users_own",
     "logits_of",
     "map_batch",
+    "needs_description",
     "parameter_count",
     "preparation_from",
+    "rebuilt",
     "specification_of",
     "split_batch",
     "split_spec",

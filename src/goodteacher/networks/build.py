@@ -7,14 +7,15 @@ import difflib
 import numbers
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from goodteacher.data import InputSpec, numbers_spec
 from goodteacher.errors import ModelError
-from goodteacher.networks import factory, feedforward, given, residual
-from goodteacher.networks.fitting import canonical_clause
+from goodteacher.networks import factory, feedforward, given, pretrained, residual
+from goodteacher.networks.fitting import canonical_clause, split_spec
 
 NUMBER = r"0*[1-9][0-9]{0,6}"  # seven digits: larger widths are typing errors
 DEPTH = r"0*[1-9][0-9]{0,3}"  # four digits: larger depths only fill the memory, block by block
@@ -35,6 +36,10 @@ class NetworkSource:
         image: Whether inputs must be images ``(channels, height, width)``.
         users_own: Whether it is the user's, and so may take inputs of any kind.
         depth_rule: ``(multiple, remainder)`` of the first number; ``(6, 2)`` is 6n + 2, n >= 1.
+        of_texts: What stands behind the ``@`` where it does not say, of texts.
+        described: What a delivered network needs beside its weights, where that lies in files of
+            the user's that may be gone; plain values.
+        rebuilt: ``(described, num_classes, inputs) -> network`` without those files.
     """
 
     grammar: str
@@ -45,6 +50,9 @@ class NetworkSource:
     image: bool = False
     users_own: bool = False
     depth_rule: tuple[int, int] | None = None
+    of_texts: str = ""
+    described: Callable[[nn.Module], dict[str, Any]] | None = None
+    rebuilt: Callable[[dict[str, Any], int, InputSpec], nn.Module] | None = None
 
 
 def _numbers(argument: str) -> list[int]:
@@ -89,6 +97,10 @@ def _python(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
 
 def _given(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
     return given.build_given(argument, num_classes=num_classes, inputs=inputs)
+
+
+def _hf(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
+    return pretrained.build_pretrained(argument, num_classes=num_classes, inputs=inputs)
 
 
 NETWORK_SOURCES: Mapping[str, NetworkSource] = {
@@ -148,10 +160,21 @@ NETWORK_SOURCES: Mapping[str, NetworkSource] = {
         canonical=str,
         users_own=True,
     ),
+    "hf": NetworkSource(
+        grammar="hf:NAME_OR_FOLDER, a folder or a model of the hub as transformers reads it",
+        example="hf:models/bert",
+        pattern=r".*[^/\s].*",
+        build=_hf,
+        canonical=pretrained.canonical_name,
+        users_own=True,
+        of_texts="tokens",
+        described=pretrained.described,
+        rebuilt=pretrained.rebuilt,
+    ),
 }
 """Every source by the name before the colon: all that a new architecture needs is an entry here."""
 
-LATER = ("timm", "torchvision", "hf")
+LATER = ("timm", "torchvision")
 
 
 def canonical_spec(spec: str) -> str:
@@ -228,6 +251,39 @@ def build_model(
             ) from error
 
 
+def described(spec: str, network: nn.Module) -> dict[str, Any] | None:
+    """Return what a delivered network needs beside its weights; None where that is its name."""
+    source = NETWORK_SOURCES[_parse(spec)[0]]
+    return source.described(network) if source.described else None
+
+
+def rebuilt(spec: str, record: dict[str, Any], *, num_classes: int, inputs: InputSpec) -> nn.Module:
+    """Return a network of which :func:`described` returned the record; its weights are not set.
+
+    Raises:
+        ModelError: It cannot be made of the record.
+    """
+    source = NETWORK_SOURCES[_parse(spec)[0]]
+    if source.rebuilt is None:
+        raise ModelError(f"The network {spec!r} is made from its name alone.")
+    with torch.random.fork_rng(devices=[]):
+        return source.rebuilt(record, num_classes, inputs)
+
+
+def usual_clause(spec: str) -> str:
+    """Return what stands behind the ``@`` of texts where the specification says nothing.
+
+    >>> usual_clause("hf:models/bert"), usual_clause("mlp:64")
+    ('tokens', '')
+    """
+    return NETWORK_SOURCES[_parse(spec)[0]].of_texts
+
+
+def needs_description(spec: str) -> bool:
+    """Say whether a delivered network needs more than its name and its weights."""
+    return NETWORK_SOURCES[_parse(spec)[0]].described is not None
+
+
 def parameter_count(module: nn.Module) -> int:
     """Count a network's parameters (buffers such as running means are not parameters).
 
@@ -259,9 +315,7 @@ def _parse(spec: str) -> tuple[str, str, str]:
             f"A model specification must be a string, but got {spec!r} of type "
             f"{type(spec).__name__}. Write it as in {NETWORK_SOURCES['mlp'].example!r}."
         )
-    architecture, at, clause = _without_spaces(spec).partition("@")
-    name, _, argument = architecture.partition(":")
-    name = name.lower()
+    name, argument, at, clause = _divided(spec)
     if name not in NETWORK_SOURCES:
         raise ModelError(_unknown_family(spec, name))
     family = NETWORK_SOURCES[name]
@@ -273,6 +327,17 @@ def _parse(spec: str) -> tuple[str, str, str]:
     argument = family.canonical(argument)
     _check_depth(spec, family, argument)
     return name, argument, canonical_clause(spec, clause) if at else ""
+
+
+def _divided(spec: str) -> tuple[str, str, str, str]:
+    """Return family, argument, the ``@`` if there is one, and what stands behind it."""
+    family, _, path = spec.strip().partition(":")
+    if family.strip().lower() == "hf":  # whose argument may be any path
+        name, clause = split_spec(f"hf:{path.strip()}")
+        return "hf", name.removeprefix("hf:").strip(), clause, _without_spaces(clause)
+    architecture, at, clause = _without_spaces(spec).partition("@")
+    name, _, argument = architecture.partition(":")
+    return name.lower(), argument, at, clause
 
 
 def _without_spaces(spec: str) -> str:

@@ -27,6 +27,9 @@ _SAME = 1e-3
 _SUM = 1e-4
 """Rows of probabilities sum to 1 within this."""
 
+_PRETRAINED = 0.5
+"""Above this share of weights that no seed changes, a network counts as pretrained."""
+
 _SQUASHING = (nn.Softmax, nn.Softmax2d, nn.Sigmoid, nn.Hardsigmoid)
 _SQUASHED = ("SoftmaxBackward", "SigmoidBackward", "HardsigmoidBackward")
 _SHAPED = ("View", "UnsafeView", "Squeeze", "Unsqueeze", "Slice", "Transpose", "T", "Clone")
@@ -217,7 +220,23 @@ def _seed_notes(build: Callable[[int], nn.Module], network: nn.Module, name: str
             f"{name!r} starts from the same weights whatever the seed, so its seeds differ by the "
             "order of examples only, and intervals over seeds are narrower than they would be."
         ]
+    share = _shared_weights(build(1), network)
+    if share > _PRETRAINED:
+        return [
+            f"{name!r} starts {share:.0%} of its weights from the same values whatever the seed, "
+            "as pretrained networks do. Its seeds differ by the other weights, those of the head, "
+            "the order of examples and dropout; what another pretraining would give is not in "
+            "intervals over seeds."
+        ]
     return []
+
+
+def _shared_weights(one: nn.Module, other: nn.Module) -> float:
+    """Return the share of weights that are equal, of those that are not constant."""
+    theirs = dict(other.named_parameters())
+    drawn = [(p, theirs[name]) for name, p in one.named_parameters() if bool((p != p[:1]).any())]
+    same = sum(p.numel() for p, q in drawn if torch.equal(p, q))
+    return same / max(1, sum(p.numel() for p, _ in drawn))
 
 
 def _same_weights(one: nn.Module, other: nn.Module) -> bool:

@@ -2,8 +2,10 @@
 
 ``mlp:64@resize:14`` sees images at 14x14, ``mlp:64@tfidf:512`` texts by their 512 most frequent
 terms, ``mlp:64@raw`` numbers as they are stored, and a network with ``@integers`` whole numbers as
-they are. Without an ``@``, images and numbers are normalised as the setting ``normalization`` says,
-and texts have ``tfidf_features`` terms. Of several fields, those of whole numbers stay as they are.
+they are. ``hf:folder@tokens:64`` reads texts by its own tokenizer, cut to 64 tokens. Without an
+``@``, images and numbers are normalised as the setting ``normalization`` says, texts have
+``tfidf_features`` terms, or the tokens of an ``hf:`` model. Of several fields, those of whole
+numbers stay as they are.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from goodteacher.networks.normalization import (
     make_normalization,
 )
 from goodteacher.networks.preparation import Chain, Each, Identity, Integers, Resize, Vectorize
+from goodteacher.networks.pretrained import fit_tokenizer
 from goodteacher.networks.text import fit_tfidf
 
 
@@ -137,6 +140,20 @@ def _fit_integers(request: _Request) -> Chain:
     return Chain(Integers())
 
 
+def _fit_tokens(request: _Request) -> Chain:
+    architecture = split_spec(request.spec)[0]
+    if not architecture.startswith("hf:"):
+        raise ModelError(
+            f"The network {request.spec!r} has no tokenizer of its own, as those with 'hf:' have. "
+            "Leave what stands behind the @ out."
+        )
+    if request.texts is None:
+        raise request.refused("reads texts by its tokenizer")
+    length = int(request.argument) if request.argument else None
+    name = architecture.removeprefix("hf:")
+    return Chain(fit_tokenizer(name, request.texts, length=length))
+
+
 def _sides(argument: str) -> tuple[int, int]:
     height, _, width = argument.partition("x")
     return int(height), int(width or height)
@@ -195,6 +212,13 @@ PREPARATIONS: Mapping[str, PreparationKind] = {
         pattern="",
         fit=_fit_integers,
     ),
+    "tokens": PreparationKind(
+        grammar="@tokens or @tokens:LENGTH with the tokens of each text, 1 to 9999999",
+        example="hf:folder@tokens:128",
+        pattern=r"(0*[1-9][0-9]{0,6})?",
+        fit=_fit_tokens,
+        canonical=lambda argument: str(int(argument)),
+    ),
 }
 """What may stand behind the ``@``: all that a new preparation needs is an entry here."""
 
@@ -204,7 +228,13 @@ def split_spec(spec: str) -> tuple[str, str]:
 
     >>> split_spec("mlp:64@resize:14"), split_spec("mlp:64")
     (('mlp:64', 'resize:14'), ('mlp:64', ''))
+    >>> split_spec("hf:runs@home/bert@tokens:64")
+    ('hf:runs@home/bert', 'tokens:64')
     """
+    if spec.startswith("hf:"):  # names and paths may have an @ too
+        architecture, _, clause = spec.rpartition("@")
+        asks = architecture and clause.partition(":")[0].strip().lower() in PREPARATIONS
+        return (architecture, clause) if asks else (spec, "")
     architecture, _, clause = spec.partition("@")
     return architecture, clause
 
@@ -232,7 +262,7 @@ def canonical_clause(spec: str, clause: str) -> str:
             f"its @: it must be one of {', '.join(PREPARATIONS)}.{hint}"
         )
     kind = PREPARATIONS[name]
-    if bool(colon) != bool(kind.pattern) or not re.fullmatch(kind.pattern, argument):
+    if bool(colon) != bool(argument) or not re.fullmatch(kind.pattern, argument):
         raise ModelError(
             f"The model specification {spec!r} is malformed behind its @: it must be "
             f"{kind.grammar}. For example {kind.example!r}."

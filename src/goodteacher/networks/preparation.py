@@ -26,6 +26,7 @@ from goodteacher.data import Inputs, InputSpec, numbers_spec
 from goodteacher.errors import DataError
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.text import Tfidf
+from goodteacher.networks.tokenizing import Tokenize
 
 
 class Preparation(Protocol):
@@ -67,8 +68,8 @@ class Preparation(Protocol):
                 of N texts, or a dictionary of fields.
 
         Returns:
-            float32 or int64 [N, ...], on the device of ``raw``; of texts, on the CPU; of fields, a
-            dictionary of such.
+            float32 or int64 [N, ...], on the device of ``raw``; of texts, on the CPU; of fields,
+            and of texts as tokens, a dictionary of such.
         """
 
     def to(self, device: torch.device | str, /) -> Any:
@@ -223,6 +224,10 @@ class Vectorize(nn.Module):
         """Return the features of texts, float32 [N, D]."""
         return self.tfidf(raw)
 
+    def read(self, texts: Sequence[str]) -> Inputs:
+        """Return the features of texts, sparse."""
+        return self.tfidf.sparse(texts)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the terms, their weights and what terms are."""
         return self.tfidf.model_dump(mode="json")
@@ -260,10 +265,13 @@ class Chain(nn.Module):
             texts: [N].
 
         Returns:
-            Numbers, sparse, and the preparation that they want still.
+            Numbers, sparse, or fields of tokens, and the preparation that they want still.
         """
         first, *others = self._in_order
-        return cast("Vectorize", first).tfidf.sparse(texts), Chain(*others)
+        read = cast("Vectorize | Tokenize", first).read(texts)
+        if read.spec.kind == "fields":
+            others = [Each({name: Chain(Integers()) for name in read.spec.fields}), *others]
+        return read, Chain(*others)
 
     @property
     def blank(self) -> Tensor:
@@ -345,6 +353,7 @@ STEPS: Mapping[str, Any] = {
     "normalize": Normalization,
     "resize": Resize,
     "tfidf": Vectorize,
+    "tokenizer": Tokenize,
     "identity": Identity,
     "integers": Integers,
     "fields": Each,

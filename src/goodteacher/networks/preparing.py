@@ -16,12 +16,13 @@ from goodteacher.config import Augmentation
 from goodteacher.data import InMemory, Inputs, InputSpec, Split, StudyData, numbers_spec
 from goodteacher.data.terms import count_unknown, unknown_terms_note
 from goodteacher.errors import ConfigError, ModelError
-from goodteacher.networks.build import build_model, is_users_own
+from goodteacher.networks.build import build_model, is_users_own, usual_clause
 from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import fit_preparation, split_spec
 from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.preparation import Chain, Preparation, Vectorize
+from goodteacher.networks.tokenizing import Tokenize
 
 Prepared = tuple[Inputs, Preparation | None]
 """Examples after what is costly, and what is left to do with each batch."""
@@ -68,15 +69,15 @@ class Preparations:
             InputError: It does not go with these data; see `fit_preparation`.
         """
         spec = self._with_clause(spec)
-        clause = split_spec(spec)[1]
-        if clause not in self._fitted:
-            self._fitted[clause] = fit_preparation(
+        key = _key(spec)
+        if key not in self._fitted:
+            self._fitted[key] = fit_preparation(
                 spec,
                 self.data.training,
                 normalization=self._normalization,
                 tfidf_features=self._tfidf_features,
             )
-        return self._fitted[clause]
+        return self._fitted[key]
 
     def network(self, spec: str, *, seed: int) -> Network:
         """Build a network for the study's examples.
@@ -128,7 +129,7 @@ class Preparations:
         return f"{spec!r} does not take whole numbers, so it gets them standardised."
 
     def notes(self, spec: str, splits: Mapping[str, Split]) -> Iterator[str]:
-        """Yield for which splits of texts a network knows too few terms.
+        """Yield for which splits of texts a network knows too few terms, or cuts texts.
 
         Args:
             spec: Its specification.
@@ -140,6 +141,14 @@ class Preparations:
                 unknown = count_unknown(split.texts or (), tfidf.terms, tfidf.analyzer)
                 if unknown:
                     yield unknown_terms_note(unknown, len(split), name)
+        for step in (step for step in preparation.steps if isinstance(step, Tokenize)):
+            for name, split in {"training": self.data.training, **splits}.items():
+                cut = step.count_truncated(split.texts or ())
+                if cut:
+                    yield (
+                        f"{spec!r} reads {step.length} tokens of a text: {cut} of {len(split)} "
+                        f"{name} texts ({cut / len(split):.1%}) are longer and lose their end."
+                    )
 
     def _prepared(
         self, spec: str, split: Split, augmentation: Augmentation | None
@@ -148,7 +157,7 @@ class Preparations:
         preparation = self.of(spec)
         if not preparation.from_texts and (augmentation or not self._is_smaller(preparation)):
             return None
-        kept = self._kept.setdefault(split_spec(self._with_clause(spec))[1], WeakKeyDictionary())
+        kept = self._kept.setdefault(_key(self._with_clause(spec)), WeakKeyDictionary())
         if split not in kept:
             if split.texts is not None:
                 kept[split] = preparation.read(split.texts)
@@ -170,6 +179,8 @@ class Preparations:
         the data alone.
         """
         architecture, clause = split_spec(spec)
+        if not clause and self.data.is_text and (usual := usual_clause(spec)):
+            return f"{architecture}@{usual}"
         if clause or self.data.spec.kind != "integers" or not is_users_own(spec):
             return spec
         if architecture not in self._takes_integers:
@@ -196,6 +207,13 @@ class Preparations:
         except ModelError as error:
             return error
         return None
+
+
+def _key(spec: str) -> str:
+    """Return what stands for a preparation: what the specification asks for, and of whom."""
+    clause = split_spec(spec)[1]
+    own = usual_clause(spec)
+    return spec if own and clause.partition(":")[0] == own else clause
 
 
 def _check_tfidf_features(count: int | None, data: StudyData) -> None:

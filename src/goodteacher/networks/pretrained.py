@@ -1,0 +1,274 @@
+"""Models of Hugging Face transformers, ``hf:NAME_OR_FOLDER``, for the classification of texts.
+
+All weights are drawn from the seed; then those of the folder take their places, but for the head:
+the layers behind the base model, which belong to the classes. So seeds of a pretrained model differ
+by head, order and dropout. A folder with a configuration and without weights is a new model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from goodteacher.data import InputSpec
+from goodteacher.errors import ModelError
+from goodteacher.networks.factory import build_with
+from goodteacher.networks.tokenizing import FIELDS, Tokenize, longest, padded
+
+_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*")
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+
+
+def canonical_name(name: str) -> str:
+    """Bring a name into the one form that stands for it: no slash at its end.
+
+    >>> canonical_name("models/my bert/")
+    'models/my bert'
+    """
+    last = name.rstrip("/").rpartition("/")[2]
+    return name if "@" in last else name.rstrip("/")  # a slash keeps x@tokens/ a folder
+
+
+def build_pretrained(name: str, *, num_classes: int, inputs: InputSpec) -> nn.Module:
+    """Build a classifier of texts from a folder or a model of the hub.
+
+    Args:
+        name: Of the folder, or of the model.
+        num_classes: Number C of logits.
+        inputs: What one example is: fields of tokens, or token ids.
+
+    Raises:
+        ModelError: There is no such model, it does not classify texts, its files are damaged, or
+            it does not take such examples.
+    """
+    factory = partial(_made, name, inputs=inputs)
+    return _checked_build(factory, f"hf:{name}", num_classes=num_classes, inputs=inputs)
+
+
+def described(network: nn.Module) -> dict[str, Any]:
+    """Return the configuration of a network, as plain values."""
+    configuration: Any = network.config
+    found: dict[str, Any] = configuration.to_dict()
+    # Where it came from, and which release wrote it, changes nothing.
+    return {k: v for k, v in found.items() if k not in ("_name_or_path", "transformers_version")}
+
+
+def rebuilt(record: dict[str, Any], num_classes: int, inputs: InputSpec) -> nn.Module:
+    """Return a network of a configuration, with any weights.
+
+    Raises:
+        ModelError: There is no such kind of model.
+    """
+
+    def make(num_classes: int) -> nn.Module:
+        package = _transformers()
+        kind = str(record.get("model_type"))
+        rest = {key: value for key, value in record.items() if key != "model_type"}
+        configuration = package.AutoConfig.for_model(kind, **rest)
+        return _from_configuration(configuration)
+
+    name = f"hf:{record.get('model_type')}"
+    return _checked_build(make, name, num_classes=num_classes, inputs=inputs)
+
+
+def fit_tokenizer(name: str, texts: Sequence[str], *, length: int | None = None) -> Tokenize:
+    """Return a model's own tokenizer, for texts of one length.
+
+    Args:
+        name: Of the folder, or of the model.
+        texts: The training texts.
+        length: Tokens of each text; None takes those of the longest training text, as far as the
+            model goes.
+
+    Raises:
+        ModelError: There is no tokenizer, it is none that is stored as one file, it has no token to
+            fill short texts with, or the model does not take so many tokens.
+    """
+    tokenizer = _tokenizer(name)
+    content = _content(name, tokenizer)
+    limit = _limit(name, tokenizer)
+    if length is not None and limit is not None and length > limit:
+        raise ModelError(
+            f"The network 'hf:{name}@tokens:{length}' asks for {length} tokens of each text, but "
+            f"the model takes at most {limit}. Write @tokens:{limit}."
+        )
+    if length is None:
+        found = longest(content, texts)
+        length = found if limit is None else min(found, limit)
+    pad = (tokenizer.pad_token_id, tokenizer.pad_token)
+    fields = [field for field in FIELDS if field in tokenizer.model_input_names]
+    return Tokenize(padded(content, length, pad=pad, side=tokenizer.padding_side), fields)
+
+
+def _checked_build(factory: Any, name: str, *, num_classes: int, inputs: InputSpec) -> nn.Module:
+    if inputs.kind not in ("fields", "integers"):
+        raise ModelError(
+            f"The model {name!r} classifies texts, but the examples are {inputs}. Give texts, or "
+            "their token ids as whole numbers."
+        )
+    try:
+        return build_with(factory, name, num_classes=num_classes, inputs=inputs)
+    except ModelError as error:
+        if isinstance(error.__cause__, ModelError):
+            raise error.__cause__ from error.__cause__.__cause__  # ours says more
+        raise
+
+
+def _made(name: str, num_classes: int, *, inputs: InputSpec) -> nn.Module:
+    package = _transformers()
+    with _explained(name, "has no configuration that transformers can read"):
+        source = _source(name)
+        configuration = package.AutoConfig.from_pretrained(source, num_labels=num_classes)
+    _check_vocabulary(name, configuration, inputs)
+    with _explained(name, "does not classify texts"):
+        network = _from_configuration(configuration)
+    if not isinstance(source, Path) or any(any(source.glob(kind)) for kind in _WEIGHTS):
+        _take_weights(network, name, source, configuration)
+    return network
+
+
+def _from_configuration(configuration: Any) -> nn.Module:
+    made: nn.Module = _transformers().AutoModelForSequenceClassification.from_config(
+        configuration, dtype=torch.float32, attn_implementation="eager"
+    )
+    return made
+
+
+def _take_weights(network: Any, name: str, source: Any, configuration: Any) -> None:
+    """Give a network the weights of a folder, but for those of the head."""
+    package = _transformers()
+    with _explained(name, "has weights that cannot be read"), _quiet(package):
+        loaded, told = package.AutoModelForSequenceClassification.from_pretrained(
+            source,
+            config=configuration,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            dtype=torch.float32,
+        )
+    prefix = f"{network.base_model_prefix}."
+    base = {key for key in network.state_dict() if key.startswith(prefix)}
+    other = sorted({str(key[0]) for key in told["mismatched_keys"]} & base)
+    if other:
+        raise ModelError(
+            f"The weights of 'hf:{name}' are not those of its config.json: {other[0]} has another "
+            f"shape, one of {len(other)} such. Were two models mixed in one folder?"
+        )
+    found = base - set(told["missing_keys"])
+    if 2 * len(found) < len(base):
+        raise ModelError(
+            f"The weights of 'hf:{name}' are those of another model: of {len(base)} tensors of its "
+            f"base model only {len(found)} are there. Is the file from another training, or are its"
+            " names prefixed? A folder with config.json alone gives a model with new weights."
+        )
+    state = loaded.state_dict()
+    network.load_state_dict({key: state[key] for key in found}, strict=False)
+
+
+def _check_vocabulary(name: str, configuration: Any, inputs: InputSpec) -> None:
+    ids = inputs.fields.get("input_ids", inputs) if inputs.kind == "fields" else inputs
+    size = getattr(configuration, "vocab_size", None)
+    if size is not None and ids.kind == "integers" and ids.high >= size:
+        raise ModelError(
+            f"The model 'hf:{name}' knows the tokens 0 to {size - 1}, but examples have tokens up "
+            f"to {ids.high}. Is its tokenizer that of another model?"
+        )
+
+
+def _tokenizer(name: str) -> Any:
+    package = _transformers()
+    source = _source(name)
+    if isinstance(source, Path) and not any(any(source.glob(kind)) for kind in _TOKENIZERS):
+        # transformers would make an empty one, to which all words are unknown
+        raise ModelError(
+            f"The folder of 'hf:{name}' has no tokenizer: none of {', '.join(_TOKENIZERS)} is "
+            "there. Write it beside the model: tokenizer.save_pretrained(folder)."
+        )
+    with _explained(name, "has no tokenizer that transformers can read"):
+        return package.AutoTokenizer.from_pretrained(source)
+
+
+def _content(name: str, tokenizer: Any) -> Any:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise ModelError(
+            f"The tokenizer of 'hf:{name}' is written in Python ({type(tokenizer).__name__}), so a "
+            "delivered student could not hold it. Use a model whose tokenizer has a "
+            "tokenizer.json."
+        )
+    if tokenizer.pad_token_id is None:
+        raise ModelError(
+            f"The tokenizer of 'hf:{name}' has no token to fill short texts with. Set "
+            "tokenizer.pad_token, and pad_token_id in the model's config.json, and save both."
+        )
+    return json.loads(backend.to_str())
+
+
+def _limit(name: str, tokenizer: Any) -> int | None:
+    with _explained(name, "has no configuration that transformers can read"):
+        configuration = _transformers().AutoConfig.from_pretrained(_source(name))
+    positions = getattr(configuration, "max_position_embeddings", None)
+    limits = [n for n in (positions, tokenizer.model_max_length) if n and 0 < n < 10**9]
+    return int(min(limits)) if limits else None
+
+
+def _source(name: str) -> Path | str:
+    """Return the folder, or the name of a model of the hub."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if name.startswith(("/", ".", "~")) or name.count("/") > 1 or folder.exists():
+        raise ModelError(
+            f"The model 'hf:{name}' names no folder: there is none at {folder.absolute()}. Name "
+            "the folder that has its config.json, or a model of the hub, hf:owner/name."
+        )
+    return name
+
+
+def _transformers() -> ModuleType:
+    try:
+        import transformers
+    except ImportError as error:
+        raise ModelError(
+            "A network that begins with 'hf:' needs the package transformers: "
+            "pip install 'goodteacher[hf]'"
+        ) from error
+    found: ModuleType = transformers
+    return found
+
+
+@contextmanager
+def _explained(name: str, what: str) -> Iterator[None]:
+    """Say in our words what transformers could not do."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:  # OSError, ValueError, KeyError, and those of safetensors
+        told = " ".join(str(error).split())[:300].rstrip(". ")
+        raise ModelError(
+            f"The model 'hf:{name}' {what}: {told}. Name a folder that has what save_pretrained "
+            "wrote, or a model of the hub that this machine can reach."
+        ) from error
+
+
+@contextmanager
+def _quiet(package: ModuleType) -> Iterator[None]:
+    """Keep transformers from reporting a new head, and from drawing a bar."""
+    logging = package.utils.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
