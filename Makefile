@@ -33,7 +33,8 @@ test-extras:
 	test -x $(EXTRAS)/bin/python || $(PYTHON) -m venv $(EXTRAS)
 	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test-extras]'
-	OMP_NUM_THREADS=1 $(EXTRAS)/bin/pytest -n auto --dist worksteal tests/integrations tests/examples tests/teachers
+	OMP_NUM_THREADS=1 $(EXTRAS)/bin/pytest -n auto --dist worksteal tests/integrations tests/examples \
+	  tests/teachers tests/contracts tests/networks/test_pretrained.py tests/test_study_hugging_face.py
 
 check: $(READY)
 	$(BIN)/ruff format --check .
