@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import stats as scipy_stats
 
 from goodteacher.errors import ConfigError, InputError
@@ -464,3 +465,22 @@ def test_mantel_refuses_what_has_no_ranks():
         mantel(np.ones((4, 4)), np.arange(16.0).reshape(4, 4))
     with pytest.raises(InputError, match="over the same classes"):
         mantel(np.eye(3), np.eye(4))
+
+
+@pytest.mark.parametrize("num_examples", [2, 20, 1000])
+def test_seeds_that_are_right_in_turns_have_an_interval_all_the_same(num_examples):
+    # The means of both seeds are alike, and so are those of all examples: only the rest varies.
+    first = np.arange(num_examples) % 2 == 0
+    found = accuracy_interval(np.array([first, ~first]))
+    assert 0 <= found.low < 0.5 < found.high <= 1
+    assert found.high - found.low <= accuracy_interval(first[None]).high + 1e-9
+    difference = paired_interval(np.array([first, ~first]), np.array([~first, first]))
+    assert difference.low < 0 < difference.high
+
+
+@given(arrays(np.bool_, st.tuples(st.integers(1, 4), st.integers(2, 12))), st.integers(0, 9))
+def test_every_interval_is_finite_and_holds_its_mean(correct, seed):
+    other = np.random.default_rng(seed).permuted(correct, axis=1)
+    for found in (accuracy_interval(correct), paired_interval(correct, other)):
+        assert np.isfinite([found.low, found.high, found.standard_error]).all()
+        assert found.low <= found.mean <= found.high
