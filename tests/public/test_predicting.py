@@ -177,7 +177,7 @@ def test_what_fails_at_times_is_asked_again_after_ever_longer_waits(tmp_path):
     waits = []
     teacher = Flaky({1, 2, 3})
     asking = Asking(teacher, at_once=500, retries=3, pause=2.0, sleep=waits.append)
-    said = asking(AskedOf(DIGITS.test, form=lambda x: x.numpy()), Store(tmp_path), "test")
+    said = asking(AskedOf(DIGITS.test, form=lambda x: x.numpy()), Store(tmp_path))
     assert said.values.shape == (360, 10)
     assert [2 <= waits[0] < 3, 4 <= waits[1] < 5.1, 8 <= waits[2] < 10.1] == [True] * 3
 
@@ -223,6 +223,28 @@ def test_training_examples_without_any_label_get_the_teachers_answers(tmp_path):
     assert said.data.train.labels.tolist() == BAYES.predict(flat(x[:300])).tolist()
     assert said.data.validation.labels.tolist() == yt[:180].tolist()
     assert 0.8 < said.record.selection_accuracy < 1
+
+
+@pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")
+def test_answers_about_other_examples_are_never_taken_for_these(tmp_path):
+    x, xt = DIGITS.train.inputs.numpy(), DIGITS.test.inputs.numpy()
+    yt = DIGITS.test.labels.numpy()
+    arrays = {"x_train": x[:300], "x_val": xt[:180], "y_val": yt[:180]}
+    arrays |= {"x_test": xt[180:], "y_test": yt[180:]}
+    # All of train is asked about for labels, then the half of it that is the transfer set.
+    said = respond(predict, tmp_path / "half", arrays, transfer_fraction=0.5)
+    run = RecordedRun.open(said.folder)
+    rows = list(run.splits.transfer)
+    assert rows != list(range(len(rows)))
+    found = logits_of(said, "transfer").softmax(1).numpy()
+    assert np.allclose(found, predict(x[rows]), atol=1e-6)
+    # A call that was stopped goes on with other data in the same folder.
+    with pytest.raises(ModelError):
+        respond(Flaky({6}), tmp_path / "other", x[:400], classes=NAMED)
+    again = respond(predict, tmp_path / "other", x[400:800], classes=NAMED)
+    kept = RecordedRun.open(again.folder).splits.transfer
+    found = logits_of(again, "transfer").softmax(1).numpy()
+    assert np.allclose(found, predict(x[400:800][list(kept)]), atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")

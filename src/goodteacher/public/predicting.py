@@ -31,6 +31,7 @@ from goodteacher.teachers import (
     AskedOf,
     Asking,
     Predict,
+    Values,
     as_numpy,
     forget_answers,
     onnx_teacher,
@@ -142,8 +143,6 @@ def respond(
     return Responded(recorder.folder, recorder.data, record)
 
 
-Values = npt.NDArray[np.float64]
-
 _FEWEST = 5
 """Examples that a teacher must give a class, where the classes are the teacher's."""
 
@@ -168,7 +167,7 @@ class _Asked:
         self.form = as_numpy if prepare is None else lambda batch: prepare(as_numpy(batch))
         self.instead, self.classes = instead, classes
         self.are_probabilities = bool(probabilities)
-        self._told = probabilities is not None
+        self._told, self._tried = probabilities is not None, False
         self._watcher = progress or Silent()
 
     def recorded_by(
@@ -176,9 +175,14 @@ class _Asked:
     ) -> tuple[Recorder, dict[str, Values]]:
         """Ask about a data set, or examples alone; return who records it, and what was said."""
         if alone is None:
-            dataset = self.labelled(load_dataset(data), path)
+            dataset, known = self.labelled(load_dataset(data), path)
             recorder = Recorder(path, dataset, **settings)
-            return recorder, self.about(_parts(recorder, settings["record_test"]), dataset, path)
+            parts = _parts(recorder, settings["record_test"])
+            if known is None:
+                return recorder, self.about(parts, dataset, path)
+            part, whole, _ = parts.pop("transfer")
+            answered = {"transfer": known[places_of(part, whole)]}
+            return recorder, answered | self.about(parts, dataset, path)
         fractions = (test_fraction, settings["selection_fraction"])
         dataset, said = self.about_alone(alone, path, fractions, seed=settings["split_seed"])
         recorder = Recorder(path, dataset, **settings)
@@ -197,10 +201,13 @@ class _Asked:
             examples[name] = AskedOf(part, own, self.form)
         return self._aligned(self._said(examples, Store(path)), data.class_names)
 
-    def labelled(self, data: Dataset, path: Path) -> Dataset:
-        """Label training examples by the teacher's answers where nobody else has labelled any."""
+    def labelled(self, data: Dataset, path: Path) -> tuple[Dataset, Values | None]:
+        """Label training examples by the teacher's answers where nobody else has labelled any.
+
+        Returns the answers too, in the order of the examples; None where there were labels.
+        """
         if bool((data.train.labels != UNLABELLED).any()):
-            return data
+            return data, None
         parts = {"transfer": (data.train, data.train, "train")}
         values = self.about(parts, data, path)["transfer"]
         labels = torch.from_numpy(values.argmax(1))
@@ -208,7 +215,7 @@ class _Asked:
             self._watcher,
             "No training example has a label, so hard labels are the teacher's answers.",
         )
-        return replace(data, train=Split(data.train.stored, labels, data.train.ids))
+        return replace(data, train=Split(data.train.stored, labels, data.train.ids)), values
 
     def about_alone(
         self, examples: Any, path: Path, fractions: tuple[float, float], *, seed: int
@@ -254,13 +261,14 @@ class _Asked:
         return kept
 
     def _said(self, examples: Mapping[str, AskedOf], store: Store) -> dict[str, Scored]:
-        for note in self.asking.try_out(next(iter(examples.values()))):
-            say(self._watcher, note)
+        if not self._tried:
+            for note in self.asking.try_out(next(iter(examples.values()))):
+                say(self._watcher, note)
+        self._tried = True
         store.root.mkdir(parents=True, exist_ok=True)
         self._watcher.begin("asking the teacher", float(sum(map(len, examples.values()))))
         return {
-            name: self.asking(each, store, name, self._watcher.advance)
-            for name, each in examples.items()
+            name: self.asking(each, store, self._watcher.advance) for name, each in examples.items()
         }
 
     def _aligned(self, said: Mapping[str, Scored], class_names: Sequence[str]) -> dict[str, Values]:
@@ -271,6 +279,7 @@ class _Asked:
             self.are_probabilities = _are_probabilities(whole.values)
             kind = "probabilities" if self.are_probabilities else "logits"
             say(self._watcher, f"The teacher's scores are taken as {kind}.")
+            self._told = True
         if not names and whole.values.shape[1] != len(class_names):
             raise ConfigError(
                 f"The function returns {whole.values.shape[1]} columns, but the data have "

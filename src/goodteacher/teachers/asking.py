@@ -6,8 +6,8 @@ what was asked is not asked again.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import logging
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from torch import Tensor
 from goodteacher.data import Split
 from goodteacher.errors import InputError, ModelError
 from goodteacher.responses import Scored, joined, scored
-from goodteacher.studies import Store
+from goodteacher.studies import Store, logger
 from goodteacher.teachers.foreign import stored
 
 Predict = Callable[[Any], Any]
@@ -36,8 +36,6 @@ ASKED = "asked"
 
 _TRIED = 8
 _SAME = 1e-3
-
-logger = logging.getLogger("goodteacher")
 
 
 @dataclass(frozen=True)
@@ -62,15 +60,13 @@ class Asking:
         self,
         examples: AskedOf,
         store: Store,
-        name: str,
         advance: Callable[[int], None] = lambda _: None,
     ) -> Scored:
-        """Ask about all examples; what was answered before is read.
+        """Ask about all examples; what was answered about the same batch before is read.
 
         Args:
             examples: What the teacher is given.
             store: Where answers are kept.
-            name: What they are called there.
             advance: Told of each batch how many examples it had.
 
         Raises:
@@ -80,7 +76,7 @@ class Asking:
         parts = []
         for first in range(0, len(examples), self.at_once):
             positions = torch.arange(first, min(first + self.at_once, len(examples)))
-            file = f"{ASKED}/{name}-{first:09d}-{len(positions)}.safetensors"
+            file = f"{ASKED}/{examples.digest(positions)}.safetensors"
             if not store.exists(file):
                 _keep(store, file, self._asked(examples, positions))
             parts.append(_kept(store, file))
@@ -167,6 +163,13 @@ class AskedOf:
         if self.instead is None:
             return self.form(stored(self.split, positions))
         return rows_of(self.instead, positions.tolist())
+
+    def digest(self, positions: Tensor) -> str:
+        """Return a name for some of them: the same wherever their ids and contents are."""
+        found, some = hashlib.sha256(), self.split.subset(positions)
+        some.stored.digest_into(found)
+        found.update(some.ids.numpy().data)
+        return found.hexdigest()[:32]
 
 
 def as_numpy(batch: Any) -> Any:
