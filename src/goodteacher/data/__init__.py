@@ -4,7 +4,7 @@
 `prepare` divides it into the parts that a study uses.
 """
 
-from goodteacher.data.dataset import Dataset, Split, shorten
+from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.doctor import doctor, resolvable_difference, selection_note
 from goodteacher.data.inputs import (
     AT_ONCE,
@@ -16,6 +16,7 @@ from goodteacher.data.inputs import (
     as_inputs,
     check_texts,
 )
+from goodteacher.data.listing import shorten
 from goodteacher.data.notes import DataNote, Note
 from goodteacher.data.patient import Finding
 from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for

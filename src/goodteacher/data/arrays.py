@@ -27,7 +27,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from goodteacher.data.dataset import Dataset, Split, shorten
+from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.images import ImageOptions, resize_images
 from goodteacher.data.inputs import Inputs, are_inputs, as_inputs, is_mapped
 from goodteacher.data.labels import (
@@ -38,6 +38,7 @@ from goodteacher.data.labels import (
     number_labels,
     plain_labels,
 )
+from goodteacher.data.listing import shorten
 from goodteacher.data.named_splits import VALIDATION_SPLITS, choose_splits
 from goodteacher.data.odd_columns import numbers_rows
 from goodteacher.data.reading import Reading

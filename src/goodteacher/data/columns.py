@@ -26,8 +26,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from goodteacher.data.dataset import shorten
 from goodteacher.data.labels import is_text, plain_labels
+from goodteacher.data.listing import shorten
 from goodteacher.data.odd_columns import (
     INDEX_NAMES,
     are_addresses,

@@ -11,7 +11,7 @@ above may rely on it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -29,12 +29,11 @@ from goodteacher.data.inputs import (
     as_tensor,
     check_texts,
 )
+from goodteacher.data.listing import shorten
 from goodteacher.data.notes import Note
 from goodteacher.data.spec import InputSpec
 from goodteacher.errors import DataError
 from goodteacher.maths._checks import UNLABELLED
-
-_SHOWN = 5  # how many offending values, ids or classes a message lists before it only counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,18 +246,6 @@ class Dataset:
         # repr() quotes each name, so that ("a", "b") and ("a, b",) differ
         digest.update(repr(self.class_names).encode())
         return digest.hexdigest()
-
-
-def shorten(values: Iterable[object]) -> str:
-    """List the first few values for a message and count the rest.
-
-    Example:
-        >>> shorten(range(7))
-        '0, 1, 2, 3, 4 and 2 more'
-    """
-    shown = [str(value) for value in values]
-    rest = len(shown) - _SHOWN
-    return ", ".join(shown[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _as_int64(values: Any, role: str) -> Tensor:

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from goodteacher.data.dataset import Dataset, Split, name_of, shorten
+from goodteacher.data.dataset import Dataset, Split, name_of
 from goodteacher.data.further_checks import FURTHER_CHECKS
 from goodteacher.data.inputs import AT_ONCE
+from goodteacher.data.listing import shorten
 from goodteacher.data.patient import Finding, Patient, ids_of, numbers_of
 from goodteacher.maths.class_order import find_class_order
 

@@ -15,8 +15,9 @@ import numpy.typing as npt
 import torch
 from sklearn.tree import DecisionTreeClassifier
 
-from goodteacher.data.dataset import Split, missing_classes, name_of, shorten
+from goodteacher.data.dataset import Split, missing_classes, name_of
 from goodteacher.data.labels import folded
+from goodteacher.data.listing import shorten
 from goodteacher.data.odd_columns import numbers_rows
 from goodteacher.data.patient import Finding, Patient, group_rows, ids_of, numbers_of
 from goodteacher.data.terms import count_unknown, frequent_terms, unknown_terms_note

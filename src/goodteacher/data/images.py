@@ -27,7 +27,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from goodteacher.data.dataset import shorten
+from goodteacher.data.listing import shorten
 from goodteacher.errors import ConfigError, DataError
 
 Encoded = Any

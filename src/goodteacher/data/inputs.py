@@ -22,6 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from goodteacher.data.listing import shorten
 from goodteacher.data.spec import InputSpec, numbers_spec
 from goodteacher.errors import DataError
 
@@ -430,15 +431,10 @@ def check_texts(texts: Any) -> None:
     if others:
         kinds = sorted({type(texts[n]).__name__ for n in others})
         raise DataError(
-            f"Texts must be strings, but {len(others)} of {len(texts)} are {_first(kinds)} (at"
-            f" {_first(others)}). Are values missing? Drop these rows, or give '' for a text that"
+            f"Texts must be strings, but {len(others)} of {len(texts)} are {shorten(kinds)} (at"
+            f" {shorten(others)}). Are values missing? Drop these rows, or give '' for a text that"
             " is empty."
         )
-
-
-def _first(values: Sequence[object]) -> str:
-    rest = len(values) - 5
-    return ", ".join(map(str, values[:5])) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from goodteacher.data.dataset import shorten
+from goodteacher.data.listing import shorten
 from goodteacher.data.reading import Reading
 from goodteacher.errors import DataError
 from goodteacher.maths._checks import UNLABELLED

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import train_test_split
 
-from goodteacher.data.dataset import shorten
+from goodteacher.data.listing import shorten
 from goodteacher.data.reading import Reading, check_known
 from goodteacher.errors import DataError
 

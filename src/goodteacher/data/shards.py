@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from goodteacher.data.dataset import shorten
+from goodteacher.data.listing import shorten
 from goodteacher.data.reading import Reading
 from goodteacher.errors import DataError
 

@@ -21,10 +21,11 @@ from sklearn.datasets import load_digits
 from goodteacher.config import ReadingConfig
 from goodteacher.data.array_folders import is_array_folder, load_array_folder
 from goodteacher.data.arrays import dataset_from_arrays, read_npz
-from goodteacher.data.dataset import Dataset, shorten
+from goodteacher.data.dataset import Dataset
 from goodteacher.data.hub import is_hub_name, load_from_hub
 from goodteacher.data.image_folders import is_image_folder, load_image_folder
 from goodteacher.data.images import ImageOptions
+from goodteacher.data.listing import shorten
 from goodteacher.data.named_splits import hold_out
 from goodteacher.data.notes import DataNote, Note
 from goodteacher.data.reading import Reading

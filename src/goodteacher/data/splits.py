@@ -23,7 +23,8 @@ import torch
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from goodteacher.data.dataset import Dataset, Split, missing_classes, shorten
+from goodteacher.data.dataset import Dataset, Split, missing_classes
+from goodteacher.data.listing import shorten
 from goodteacher.data.notes import DataNote
 from goodteacher.data.spec import InputSpec
 from goodteacher.errors import ConfigError, DataError

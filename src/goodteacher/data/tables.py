@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from goodteacher.data.columns import Layout, as_floats, find_layout, is_numeric
-from goodteacher.data.dataset import Dataset, Split, shorten
+from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.images import decode_images
 from goodteacher.data.labels import (
     alike,
@@ -29,6 +29,7 @@ from goodteacher.data.labels import (
     number_labels,
     plain_labels,
 )
+from goodteacher.data.listing import shorten
 from goodteacher.data.reading import Reading
 from goodteacher.errors import DataError
 

@@ -62,7 +62,7 @@ class RecorderCallback(TrainerCallback):
             return
         if is_first():
             started = time.perf_counter()
-            if self.recorder.prepare is None and self.recorder.is_text and processing_class:
+            if self.recorder.prepare is None and self.recorder.data.is_text and processing_class:
                 self.recorder.prepare = partial(_tokenized, processing_class)
             self.recorder.record(
                 model,

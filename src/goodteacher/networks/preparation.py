@@ -15,7 +15,7 @@ of `STEPS`; `tests/contracts/test_preparations.py` says what it must hold to.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, Self, cast
 
 import torch
 from pydantic import ValidationError
@@ -79,8 +79,8 @@ class Preparation(Protocol):
         """Return plain values, ready for JSON; a class method ``from_dict`` restores it."""
 
 
-class Identity(nn.Module):
-    """Numbers as they are stored, as float32: for networks that do the rest themselves."""
+class _Stateless(nn.Module):
+    """What keeps nothing, so that there is nothing to store or to set."""
 
     from_texts = False
 
@@ -88,6 +88,19 @@ class Identity(nn.Module):
     def blank(self) -> Tensor:
         """Zero."""
         return torch.zeros(())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nothing: there is nothing to keep."""
+        return {}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """Return it."""
+        return cls()
+
+
+class Identity(_Stateless):
+    """Numbers as they are stored, as float32: for networks that do the rest themselves."""
 
     def output(self, spec: InputSpec) -> InputSpec:
         """Say that numbers have the shape of a stored example.
@@ -101,30 +114,14 @@ class Identity(nn.Module):
         """Return float32 numbers of the same shape and value; a copy."""
         return raw.to(torch.float32, copy=True)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return nothing: there is nothing to keep."""
-        return {}
 
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Identity:
-        """Return it."""
-        return cls()
-
-
-class Integers(nn.Module):
+class Integers(_Stateless):
     """Whole numbers as they are stored, as int64: token ids, which no arithmetic may change.
 
     Example:
         >>> Integers()(torch.tensor([[3, 0]], dtype=torch.uint8)).dtype
         torch.int64
     """
-
-    from_texts = False
-
-    @property
-    def blank(self) -> Tensor:
-        """Zero."""
-        return torch.zeros(())
 
     def output(self, spec: InputSpec) -> InputSpec:
         """Say that whole numbers stay what they are.
@@ -139,15 +136,6 @@ class Integers(nn.Module):
     def forward(self, raw: Tensor) -> Tensor:
         """Return int64 numbers of the same shape and value; a copy."""
         return raw.to(torch.int64, copy=True)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return nothing: there is nothing to keep."""
-        return {}
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Integers:
-        """Return it."""
-        return cls()
 
 
 class Resize(nn.Module):

@@ -14,13 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from goodteacher.data import Fields, InMemory, InputSpec, check_texts
+from goodteacher.data import AT_ONCE, Fields, InMemory, InputSpec, check_texts
 from goodteacher.errors import DataError, ModelError
 
 FIELDS = ("input_ids", "attention_mask", "token_type_ids")
 """What tokenizers make of a text, as far as classifiers take it."""
-
-_AT_ONCE = 4096
 
 
 class Tokenize(nn.Module):
@@ -98,8 +96,8 @@ class Tokenize(nn.Module):
         spec = self.output(InputSpec(kind="texts"))
         types = {name: _smallest(field.high) for name, field in spec.fields.items()}
         rows = {name: np.zeros((len(texts), self.length), types[name]) for name in self.fields}
-        for first in range(0, len(texts), _AT_ONCE):
-            for row, each in enumerate(self._encoded(texts[first : first + _AT_ONCE]), first):
+        for first in range(0, len(texts), AT_ONCE):
+            for row, each in enumerate(self._encoded(texts[first : first + AT_ONCE]), first):
                 made = {
                     "input_ids": each.ids,
                     "attention_mask": each.attention_mask,

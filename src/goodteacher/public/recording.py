@@ -134,11 +134,6 @@ class Recorder:
         return self._run.notes.name
 
     @property
-    def is_text(self) -> bool:
-        """Whether the examples are texts."""
-        return self._data.is_text
-
-    @property
     def data(self) -> Dataset:
         """The data set."""
         return self._data

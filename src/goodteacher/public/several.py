@@ -118,10 +118,8 @@ def make_front(several: SeveralStudies, dataset: Dataset) -> Front:
 
 def _batches(split: Split, size: int) -> list[Any]:
     """Return a few batches of inputs as they are stored; of fewer examples, smaller ones."""
-    few = split.subset(torch.arange(min(len(split), size * _BATCHES)))
-    rows = torch.arange(len(few)).split(min(size, len(few)))
-    parts = [few.subset(part) for part in rows if len(part) == len(rows[0])]
-    return [next(part.stored.chunks(len(part))) for part in parts]
+    rows = torch.arange(min(len(split), size * _BATCHES)).split(min(size, len(split)))
+    return [split.stored.rows(part) for part in rows if len(part) == len(rows[0])]
 
 
 def _known_latencies(several: SeveralStudies, machine: str) -> Mapping[str, tuple[Latency, ...]]:

@@ -99,7 +99,6 @@ def front_page(front: Front, *, name: str, teacher: str, data: str) -> Page:
     front_names = listed([row.student for row in front.rows if row.on_front])
     panels = (_parameters_panel(front), _latency_panel(front))
     answer = Section("answer", "The students", (front.summary,), panels, (front_table(front),))
-
     return Page(
         name=name,
         title=f"{len(front.rows)} students of {teacher} on {data}",

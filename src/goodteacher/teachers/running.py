@@ -21,6 +21,7 @@ from goodteacher.records import TeacherVariant, TrajectoryRecord
 from goodteacher.studies import Context, Store, load_weights
 from goodteacher.teachers.plan import RecordPoint, TeacherTask, TrajectoryTask, work_of
 from goodteacher.teachers.recording import (
+    TRAJECTORY_FILE,
     checkpoint_file,
     ema_file,
     record_teacher,
@@ -83,7 +84,7 @@ def stop_run(
 
 def forget_states(store: Store) -> None:
     """Remove what stopped runs of a study would go on from."""
-    for path in sorted(store.root.glob("teachers/*/trajectory.jsonl")):
+    for path in sorted(store.root.glob(f"teachers/*/{TRAJECTORY_FILE}")):
         last = recorded(store, path.parent.name)[-1]
         if last.stopped:
             store.remove(resume_file(path.parent.name, last.epoch))

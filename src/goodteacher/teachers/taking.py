@@ -8,8 +8,6 @@ says, not by where it lay or what it is called.
 from __future__ import annotations
 
 import glob
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -98,26 +96,10 @@ class TakingRunner:
             )
         # With what says whose it is, the folder is a recorded run for other studies too.
         for name in (RUN_FILE, SPLITS_FILE, *run.files()):
-            target = context.store.path("teachers", task.key, name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(run.store.path(name), target)
+            context.store.take_over(f"teachers/{task.key}/{name}", run.store.path(name))
         records = [_measured(task, context, run, record) for record in run.records()]
         write_recorded(context.store, task.key, records)
         context.progress.advance(task.work)
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name, or on another disk a copy; whole or not at all."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    temporary.unlink(missing_ok=True)
-    try:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _measured(
