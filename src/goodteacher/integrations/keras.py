@@ -8,15 +8,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from goodteacher.integrations.processes import agreed, is_first, missing
+from goodteacher.integrations.processes import Epochs, agreed, is_first, missing
 from goodteacher.public.recording import Recorder
-from goodteacher.studies import logger
 
 try:
     import keras
@@ -38,41 +36,31 @@ class RecorderCallback(keras.callbacks.Callback):
 
     def __init__(self, recorder: Recorder, *, stop: bool = False, every: int = 1) -> None:
         super().__init__()
-        self.recorder, self.stop, self.every = recorder, stop, every
-        self._count, self._began, self._aside = 0, 0.0, 0.0
+        self.recorder, self.stop = recorder, stop
+        self._epochs = Epochs(recorder, every)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Start the clock."""
-        self._began = time.perf_counter()
+        self._epochs.begin(from_the_start=not (self.params or {}).get("initial_epoch", 0))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Record the epoch, and ask the model to stop where that is wanted."""
-        if (epoch + 1) % self.every:
+        if not self._epochs.wants(epoch + 1):
             return
-        if is_first():
-            started = time.perf_counter()
-            loss = (logs or {}).get("loss")
-            self.recorder.record(
-                self._say,
-                epoch + 1,
-                learning_rate=_learning_rate(self.model),
-                training_loss=None if loss is None else float(loss),
-                # A fit that goes on from a later epoch knows nothing of the ones before.
-                seconds=started - self._began - self._aside if self._from_the_start else None,
-            )
-            self._aside += time.perf_counter() - started
-        self._count += 1
+        loss = (logs or {}).get("loss")
+        self._epochs.record(
+            self._say,
+            epoch + 1,
+            first=is_first(),
+            learning_rate=_learning_rate(self.model),
+            training_loss=None if loss is None else float(loss),
+        )
         if self.stop and agreed(is_first() and self.recorder.should_stop):
             self.model.stop_training = True
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Warn where no epoch was recorded."""
-        if not self._count and is_first():
-            logger.warning("the training has ended, and no epoch was recorded: had it any?")
-
-    @property
-    def _from_the_start(self) -> bool:
-        return not (self.params or {}).get("initial_epoch", 0)
+        self._epochs.end(first=is_first())
 
     def _say(self, *given: Any, **named: Any) -> Any:
         inputs = named or (given[0] if len(given) == 1 else list(given))

@@ -1,8 +1,58 @@
-"""What callbacks share: packages that are missing, and several processes that train together."""
+"""What callbacks share: recording an epoch, missing packages, several processes that train."""
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import torch.distributed
+
+from goodteacher.public.recording import Recorder
+from goodteacher.studies import logger
+
+
+class Epochs:
+    """Records epochs for a callback, and knows how long the training itself has taken.
+
+    Args:
+        recorder: Where to.
+        every: Record each epoch that this divides.
+    """
+
+    def __init__(self, recorder: Recorder, every: int) -> None:
+        self.recorder, self._every = recorder, every
+        self._count, self._aside = 0, 0.0
+        self._began: float | None = None
+
+    def begin(self, *, from_the_start: bool) -> None:
+        """Start the clock; of a training that goes on, nobody knows how long it took before."""
+        self._began = time.perf_counter() if from_the_start else None
+
+    def wants(self, epoch: int) -> bool:
+        """Say whether an epoch, from 1, is to be recorded."""
+        return epoch % self._every == 0
+
+    def record(self, model: Any, epoch: int, *, first: bool, **facts: Any) -> None:
+        """Record an epoch, on the first of the processes that train together.
+
+        Args:
+            model: What the recorder asks.
+            epoch: From 1.
+            first: Whether this process is that one.
+            **facts: What the trainer knows of the epoch; see `Recorder.record`.
+        """
+        self._count += 1
+        if not first:
+            return
+        started = time.perf_counter()
+        seconds = None if self._began is None else started - self._began - self._aside
+        self.recorder.record(model, epoch, seconds=seconds, **facts)
+        self._aside += time.perf_counter() - started
+
+    def end(self, *, first: bool) -> None:
+        """Warn where no epoch was recorded."""
+        if not self._count and first:
+            logger.warning("the training has ended, and no epoch was recorded: had it any?")
 
 
 def missing(package: str, extra: str) -> ImportError:

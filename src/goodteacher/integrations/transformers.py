@@ -10,13 +10,11 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import Any
 
-from goodteacher.integrations.processes import agreed, is_first, missing
+from goodteacher.integrations.processes import Epochs, agreed, is_first, missing
 from goodteacher.public.recording import Recorder
-from goodteacher.studies import logger
 
 try:
     from transformers import TrainerCallback
@@ -37,13 +35,12 @@ class RecorderCallback(TrainerCallback):
     """
 
     def __init__(self, recorder: Recorder, *, stop: bool = False, every: int = 1) -> None:
-        self.recorder, self.stop, self.every = recorder, stop, every
-        self._count, self._aside = 0, 0.0
-        self._began: float | None = None
+        self.recorder, self.stop = recorder, stop
+        self._epochs = Epochs(recorder, every)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock, unless the training goes on from a checkpoint."""
-        self._began = time.perf_counter() if not state.global_step else None
+        self._epochs.begin(from_the_start=not state.global_step)
 
     def on_epoch_end(
         self,
@@ -58,29 +55,24 @@ class RecorderCallback(TrainerCallback):
     ) -> None:
         """Record the epoch, and ask the trainer to stop where that is wanted."""
         epoch = max(1, round(state.epoch))
-        if epoch % self.every:
+        if not self._epochs.wants(epoch):
             return
-        if is_first():
-            started = time.perf_counter()
-            if self.recorder.prepare is None and self.recorder.data.is_text and processing_class:
-                self.recorder.prepare = partial(_tokenized, processing_class)
-            self.recorder.record(
-                model,
-                epoch,
-                steps=state.global_step,
-                learning_rate=lr_scheduler.get_last_lr()[0] if lr_scheduler else None,
-                training_loss=_last_loss(state.log_history),
-                seconds=None if self._began is None else started - self._began - self._aside,
-            )
-            self._aside += time.perf_counter() - started
-        self._count += 1
+        if self.recorder.prepare is None and self.recorder.data.is_text and processing_class:
+            self.recorder.prepare = partial(_tokenized, processing_class)
+        self._epochs.record(
+            model,
+            epoch,
+            first=is_first(),
+            steps=state.global_step,
+            learning_rate=lr_scheduler.get_last_lr()[0] if lr_scheduler else None,
+            training_loss=_last_loss(state.log_history),
+        )
         if self.stop and agreed(is_first() and self.recorder.should_stop):
             control.should_training_stop = True
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Warn where no epoch was recorded."""
-        if not self._count and is_first():
-            logger.warning("the training has ended, and no epoch was recorded: had it any?")
+        self._epochs.end(first=is_first())
 
 
 def _tokenized(tokenizer: Any, texts: list[str]) -> Any:
