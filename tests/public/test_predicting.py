@@ -270,6 +270,7 @@ def test_a_search_over_it_ends_in_a_student(tmp_path):
         seeds=2,
     )
     assert study.sweet_spot.student.test_accuracy > 0.95
+    assert "recorded checkpoints" not in study.sweet_spot.summary  # there is one
     assert study.student().predict(["a good one"]) == ["good"]
     card = json.loads((study.folder / "student" / "config.json").read_text())
     assert card["architecture"] == "linear"

@@ -357,7 +357,7 @@ def _unknown_family(spec: str, name: str) -> str:
     return (
         f"The model specification {spec!r} names the unknown family {name!r}: it must be one of "
         f"{', '.join(source for source in NETWORK_SOURCES if source != 'given')}, followed by a "
-        f"colon and its argument.{hint}"
+        f"colon and its argument (linear has none).{hint}"
     )
 
 

@@ -109,14 +109,15 @@ def _told_of_checkpoints(search: Search, found: Found, references: References) -
     runs = {task.run.name: search.teachers.records(task) for task in search.teachers.runs}
     best = found.winners["sweet_spot"].source
     last = found.winners["converged_teacher"].source
-    if not search.teachers.taken or not isinstance(best, TeacherSource):
+    checkpoints = sum(record.status == "ok" for run in runs.values() for record in run)
+    if not search.teachers.taken or checkpoints == 1 or not isinstance(best, TeacherSource):
         return ""
     return which_checkpoint(
         best,
         str(last),
         references.converged_teacher,
         last_epoch=max(record.epoch for record in runs[best.run]),
-        num_checkpoints=sum(record.status == "ok" for run in runs.values() for record in run),
+        num_checkpoints=checkpoints,
     )
 
 
