@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from goodteacher.public.checking import doctor
     from goodteacher.public.distillation import Distillation, distill
     from goodteacher.public.dividing import split
+    from goodteacher.public.exporting import Export, export
     from goodteacher.public.predicting import Responded, respond
     from goodteacher.public.recipes import ImportedRecipe, import_recipe
     from goodteacher.public.recording import Recorder
@@ -65,6 +66,7 @@ _HOMES = {
     "goodteacher.records.results": ("Verdict",),
     "goodteacher.public.predicting": ("Responded", "respond"),
     "goodteacher.public.dividing": ("split",),
+    "goodteacher.public.exporting": ("Export", "export"),
     "goodteacher.public.recording": ("Recorder",),
     "goodteacher.public.responding": ("record_checkpoints",),
     "goodteacher.public.scoring": ("Score", "score"),
@@ -84,6 +86,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Distillation",
+    "Export",
     "GoodteacherError",
     "ImportedRecipe",
     "InputError",
@@ -104,6 +107,7 @@ __all__ = [
     "distill",
     "distillation_loss",
     "doctor",
+    "export",
     "import_recipe",
     "ladder_targets",
     "load_dataset",

@@ -32,11 +32,13 @@ def deliver_best(
     rows = rows_by_arm(context.store, tasks)[arm]
     number = max(range(len(rows)), key=lambda i: rows[i].selection_accuracy)
     task, _ = by_arm(tasks)[arm][number]
+    network = trained_student(context, task, arm)
     card = make_card(
         context,
+        network,
         architecture=task.student,
         arm=arm.key,
         seed=task.seed,
         accuracies=(rows[number].selection_accuracy, float(correct[arm][number].mean())),
     )
-    deliver(context, trained_student(context, task, arm), card, folder=folder)
+    deliver(context, network, card, folder=folder)

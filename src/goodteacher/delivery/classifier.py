@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from pydantic import PositiveFloat
 from torch import Tensor, nn
 
 from goodteacher.config import Frozen
@@ -25,9 +26,49 @@ class StudentCard(Frozen):
     seed: int
     selection_accuracy: float
     test_accuracy: float
+    temperature: PositiveFloat = 1.0
+    """By which logits are divided for probabilities: that of the lowest negative log-likelihood on
+    the selection split, or 1 where every temperature is beaten by a higher or a lower one."""
+    fingerprint: str = ""
+    """Of the data that it was trained on."""
 
 
-class Classifier(nn.Module):
+class Answers(Protocol):
+    """What a delivered student can be asked, whatever runs it."""
+
+    card: StudentCard
+
+    def __call__(self, inputs: Any, /) -> Tensor:
+        """Return logits [N, C] of examples as they are stored."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each class, in the order of the logits."""
+        return self.card.class_names
+
+    @torch.inference_mode()
+    def predict(self, inputs: Any) -> list[str]:
+        """Return the names of the most probable classes.
+
+        Args:
+            inputs: N examples as they are stored.
+        """
+        return [self.class_names[number] for number in self(inputs).argmax(-1).tolist()]
+
+    @torch.inference_mode()
+    def predict_proba(self, inputs: Any) -> Tensor:
+        """Return the probability of each class, [N, C], in the order of ``class_names``.
+
+        They are calibrated: the logits are divided by the card's temperature.
+
+        Args:
+            inputs: N examples as they are stored.
+        """
+        logits: Tensor = self(inputs)
+        return (logits / self.card.temperature).softmax(-1)
+
+
+class Classifier(nn.Module, Answers):
     """A delivered student: takes inputs as stored (uint8 images, features, texts), gives logits.
 
     Args:
@@ -39,11 +80,6 @@ class Classifier(nn.Module):
         super().__init__()
         self.network = network
         self.card = card
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The name of each class, in the order of the logits."""
-        return self.card.class_names
 
     def forward(self, inputs: Any) -> Tensor:
         """Return logits [N, C] of examples as stored: on their device, if they are a tensor.
@@ -70,22 +106,3 @@ class Classifier(nn.Module):
         device = next(self.network.parameters(), torch.zeros(())).device
         logits: Tensor = self.network(map_batch(stored, lambda part: part.to(device)))
         return logits.to(batch_device(stored))
-
-    @torch.inference_mode()
-    def predict(self, inputs: Any) -> list[str]:
-        """Return the names of the most probable classes.
-
-        Args:
-            inputs: N examples, see :meth:`forward`.
-        """
-        return [self.class_names[number] for number in self(inputs).argmax(-1).tolist()]
-
-    @torch.inference_mode()
-    def predict_proba(self, inputs: Any) -> Tensor:
-        """Return the probability of each class, [N, C], in the order of ``class_names``.
-
-        Args:
-            inputs: N examples, see :meth:`forward`.
-        """
-        logits: Tensor = self(inputs)
-        return logits.softmax(-1)

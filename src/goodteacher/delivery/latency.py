@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from goodteacher.delivery.classifier import Classifier
+from goodteacher.delivery.classifier import Answers
 from goodteacher.records import Latency
 from goodteacher.training.machine import threads_of
 
@@ -22,7 +22,7 @@ _REPETITIONS, _SECONDS, _FEWEST = 200, 1.0, 7
 
 
 def measure_latencies(
-    students: Sequence[Classifier], batches: Mapping[int, Sequence[Any]]
+    students: Sequence[Answers], batches: Mapping[int, Sequence[Any]]
 ) -> tuple[tuple[Latency, ...], ...]:
     """Measure how long students take, from stored inputs to logits.
 
@@ -40,7 +40,7 @@ def measure_latencies(
 
 
 def _measured(
-    students: Sequence[Classifier], size: int, batches: Sequence[Any]
+    students: Sequence[Answers], size: int, batches: Sequence[Any]
 ) -> tuple[Latency, ...]:
     warm = max(_seconds(student, batches[0]) for _ in range(2) for student in students)
     repetitions = min(_REPETITIONS, max(_FEWEST, int(_SECONDS / warm)))
@@ -62,7 +62,7 @@ def _measured(
     )
 
 
-def _seconds(student: Classifier, batch: Any) -> float:
+def _seconds(student: Answers, batch: Any) -> float:
     started = time.perf_counter()
     student(batch)
     return time.perf_counter() - started

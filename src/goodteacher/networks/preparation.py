@@ -255,11 +255,16 @@ class Chain(nn.Module):
         Returns:
             Numbers, sparse, or fields of tokens, and the preparation that they want still.
         """
+        first, others = self.apart()
+        return cast("Vectorize | Tokenize", first).read(texts), others
+
+    def apart(self) -> tuple[Preparation, Chain]:
+        """Return the step that takes texts, and what is done to the numbers it makes of them."""
         first, *others = self._in_order
-        read = cast("Vectorize | Tokenize", first).read(texts)
-        if read.spec.kind == "fields":
-            others = [Each({name: Chain(Integers()) for name in read.spec.fields}), *others]
-        return read, Chain(*others)
+        made = first.output(InputSpec(kind="texts"))
+        if made.kind == "fields":
+            others = [Each({name: Chain(Integers()) for name in made.fields}), *others]
+        return first, Chain(*others)
 
     @property
     def blank(self) -> Tensor:

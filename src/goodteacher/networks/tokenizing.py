@@ -80,6 +80,21 @@ class Tokenize(nn.Module):
         """Return the content of a ``tokenizer.json``, and the fields."""
         return {"inputs": list(self.fields), "tokenizer": json.loads(self._tokenizer.to_str())}
 
+    def as_transformers(self, package: Any) -> Any:
+        """Return a tokenizer of transformers that does the same.
+
+        Args:
+            package: The module ``transformers``.
+        """
+        pad = str(self._tokenizer.padding["pad_token"])
+        return package.PreTrainedTokenizerFast(
+            tokenizer_object=self._tokenizer,
+            pad_token=pad,
+            model_max_length=self.length,
+            model_input_names=list(self.fields),
+            padding_side=self._tokenizer.padding["direction"],
+        )
+
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Tokenize:
         """Return one of what :meth:`to_dict` returned."""
