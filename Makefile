@@ -34,7 +34,7 @@ test-extras:
 	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test-extras]'
 	OMP_NUM_THREADS=1 $(EXTRAS)/bin/pytest -n auto --dist worksteal tests/integrations tests/examples \
-	  tests/teachers tests/contracts tests/networks/test_pretrained.py tests/test_study_hugging_face.py
+	  tests/teachers tests/contracts tests/public/test_exporting.py tests/networks/test_pretrained.py tests/test_study_hugging_face.py
 
 check: $(READY)
 	$(BIN)/ruff format --check .

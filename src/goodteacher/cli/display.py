@@ -288,10 +288,10 @@ def print_export(found: Export, folder: str) -> None:
 
 
 def _told_of_int8(found: Int8) -> str:
-    lost = f"8 bits cost {points(found.selection_loss)} points of the selection split"
+    lost = f"8 bits cost {percent(found.selection_loss)} points of the selection split"
     if not found.delivered or found.interval is None or found.test_difference is None:
         return (
-            f"{lost}, more than the {points(found.max_loss)} allowed (--max-loss), so the file in "
+            f"{lost}, more than the {percent(found.max_loss)} allowed (--max-loss), so the file in "
             "8 bits is not delivered."
         )
     low, high = found.interval

@@ -32,6 +32,7 @@ class ExportedProgram:
     """A traced program with its weights in one file; for texts, a companion file beside it."""
 
     name = "torch"
+    file = PROGRAM_FILE
 
     def takes(self, architecture: str) -> bool:
         """Any."""

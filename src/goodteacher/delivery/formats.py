@@ -26,6 +26,10 @@ class Format(Protocol):
     def name(self) -> str:
         """What users call it."""
 
+    @property
+    def file(self) -> str:
+        """The file that holds the student, or the folder that all of its files are in."""
+
     def takes(self, architecture: str) -> bool:
         """Say whether students of a specification can be written so."""
 

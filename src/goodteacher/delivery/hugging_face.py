@@ -32,6 +32,7 @@ class HuggingFace:
     """What ``save_pretrained`` writes, of the model and of its tokenizer."""
 
     name = "hf"
+    file = FOLDER
 
     def takes(self, architecture: str) -> bool:
         """Say whether a network is one of transformers."""

@@ -38,6 +38,7 @@ class Onnx:
     """A graph with its weights in one file; for texts, a companion file beside it."""
 
     name = "onnx"
+    file = ONNX_FILE
 
     def takes(self, architecture: str) -> bool:
         """Any."""

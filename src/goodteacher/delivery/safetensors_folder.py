@@ -41,6 +41,7 @@ class Safetensors:
     """Weights as safetensors, and what is needed to build the network again."""
 
     name = "safetensors"
+    file = WEIGHTS_FILE
 
     def takes(self, architecture: str) -> bool:
         """Any."""

@@ -251,19 +251,13 @@ def _written(
         found.append(
             ExportedFile(
                 format=form.name,
-                file=_main_file(files - before, place),
+                file=form.file,
                 num_bytes=sum(path.stat().st_size for path in files - before),
                 agreement=agreement,
             )
         )
         before = files
     return tuple(found)
-
-
-def _main_file(files: set[Path], place: Path) -> str:
-    """Return the largest file, or the folder that all are in."""
-    largest = max(files, key=lambda path: path.stat().st_size).relative_to(place)
-    return str(largest.parent if len(largest.parts) > 1 else largest)
 
 
 def _quantized(
