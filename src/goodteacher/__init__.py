@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from goodteacher.data import Dataset, Split, load_dataset
-    from goodteacher.delivery.classifier import Classifier
-    from goodteacher.delivery.export import load_student
+    from goodteacher.delivery import Classifier, load_student
     from goodteacher.errors import (
         ConfigError,
         DataError,
@@ -58,7 +57,7 @@ _HOMES = {
         "RunError",
         "StudyError",
     ),
-    "goodteacher.delivery.export": ("Classifier", "load_student"),
+    "goodteacher.delivery": ("Classifier", "load_student"),
     "goodteacher.public.checking": ("doctor",),
     "goodteacher.public.recipes": ("ImportedRecipe", "import_recipe"),
     "goodteacher.maths.losses": ("distillation_loss",),

@@ -10,8 +10,14 @@ from torch import Tensor, nn
 
 from goodteacher.config import Frozen
 from goodteacher.data import InputSpec
-from goodteacher.networks import Network, batch_device, map_batch
-from goodteacher.networks.intake import as_stored, as_texts, warn_of_dark_images
+from goodteacher.networks import (
+    Network,
+    as_stored,
+    as_texts,
+    batch_device,
+    map_batch,
+    warn_of_dark_images,
+)
 
 
 class StudentCard(Frozen):

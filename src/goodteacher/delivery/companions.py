@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from goodteacher.data.terms import ANALYZERS
-from goodteacher.networks import Preparation, preparation_from
-from goodteacher.networks.preparation import kind_of
+from goodteacher.networks import Preparation, kind_of, preparation_from
 from goodteacher.studies import Store, reading
 
 TERMS_FILE, TOKENIZER_FILE = "terms.json", "tokenizer.json"

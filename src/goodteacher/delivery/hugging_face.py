@@ -18,9 +18,7 @@ from torch import Tensor
 from goodteacher.delivery.classifier import Answers, StudentCard
 from goodteacher.delivery.graph import Graph, quiet, reason
 from goodteacher.errors import ConfigError, ModelError, StudyError
-from goodteacher.networks import Network, NetworkLike
-from goodteacher.networks.intake import as_texts
-from goodteacher.networks.tokenizing import Tokenize
+from goodteacher.networks import Network, NetworkLike, Tokenize, as_texts
 from goodteacher.studies import Store, reading
 
 FOLDER = "hf"

@@ -22,9 +22,14 @@ from goodteacher.delivery.classifier import Answers, StudentCard
 from goodteacher.delivery.companions import read_companion, write_companion
 from goodteacher.delivery.graph import OUTPUTS, Graph, exported, quiet, reason
 from goodteacher.errors import ConfigError, ModelError, StudyError
-from goodteacher.networks import Network, NetworkLike, Preparation
-from goodteacher.networks.intake import as_stored, as_texts
-from goodteacher.networks.preparation import kind_of
+from goodteacher.networks import (
+    Network,
+    NetworkLike,
+    Preparation,
+    as_stored,
+    as_texts,
+    kind_of,
+)
 from goodteacher.studies import Store, reading
 
 ONNX_FILE = "model.onnx"

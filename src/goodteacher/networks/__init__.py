@@ -35,10 +35,12 @@ from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import PREPARATIONS, fit_preparation, split_spec
 from goodteacher.networks.given import NetworkLike, give_again, specification_of
 from goodteacher.networks.identity import NetworkIdentity, identity_of
+from goodteacher.networks.intake import as_stored, as_texts, warn_of_dark_images
 from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
-from goodteacher.networks.preparation import Chain, Preparation, preparation_from
+from goodteacher.networks.preparation import Chain, Preparation, kind_of, preparation_from
 from goodteacher.networks.preparing import Preparations
+from goodteacher.networks.tokenizing import Tokenize
 
 __all__ = [
     "NETWORK_SOURCES",
@@ -53,6 +55,9 @@ __all__ = [
     "Normalization",
     "Preparation",
     "Preparations",
+    "Tokenize",
+    "as_stored",
+    "as_texts",
     "batch_device",
     "batch_length",
     "batch_shape",
@@ -65,6 +70,7 @@ __all__ = [
     "identity_of",
     "inside",
     "is_users_own",
+    "kind_of",
     "logits_of",
     "map_batch",
     "needs_description",
@@ -74,4 +80,5 @@ __all__ = [
     "specification_of",
     "split_batch",
     "split_spec",
+    "warn_of_dark_images",
 ]

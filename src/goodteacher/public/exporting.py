@@ -20,13 +20,23 @@ from torch import Tensor
 
 from goodteacher.config import DistillConfig, Frozen, StudyConfig
 from goodteacher.data import Split, StudyData
-from goodteacher.delivery.checks import Agreement, batches, check, compare, logits_on
-from goodteacher.delivery.classifier import Answers, Classifier
-from goodteacher.delivery.export import load_student
-from goodteacher.delivery.formats import FORMATS, Format
-from goodteacher.delivery.latency import measure_latencies
-from goodteacher.delivery.onnx_model import ONNX_FILE, Onnx, read_onnx
-from goodteacher.delivery.quantization import INT8_FILE, quantize
+from goodteacher.delivery import (
+    FORMATS,
+    INT8_FILE,
+    ONNX_FILE,
+    Agreement,
+    Answers,
+    Classifier,
+    Format,
+    batches,
+    check,
+    compare,
+    load_student,
+    logits_on,
+    measure_latencies,
+    quantize,
+    read_onnx,
+)
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.maths.statistics import paired_interval
 from goodteacher.networks import NetworkLike
@@ -193,7 +203,7 @@ def _formats(given: str | Sequence[str], int8: bool, architecture: str) -> list[
         raise ConfigError(
             f"format must be of {', '.join(FORMATS)}, but is {', '.join(unknown) or 'empty'}."
         )
-    if int8 and Onnx.name not in names:
+    if int8 and "onnx" not in names:
         raise ConfigError("8 bits are for ONNX files: ask for them with --format onnx.")
     refused = [name for name in names if not FORMATS[name].takes(architecture)]
     if refused:

@@ -10,8 +10,7 @@ import torch
 from torch import nn
 
 from goodteacher.data import Dataset, Split
-from goodteacher.delivery.classifier import Classifier
-from goodteacher.delivery.latency import measure_latencies
+from goodteacher.delivery import Classifier, measure_latencies
 from goodteacher.errors import StudyError
 from goodteacher.networks import parameter_count
 from goodteacher.public.study import Study

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Unpack
 
 from goodteacher.config import StudyConfig
-from goodteacher.delivery.classifier import Classifier
-from goodteacher.delivery.export import load_student
+from goodteacher.delivery import Classifier, load_student
 from goodteacher.networks import NetworkLike
 from goodteacher.public.exporting import Export, Exporting, export
 from goodteacher.records import (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from goodteacher.config import StudyConfig
 from goodteacher.data import selection_note
-from goodteacher.delivery.best import deliver_best
+from goodteacher.delivery import deliver_best
 from goodteacher.records import StudentRow, SweetSpot, TeacherRecord
 from goodteacher.students import StudentTask, all_rows, correct_by_arm, tuning_rows
 from goodteacher.studies import SWEET_SPOT_FILE, Store
