@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from goodteacher.data import Dataset, Split, doctor, load_dataset, prepare
-from goodteacher.data.inputs import Texts
+from goodteacher.data.texts import Texts
 from goodteacher.data.terms import choose_analyzer, count_unknown, frequent_terms
 from goodteacher.errors import DataError
 

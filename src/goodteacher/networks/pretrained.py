@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from goodteacher.data import InputSpec
+from goodteacher.data import InputSpec, Text
 from goodteacher.errors import ModelError
 from goodteacher.networks.factory import build_with
-from goodteacher.networks.tokenizing import FIELDS, Tokenize, longest, padded
+from goodteacher.networks.tokenizing import FIELDS, Tokenize, longest, marks_pairs, padded
 
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
@@ -79,21 +79,26 @@ def rebuilt(record: dict[str, Any], num_classes: int, inputs: InputSpec) -> nn.M
     return _checked_build(make, name, num_classes=num_classes, inputs=inputs)
 
 
-def fit_tokenizer(name: str, texts: Sequence[str], *, length: int | None = None) -> Tokenize:
+def fit_tokenizer(
+    name: str, texts: Sequence[Text], *, length: int | None = None, columns: Sequence[str] = ()
+) -> Tokenize:
     """Return a model's own tokenizer, for texts of one length.
 
     Args:
         name: Of the folder, or of the model.
-        texts: The training texts.
-        length: Tokens of each text; None takes those of the longest training text, as far as the
-            model goes.
+        texts: The training texts; a tuple each where an example has several.
+        length: Tokens of each example; None takes those of the longest one of the training part, as
+            far as the model goes.
+        columns: The names of an example's texts, where it has several, see `Tokenize`.
 
     Raises:
         ModelError: There is no tokenizer, it is none that is stored as one file, it has no token to
-            fill short texts with, or the model does not take so many tokens.
+            fill short texts with or to put between several, or the model does not take so many
+            tokens.
     """
     tokenizer = _tokenizer(name)
     content = _content(name, tokenizer)
+    separator = separator_of(name, tokenizer, content, columns)
     limit = _limit(name, tokenizer)
     if length is not None and limit is not None and length > limit:
         raise ModelError(
@@ -101,11 +106,41 @@ def fit_tokenizer(name: str, texts: Sequence[str], *, length: int | None = None)
             f"the model takes at most {limit}. Write @tokens:{limit}."
         )
     if length is None:
-        found = longest(content, texts)
+        found = longest(content, texts, separator=separator)
         length = found if limit is None else min(found, limit)
     pad = (tokenizer.pad_token_id, tokenizer.pad_token)
     fields = [field for field in FIELDS if field in tokenizer.model_input_names]
-    return Tokenize(padded(content, length, pad=pad, side=tokenizer.padding_side), fields)
+    content = padded(content, length, pad=pad, side=tokenizer.padding_side)
+    return Tokenize(content, fields, columns=columns, separator=separator)
+
+
+def separator_of(name: str, tokenizer: Any, content: Any, columns: Sequence[str]) -> str:
+    """Return the token between an example's texts, where it has more than two; else nothing.
+
+    Args:
+        name: Of the model, for messages.
+        tokenizer: Of transformers.
+        content: Of its ``tokenizer.json``.
+        columns: The names of an example's texts, where it has several.
+
+    Raises:
+        ModelError: The tokenizer puts nothing between two texts, or knows no such token.
+    """
+    if columns and not marks_pairs(content):
+        raise ModelError(
+            f"The tokenizer of 'hf:{name}' has special tokens for one text and none for a pair, so "
+            f"nothing would divide {' and '.join(columns)}. Give its post_processor a template for "
+            "pairs, such as pair='[CLS] $A [SEP] $B:1 [SEP]:1', and save it."
+        )
+    if len(columns) <= 2:
+        return ""
+    if not tokenizer.sep_token:
+        raise ModelError(
+            f"The tokenizer of 'hf:{name}' encodes one text or two and has no separator token to "
+            f"join {len(columns)} with ({', '.join(columns)}). Name two of them with --text-column,"
+            " or join them into one column."
+        )
+    return str(tokenizer.sep_token)
 
 
 def _checked_build(factory: Any, name: str, *, num_classes: int, inputs: InputSpec) -> nn.Module:
@@ -174,6 +209,15 @@ def _take_weights(network: Any, name: str, source: Any, configuration: Any) -> N
 
 def _check_vocabulary(name: str, configuration: Any, inputs: InputSpec) -> None:
     ids = inputs.fields.get("input_ids", inputs) if inputs.kind == "fields" else inputs
+    types = getattr(configuration, "type_vocab_size", None)
+    kinds = inputs.fields.get("token_type_ids") if inputs.kind == "fields" else None
+    if types is not None and kinds is not None and kinds.high >= types:
+        raise ModelError(
+            f"The model 'hf:{name}' tells {types} kind{'s' * (types > 1)} of text apart "
+            f"(type_vocab_size), but its tokenizer marks the texts of a pair with 0 to {kinds.high}"
+            ". Set type_vocab_size in its config.json for new weights, or take token_type_ids out "
+            "of the tokenizer's model_input_names."
+        )
     size = getattr(configuration, "vocab_size", None)
     if size is not None and ids.kind == "integers" and ids.high >= size:
         raise ModelError(
