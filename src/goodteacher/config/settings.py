@@ -81,12 +81,15 @@ class ReadingConfig(Frozen):
 
     data: str = Field(description="data set: digits, a folder, an .npz file or a hub name")
     label_column: str | None = Field(
-        None, description="column of labels in a table (default: label, labels, target or class)"
-    )
-    text_column: str | None = Field(
         None,
-        description="column of texts in a table; the others are then no inputs (default: the only "
-        "one of strings)",
+        description="column of labels in a table (default: label, labels, target or class, or else "
+        "a name such as intent or category)",
+    )
+    text_column: Annotated[tuple[str, ...] | None, BeforeValidator(split_commas)] = Field(
+        None,
+        description="column of texts in a table, or several with commas, such as "
+        "premise,hypothesis; the others are then no inputs (default: the only one of strings, or "
+        "those that go together by their names)",
     )
     test_split: str | None = Field(
         None, description="name of the split to test on (default: test, else validation)"
