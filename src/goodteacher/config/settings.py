@@ -519,11 +519,18 @@ class RespondConfig(RuntimeConfig, DataConfig):
 
     model: str = Field(
         description="the checkpoints' network, e.g. python:package.module:factory; behind an @ how "
-        "it wants its inputs: @raw takes examples as they are stored"
+        "it wants its inputs: @raw takes examples as they are stored. Without checkpoints, a model "
+        "that is asked as it is: hf:FOLDER or an ONNX file"
     )
     checkpoints: Annotated[tuple[str, ...], BeforeValidator(paths)] = Field(
+        (),
         description="files, folders or patterns such as 'runs/*/checkpoint-*', with commas; those "
-        "of one folder are a run"
+        "of one folder are a run (default: none, the model is asked as it is)",
+    )
+    classes: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = Field(
+        (),
+        description="class of each output of the model, in their order (default: what its "
+        "config.json says, else the order of the data's classes)",
     )
     epoch_from: str | None = Field(
         None,

@@ -18,8 +18,7 @@ import numpy as np
 import pyarrow as pa
 from sklearn.datasets import load_digits
 
-from goodteacher.config import ReadingConfig
-from goodteacher.config.values import split_commas
+from goodteacher.config import ReadingConfig, split_commas
 from goodteacher.data.array_folders import is_array_folder, load_array_folder
 from goodteacher.data.arrays import dataset_from_arrays, read_npz
 from goodteacher.data.dataset import Dataset

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -18,12 +19,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from goodteacher.data import InputSpec, Text
+from goodteacher.data import InputSpec, Text, shorten
 from goodteacher.errors import ModelError
 from goodteacher.networks.factory import build_with
-from goodteacher.networks.tokenizing import FIELDS, Tokenize, longest, marks_pairs, padded
+from goodteacher.networks.tokenizing import FIELDS, Tokenize, longest, padded
 
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*")
+_NO_CLASSES = ("regression", "multi_label_classification")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 
 
@@ -98,7 +100,7 @@ def fit_tokenizer(
     """
     tokenizer = _tokenizer(name)
     content = _content(name, tokenizer)
-    separator = separator_of(name, tokenizer, content, columns)
+    separator = separator_of(tokenizer, columns, name=f"hf:{name}")
     limit = _limit(name, tokenizer)
     if length is not None and limit is not None and length > limit:
         raise ModelError(
@@ -114,21 +116,21 @@ def fit_tokenizer(
     return Tokenize(content, fields, columns=columns, separator=separator)
 
 
-def separator_of(name: str, tokenizer: Any, content: Any, columns: Sequence[str]) -> str:
+def separator_of(tokenizer: Any, columns: Sequence[str], *, name: str) -> str:
     """Return the token between an example's texts, where it has more than two; else nothing.
 
     Args:
-        name: Of the model, for messages.
         tokenizer: Of transformers.
-        content: Of its ``tokenizer.json``.
         columns: The names of an example's texts, where it has several.
+        name: Of the model, for messages.
 
     Raises:
         ModelError: The tokenizer puts nothing between two texts, or knows no such token.
     """
-    if columns and not marks_pairs(content):
+    around_one, around_two = (tokenizer.num_special_tokens_to_add(pair) for pair in (False, True))
+    if columns and around_one and not around_two:
         raise ModelError(
-            f"The tokenizer of 'hf:{name}' has special tokens for one text and none for a pair, so "
+            f"The tokenizer of {name!r} has special tokens for one text and none for a pair, so "
             f"nothing would divide {' and '.join(columns)}. Give its post_processor a template for "
             "pairs, such as pair='[CLS] $A [SEP] $B:1 [SEP]:1', and save it."
         )
@@ -136,11 +138,75 @@ def separator_of(name: str, tokenizer: Any, content: Any, columns: Sequence[str]
         return ""
     if not tokenizer.sep_token:
         raise ModelError(
-            f"The tokenizer of 'hf:{name}' encodes one text or two and has no separator token to "
+            f"The tokenizer of {name!r} encodes one text or two and has no separator token to "
             f"join {len(columns)} with ({', '.join(columns)}). Name two of them with --text-column,"
             " or join them into one column."
         )
     return str(tokenizer.sep_token)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A model that was trained to classify texts, as its folder has it.
+
+    Attributes:
+        name: As messages call it.
+        model: Texts as tokens in, logits of its own classes out; in evaluation mode.
+        tokenizer: Its own.
+        limit: The most tokens that it takes; None where it does not say.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    limit: int | None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each class by its ``id2label``, in the order of the logits."""
+        named = {int(number): str(label) for number, label in self.model.config.id2label.items()}
+        return tuple(named[number] for number in sorted(named))
+
+
+def finished_classifier(name: str) -> Finished:
+    """Return a model with the head that its folder has.
+
+    Args:
+        name: Of the folder, or of the model.
+
+    Raises:
+        ModelError: There is no such model or no tokenizer, it has no weights of a head, or it does
+            not tell classes apart that exclude one another.
+    """
+    package, source = _transformers(), _source(name)
+    if isinstance(source, Path) and not any(any(source.glob(kind)) for kind in _WEIGHTS):
+        raise ModelError(
+            f"The folder of 'hf:{name}' has no weights, so there is nothing to ask. Train a new "
+            "model with --teacher, or name the folder of one that was trained."
+        )
+    with _explained(name, "cannot be read as a classifier of texts"), _quiet(package):
+        model, told = package.AutoModelForSequenceClassification.from_pretrained(
+            source, output_loading_info=True, dtype=torch.float32
+        )
+    if told["missing_keys"]:
+        raise ModelError(
+            f"The folder of 'hf:{name}' has no weights of {shorten(sorted(told['missing_keys']))}: "
+            "it was not trained to classify, so there is nothing to ask. Train it with --teacher."
+        )
+    _check_tells_classes(name, model.config)
+    tokenizer = _tokenizer(name)
+    _check_padding(name, tokenizer)
+    return Finished(f"hf:{name}", model.eval(), tokenizer, _limit(name, tokenizer))
+
+
+def _check_tells_classes(name: str, configuration: Any) -> None:
+    if configuration.num_labels < 2 or configuration.problem_type in _NO_CLASSES:
+        raise ModelError(
+            f"The model 'hf:{name}' gives {configuration.num_labels} output"
+            f"{'s' * (configuration.num_labels > 1)} for "
+            f"{configuration.problem_type or 'regression'}, and not one class of several. Ask a "
+            "model that was trained to choose one class."
+        )
 
 
 def _checked_build(factory: Any, name: str, *, num_classes: int, inputs: InputSpec) -> nn.Module:
@@ -247,12 +313,16 @@ def _content(name: str, tokenizer: Any) -> Any:
             "delivered student could not hold it. Use a model whose tokenizer has a "
             "tokenizer.json."
         )
+    _check_padding(name, tokenizer)
+    return json.loads(backend.to_str())
+
+
+def _check_padding(name: str, tokenizer: Any) -> None:
     if tokenizer.pad_token_id is None:
         raise ModelError(
             f"The tokenizer of 'hf:{name}' has no token to fill short texts with. Set "
             "tokenizer.pad_token, and pad_token_id in the model's config.json, and save both."
         )
-    return json.loads(backend.to_str())
 
 
 def _limit(name: str, tokenizer: Any) -> int | None:

@@ -198,15 +198,21 @@ def longest(content: Mapping[str, Any], texts: Sequence[Text], *, separator: str
     return max((len(each.ids) for each in encoded), default=1)
 
 
-def marks_pairs(content: Mapping[str, Any]) -> bool:
-    """Say whether a tokenizer puts special tokens around two texts, if it does around one.
+def encoded_by(
+    tokenizer: Any, texts: Sequence[Text], *, separator: str = "", **settings: Any
+) -> Any:
+    """Return what a tokenizer of transformers makes of texts.
 
     Args:
-        content: Of a ``tokenizer.json``.
+        tokenizer: Of transformers.
+        texts: [N]; a tuple of an example's texts where it has several, which are encoded as a pair.
+        separator: See `as_pairs`.
+        **settings: Of the tokenizer, such as ``truncation``.
     """
-    tokenizer = _tokenizer_of(content)
-    around_one, around_two = (tokenizer.num_special_tokens_to_add(pair) for pair in (False, True))
-    return bool(around_two or not around_one)
+    pairs = as_pairs(texts, separator)
+    firsts = [pair if isinstance(pair, str) else pair[0] for pair in pairs]
+    seconds = [pair[1] for pair in pairs if not isinstance(pair, str)]
+    return tokenizer(firsts, seconds or None, **settings)
 
 
 def padded(content: Mapping[str, Any], length: int, *, pad: tuple[int, str], side: str) -> Any:
