@@ -137,27 +137,35 @@ def class_names_beside(
         where labels are no numbers, or are named in more than one way, which a note says.
     """
     pairs: set[tuple[int, str]] = set()
+    numbers: set[int] = set()
     for split, table in tables.items():
-        if not {label, column} <= set(table.column_names):
+        if label not in table.column_names:
             continue
         labels = plain_labels(table.column(label), split)
         if not pa.types.is_integer(labels.type):
             return None
-        names = pc.utf8_trim_whitespace(table.column(column).cast(pa.string()))
-        both = pa.table({"label": labels.cast(pa.int64()), "name": names}).drop_null()
-        distinct = both.group_by(["label", "name"]).aggregate([]).to_pylist()
-        pairs |= {(row["label"], row["name"]) for row in distinct if row["name"]}
-    named = {number: name for number, name in pairs if number != UNLABELLED}
-    if not named or min(named) < 0 or max(named) > sum(map(len, tables.values())):
+        numbers |= set(labels.unique().drop_null().to_pylist()) - {UNLABELLED}
+        if column in table.column_names:
+            pairs |= _named(labels, table.column(column))
+    named = dict(pairs)
+    if not named or min(numbers) < 0 or max(numbers) > sum(map(len, tables.values())):
         return None
-    known = [pair for pair in pairs if pair[0] != UNLABELLED]
-    if len({name for _, name in known}) < len(known) or len(named) < len(known):
-        shown = [f"{number}: {name!r}" for number, name in sorted(known)]
+    if len({name for _, name in pairs}) < len(pairs) or len(named) < len(pairs):
+        shown = [f"{number}: {name!r}" for number, name in sorted(pairs)]
         reading.note(
             "class_names",
             f"Column {column!r} names no classes: a label has several of its names, or several"
             f" labels have one ({shorten(shown)}). Classes are called by their numbers.",
         )
         return None
-    first = 1 if set(named) == set(range(1, len(named) + 1)) else 0
-    return tuple(named.get(number, str(number)) for number in range(first, max(named) + 1))
+    first = 1 if numbers == set(range(1, len(numbers) + 1)) else 0
+    return tuple(named.get(number, str(number)) for number in range(first, max(numbers) + 1))
+
+
+def _named(labels: pa.ChunkedArray, names: pa.ChunkedArray) -> set[tuple[int, str]]:
+    """Return each label with each of its names."""
+    stripped = pc.utf8_trim_whitespace(names.cast(pa.string()))
+    both = pa.table({"label": labels.cast(pa.int64()), "name": stripped}).drop_null()
+    rows = both.group_by(["label", "name"]).aggregate([]).to_pylist()
+    found = {(row["label"], row["name"]) for row in rows if row["name"]}
+    return {(number, name) for number, name in found if number != UNLABELLED}

@@ -313,7 +313,8 @@ def _record(
         found = weights_for(network.weights, contents, checkpoint.path, section=config.section)
         network.weights.load_state_dict(found.weights)
         columns = _columns(config, network, checkpoint.path)
-        recorder.record(_Reordered(network.model, columns), epoch)
+        alike = columns == [*range(len(columns))]
+        recorder.record(network.model if alike else _Reordered(network.model, columns), epoch)
 
 
 def _findings(recorder: Recorder, parts: StudyData) -> Iterator[Finding]:
