@@ -23,14 +23,17 @@ INPUTS = {
     "features": lambda: torch.randn(60, 4, generator=torch.Generator().manual_seed(0)),
     "images": lambda: (torch.arange(60 * 64) * 37 % 256).to(torch.uint8).reshape(60, 1, 8, 8),
     "texts": lambda: [f"a {word} and a bird" for word in ("red", "blue", "green") * 20],
+    "pairs": lambda: [(f"a {word}", "and a bird") for word in ("red", "blue", "green") * 20],
 }
 SPECS = {
     "features": ["mlp:5", "mlp:5@raw"],
     "images": ["mlp:5", "cnn:2,3", "resnet:8", "mlp:4@resize:4"],
     "texts": ["mlp:5", "mlp:5@tfidf:3"],
+    "pairs": ["mlp:5", "mlp:5@tfidf:3"],
 }
 if HAS_TRANSFORMERS:
     SPECS["texts"].append("hf:tiny bert@home")
+    SPECS["pairs"].append("hf:tiny bert@home@tokens:9")
 COMPANIONS = set(FILES.values())
 CASES = [(kind, spec) for kind, specs in SPECS.items() for spec in specs]
 

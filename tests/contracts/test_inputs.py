@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from goodteacher.data import Dataset, Sparse, Split, prepare
 from goodteacher.data.array_folders import open_arrow
-from goodteacher.data.inputs import AT_ONCE, Fields, InMemory, Mapped, Texts, as_inputs
+from goodteacher.data.inputs import AT_ONCE, Fields, InMemory, Mapped, as_inputs
+from goodteacher.data.texts import TextColumns, Texts
 from goodteacher.errors import DataError
 from goodteacher.networks import Preparations
 
@@ -47,6 +48,9 @@ CASES = {
     "token ids": lambda folder: as_inputs(TOKENS),
     "narrow integers": lambda folder: as_inputs(TOKENS.astype(np.int16)),
     "texts": lambda folder: Texts(tuple(f"text {n % 9}" for n in range(N))),
+    "columns of texts": lambda folder: TextColumns(
+        {"title": tuple(f"title {n % 9}" for n in range(N)), "body": ("the body",) * N}
+    ),
     "mapped images": lambda folder: npy(folder, IMAGES),
     "mapped numbers of another type": lambda folder: npy(folder, NUMBERS.astype(np.float64)),
     "mapped token ids": lambda folder: npy(folder, TOKENS.astype(np.uint16)),
@@ -109,11 +113,16 @@ def test_a_subset_of_a_subset_is_the_rows_named(inputs):
 
 
 def test_what_an_example_is_says_what_its_rows_are(inputs):
+    def agrees_as_text(rows):
+        return all(isinstance(row, str) for row in rows)
+
     def agrees(spec, rows):
         if spec.kind == "fields":
             return all(agrees(spec.fields[name], part) for name, part in rows.items())
+        if spec.columns:
+            return all(len(row) == len(spec.columns) and agrees_as_text(row) for row in rows)
         if spec.kind == "texts":
-            return all(isinstance(row, str) for row in rows)
+            return agrees_as_text(rows)
         types = {"images": torch.uint8, "numbers": torch.float32}
         whole = not rows.is_floating_point() and spec.low <= rows.min() <= rows.max() <= spec.high
         right = whole if spec.kind == "integers" else rows.dtype == types[spec.kind]
@@ -199,6 +208,10 @@ def test_a_network_sees_prepared_rows_whatever_the_inputs(inputs):
         (lambda: InMemory(torch.zeros(3, 4, 4, dtype=torch.uint8)), "without a channel axis"),
         (lambda: Texts(()), "at least one example"),
         (lambda: Texts(("a", 3)), "Texts must be strings"),
+        (lambda: TextColumns({"a": ("x",)}), "need at least two columns"),
+        (lambda: TextColumns({"a": ("x",), "b": ()}), "lengths differ: a 1, b 0"),
+        (lambda: TextColumns({"a": ("x",), "b": (None,)}), "In the column 'b': Texts must be"),
+        (lambda: TextColumns({"a": (), "b": ()}), "at least one example"),
         (lambda: Fields({}), "need at least one field"),
         (
             lambda: Fields({"a": InMemory(torch.zeros(3, 1)), "b": InMemory(torch.zeros(2, 1))}),

@@ -131,7 +131,7 @@ def test_the_best_few_classes_are_taken_with_their_tail(tmp_path):
             lambda x: as_dictionaries(predict(x), [f"c{n}!" for n in "qwertzuiop"]),
             {},
             ResponseError,
-            "classes that the response does not have",
+            "The teacher lacks classes of the data: only the response has 'cq!'",
         ),
         (predict, {"classes": NAMED[:3]}, ConfigError, "classes names 3 classes, but .* 10"),
         (lambda x: predict(x, 1), {}, ModelError, "failed on examples 0 to 7 .TypeError"),

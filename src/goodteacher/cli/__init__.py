@@ -376,14 +376,19 @@ def respond(
     as_json: AsJson = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
-    """Record what checkpoints of your own trainer say, for goodteacher search --trajectories."""
+    """Record what a model, or checkpoints of your own trainer, say, for search --trajectories."""
     with _door(as_json):
-        from goodteacher.public.responding import record_checkpoints
+        from goodteacher.public.responding import ask_model, record_checkpoints
 
-        own = {name: settings.pop(name, None) for name in ("model", "checkpoints")}
-        merged = _merged(RespondConfig, None, settings, data=data, **own)
+        merged = _merged(
+            RespondConfig, None, settings, data=data, model=settings.pop("model", None)
+        )
+        given = merged.pop("data")
         with shown_progress() as progress:
-            runs = record_checkpoints(merged.pop("data"), out=out, progress=progress, **merged)
+            if "checkpoints" in merged:
+                runs = record_checkpoints(given, out=out, progress=progress, **merged)
+            else:
+                runs = [ask_model(given, out=out, progress=progress, **merged)]
         found = {str(r.store.root): [record.epoch for record in r.records()] for r in runs}
         if as_json:
             print_json(found)

@@ -20,6 +20,7 @@ import pyarrow as pa
 from goodteacher.data.arrays import dataset_from_arrays
 from goodteacher.data.dataset import Dataset
 from goodteacher.data.inputs import Fields, Mapped
+from goodteacher.data.labels import is_text
 from goodteacher.data.reading import Reading
 from goodteacher.errors import DataError
 
@@ -137,6 +138,11 @@ def _array(chunk: pa.Array, where: str) -> npt.NDArray[Any]:
 
 
 def _unusable(where: str, kind: pa.DataType) -> DataError:
+    if is_text(kind):
+        return DataError(
+            f"{where} holds texts, which are not read from Arrow files of arrays. Write them with"
+            " their labels as a table, train.parquet and test.parquet with a column 'label'."
+        )
     return DataError(
         f"{where} must hold numbers, or lists of numbers, in every row, but it is of type {kind}, "
         "or values are missing. Leave the column out, or fill them in."

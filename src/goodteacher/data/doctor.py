@@ -261,7 +261,8 @@ def _check_value_range(patient: Patient) -> Iterator[Finding]:
 
 def _check_empty_texts(patient: Patient) -> Iterator[Finding]:
     for name, split in (("training", patient.train), ("test", patient.test)):
-        empty = [row for row, text in enumerate(split.texts or ()) if not text.strip()]
+        rows = enumerate(zip(*split.text_columns.values(), strict=True))
+        empty = [row for row, texts in rows if not any(text.strip() for text in texts)]
         if empty:
             yield Finding(
                 "warning",
@@ -270,6 +271,15 @@ def _check_empty_texts(patient: Patient) -> Iterator[Finding]:
                 f" {shorten(split.ids[empty].tolist())}). Nothing in them tells their class. Were"
                 " values missing in the source? Drop these rows.",
             )
+        for column, texts in split.text_columns.items():
+            count = sum(not text.strip() for text in texts)
+            if column and count > len(empty):
+                yield Finding(
+                    "info",
+                    "empty_text",
+                    f"Of the {name} texts in column {column!r}, {count} of {len(split)} are empty."
+                    " What tells these examples apart is in the other columns.",
+                )
 
 
 def _check_feature_scales(patient: Patient) -> Iterator[Finding]:

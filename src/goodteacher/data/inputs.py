@@ -2,8 +2,9 @@
 
     InMemory   a tensor: images, rows of numbers, series, token ids
     Mapped     the same in a file that is larger than memory, read where it is needed
-    Texts      strings
     Fields     several of the above by name, such as input_ids and attention_mask
+    Texts      strings, and TextColumns several of each example (:mod:`goodteacher.data.texts`)
+    Sparse     numbers of which most are zero (:mod:`goodteacher.data.sparse`)
 
 An `InputSpec` says what one example is: its kind, shape and range. How a network wants it is the
 network's affair (`Preparation`). ``tests/contracts/test_inputs.py`` holds what each of these owes.
@@ -22,11 +23,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from goodteacher.data.listing import shorten
 from goodteacher.data.spec import InputSpec, numbers_spec
 from goodteacher.errors import DataError
 
-Raw = Tensor | tuple[str, ...] | Mapping[str, Tensor]
+Text = str | tuple[str, ...]
+"""What is to be read of one example: a text, or one for each of several columns."""
+
+Raw = Tensor | tuple[Text, ...] | Mapping[str, Tensor]
 """Some examples as stored: [N, ...], N texts, or a tensor [N, ...] for each field."""
 
 AT_ONCE = 4096
@@ -205,63 +208,6 @@ class Mapped:
 
 
 @dataclass(frozen=True, eq=False)
-class Texts:
-    """Strings.
-
-    Attributes:
-        texts: The texts; some may be empty.
-    """
-
-    texts: tuple[str, ...]
-
-    @property
-    def spec(self) -> InputSpec:
-        """Texts."""
-        return InputSpec(kind="texts")
-
-    @property
-    def nbytes(self) -> int:
-        """Nothing that a device could hold."""
-        return 0
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def rows(self, positions: Tensor) -> tuple[str, ...]:
-        """Return some of the texts."""
-        return tuple(self.texts[row] for row in positions.tolist())
-
-    def chunks(self, size: int = AT_ONCE) -> Iterator[tuple[str, ...]]:
-        """Yield all texts."""
-        for first in range(0, len(self), size):
-            yield self.texts[first : first + size]
-
-    def subset(self, positions: Tensor) -> Texts:
-        """Return some of the texts."""
-        return Texts(self.rows(positions))
-
-    def to(self, device: torch.device | str, /) -> Texts:
-        """Return themselves."""
-        return self
-
-    def check(self) -> None:
-        """Refuse what is no string, and no texts at all."""
-        check_texts(self.texts)
-        if not self.texts:
-            raise DataError(
-                "A split needs at least one example, but has no text. Is the source empty, or did "
-                "a filter remove every row?"
-            )
-
-    def digest_into(self, digest: hashlib._Hash) -> None:
-        """Add each text, with its length."""
-        for text in self.texts:
-            # half of a pair is no UTF-8, but a str may hold it
-            encoded = text.encode("utf-8", "surrogatepass")
-            digest.update(f"{len(encoded)};".encode() + encoded)
-
-
-@dataclass(frozen=True, eq=False)
 class Fields:
     """Several inputs of each example, by name.
 
@@ -331,7 +277,7 @@ class Fields:
 def are_inputs(values: object) -> TypeGuard[Inputs]:
     """Say whether something is inputs already.
 
-    >>> are_inputs(Texts(("a",))), are_inputs(np.zeros(3))
+    >>> are_inputs(InMemory(torch.zeros(3, 1))), are_inputs(np.zeros(3))
     (True, False)
     """
     return hasattr(values, "digest_into")
@@ -414,27 +360,6 @@ def as_tensor(values: Any, role: str) -> Tensor:
             " rows differ in length, or does it hold text or Python objects? Convert it to a"
             " numeric NumPy array or torch tensor."
         ) from error
-
-
-def check_texts(texts: Any) -> None:
-    """Refuse what is not a sequence of strings.
-
-    Raises:
-        DataError: It is one string, or something in it is none.
-    """
-    if isinstance(texts, str) or not isinstance(texts, Sequence):
-        raise DataError(
-            f"Texts must be a list of strings, but are of type {type(texts).__name__}. For one"
-            " text, give a list of it; an array has tolist()."
-        )
-    others = [n for n, text in enumerate(texts) if not isinstance(text, str)]
-    if others:
-        kinds = sorted({type(texts[n]).__name__ for n in others})
-        raise DataError(
-            f"Texts must be strings, but {len(others)} of {len(texts)} are {shorten(kinds)} (at"
-            f" {shorten(others)}). Are values missing? Drop these rows, or give '' for a text that"
-            " is empty."
-        )
 
 
 def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

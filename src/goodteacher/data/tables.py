@@ -141,8 +141,10 @@ class _Split:
 
     def read(self, labels: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> Split:
         """Return the split, without images that are left out."""
-        if self.columns.text is not None:
-            texts = _read_texts(self.table, self.columns.text, self.where)
+        if self.columns.texts:
+            names = self.columns.texts
+            columns = {name: _read_texts(self.table, name, self.where) for name in names}
+            texts = columns if len(columns) > 1 else columns[names[0]]
             return Split.from_texts(texts, labels, ids)
         if self.columns.image is None:
             return Split.from_arrays(self._features(), labels, ids)

@@ -93,10 +93,12 @@ class Classifier(nn.Module, Answers):
         Args:
             inputs: A tensor or an array of images [N, channels, height, width] with values 0 to
                 255, or of numbers [N, ...]; of a student of texts, a list of N strings; of one of
-                several fields, a dictionary. One example without the axis N is a batch of one, and
-                gray images may come without their channel. Words that are not among a student's
-                terms count for nothing, so a text without a known word, an empty one too, gets the
-                logits of no words at all.
+                several texts each, a list of N tuples in the order of ``card.inputs.columns``, or a
+                dictionary or data frame with a column for each; of one of several fields, a
+                dictionary. One example without the axis N is a batch of one, and gray images may
+                come without their channel. Words that are not among a student's terms count for
+                nothing, so a text without a known word, an empty one too, gets the logits of no
+                words at all.
 
         Raises:
             DataError: Type, range or shape are not those that the student was trained on; the
@@ -104,7 +106,7 @@ class Classifier(nn.Module, Answers):
         """
         preparation = self.network.preparation
         if preparation.from_texts:
-            of_texts: Tensor = self.network(as_texts(inputs))
+            of_texts: Tensor = self.network(as_texts(inputs, self.card.inputs.columns))
             return of_texts
         stored = as_stored(inputs, self.card.inputs)
         if isinstance(stored, Tensor) and self.card.inputs.kind == "images":

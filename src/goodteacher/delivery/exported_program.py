@@ -16,16 +16,13 @@ import torch
 from torch import Tensor
 
 from goodteacher.delivery.classifier import Answers, StudentCard
-from goodteacher.delivery.companions import read_companion, write_companion
-from goodteacher.delivery.graph import Graph, exported, quiet, reason
+from goodteacher.delivery.companions import noted, read_companion, write_companion
+from goodteacher.delivery.graph import Graph, as_taken, exported, quiet, reason
 from goodteacher.errors import ModelError
 from goodteacher.networks import (
     Network,
     NetworkLike,
     Preparation,
-    as_stored,
-    as_texts,
-    kind_of,
 )
 from goodteacher.studies import Store, reading
 
@@ -50,7 +47,7 @@ class ExportedProgram:
             program = _traced(graph, card)
             if graph.reader is not None:
                 write_companion(store, folder, graph.reader)
-            told = {"kind": graph.reader and kind_of(graph.reader), "fields": graph.names}
+            told = {"fields": graph.names, "reads": noted(graph.reader)}
             extra = {_CARD: card.model_dump_json(), _READS: json.dumps(told)}
             # a file object: PyTorch wants the ending .pt2 of a path, which one under way lacks
             with store.writing(f"{folder}/{PROGRAM_FILE}") as path, path.open("wb") as file:
@@ -64,9 +61,8 @@ class ExportedProgram:
             program = _loaded(file, extra)
             card = StudentCard.model_validate_json(extra[_CARD])
             told = json.loads(extra[_READS])
-        kind, fields = told["kind"], list(told["fields"])
-        reader = read_companion(folder, kind, fields) if kind else None
-        return ProgramClassifier(program, card, reader, fields)
+            reader = read_companion(folder, told["reads"])
+        return ProgramClassifier(program, card, reader, list(told["fields"]))
 
 
 class ProgramClassifier(Answers):
@@ -88,10 +84,7 @@ class ProgramClassifier(Answers):
     @torch.inference_mode()
     def __call__(self, inputs: Any, /) -> Tensor:
         """Return logits [N, C]; see `Classifier.forward` for what is taken."""
-        if self._reader is not None:
-            given = self._reader(as_texts(inputs))
-        else:
-            given = as_stored(inputs, self.card.inputs)
+        given = as_taken(inputs, self.card, self._reader)
         parts = [given[name] for name in self._fields] if isinstance(given, Mapping) else [given]
         logits: Tensor = self._program(*parts)[0]
         return logits

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from goodteacher.data import InputSpec
 from goodteacher.delivery.classifier import StudentCard
-from goodteacher.networks import Batch, Chain, Network, Preparation
+from goodteacher.networks import Batch, Chain, Network, Preparation, as_stored, as_texts
 
 INPUT = "inputs"
 """Name of a graph's input, where examples have no fields; fields have their own names."""
@@ -46,7 +46,7 @@ class Graph(nn.Module):
         self.reader: Preparation | None = None
         self.spec, preparation = card.inputs, network.preparation
         if preparation.from_texts and isinstance(preparation, Chain):
-            self.reader, preparation = preparation.apart()
+            self.reader, preparation = preparation.apart(card.inputs)
             self.spec = self.reader.output(card.inputs)
         self.network = Network(preparation, network.module).eval()
         self.temperature = card.temperature
@@ -62,19 +62,27 @@ class Graph(nn.Module):
         logits = self.network(given)
         return logits, (logits / self.temperature).softmax(-1)
 
-    def parts(self, stored: Any) -> tuple[Tensor, ...]:
-        """Return examples as the graph takes them: what its input of each name gets.
-
-        Args:
-            stored: N examples, checked; of a student of texts, a list of strings.
-        """
-        given = stored if self.reader is None else self.reader(stored)
-        return tuple(given.values()) if isinstance(given, Mapping) else (given,)
-
     def example(self) -> tuple[Tensor, ...]:
         """Return two made up examples, of the types that the graph takes."""
         specs = tuple(self.spec.fields.values()) or (self.spec,)
         return tuple(_made_up(spec) for spec in specs)
+
+
+def as_taken(inputs: Any, card: StudentCard, reader: Preparation | None) -> Batch:
+    """Return examples as a graph takes them.
+
+    Args:
+        inputs: N examples as they are stored.
+        card: What the student is.
+        reader: What makes numbers of texts; None where examples are numbers.
+
+    Raises:
+        DataError: They are not such examples as it was trained on.
+    """
+    if reader is None:
+        return as_stored(inputs, card.inputs)
+    read: Batch = reader(as_texts(inputs, card.inputs.columns))
+    return read
 
 
 def exported(graph: Graph) -> torch.export.ExportedProgram:

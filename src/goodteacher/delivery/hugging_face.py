@@ -18,7 +18,7 @@ from torch import Tensor
 from goodteacher.delivery.classifier import Answers, StudentCard
 from goodteacher.delivery.graph import Graph, quiet, reason
 from goodteacher.errors import ConfigError, ModelError, StudyError
-from goodteacher.networks import Network, NetworkLike, Tokenize, as_texts
+from goodteacher.networks import Network, NetworkLike, Tokenize, as_texts, encoded_by
 from goodteacher.studies import Store, reading
 
 FOLDER = "hf"
@@ -91,12 +91,19 @@ class HuggingFaceClassifier(Answers):
     @torch.inference_mode()
     def __call__(self, inputs: Any, /) -> Tensor:
         """Return logits [N, C] of N texts."""
-        texts: Sequence[str] = as_texts(inputs)
+        texts = as_texts(inputs, self.card.inputs.columns)
         pieces = [texts[n : n + _AT_ONCE] for n in range(0, len(texts), _AT_ONCE)]
         return torch.cat([self._logits(piece) for piece in pieces])
 
-    def _logits(self, texts: Sequence[str]) -> Tensor:
-        given = self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+    def _logits(self, texts: Sequence[Any]) -> Tensor:
+        given = encoded_by(
+            self._tokenizer,
+            texts,
+            separator=self._tokenizer.sep_token or "",
+            padding=True,
+            truncation=True,
+            return_tensors="pt",
+        )
         logits: Tensor = self._model(**given).logits
         return logits
 

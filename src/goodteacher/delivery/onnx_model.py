@@ -19,16 +19,13 @@ import torch
 from torch import Tensor
 
 from goodteacher.delivery.classifier import Answers, StudentCard
-from goodteacher.delivery.companions import read_companion, write_companion
-from goodteacher.delivery.graph import OUTPUTS, Graph, exported, quiet, reason
+from goodteacher.delivery.companions import noted, read_companion, write_companion
+from goodteacher.delivery.graph import OUTPUTS, Graph, as_taken, exported, quiet, reason
 from goodteacher.errors import ConfigError, ModelError, StudyError
 from goodteacher.networks import (
     Network,
     NetworkLike,
     Preparation,
-    as_stored,
-    as_texts,
-    kind_of,
 )
 from goodteacher.studies import Store, reading
 
@@ -92,10 +89,7 @@ class OnnxClassifier(Answers):
 
     def arrays(self, inputs: Any) -> dict[str, Any]:
         """Return examples as the file takes them: an array [N, ...] for each of its inputs."""
-        if self._reader is not None:
-            given = self._reader(as_texts(inputs))
-        else:
-            given = as_stored(inputs, self.card.inputs)
+        given = as_taken(inputs, self.card, self._reader)
         parts = given if isinstance(given, Mapping) else {self._names[0]: given}
         return {name: parts[name].numpy() for name in self._names}
 
@@ -125,9 +119,7 @@ def read_onnx(path: Path, *, threads: int = 0) -> OnnxClassifier:
     known = session.get_modelmeta().custom_metadata_map
     with reading(path, "a student that goodteacher exported"):
         card = StudentCard.model_validate_json(known["card"])
-        kind = known["reads"]
-    names = [each.name for each in session.get_inputs()]
-    reader = read_companion(path.parent, kind, names) if kind else None
+        reader = read_companion(path.parent, json.loads(known["reads"]))
     return OnnxClassifier(session, card, reader)
 
 
@@ -181,5 +173,5 @@ def _metadata(graph: Graph, card: StudentCard) -> dict[str, str]:
     return {
         "card": card.model_dump_json(),
         "class_names": json.dumps(card.class_names),
-        "reads": "" if graph.reader is None else kind_of(graph.reader),
+        "reads": json.dumps(noted(graph.reader)),
     }

@@ -40,7 +40,8 @@ from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.preparation import Chain, Preparation, kind_of, preparation_from
 from goodteacher.networks.preparing import Preparations
-from goodteacher.networks.tokenizing import Tokenize
+from goodteacher.networks.pretrained import Finished, finished_classifier, separator_of
+from goodteacher.networks.tokenizing import Tokenize, encoded_by
 
 __all__ = [
     "NETWORK_SOURCES",
@@ -48,6 +49,7 @@ __all__ = [
     "Batch",
     "Chain",
     "Examples",
+    "Finished",
     "Network",
     "NetworkIdentity",
     "NetworkLike",
@@ -65,6 +67,8 @@ __all__ = [
     "build_network",
     "canonical_spec",
     "described",
+    "encoded_by",
+    "finished_classifier",
     "fit_preparation",
     "give_again",
     "identity_of",
@@ -77,6 +81,7 @@ __all__ = [
     "parameter_count",
     "preparation_from",
     "rebuilt",
+    "separator_of",
     "specification_of",
     "split_batch",
     "split_spec",

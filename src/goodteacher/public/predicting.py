@@ -18,18 +18,28 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.special import softmax
 from sklearn.model_selection import train_test_split
 
 from goodteacher.config import Attribute
-from goodteacher.data import UNLABELLED, Dataset, Split, check_texts, load_dataset, shorten
-from goodteacher.errors import ConfigError, DataError
+from goodteacher.data import UNLABELLED, Dataset, Split, load_dataset, shorten
+from goodteacher.errors import ConfigError, DataError, ResponseError
 from goodteacher.public.recording import Recorder
 from goodteacher.records import TrajectoryRecord
-from goodteacher.responses import Scored, columns_of, joined, look_like_probabilities
+from goodteacher.responses import (
+    Scored,
+    columns_of,
+    default_numbers,
+    difference,
+    joined,
+    look_like_probabilities,
+)
 from goodteacher.studies import DataLike, Progress, Silent, Store, say
 from goodteacher.teachers import (
+    HUGGING_FACE,
     AskedOf,
     Asking,
+    HuggingFaceTeacher,
     Predict,
     Values,
     as_numpy,
@@ -84,13 +94,14 @@ def respond(
     Args:
         predict: A function from a batch of examples to a score of each class for each example (see
             :mod:`goodteacher.responses.scored`), such as ``model.predict_proba``, a pipeline of
-            transformers or a function that calls an API; or the path of an ONNX file.
+            transformers or a function that calls an API; or the path of an ONNX file; or
+            ``hf:FOLDER``, a model of transformers that was trained to classify texts.
         data: A data set, or what :func:`~goodteacher.data.load_dataset` understands; or examples
-            alone, texts or arrays [N, ...], of which nobody knows the class.
+            alone, texts (tuples of texts) or arrays [N, ...], of which nobody knows the class.
         out: The recorded run's folder.
-        classes: The class of each column that ``predict`` returns, where it does not say. Columns
-            are matched to the data's classes by name, in whatever order; needed for examples
-            alone, unless ``predict`` names its classes.
+        classes: The class of each column that ``predict`` returns, where it does not say, or says
+            ``LABEL_0`` and so on. Columns are matched to the data's classes by name, in whatever
+            order; needed for examples alone, unless ``predict`` names its classes.
         teacher_inputs: What the teacher gets in place of the stored examples: paths, bytes, rows of
             a data frame, one for each example; for a data set a dictionary by split
             (``{"train": ..., "validation": ..., "test": ...}``).
@@ -124,7 +135,9 @@ def respond(
         >>> said.record.epoch, said.record.selection_accuracy > 0.9
         (1, True)
     """
-    asking = Asking(_teacher(predict), at_once=at_once, retries=retries, pause=pause)
+    asking = Asking(_teacher(predict, classes), at_once=at_once, retries=retries, pause=pause)
+    if isinstance(asking.predict, HuggingFaceTeacher):
+        probabilities = False
     asked = _Asked(asking, prepare, teacher_inputs, tuple(classes), probabilities, progress)
     path, alone = Path(out).expanduser(), _examples_alone(data)
     settings: dict[str, Any] = {
@@ -165,6 +178,7 @@ class _Asked:
     ) -> None:
         self.asking = asking
         self.form = as_numpy if prepare is None else lambda batch: prepare(as_numpy(batch))
+        self._told_otherwise = prepare is not None or instead is not None
         self.instead, self.classes = instead, classes
         self.are_probabilities = bool(probabilities)
         self._told, self._tried = probabilities is not None, False
@@ -264,6 +278,8 @@ class _Asked:
         if not self._tried:
             for note in self.asking.try_out(next(iter(examples.values()))):
                 say(self._watcher, note)
+            for name, each in examples.items():
+                self._tell_of_cuts(each, name)
         self._tried = True
         store.root.mkdir(parents=True, exist_ok=True)
         self._watcher.begin("asking the teacher", float(sum(map(len, examples.values()))))
@@ -271,10 +287,21 @@ class _Asked:
             name: self.asking(each, store, self._watcher.advance) for name, each in examples.items()
         }
 
+    def _tell_of_cuts(self, examples: AskedOf, name: str) -> None:
+        """Say how many texts a model of transformers reads in part only."""
+        teacher = self.asking.predict
+        if isinstance(teacher, HuggingFaceTeacher) and not self._told_otherwise:
+            note = teacher.note_of(examples.split.texts or (), name)
+            if note:
+                say(self._watcher, note)
+
     def _aligned(self, said: Mapping[str, Scored], class_names: Sequence[str]) -> dict[str, Values]:
         """Return scores in the order of the classes, of no other classes."""
         whole = joined([*said.values()])
         names = whole.names or self.classes
+        numbers = default_numbers(whole.names)
+        if numbers is not None and not set(class_names) <= set(names):
+            whole, names = self._by_position(whole, numbers, class_names), self.classes
         if not self._told:
             self.are_probabilities = _are_probabilities(whole.values)
             kind = "probabilities" if self.are_probabilities else "logits"
@@ -290,6 +317,20 @@ class _Asked:
         ends = np.cumsum([len(part.values) for part in said.values()])
         return dict(zip(said, np.split(values, ends[:-1]), strict=True))
 
+    def _by_position(
+        self, said: Scored, numbers: Sequence[int], class_names: Sequence[str]
+    ) -> Scored:
+        """Return scores whose columns nobody has named, in the order of their numbers."""
+        if not self.classes and len(numbers) == len(class_names):
+            say(
+                self._watcher,
+                f"The teacher calls its classes LABEL_0 to LABEL_{max(numbers)}, which are no names"
+                f": they are taken in the order of the data's classes ({shorten(class_names)}). If "
+                "it was trained with another order, its answers are taken for those of other "
+                "classes: name them with classes=[...].",
+            )
+        return Scored(said.values[:, np.argsort(numbers)])
+
     def _in_order(self, values: Values, names: Sequence[str], class_names: Sequence[str]) -> Values:
         if len(names) != values.shape[1]:
             raise ConfigError(
@@ -301,9 +342,18 @@ class _Asked:
         if few and set(names) < set(class_names):  # these were among the best few of no example
             names = (*names, *absent)
             values = np.concatenate([values, np.zeros((len(values), len(absent)))], axis=1)
-        kept = values[:, columns_of(class_names, names)]
-        if len(class_names) < len(names) and self.are_probabilities:
-            lost = float((values.sum(1) - kept.sum(1)).mean())
+        try:
+            columns = columns_of(class_names, names)
+        except ResponseError as error:
+            raise ResponseError(
+                f"The teacher lacks classes of the data: {difference(names, class_names)}. If it "
+                "calls them otherwise, name its classes as the data do, in the order of its "
+                "columns: classes=[...]. If it does not know them, it cannot teach these data."
+            ) from error
+        kept = values[:, columns]
+        if len(class_names) < len(names):
+            shares = values if self.are_probabilities else softmax(values, axis=1)
+            lost = float((shares.sum(1) - shares[:, columns].sum(1)).mean())
             others = [name for name in names if name not in class_names]
             say(
                 self._watcher,
@@ -311,11 +361,14 @@ class _Asked:
                 f"({shorten(others)}), with {100 * lost:.2g} % of the probability on average. They "
                 "are left out, and what is left is divided by its sum.",
             )
+        if len(class_names) < len(names) and self.are_probabilities:
             kept = kept / np.maximum(kept.sum(1, keepdims=True), np.finfo(np.float64).tiny)
         return kept
 
 
-def _teacher(predict: Predict | str | Path) -> Predict:
+def _teacher(predict: Predict | str | Path, classes: Sequence[str]) -> Predict:
+    if isinstance(predict, str) and predict.startswith(HUGGING_FACE):
+        return HuggingFaceTeacher(predict, classes)
     if isinstance(predict, str | Path):
         return onnx_teacher(predict)
     if hasattr(predict, "tokenizer") and hasattr(predict, "task"):
@@ -326,7 +379,7 @@ def _teacher(predict: Predict | str | Path) -> Predict:
         return teacher
     hint = "its predict_proba" if hasattr(predict, "predict_proba") else "a function"
     raise ConfigError(
-        f"A teacher must be a function of a batch or an ONNX file, but is a "
+        f"A teacher must be a function of a batch, an ONNX file or 'hf:FOLDER', but is a "
         f"{type(predict).__name__}. Give {hint}."
     )
 
@@ -340,7 +393,6 @@ def _examples_alone(data: Any) -> Any:
 
 def _unlabelled(examples: Any) -> Split:
     if isinstance(examples, Sequence) and not isinstance(examples, str):
-        check_texts(examples)
         return Split.from_texts(examples, np.full(len(examples), -1))
     return Split.from_arrays(examples, np.full(len(examples), -1))
 

@@ -250,6 +250,9 @@ class DataSummary(Frozen):
     selection: int
     test: int
     is_text: bool = Field(default=False, description="whether the inputs are texts")
+    text_columns: tuple[str, ...] = Field(
+        default=(), description="names of an example's texts, where it has several"
+    )
     given_in_python: bool = Field(
         default=False, description="whether they were given in Python, so no name loads them again"
     )

@@ -269,6 +269,7 @@ def summary_of(data: StudyData, *, given: bool) -> DataSummary:
         selection=len(data.selection),
         test=len(data.test),
         is_text=data.is_text,
+        text_columns=data.spec.columns,
         given_in_python=given,
     )
 

@@ -16,12 +16,14 @@ from goodteacher.teachers.checkpoints import (
     ForeignCheckpoint,
     attributes_of,
     check_pattern,
+    classes_of,
     epochs_of,
     find_checkpoints,
     read_checkpoint,
     weights_for,
 )
 from goodteacher.teachers.foreign import Asked, Model, Prepare, stored
+from goodteacher.teachers.hugging_face import HUGGING_FACE, HuggingFaceTeacher
 from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of
 from goodteacher.teachers.onnx_files import onnx_teacher
 from goodteacher.teachers.plan import (
@@ -67,6 +69,7 @@ from goodteacher.teachers.taking import (
 
 __all__ = [
     "ASKED",
+    "HUGGING_FACE",
     "MEANS",
     "Asked",
     "AskedOf",
@@ -78,6 +81,7 @@ __all__ = [
     "CooldownTask",
     "ForeignCheckpoint",
     "GivenTeacher",
+    "HuggingFaceTeacher",
     "Model",
     "Predict",
     "Prepare",
@@ -95,6 +99,7 @@ __all__ = [
     "blends_of",
     "check_pattern",
     "check_recorded_runs",
+    "classes_of",
     "combined",
     "epochs_of",
     "find_checkpoints",

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from goodteacher.data import Split
+from goodteacher.data import Split, are_texts
 from goodteacher.errors import InputError, ModelError
 from goodteacher.networks import inside, logits_of
 from goodteacher.training.machine import borrowed
@@ -35,6 +35,8 @@ keywords; or a tuple, its arguments."""
 
 def stored(split: Split, positions: Tensor) -> Any:
     """Return some examples of a split as they are stored: a tensor, a list of texts, or fields.
+
+    Examples that have several texts are tuples of them.
 
     Args:
         split: The examples.
@@ -255,6 +257,8 @@ def _described(batch: Any) -> str:
         return f"{type(batch).__name__} of {', '.join(map(str, batch))}"
     if isinstance(batch, list) and batch and isinstance(batch[0], str):
         return f"{len(batch)} texts"
+    if isinstance(batch, list) and are_texts(batch):
+        return f"{len(batch)} tuples of {len(batch[0])} texts"
     return f"type {type(batch).__name__}"
 
 
