@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from goodteacher.delivery.classifier import Classifier
 from goodteacher.delivery.export import deliver, make_card
 from goodteacher.records import Arm
 from goodteacher.students import StudentTask, by_arm, rows_by_arm, trained_student
@@ -19,7 +20,7 @@ def deliver_best(
     tasks: Sequence[StudentTask],
     correct: Mapping[Arm, npt.NDArray[np.bool_]],
     folder: str,
-) -> None:
+) -> Classifier:
     """Deliver an arm's student that does best on the selection split.
 
     Args:
@@ -28,6 +29,9 @@ def deliver_best(
         tasks: Finished tasks that kept their students.
         correct: Who of them is right on the test split, bool [seeds, N] by arm.
         folder: Where in the study's folder it goes.
+
+    Returns:
+        The student.
     """
     rows = rows_by_arm(context.store, tasks)[arm]
     number = max(range(len(rows)), key=lambda i: rows[i].selection_accuracy)
@@ -39,4 +43,6 @@ def deliver_best(
         seed=task.seed,
         accuracies=(rows[number].selection_accuracy, float(correct[arm][number].mean())),
     )
-    deliver(context, trained_student(context, task, arm), card, folder=folder)
+    network = trained_student(context, task, arm)
+    deliver(context, network, card, folder=folder)
+    return Classifier(network, card)

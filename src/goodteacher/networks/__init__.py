@@ -30,6 +30,7 @@ from goodteacher.networks.build import (
     needs_description,
     parameter_count,
     rebuilt,
+    weight_bytes,
 )
 from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import PREPARATIONS, fit_preparation, split_spec
@@ -74,4 +75,5 @@ __all__ = [
     "specification_of",
     "split_batch",
     "split_spec",
+    "weight_bytes",
 ]

@@ -19,12 +19,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.model_selection import train_test_split
+from torch import nn
 
 from goodteacher.config import Attribute
 from goodteacher.data import UNLABELLED, Dataset, Split, check_texts, load_dataset, shorten
 from goodteacher.errors import ConfigError, DataError
+from goodteacher.networks import weight_bytes
 from goodteacher.public.recording import Recorder
-from goodteacher.records import TrajectoryRecord
+from goodteacher.records import Predictor, TrajectoryRecord, latency_of
 from goodteacher.responses import Scored, columns_of, joined, look_like_probabilities
 from goodteacher.studies import DataLike, Progress, Silent, Store, say
 from goodteacher.teachers import (
@@ -33,6 +35,7 @@ from goodteacher.teachers import (
     Predict,
     Values,
     as_numpy,
+    check_kind,
     forget_answers,
     onnx_teacher,
     places_of,
@@ -73,7 +76,8 @@ def respond(
     selection_fraction: float = 0.1,
     transfer_fraction: float = 1.0,
     split_seed: int = 0,
-    epoch: int = 1,
+    epoch: int | None = None,
+    teacher_file: str | Path | None = None,
     progress: Progress | None = None,
     **attributes: Attribute,
 ) -> Responded:
@@ -106,7 +110,10 @@ def respond(
         selection_fraction: Share of the training data on which every choice is made.
         transfer_fraction: Share of the rest on which the teacher responds.
         split_seed: Seed of that division.
-        epoch: The epoch that the record bears.
+        epoch: Where the teacher is one of a training's epochs, which of them: each can be recorded
+            in the same folder. By default it is a teacher without epochs that is asked once.
+        teacher_file: The file or folder that holds the teacher, where ``predict`` is a function:
+            its size is told beside the student's.
         progress: Told how far it is.
         **attributes: What tells this teacher from others.
 
@@ -127,6 +134,8 @@ def respond(
     asking = Asking(_teacher(predict), at_once=at_once, retries=retries, pause=pause)
     asked = _Asked(asking, prepare, teacher_inputs, tuple(classes), probabilities, progress)
     path, alone = Path(out).expanduser(), _examples_alone(data)
+    check_kind(path, asked_once=epoch is None)
+    size = size_of(predict, teacher_file)
     settings: dict[str, Any] = {
         "selection_fraction": selection_fraction,
         "transfer_fraction": transfer_fraction,
@@ -136,9 +145,8 @@ def respond(
         **attributes,
     }
     recorder, values = asked.recorded_by(data, alone, path, settings, test_fraction)
-    recorder.probabilities = asked.are_probabilities
-    logits = {name: torch.from_numpy(part) for name, part in values.items()}
-    record = recorder.record(logits=logits, epoch=epoch)
+    asked.describe_to(recorder, size, asked_once=epoch is None)
+    record = recorder.record(logits=values, epoch=epoch or 1)
     forget_answers(Store(path))
     return Responded(recorder.folder, recorder.data, record)
 
@@ -152,6 +160,7 @@ class _Asked:
 
     Attributes:
         are_probabilities: Whether what it said are probabilities, once it has said something.
+        times: Examples and seconds of each batch that it was asked about.
     """
 
     def __init__(
@@ -167,6 +176,7 @@ class _Asked:
         self.form = as_numpy if prepare is None else lambda batch: prepare(as_numpy(batch))
         self.instead, self.classes = instead, classes
         self.are_probabilities = bool(probabilities)
+        self.times: list[tuple[int, float]] = []
         self._told, self._tried = probabilities is not None, False
         self._watcher = progress or Silent()
 
@@ -268,8 +278,18 @@ class _Asked:
         store.root.mkdir(parents=True, exist_ok=True)
         self._watcher.begin("asking the teacher", float(sum(map(len, examples.values()))))
         return {
-            name: self.asking(each, store, self._watcher.advance) for name, each in examples.items()
+            name: self.asking(each, store, self._watcher.advance, self._timed)
+            for name, each in examples.items()
         }
+
+    def describe_to(self, recorder: Recorder, size: int | None, *, asked_once: bool) -> None:
+        """Tell a recorder what kind of scores these are, and of which teacher."""
+        recorder.probabilities = self.are_probabilities
+        if asked_once:
+            recorder.predictor = Predictor(latency=latency_of(self.times), num_bytes=size)
+
+    def _timed(self, count: int, seconds: float) -> None:
+        self.times.append((count, seconds))
 
     def _aligned(self, said: Mapping[str, Scored], class_names: Sequence[str]) -> dict[str, Values]:
         """Return scores in the order of the classes, of no other classes."""
@@ -329,6 +349,32 @@ def _teacher(predict: Predict | str | Path) -> Predict:
         f"A teacher must be a function of a batch or an ONNX file, but is a "
         f"{type(predict).__name__}. Give {hint}."
     )
+
+
+def size_of(predict: Any, file: str | Path | None) -> int | None:
+    """Return the size of a teacher in bytes: of its file, or of its weights; None if unknown.
+
+    Args:
+        predict: What is asked: a function, the path of an ONNX file, a module or its method.
+        file: The file or folder that holds it, where that is known.
+
+    Raises:
+        ConfigError: There is no such file.
+    """
+    named = predict if file is None and isinstance(predict, str | Path) else file
+    if named is not None:
+        path = Path(named).expanduser()
+        if file is not None and not path.exists():
+            raise ConfigError(f"teacher_file = {file}: there is no such file or folder.")
+        # An ONNX file of many weights has them in a second file, under one of two usual names.
+        parts = [path, *(path.with_name(path.name + end) for end in (".data", "_data"))]
+        found = path.rglob("*") if path.is_dir() else parts
+        return sum(part.stat().st_size for part in found if part.is_file())
+    owner = getattr(predict, "__self__", predict)
+    for module in (owner, getattr(owner, "model", None)):
+        if isinstance(module, nn.Module):
+            return weight_bytes(module)
+    return None
 
 
 def _examples_alone(data: Any) -> Any:

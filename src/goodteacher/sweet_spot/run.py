@@ -11,6 +11,7 @@ from goodteacher.records import StudentRow, SweetSpot, TeacherRecord
 from goodteacher.students import StudentTask, all_rows, correct_by_arm, tuning_rows
 from goodteacher.studies import SWEET_SPOT_FILE, Store
 from goodteacher.sweet_spot.conclude import conclude, confirmed_rows
+from goodteacher.sweet_spot.savings import savings_of
 from goodteacher.sweet_spot.search import Found, Search
 from goodteacher.sweet_spot.shipping import doubts_of
 
@@ -57,6 +58,11 @@ def _finish(
     explored = all_rows(context.store, [*probes, *found.tasks])
     rows = [*tuning_rows(context.store, plan.plan), *explored, *confirmations]
     context.store.write_table("students.parquet", rows, StudentRow)
-    for folder, family in (("student", answer.delivered), ("baseline", "cross_entropy")):
-        deliver_best(context, found.winners[family], confirmed, correct, folder)
+    delivered, labels = found.winners[answer.delivered], found.winners["cross_entropy"]
+    student = deliver_best(context, delivered, confirmed, correct, "student")
+    deliver_best(context, labels, confirmed, correct, "baseline")
+    savings = savings_of(plan, answer.teacher, student, "student")
+    if savings is not None:
+        summary = f"{answer.summary} {savings.summary}".strip()
+        answer = answer.model_copy(update={"savings": savings, "summary": summary})
     context.store.write_json(SWEET_SPOT_FILE, answer)
