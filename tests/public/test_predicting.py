@@ -3,8 +3,10 @@
 import json
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.naive_bayes import MultinomialNB
@@ -169,6 +171,115 @@ def test_a_teacher_of_other_inputs_gets_those_of_the_same_examples(plain, tmp_pa
 
     found = logits_of(respond(read, tmp_path, teacher_inputs=paths))
     assert torch.allclose(found, logits_of(plain), atol=1e-5)
+
+
+def test_a_function_gets_examples_as_they_are_stored(tmp_path):
+    seen = []
+
+    def look(batch):
+        seen.append(batch)
+        return predict(batch)
+
+    respond(look, tmp_path / "arrays")
+    assert {(type(batch), batch.dtype, batch.shape[1:]) for batch in seen} == {
+        (np.ndarray, np.dtype("uint8"), (1, 8, 8))
+    }
+
+
+WORDS = [f"{'good fine' if n % 3 else 'bad awful'} thing{n % 7} {n}" for n in range(60)]
+
+
+@pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")
+@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series])
+def test_texts_alone_reach_a_function_as_lists_of_strings(kind, tmp_path):
+    seen = []
+
+    def look(batch):
+        seen.append(batch)
+        return [[0.9, 0.1] if "good" in text else [0.1, 0.9] for text in batch]
+
+    said = respond(look, tmp_path, kind(WORDS), classes=["good", "bad"])
+    assert all(type(batch) is list for batch in seen)
+    assert all(isinstance(text, str) for batch in seen for text in batch)
+    assert said.data.is_text
+    found = {said.data.class_names[label] for label in said.data.test.labels}
+    assert found == {"good", "bad"}
+
+
+FLOWERS = pd.DataFrame(
+    {"length": np.arange(60) % 5, "width": np.arange(60.0) % 3, "no.": np.arange(60)}
+)
+
+
+def by_column(frame):
+    assert frame["length"].dtype == np.int64
+    return np.stack([frame["width"] < 1, frame["width"] >= 1], 1) * 0.8 + 0.1
+
+
+@pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")
+def test_rows_of_a_data_frame_alone_keep_their_columns_and_types(tmp_path):
+    said = respond(by_column, tmp_path, FLOWERS, classes=["thin", "wide"])
+    thin = said.data.test.inputs[:, 1] < 1
+    assert (said.data.test.labels == 0).equal(thin)
+    with pytest.raises(ModelError, match=r"IndexError|TypeError"):
+        respond(by_column, tmp_path / "x", FLOWERS.to_numpy(), classes=["thin", "wide"])
+
+
+@pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")
+def test_prepare_gets_a_data_frame_as_the_array_that_is_stored(tmp_path):
+    def frame(rows):
+        assert type(rows) is np.ndarray
+        return pd.DataFrame(rows, columns=FLOWERS.columns).astype({"length": int})
+
+    said = respond(by_column, tmp_path, FLOWERS, prepare=frame, classes=["thin", "wide"])
+    assert (said.data.test.labels == 0).equal(said.data.test.inputs[:, 1] < 1)
+
+
+@pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")
+@pytest.mark.parametrize("kind", ["bytes", "paths", "frame"])
+def test_a_function_may_get_something_else_of_the_same_examples(kind, tmp_path):
+    for number, word in enumerate(WORDS):
+        (tmp_path / f"{number}.txt").write_text(word)
+    given = {
+        "bytes": [word.encode() for word in WORDS],
+        "paths": [tmp_path / f"{number}.txt" for number in range(len(WORDS))],
+        "frame": pd.DataFrame({"note": WORDS, "more": 1}),
+    }
+    read = {
+        "bytes": lambda batch: batch,
+        "paths": lambda batch: [path.read_bytes() for path in batch],
+        "frame": lambda batch: [note.encode() for note in batch["note"]],
+    }
+
+    def look(batch):
+        return [[0.9, 0.1] if b"good" in known else [0.1, 0.9] for known in read[kind](batch)]
+
+    settings = {"teacher_inputs": given[kind], "classes": ["good", "bad"]}
+    said = respond(look, tmp_path, WORDS, **settings)
+    names = [said.data.class_names[label] for label in said.data.train.labels]
+    assert names == ["good" if "good" in text else "bad" for text in said.data.train.texts]
+
+
+@pytest.mark.parametrize(
+    ("examples", "told"),
+    [
+        ([b"ab", b"cd"], "The examples are bytes, which a teacher may take and a student does not"),
+        ([Path("a"), Path("b")], "The examples are paths.*Give them as teacher_inputs="),
+        ((word for word in WORDS), r"are a generator. Give list\(...\) of them"),
+        ([*WORDS, None], "Texts must be strings, but 1 of 61 are"),
+    ],
+)
+def test_examples_that_no_student_reads_are_refused_with_what_to_do(examples, told, tmp_path):
+    with pytest.raises(DataError, match=told):
+        respond(predict, tmp_path, examples, classes=NAMED)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")
+def test_rows_in_a_list_are_examples(tmp_path):
+    rows = [*flat(DIGITS.train.inputs[:200].numpy().astype(np.int64))]
+    said = respond(BAYES.predict_proba, tmp_path, rows, classes=NAMED)
+    assert said.data.train.inputs.shape == (144, 64)
 
 
 class Flaky:

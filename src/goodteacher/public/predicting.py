@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, cast
 
 import numpy as np
@@ -232,7 +232,10 @@ class _Asked:
     ) -> tuple[Dataset, Values]:
         """Ask about examples that nobody has labelled; return them divided, and all answers."""
         split = _unlabelled(examples)
-        said = self._said({"all": AskedOf(split, self.instead, self.form)}, Store(path))["all"]
+        instead = self.instead
+        if instead is None and self.form is as_numpy and hasattr(examples, "columns"):
+            instead = examples  # a data frame: whose function may want the names of its columns
+        said = self._said({"all": AskedOf(split, instead, self.form)}, Store(path))["all"]
         names = self.classes or said.names
         if not names:
             raise ConfigError(
@@ -385,10 +388,32 @@ def _examples_alone(data: Any) -> Any:
 
 
 def _unlabelled(examples: Any) -> Split:
-    if isinstance(examples, Sequence) and not isinstance(examples, str):
-        check_texts(examples)
-        return Split.from_texts(examples, np.full(len(examples), -1))
-    return Split.from_arrays(examples, np.full(len(examples), -1))
+    """Return examples without labels: texts, in whatever holds them, or numbers."""
+    if not hasattr(examples, "__len__"):
+        raise DataError(
+            f"Examples must be a list of texts or an array, but are a {type(examples).__name__}. "
+            "Give list(...) of them."
+        )
+    unknown = np.full(len(examples), UNLABELLED)
+    if _are_texts(examples):
+        texts = examples.tolist() if hasattr(examples, "tolist") else list(examples)
+        check_texts(texts)
+        return Split.from_texts(texts, unknown)
+    as_array = examples if isinstance(examples, torch.Tensor) else np.asarray(examples)
+    return Split.from_arrays(as_array, unknown)
+
+
+def _are_texts(examples: Any) -> bool:
+    """Say whether examples are texts; files and bytes, which no student reads, are refused."""
+    first = None if hasattr(examples, "columns") else next(iter(examples), None)
+    if isinstance(first, bytes | PurePath):
+        what = "bytes" if isinstance(first, bytes) else "paths"
+        raise DataError(
+            f"The examples are {what}, which a teacher may take and a student does not. Give them "
+            "as teacher_inputs=, and as examples what the student shall see of them: texts, or an "
+            "array. (bytes.decode('latin-1') makes a text of one character for each byte.)"
+        )
+    return isinstance(first, str)
 
 
 def _parts(recorder: Recorder, record_test: bool) -> dict[str, tuple[Split, Split, str]]:
