@@ -237,6 +237,21 @@ def test_keras_records_the_average_where_that_is_asked_for(tmp_path):
     assert not np.allclose(said_of(raw), averaged, atol=1e-2)
 
 
+def test_keras_swaps_the_average_in_by_a_callback_of_its_own(tmp_path):
+    recorder = Recorder(tmp_path / "run", DATA)
+    model = keras_model(**AVERAGE)
+    import keras
+
+    from goodteacher.integrations.keras import RecorderCallback
+
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    x, y = DATA.train.inputs.numpy(), DATA.train.labels.numpy()
+    callbacks = [swap, RecorderCallback(recorder)]
+    model.fit(x, y, epochs=3, batch_size=32, verbose=0, callbacks=callbacks)
+    averaged = model(recorder.selection.examples().numpy(), training=False)
+    assert np.allclose(said_of(recorder), averaged.detach().numpy(), atol=1e-5)
+
+
 def test_keras_needs_an_optimizer_that_keeps_the_average(tmp_path):
     with pytest.raises(ConfigError, match=r"Adam\(use_ema=True\)"):
         fit_keras(Recorder(tmp_path / "run", DATA), weights="ema")

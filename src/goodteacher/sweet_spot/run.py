@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from goodteacher.config import StudyConfig
 from goodteacher.data import selection_note
-from goodteacher.delivery.best import deliver_best
+from goodteacher.delivery.best import deliver_best, savings_of
 from goodteacher.records import StudentRow, SweetSpot, TeacherRecord
 from goodteacher.students import StudentTask, all_rows, correct_by_arm, tuning_rows
 from goodteacher.studies import SWEET_SPOT_FILE, Store
 from goodteacher.sweet_spot.conclude import conclude, confirmed_rows
-from goodteacher.sweet_spot.savings import savings_of
 from goodteacher.sweet_spot.search import Found, Search
 from goodteacher.sweet_spot.shipping import doubts_of
 
@@ -61,8 +60,9 @@ def _finish(
     delivered, labels = found.winners[answer.delivered], found.winners["cross_entropy"]
     student = deliver_best(context, delivered, confirmed, correct, "student")
     deliver_best(context, labels, confirmed, correct, "baseline")
-    savings = savings_of(plan, answer.teacher, student, "student")
-    if savings is not None:
+    teacher, predictor = answer.teacher, plan.teachers.predictor(answer.teacher.run)
+    if predictor is not None and not teacher.members:
+        savings = savings_of(context, student, "student", predictor, name=teacher.run)
         summary = f"{answer.summary} {savings.summary}".strip()
         answer = answer.model_copy(update={"savings": savings, "summary": summary})
     context.store.write_json(SWEET_SPOT_FILE, answer)
