@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from goodteacher.delivery.best import deliver_best
+from goodteacher.delivery.best import deliver_best, savings_of
 from goodteacher.delivery.checks import Agreement, batches, check, compare, logits_on
 from goodteacher.delivery.classifier import Answers, Classifier, StudentCard
 from goodteacher.delivery.export import load_student
 from goodteacher.delivery.formats import FORMATS, Format
-from goodteacher.delivery.latency import measure_latencies
+from goodteacher.delivery.latency import batches_of, measure_latencies
 from goodteacher.delivery.onnx_model import ONNX_FILE, read_onnx
 from goodteacher.delivery.quantization import INT8_FILE, quantize
 
@@ -21,6 +21,7 @@ __all__ = [
     "Format",
     "StudentCard",
     "batches",
+    "batches_of",
     "check",
     "compare",
     "deliver_best",
@@ -29,4 +30,5 @@ __all__ = [
     "measure_latencies",
     "quantize",
     "read_onnx",
+    "savings_of",
 ]

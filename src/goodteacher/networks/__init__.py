@@ -30,6 +30,7 @@ from goodteacher.networks.build import (
     needs_description,
     parameter_count,
     rebuilt,
+    weight_bytes,
 )
 from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import PREPARATIONS, fit_preparation, split_spec
@@ -86,4 +87,5 @@ __all__ = [
     "split_batch",
     "split_spec",
     "warn_of_dark_images",
+    "weight_bytes",
 ]

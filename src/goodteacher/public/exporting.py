@@ -29,6 +29,7 @@ from goodteacher.delivery import (
     Classifier,
     Format,
     batches,
+    batches_of,
     check,
     compare,
     load_student,
@@ -316,7 +317,7 @@ def _timed(place: Path, student: Classifier, parts: StudyData) -> tuple[Timed, .
         if (place / file).exists():
             runtimes[name] = read_onnx(place / file, threads=1)
     sizes = dict.fromkeys(min(size, len(parts.transfer)) for size in _SIZES)
-    taken = {size: [next(batches(parts.transfer, size))] for size in sizes}
+    taken = {size: batches_of(parts.transfer, size) for size in sizes}
     measured = measure_latencies(list(runtimes.values()), taken)
     return tuple(
         Timed(runtime=name, latencies=each) for name, each in zip(runtimes, measured, strict=True)

@@ -19,13 +19,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.special import softmax
-from sklearn.model_selection import train_test_split
+from torch import nn
 
 from goodteacher.config import Attribute
 from goodteacher.data import UNLABELLED, Dataset, Split, load_dataset, shorten
 from goodteacher.errors import ConfigError, DataError, ResponseError
+from goodteacher.networks import weight_bytes
+from goodteacher.public.examples_alone import divided_at_random, examples_alone, unlabelled
 from goodteacher.public.recording import Recorder
-from goodteacher.records import TrajectoryRecord
+from goodteacher.records import Predictor, TrajectoryRecord, latency_of
 from goodteacher.responses import (
     Scored,
     columns_of,
@@ -43,6 +45,7 @@ from goodteacher.teachers import (
     Predict,
     Values,
     as_numpy,
+    check_kind,
     forget_answers,
     onnx_teacher,
     places_of,
@@ -83,7 +86,8 @@ def respond(
     selection_fraction: float = 0.1,
     transfer_fraction: float = 1.0,
     split_seed: int = 0,
-    epoch: int = 1,
+    epoch: int | None = None,
+    teacher_file: str | Path | None = None,
     progress: Progress | None = None,
     **attributes: Attribute,
 ) -> Responded:
@@ -117,7 +121,10 @@ def respond(
         selection_fraction: Share of the training data on which every choice is made.
         transfer_fraction: Share of the rest on which the teacher responds.
         split_seed: Seed of that division.
-        epoch: The epoch that the record bears.
+        epoch: Where the teacher is one of a training's epochs, which of them: each can be recorded
+            in the same folder. By default it is a teacher without epochs that is asked once.
+        teacher_file: The file or folder that holds the teacher, where ``predict`` is a function:
+            its size is told beside the student's.
         progress: Told how far it is.
         **attributes: What tells this teacher from others.
 
@@ -139,7 +146,9 @@ def respond(
     if isinstance(asking.predict, HuggingFaceTeacher):
         probabilities = False
     asked = _Asked(asking, prepare, teacher_inputs, tuple(classes), probabilities, progress)
-    path, alone = Path(out).expanduser(), _examples_alone(data)
+    path, alone = Path(out).expanduser(), examples_alone(data)
+    check_kind(path, asked_once=epoch is None)
+    size = size_of(predict, teacher_file)
     settings: dict[str, Any] = {
         "selection_fraction": selection_fraction,
         "transfer_fraction": transfer_fraction,
@@ -149,9 +158,8 @@ def respond(
         **attributes,
     }
     recorder, values = asked.recorded_by(data, alone, path, settings, test_fraction)
-    recorder.probabilities = asked.are_probabilities
-    logits = {name: torch.from_numpy(part) for name, part in values.items()}
-    record = recorder.record(logits=logits, epoch=epoch)
+    asked.describe_to(recorder, size, asked_once=epoch is None)
+    record = recorder.record(logits=values, epoch=epoch or 1)
     forget_answers(Store(path))
     return Responded(recorder.folder, recorder.data, record)
 
@@ -165,6 +173,7 @@ class _Asked:
 
     Attributes:
         are_probabilities: Whether what it said are probabilities, once it has said something.
+        times: Examples and seconds of each batch that it was asked about.
     """
 
     def __init__(
@@ -181,6 +190,7 @@ class _Asked:
         self._told_otherwise = prepare is not None or instead is not None
         self.instead, self.classes = instead, classes
         self.are_probabilities = bool(probabilities)
+        self.times: list[tuple[int, float]] = []
         self._told, self._tried = probabilities is not None, False
         self._watcher = progress or Silent()
 
@@ -235,8 +245,11 @@ class _Asked:
         self, examples: Any, path: Path, fractions: tuple[float, float], *, seed: int
     ) -> tuple[Dataset, Values]:
         """Ask about examples that nobody has labelled; return them divided, and all answers."""
-        split = _unlabelled(examples)
-        said = self._said({"all": AskedOf(split, self.instead, self.form)}, Store(path))["all"]
+        split = unlabelled(examples)
+        instead = self.instead
+        if instead is None and self.form is as_numpy and hasattr(examples, "columns"):
+            instead = examples  # a data frame: whose function may want the names of its columns
+        said = self._said({"all": AskedOf(split, instead, self.form)}, Store(path))["all"]
         names = self.classes or said.names
         if not names:
             raise ConfigError(
@@ -246,7 +259,7 @@ class _Asked:
         kept = self._occurring(said, names)
         values = self._aligned({"all": said}, kept)["all"]
         labelled = Split(split.stored, torch.from_numpy(values.argmax(1)), split.ids)
-        data = _divided(labelled, kept, path.name, fractions, seed)
+        data = divided_at_random(labelled, kept, path.name, fractions, seed)
         say(
             self._watcher,
             "Nobody has labelled these examples, so their labels are the teacher's answers: "
@@ -284,7 +297,8 @@ class _Asked:
         store.root.mkdir(parents=True, exist_ok=True)
         self._watcher.begin("asking the teacher", float(sum(map(len, examples.values()))))
         return {
-            name: self.asking(each, store, self._watcher.advance) for name, each in examples.items()
+            name: self.asking(each, store, self._watcher.advance, self._timed)
+            for name, each in examples.items()
         }
 
     def _tell_of_cuts(self, examples: AskedOf, name: str) -> None:
@@ -294,6 +308,15 @@ class _Asked:
             note = teacher.note_of(examples.split.texts or (), name)
             if note:
                 say(self._watcher, note)
+
+    def describe_to(self, recorder: Recorder, size: int | None, *, asked_once: bool) -> None:
+        """Tell a recorder what kind of scores these are, and of which teacher."""
+        recorder.probabilities = self.are_probabilities
+        if asked_once:
+            recorder.predictor = Predictor(latency=latency_of(self.times), num_bytes=size)
+
+    def _timed(self, count: int, seconds: float) -> None:
+        self.times.append((count, seconds))
 
     def _aligned(self, said: Mapping[str, Scored], class_names: Sequence[str]) -> dict[str, Values]:
         """Return scores in the order of the classes, of no other classes."""
@@ -384,17 +407,30 @@ def _teacher(predict: Predict | str | Path, classes: Sequence[str]) -> Predict:
     )
 
 
-def _examples_alone(data: Any) -> Any:
-    """Return examples of which nobody knows the class; None where it is a data set."""
-    if isinstance(data, str | Path | Dataset | Mapping):
-        return None
-    return data
+def size_of(predict: Any, file: str | Path | None) -> int | None:
+    """Return the size of a teacher in bytes: of its file, or of its weights; None if unknown.
 
+    Args:
+        predict: What is asked: a function, the path of an ONNX file, a module or its method.
+        file: The file or folder that holds it, where that is known.
 
-def _unlabelled(examples: Any) -> Split:
-    if isinstance(examples, Sequence) and not isinstance(examples, str):
-        return Split.from_texts(examples, np.full(len(examples), -1))
-    return Split.from_arrays(examples, np.full(len(examples), -1))
+    Raises:
+        ConfigError: There is no such file.
+    """
+    named = predict if file is None and isinstance(predict, str | Path) else file
+    if named is not None:
+        path = Path(named).expanduser()
+        if file is not None and not path.exists():
+            raise ConfigError(f"teacher_file = {file}: there is no such file or folder.")
+        # An ONNX file of many weights has them in a second file, under one of two usual names.
+        parts = [path, *(path.with_name(path.name + end) for end in (".data", "_data"))]
+        found = path.rglob("*") if path.is_dir() else parts
+        return sum(part.stat().st_size for part in found if part.is_file())
+    owner = getattr(predict, "__self__", predict)
+    for module in (owner, getattr(owner, "model", None)):
+        if isinstance(module, nn.Module):
+            return weight_bytes(module)
+    return None
 
 
 def _parts(recorder: Recorder, record_test: bool) -> dict[str, tuple[Split, Split, str]]:
@@ -433,25 +469,3 @@ def _are_probabilities(values: Values) -> bool:
         return False
     largest = float(values.sum(1).max())
     return look_like_probabilities(values) or bool((values == 0).any() and largest <= 1 + 1e-3)
-
-
-def _divided(
-    labelled: Split, names: Sequence[str], name: str, fractions: tuple[float, float], seed: int
-) -> Dataset:
-    """Divide examples into those to learn from, those of choices and those of the test."""
-    labels = labelled.labels.numpy()
-    try:
-        rest, test = train_test_split(
-            np.arange(len(labels)), test_size=fractions[0], stratify=labels, random_state=seed
-        )
-        train, selection = train_test_split(
-            rest, test_size=fractions[1], stratify=labels[rest], random_state=seed
-        )
-    except ValueError as error:
-        raise DataError(
-            f"{len(labels)} examples of {len(names)} classes are too few to divide into training, "
-            f"selection and test split ({error}). Give more examples."
-        ) from error
-    parts = (labelled.subset(torch.from_numpy(np.sort(part))) for part in (train, test, selection))
-    train_split, test_split, selection_split = parts
-    return Dataset(name, train_split, test_split, tuple(names), selection_split)

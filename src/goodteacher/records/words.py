@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from goodteacher.records.arms import Blend, TeacherSource
+from goodteacher.records.arms import Blend, Checkpoint, TeacherSource
 from goodteacher.records.results import Answer, Reference, References, StudentResult, Verdict
 
 
@@ -139,6 +139,7 @@ def which_checkpoint(
     *,
     last_epoch: int,
     num_checkpoints: int,
+    asked_once: bool = False,
 ) -> str:
     """Say which of many checkpoints is the best teacher of the student, and if it is the last.
 
@@ -148,6 +149,7 @@ def which_checkpoint(
         reference: Its students beside the best one's.
         last_epoch: Last recorded epoch of the run of the best one.
         num_checkpoints: How many there are to choose from.
+        asked_once: Whether the best one predicts and was asked once: it has no epochs.
     """
     begin = (
         f"Of {num_checkpoints} recorded checkpoints, the best teacher of this student on the "
@@ -155,6 +157,8 @@ def which_checkpoint(
     )
     if isinstance(best, Blend):
         return f"{begin} no single one: a mean of {len(best.members)} is chosen."
+    if asked_once and isinstance(best, Checkpoint):
+        return f"{begin} {best.run}, which was asked once. {_against_the_last(last, reference)}"
     where = (
         "the last of its run"
         if best.epoch == last_epoch

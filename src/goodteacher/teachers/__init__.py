@@ -45,6 +45,7 @@ from goodteacher.teachers.recorded_runs import (
     RecordedRun,
     RunNotes,
     SplitIds,
+    check_kind,
     measured_run,
     same_responses,
     why_other_data,
@@ -65,6 +66,7 @@ from goodteacher.teachers.taking import (
     check_recorded_runs,
     plan_keys,
     plan_taken,
+    predictor_of,
 )
 
 __all__ = [
@@ -97,6 +99,7 @@ __all__ = [
     "as_numpy",
     "attributes_of",
     "blends_of",
+    "check_kind",
     "check_pattern",
     "check_recorded_runs",
     "classes_of",
@@ -113,6 +116,7 @@ __all__ = [
     "plan_keys",
     "plan_taken",
     "plan_teachers",
+    "predictor_of",
     "read_checkpoint",
     "recorded",
     "recorded_teachers",
