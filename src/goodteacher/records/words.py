@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from goodteacher.records.answers import as_good
 from goodteacher.records.arms import Blend, TeacherSource
 from goodteacher.records.results import Answer, Reference, References, StudentResult, Verdict
 
@@ -125,7 +126,7 @@ def summarize(
         names = [name for name, found in outcomes.items() if found == outcome]
         if names:
             sentences.append(f"{words} {listed(names)}.")
-    sentences += [_READINGS[answer](outcomes), checkpoints]
+    sentences += [_READINGS[answer](outcomes, as_good(references)), checkpoints]
     sentences.append(
         f"Delivered is the student of {FAMILY[delivered]}, the best on the selection split."
     )
@@ -178,20 +179,22 @@ def _against_the_last(last: str, reference: Reference) -> str:
     )
 
 
-def _reading_yes(_: Mapping[str, str]) -> str:
+def _reading_yes(_: Mapping[str, str], __: Sequence[str]) -> str:
     return "Distillation gives a better student than can be had without a teacher."
 
 
-def _reading_no(outcomes: Mapping[str, str]) -> str:
+def _reading_no(outcomes: Mapping[str, str], as_good: Sequence[str]) -> str:
+    if "cross_entropy" in as_good:
+        return "A student of hard labels, which needs no teacher, does as well."
     if outcomes["hard labels"] == "better":
         return (
             "Distillation beats hard labels, but label smoothing, which needs no teacher, does as "
             "well."
         )
-    return "A student of hard labels, which needs no teacher, does as well."
+    return "A student of label smoothing, which needs no teacher, does as well."
 
 
-def _reading_undecided(outcomes: Mapping[str, str]) -> str:
+def _reading_undecided(outcomes: Mapping[str, str], _: Sequence[str]) -> str:
     if outcomes["hard labels"] != "better":
         return "No gain over hard labels is shown here."
     if outcomes["tuned label smoothing"] != "better":
@@ -202,7 +205,7 @@ def _reading_undecided(outcomes: Mapping[str, str]) -> str:
     return ""
 
 
-_READINGS: Mapping[Answer, Callable[[Mapping[str, str]], str]] = {
+_READINGS: Mapping[Answer, Callable[[Mapping[str, str], Sequence[str]], str]] = {
     "yes": _reading_yes,
     "no": _reading_no,
     "undecided": _reading_undecided,
