@@ -120,7 +120,7 @@ def summarize(
         f"Distill: {answer}.",
         *doubts,
         f"The sweet spot's students reach {percent(student.test_accuracy)} % on the test split "
-        f"(mean of {student.num_seeds} seeds).",
+        f"({_mean_of(student.num_seeds)}).",
     ]
     for outcome, words in _OUTCOMES.items():
         names = [name for name, found in outcomes.items() if found == outcome]
@@ -131,6 +131,10 @@ def summarize(
         f"Delivered is the student of {FAMILY[delivered]}, the best on the selection split."
     )
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _mean_of(num_seeds: int) -> str:
+    return "one seed" if num_seeds == 1 else f"mean of {num_seeds} seeds"
 
 
 def which_checkpoint(
