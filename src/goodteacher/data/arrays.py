@@ -141,10 +141,11 @@ def _of_one_type(given: dict[str, _Array | Inputs]) -> dict[str, _Array | Inputs
     """Make whole numbers fractions where another split has fractions."""
     arrays = [array for array in given.values() if isinstance(array, np.ndarray)]
     if {"f"} < {array.dtype.kind for array in arrays} <= {*"biuf"}:
-        return {
-            role: array.astype(np.float32) if isinstance(array, np.ndarray) else array
-            for role, array in given.items()
-        }
+        with np.errstate(over="ignore"):  # too large for float32: refused as infinite
+            return {
+                role: array.astype(np.float32) if isinstance(array, np.ndarray) else array
+                for role, array in given.items()
+            }
     return given
 
 
@@ -309,7 +310,7 @@ def _labels(
         return pa.chunked_array([pa.nulls(num_examples, pa.int64())])
     array = np.asarray(arrays[f"y_{split}"])
     if array.dtype.kind == "S":
-        array = np.char.decode(array, "utf-8")
+        array = _decoded(array, f"y_{split} of {name!r}")
     if array.ndim == 2 and array.shape[1] == 1:  # Keras gives CIFAR's labels as a column
         array = array[:, 0]
     if array.ndim == 2 and _is_one_hot(array):
@@ -332,6 +333,15 @@ def _labels(
             f" ({error}). Convert it, for example with y.astype('int64') or y.astype(str)."
         ) from error
     return plain_labels(pa.chunked_array([values]), where)
+
+
+def _decoded(array: _Array, where: str) -> _Array:
+    try:
+        return np.char.decode(array, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{where} holds bytes that are not UTF-8 ({error.reason}). Give text: y.astype(str)."
+        ) from None
 
 
 def _is_one_hot(array: _Array) -> bool:

@@ -363,8 +363,11 @@ def as_tensor(values: Any, role: str) -> Tensor:
 
 
 def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    # torch shares an array's memory, so read-only, reversed and byte-swapped arrays are copied
-    return np.require(array, array.dtype.newbyteorder("="), requirements=["C", "W"])
+    # torch shares an array's memory, so read-only, reversed and byte-swapped arrays are copied; it
+    # knows no number longer than float64
+    long = array.dtype.type is np.longdouble
+    dtype = np.dtype(np.float64) if long else array.dtype.newbyteorder("=")
+    return np.require(array, dtype, requirements=["C", "W"])
 
 
 def _spec_of(dtype: torch.dtype, shape: Sequence[int], inputs: InMemory | Mapped) -> InputSpec:

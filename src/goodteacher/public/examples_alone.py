@@ -1,4 +1,4 @@
-"""Examples of which nobody knows the class, and how they become a data set of a teacher's classes."""
+"""Examples of which nobody knows the class, and how they become data of a teacher's classes."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from goodteacher.records.answers import as_good
 from goodteacher.records.arms import Blend, Checkpoint, TeacherSource
 from goodteacher.records.results import Answer, Reference, References, StudentResult, Verdict
 
@@ -119,17 +120,21 @@ def summarize(
         f"Distill: {answer}.",
         *doubts,
         f"The sweet spot's students reach {percent(student.test_accuracy)} % on the test split "
-        f"(mean of {student.num_seeds} seeds).",
+        f"({_mean_of(student.num_seeds)}).",
     ]
     for outcome, words in _OUTCOMES.items():
         names = [name for name, found in outcomes.items() if found == outcome]
         if names:
             sentences.append(f"{words} {listed(names)}.")
-    sentences += [_READINGS[answer](outcomes), checkpoints]
+    sentences += [_READINGS[answer](outcomes, as_good(references)), checkpoints]
     sentences.append(
         f"Delivered is the student of {FAMILY[delivered]}, the best on the selection split."
     )
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _mean_of(num_seeds: int) -> str:
+    return "one seed" if num_seeds == 1 else f"mean of {num_seeds} seeds"
 
 
 def which_checkpoint(
@@ -182,20 +187,22 @@ def _against_the_last(last: str, reference: Reference) -> str:
     )
 
 
-def _reading_yes(_: Mapping[str, str]) -> str:
+def _reading_yes(_: Mapping[str, str], __: Sequence[str]) -> str:
     return "Distillation gives a better student than can be had without a teacher."
 
 
-def _reading_no(outcomes: Mapping[str, str]) -> str:
+def _reading_no(outcomes: Mapping[str, str], as_good: Sequence[str]) -> str:
+    if "cross_entropy" in as_good:
+        return "A student of hard labels, which needs no teacher, does as well."
     if outcomes["hard labels"] == "better":
         return (
             "Distillation beats hard labels, but label smoothing, which needs no teacher, does as "
             "well."
         )
-    return "A student of hard labels, which needs no teacher, does as well."
+    return "A student of label smoothing, which needs no teacher, does as well."
 
 
-def _reading_undecided(outcomes: Mapping[str, str]) -> str:
+def _reading_undecided(outcomes: Mapping[str, str], _: Sequence[str]) -> str:
     if outcomes["hard labels"] != "better":
         return "No gain over hard labels is shown here."
     if outcomes["tuned label smoothing"] != "better":
@@ -206,7 +213,7 @@ def _reading_undecided(outcomes: Mapping[str, str]) -> str:
     return ""
 
 
-_READINGS: Mapping[Answer, Callable[[Mapping[str, str]], str]] = {
+_READINGS: Mapping[Answer, Callable[[Mapping[str, str], Sequence[str]], str]] = {
     "yes": _reading_yes,
     "no": _reading_no,
     "undecided": _reading_undecided,

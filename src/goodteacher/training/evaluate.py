@@ -55,7 +55,11 @@ def compute_predictions(
     """Run a network as :func:`compute_logits` does and keep the most probable class.
 
     Returns:
-        Class numbers, int16 on the CPU: [N], or [S, N] for a stack.
+        Class numbers, int32 on the CPU: [N], or [S, N] for a stack.
     """
-    logits = compute_logits(network, examples, batch_size=batch_size)
-    return logits.argmax(-1).to(torch.int16)
+    return most_probable(compute_logits(network, examples, batch_size=batch_size))
+
+
+def most_probable(logits: Tensor) -> Tensor:
+    """Return the most probable class, int32 [..., N], of logits [..., N, C]."""
+    return logits.argmax(-1).to(torch.int32)
