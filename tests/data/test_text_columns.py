@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from goodteacher.config import ReadingConfig, parse
+from goodteacher.config import ReadingConfig, parse, read_toml, to_toml
 from goodteacher.data import Dataset, Split, doctor, load_dataset, prepare
 from goodteacher.data.column_names import names_examples, texts_that_go_together
 from goodteacher.data.sources import load_for
@@ -143,6 +143,9 @@ def test_texts_can_be_named_in_any_order_and_number(tmp_path):
     config = parse(ReadingConfig, data=str(folder), text_column="title,body")
     assert config.text_column == ("title", "body")
     assert columns_of(load_for(config, folder)) == ("title", "body")
+    kept = tmp_path / "settings.toml"
+    kept.write_text(to_toml(config))
+    assert parse(ReadingConfig, **read_toml(kept)) == config
 
 
 @pytest.mark.parametrize(
@@ -298,6 +301,8 @@ def test_texts_that_do_not_fit_together_are_refused(train, test, message):
 def test_examples_with_different_numbers_of_texts_are_refused():
     with pytest.raises(DataError, match=r"1 of 2 are not \(at 1; the first is a tuple of 1 \(str"):
         Split.from_texts([("a", "b"), ("c",)], [0, 1])
+    with pytest.raises(DataError, match="must be a list of strings, but are of type int"):
+        as_text_inputs({"a": ["x"], "b": 5})
     with pytest.raises(DataError, match="the first is a str"):
         as_text_inputs([("a", "b"), "c"])
     with pytest.raises(DataError, match=r"tuple of 2 \(NoneType, str\)"):

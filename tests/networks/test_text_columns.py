@@ -274,6 +274,24 @@ def test_a_tokenizer_without_a_separator_takes_two_texts_and_no_more(tmp_path):
 
 
 @needs_transformers
+def test_a_model_without_kinds_of_text_takes_pairs(tmp_path):
+    from transformers import DebertaV2Config
+
+    write_tokenizer(tmp_path, TITLES + BODIES)
+    DebertaV2Config(
+        vocab_size=200,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=64,
+        type_vocab_size=0,
+    ).save_pretrained(tmp_path)
+    made = networks(PAIR)
+    assert made.network(f"hf:{tmp_path}", seed=0)(ROWS[:3]).shape == (3, 2)
+
+
+@needs_transformers
 def test_a_model_of_one_kind_of_text_refuses_the_marks_of_two(tmp_path):
     write_model(tmp_path, TITLES, type_vocab_size=1)
     made = networks(PAIR)

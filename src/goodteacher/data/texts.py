@@ -171,6 +171,8 @@ def as_text_inputs(texts: Any) -> Texts | TextColumns:
     """
     if isinstance(texts, Mapping):
         columns = {str(name): _listed(column) for name, column in texts.items()}
+        for column in columns.values():
+            check_texts(column)
         return TextColumns(columns)
     texts = _listed(texts)
     if not _are_rows(texts):

@@ -277,7 +277,7 @@ def _check_vocabulary(name: str, configuration: Any, inputs: InputSpec) -> None:
     ids = inputs.fields.get("input_ids", inputs) if inputs.kind == "fields" else inputs
     types = getattr(configuration, "type_vocab_size", None)
     kinds = inputs.fields.get("token_type_ids") if inputs.kind == "fields" else None
-    if types is not None and kinds is not None and kinds.high >= types:
+    if types and kinds is not None and kinds.high >= types:  # 0: it has no use for them
         raise ModelError(
             f"The model 'hf:{name}' tells {types} kind{'s' * (types > 1)} of text apart "
             f"(type_vocab_size), but its tokenizer marks the texts of a pair with 0 to {kinds.high}"
