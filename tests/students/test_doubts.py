@@ -96,6 +96,14 @@ def test_each_doubt_is_a_sentence_and_no_doubt_is_none(improving, diverged, begi
     assert all(map(str.startswith, told, beginnings))
 
 
+def test_longer_limit_is_offered_unless_it_was_taken():
+    assert "--until-converged" in told_unfinished(["a"], [3], tuned=True)
+    (told,) = doubts({"a": rows(1)}, ["a"], {}, tuned=True)
+    assert told.endswith("Go on with --until-converged.")
+    (told,) = doubts({"a": rows(1)}, ["a"], {}, tuned=True, until_converged=True)
+    assert "--student-epochs 90" in told
+
+
 def test_epochs_of_the_longest_of_those_that_improve_are_told():
     by_name = {"a": rows(1, student_epochs=10), "b": rows(1, student_epochs=90), "c": rows(1)}
     (told,) = doubts(by_name, ["a", "c"], {}, tuned=False)
