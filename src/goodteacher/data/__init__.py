@@ -7,7 +7,6 @@
 from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.doctor import doctor, resolvable_difference, selection_note
 from goodteacher.data.inputs import (
-    AT_ONCE,
     Fields,
     InMemory,
     Inputs,
@@ -18,6 +17,7 @@ from goodteacher.data.inputs import (
 )
 from goodteacher.data.listing import shorten
 from goodteacher.data.notes import DataNote, Note
+from goodteacher.data.numbers import AT_ONCE, at_once
 from goodteacher.data.patient import Finding
 from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
 from goodteacher.data.sparse import Sparse
@@ -47,6 +47,7 @@ __all__ = [
     "StudyData",
     "Texts",
     "as_inputs",
+    "at_once",
     "check_texts",
     "doctor",
     "load_dataset",

@@ -43,9 +43,8 @@ def compute_logits(
 
 def _logits(network: nn.Module, examples: Examples, view: int, batch_size: int) -> Tensor:
     positions = torch.arange(len(examples), device=examples.device)
-    chunks = [
-        network(examples.inputs(chunk, view)).float().cpu() for chunk in positions.split(batch_size)
-    ]
+    parts = examples.each(positions.split(batch_size), view)
+    chunks = [network(inputs).float().cpu() for inputs in parts]
     return torch.cat(chunks, dim=-2)
 
 

@@ -222,9 +222,8 @@ class Trainer:
             order = example_order(len(self.examples), self.order_seed, epoch)
             order = order.to(self.machine.device)
             last = min(self.steps_per_epoch, first + until - self.step)
-            for begin in range(first, last, per_gather):
-                positions = order[begin * size : min(begin + per_gather, last) * size]
-                inputs = self.examples.inputs(positions, view)
+            parts = order[first * size : last * size].split(per_gather * size)
+            for positions, inputs in zip(parts, self.examples.each(parts, view), strict=True):
                 for batch in zip(split_batch(inputs, size), positions.split(size), strict=True):
                     yield *batch, view
 
