@@ -26,6 +26,10 @@ _SHARE_OF_GPU = 0.5
 """Data stay on a GPU if they take less than this share of its free memory."""
 
 
+_BYTES_AT_ONCE = 2**27
+"""Bytes of examples that are gathered and prepared at once, at most."""
+
+
 class Examples:
     """The examples of a split, ready for a network.
 
@@ -78,6 +82,10 @@ class Examples:
         spec = self._stored.spec
         wanted = spec if self._preparation is None else self._preparation.output(spec)
         return max(map(_bytes_of, (spec, wanted)))
+
+    def at_once(self, most: int) -> int:
+        """Return how many examples may be gathered at once: ``most``, or fewer large ones."""
+        return max(1, min(most, _BYTES_AT_ONCE // self.bytes_each))
 
     def inputs(self, positions: Tensor, view: int = 0) -> Batch:
         """Return the inputs at some positions, as a network takes them.

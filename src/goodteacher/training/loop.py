@@ -27,8 +27,8 @@ from goodteacher.training.averaging import WeightAverage
 from goodteacher.training.machine import Machine
 from goodteacher.training.rates import OwnLearningRates
 
-_GATHER, _GATHER_BYTES = 8192, 2**27
-"""Examples, and bytes, gathered and normalised at once: enough to hide the call, and to fit."""
+_GATHER = 8192
+"""Examples gathered and normalised at once, if they are small: enough to hide the call."""
 
 
 class Objective(Protocol):
@@ -215,7 +215,7 @@ class Trainer:
     def _batches(self, until: int) -> Iterator[tuple[Batch, Tensor, int]]:
         """Yield the inputs, positions and view of each step up to ``until``."""
         size = self.plan.batch_size
-        per_gather = max(1, min(_GATHER, _GATHER_BYTES // self.examples.bytes_each) // size)
+        per_gather = max(1, self.examples.at_once(_GATHER) // size)
         while self.step < until:
             epoch, first = divmod(self.step, self.steps_per_epoch)
             view = self.view_of(epoch)
