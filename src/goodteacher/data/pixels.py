@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 Encoded = Any
 """An encoded image: a bytes-like object or the `Path` of a file."""
@@ -52,7 +52,7 @@ def read_pixels(encoded: Encoded, size: tuple[int, int] | None = None) -> Pixels
     """
     if encoded is None:
         raise ValueError("no image")
-    with Image.open(_source(encoded)) as opened:
+    with _opened(encoded) as opened:
         image: Image.Image = opened
         if image.mode not in ("L", "RGB") or "transparency" in image.info:
             image = _to_grey_or_colour(image)
@@ -70,12 +70,13 @@ def resize_image(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
-def _source(encoded: Encoded) -> Any:
-    if not isinstance(encoded, Path):
-        return io.BytesIO(encoded)
-    if not stat.S_ISREG(encoded.stat().st_mode):  # opening a pipe would wait for ever
-        raise ValueError("it is no file")
-    return encoded
+def _opened(encoded: Encoded) -> Image.Image:
+    if isinstance(encoded, Path) and not stat.S_ISREG(encoded.stat().st_mode):
+        raise ValueError("it is no file")  # opening a pipe would wait for ever
+    try:
+        return Image.open(encoded if isinstance(encoded, Path) else io.BytesIO(encoded))
+    except UnidentifiedImageError:  # whose message names a buffer by its address
+        raise UnidentifiedImageError("it is no image that Pillow knows") from None
 
 
 def _as_array(image: Image.Image) -> Pixels:
