@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
 
 from goodteacher.data import doctor, load_dataset, prepare
 from goodteacher.data import encoded as encoded_module
@@ -328,19 +327,6 @@ def test_encoded_images_are_held_one_at_a_time(tmp_path):
     assert either[1] == tmp_path
     assert bytes(either[2]) == b"bc"
     assert len(either) == 3
-
-
-def test_pixels_are_those_that_numpy_reads(tmp_path, monkeypatch):
-    from goodteacher.data.pixels import read_pixels
-
-    for file_format in ("PNG", "JPEG", "WEBP"):
-        encoded = encode(colour(1, 33, 21)[0], file_format)
-        shared = read_pixels(encoded).copy()
-        with monkeypatch.context() as without:
-            if hasattr(Image.Image, "__arrow_c_array__"):
-                without.delattr(Image.Image, "__arrow_c_array__")
-            assert np.array_equal(read_pixels(encoded), shared)
-            assert read_pixels(encoded, (5, 8)).shape == (3, 5, 8)
 
 
 # Encoded images that are larger than memory themselves -------------------------------------------

@@ -208,13 +208,16 @@ class OnDemand:
 
     def _decode(self, places: npt.NDArray[np.int64], target: npt.NDArray[np.uint8]) -> None:
         for place, image in zip(places.tolist(), target, strict=True):
-            try:
-                pixels = read_pixels(self.encoded[place], self.resize)
-            except Exception as error:
-                raise self._changed(place, f"{type(error).__name__}: {error}") from error
-            if pixels.shape != self.shape:
-                raise self._changed(place, f"it has {pixels.shape} pixels, not {self.shape}")
-            image[:] = pixels
+            self._decode_one(place, image)
+
+    def _decode_one(self, place: int, target: npt.NDArray[np.uint8]) -> None:
+        try:
+            pixels = read_pixels(self.encoded[place], self.resize)
+        except Exception as error:
+            raise self._changed(place, f"{type(error).__name__}: {error}") from error
+        if pixels.shape != self.shape:
+            raise self._changed(place, f"it has {pixels.shape} pixels, not {self.shape}")
+        target[:] = pixels
 
     def _changed(self, place: int, what: str) -> DataError:
         return DataError(

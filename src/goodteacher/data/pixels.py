@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 Encoded = Any
@@ -44,7 +43,7 @@ def read_pixels(encoded: Encoded, size: tuple[int, int] | None = None) -> Pixels
         size: (height, width) that it gets; None keeps its own.
 
     Returns:
-        [channels, height, width], which may share the memory of the decoded image.
+        [channels, height, width].
 
     Raises:
         Unsuitable: It can be read, but not kept as 8-bit grey or RGB without loss.
@@ -60,7 +59,7 @@ def read_pixels(encoded: Encoded, size: tuple[int, int] | None = None) -> Pixels
             image = ImageOps.exif_transpose(image)
         if size is not None:
             image = resize_image(image, size)
-        pixels = _as_array(image)
+        pixels = np.asarray(image)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
@@ -77,21 +76,6 @@ def _opened(encoded: Encoded) -> Image.Image:
         return Image.open(encoded if isinstance(encoded, Path) else io.BytesIO(encoded))
     except UnidentifiedImageError:  # whose message names a buffer by its address
         raise UnidentifiedImageError("it is no image that Pillow knows") from None
-
-
-def _as_array(image: Image.Image) -> Pixels:
-    """Return the pixels [height, width] or [height, width, 3].
-
-    Pillow hands its own memory over, four bytes a pixel, where it can: NumPy's way copies it with
-    the interpreter's lock held, a third of the time of a 224x224 JPEG, in which other threads wait.
-    """
-    if image.mode == "RGB" and hasattr(image, "__arrow_c_array__"):
-        try:
-            padded: Pixels = pa.array(image).flatten().to_numpy(zero_copy_only=True)
-        except (ValueError, pa.ArrowException):  # memory in several blocks, of very large images
-            return np.asarray(image)
-        return padded.reshape(image.height, image.width, 4)[..., :3]
-    return np.asarray(image)
 
 
 def _to_grey_or_colour(image: Image.Image) -> Image.Image:
