@@ -1,12 +1,14 @@
 """Images that are decoded on demand: how fast beside the decoder alone, and does memory stay flat?
 
 Speed: JPEG files of 224x224 pixels, in the order of an epoch, are decoded by a plain loop over
-Pillow (in as many processes, and in as many threads, as decode on demand) and read on demand in
-parts as large as training asks for, all as the command line sets the process up. Rounds take turns;
-reported are medians of images and of CPU seconds, and quartiles of the ratio within a round, of
-which that of CPU seconds hardly depends on what else the machine does. Memory: what a process owns at most (``RssAnon``) while it loads images
-and trains on all of them, for a number of images and for four times as many, in processes of their
-own.
+Pillow (in as many processes, and in as many threads, as decode on demand), into batches or thrown
+away one by one; and read on demand, in parts as large as training asks for. All are set up as the
+command line does. Rounds take turns; reported are medians of images and of CPU seconds, and the
+quartiles of each way's speed beside that of plain loops in processes into batches, of which that by
+CPU seconds hardly depends on what else the machine does.
+
+Memory: what a process owns at most (``RssAnon``) while it loads images and trains on all of them,
+for a number of images and for four times as many, in processes of their own.
 
     python benchmarks/images_on_demand.py --images 4000 --out images_on_demand.json
 """
@@ -36,12 +38,13 @@ from torch.nn import functional as F
 from goodteacher.config import Optimization
 from goodteacher.data import Split, load_dataset
 from goodteacher.networks import Examples, build_model, fit_preparation
+from goodteacher.networks.preparation import Identity
 from goodteacher.training.loop import Trainer, example_order
 from goodteacher.training.machine import Machine, tuned_cpu
 
 SIDE, CLASSES, BATCH, LITTLE = 224, 4, 64, 1e-6
 HELD_OUT = 40
-BASE = "plain loops in processes"
+BASE = "processes, into batches"
 
 
 def write(folder: Path, count: int, kind: str) -> None:
@@ -68,8 +71,17 @@ def _write_shards(folder: Path, split: str, paths: list[Path]) -> None:
             file.unlink()
 
 
-def plain_loop(paths: list[str]) -> None:
-    """Decode files one after another, and keep none."""
+def into_batches(paths: list[str]) -> None:
+    """Decode files one after another into batches, as a training loop needs them."""
+    for first in range(0, len(paths), BATCH):
+        batch = np.empty((BATCH, 3, SIDE, SIDE), dtype=np.uint8)
+        for pixels, path in zip(batch, paths[first : first + BATCH], strict=False):
+            with Image.open(path) as image:
+                pixels[:] = np.asarray(image).transpose(2, 0, 1)
+
+
+def thrown_away(paths: list[str]) -> None:
+    """Decode files one after another, each over the one before."""
     pixels = np.empty((3, SIDE, SIDE), dtype=np.uint8)
     for path in paths:
         with Image.open(path) as image:
@@ -83,7 +95,7 @@ def measure_speed(folder: Path, rounds: int, threads: int) -> dict[str, object]:
     files = [str(split.stored.encoded[row]) for row in range(len(split))]
     order = example_order(len(split), 0, 0)
     shares = [[files[row] for row in order[begin::threads].tolist()] for begin in range(threads)]
-    examples = Examples(split, fit_preparation("cnn:8", split))
+    examples = Examples(split, Identity())
     parts = order.split(examples.at_once(8192) // BATCH * BATCH)
     context = multiprocessing.get_context("spawn")
     with (
@@ -92,10 +104,10 @@ def measure_speed(folder: Path, rounds: int, threads: int) -> dict[str, object]:
         ThreadPoolExecutor(threads) as pool,
     ):
         ways: dict[str, Callable[[], object]] = {
-            BASE: lambda: list(processes.map(plain_loop, shares)),
-            "plain loops in threads": lambda: list(pool.map(plain_loop, shares)),
+            BASE: lambda: list(processes.map(into_batches, shares)),
+            "processes, thrown away": lambda: list(processes.map(thrown_away, shares)),
+            "threads, into batches": lambda: list(pool.map(into_batches, shares)),
             "on demand": lambda: [len(rows) for rows in split.stored.reads(parts)],
-            "on demand, normalised": lambda: [len(inputs) for inputs in examples.each(parts)],
         }
         return _in_turns(ways, len(split), rounds)
 
