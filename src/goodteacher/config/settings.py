@@ -98,6 +98,11 @@ class ReadingConfig(Frozen):
         Field(None, description="height,width to which images are resized (default: never)")
     )
     skip_corrupt: bool = Field(False, description="leave out images that cannot be decoded")
+    images_gib: PositiveFloat | None = Field(
+        None,
+        description="memory in GiB that the decoded images of a split may take; more are decoded "
+        "whenever they are needed (default: a quarter of what is free)",
+    )
 
 
 class DataConfig(ReadingConfig):

@@ -7,7 +7,6 @@
 from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.doctor import doctor, resolvable_difference, selection_note
 from goodteacher.data.inputs import (
-    AT_ONCE,
     Fields,
     InMemory,
     Inputs,
@@ -17,6 +16,7 @@ from goodteacher.data.inputs import (
 )
 from goodteacher.data.listing import shorten
 from goodteacher.data.notes import DataNote, Note
+from goodteacher.data.numbers import AT_ONCE, at_once
 from goodteacher.data.patient import Finding
 from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
 from goodteacher.data.sparse import Sparse
@@ -60,6 +60,7 @@ __all__ = [
     "are_texts",
     "as_inputs",
     "as_text_inputs",
+    "at_once",
     "check_rows_of_texts",
     "check_texts",
     "doctor",

@@ -56,6 +56,9 @@ TEXT_COLUMN = "text"
 ID_COLUMNS = ("id", "ids")
 """Names of a column of integers that names the examples."""
 
+SPLIT_COLUMN = "split"
+"""The column of a single table that says to which split a row belongs."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -101,7 +104,7 @@ def needed_columns(schema: pa.Schema, reading: Reading, where: str) -> list[str]
         return None
     _check_no_text(schema, image, where)
     labels = [n for n in schema.names if n == reading.label_column or _is_label(n, features)]
-    return [image, *labels, *(name for name in ID_COLUMNS if name in schema.names)]
+    return [image, *labels, *(n for n in (*ID_COLUMNS, SPLIT_COLUMN) if n in schema.names)]
 
 
 def check_column_names(schema: pa.Schema, where: str) -> None:

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from goodteacher.data.dataset import Dataset, Split, name_of
 from goodteacher.data.further_checks import FURTHER_CHECKS
-from goodteacher.data.inputs import AT_ONCE
 from goodteacher.data.listing import shorten
 from goodteacher.data.patient import Finding, Patient, ids_of, numbers_of
 from goodteacher.maths.class_order import find_class_order
@@ -203,7 +202,10 @@ def _spread(split: Split) -> Tensor:
 def _class_means(split: Split, counts: Tensor) -> Tensor:
     """Return ``float32 [num_classes, num_values]``, adding up a few thousand rows at a time."""
     sums: Tensor | None = None
-    for rows, labels in zip(numbers_of(split), split.labels.split(AT_ONCE), strict=True):
+    done = 0
+    for rows in numbers_of(split):
+        labels = split.labels[done : done + len(rows)]
+        done += len(rows)
         known = labels >= 0
         if sums is None:
             sums = torch.zeros(len(counts), rows.shape[1])

@@ -13,7 +13,7 @@ network's affair (`Preparation`). ``tests/contracts/test_inputs.py`` holds what 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeGuard
@@ -23,7 +23,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from goodteacher.data.spec import InputSpec, numbers_spec
+from goodteacher.data.numbers import AT_ONCE, at_once, check_numbers, digest_numbers, spec_of
+from goodteacher.data.spec import InputSpec
 from goodteacher.errors import DataError
 
 Text = str | tuple[str, ...]
@@ -31,9 +32,6 @@ Text = str | tuple[str, ...]
 
 Raw = Tensor | tuple[Text, ...] | Mapping[str, Tensor]
 """Some examples as stored: [N, ...], N texts, or a tensor [N, ...] for each field."""
-
-AT_ONCE = 4096
-"""Examples that are read at once where all are looked at."""
 
 
 class Inputs(Protocol):
@@ -60,8 +58,18 @@ class Inputs(Protocol):
             Images as uint8, numbers as float32, integers in an integer type.
         """
 
-    def chunks(self, size: int = AT_ONCE) -> Iterator[Raw]:
-        """Yield all examples in order, ``size`` at a time; what is yielded is not to be changed."""
+    def reads(self, parts: Iterable[Tensor]) -> Iterator[Raw]:
+        """Yield what `rows` returns for each of several lists of positions.
+
+        What takes long to read is read ahead, while what was yielded is in use.
+        """
+
+    def chunks(self, size: int | None = None) -> Iterator[Raw]:
+        """Yield all examples in order; what is yielded is not to be changed.
+
+        Args:
+            size: Examples at a time; by default as many as `at_once` says.
+        """
 
     def subset(self, positions: Tensor) -> Inputs:
         """Return the examples at some positions; of a file, without reading it."""
@@ -80,8 +88,20 @@ class Inputs(Protocol):
         """Add type, shape and contents to a hash: the same for a file and for memory."""
 
 
+class AtHand:
+    """Inputs that gain nothing from being read ahead."""
+
+    def rows(self, positions: Tensor) -> Any:
+        """Return the examples at some positions."""
+        raise NotImplementedError
+
+    def reads(self, parts: Iterable[Tensor]) -> Iterator[Any]:
+        """Yield the examples at each of several lists of positions."""
+        return map(self.rows, parts)
+
+
 @dataclass(frozen=True, eq=False)
-class InMemory:
+class InMemory(AtHand):
     """A tensor.
 
     Attributes:
@@ -96,7 +116,7 @@ class InMemory:
     @cached_property
     def spec(self) -> InputSpec:
         """What one example is; of a part, what one of the whole is."""
-        return self.known or _spec_of(self.tensor.dtype, self.tensor.shape[1:], self)
+        return self.known or spec_of(self.tensor.dtype, self.tensor.shape[1:], self)
 
     @property
     def nbytes(self) -> int:
@@ -110,9 +130,9 @@ class InMemory:
         """Return rows of the tensor, on its device."""
         return self.tensor.index_select(0, positions.to(self.tensor.device))
 
-    def chunks(self, size: int = AT_ONCE) -> Iterator[Tensor]:
+    def chunks(self, size: int | None = None) -> Iterator[Tensor]:
         """Yield views of the tensor."""
-        yield from self.tensor.split(size)
+        yield from self.tensor.split(size or at_once(self.tensor.shape[1:]))
 
     def subset(self, positions: Tensor) -> InMemory:
         """Return rows of the tensor, as a copy."""
@@ -124,15 +144,15 @@ class InMemory:
 
     def check(self) -> None:
         """Refuse other types than uint8, int64 and such, and float32, and empty examples."""
-        _check_numbers(self.tensor.dtype, tuple(self.tensor.shape))
+        check_numbers(self.tensor.dtype, tuple(self.tensor.shape))
 
     def digest_into(self, digest: hashlib._Hash) -> None:
         """Add type, shape and bytes."""
-        _digest_numbers(digest, self)
+        digest_numbers(digest, self)
 
 
 @dataclass(frozen=True, eq=False)
-class Mapped:
+class Mapped(AtHand):
     """An array in a file, of which only the rows that are asked for are read.
 
     Attributes:
@@ -148,7 +168,7 @@ class Mapped:
     @cached_property
     def spec(self) -> InputSpec:
         """What one example is; of integers, the file is read once for their range."""
-        return self.known or _spec_of(self._dtype, self.parts[0].shape[1:], self)
+        return self.known or spec_of(self._dtype, self.parts[0].shape[1:], self)
 
     @property
     def nbytes(self) -> int:
@@ -171,10 +191,10 @@ class Mapped:
             found[own] = self.parts[owner][rows[own] - self._starts[owner]]
         return self._as_tensor(found)
 
-    def chunks(self, size: int = AT_ONCE) -> Iterator[Tensor]:
+    def chunks(self, size: int | None = None) -> Iterator[Tensor]:
         """Read all rows, in order."""
-        for positions in torch.arange(len(self)).split(size):
-            yield self.rows(positions)
+        size = size or at_once(self.parts[0].shape[1:])
+        yield from self.reads(torch.arange(len(self)).split(size))
 
     def subset(self, positions: Tensor) -> Mapped:
         """Return some rows, without reading them."""
@@ -188,11 +208,11 @@ class Mapped:
 
     def check(self) -> None:
         """Refuse other types than numbers, and empty examples."""
-        _check_numbers(self._dtype, (len(self), *self.parts[0].shape[1:]))
+        check_numbers(self._dtype, (len(self), *self.parts[0].shape[1:]))
 
     def digest_into(self, digest: hashlib._Hash) -> None:
         """Add type, shape and bytes, as of a tensor in memory."""
-        _digest_numbers(digest, self)
+        digest_numbers(digest, self)
 
     @cached_property
     def _starts(self) -> npt.NDArray[np.int64]:
@@ -208,7 +228,7 @@ class Mapped:
 
 
 @dataclass(frozen=True, eq=False)
-class Fields:
+class Fields(AtHand):
     """Several inputs of each example, by name.
 
     Attributes:
@@ -234,8 +254,9 @@ class Fields:
         """Return rows of each field."""
         return {name: part.rows(positions) for name, part in self.parts.items()}
 
-    def chunks(self, size: int = AT_ONCE) -> Iterator[dict[str, Tensor]]:
+    def chunks(self, size: int | None = None) -> Iterator[dict[str, Tensor]]:
         """Yield rows of each field."""
+        size = size or AT_ONCE  # not what each would choose: they must go together
         parts = [part.chunks(size) for part in self.parts.values()]
         for rows in zip(*parts, strict=True):
             yield dict(zip(self.parts, rows, strict=True))
@@ -368,42 +389,3 @@ def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     long = array.dtype.type is np.longdouble
     dtype = np.dtype(np.float64) if long else array.dtype.newbyteorder("=")
     return np.require(array, dtype, requirements=["C", "W"])
-
-
-def _spec_of(dtype: torch.dtype, shape: Sequence[int], inputs: InMemory | Mapped) -> InputSpec:
-    if dtype == torch.float32:
-        return numbers_spec(shape)
-    if dtype == torch.uint8 and len(shape) == 3:
-        return InputSpec(kind="images", shape=tuple(shape))
-    ends = [torch.aminmax(chunk) for chunk in inputs.chunks() if chunk.numel()]
-    low = min((int(least) for least, _ in ends), default=0)
-    high = max((int(most) for _, most in ends), default=0)
-    return InputSpec(kind="integers", shape=tuple(shape), low=low, high=high)
-
-
-def _check_numbers(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
-    if len(shape) < 2 or dtype.is_complex or (dtype.is_floating_point and dtype != torch.float32):
-        raise DataError(
-            f"inputs must be uint8 images [N, channels, height, width], or float32 or whole "
-            f"numbers [N, ...] with an axis behind that of the examples, but are {dtype} "
-            f"{list(shape)}. Split.from_arrays converts other numbers; a single column is "
-            "inputs[:, None]."
-        )
-    if dtype == torch.uint8 and len(shape) == 3:
-        raise DataError(
-            f"inputs are bytes {list(shape)}: an image without a channel axis needs one, "
-            "inputs[:, None]; whole numbers that are no image are given as another type, "
-            "inputs.astype('int64')."
-        )
-    if not np.prod(shape):
-        raise DataError(
-            f"A split needs at least one example with at least one value, but its inputs have"
-            f" shape {list(shape)}. Is the source empty, or did a filter remove every row?"
-        )
-
-
-def _digest_numbers(digest: hashlib._Hash, inputs: InMemory | Mapped) -> None:
-    dtype, shape = next(iter(inputs.chunks(1))).dtype, inputs.spec.shape
-    digest.update(f"{dtype}{(len(inputs), *shape)};".encode())
-    for chunk in inputs.chunks():
-        digest.update(np.ascontiguousarray(chunk.numpy()).data)

@@ -61,8 +61,9 @@ def load_dataset(
     label_column: str | None = None,
     text_column: str | Sequence[str] | None = None,
     test_split: str | None = None,
+    images_gib: float | None = None,
 ) -> Dataset:
-    """Load a data set into memory, decoded and checked.
+    """Load a data set, decoded and checked: into memory, but for arrays in files and many images.
 
     What is left out, or understood in a way that might not be meant, is told as a `DataNote`, a
     warning; `doctor` lists these too.
@@ -78,6 +79,8 @@ def load_dataset(
             several, as a list or with commas between them, in the order of an example's texts; None
             finds them.
         test_split: the name of the split to test on; None takes ``test``.
+        images_gib: GiB that the decoded images of a split may take; more are decoded whenever they
+            are needed. None for a quarter of the memory that is free.
 
     Raises:
         DataError: No source understands ``spec``, or what it names cannot be used.
@@ -88,7 +91,7 @@ def load_dataset(
         >>> len(data.train), len(data.test), data.input_shape, data.num_classes
         (1437, 360, (1, 8, 8), 10)
     """
-    images = ImageOptions(resize, skip_corrupt)
+    images = ImageOptions(resize, skip_corrupt, images_gib)
     reading = Reading(images, label_column, _columns(text_column), test_split)
     if isinstance(spec, Dataset):
         return spec
@@ -124,6 +127,7 @@ def load_for(config: ReadingConfig, data: str | Path | Mapping[str, Any] | Datas
         label_column=config.label_column,
         text_column=config.text_column,
         test_split=config.test_split,
+        images_gib=config.images_gib,
     )
 
 

@@ -11,14 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from goodteacher.data.inputs import AT_ONCE, Text
+from goodteacher.data.inputs import AtHand, Text
 from goodteacher.data.listing import shorten
+from goodteacher.data.numbers import AT_ONCE
 from goodteacher.data.spec import InputSpec
 from goodteacher.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
-class Texts:
+class Texts(AtHand):
     """Strings.
 
     Attributes:
@@ -44,8 +45,9 @@ class Texts:
         """Return some of the texts."""
         return tuple(self.texts[row] for row in positions.tolist())
 
-    def chunks(self, size: int = AT_ONCE) -> Iterator[tuple[str, ...]]:
+    def chunks(self, size: int | None = None) -> Iterator[tuple[str, ...]]:
         """Yield all texts."""
+        size = size or AT_ONCE
         for first in range(0, len(self), size):
             yield self.texts[first : first + size]
 
@@ -75,7 +77,7 @@ class Texts:
 
 
 @dataclass(frozen=True, eq=False)
-class TextColumns:
+class TextColumns(AtHand):
     """Several texts of each example, by the name of their column.
 
     Attributes:
@@ -111,8 +113,9 @@ class TextColumns:
         """Return the texts of some examples."""
         return tuple(self.texts[row] for row in positions.tolist())
 
-    def chunks(self, size: int = AT_ONCE) -> Iterator[tuple[tuple[str, ...], ...]]:
+    def chunks(self, size: int | None = None) -> Iterator[tuple[tuple[str, ...], ...]]:
         """Yield the texts of all examples."""
+        size = size or AT_ONCE
         for first in range(0, len(self), size):
             yield self.texts[first : first + size]
 

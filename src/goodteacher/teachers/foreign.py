@@ -42,7 +42,10 @@ def stored(split: Split, positions: Tensor) -> Any:
         split: The examples.
         positions: Row positions, int64 [B].
     """
-    rows = split.stored.rows(positions)
+    return _given(split.stored.rows(positions))
+
+
+def _given(rows: Any) -> Any:
     return list(rows) if isinstance(rows, tuple) else rows
 
 
@@ -81,15 +84,16 @@ class Asked:
         with borrowed(), evaluating(model), torch.no_grad(), full_precision():
             found, begun = [], 0
             while begun < len(split):
-                positions = torch.arange(begun, min(begun + size, len(split)))
-                batch = stored(split, positions)
-                logits = unless_memory_runs_out(partial(self._say, model, batch, device))
-                if logits is None:
-                    size = _halved(size)
-                    continue
-                found.append(logits)
-                begun += len(positions)
-                advance(len(positions))
+                parts = torch.arange(begun, len(split)).split(size)
+                for rows in split.stored.reads(parts):
+                    batch = _given(rows)
+                    logits = unless_memory_runs_out(partial(self._say, model, batch, device))
+                    if logits is None:
+                        size = _halved(size)
+                        break
+                    found.append(logits)
+                    begun += len(logits)
+                    advance(len(logits))
         return torch.cat(found)
 
     def _say(self, model: Model, batch: Tensor | list[str], device: torch.device | None) -> Tensor:

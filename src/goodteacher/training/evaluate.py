@@ -27,12 +27,13 @@ def compute_logits(
         examples: N examples.
         view: Which view of them the network sees.
         batch_size: Examples at once; changes memory, not the answer, and is halved if memory runs
-            out.
+            out; fewer where they are large.
 
     Returns:
         Logits, float32 on the CPU: [N, C], or [S, N, C] for a stack.
     """
     network.eval()
+    batch_size = examples.at_once(batch_size)
     while batch_size > 1:
         logits = unless_memory_runs_out(partial(_logits, network, examples, view, batch_size))
         if logits is not None:
@@ -43,9 +44,8 @@ def compute_logits(
 
 def _logits(network: nn.Module, examples: Examples, view: int, batch_size: int) -> Tensor:
     positions = torch.arange(len(examples), device=examples.device)
-    chunks = [
-        network(examples.inputs(chunk, view)).float().cpu() for chunk in positions.split(batch_size)
-    ]
+    parts = examples.each(positions.split(batch_size), view)
+    chunks = [network(inputs).float().cpu() for inputs in parts]
     return torch.cat(chunks, dim=-2)
 
 
