@@ -16,9 +16,9 @@ from goodteacher.config import Augmentation
 from goodteacher.data import InMemory, Inputs, InputSpec, Split, StudyData, numbers_spec
 from goodteacher.data.terms import count_unknown, unknown_terms_note
 from goodteacher.errors import ConfigError, ModelError
-from goodteacher.networks.build import build_model, is_users_own, usual_clause
+from goodteacher.networks.build import build_model, is_users_own, own_clause
 from goodteacher.networks.examples import Examples
-from goodteacher.networks.fitting import fit_preparation, split_spec
+from goodteacher.networks.fitting import OF_THE_NETWORK, fit_preparation, split_spec
 from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.preparation import Chain, Preparation, Vectorize
@@ -173,19 +173,22 @@ class Preparations:
         return spec.kind == "images" and after * len(training) <= training.nbytes
 
     def _with_clause(self, spec: str) -> str:
-        """Say what a network of the user's own wants of whole numbers, where it does not say.
+        """Say what a network wants that has a way of its own, where it does not say.
 
-        As they are, if it takes them so; else as other numbers. That depends on the network and on
-        the data alone.
+        What comes with it, for such examples. Else whole numbers, for a network of the user's: as
+        they are, if it takes them so, or as other numbers. That depends on the network and on the
+        data alone.
         """
         architecture, clause = split_spec(spec)
-        if not clause and self.data.is_text and (usual := usual_clause(spec)):
-            return f"{architecture}@{usual}"
+        if not clause and (own := own_clause(spec, self.data.spec)):
+            return f"{architecture}@{own}"
         if clause or self.data.spec.kind != "integers" or not is_users_own(spec):
             return spec
         if architecture not in self._takes_integers:
             self._takes_integers[architecture] = self._try_integers(architecture)
-        return f"{architecture}@integers" if self._takes_integers[architecture] else spec
+        whole = self._takes_integers[architecture]
+        asked = "integers" if whole else own_clause(spec, numbers_spec(self.data.spec.shape))
+        return f"{architecture}@{asked}" if asked else spec
 
     def _try_integers(self, architecture: str) -> bool:
         spec = self.data.spec
@@ -212,8 +215,7 @@ class Preparations:
 def _key(spec: str) -> str:
     """Return what stands for a preparation: what the specification asks for, and of whom."""
     clause = split_spec(spec)[1]
-    own = usual_clause(spec)
-    return spec if own and clause.partition(":")[0] == own else clause
+    return spec if clause.partition(":")[0] in OF_THE_NETWORK else clause
 
 
 def _check_tfidf_features(count: int | None, data: StudyData) -> None:
