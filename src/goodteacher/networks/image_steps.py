@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -69,7 +70,8 @@ class Resize(nn.Module):
         if self.mode == "area":
             return F.interpolate(images, size=self.size, mode="area")
         if self.mode == "nearest":
-            return F.interpolate(images, size=self.size, mode="nearest-exact")
+            rows, columns = map(_nearest, images.shape[-2:], self.size)
+            return images[..., rows[:, None], columns]
         # Along rows and then along columns, as Pillow does: bicubic goes beyond what a byte can
         # hold, and is cut there each time.
         for size in ((images.shape[-2], self.size[1]), self.size):
@@ -219,6 +221,13 @@ class Channels(nn.Module):
     def from_dict(cls, record: Mapping[str, Any]) -> Channels:
         """Return one of what :meth:`to_dict` returned."""
         return cls(record["order"])
+
+
+def _nearest(before: int, after: int) -> Tensor:
+    """Return which old pixel each new one is, int64 [after]; rounded as Pillow's running sum is."""
+    step = before / after
+    places = np.add.accumulate([0.5 * step, *[step] * (after - 1)])
+    return torch.from_numpy(places.astype(np.int64)).clamp_(max=before - 1)
 
 
 def _channels_of(spec: InputSpec) -> int:

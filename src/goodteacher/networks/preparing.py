@@ -19,10 +19,15 @@ from goodteacher.errors import ConfigError, ModelError
 from goodteacher.networks.build import build_model, is_users_own, own_clause
 from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import OF_THE_NETWORK, fit_preparation, split_spec
+from goodteacher.networks.image_steps import Resize
 from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.preparation import Chain, Preparation, Vectorize
 from goodteacher.networks.tokenizing import Tokenize
+from goodteacher.networks.waveforms import Waveform
+
+_MUCH_LARGER = 4
+"""Times the pixels from which on it is told that images are made larger."""
 
 Prepared = tuple[Inputs, Preparation | None]
 """Examples after what is costly, and what is left to do with each batch."""
@@ -129,7 +134,10 @@ class Preparations:
         return f"{spec!r} does not take whole numbers, so it gets them standardised."
 
     def notes(self, spec: str, splits: Mapping[str, Split]) -> Iterator[str]:
-        """Yield for which splits of texts a network knows too few terms, or cuts texts.
+        """Yield what a network makes of examples that its user should know.
+
+        For which splits of texts it knows too few terms, or cuts texts; how much larger it makes
+        images; how many samples a second it takes sound to have.
 
         Args:
             spec: Its specification.
@@ -149,6 +157,8 @@ class Preparations:
                         f"{spec!r} reads {step.length} tokens of a text: {cut} of {len(split)} "
                         f"{name} texts ({cut / len(split):.1%}) are longer and lose their end."
                     )
+
+        yield from _notes_of_own_steps(spec, preparation, self.data.spec)
 
     def _prepared(
         self, spec: str, split: Split, augmentation: Augmentation | None
@@ -210,6 +220,25 @@ class Preparations:
         except ModelError as error:
             return error
         return None
+
+
+def _notes_of_own_steps(spec: str, preparation: Chain, stored: InputSpec) -> Iterator[str]:
+    """Yield how much larger a network's own preparation makes images, and what sound must be."""
+    for step in preparation.steps:
+        if isinstance(step, Resize):
+            times = math.prod(step.size) / math.prod(stored.shape[1:])
+            before, after = ("x".join(map(str, side)) for side in (stored.shape[1:], step.size))
+            if times >= _MUCH_LARGER:
+                yield (
+                    f"{spec!r} sees images of {before} at {after}: {times:.0f} times the pixels, "
+                    "and about as many times the work. "
+                    f"'{split_spec(spec)[0]}@pixels:{before}' keeps their size."
+                )
+        if isinstance(step, Waveform):
+            yield (
+                f"{spec!r} takes {step.rate} samples a second. Nothing is resampled, so the data "
+                "must have as many."
+            )
 
 
 def _key(spec: str) -> str:

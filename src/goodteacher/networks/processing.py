@@ -227,17 +227,25 @@ def _pixels_in(fields: Mapping[str, Any]) -> list[Pixels]:
         turned=bool(fields.get("do_flip_channel_order")),
     )
     found = [plain, *_with_share(plain, fields, resize)]
+    if fields.get("include_top"):  # EfficientNet's divides by the standard deviation twice
+        twice = tuple(value**2 for value in plain.std)
+        found += [dataclasses.replace(each, std=twice) for each in found]
+    if normalised:  # MobileViT's keeps a mean that it never uses
+        found += [dataclasses.replace(each, mean=(0.0,) * 3, std=(1.0,) * 3) for each in found]
     return [dataclasses.replace(each, rounds=rule) for each in found for rule in ("down", "even")]
 
 
 def _with_share(
     plain: Pixels, fields: Mapping[str, Any], resize: tuple[int, int] | int
 ) -> list[Pixels]:
-    """Return what a processor may do that keeps a share of the image, as ConvNeXt's does."""
-    share = fields.get("crop_pct")
-    if not share or not isinstance(resize, int):
+    """Return what a processor may do that keeps a share of the image, as ConvNeXt's does.
+
+    LeViT's keeps 224 of 256 pixels, without a setting for that.
+    """
+    if not isinstance(resize, int):
         return []
-    larger, window = int(resize / share), (resize, resize)
+    window = (resize, resize)
+    larger = int(resize / fields["crop_pct"]) if fields.get("crop_pct") else int(256 / 224 * resize)
     return [
         dataclasses.replace(plain, resize=larger, crop=plain.crop or window),
         dataclasses.replace(plain, resize=window, crop=None),
