@@ -15,6 +15,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -152,7 +153,7 @@ def _made(asked: _Asked, num_classes: int, *, inputs: InputSpec) -> nn.Module:
         return network
     head = _head(network, _new(asked, num_classes + 1, inputs=inputs))
     with _explained(asked, "has weights that cannot be read"):
-        state = _STATES[asked.library](asked, network, num_classes)
+        state = _STATES[asked.library](asked, network)
     _check_state(asked, network, state, head)
     state = {name: value for name, value in state.items() if name not in head}
     network.load_state_dict(state, strict=False)
@@ -194,28 +195,21 @@ def _new_timm(asked: _Asked, num_classes: int, inputs: InputSpec) -> nn.Module:
     given: dict[str, Any] = {} if channels == 3 else {"in_chans": channels}
     if settings["fixed_input_size"] and tuple(size) != tuple(settings["input_size"][1:]):
         given["img_size"] = tuple(size)
-    made = _package("timm").create_model(asked.full_name, num_classes=num_classes, **given)
-    return cast("nn.Module", made)
-
-
-def _timm_state(asked: _Asked, network: nn.Module, num_classes: int) -> dict[str, Tensor]:
-    """Return weights as timm fits them to a network: renamed, and for the size of its images."""
     timm = _package("timm")
-    file = _file(asked) if asked.file else _published(asked)
-    place = getattr(network, "patch_embed", None)
-    size = getattr(place, "img_size", None) if _timm_settings(asked)["fixed_input_size"] else None
-    given = {} if size is None else {"img_size": size}
-    # As if the file had one class more than wanted, so that timm never takes its head.
-    overlay = {"file": str(file), "num_classes": num_classes + 1}
-    loaded = timm.create_model(
-        asked.full_name,
-        pretrained=True,
-        num_classes=num_classes,
-        pretrained_cfg_overlay=overlay,
-        **given,
-    )
-    found: dict[str, Tensor] = loaded.state_dict()
-    return found
+    made: nn.Module = timm.create_model(asked.full_name, num_classes=num_classes, **given)
+    module: Any
+    for module in made.modules():
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = False  # the plain attention, which students can be stacked with
+    return made
+
+
+def _timm_state(asked: _Asked, network: nn.Module) -> dict[str, Tensor]:
+    """Return weights as timm fits them to a network: renamed, and for the size of its images."""
+    state = load_file(_file(asked) if asked.file else _published(asked))
+    # timm's own way into a network checks nothing once the number of classes is another one.
+    fit = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    return dict(fit(state, network)) if fit else state
 
 
 def _published(asked: _Asked) -> Path:
@@ -268,7 +262,7 @@ def _new_torchvision(asked: _Asked, num_classes: int, inputs: InputSpec) -> nn.M
     return cast("nn.Module", made)
 
 
-def _torchvision_state(asked: _Asked, network: nn.Module, num_classes: int) -> dict[str, Tensor]:
+def _torchvision_state(asked: _Asked, network: nn.Module) -> dict[str, Tensor]:
     if asked.file:
         return load_file(_file(asked))
     weights = _torchvision_weights(asked)
@@ -314,7 +308,7 @@ _MAKERS: Mapping[str, Callable[[_Asked, int, InputSpec], nn.Module]] = {
     "timm": _new_timm,
     "torchvision": _new_torchvision,
 }
-_STATES: Mapping[str, Callable[[_Asked, nn.Module, int], dict[str, Tensor]]] = {
+_STATES: Mapping[str, Callable[[_Asked, nn.Module], dict[str, Tensor]]] = {
     "timm": _timm_state,
     "torchvision": _torchvision_state,
 }
