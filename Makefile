@@ -44,7 +44,7 @@ test-vision:
 	sed '/^torch==/d' constraints.txt > $(VISION)/constraints.txt
 	$(VISION)/bin/pip install --quiet --disable-pip-version-check --constraint $(VISION)/constraints.txt torchvision timm
 	$(VISION)/bin/pip install --quiet --disable-pip-version-check --constraint $(VISION)/constraints.txt --editable '.[test-vision]'
-	OMP_NUM_THREADS=1 $(VISION)/bin/pytest -n auto --dist worksteal tests/contracts tests/networks \
+	OMP_NUM_THREADS=1 $(VISION)/bin/pytest -n auto --dist worksteal tests/contracts tests/networks tests/examples \
 	  tests/test_study_vision.py tests/experiments/test_pretrained_teacher.py
 
 check: $(READY)

@@ -225,7 +225,7 @@ class Preparations:
 def _notes_of_own_steps(spec: str, preparation: Chain, stored: InputSpec) -> Iterator[str]:
     """Yield how much larger a network's own preparation makes images, and what sound must be."""
     for step in preparation.steps:
-        if isinstance(step, Resize):
+        if isinstance(step, Resize) and not split_spec(spec)[1]:  # whoever names a size knows it
             times = math.prod(step.size) / math.prod(stored.shape[1:])
             before, after = ("x".join(map(str, side)) for side in (stored.shape[1:], step.size))
             if times >= _MUCH_LARGER:

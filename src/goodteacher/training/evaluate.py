@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from goodteacher.networks import Examples
 from goodteacher.training.memory import unless_memory_runs_out
 
+_BYTES = 2**25
+"""Inputs at once, at most: what layers make of large images is ten times as large and more."""
+
 
 @torch.inference_mode()
 def compute_logits(
@@ -26,13 +29,14 @@ def compute_logits(
         network: A network, or a stack of S, on the device of the examples.
         examples: N examples.
         view: Which view of them the network sees.
-        batch_size: Examples at once; changes memory, not the answer, and is halved if memory runs
-            out.
+        batch_size: Examples at once, if they are no more than 32 MiB; changes memory, not the
+            answer, and is halved if memory runs out.
 
     Returns:
         Logits, float32 on the CPU: [N, C], or [S, N, C] for a stack.
     """
     network.eval()
+    batch_size = min(batch_size, max(1, _BYTES // examples.bytes_each))
     while batch_size > 1:
         logits = unless_memory_runs_out(partial(_logits, network, examples, view, batch_size))
         if logits is not None:
