@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 EXTRAS := .venv-extras
+VISION := .venv-vision
 
-.PHONY: setup demo test test-extras check format bench study clean
+.PHONY: setup demo test test-extras test-vision check format bench study clean
 
 setup: $(READY)
 
@@ -35,6 +36,16 @@ test-extras:
 	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test-extras]'
 	OMP_NUM_THREADS=1 $(EXTRAS)/bin/pytest -n auto --dist worksteal tests/integrations tests/examples \
 	  tests/teachers tests/contracts tests/public/test_exporting.py tests/networks/test_pretrained.py tests/test_study_hugging_face.py
+
+# Networks of timm and torchvision. 5 GB, and so not a part of CI: torchvision runs only with the
+# build of PyTorch that it was made for, so both come from the registry here, libraries for GPUs included.
+test-vision:
+	test -x $(VISION)/bin/python || $(PYTHON) -m venv $(VISION)
+	sed '/^torch==/d' constraints.txt > $(VISION)/constraints.txt
+	$(VISION)/bin/pip install --quiet --disable-pip-version-check --constraint $(VISION)/constraints.txt torchvision timm
+	$(VISION)/bin/pip install --quiet --disable-pip-version-check --constraint $(VISION)/constraints.txt --editable '.[test-vision]'
+	OMP_NUM_THREADS=1 $(VISION)/bin/pytest -n auto --dist worksteal tests/contracts tests/networks tests/examples \
+	  tests/test_study_vision.py tests/experiments/test_pretrained_teacher.py
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -70,4 +81,4 @@ study: $(READY)
 	$(BIN)/python experiments/assemble.py
 
 clean:
-	rm -rf $(VENV) .bench demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(EXTRAS) $(VISION) .bench demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch._subclasses.fake_tensor import FakeTensor
 
 from goodteacher.data import Dataset, Split, load_dataset, prepare
@@ -14,14 +15,22 @@ from goodteacher.delivery.classifier import StudentCard
 from goodteacher.delivery.companions import FILES
 from goodteacher.delivery.formats import FORMATS
 from goodteacher.errors import StudyError
-from goodteacher.networks import Preparations
+from goodteacher.networks import Preparations, build_model
 from goodteacher.studies.store import Store
-from tests.tiny_models import HAS_TRANSFORMERS, write_model
+from tests.tiny_models import (
+    HAS_TIMM,
+    HAS_TORCHVISION,
+    HAS_TRANSFORMERS,
+    write_model,
+    write_vit,
+    write_wav2vec,
+)
 
 CLASSES = ("cat", "dog", "eel")
 INPUTS = {
     "features": lambda: torch.randn(60, 4, generator=torch.Generator().manual_seed(0)),
     "images": lambda: (torch.arange(60 * 64) * 37 % 256).to(torch.uint8).reshape(60, 1, 8, 8),
+    "sound": lambda: torch.randn(60, 90, generator=torch.Generator().manual_seed(0)),
     "texts": lambda: [f"a {word} and a bird" for word in ("red", "blue", "green") * 20],
     "pairs": lambda: [(f"a {word}", "and a bird") for word in ("red", "blue", "green") * 20],
 }
@@ -34,6 +43,12 @@ SPECS = {
 if HAS_TRANSFORMERS:
     SPECS["texts"].append("hf:tiny bert@home")
     SPECS["pairs"].append("hf:tiny bert@home@tokens:9")
+    SPECS["images"].append("hf:tiny vit")
+    SPECS["sound"] = ["hf:tiny wav2vec"]
+if HAS_TIMM:
+    SPECS["images"].append("timm:test_vit+vit.safetensors@pixels:32")
+if HAS_TORCHVISION:
+    SPECS["images"].append("torchvision:squeezenet1_1+net.safetensors@pixels:33")
 COMPANIONS = set(FILES.values())
 CASES = [(kind, spec) for kind, specs in SPECS.items() for spec in specs]
 
@@ -54,11 +69,9 @@ def student(request, tmp_path_factory):
     """A student with weights that are not its initial ones, its card, and examples as stored."""
     kind, spec = request.param
     inputs = INPUTS[kind]()
-    before = Path.cwd()
-    if spec.startswith("hf:"):
-        source = tmp_path_factory.mktemp("models")
-        os.chdir(source)
-        write_model("tiny bert@home", inputs)
+    before, source = Path.cwd(), tmp_path_factory.mktemp("models")
+    os.chdir(source)
+    write_source(source, spec, inputs)
     data = dataset_of(inputs)
     networks = Preparations(prepare(data))
     network = networks.network(spec, seed=3)
@@ -75,10 +88,24 @@ def student(request, tmp_path_factory):
         test_accuracy=0.4,
         temperature=1.7,
     )
-    if spec.startswith("hf:"):  # a student asks for nothing outside its folder
-        shutil.rmtree(source / "tiny bert@home")
+    shutil.rmtree(source)  # a student asks for nothing outside its folder
     os.chdir(before)
     return network.eval(), card, inputs[:7]
+
+
+def write_source(folder, spec, inputs):
+    """Write the model that a specification names in a folder, where it names one."""
+    if "bert" in spec:
+        write_model(folder / "tiny bert@home", inputs)
+    elif "tiny vit" in spec:
+        write_vit(folder / "tiny vit", weights=True)
+    elif "wav2vec" in spec:
+        write_wav2vec(folder / "tiny wav2vec", weights=True)
+    elif "+" in spec:
+        plain, _, rest = spec.partition("+")
+        size = int(rest.partition("@pixels:")[2])
+        network = build_model(plain, num_classes=7, inputs=(3, size, size), seed=8)
+        save_file(network.state_dict(), folder / rest.partition("@")[0])
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,14 @@ from goodteacher.networks import (
 )
 from goodteacher.networks.batches import made_up
 from goodteacher.studies.store import Store, load_weights
-from tests.tiny_models import HAS_TRANSFORMERS, write_model
+from tests.tiny_models import (
+    HAS_TIMM,
+    HAS_TORCHVISION,
+    HAS_TRANSFORMERS,
+    write_model,
+    write_vit,
+    write_wav2vec,
+)
 
 FEATURES, IMAGE = (6,), (1, 8, 8)
 TOKENS = InputSpec(
@@ -52,21 +59,32 @@ SOURCES = {
     "object": (make_net(CLASSES), FEATURES),
     "factory by name": ("python:planted_factories:make_net", FEATURES),
 }
+HERE = {"hf": HAS_TRANSFORMERS, "timm": HAS_TIMM, "torchvision": HAS_TORCHVISION}
+"""Sources that need a package, and whether it is here."""
 if HAS_TRANSFORMERS:
     SOURCES["model of transformers"] = ("hf:tiny bert@home", TOKENS)
+    SOURCES["model of images of transformers"] = ("hf:tiny vit", (3, 16, 16))
+    SOURCES["model of sound of transformers"] = ("hf:tiny wav2vec", (90,))
+if HAS_TIMM:
+    SOURCES["network of timm"] = ("timm:mobilenetv3_small_050", (3, 16, 16))
+    SOURCES["network of timm for images of one size"] = ("timm:test_vit", (3, 32, 32))
+if HAS_TORCHVISION:
+    SOURCES["network of torchvision"] = ("torchvision:squeezenet1_1", (3, 32, 32))
 
 
 def test_every_source_is_a_case():
     names = {str(network).partition(":")[0] for network, _ in SOURCES.values()}
-    wanted = NETWORK_SOURCES.keys() - {"given"} - ({"hf"} - names)
-    assert wanted <= names
+    absent = {name for name, here in HERE.items() if not here}
+    assert names >= NETWORK_SOURCES.keys() - {"given"} - absent
 
 
 @pytest.fixture(params=SOURCES)
 def source(request, monkeypatch, tmp_path):
-    if request.param == "model of transformers":
-        monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    if "of transformers" in request.param:
         write_model("tiny bert@home", ["a text of words"])
+        write_vit(tmp_path / "tiny vit")
+        write_wav2vec(tmp_path / "tiny wav2vec")
     planted = type(sys)("planted_factories")
     planted.make_net = make_net
     monkeypatch.setitem(sys.modules, "planted_factories", planted)

@@ -100,3 +100,21 @@ def test_a_predict_function_becomes_a_student(tmp_path):
     done = run("a_teacher_that_predicts.py", tmp_path, "--most=600", "--epochs=4")
     assert "hard labels" in done.stdout
     assert (tmp_path / "study/student/config.json").exists()
+
+
+def test_a_network_of_timm_with_weights_of_its_own_teaches(tmp_path):
+    timm = pytest.importorskip("timm", reason="needs goodteacher[vision]")
+    import numpy as np
+    from safetensors.torch import save_file
+
+    save_file(timm.create_model("test_resnet").state_dict(), tmp_path / "own.safetensors")
+    labels = np.arange(60) % 2
+    noise = np.random.default_rng(0).integers(0, 90, (60, 3, 8, 8))
+    images = (noise + 100 * labels[:, None, None, None]).astype(np.uint8)
+    arrays = {"x_train": images, "y_train": labels, "x_test": images[:20], "y_test": labels[:20]}
+    np.savez(tmp_path / "data.npz", **arrays)
+    network = ["--network=test_resnet", "--pixels=16", "--epochs=1"]
+    settings = [*network, "--student=mlp:2", "--student-epochs=2"]
+    files = [tmp_path / "data.npz", tmp_path / "study", "--weights", tmp_path / "own.safetensors"]
+    assert "hard labels" in run("timm_network.py", *files, *settings).stdout
+    assert (tmp_path / "study/student/model.safetensors").exists()

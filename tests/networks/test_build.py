@@ -130,8 +130,9 @@ def test_specifications_that_mean_the_same_have_one_form(written, canonical):
         ("wrn:17-2", r"depth 17.*nearest depth is 16"),
         ("wrn:4-2", r"depth 4.*nearest depth is 10"),
         ("resnet:16x4", r"depth 16.*nearest depth is 14"),
-        ("timm:resnet18", "timm model, which goodteacher does not support yet"),
-        ("torchvision:resnet18", "torchvision model, which goodteacher does not support yet"),
+        ("timm:", "must be timm:NAME"),
+        ("torchvision:two words", "must be torchvision:NAME"),
+        ("timm:resnet18+", "must be timm:NAME"),
     ],
 )
 def test_specification_that_means_nothing_is_refused(spec, message):
@@ -177,7 +178,9 @@ def test_impossible_sizes_are_refused(changes, message):
 
 
 def test_family_far_from_every_other_gets_no_guess():
-    with pytest.raises(ModelError, match=r"unknown family 'qq'.*python, hf, followed by") as caught:
+    with pytest.raises(
+        ModelError, match=r"unknown family 'qq'.*hf, timm, torchvision, followed"
+    ) as caught:
         build("qq:3")
     assert "Did you mean" not in str(caught.value)
 

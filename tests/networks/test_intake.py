@@ -186,8 +186,12 @@ DAMAGE = {
         "how a student wants its inputs",
     ),
     "no such step": ("preparation.json", prepared(kind="blur"), "one of normalize, resize"),
-    "no size": ("preparation.json", prepared(kind="resize", size=[0, 4]), "the size 0x4"),
-    "images": ("preparation.json", prepared(kind="resize", size=[2, 2]), "are no images"),
+    "no size": ("preparation.json", prepared(kind="resize", size=[0, 4], mode="area"), "for 0x4"),
+    "images": (
+        "preparation.json",
+        prepared(kind="resize", size=[2, 2], mode="area"),
+        "are no images",
+    ),
     "conflict": ("config.json", lambda b: b"<<<<<<< HEAD\n" + b, "marks of a merge conflict"),
     "half": ("config.json", lambda b: b[: len(b) // 2], "Was it edited, cut short"),
     "wrong encoding": (

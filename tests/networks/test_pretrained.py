@@ -243,9 +243,15 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(tmp_path):
         network(tmp_path)
 
 
-def test_images_are_refused():
-    with pytest.raises(ModelError, match="classifies texts, but the examples are"):
-        build_model("hf:some/model", num_classes=2, inputs=(1, 8, 8), seed=0)
+def test_examples_of_no_known_kind_are_refused():
+    with pytest.raises(ModelError, match="classifies texts, images or waveforms, but the examples"):
+        build_model("hf:some/model", num_classes=2, inputs=(8, 8), seed=0)
+
+
+def test_images_for_a_model_of_texts_are_refused(tmp_path):
+    write_model(tmp_path, TEXTS)
+    with pytest.raises(ModelError, match="does not classify images"):
+        build_model(f"hf:{tmp_path}", num_classes=2, inputs=(3, 8, 8), seed=0)
 
 
 def test_tokens_of_a_network_without_a_tokenizer_are_refused():

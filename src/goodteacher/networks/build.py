@@ -7,6 +7,7 @@ import difflib
 import numbers
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,8 +15,8 @@ from torch import nn
 
 from goodteacher.data import InputSpec, numbers_spec
 from goodteacher.errors import ModelError
-from goodteacher.networks import factory, feedforward, given, pretrained, residual
-from goodteacher.networks.fitting import canonical_clause, split_spec
+from goodteacher.networks import factory, feedforward, given, pretrained, residual, vision
+from goodteacher.networks.fitting import WITH_PATHS, canonical_clause, split_spec
 
 NUMBER = r"0*[1-9][0-9]{0,6}"  # seven digits: larger widths are typing errors
 DEPTH = r"0*[1-9][0-9]{0,3}"  # four digits: larger depths only fill the memory, block by block
@@ -36,9 +37,10 @@ class NetworkSource:
         image: Whether inputs must be images ``(channels, height, width)``.
         users_own: Whether it is the user's, and so may take inputs of any kind.
         depth_rule: ``(multiple, remainder)`` of the first number; ``(6, 2)`` is 6n + 2, n >= 1.
-        of_texts: What stands behind the ``@`` where it does not say, of texts.
-        described: What a delivered network needs beside its weights, where that lies in files of
-            the user's that may be gone; plain values.
+        own: ``(what one example is) -> the preparation that networks come with``: what stands
+            behind the ``@`` where a specification does not say; "" for none.
+        described: ``(argument, network) -> what a delivered network needs beside its weights``,
+            where that lies in files of the user's that may be gone; plain values.
         rebuilt: ``(described, num_classes, inputs) -> network`` without those files.
     """
 
@@ -50,8 +52,8 @@ class NetworkSource:
     image: bool = False
     users_own: bool = False
     depth_rule: tuple[int, int] | None = None
-    of_texts: str = ""
-    described: Callable[[nn.Module], dict[str, Any]] | None = None
+    own: Callable[[InputSpec], str] = lambda inputs: ""
+    described: Callable[[str, nn.Module], dict[str, Any]] | None = None
     rebuilt: Callable[[dict[str, Any], int, InputSpec], nn.Module] | None = None
 
 
@@ -97,6 +99,16 @@ def _python(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
 
 def _given(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
     return given.build_given(argument, num_classes=num_classes, inputs=inputs)
+
+
+def _own_of_images(inputs: InputSpec) -> str:
+    return "pixels" if inputs.kind == "images" else ""
+
+
+def _own_of_transformers(inputs: InputSpec) -> str:
+    if inputs.kind == "numbers":
+        return "waveform" if len(inputs.shape) == 1 else ""
+    return {"texts": "tokens", "images": "pixels"}.get(inputs.kind, "")
 
 
 def _hf(argument: str, num_classes: int, inputs: InputSpec) -> nn.Module:
@@ -167,14 +179,37 @@ NETWORK_SOURCES: Mapping[str, NetworkSource] = {
         build=_hf,
         canonical=pretrained.canonical_name,
         users_own=True,
-        of_texts="tokens",
+        own=_own_of_transformers,
         described=pretrained.described,
         rebuilt=pretrained.rebuilt,
     ),
+    "timm": NetworkSource(
+        grammar="timm:NAME, with .WEIGHTS of timm or +FILE.safetensors behind it if pretrained",
+        example="timm:resnet18",
+        pattern=vision.ARGUMENT,
+        build=partial(vision.build, "timm"),
+        canonical=vision.canonical_argument,
+        users_own=True,
+        own=_own_of_images,
+        described=vision.described,
+        rebuilt=partial(vision.rebuilt, "timm"),
+    ),
+    "torchvision": NetworkSource(
+        grammar=(
+            "torchvision:NAME, with .WEIGHTS of torchvision or +FILE.safetensors behind it if "
+            "pretrained"
+        ),
+        example="torchvision:mobilenet_v3_small",
+        pattern=vision.ARGUMENT,
+        build=partial(vision.build, "torchvision"),
+        canonical=vision.canonical_argument,
+        users_own=True,
+        own=_own_of_images,
+        described=vision.described,
+        rebuilt=partial(vision.rebuilt, "torchvision"),
+    ),
 }
 """Every source by the name before the colon: all that a new architecture needs is an entry here."""
-
-LATER = ("timm", "torchvision")
 
 
 def canonical_spec(spec: str) -> str:
@@ -253,8 +288,9 @@ def build_model(
 
 def described(spec: str, network: nn.Module) -> dict[str, Any] | None:
     """Return what a delivered network needs beside its weights; None where that is its name."""
-    source = NETWORK_SOURCES[_parse(spec)[0]]
-    return source.described(network) if source.described else None
+    name, argument, _ = _parse(spec)
+    source = NETWORK_SOURCES[name]
+    return source.described(argument, network) if source.described else None
 
 
 def rebuilt(spec: str, record: dict[str, Any], *, num_classes: int, inputs: InputSpec) -> nn.Module:
@@ -270,13 +306,18 @@ def rebuilt(spec: str, record: dict[str, Any], *, num_classes: int, inputs: Inpu
         return source.rebuilt(record, num_classes, inputs)
 
 
-def usual_clause(spec: str) -> str:
-    """Return what stands behind the ``@`` of texts where the specification says nothing.
+def own_clause(spec: str, inputs: InputSpec) -> str:
+    """Return what stands behind the ``@`` of a network that comes with a preparation of its own.
 
-    >>> usual_clause("hf:models/bert"), usual_clause("mlp:64")
+    Args:
+        spec: The specification, which says nothing itself.
+        inputs: What one stored example is.
+
+    >>> texts = InputSpec(kind="texts")
+    >>> own_clause("hf:models/bert", texts), own_clause("mlp:64", texts)
     ('tokens', '')
     """
-    return NETWORK_SOURCES[_parse(spec)[0]].of_texts
+    return NETWORK_SOURCES[_parse(spec)[0]].own(inputs)
 
 
 def needs_description(spec: str) -> bool:
@@ -341,9 +382,10 @@ def _parse(spec: str) -> tuple[str, str, str]:
 def _divided(spec: str) -> tuple[str, str, str, str]:
     """Return family, argument, the ``@`` if there is one, and what stands behind it."""
     family, _, path = spec.strip().partition(":")
-    if family.strip().lower() == "hf":  # whose argument may be any path
-        name, clause = split_spec(f"hf:{path.strip()}")
-        return "hf", name.removeprefix("hf:").strip(), clause, _without_spaces(clause)
+    family = family.strip().lower()
+    if family in WITH_PATHS:
+        name, clause = split_spec(f"{family}:{path.strip()}")
+        return family, name.removeprefix(f"{family}:").strip(), clause, _without_spaces(clause)
     architecture, at, clause = _without_spaces(spec).partition("@")
     name, _, argument = architecture.partition(":")
     return name.lower(), argument, at, clause
@@ -355,12 +397,6 @@ def _without_spaces(spec: str) -> str:
 
 
 def _unknown_family(spec: str, name: str) -> str:
-    if name in LATER:
-        return (
-            f"The model specification {spec!r} asks for a {name} model, which goodteacher does not "
-            "support yet. Until then, write a function that makes it and name that: "
-            f"{NETWORK_SOURCES['python'].example!r}."
-        )
     nearest = difflib.get_close_matches(name, NETWORK_SOURCES, n=1, cutoff=0.4)
     hint = f" Did you mean {NETWORK_SOURCES[nearest[0]].example!r}?" if nearest else ""
     return (

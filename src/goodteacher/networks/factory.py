@@ -100,6 +100,8 @@ def build_with(
     try:
         with _other_generators_seeded():
             network = factory(*arguments, **keywords)
+    except ModelError:
+        raise  # a source of ours says more
     except Exception as error:
         given = (*arguments, *(f"{name}={value}" for name, value in keywords.items()))
         raise ModelError(

@@ -2,10 +2,11 @@
 
 ``mlp:64@resize:14`` sees images at 14x14, ``mlp:64@tfidf:512`` texts by their 512 most frequent
 terms, ``mlp:64@raw`` numbers as they are stored, and a network with ``@integers`` whole numbers as
-they are. ``hf:folder@tokens:64`` reads texts by its own tokenizer, cut to 64 tokens. Without an
-``@``, images and numbers are normalised as the setting ``normalization`` says, texts have
-``tfidf_features`` terms, or the tokens of an ``hf:`` model. Of several fields, those of whole
-numbers stay as they are.
+they are. ``hf:folder@tokens:64`` reads texts by its own tokenizer, cut to 64 tokens, and
+``timm:resnet18@pixels:96`` sees images as timm prepares them, at 96x96. Without an ``@``, images
+and numbers are normalised as the setting ``normalization`` says and texts have ``tfidf_features``
+terms, but networks that come with a preparation of their own have that. Of several fields, those of
+whole numbers stay as they are.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from torch import Tensor
 
-from goodteacher.data import Fields, Inputs, Kind, Split, Text, TextColumns, Texts
+from goodteacher.data import Fields, Inputs, InputSpec, Kind, Split, Text, TextColumns, Texts
 from goodteacher.errors import ModelError
+from goodteacher.networks.image_steps import Resize
 from goodteacher.networks.normalization import (
     NORMALIZATIONS,
     TEXT_NORMALIZATIONS,
@@ -28,17 +31,12 @@ from goodteacher.networks.normalization import (
     fit_channels,
     make_normalization,
 )
-from goodteacher.networks.preparation import (
-    Chain,
-    Each,
-    Identity,
-    Integers,
-    Preparation,
-    Resize,
-)
+from goodteacher.networks.preparation import Chain, Each, Identity, Integers, Preparation
 from goodteacher.networks.pretrained import fit_tokenizer
+from goodteacher.networks.processing import hugging_face_pixels, hugging_face_waveform
 from goodteacher.networks.text import fit_tfidf, fit_tfidf_of_columns
 from goodteacher.networks.vectorizing import Vectorize, VectorizeColumns
+from goodteacher.networks.vision import own_pixels
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,26 @@ class _Request:
     def texts(self) -> tuple[Text, ...] | None:
         """The texts, where examples are texts; a tuple each where they have several."""
         return self.training.texts if isinstance(self.training, Texts | TextColumns) else None
+
+    @property
+    def source(self) -> str:
+        """The source of the network: what stands before the colon."""
+        return split_spec(self.spec)[0].partition(":")[0]
+
+    def own_name(self, what: str, sources: tuple[str, ...]) -> str:
+        """Return what a network is called that has some preparation of its own.
+
+        Raises:
+            ModelError: It comes from a source whose networks have none.
+        """
+        source, _, name = split_spec(self.spec)[0].partition(":")
+        if source not in sources:
+            listed = " and ".join(f"'{each}:'" for each in sources)
+            raise ModelError(
+                f"The network {self.spec!r} has no {what} of its own, as those with {listed} have. "
+                "Leave what stands behind the @ out."
+            )
+        return name
 
     def refused(self, rule: str) -> ModelError:
         """Say that this preparation is for other examples than these."""
@@ -161,18 +179,36 @@ def _fit_integers(request: _Request) -> Chain:
 
 
 def _fit_tokens(request: _Request) -> Chain:
-    architecture = split_spec(request.spec)[0]
-    if not architecture.startswith("hf:"):
-        raise ModelError(
-            f"The network {request.spec!r} has no tokenizer of its own, as those with 'hf:' have. "
-            "Leave what stands behind the @ out."
-        )
+    name = request.own_name("tokenizer", ("hf",))
     if request.texts is None:
         raise request.refused("reads texts by its tokenizer")
     length = int(request.argument) if request.argument else None
-    name = architecture.removeprefix("hf:")
     columns = request.training.spec.columns
     return Chain(fit_tokenizer(name, request.texts, length=length, columns=columns))
+
+
+_OWN_PIXELS: Mapping[str, Callable[[str, InputSpec, tuple[int, int] | None], Chain]] = {
+    "hf": hugging_face_pixels,
+    "timm": partial(own_pixels, "timm"),
+    "torchvision": partial(own_pixels, "torchvision"),
+}
+"""How the networks of a source want images: ``(name, stored, size) -> preparation``."""
+
+
+def _fit_pixels(request: _Request) -> Chain:
+    name = request.own_name("processor of images", tuple(_OWN_PIXELS))
+    if request.kind != "images":
+        raise request.refused("prepares images in its own way")
+    size = _sides(request.argument) if request.argument else None
+    return _OWN_PIXELS[request.source](name, request.training.spec, size)
+
+
+def _fit_waveform(request: _Request) -> Chain:
+    name = request.own_name("extractor of waveforms", ("hf",))
+    spec = request.training.spec
+    if request.kind not in ("numbers", "integers") or len(spec.shape) != 1:
+        raise request.refused("takes waveforms, rows of numbers")
+    return hugging_face_waveform(name, spec)
 
 
 def _sides(argument: str) -> tuple[int, int]:
@@ -233,6 +269,19 @@ PREPARATIONS: Mapping[str, PreparationKind] = {
         pattern="",
         fit=_fit_integers,
     ),
+    "pixels": PreparationKind(
+        grammar="@pixels, @pixels:SIDE or @pixels:HEIGHTxWIDTH with pixels of a side, 1 to 9999",
+        example="timm:resnet18@pixels:96",
+        pattern=rf"({_SIDE}([xX]{_SIDE})?)?",
+        fit=_fit_pixels,
+        canonical=_canonical_sides,
+    ),
+    "waveform": PreparationKind(
+        grammar="@waveform, without an argument",
+        example="hf:folder@waveform",
+        pattern="",
+        fit=_fit_waveform,
+    ),
     "tokens": PreparationKind(
         grammar="@tokens or @tokens:LENGTH with the tokens of each text, 1 to 9999999",
         example="hf:folder@tokens:128",
@@ -244,6 +293,13 @@ PREPARATIONS: Mapping[str, PreparationKind] = {
 """What may stand behind the ``@``: all that a new preparation needs is an entry here."""
 
 
+OF_THE_NETWORK = ("tokens", "pixels", "waveform")
+"""Preparations that come with a network, so that two networks have two of them."""
+
+WITH_PATHS = ("hf", "timm", "torchvision")
+"""Sources whose arguments may be any name or path, with an ``@`` and spaces in it."""
+
+
 def split_spec(spec: str) -> tuple[str, str]:
     """Return the architecture of a specification, and what stands behind its ``@``.
 
@@ -252,7 +308,7 @@ def split_spec(spec: str) -> tuple[str, str]:
     >>> split_spec("hf:runs@home/bert@tokens:64")
     ('hf:runs@home/bert', 'tokens:64')
     """
-    if spec.startswith("hf:"):  # names and paths may have an @ too
+    if spec.partition(":")[0] in WITH_PATHS:
         architecture, _, clause = spec.rpartition("@")
         asks = architecture and clause.partition(":")[0].strip().lower() in PREPARATIONS
         return (architecture, clause) if asks else (spec, "")

@@ -20,13 +20,14 @@ from typing import Any, Protocol, Self, cast
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from goodteacher.data import Inputs, InputSpec, Text, numbers_spec
 from goodteacher.errors import DataError
+from goodteacher.networks.image_steps import Channels, Crop, Resize
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.tokenizing import Tokenize
 from goodteacher.networks.vectorizing import Vectorize, VectorizeColumns
+from goodteacher.networks.waveforms import Waveform
 
 
 class Preparation(Protocol):
@@ -156,54 +157,6 @@ class Integers(_Stateless):
         return raw.to(torch.int64, copy=True)
 
 
-class Resize(nn.Module):
-    """Images at another size, by the mean over the area that each new pixel covers.
-
-    Args:
-        height: Of the new images.
-        width: Of the new images.
-
-    Example:
-        >>> Resize(1, 1)(torch.tensor([[[[0, 2], [4, 6]]]], dtype=torch.uint8)).item()
-        3.0
-    """
-
-    from_texts = False
-
-    def __init__(self, height: int, width: int) -> None:
-        super().__init__()
-        self.size = (height, width)
-
-    @property
-    def blank(self) -> Tensor:
-        """Zero."""
-        return torch.zeros(())
-
-    def output(self, spec: InputSpec) -> InputSpec:
-        """Return the shape of a resized image."""
-        if len(spec.shape) != 3:
-            raise ValueError(f"{spec} are no images")
-        return numbers_spec((spec.shape[0], *self.size))
-
-    def forward(self, raw: Tensor) -> Tensor:
-        """Return float32 images in the units of those given, in the channels-last order."""
-        resized = F.interpolate(raw.float(), size=self.size, mode="area")
-        # clone: to() would keep the strides of a single channel, which mean either order
-        return resized.clone(memory_format=torch.channels_last)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the size."""
-        return {"size": list(self.size)}
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Resize:
-        """Return one of the size that :meth:`to_dict` returned."""
-        height, width = (int(side) for side in record["size"])
-        if min(height, width) < 1:
-            raise DataError(f"Images cannot have the size {height}x{width}. Was the file edited?")
-        return cls(height, width)
-
-
 class Chain(nn.Module):
     """Preparations one after another.
 
@@ -260,8 +213,16 @@ class Chain(nn.Module):
 
     @property
     def blank(self) -> Tensor:
-        """The value that the last one makes 0: those before it leave what is even as it is."""
-        return self._in_order[-1].blank
+        """The value that the last one makes 0: those before it leave what is even as it is.
+
+        Where a gray channel becomes several that are normalised differently, it is the mean of
+        their values, and not all of them become 0.
+        """
+        blank = self._in_order[-1].blank
+        for step in self._in_order:
+            if isinstance(step, Channels):
+                blank = step.stored_blank(blank)
+        return blank
 
     def output(self, spec: InputSpec) -> InputSpec:
         """Say what the last one gives."""
@@ -337,6 +298,9 @@ class Each(nn.Module):
 STEPS: Mapping[str, Any] = {
     "normalize": Normalization,
     "resize": Resize,
+    "crop": Crop,
+    "channels": Channels,
+    "waveform": Waveform,
     "tfidf": Vectorize,
     "tfidf_columns": VectorizeColumns,
     "tokenizer": Tokenize,

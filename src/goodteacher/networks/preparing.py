@@ -15,12 +15,17 @@ import torch
 from goodteacher.config import Augmentation
 from goodteacher.data import InMemory, Inputs, InputSpec, Split, StudyData, numbers_spec
 from goodteacher.errors import ConfigError, ModelError
-from goodteacher.networks.build import build_model, is_users_own, usual_clause
+from goodteacher.networks.build import build_model, is_users_own, own_clause
 from goodteacher.networks.examples import Examples
-from goodteacher.networks.fitting import fit_preparation, split_spec
+from goodteacher.networks.fitting import OF_THE_NETWORK, fit_preparation, split_spec
+from goodteacher.networks.image_steps import Resize
 from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.preparation import Chain, Preparation
+from goodteacher.networks.waveforms import Waveform
+
+_MUCH_LARGER = 4
+"""Times the pixels from which on it is told that images are made larger."""
 
 Prepared = tuple[Inputs, Preparation | None]
 """Examples after what is costly, and what is left to do with each batch."""
@@ -127,7 +132,10 @@ class Preparations:
         return f"{spec!r} does not take whole numbers, so it gets them standardised."
 
     def notes(self, spec: str, splits: Mapping[str, Split]) -> Iterator[str]:
-        """Yield for which splits of texts a network knows too few terms, or cuts texts.
+        """Yield what a network makes of examples that its user should know.
+
+        For which splits of texts it knows too few terms, or cuts texts; how much larger it makes
+        images; how many samples a second it takes sound to have.
 
         Args:
             spec: Its specification.
@@ -137,6 +145,8 @@ class Preparations:
         if preparation.from_texts:
             others = {name: split.texts or () for name, split in splits.items()}
             yield from preparation.notes(self.data.training.texts or (), others, spec)
+
+        yield from _notes_of_own_steps(spec, preparation, self.data.spec)
 
     def _prepared(
         self, spec: str, split: Split, augmentation: Augmentation | None
@@ -161,19 +171,22 @@ class Preparations:
         return spec.kind == "images" and after * len(training) <= training.nbytes
 
     def _with_clause(self, spec: str) -> str:
-        """Say what a network of the user's own wants of whole numbers, where it does not say.
+        """Say what a network wants that has a way of its own, where it does not say.
 
-        As they are, if it takes them so; else as other numbers. That depends on the network and on
-        the data alone.
+        What comes with it, for such examples. Else whole numbers, for a network of the user's: as
+        they are, if it takes them so, or as other numbers. That depends on the network and on the
+        data alone.
         """
         architecture, clause = split_spec(spec)
-        if not clause and self.data.is_text and (usual := usual_clause(spec)):
-            return f"{architecture}@{usual}"
+        if not clause and (own := own_clause(spec, self.data.spec)):
+            return f"{architecture}@{own}"
         if clause or self.data.spec.kind != "integers" or not is_users_own(spec):
             return spec
         if architecture not in self._takes_integers:
             self._takes_integers[architecture] = self._try_integers(architecture)
-        return f"{architecture}@integers" if self._takes_integers[architecture] else spec
+        whole = self._takes_integers[architecture]
+        asked = "integers" if whole else own_clause(spec, numbers_spec(self.data.spec.shape))
+        return f"{architecture}@{asked}" if asked else spec
 
     def _try_integers(self, architecture: str) -> bool:
         spec = self.data.spec
@@ -197,11 +210,29 @@ class Preparations:
         return None
 
 
+def _notes_of_own_steps(spec: str, preparation: Chain, stored: InputSpec) -> Iterator[str]:
+    """Yield how much larger a network's own preparation makes images, and what sound must be."""
+    for step in preparation.steps:
+        if isinstance(step, Resize) and not split_spec(spec)[1]:  # whoever names a size knows it
+            times = math.prod(step.size) / math.prod(stored.shape[1:])
+            before, after = ("x".join(map(str, side)) for side in (stored.shape[1:], step.size))
+            if times >= _MUCH_LARGER:
+                yield (
+                    f"{spec!r} sees images of {before} at {after}: {times:.0f} times the pixels, "
+                    "and about as many times the work. "
+                    f"'{split_spec(spec)[0]}@pixels:{before}' keeps their size."
+                )
+        if isinstance(step, Waveform):
+            yield (
+                f"{spec!r} takes {step.rate} samples a second. Nothing is resampled, so the data "
+                "must have as many."
+            )
+
+
 def _key(spec: str) -> str:
     """Return what stands for a preparation: what the specification asks for, and of whom."""
     clause = split_spec(spec)[1]
-    own = usual_clause(spec)
-    return spec if own and clause.partition(":")[0] == own else clause
+    return spec if clause.partition(":")[0] in OF_THE_NETWORK else clause
 
 
 def _check_tfidf_features(count: int | None, data: StudyData) -> None:

@@ -1,4 +1,4 @@
-"""Models of Hugging Face transformers, ``hf:NAME_OR_FOLDER``, for the classification of texts.
+"""Models of Hugging Face transformers, ``hf:NAME_OR_FOLDER``: classifiers of texts, images, sound.
 
 All weights are drawn from the seed; then those of the folder take their places, but for the head:
 the layers behind the base model, which belong to the classes. So seeds of a pretrained model differ
@@ -40,23 +40,23 @@ def canonical_name(name: str) -> str:
 
 
 def build_pretrained(name: str, *, num_classes: int, inputs: InputSpec) -> nn.Module:
-    """Build a classifier of texts from a folder or a model of the hub.
+    """Build a classifier from a folder or a model of the hub.
 
     Args:
         name: Of the folder, or of the model.
         num_classes: Number C of logits.
-        inputs: What one example is: fields of tokens, or token ids.
+        inputs: What one example is: fields of tokens, or token ids; an image; a waveform.
 
     Raises:
-        ModelError: There is no such model, it does not classify texts, its files are damaged, or
-            it does not take such examples.
+        ModelError: There is no such model, it does not classify such examples, its files are
+            damaged, or it does not take them.
     """
     factory = partial(_made, name, inputs=inputs)
     return _checked_build(factory, f"hf:{name}", num_classes=num_classes, inputs=inputs)
 
 
-def described(network: nn.Module) -> dict[str, Any]:
-    """Return the configuration of a network, as plain values."""
+def described(name: str, network: nn.Module) -> dict[str, Any]:
+    """Return the configuration of a network of a name, as plain values."""
     configuration: Any = network.config
     found: dict[str, Any] = configuration.to_dict()
     # Where it came from, and which release wrote it, changes nothing.
@@ -75,7 +75,7 @@ def rebuilt(record: dict[str, Any], num_classes: int, inputs: InputSpec) -> nn.M
         kind = str(record.get("model_type"))
         rest = {key: value for key, value in record.items() if key != "model_type"}
         configuration = package.AutoConfig.for_model(kind, **rest)
-        return _from_configuration(configuration)
+        return _from_configuration(configuration, _kind_of(inputs))
 
     name = f"hf:{record.get('model_type')}"
     return _checked_build(make, name, num_classes=num_classes, inputs=inputs)
@@ -210,17 +210,28 @@ def _check_tells_classes(name: str, configuration: Any) -> None:
 
 
 def _checked_build(factory: Any, name: str, *, num_classes: int, inputs: InputSpec) -> nn.Module:
-    if inputs.kind not in ("fields", "integers"):
+    if inputs.kind not in ("fields", "integers") and len(inputs.shape) not in (1, 3):
         raise ModelError(
-            f"The model {name!r} classifies texts, but the examples are {inputs}. Give texts, or "
-            "their token ids as whole numbers."
+            f"The model {name!r} classifies texts, images or waveforms, but the examples are "
+            f"{inputs}. Give texts, or their token ids as whole numbers; images; or sound, a row "
+            "of numbers each."
         )
-    try:
-        return build_with(factory, name, num_classes=num_classes, inputs=inputs)
-    except ModelError as error:
-        if isinstance(error.__cause__, ModelError):
-            raise error.__cause__ from error.__cause__.__cause__  # ours says more
-        raise
+    return build_with(factory, name, num_classes=num_classes, inputs=inputs)
+
+
+_KINDS = {
+    "texts": "AutoModelForSequenceClassification",
+    "images": "AutoModelForImageClassification",
+    "sound": "AutoModelForAudioClassification",
+}
+"""What makes a classifier of a configuration, by what is classified."""
+
+
+def _kind_of(inputs: InputSpec) -> str:
+    """Say what a network classifies that takes such examples, prepared."""
+    if inputs.kind in ("fields", "integers"):
+        return "texts"
+    return "images" if len(inputs.shape) == 3 else "sound"
 
 
 def _made(name: str, num_classes: int, *, inputs: InputSpec) -> nn.Module:
@@ -228,26 +239,27 @@ def _made(name: str, num_classes: int, *, inputs: InputSpec) -> nn.Module:
     with _explained(name, "has no configuration that transformers can read"):
         source = _source(name)
         configuration = package.AutoConfig.from_pretrained(source, num_labels=num_classes)
+    kind = _kind_of(inputs)
     _check_vocabulary(name, configuration, inputs)
-    with _explained(name, "does not classify texts"):
-        network = _from_configuration(configuration)
+    with _explained(name, f"does not classify {kind}"):
+        network = _from_configuration(configuration, kind)
     if not isinstance(source, Path) or any(any(source.glob(kind)) for kind in _WEIGHTS):
-        _take_weights(network, name, source, configuration)
+        _take_weights(network, name, source, configuration, kind)
     return network
 
 
-def _from_configuration(configuration: Any) -> nn.Module:
-    made: nn.Module = _transformers().AutoModelForSequenceClassification.from_config(
+def _from_configuration(configuration: Any, kind: str) -> nn.Module:
+    made: nn.Module = getattr(_transformers(), _KINDS[kind]).from_config(
         configuration, dtype=torch.float32, attn_implementation="eager"
     )
     return made
 
 
-def _take_weights(network: Any, name: str, source: Any, configuration: Any) -> None:
+def _take_weights(network: Any, name: str, source: Any, configuration: Any, kind: str) -> None:
     """Give a network the weights of a folder, but for those of the head."""
     package = _transformers()
     with _explained(name, "has weights that cannot be read"), _quiet(package):
-        loaded, told = package.AutoModelForSequenceClassification.from_pretrained(
+        loaded, told = getattr(package, _KINDS[kind]).from_pretrained(
             source,
             config=configuration,
             ignore_mismatched_sizes=True,
