@@ -26,7 +26,7 @@ _SHARE_OF_GPU = 0.5
 """Data stay on a GPU if they take less than this share of its free memory."""
 
 
-_BYTES_AT_ONCE = 2**27
+_BYTES_AT_ONCE = 2**25
 """Bytes of examples that are gathered and prepared at once, at most."""
 
 

@@ -143,8 +143,6 @@ def respond(
         (1, True)
     """
     asking = Asking(_teacher(predict, classes), at_once=at_once, retries=retries, pause=pause)
-    if isinstance(asking.predict, HuggingFaceTeacher):
-        probabilities = False
     asked = _Asked(asking, prepare, teacher_inputs, tuple(classes), probabilities, progress)
     path, alone = Path(out).expanduser(), examples_alone(data)
     check_kind(path, asked_once=epoch is None)
@@ -185,6 +183,8 @@ class _Asked:
         probabilities: bool | None,
         progress: Progress | None,
     ) -> None:
+        if isinstance(asking.predict, HuggingFaceTeacher):
+            probabilities = False
         self.asking = asking
         self.form = as_numpy if prepare is None else lambda batch: prepare(as_numpy(batch))
         self._told_otherwise = prepare is not None or instead is not None
@@ -419,13 +419,13 @@ def size_of(predict: Any, file: str | Path | None) -> int | None:
     """
     named = predict if file is None and isinstance(predict, str | Path) else file
     if named is not None:
-        path = Path(named).expanduser()
+        path = Path(str(named).removeprefix(HUGGING_FACE)).expanduser()
         if file is not None and not path.exists():
             raise ConfigError(f"teacher_file = {file}: there is no such file or folder.")
         # An ONNX file of many weights has them in a second file, under one of two usual names.
         parts = [path, *(path.with_name(path.name + end) for end in (".data", "_data"))]
         found = path.rglob("*") if path.is_dir() else parts
-        return sum(part.stat().st_size for part in found if part.is_file())
+        return sum(part.stat().st_size for part in found if part.is_file()) or None
     owner = getattr(predict, "__self__", predict)
     for module in (owner, getattr(owner, "model", None)):
         if isinstance(module, nn.Module):
