@@ -260,6 +260,20 @@ def test_a_tokenizer_that_would_run_two_texts_together_is_refused(tmp_path):
 
 
 @needs_transformers
+def test_a_tokenizer_without_any_special_token_is_told(tmp_path):
+    from transformers import PreTrainedTokenizerFast
+
+    write_model(tmp_path, TITLES + BODIES)
+    alter(tmp_path, lambda content: content.update(post_processor=None))
+    made = PreTrainedTokenizerFast(
+        tokenizer_file=str(tmp_path / "tokenizer.json"), pad_token="[PAD]"
+    )
+    made.save_pretrained(tmp_path)
+    (note,) = networks(PAIR).notes(f"hf:{tmp_path}", {})
+    assert "puts no token between an example's texts, so title and body run together" in note
+
+
+@needs_transformers
 def test_a_tokenizer_without_a_separator_takes_two_texts_and_no_more(tmp_path):
     from transformers import PreTrainedTokenizerFast
 

@@ -108,7 +108,12 @@ class Tokenize(nn.Module):
     def notes(
         self, training: Sequence[Text], others: Mapping[str, Sequence[Text]], name: str
     ) -> Iterator[str]:
-        """Yield how many texts of each split lose tokens."""
+        """Yield how many texts of each split lose tokens, and whether several run together."""
+        if self.columns and not self._tokenizer.num_special_tokens_to_add(True):
+            yield (
+                f"The tokenizer of {name!r} puts no token between an example's texts, so "
+                f"{' and '.join(self.columns)} run together."
+            )
         what, all_of_them, loss = (
             ("an example's texts", "examples", "the end of their longest text")
             if self.columns
