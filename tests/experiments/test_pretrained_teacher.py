@@ -1,4 +1,4 @@
-"""The experiment with a pretrained teacher: its weights are read right, its page has its results."""
+"""The experiment with a pretrained teacher: weights are read right, the page has its results."""
 
 import importlib
 import json
