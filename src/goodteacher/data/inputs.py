@@ -2,6 +2,7 @@
 
     InMemory   a tensor: images, rows of numbers, series, token ids
     Mapped     the same in a file that is larger than memory, read where it is needed
+    OnDemand   images that stay encoded, decoded where they are needed (in `encoded`)
     Texts      strings
     Fields     several of the above by name, such as input_ids and attention_mask
 
