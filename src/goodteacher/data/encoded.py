@@ -1,9 +1,10 @@
 """Images that stay encoded, in files or as bytes, and are decoded whenever they are asked for.
 
 Decoded, a 224x224 image takes 150 kB, ten times what its file takes, and a million of them 150 GB.
-So what would not fit into memory is decoded anew for each epoch, by threads and ahead of whoever
-asks: Pillow decodes without the interpreter's lock, so threads are as fast as processes, hand over
-no copies, and nothing is left behind when the program ends.
+So what would not fit into memory is decoded anew for each epoch, ahead of whoever asks. Pillow
+decodes without the interpreter's lock, so two threads are as fast as two processes
+(benchmarks/images_on_demand.py), hand no copies over, and leave nothing behind when the program
+ends.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
     InMemory   a tensor: images, rows of numbers, series, token ids
     Mapped     the same in a file that is larger than memory, read where it is needed
+    OnDemand   images that stay encoded (:mod:`goodteacher.data.encoded`)
     Fields     several of the above by name, such as input_ids and attention_mask
     Texts      strings, and TextColumns several of each example (:mod:`goodteacher.data.texts`)
     Sparse     numbers of which most are zero (:mod:`goodteacher.data.sparse`)
