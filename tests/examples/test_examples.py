@@ -1,5 +1,6 @@
 """Each example is a short script that a person would write, and runs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -99,6 +100,20 @@ def test_a_predict_function_becomes_a_student(tmp_path):
         pytest.skip("this machine has too few translated messages")
     done = run("a_teacher_that_predicts.py", tmp_path, "--most=600", "--epochs=4")
     assert "hard labels" in done.stdout
+    assert "than its teacher (recorded, 4.6 MB)." in done.stdout
+    assert (tmp_path / "study/student/config.json").exists()
+
+
+def test_an_onnx_file_that_sees_more_than_its_student_becomes_one(tmp_path):
+    for package in ("magika", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package}, for the teacher's file, is missing")
+    folder = Path(json.__file__).parent.parent
+    for kind in ("*.py", "__pycache__/*.pyc"):
+        for path in sorted(folder.glob(kind))[:40]:
+            (tmp_path / "files").mkdir(exist_ok=True)
+            (tmp_path / "files" / path.name).write_bytes(path.read_bytes())
+    done = run("a_teacher_in_an_onnx_file.py", tmp_path, tmp_path / "files", "--epochs=4")
+    assert "than its teacher (magika, 3.2 MB)." in done.stdout
     assert (tmp_path / "study/student/config.json").exists()
 
 
