@@ -1,13 +1,10 @@
 """What may be wrong with students' training: when it is said, and in which words."""
 
-import math
-
 import pytest
 
 from goodteacher.errors import RunError
-from goodteacher.records.results import LearningPoint, StudentRow
+from goodteacher.records.results import StudentRow
 from goodteacher.students.doubts import check_diverged, doubts, told_diverged, told_unfinished
-from goodteacher.students.finished import STEEP, may_be_short, second_half
 
 
 def rows(good, lost=0, **values):
@@ -108,59 +105,3 @@ def test_epochs_of_the_longest_of_those_that_improve_are_told():
     by_name = {"a": rows(1, student_epochs=10), "b": rows(1, student_epochs=90), "c": rows(1)}
     (told,) = doubts(by_name, ["a", "c"], {}, tuned=False)
     assert "a and c were still getting better after 30 epochs" in told
-
-
-# --- what a curve says ---------------------------------------------------------------------------
-
-
-def curve(*points):
-    return tuple(
-        LearningPoint(epoch=epoch, accuracy=0.5, nll=nll, training_loss=None)
-        for epoch, nll in points
-    )
-
-
-@pytest.mark.parametrize(
-    ("points", "gain"),
-    [
-        ([(1, 0.9), (2, 0.6), (4, 0.5)], 0.1),
-        ([(1, 0.9), (3, 0.6), (4, 0.5)], 0.4),
-        ([(2, 0.6), (5, 0.4)], 0.2),
-        ([(2, 0.4), (4, 0.6)], -0.2),
-        ([(3, 0.6), (4, 0.5)], math.inf),
-        ([(4, 0.5)], math.inf),
-        ([(2, None), (4, 0.5)], math.inf),
-        ([(2, 0.5), (4, None)], math.inf),
-        ([(1, None), (2, 0.6), (4, 0.5)], 0.1),
-    ],
-)
-def test_second_half_counts_from_the_last_point_by_half_of_the_epochs(points, gain):
-    assert second_half(curve(*points)) == pytest.approx(gain)
-
-
-def students(*gains, status="ok"):
-    return [
-        StudentRow.model_construct(status=status, curve=curve((2, 0.5 + gain), (4, 0.5)))
-        for gain in gains
-    ]
-
-
-@pytest.mark.parametrize(
-    ("gains", "short"),
-    [
-        ([STEEP + 1e-6], True),
-        ([STEEP - 1e-6], False),
-        ([0.0, 3 * STEEP], True),
-        ([0.0, 1.5 * STEEP], False),
-        ([-1.0, 0.5], False),
-        ([], False),
-    ],
-)
-def test_training_may_be_short_where_the_mean_second_half_is_steep(gains, short):
-    assert may_be_short(students(*gains)) == short
-
-
-def test_students_that_diverged_say_nothing_of_the_length_of_training():
-    lost = students(5.0, status="diverged")
-    assert not may_be_short([*students(0.0), *lost])
-    assert not may_be_short(lost)

@@ -305,6 +305,33 @@ def test_seeds_are_planned_for_the_comparison_that_stands_before_a_verdict(effec
     assert plan.further_seeds is None or plan.further_seeds > 0
 
 
+def exactly(mean, low, high):
+    """An interval whose ends are numbers that a float holds exactly."""
+    return Interval(mean, low, high, 0.05, 20, 10**6, 0.01, 19.0, 1e-4, 0.0)
+
+
+SURE = exactly(2.0, 1.5, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("effects", "gap"),
+    [
+        # Similarity cannot exceed the margin any more: the gain is open, not knowledge.
+        ({"knowledge": exactly(0.125, 0.0, 0.25), "gain": exactly(0.75, -0.5, 2.0)}, 0.75),
+        # One regularizer can no longer be beaten.
+        ({"knowledge": SURE, "tuned": exactly(-0.5, -1.0, 0.0), "gain": SURE}, 0.75),
+        # Knowledge that reaches down to the margin is not shown yet.
+        ({"knowledge": exactly(0.5, 0.25, 0.75)}, 0.25),
+        # A gain of just the margin is asked whether it is one at all.
+        ({"knowledge": exactly(-1.0, -1.5, -0.5), "gain": exactly(0.25, -0.5, 1.0)}, 0.25),
+        # A gain whose interval begins at 0 is not sure.
+        ({"knowledge": exactly(-1.0, -1.5, -0.5), "gain": exactly(0.5, 0.0, 1.0)}, 0.5),
+    ],
+)
+def test_plan_changes_its_question_exactly_where_the_rule_does(effects, gap):
+    assert planned(margin=0.25, over=SURE, **effects).gap == gap
+
+
 def test_only_an_undecided_verdict_asks_for_seeds():
     for gains, expected in ((LADDER_GAINS, "knowledge"), ({}, "no_gain")):
         found = planted(gains)
