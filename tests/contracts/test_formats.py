@@ -112,7 +112,7 @@ def write_source(folder, spec, inputs):
 def folder(form, student, tmp_path_factory):
     """A folder that a student was written to, once for all tests: not to be changed."""
     network, card, _ = student
-    if not form.takes(card.architecture):
+    if not form.takes(card):
         pytest.skip(f"{form.name} does not take {card.architecture}")
     root = tmp_path_factory.mktemp("written")
     form.write(Store(root), "student", network, card)
@@ -187,7 +187,7 @@ def test_nobody_writes_files_of_another_format(student, tmp_path):
     network, card, _ = student
     names = []
     for form in FORMATS.values():
-        if form.takes(card.architecture) and all(map(find_spec, PACKAGES.get(form.name, ()))):
+        if form.takes(card) and all(map(find_spec, PACKAGES.get(form.name, ()))):
             form.write(Store(tmp_path / form.name), "student", network, card)
             written = tmp_path / form.name / "student"
             names += [str(path.relative_to(written)) for path in written.rglob("*")]

@@ -211,7 +211,7 @@ class Off:
     def __init__(self, change):
         self.change = change
 
-    def takes(self, architecture):
+    def takes(self, card):
         return True
 
     def write(self, store, folder, network, card):

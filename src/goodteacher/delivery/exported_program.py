@@ -36,7 +36,7 @@ class ExportedProgram:
     name = "torch"
     file = PROGRAM_FILE
 
-    def takes(self, architecture: str) -> bool:
+    def takes(self, card: StudentCard) -> bool:
         """Any."""
         return True
 

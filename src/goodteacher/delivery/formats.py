@@ -30,8 +30,8 @@ class Format(Protocol):
     def file(self) -> str:
         """The file that holds the student, or the folder that all of its files are in."""
 
-    def takes(self, architecture: str) -> bool:
-        """Say whether students of a specification can be written so."""
+    def takes(self, card: StudentCard) -> bool:
+        """Say whether a student of this kind can be written so."""
 
     def write(self, store: Store, folder: str, network: Network, card: StudentCard) -> None:
         """Write a student into a folder below a study's, its card last.

@@ -32,16 +32,16 @@ class HuggingFace:
     name = "hf"
     file = FOLDER
 
-    def takes(self, architecture: str) -> bool:
-        """Say whether a network is one of transformers."""
-        return architecture.startswith("hf:")
+    def takes(self, card: StudentCard) -> bool:
+        """Say whether a student is a model of transformers that classifies texts."""
+        return card.architecture.startswith("hf:") and card.inputs.kind == "texts"
 
     def write(self, store: Store, folder: str, network: Network, card: StudentCard) -> None:
         """Write configuration, weights and tokenizer, and the card last."""
-        if not self.takes(card.architecture):
+        if not self.takes(card):
             raise ModelError(
-                f"The format hf is for students of transformers (hf:...), but the student is "
-                f"{card.architecture!r}. Use --format onnx, torch or safetensors."
+                f"The format hf is for models of transformers that classify texts, but the student "
+                f"is {card.architecture!r}. Use --format onnx, torch or safetensors."
             )
         package, place = _transformers(), store.path(folder, FOLDER)
         model: Any = network.module

@@ -42,7 +42,7 @@ class Onnx:
     name = "onnx"
     file = ONNX_FILE
 
-    def takes(self, architecture: str) -> bool:
+    def takes(self, card: StudentCard) -> bool:
         """Any."""
         return True
 

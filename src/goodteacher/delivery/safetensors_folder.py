@@ -43,7 +43,7 @@ class Safetensors:
     name = "safetensors"
     file = WEIGHTS_FILE
 
-    def takes(self, architecture: str) -> bool:
+    def takes(self, card: StudentCard) -> bool:
         """Any."""
         return True
 

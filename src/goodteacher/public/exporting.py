@@ -28,6 +28,7 @@ from goodteacher.delivery import (
     Answers,
     Classifier,
     Format,
+    StudentCard,
     batches,
     batches_of,
     check,
@@ -164,7 +165,7 @@ def export(
     _check_target(target)
     _check_loss(max_loss)
     student = load_student(_student_folder(folder), network=network)
-    forms = _formats(format, int8, student.card.architecture)
+    forms = _formats(format, int8, student.card)
     parts = _data_of(folder, data)
     with _under_way(target) as place:
         found = _written(place, forms, student, parts, watcher)
@@ -196,7 +197,7 @@ def _check_loss(max_loss: float) -> None:
         )
 
 
-def _formats(given: str | Sequence[str], int8: bool, architecture: str) -> list[Format]:
+def _formats(given: str | Sequence[str], int8: bool, card: StudentCard) -> list[Format]:
     names = given.split(",") if isinstance(given, str) else list(given)
     names = list(dict.fromkeys(name.strip() for name in names))
     unknown = [name for name in names if name not in FORMATS]
@@ -206,11 +207,11 @@ def _formats(given: str | Sequence[str], int8: bool, architecture: str) -> list[
         )
     if int8 and "onnx" not in names:
         raise ConfigError("8 bits are for ONNX files: ask for them with --format onnx.")
-    refused = [name for name in names if not FORMATS[name].takes(architecture)]
+    refused = [name for name in names if not FORMATS[name].takes(card)]
     if refused:
-        fitting = [name for name, form in FORMATS.items() if form.takes(architecture)]
+        fitting = [name for name, form in FORMATS.items() if form.takes(card)]
         raise ConfigError(
-            f"The student is {architecture!r}, which the format {refused[0]} does not hold. "
+            f"The student is {card.architecture!r}, which the format {refused[0]} does not hold. "
             f"Use {', '.join(fitting)}."
         )
     return [FORMATS[name] for name in names]
