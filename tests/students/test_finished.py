@@ -92,7 +92,7 @@ class Planted:
     Each arm's curve falls in its second half by what `steep` gives.
     """
 
-    def __init__(self, accuracy, *, steep, luck=0.0, seeds=(7, 3, 5)):
+    def __init__(self, accuracy, *, steep, luck=0.0, seeds=(8, 1_000_003, 5)):
         self.accuracy, self.steep, self.luck = accuracy, steep, luck
         self.finished = [PlantedTask(seed, ARMS.values()) for seed in seeds]
         self.known = {task.key: task for task in self.finished}
@@ -147,7 +147,7 @@ def test_flat_curves_are_trusted_and_nothing_is_trained():
 def test_only_suspects_are_trained_again_longer_with_the_first_seeds():
     planted = Planted(gains(sweet_spot=0.1), steep={DISTILLED: STEEPLY, LABELS: FLATLY})
     assert planted.unfinished() == ("sweet_spot",)
-    assert [task.seed for task in planted.asked] == [3, 5]
+    assert [task.seed for task in planted.asked] == [5, 8]
     assert len(planted.asked) == NUM_SEEDS
     for task in planted.asked:
         (arm,) = task.arms
