@@ -9,6 +9,7 @@ machine; their classes come from the teacher. The student is linear, on terms ch
 
 import argparse
 import gettext
+import io
 import random
 from pathlib import Path
 
@@ -18,14 +19,12 @@ import goodteacher
 def messages(most, folders=("/usr/share/locale", "/usr/share/vim")):
     """Return translated messages of the programs here, each once, in a fixed random order."""
     found = set()
-    for folder in folders:
-        for path in sorted(Path(folder).glob("**/*.mo")):
-            try:
-                with path.open("rb") as file:
-                    texts = gettext.GNUTranslations(file)._catalog.values()
-            except (OSError, LookupError, ValueError):
-                continue
-            found |= {text for text in texts if isinstance(text, str) and 30 < len(text) < 200}
+    for path in (path for folder in folders for path in Path(folder).glob("**/*.mo")):
+        try:
+            texts = gettext.GNUTranslations(io.BytesIO(path.read_bytes()))._catalog.values()
+        except (OSError, LookupError, ValueError):
+            continue
+        found |= {text for text in texts if isinstance(text, str) and 30 < len(text) < 200}
     return random.Random(0).sample(sorted(found), min(most, len(found)))
 
 
@@ -35,15 +34,17 @@ def main():
     parser.add_argument("--most", type=int, default=20_000, help="texts")
     parser.add_argument("--epochs", type=int, help="of a student (default: tuned)")
     options = parser.parse_args()
-
     from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
 
-    teacher = LanguageIdentifier.from_modelpath(MODEL_DIR / MODEL_FILE, norm_probs=True)
+    file = MODEL_DIR / MODEL_FILE
+    teacher = LanguageIdentifier.from_modelpath(file, norm_probs=True)
 
     def predict(texts):
         return [dict(teacher.rank(text)) for text in texts]
 
-    said = goodteacher.respond(predict, messages(options.most), out=options.out / "recorded")
+    said = goodteacher.respond(
+        predict, messages(options.most), out=options.out / "recorded", teacher_file=file
+    )
     study = goodteacher.search(
         said.data,
         trajectories=[said.folder],
@@ -52,7 +53,7 @@ def main():
         out=options.out / "study",
     )
     print(study.sweet_spot.summary)
-    print(study.student().predict(["Die Datei wurde nicht gefunden", "Le fichier est introuvable"]))
+    print(study.student().predict(["Die Datei wurde nicht gefunden"]))
 
 
 if __name__ == "__main__":

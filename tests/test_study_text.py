@@ -219,7 +219,7 @@ def test_study_of_texts_is_verified_and_the_page_shows_the_texts_that_flip(study
     assert all(flip.text == texts[flip.id] and flip.picture is None for flip in flipped)
     page = Study(study.folder).report.read_text()
     assert flipped[0].text in page
-    assert "each network sees TF-IDF features" in page
+    assert "each network sees its terms or tokens" in page
 
 
 def test_response_to_texts_is_distilled_and_verified(folder, tmp_path):

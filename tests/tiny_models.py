@@ -21,7 +21,9 @@ def write_tokenizer(folder, texts, **settings):
     trainer = trainers.WordPieceTrainer(vocab_size=200, special_tokens=special, show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     fast = transformers.BertTokenizerFast(tokenizer_object=tokenizer, **settings)
     fast.save_pretrained(folder)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from goodteacher.data import Dataset, Split, load_dataset
-    from goodteacher.delivery.classifier import Classifier
-    from goodteacher.delivery.export import load_student
+    from goodteacher.delivery import Classifier, load_student
     from goodteacher.errors import (
         ConfigError,
         DataError,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from goodteacher.public.checking import doctor
     from goodteacher.public.distillation import Distillation, distill
     from goodteacher.public.dividing import split
+    from goodteacher.public.exporting import Export, export
     from goodteacher.public.predicting import Responded, respond
     from goodteacher.public.recipes import ImportedRecipe, import_recipe
     from goodteacher.public.recording import Recorder
@@ -57,7 +57,7 @@ _HOMES = {
         "RunError",
         "StudyError",
     ),
-    "goodteacher.delivery.export": ("Classifier", "load_student"),
+    "goodteacher.delivery": ("Classifier", "load_student"),
     "goodteacher.public.checking": ("doctor",),
     "goodteacher.public.recipes": ("ImportedRecipe", "import_recipe"),
     "goodteacher.maths.losses": ("distillation_loss",),
@@ -65,6 +65,7 @@ _HOMES = {
     "goodteacher.records.results": ("Verdict",),
     "goodteacher.public.predicting": ("Responded", "respond"),
     "goodteacher.public.dividing": ("split",),
+    "goodteacher.public.exporting": ("Export", "export"),
     "goodteacher.public.recording": ("Recorder",),
     "goodteacher.public.responding": ("record_checkpoints",),
     "goodteacher.public.scoring": ("Score", "score"),
@@ -84,6 +85,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Distillation",
+    "Export",
     "GoodteacherError",
     "ImportedRecipe",
     "InputError",
@@ -104,6 +106,7 @@ __all__ = [
     "distill",
     "distillation_loss",
     "doctor",
+    "export",
     "import_recipe",
     "ladder_targets",
     "load_dataset",

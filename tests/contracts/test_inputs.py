@@ -2,17 +2,21 @@
 
 import copy
 import hashlib
+import io
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from PIL import Image
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from goodteacher.data import Dataset, Sparse, Split, prepare
+from goodteacher.data import AT_ONCE, Dataset, Sparse, Split, at_once, prepare
 from goodteacher.data.array_folders import open_arrow
-from goodteacher.data.inputs import AT_ONCE, Fields, InMemory, Mapped, Texts, as_inputs
+from goodteacher.data.encoded import Files, OnDemand
+from goodteacher.data.inputs import Fields, InMemory, Mapped, as_inputs
+from goodteacher.data.texts import TextColumns, Texts
 from goodteacher.errors import DataError
 from goodteacher.networks import Preparations
 
@@ -40,6 +44,25 @@ def arrow(folder, array):
     return open_arrow(folder / "x.arrow")
 
 
+def encoded(array):
+    """Images as PNG files hold them."""
+    found = []
+    for channels in array:
+        buffer = io.BytesIO()
+        Image.fromarray(channels[0]).save(buffer, "PNG")
+        found.append(buffer.getvalue())
+    return found
+
+
+def on_demand(folder, array, *, files):
+    images = encoded(array)
+    if files:
+        for number, image in enumerate(images):
+            (folder / f"{number}.png").write_bytes(image)
+        images = Files([folder / f"{number}.png" for number in range(len(images))])
+    return OnDemand(images, np.arange(len(images)), array.shape[1:], "image {}".format)
+
+
 CASES = {
     "images": lambda folder: as_inputs(IMAGES),
     "numbers": lambda folder: as_inputs(NUMBERS),
@@ -47,7 +70,12 @@ CASES = {
     "token ids": lambda folder: as_inputs(TOKENS),
     "narrow integers": lambda folder: as_inputs(TOKENS.astype(np.int16)),
     "texts": lambda folder: Texts(tuple(f"text {n % 9}" for n in range(N))),
+    "columns of texts": lambda folder: TextColumns(
+        {"title": tuple(f"title {n % 9}" for n in range(N)), "body": ("the body",) * N}
+    ),
     "mapped images": lambda folder: npy(folder, IMAGES),
+    "images in files, on demand": lambda folder: on_demand(folder, IMAGES, files=True),
+    "encoded images, on demand": lambda folder: on_demand(folder, IMAGES, files=False),
     "mapped numbers of another type": lambda folder: npy(folder, NUMBERS.astype(np.float64)),
     "mapped token ids": lambda folder: npy(folder, TOKENS.astype(np.uint16)),
     "an arrow column in chunks": lambda folder: arrow(folder, NUMBERS),
@@ -94,6 +122,13 @@ def test_rows_come_in_the_order_that_they_are_asked_for(inputs):
     assert flat(inputs.rows(torch.tensor([], dtype=torch.int64))) == []
 
 
+def test_several_lists_of_positions_are_read_one_after_another(inputs):
+    parts = [torch.tensor([3, 1]), torch.tensor([], dtype=torch.int64), torch.arange(20)]
+    found = [*inputs.reads(iter(parts))]
+    assert [flat(rows) for rows in found] == [flat(inputs.rows(part)) for part in parts]
+    assert [*inputs.reads([])] == []
+
+
 def test_chunks_of_any_size_are_all_rows_in_order(inputs):
     for size in (1, 10, AT_ONCE):
         chunks = [flat(chunk) for chunk in inputs.chunks(size)]
@@ -109,11 +144,16 @@ def test_a_subset_of_a_subset_is_the_rows_named(inputs):
 
 
 def test_what_an_example_is_says_what_its_rows_are(inputs):
+    def agrees_as_text(rows):
+        return all(isinstance(row, str) for row in rows)
+
     def agrees(spec, rows):
         if spec.kind == "fields":
             return all(agrees(spec.fields[name], part) for name, part in rows.items())
+        if spec.columns:
+            return all(len(row) == len(spec.columns) and agrees_as_text(row) for row in rows)
         if spec.kind == "texts":
-            return all(isinstance(row, str) for row in rows)
+            return agrees_as_text(rows)
         types = {"images": torch.uint8, "numbers": torch.float32}
         whole = not rows.is_floating_point() and spec.low <= rows.min() <= rows.max() <= spec.high
         right = whole if spec.kind == "integers" else rows.dtype == types[spec.kind]
@@ -130,7 +170,16 @@ def test_digest_depends_on_each_value_and_on_their_order(inputs):
     assert len({digest(inputs), digest(turned), digest(inputs.subset(torch.arange(N - 1)))}) == 3
 
 
+def test_large_examples_are_a_few_at_once(tmp_path):
+    large = np.zeros((5, 3, 4000, 1000), np.uint8)
+    assert at_once(large.shape[1:]) == 1
+    assert [len(chunk) for chunk in as_inputs(large).chunks()] == [1] * 5
+    assert [len(chunk) for chunk in npy(tmp_path, large).chunks()] == [1] * 5
+    assert at_once((3, 32, 32)) == at_once((7,)) == AT_ONCE
+
+
 def test_a_file_is_the_same_data_as_memory(tmp_path):
+    assert digest(on_demand(tmp_path, IMAGES, files=True)) == digest(as_inputs(IMAGES))
     for array in (IMAGES, NUMBERS, SERIES, TOKENS):
         assert digest(npy(tmp_path, array)) == digest(as_inputs(array))
     assert digest(Sparse(csr_matrix(NUMBERS))) == digest(as_inputs(NUMBERS))
@@ -198,7 +247,12 @@ def test_a_network_sees_prepared_rows_whatever_the_inputs(inputs):
         (lambda: InMemory(torch.zeros(0, 2)), "at least one example"),
         (lambda: InMemory(torch.zeros(3, 4, 4, dtype=torch.uint8)), "without a channel axis"),
         (lambda: Texts(()), "at least one example"),
+        (lambda: OnDemand([], np.arange(0), (1, 2, 2), str), "at least one example"),
         (lambda: Texts(("a", 3)), "Texts must be strings"),
+        (lambda: TextColumns({"a": ("x",)}), "need at least two columns"),
+        (lambda: TextColumns({"a": ("x",), "b": ()}), "lengths differ: a 1, b 0"),
+        (lambda: TextColumns({"a": ("x",), "b": (None,)}), "In the column 'b': Texts must be"),
+        (lambda: TextColumns({"a": (), "b": ()}), "at least one example"),
         (lambda: Fields({}), "need at least one field"),
         (
             lambda: Fields({"a": InMemory(torch.zeros(3, 1)), "b": InMemory(torch.zeros(2, 1))}),

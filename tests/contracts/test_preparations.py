@@ -68,6 +68,12 @@ def texts(count, seed):
     return Split.from_texts(made, np.arange(count) % 2, np.arange(count) + 1000 * seed)
 
 
+def columns(count, seed):
+    made = texts(count, seed).texts
+    both = {"title": made, "body": made[::-1]}
+    return Split.from_texts(both, np.arange(count) % 2, np.arange(count) + 1000 * seed)
+
+
 CASES = {
     "normalised images": (pictures, "mlp:4", {}),
     "images in 0..1": (pictures, "mlp:4", {"normalization": "none"}),
@@ -87,12 +93,16 @@ CASES = {
     "terms": (texts, "mlp:4", {}),
     "as many terms as the setting says": (texts, "mlp:4", {"tfidf_features": 12}),
     "fewer terms": (texts, "mlp:4@tfidf:7", {}),
+    "terms of columns": (columns, "mlp:4", {}),
+    "fewer terms of columns": (columns, "mlp:4@tfidf:7", {}),
 }
 WITHOUT = {"tokens", "tokenizer", "waveform", "pixels", "crop", "channels"}
 """Kinds and steps that come with networks of packages which are not here."""
 if HAS_TRANSFORMERS:
     CASES["tokens"] = (texts, "hf:tiny bert@home", {})
     CASES["few tokens"] = (texts, "hf:tiny bert@home@tokens:5", {})
+    CASES["tokens of pairs"] = (columns, "hf:tiny bert@home", {})
+    CASES["few tokens of pairs"] = (columns, "hf:tiny bert@home@tokens:9", {})
     CASES["images as a model wants them"] = (colours, "hf:tiny vit", {})
     CASES["gray images as a model wants them"] = (grays, "hf:tiny vit", {})
     CASES["a window of images"] = (colours, "hf:tiny vit with window", {})

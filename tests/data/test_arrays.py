@@ -59,7 +59,7 @@ def test_an_ambiguous_channel_axis_is_refused(shape, which):
         to_inputs(np.zeros(shape, np.uint8), "train split")
 
 
-@pytest.mark.parametrize("inputs", [np.zeros(6), np.array([["a"]] * 6), np.zeros((6, 2), complex)])
+@pytest.mark.parametrize("inputs", [np.zeros(6), np.zeros((6, 2), complex)])
 def test_inputs_that_are_no_numbers_of_examples_are_refused(inputs):
     with pytest.raises(DataError, match=r"must be numbers \[N, ...\], such as uint8 images"):
         load_dataset(arrays(inputs))

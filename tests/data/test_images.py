@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from goodteacher.data import images as images_module
+from goodteacher.data import encoded as encoded_module
 from goodteacher.data.images import ImageOptions, decode_images, resize_images
 from goodteacher.errors import ConfigError, DataError
 
@@ -169,8 +169,8 @@ def test_threads_give_what_one_thread_gives(monkeypatch):
     encoded[300] = b"?"
     with pytest.warns(UserWarning, match="1 of 700"):
         alone, kept_alone = decode(*encoded, skip_corrupt=True)
-    monkeypatch.setattr(images_module, "_THREADED_PIXELS", 0)
-    monkeypatch.setattr(images_module.os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(encoded_module, "_THREADED_PIXELS", 0)
+    monkeypatch.setattr(encoded_module.torch, "get_num_threads", lambda: 3)
     with pytest.warns(UserWarning, match="1 of 700"):
         threaded, kept_threaded = decode(*encoded, skip_corrupt=True)
     assert torch.equal(alone, threaded)

@@ -170,8 +170,8 @@ def test_one_file_of_texts_is_divided_like_any_table(tmp_path):
     ("columns", "message"),
     [
         (
-            {"text": ["a", "b"], "title": ["c", "d"]},
-            r"one column of them, but .* has 2 \(text, titl",
+            {"text": ["a", "b"], "note": ["c", "d"]},
+            r"cannot be told: .* has 2 columns of them \(text, note\).*--text-column text,note",
         ),
         (
             {"text": ["a", "b"], "age": [1, 2]},

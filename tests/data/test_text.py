@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from goodteacher.data import Dataset, Split, doctor, load_dataset, prepare
-from goodteacher.data.inputs import Texts
 from goodteacher.data.terms import choose_analyzer, count_unknown, frequent_terms
+from goodteacher.data.texts import Texts
 from goodteacher.errors import DataError
 
 TEXTS = [

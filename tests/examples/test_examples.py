@@ -1,5 +1,6 @@
 """Each example is a short script that a person would write, and runs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from goodteacher.data import InputSpec, Split
 from goodteacher.networks import build_network, fit_preparation
+from tests.tiny_models import write_model
 
 FOLDER = Path(__file__).parent.parent.parent / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
@@ -39,6 +41,22 @@ def test_a_bert_is_recorded_by_its_trainer_and_teaches_a_smaller_one(tmp_path):
         seed=0,
     )
     assert network(words).shape == (4, 2)
+
+
+def test_a_model_that_is_trained_already_teaches_a_student_of_terms(tmp_path):
+    pytest.importorskip("transformers", reason="needs goodteacher[hf]")
+    titles, kinds = ("card lost", "cash late", "loan here"), ("card", "cash", "loan")
+    rows = [f"{titles[n % 3]} {n},it is number {n},{kinds[n % 3]}" for n in range(90)]
+    (tmp_path / "texts.csv").write_text("\n".join(["title,body,intent", *rows]))
+    names = {"id2label": {0: "loan", 1: "Card", 2: "cash"}, "num_hidden_layers": 1}
+    write_model(tmp_path / "bert", rows, weights=True, **names)
+    arguments = [tmp_path / "texts.csv", tmp_path / "bert", tmp_path / "out", "--quick"]
+    done = run("ask_a_trained_model.py", *arguments, "--student=linear")
+    assert "The teacher is right about" in done.stdout
+    said = done.stdout.splitlines()[-5:]
+    assert {line.partition(": ")[0] for line in said} <= set(kinds)
+    assert all("'it is number " in line for line in said)
+    assert (tmp_path / "out/study/student/config.json").exists()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -82,6 +100,20 @@ def test_a_predict_function_becomes_a_student(tmp_path):
         pytest.skip("this machine has too few translated messages")
     done = run("a_teacher_that_predicts.py", tmp_path, "--most=600", "--epochs=4")
     assert "hard labels" in done.stdout
+    assert "than its teacher (recorded, 4.6 MB)." in done.stdout
+    assert (tmp_path / "study/student/config.json").exists()
+
+
+def test_an_onnx_file_that_sees_more_than_its_student_becomes_one(tmp_path):
+    for package in ("magika", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package}, for the teacher's file, is missing")
+    folder = Path(json.__file__).parent.parent
+    for kind in ("*.py", "__pycache__/*.pyc"):
+        for path in sorted(folder.glob(kind))[:40]:
+            (tmp_path / "files").mkdir(exist_ok=True)
+            (tmp_path / "files" / path.name).write_bytes(path.read_bytes())
+    done = run("a_teacher_in_an_onnx_file.py", tmp_path, tmp_path / "files", "--epochs=4")
+    assert "than its teacher (magika, 3.2 MB)." in done.stdout
     assert (tmp_path / "study/student/config.json").exists()
 
 

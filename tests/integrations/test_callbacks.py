@@ -5,11 +5,13 @@ import logging
 import os
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from goodteacher import Dataset, Recorder, Split
+from goodteacher import ConfigError, Dataset, Recorder, Split
+from goodteacher.teachers import RecordedRun
 from tests import made
 
 # Their imports and fits give warnings of their own, which are not ours to judge.
@@ -64,13 +66,13 @@ def lightning_module():
     return Module()
 
 
-def fit_lightning(folder, recorder=None, epochs=3, **options):
+def fit_lightning(folder, recorder=None, epochs=3, more=(), **options):
     module = lightning_module()
     from pytorch_lightning import Trainer
 
     from goodteacher.integrations.lightning import RecorderCallback
 
-    callbacks = [RecorderCallback(recorder, **options)] if recorder else []
+    callbacks = [*more, *([RecorderCallback(recorder, **options)] if recorder else [])]
     trainer = Trainer(
         max_epochs=epochs,
         callbacks=callbacks,
@@ -118,10 +120,59 @@ def test_lightning_warns_where_nothing_was_recorded(tmp_path, caplog):
     assert not (tmp_path / "run").exists()
 
 
+def averaging(**settings):
+    callbacks = pytest.importorskip("pytorch_lightning.callbacks", reason="needs Lightning")
+    if not hasattr(callbacks, "EMAWeightAveraging"):
+        pytest.skip("this version of Lightning has no EMAWeightAveraging")
+    return callbacks.EMAWeightAveraging(decay=0.9, **settings)
+
+
+def said_of(recorder, epoch=3):
+    run = RecordedRun.open(recorder.folder)
+    return run.response(epoch, "selection", recorder.selection.split)
+
+
+@torch.no_grad()
+def answers(module, recorder):
+    return module.eval()(recorder.selection.examples())
+
+
+def test_lightning_records_the_average_where_that_is_asked_for(tmp_path):
+    recorder = Recorder(tmp_path / "average", DATA)
+    # Lightning gives the module the weights of the average when the training ends.
+    module, _ = fit_lightning(tmp_path, recorder, more=[averaging()], weights="ema")
+    averaged = answers(module, recorder)
+    assert torch.equal(said_of(recorder), averaged)
+
+    raw = Recorder(tmp_path / "raw", DATA)
+    same, _ = fit_lightning(tmp_path, raw, more=[averaging()])
+    plain, _ = fit_lightning(tmp_path)
+    assert torch.equal(answers(same, raw), averaged)  # recording the average trained no other way
+    assert torch.equal(said_of(raw), answers(plain, raw))
+    assert not torch.allclose(said_of(raw), averaged, atol=1e-2)
+
+
+def test_lightning_records_no_average_that_has_not_begun(tmp_path, caplog):
+    recorder = Recorder(tmp_path / "run", DATA)
+    late = averaging(update_starting_at_step=12)  # there are 8 in an epoch
+    with caplog.at_level(logging.WARNING, logger="goodteacher"):
+        fit_lightning(tmp_path, recorder, more=[late], weights="ema")
+    assert "the average has not begun: epoch 1 is not recorded" in caplog.text
+    assert kept(recorder) == [(2, "ok"), (3, "ok")]
+
+
+def test_lightning_needs_a_callback_that_keeps_the_average(tmp_path):
+    with pytest.raises(ConfigError, match=r"add EMAWeightAveraging\(\) of pytorch_lightning"):
+        fit_lightning(tmp_path, Recorder(tmp_path / "run", DATA), weights="ema")
+    with pytest.raises(ConfigError, match="weights must be 'raw' or 'ema', but is 'swa'"):
+        fit_lightning(tmp_path, Recorder(tmp_path / "run", DATA), weights="swa")
+    assert not (tmp_path / "run").exists()
+
+
 # --- Keras ---------------------------------------------------------------------------------------
 
 
-def keras_model(softmax=False):
+def keras_model(softmax=False, **of_optimizer):
     os.environ.setdefault("KERAS_BACKEND", "torch")
     keras = pytest.importorskip("keras", reason="keras is missing")
     keras.utils.set_random_seed(0)
@@ -134,12 +185,12 @@ def keras_model(softmax=False):
         ]
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not softmax)
-    model.compile(keras.optimizers.Adam(0.03), loss)
+    model.compile(keras.optimizers.Adam(0.03, **of_optimizer), loss)
     return model
 
 
-def fit_keras(recorder, epochs=3, softmax=False, **options):
-    model = keras_model(softmax)
+def fit_keras(recorder, epochs=3, softmax=False, of_optimizer=None, **options):
+    model = keras_model(softmax, **(of_optimizer or {}))
     from goodteacher.integrations.keras import RecorderCallback
 
     x, y = DATA.train.inputs.numpy(), DATA.train.labels.numpy()
@@ -165,6 +216,46 @@ def test_keras_stops_where_the_recorder_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(Recorder, "should_stop", property(lambda self: len(self.records) > 1))
     fit_keras(recorder, epochs=6, stop=True)
     assert len(recorder.records) == 2
+
+
+AVERAGE = {"use_ema": True, "ema_momentum": 0.9}
+
+
+def test_keras_records_the_average_where_that_is_asked_for(tmp_path):
+    recorder = Recorder(tmp_path / "average", DATA)
+    # Keras gives the model the weights of the average when the training ends.
+    model = fit_keras(recorder, of_optimizer=AVERAGE, weights="ema")
+    averaged = model.predict(recorder.selection.examples().numpy(), verbose=0)
+    assert np.allclose(said_of(recorder), averaged, atol=1e-5)
+
+    raw = Recorder(tmp_path / "raw", DATA)
+    same = fit_keras(raw, of_optimizer=AVERAGE)
+    plain = fit_keras(Recorder(tmp_path / "plain", DATA))
+    examples = raw.selection.examples().numpy()
+    assert np.allclose(same.predict(examples, verbose=0), averaged, atol=1e-5)
+    assert np.allclose(said_of(raw), plain.predict(examples, verbose=0), atol=1e-5)
+    assert not np.allclose(said_of(raw), averaged, atol=1e-2)
+
+
+def test_keras_swaps_the_average_in_by_a_callback_of_its_own(tmp_path):
+    recorder = Recorder(tmp_path / "run", DATA)
+    model = keras_model(**AVERAGE)
+    import keras
+
+    from goodteacher.integrations.keras import RecorderCallback
+
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    x, y = DATA.train.inputs.numpy(), DATA.train.labels.numpy()
+    callbacks = [swap, RecorderCallback(recorder)]
+    model.fit(x, y, epochs=3, batch_size=32, verbose=0, callbacks=callbacks)
+    averaged = model(recorder.selection.examples().numpy(), training=False)
+    assert np.allclose(said_of(recorder), averaged.detach().numpy(), atol=1e-5)
+
+
+def test_keras_needs_an_optimizer_that_keeps_the_average(tmp_path):
+    with pytest.raises(ConfigError, match=r"Adam\(use_ema=True\)"):
+        fit_keras(Recorder(tmp_path / "run", DATA), weights="ema")
+    assert not (tmp_path / "run").exists()
 
 
 # --- transformers --------------------------------------------------------------------------------

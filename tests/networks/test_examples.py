@@ -1,8 +1,13 @@
+import io
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from goodteacher.config.augmentation import Augmentation
 from goodteacher.data import Dataset, Split, prepare
+from goodteacher.data.encoded import OnDemand
 from goodteacher.data.views import crop_and_flip
 from goodteacher.networks import Examples, Normalization, Preparations
 
@@ -93,3 +98,40 @@ def test_smaller_images_are_prepared_once_and_come_as_if_batch_by_batch(channels
     again = networks.examples("mlp:2@resize:4", parts.training)
     assert again._stored.tensor.data_ptr() == examples._stored.tensor.data_ptr()
     assert examples.bytes_each < plain.bytes_each
+
+
+@pytest.mark.parametrize("view", [0, 4])
+@pytest.mark.parametrize("mixup", [0.0, 1.0])
+@pytest.mark.parametrize("on_demand", [False, True])
+def test_each_of_several_parts_is_what_it_is_alone(view, mixup, on_demand):
+    stored = encoded(split()) if on_demand else split()
+    augmentation = Augmentation(flip=True, crop=2, cutout=3, mixup=mixup)
+    alone = Examples(split(), HALVES, augmentation=augmentation)
+    parts = torch.randperm(N, generator=torch.Generator().manual_seed(1)).split(7)
+    examples = Examples(stored, HALVES, augmentation=augmentation)
+    found = [*examples.each(parts, view)]
+    assert len(found) == len(parts)
+    for part, inputs in zip(parts, found, strict=True):
+        assert torch.equal(inputs, alone.inputs(part, view))
+        assert torch.equal(inputs, examples.inputs(part, view))
+
+
+def encoded(given):
+    """The same examples, decoded whenever they are asked for."""
+    content = []
+    for image in given.inputs:
+        buffer = io.BytesIO()
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(buffer, "PNG")
+        content.append(buffer.getvalue())
+    images = OnDemand(content, np.arange(N), tuple(given.inputs.shape[1:]), str)
+    return Split(images, given.labels, given.ids)
+
+
+def test_large_examples_are_gathered_a_few_at_once():
+    def at_once(side):
+        images = torch.zeros(2, 3, side, side, dtype=torch.uint8)
+        return Examples(Split(images, torch.arange(2), torch.arange(2)), HALVES).at_once(8192)
+
+    assert at_once(32) == 8192
+    assert at_once(224) == 2**27 // (224 * 224 * 3 * 4)
+    assert at_once(4000) == 1

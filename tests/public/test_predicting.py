@@ -1,17 +1,30 @@
 """Any teacher that predicts: asked, recorded, and searched over."""
 
 import json
+import time
+import warnings
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.naive_bayes import MultinomialNB
 
 import goodteacher
 from goodteacher.data import DataNote, load_dataset
-from goodteacher.errors import ConfigError, DataError, InputError, ModelError, ResponseError
+from goodteacher.errors import (
+    ConfigError,
+    DataError,
+    InputError,
+    ModelError,
+    ResponseError,
+    StudyError,
+)
+from goodteacher.public.predicting import size_of
+from goodteacher.records import latency_of
 from goodteacher.studies import Store
-from goodteacher.teachers import AskedOf, Asking, RecordedRun
+from goodteacher.teachers import AskedOf, Asking, RecordedRun, as_numpy
 
 DIGITS = load_dataset("digits")
 NAMES = DIGITS.class_names
@@ -131,7 +144,7 @@ def test_the_best_few_classes_are_taken_with_their_tail(tmp_path):
             lambda x: as_dictionaries(predict(x), [f"c{n}!" for n in "qwertzuiop"]),
             {},
             ResponseError,
-            "classes that the response does not have",
+            "The teacher lacks classes of the data: only the response has 'cq!'",
         ),
         (predict, {"classes": NAMED[:3]}, ConfigError, "classes names 3 classes, but .* 10"),
         (lambda x: predict(x, 1), {}, ModelError, "failed on examples 0 to 7 .TypeError"),
@@ -158,6 +171,115 @@ def test_a_teacher_of_other_inputs_gets_those_of_the_same_examples(plain, tmp_pa
 
     found = logits_of(respond(read, tmp_path, teacher_inputs=paths))
     assert torch.allclose(found, logits_of(plain), atol=1e-5)
+
+
+def test_a_function_gets_examples_as_they_are_stored(tmp_path):
+    seen = []
+
+    def look(batch):
+        seen.append(batch)
+        return predict(batch)
+
+    respond(look, tmp_path / "arrays")
+    assert {(type(batch), batch.dtype, batch.shape[1:]) for batch in seen} == {
+        (np.ndarray, np.dtype("uint8"), (1, 8, 8))
+    }
+
+
+WORDS = [f"{'good fine' if n % 3 else 'bad awful'} thing{n % 7} {n}" for n in range(60)]
+
+
+@pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")
+@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series])
+def test_texts_alone_reach_a_function_as_lists_of_strings(kind, tmp_path):
+    seen = []
+
+    def look(batch):
+        seen.append(batch)
+        return [[0.9, 0.1] if "good" in text else [0.1, 0.9] for text in batch]
+
+    said = respond(look, tmp_path, kind(WORDS), classes=["good", "bad"])
+    assert all(type(batch) is list for batch in seen)
+    assert all(isinstance(text, str) for batch in seen for text in batch)
+    assert said.data.is_text
+    found = {said.data.class_names[label] for label in said.data.test.labels}
+    assert found == {"good", "bad"}
+
+
+FLOWERS = pd.DataFrame(
+    {"length": np.arange(60) % 5, "width": np.arange(60.0) % 3, "no.": np.arange(60)}
+)
+
+
+def by_column(frame):
+    assert frame["length"].dtype == np.int64
+    return np.stack([frame["width"] < 1, frame["width"] >= 1], 1) * 0.8 + 0.1
+
+
+@pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")
+def test_rows_of_a_data_frame_alone_keep_their_columns_and_types(tmp_path):
+    said = respond(by_column, tmp_path, FLOWERS, classes=["thin", "wide"])
+    thin = said.data.test.inputs[:, 1] < 1
+    assert (said.data.test.labels == 0).equal(thin)
+    with pytest.raises(ModelError, match=r"IndexError|TypeError"):
+        respond(by_column, tmp_path / "x", FLOWERS.to_numpy(), classes=["thin", "wide"])
+
+
+@pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")
+def test_prepare_gets_a_data_frame_as_the_array_that_is_stored(tmp_path):
+    def frame(rows):
+        assert type(rows) is np.ndarray
+        return pd.DataFrame(rows, columns=FLOWERS.columns).astype({"length": int})
+
+    said = respond(by_column, tmp_path, FLOWERS, prepare=frame, classes=["thin", "wide"])
+    assert (said.data.test.labels == 0).equal(said.data.test.inputs[:, 1] < 1)
+
+
+@pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")
+@pytest.mark.parametrize("kind", ["bytes", "paths", "frame"])
+def test_a_function_may_get_something_else_of_the_same_examples(kind, tmp_path):
+    for number, word in enumerate(WORDS):
+        (tmp_path / f"{number}.txt").write_text(word)
+    given = {
+        "bytes": [word.encode() for word in WORDS],
+        "paths": [tmp_path / f"{number}.txt" for number in range(len(WORDS))],
+        "frame": pd.DataFrame({"note": WORDS, "more": 1}),
+    }
+    read = {
+        "bytes": lambda batch: batch,
+        "paths": lambda batch: [path.read_bytes() for path in batch],
+        "frame": lambda batch: [note.encode() for note in batch["note"]],
+    }
+
+    def look(batch):
+        return [[0.9, 0.1] if b"good" in known else [0.1, 0.9] for known in read[kind](batch)]
+
+    settings = {"teacher_inputs": given[kind], "classes": ["good", "bad"]}
+    said = respond(look, tmp_path, WORDS, **settings)
+    names = [said.data.class_names[label] for label in said.data.train.labels]
+    assert names == ["good" if "good" in text else "bad" for text in said.data.train.texts]
+
+
+@pytest.mark.parametrize(
+    ("examples", "told"),
+    [
+        ([b"ab", b"cd"], "The examples are bytes, which a teacher may take and a student does not"),
+        ([Path("a"), Path("b")], "The examples are paths.*Give them as teacher_inputs="),
+        ((word for word in WORDS), r"are a generator. Give list\(...\) of them"),
+        ([*WORDS, None], "Texts must be strings, but 1 of 61 are"),
+    ],
+)
+def test_examples_that_no_student_reads_are_refused_with_what_to_do(examples, told, tmp_path):
+    with pytest.raises(DataError, match=told):
+        respond(predict, tmp_path, examples, classes=NAMED)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")
+def test_rows_in_a_list_are_examples(tmp_path):
+    rows = [*flat(DIGITS.train.inputs[:200].numpy().astype(np.int64))]
+    said = respond(BAYES.predict_proba, tmp_path, rows, classes=NAMED)
+    assert said.data.train.inputs.shape == (144, 64)
 
 
 class Flaky:
@@ -247,30 +369,147 @@ def test_answers_about_other_examples_are_never_taken_for_these(tmp_path):
     assert np.allclose(found, predict(x[400:800][list(kept)]), atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")
-def test_a_search_over_it_ends_in_a_student(tmp_path):
-    texts = [f"{'good fine' if n % 3 else 'bad awful'} thing{n % 7} {n}" for n in range(200)]
+TEXTS = [f"{'good fine' if n % 3 else 'bad awful'} thing{n % 7} {n}" for n in range(200)]
+QUICK = {"student_epochs": 4, "temperatures": [2], "alphas": [1], "smoothings": [0.1]}
+QUICK |= {"student": "linear", "search_seeds": 1, "seeds": 2}
 
-    def judge(batch):
-        return [
-            {"good": 0.9, "bad": 0.1} if "good" in t else {"good": 0.2, "bad": 0.8} for t in batch
-        ]
 
-    said = goodteacher.respond(judge, texts, out=tmp_path / "judge")
-    study = goodteacher.search(
-        said.data,
-        trajectories=[said.folder],
-        student="linear",
-        out=tmp_path / "study",
-        student_epochs=4,
-        temperatures=[2],
-        alphas=[1],
-        smoothings=[0.1],
-        search_seeds=1,
-        seeds=2,
-    )
+def judge(batch):
+    sure = {"good": 0.9, "bad": 0.1}, {"good": 0.2, "bad": 0.8}
+    return [sure["good" not in text] for text in batch]
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """What a judge of texts said, and the study of it."""
+    folder = tmp_path_factory.mktemp("judged")
+    (folder / "model.bin").write_bytes(bytes(50_000))
+    file = folder / "model.bin"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataNote)
+        said = goodteacher.respond(
+            judge, TEXTS, out=folder / "judge", teacher_file=file, at_once=16
+        )
+    runs = [said.folder]
+    study = goodteacher.search(said.data, trajectories=runs, out=folder / "study", **QUICK)
+    return said, study
+
+
+def test_a_search_over_it_ends_in_a_student(judged):
+    _, study = judged
     assert study.sweet_spot.student.test_accuracy > 0.95
     assert "recorded checkpoints" not in study.sweet_spot.summary  # there is one
     assert study.student().predict(["a good one"]) == ["good"]
     card = json.loads((study.folder / "student" / "config.json").read_text())
     assert card["architecture"] == "linear"
+
+
+def test_a_teacher_that_was_asked_once_has_no_epochs_to_be_in_doubt_about(judged):
+    said, study = judged
+    assert RecordedRun.open(said.folder).notes.predictor is not None
+    assert study.sweet_spot.teacher.asked_once
+    assert study.sweet_spot.teacher.described == "the teacher judge"
+    told = (study.folder / "sweet_spot.json").read_text() + study.report.read_text()
+    assert "Sweet spot: the teacher judge, distilled with" in told
+    assert "last recorded epoch" not in told
+    assert "Train that teacher longer" not in told
+
+
+def test_the_student_is_told_beside_the_teacher_in_size_and_time(judged):
+    said, study = judged
+    predictor, savings = RecordedRun.open(said.folder).notes.predictor, study.sweet_spot.savings
+    batches = len(said.data.train.ids) + len(said.data.test.ids) + len(said.data.validation.ids)
+    assert predictor.num_bytes == savings.teacher_bytes == 50_000
+    assert (predictor.latency.batch_size, predictor.latency.repetitions) == (16, batches // 16)
+    assert savings.teacher_latency == predictor.latency
+    assert savings.student_latency.batch_size == 16
+    files = [path for path in (study.folder / "student").rglob("*") if path.is_file()]
+    assert savings.student_bytes == sum(path.stat().st_size for path in files)
+    assert savings.student_parameters == sum(w.numel() for w in study.student().parameters())
+    assert study.sweet_spot.summary.endswith(savings.summary)
+    assert "its teacher (judge, 50 kB)" in savings.summary
+    assert "For a batch of 16 the student takes" in savings.summary
+    assert savings.summary in study.report.read_text()
+
+
+def test_a_trained_teacher_is_not_compared_in_size_and_time(judged, tmp_path):
+    said, _ = judged
+    known = goodteacher.respond(judge, said.data, out=tmp_path / "recorded", epoch=3)
+    assert RecordedRun.open(known.folder).notes.predictor is None
+    study = goodteacher.search(
+        said.data, trajectories=[known.folder], out=tmp_path / "study", **QUICK
+    )
+    assert study.sweet_spot.savings is None
+    assert "is the last recorded epoch (3) of run recorded" in study.sweet_spot.summary
+    assert not study.sweet_spot.teacher.asked_once
+
+
+def test_two_teachers_that_were_asked_are_compared_without_epochs(judged, tmp_path):
+    said, _ = judged
+
+    def unsure(batch):
+        return [
+            {"good": 0.5 + 0.1 * ("fine" in t), "bad": 0.5 - 0.1 * ("fine" in t)} for t in batch
+        ]
+
+    other = goodteacher.respond(unsure, said.data, out=tmp_path / "unsure")
+    runs = [said.folder, other.folder]
+    study = goodteacher.search(said.data, trajectories=runs, out=tmp_path / "study", **QUICK)
+    best = study.sweet_spot.teacher.run
+    assert f"on the selection split is {best}, which was asked once. " in study.sweet_spot.summary
+    assert "of its run" not in study.sweet_spot.summary
+
+
+def test_epochs_and_a_teacher_that_was_asked_once_do_not_mix_in_a_folder(plain, tmp_path):
+    recorder = goodteacher.Recorder(plain.folder, DIGITS, kind="Bayes")
+    with pytest.raises(StudyError, match="holds a teacher that was asked once and has no epochs"):
+        recorder.record(lambda images: torch.zeros(len(images), 10), 2)
+    with pytest.raises(StudyError, match="holds a teacher that was asked once and has no epochs"):
+        goodteacher.respond(predict, DIGITS, out=plain.folder, kind="Bayes", epoch=2)
+    for epoch in (1, 2):
+        said = respond(lambda x, e=epoch: 0.5 + predict(x) * e, tmp_path, epoch=epoch)
+    assert [record.epoch for record in RecordedRun.open(said.folder).records()] == [1, 2]
+    calls = Flaky(())
+    with pytest.raises(StudyError, match=r"holds epochs of a training.*pass epoch="):
+        respond(calls, tmp_path)
+    assert calls.calls == 0
+
+
+def test_times_of_what_was_answered_before_a_stop_are_kept(tmp_path):
+    waits = iter([0.05, 0.05, 0.05])
+
+    def slow_at_first(batch):
+        time.sleep(next(waits, 0))
+        return predict(batch)
+
+    store, examples = Store(tmp_path), AskedOf(DIGITS.test, form=as_numpy)
+    asked = Asking(Flaky({4}, slow_at_first), at_once=50, sleep=lambda _: None)
+    with pytest.raises(ModelError):
+        asked(examples, store)
+    times = []
+    asked(examples, store, timed=lambda count, seconds: times.append((count, seconds)))
+    assert [count for count, _ in times] == [50] * 7 + [10]
+    assert all(seconds > 0.05 for _, seconds in times[:3])
+    assert latency_of(times).repetitions == 7  # the last batch is smaller
+
+
+def test_waiting_for_another_try_is_no_time_of_the_teacher(tmp_path):
+    asking = Asking(Flaky({1}), at_once=360, retries=1, pause=0.2)
+    times = []
+    asking(AskedOf(DIGITS.test, form=as_numpy), Store(tmp_path), timed=lambda n, s: times.append(s))
+    assert times[0] < 0.2
+
+
+def test_the_size_of_a_teacher_is_that_of_its_files_or_of_its_weights(tmp_path):
+    file, folder = tmp_path / "model.onnx", tmp_path / "folder" / "more"
+    folder.mkdir(parents=True)
+    for path, count in ((file, 10), (tmp_path / "model.onnx.data", 300), (folder / "x", 7)):
+        path.write_bytes(bytes(count))
+    module = torch.nn.Linear(4, 3)
+    assert size_of(file, None) == 310
+    assert size_of(predict, file) == 310
+    assert size_of(predict, tmp_path / "folder") == 7
+    assert size_of(module, None) == size_of(module.forward, None) == 60
+    assert size_of(predict, None) is None
+    with pytest.raises(ConfigError, match=r"teacher_file = .*gone: there is no such file"):
+        respond(predict, tmp_path, teacher_file=tmp_path / "gone")

@@ -11,8 +11,7 @@ from goodteacher import Study, distill, search, verify
 from goodteacher.cli import app
 from goodteacher.config import StudyConfig, parse
 from goodteacher.data import load_dataset
-from goodteacher.records.results import LearningPoint, StudentPlan, StudentRow
-from goodteacher.students.finished import may_be_short, second_half
+from goodteacher.records.results import StudentPlan
 from goodteacher.students.tuning import PLAN_FILE
 from tests.made import SETTINGS, dataset
 from tests.test_study import Interrupter, without_seconds
@@ -217,32 +216,6 @@ def test_students_that_all_diverge_end_the_work_before_anything_is_delivered(tmp
     assert "--student-learning-rate" in made.stderr
     assert not (tmp_path / "s" / "student").exists()
     assert not Study(tmp_path / "s").finished
-
-
-def curve(*nll, epochs=8):
-    ends = [round(epochs * (n + 1) / len(nll)) for n in range(len(nll))]
-    return tuple(
-        LearningPoint(epoch=epoch, accuracy=0.5, nll=value, training_loss=1)
-        for epoch, value in zip(ends, nll, strict=True)
-    )
-
-
-def row_of(points, status="ok"):
-    return StudentRow.model_construct(curve=points, status=status)
-
-
-def test_second_half_is_read_off_the_curve():
-    assert second_half(curve(2.0, 1.5, 1.25, 1.0)) == pytest.approx(0.5)
-    assert second_half(curve(2.0, 1.0, 1.1, 1.2)) == pytest.approx(-0.2)
-    assert second_half(curve(1.0, epochs=1)) == math.inf, "one epoch has no half"
-    assert second_half((*curve(2.0, 1.5)[:1], *curve(1.0, None)[1:])) == math.inf
-
-
-def test_curves_that_still_fall_are_suspected_and_flat_ones_are_not():
-    falling, flat = row_of(curve(2.0, 1.5, 1.2, 1.1)), row_of(curve(2.0, 0.5, 0.499, 0.499))
-    assert may_be_short([falling, falling])
-    assert not may_be_short([flat, flat])
-    assert not may_be_short([row_of(curve(2.0, 1.5, 1.2, 1.1), "diverged")])
 
 
 def test_defaults_follow_the_data(monkeypatch):

@@ -122,6 +122,15 @@ def test_torn_last_event_is_skipped(store):
     assert [event["event"] for event in store.events()] == ["one"]
 
 
+@pytest.mark.parametrize("line", ["{}", "3", "null", '["event"]', '{"other": 1}', '"event"', ""])
+def test_line_that_holds_no_event_is_skipped(store, line):
+    store.log("first")
+    path = store.path("events.jsonl")
+    path.write_text(path.read_text() + line + "\n")
+    store.log("second")
+    assert [event["event"] for event in store.events()] == ["first", "second"]
+
+
 def test_study_belongs_to_one_process_at_a_time(store):
     other = Store.open(store.root)
     taken = pytest.raises(StudyError, match="in use by another goodteacher process")

@@ -5,11 +5,19 @@ import pytest
 from goodteacher.config import Recipe
 from goodteacher.errors import RunError
 from goodteacher.records.answers import answer_of
-from goodteacher.records.arms import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
-from goodteacher.records.results import References, StudentRow
+from goodteacher.records.arms import (
+    CROSS_ENTROPY,
+    Arm,
+    Blend,
+    BlendMember,
+    Checkpoint,
+    smoothing_arm,
+)
+from goodteacher.records.results import Edge, References, StudentRow
 from goodteacher.students.doubts import check_diverged, told_unfinished
+from goodteacher.sweet_spot.shipping import RISING, most_worth_shipping, told_of_teacher
+from goodteacher.sweet_spot.shipping import _on_limits as on_limits
 from goodteacher.sweet_spot.shipping import _teacher_edges as teacher_edges
-from goodteacher.sweet_spot.shipping import most_worth_shipping, told_of_teacher
 from tests.report.build import record, reference, settings
 
 OURS = Arm(source=Checkpoint(run="batch 128", epoch=2), recipe=Recipe(temperature=2.0))
@@ -139,3 +147,97 @@ def test_converged_teacher_that_still_improves_is_told():
     assert told_of_teacher(run_of(0.8, 0.89, 0.91)) == []
     assert told_of_teacher(run_of(0.8, 0.87, 0.91, stopped=True)) == []
     assert told_of_teacher(run_of(0.8)) == []
+
+
+# --- ties, limits and the ends of what may be tried ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("best", "expected"),
+    [
+        (["cross_entropy", "label_smoothing", "sweet_spot"], "cross_entropy"),
+        (["label_smoothing", "sweet_spot"], "label_smoothing"),
+        (["sweet_spot", "converged_teacher"], "sweet_spot"),
+        (["converged_teacher"], "converged_teacher"),
+    ],
+)
+def test_of_equally_good_students_the_one_that_took_least_is_delivered(best, expected):
+    scores = dict.fromkeys(WINNERS.values(), 0.5) | {WINNERS[name]: 0.9 for name in best}
+    assert most_worth_shipping(WINNERS, scores) == expected
+
+
+def test_last_bits_of_a_mean_decide_nothing():
+    scores = dict.fromkeys(WINNERS.values(), 0.5) | {CROSS_ENTROPY: 0.9, OURS: 0.9 + 1e-12}
+    assert most_worth_shipping(WINNERS, scores) == "cross_entropy"
+    assert most_worth_shipping(WINNERS, {**scores, OURS: 0.9 + 1e-8}) == "sweet_spot"
+
+
+@pytest.mark.parametrize(
+    ("edges", "told"),
+    [
+        ([], []),
+        (
+            [Edge(family="label_smoothing", axis="smoothing", value=0.8)],
+            ["On a limit of what is tried: smoothing 0.8 of label smoothing. The best may lie"],
+        ),
+        (
+            [
+                Edge(family="sweet_spot", axis="learning_rate", value=0.064),
+                Edge(family="cross_entropy", axis="learning_rate", value=0.00025),
+            ],
+            ["learning rate 0.064 of the sweet spot and learning rate 0.00025 of hard labels."],
+        ),
+    ],
+)
+def test_limits_that_winners_lie_on_are_told_in_one_sentence(edges, told):
+    found = on_limits(edges)
+    assert len(found) == len(told)
+    assert all(part in sentence for part, sentence in zip(told, found, strict=True))
+
+
+def edges_of(batch_size, epoch, *, batch_sizes, **changes):
+    config = settings(batch_sizes=batch_sizes, **changes)
+    source = Checkpoint(run=f"batch {batch_size}", epoch=epoch)
+    return teacher_edges(config, Arm(source=source, recipe=Recipe()))
+
+
+@pytest.mark.parametrize(
+    ("batch_sizes", "own", "option"),
+    [
+        ([1, 8], 8, "--batch-sizes 1,8,32"),
+        ([2, 8], 2, "--batch-sizes 1,2,8"),
+        ([3, 8], 3, "--batch-sizes 1,3,8"),
+        ([8, 32], 8, "--batch-sizes 2,8,32"),
+        ([32, 8], 8, "--batch-sizes 2,8,32"),
+    ],
+)
+def test_batch_sizes_go_on_by_a_factor_of_four(batch_sizes, own, option):
+    (told,) = edges_of(own, 2, batch_sizes=batch_sizes)
+    assert f"with {option} --teachers-of" in told
+
+
+def test_no_batch_is_smaller_than_one_example_and_one_size_has_no_edge():
+    assert edges_of(1, 2, batch_sizes=[1, 8]) == []
+    assert edges_of(8, 2, batch_sizes=[8]) == []
+
+
+def test_teacher_that_the_study_did_not_train_lies_on_no_edge_of_its_grid():
+    assert edges_of(999, 4, batch_sizes=[32, 64]) == []
+    members = (BlendMember(run="batch 128", epoch=4, weight=1.0),)
+    blend = Arm(source=Blend(variant="blend", members=members), recipe=Recipe())
+    assert teacher_edges(settings(), blend) == []
+    assert teacher_edges(settings(), CROSS_ENTROPY) == []
+
+
+@pytest.mark.parametrize(
+    ("gain", "told"), [(RISING - 1e-6, False), (RISING + 1e-6, True), (-0.1, False)]
+)
+def test_teacher_is_unfinished_where_it_gained_more_than_noise(gain, told):
+    assert bool(told_of_teacher(run_of(0.1, 0.5, 0.5 + gain))) == told
+
+
+def test_run_that_was_recorded_elsewhere_is_to_be_recorded_longer():
+    (told,) = told_of_teacher(run_of(0.8, 0.87, 0.91), recorded_elsewhere=True)
+    assert told.endswith("Train it longer, and record it.")
+    assert "--epochs" not in told
+    assert told_of_teacher(run_of(0.8, 0.91, status="diverged")) == []

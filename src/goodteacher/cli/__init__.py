@@ -19,6 +19,7 @@ import typer
 from goodteacher.cli.display import (
     print_distillation,
     print_error,
+    print_export,
     print_findings,
     print_front,
     print_json,
@@ -375,20 +376,57 @@ def respond(
     as_json: AsJson = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
-    """Record what checkpoints of your own trainer say, for goodteacher search --trajectories."""
+    """Record what a model, or checkpoints of your own trainer, say, for search --trajectories."""
     with _door(as_json):
-        from goodteacher.public.responding import record_checkpoints
+        from goodteacher.public.responding import ask_model, record_checkpoints
 
-        own = {name: settings.pop(name, None) for name in ("model", "checkpoints")}
-        merged = _merged(RespondConfig, None, settings, data=data, **own)
+        merged = _merged(
+            RespondConfig, None, settings, data=data, model=settings.pop("model", None)
+        )
+        given = merged.pop("data")
         with shown_progress() as progress:
-            runs = record_checkpoints(merged.pop("data"), out=out, progress=progress, **merged)
+            if "checkpoints" in merged:
+                runs = record_checkpoints(given, out=out, progress=progress, **merged)
+            else:
+                runs = [ask_model(given, out=out, progress=progress, **merged)]
         found = {str(r.store.root): [record.epoch for record in r.records()] for r in runs}
         if as_json:
             print_json(found)
         for folder, epochs in {} if as_json else found.items():
             shown = ", ".join(map(str, epochs))
             stdout.print(f"{folder}: epochs {shown}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="a finished study or distillation")],
+    out: Out = ...,  # type: ignore[assignment]
+    form: Annotated[
+        str, typer.Option("--format", help="onnx, torch, hf, safetensors; several with commas")
+    ] = "onnx",
+    int8: Annotated[
+        bool, typer.Option("--int8", help="also write the ONNX file in 8 bits")
+    ] = False,
+    max_loss: Annotated[
+        float, typer.Option(help="accuracy on the selection split that 8 bits may cost, 0 to 1")
+    ] = 0.005,
+    as_json: AsJson = False,
+) -> None:
+    """Write the delivered student for other runtimes, and check that it answers alike there."""
+    with _door(as_json):
+        from goodteacher.public.exporting import export as run
+        from goodteacher.training.machine import tuned_cpu
+
+        with tuned_cpu(), shown_progress() as progress:
+            found = run(
+                folder, out=out, format=form, int8=int8, max_loss=max_loss, progress=progress
+            )
+        if as_json:
+            print_json(found.model_dump(mode="json"))
+        else:
+            print_export(found, str(out))
+        if found.int8 is not None and not found.int8.delivered:
+            raise typer.Exit(1)
 
 
 @app.command()

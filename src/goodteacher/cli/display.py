@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from goodteacher.data import Dataset, Finding
     from goodteacher.public.distillation import Distillation
+    from goodteacher.public.exporting import Export, Int8
     from goodteacher.public.scoring import Score
 
 stdout = Console(highlight=False)
@@ -258,6 +259,46 @@ def print_distillation(result: Distillation) -> None:
         f"hard labels: {result.folder}/baseline",
         markup=False,
         soft_wrap=True,
+    )
+
+
+def print_export(found: Export, folder: str) -> None:
+    """Print what was written, how it compares with the student, and how long it takes."""
+    for each in found.files:
+        stdout.print(
+            f"{folder}/{each.file}: {each.num_bytes:,} bytes; on {each.agreement.examples:,} test "
+            f"examples no prediction differs from the student's, and no logit by more than "
+            f"{each.agreement.largest_difference:.1g}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if found.int8 is not None:
+        stdout.print(_told_of_int8(found.int8), markup=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("median milliseconds, one thread")
+    for latency in found.timed[0].latencies:
+        table.add_column(f"batch of {latency.batch_size}", justify="right")
+    for timed in found.timed:
+        table.add_row(timed.runtime, *(f"{1000 * one.median:.3g}" for one in timed.latencies))
+    stdout.print(table)
+    stdout.print(
+        f"Probabilities are calibrated: logits are divided by {found.temperature:.3g}.",
+        markup=False,
+    )
+
+
+def _told_of_int8(found: Int8) -> str:
+    lost = f"8 bits cost {percent(found.selection_loss)} points of the selection split"
+    if not found.delivered or found.interval is None or found.test_difference is None:
+        return (
+            f"{lost}, more than the {percent(found.max_loss)} allowed (--max-loss), so the file in "
+            "8 bits is not delivered."
+        )
+    low, high = found.interval
+    return (
+        f"model.int8.onnx: {found.num_bytes:,} bytes; {lost}; on the test split "
+        f"{points(found.test_difference)} points [{points(low)}, {points(high)}], and "
+        f"{found.changed:,} of {found.examples:,} predictions differ"
     )
 
 

@@ -50,6 +50,7 @@ from goodteacher.config.values import (
     Training,
     VariantName,
     digest_of,
+    split_commas,
 )
 
 __all__ = [
@@ -89,6 +90,7 @@ __all__ = [
     "read_toml",
     "run_order",
     "shown_attribute",
+    "split_commas",
     "to_toml",
     "unknown_settings",
 ]

@@ -17,7 +17,9 @@ from goodteacher.config.settings import RuntimeConfig
 from goodteacher.config.values import ConfigT, Frozen
 from goodteacher.errors import ConfigError
 
-RUNTIME_SETTINGS = frozenset({*RuntimeConfig.model_fields, "teachers_of", "trajectories"})
+RUNTIME_SETTINGS = frozenset(
+    {*RuntimeConfig.model_fields, "images_gib", "teachers_of", "trajectories"}
+)
 """Settings that may differ when a study is resumed: they move the work, not the answer."""
 
 

@@ -81,12 +81,15 @@ class ReadingConfig(Frozen):
 
     data: str = Field(description="data set: digits, a folder, an .npz file or a hub name")
     label_column: str | None = Field(
-        None, description="column of labels in a table (default: label, labels, target or class)"
-    )
-    text_column: str | None = Field(
         None,
-        description="column of texts in a table; the others are then no inputs (default: the only "
-        "one of strings)",
+        description="column of labels in a table (default: label, labels, target or class, or else "
+        "a name such as intent or category)",
+    )
+    text_column: Annotated[tuple[str, ...] | None, BeforeValidator(split_commas)] = Field(
+        None,
+        description="column of texts in a table, or several with commas, such as "
+        "premise,hypothesis; the others are then no inputs (default: the only one of strings, or "
+        "those that go together by their names)",
     )
     test_split: str | None = Field(
         None, description="name of the split to test on (default: test, else validation)"
@@ -95,6 +98,11 @@ class ReadingConfig(Frozen):
         Field(None, description="height,width to which images are resized (default: never)")
     )
     skip_corrupt: bool = Field(False, description="leave out images that cannot be decoded")
+    images_gib: PositiveFloat | None = Field(
+        None,
+        description="memory in GiB that the decoded images of a split may take; more are decoded "
+        "whenever they are needed (default: a quarter of what is free)",
+    )
 
 
 class DataConfig(ReadingConfig):
@@ -516,11 +524,18 @@ class RespondConfig(RuntimeConfig, DataConfig):
 
     model: str = Field(
         description="the checkpoints' network, e.g. python:package.module:factory; behind an @ how "
-        "it wants its inputs: @raw takes examples as they are stored"
+        "it wants its inputs: @raw takes examples as they are stored. Without checkpoints, a model "
+        "that is asked as it is: hf:FOLDER or an ONNX file"
     )
     checkpoints: Annotated[tuple[str, ...], BeforeValidator(paths)] = Field(
+        (),
         description="files, folders or patterns such as 'runs/*/checkpoint-*', with commas; those "
-        "of one folder are a run"
+        "of one folder are a run (default: none, the model is asked as it is)",
+    )
+    classes: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = Field(
+        (),
+        description="class of each output of the model, in their order (default: what its "
+        "config.json says, else the order of the data's classes)",
     )
     epoch_from: str | None = Field(
         None,

@@ -7,22 +7,31 @@
 from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.doctor import doctor, resolvable_difference, selection_note
 from goodteacher.data.inputs import (
-    AT_ONCE,
     Fields,
     InMemory,
     Inputs,
     Mapped,
-    Texts,
+    Text,
     as_inputs,
-    check_texts,
 )
 from goodteacher.data.listing import shorten
 from goodteacher.data.notes import DataNote, Note
+from goodteacher.data.numbers import AT_ONCE, at_once
 from goodteacher.data.patient import Finding
 from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
 from goodteacher.data.sparse import Sparse
 from goodteacher.data.spec import InputSpec, Kind, numbers_spec
 from goodteacher.data.splits import Opening, SealedSplit, StudyData, prepare
+from goodteacher.data.texts import (
+    TextColumns,
+    Texts,
+    are_texts,
+    as_text_inputs,
+    check_rows_of_texts,
+    check_texts,
+    on_one_line,
+    rows_of_columns,
+)
 from goodteacher.maths._checks import UNLABELLED
 
 __all__ = [
@@ -45,15 +54,23 @@ __all__ = [
     "Sparse",
     "Split",
     "StudyData",
+    "Text",
+    "TextColumns",
     "Texts",
+    "are_texts",
     "as_inputs",
+    "as_text_inputs",
+    "at_once",
+    "check_rows_of_texts",
     "check_texts",
     "doctor",
     "load_dataset",
     "load_for",
     "numbers_spec",
+    "on_one_line",
     "prepare",
     "resolvable_difference",
+    "rows_of_columns",
     "selection_note",
     "shorten",
 ]

@@ -9,6 +9,7 @@ Names are those of `arrays`. Only ``x_`` files stay where they are; labels and i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import pyarrow as pa
 from goodteacher.data.arrays import dataset_from_arrays
 from goodteacher.data.dataset import Dataset
 from goodteacher.data.inputs import Fields, Mapped
+from goodteacher.data.labels import is_text
 from goodteacher.data.reading import Reading
 from goodteacher.errors import DataError
 
@@ -46,6 +48,8 @@ def load_array_folder(path: Path, reading: Reading) -> Dataset:
         if file.stem in arrays:
             raise DataError(f"{path} holds {file.stem} twice, as .npy and .arrow. Remove one.")
         inputs = file.name.startswith("x_")
+        if file.suffix == ".arrow" and not inputs:
+            raise DataError(f"{file} is an Arrow file, which only inputs may be. Save it as .npy.")
         arrays[file.stem] = open_arrow(file) if file.suffix == ".arrow" else _npy(file, inputs)
     return dataset_from_arrays(path.name, arrays, reading)
 
@@ -63,6 +67,9 @@ def open_arrow(path: Path) -> Mapped | Fields:
         DataError: It is no Arrow file, or a column holds something else.
     """
     table = _table(path)
+    doubled = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if doubled:
+        raise DataError(f"{path} has two columns called {doubled[0]!r}. Rename or remove one.")
     columns = {
         name: Mapped(tuple(_rows(table.column(name), f"column {name!r} of {path}")))
         for name in table.column_names
@@ -107,7 +114,10 @@ def _rows(column: pa.ChunkedArray, where: str) -> Iterator[npt.NDArray[Any]]:
     """Yield each chunk of a column as an array [n, ...] on the file's own memory."""
     for chunk in column.chunks:
         if len(chunk):
-            yield _array(chunk, where)
+            try:
+                yield _array(chunk, where)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise _unusable(where, chunk.type) from error
 
 
 def _array(chunk: pa.Array, where: str) -> npt.NDArray[Any]:
@@ -137,6 +147,11 @@ def _array(chunk: pa.Array, where: str) -> npt.NDArray[Any]:
 
 
 def _unusable(where: str, kind: pa.DataType) -> DataError:
+    if is_text(kind):
+        return DataError(
+            f"{where} holds texts, which are not read from Arrow files of arrays. Write them with"
+            " their labels as a table, train.parquet and test.parquet with a column 'label'."
+        )
     return DataError(
         f"{where} must hold numbers, or lists of numbers, in every row, but it is of type {kind}, "
         "or values are missing. Leave the column out, or fill them in."

@@ -11,7 +11,8 @@ The arrays are ``x_train, y_train, x_test, y_test``, and optionally ``x_validati
 and where both or neither could be the channels, the images are refused: there is no safe guess.
 Numbers of any other type are taken as they are, ``[N, ...]``: features, series ``[N, channels,
 length]``, token ids; a memory-mapped array stays in its file. A dictionary of arrays, or the names
-``x_train.input_ids`` and so on, gives each example several inputs. Strings with one axis are texts.
+``x_train.input_ids`` and so on, gives each example several inputs. Strings with one axis are texts;
+with two, as of a list of tuples, or in a dictionary, each example has several texts.
 Labels are integers or names, or one-hot rows.
 """
 
@@ -29,7 +30,7 @@ import torch
 
 from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.images import ImageOptions, resize_images
-from goodteacher.data.inputs import Inputs, are_inputs, as_inputs, is_mapped
+from goodteacher.data.inputs import Inputs, are_inputs, as_inputs
 from goodteacher.data.labels import (
     alike,
     has_labels,
@@ -44,6 +45,7 @@ from goodteacher.data.odd_columns import numbers_rows
 from goodteacher.data.reading import Reading
 from goodteacher.data.spec import InputSpec
 from goodteacher.data.tables import note_unlabelled, separate_ids
+from goodteacher.data.texts import TextColumns, Texts, are_texts, as_text_inputs
 from goodteacher.errors import DataError
 
 _Array = npt.NDArray[Any]
@@ -75,7 +77,7 @@ def dataset_from_arrays(name: str, arrays: Mapping[str, Any], reading: Reading) 
     arrays = _with_fields(arrays)
     names = _split_names(name, arrays, reading)
     given = {role: _array_or_inputs(arrays[f"x_{split}"]) for role, split in names.items()}
-    given = _of_one_type(given)
+    given = _in_one_order(_of_one_type(given))
     raw = [_labels(arrays, s, _length(given[r]), name, reading) for r, s in names.items()]
     labels = alike(raw)
     classes = (
@@ -109,30 +111,59 @@ def _split(
         if reading.images.resize is not None:
             raise _not_images(reading.images, inputs.spec)
         return Split.from_arrays(inputs, labels, ids)
-    if inputs.ndim == 1 and inputs.dtype.kind == "U":
-        return Split.from_texts(inputs.tolist(), labels, ids)
     return Split.from_arrays(resize_inputs(to_inputs(inputs, where), reading.images), labels, ids)
 
 
 def _array_or_inputs(values: Any) -> _Array | Inputs:
     if isinstance(values, Mapping):
-        return as_inputs({field: _field(part, field) for field, part in values.items()})
-    return values if is_mapped(values) or are_inputs(values) else np.asarray(values)
+        parts = {str(field): _array_or_inputs(part) for field, part in values.items()}
+        texts = {field: part.texts for field, part in parts.items() if isinstance(part, Texts)}
+        if texts and len(texts) == len(parts):
+            return as_text_inputs(texts)
+        if texts:
+            raise DataError(
+                f"An example is several texts or several fields of numbers, but"
+                f" {shorten(map(repr, texts))} hold texts and"
+                f" {shorten(repr(name) for name in parts if name not in texts)} do not. Leave"
+                " either out, or turn one into the other."
+            )
+        return as_inputs({field: _field(part, field) for field, part in parts.items()})
+    if are_inputs(values):
+        found: Inputs = values
+        return found
+    array = values if isinstance(values, np.ndarray) else np.asarray(values)
+    if array.dtype.kind in "UO" and array.ndim in (1, 2) and are_texts(array[:1]):
+        return as_text_inputs(array)
+    return array
 
 
 def _of_one_type(given: dict[str, _Array | Inputs]) -> dict[str, _Array | Inputs]:
     """Make whole numbers fractions where another split has fractions."""
     arrays = [array for array in given.values() if isinstance(array, np.ndarray)]
     if {"f"} < {array.dtype.kind for array in arrays} <= {*"biuf"}:
-        return {
-            role: array.astype(np.float32) if isinstance(array, np.ndarray) else array
-            for role, array in given.items()
-        }
+        with np.errstate(over="ignore"):  # too large for float32: refused as infinite
+            return {
+                role: array.astype(np.float32) if isinstance(array, np.ndarray) else array
+                for role, array in given.items()
+            }
     return given
 
 
-def _field(values: Any, name: str) -> _Array | Inputs:
-    found = _array_or_inputs(values)
+def _in_one_order(given: dict[str, _Array | Inputs]) -> dict[str, _Array | Inputs]:
+    """Bring columns of texts, which are given by name, into the order that train has."""
+    train = given["train"]
+    if not isinstance(train, TextColumns):
+        return given
+    order = list(train.columns)
+    return {
+        role: TextColumns({name: each.columns[name] for name in order})
+        if isinstance(each, TextColumns) and set(each.columns) == set(order)
+        else each
+        for role, each in given.items()
+    }
+
+
+def _field(found: _Array | Inputs, name: str) -> _Array | Inputs:
     return to_inputs(found, f"field {name!r}") if isinstance(found, np.ndarray) else found
 
 
@@ -279,7 +310,7 @@ def _labels(
         return pa.chunked_array([pa.nulls(num_examples, pa.int64())])
     array = np.asarray(arrays[f"y_{split}"])
     if array.dtype.kind == "S":
-        array = np.char.decode(array, "utf-8")
+        array = _decoded(array, f"y_{split} of {name!r}")
     if array.ndim == 2 and array.shape[1] == 1:  # Keras gives CIFAR's labels as a column
         array = array[:, 0]
     if array.ndim == 2 and _is_one_hot(array):
@@ -302,6 +333,15 @@ def _labels(
             f" ({error}). Convert it, for example with y.astype('int64') or y.astype(str)."
         ) from error
     return plain_labels(pa.chunked_array([values]), where)
+
+
+def _decoded(array: _Array, where: str) -> _Array:
+    try:
+        return np.char.decode(array, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{where} holds bytes that are not UTF-8 ({error.reason}). Give text: y.astype(str)."
+        ) from None
 
 
 def _is_one_hot(array: _Array) -> bool:

@@ -1,11 +1,13 @@
 """Find out which column of a table holds what.
 
 - **labels**: the column that the user names, or the first of `LABEL_COLUMNS` that is there, or else
-  the only column that the schema's ``huggingface`` metadata calls a ClassLabel.
+  the only column that the schema's ``huggingface`` metadata calls a ClassLabel, or else the only
+  one of `ONLY_LABELS`. A column such as ``label_text`` beside numbers names their classes.
 - **images**: a column that the metadata calls an Image, one of type ``struct{bytes, path}``, or one
   of strings that name image files.
 - **ids**: a column ``id`` or ``ids`` of integers; otherwise row numbers.
-- **texts**: the column that the user names, or the only column of strings that is left.
+- **texts**: the columns that the user names, or the only column of strings that is left, or those
+  that go together by their names (:mod:`goodteacher.data.text_columns`).
 - **features**: where there is neither, every column that is left, which must then be numeric.
 
 Indexes, copies of the label and columns without any value are left out, with a note
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,32 +28,36 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from goodteacher.data.column_names import (
+    LABEL_COLUMNS,
+    NAMES_OF_CLASSES,
+    ONLY_LABELS,
+    OTHER_LABELS,
+    class_names_beside,
+    column_of_class_names,
+    only_labels,
+)
 from goodteacher.data.labels import is_text, plain_labels
 from goodteacher.data.listing import shorten
 from goodteacher.data.odd_columns import (
     INDEX_NAMES,
-    are_addresses,
     are_dates,
-    are_identifiers,
     copies_label,
     named_files,
-    not_numbers,
     numbers_rows,
 )
 from goodteacher.data.reading import Reading, check_known
+from goodteacher.data.text_columns import check_are_texts, choose_texts
 from goodteacher.errors import DataError
-
-LABEL_COLUMNS = ("label", "labels", "fine_label", "target", "class")
-"""Names of the label column, in order of preference (CIFAR-100 has two labels: the fine one)."""
-
-OTHER_LABELS = ("coarse_label", "label_text", "label_name", "class_name")
-"""Names of columns that say the label in another way, and are no inputs."""
 
 TEXT_COLUMN = "text"
 """Name of a column of texts that may not stand beside an image; other names of strings may."""
 
 ID_COLUMNS = ("id", "ids")
 """Names of a column of integers that names the examples."""
+
+SPLIT_COLUMN = "split"
+"""The column of a single table that says to which split a row belongs."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class Layout:
         label: the column of labels; a training table may lack it.
         class_names: the names that the metadata gives, or None.
         image: the column of encoded images, or None.
-        text: the column of texts, or None.
+        texts: the columns of texts, in the order of an example's texts.
         features: the numeric columns, where there is no column of images or texts.
         id: the column of ids, or None: row numbers.
         paths: whether the images are given as strings that name files.
@@ -71,7 +77,7 @@ class Layout:
     label: str
     class_names: tuple[str, ...] | None
     image: str | None = None
-    text: str | None = None
+    texts: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     id: str | None = None
     paths: bool = False
@@ -79,7 +85,7 @@ class Layout:
     @property
     def inputs(self) -> list[str]:
         """The columns that every split must have."""
-        named = (self.image, self.text, *self.features)
+        named = (self.image, *self.texts, *self.features)
         return [column for column in named if column is not None]
 
 
@@ -94,11 +100,11 @@ def needed_columns(schema: pa.Schema, reading: Reading, where: str) -> list[str]
     check_column_names(schema, where)
     features = _hub_features(schema)
     image = _image_column(schema, features)
-    if image is None or reading.text_column is not None:
+    if image is None or reading.text_column:
         return None
     _check_no_text(schema, image, where)
     labels = [n for n in schema.names if n == reading.label_column or _is_label(n, features)]
-    return [image, *labels, *(name for name in ID_COLUMNS if name in schema.names)]
+    return [image, *labels, *(n for n in (*ID_COLUMNS, SPLIT_COLUMN) if n in schema.names)]
 
 
 def check_column_names(schema: pa.Schema, where: str) -> None:
@@ -146,7 +152,15 @@ def label_column(schemas: Mapping[str, pa.Schema], reading: Reading, where: str)
         found = _labels_of(schema)
         if found:
             return found[0]
+    candidates = list(dict.fromkeys(n for s in schemas.values() for n in only_labels(s.names)))
+    if len(candidates) == 1:
+        return candidates[0]
     first = next(iter(schemas.values()))
+    if candidates:
+        raise DataError(
+            f"Which column holds the labels cannot be told: {where} has"
+            f" {shorten(map(repr, candidates))}. Name it, such as --label-column {candidates[0]}."
+        )
     raise DataError(
         f"A table needs a column of labels named {' or '.join(LABEL_COLUMNS)}, but {where} has"
         f" {shorten(map(repr, first.names))}. Is it called something else? Name it with"
@@ -187,17 +201,22 @@ def find_layout(tables: Mapping[str, pa.Table], reading: Reading, where: str) ->
     )
     class_names = tuple(map(str, names)) if names else None
     train = tables["train"]
+    beside = column_of_class_names(train.schema)
+    if class_names is None and beside not in (None, label):
+        class_names = class_names_beside(tables, label, str(beside), reading)
     ids = id_column(train.schema)
     known = Layout(label, class_names, id=ids)
     image = _image_column(train.schema, _hub_features(train.schema))
-    if reading.text_column is not None:
-        check_known("text_column", reading.text_column, train.column_names, where)
-        _check_is_text(train, reading.text_column, where)
-        return replace(known, text=reading.text_column)
+    if reading.text_column:
+        for name in reading.text_column:
+            check_known("text_column", name, train.column_names, where)
+        check_are_texts(train, reading.text_column, where)
+        return replace(known, texts=reading.text_column)
     if image is not None:
         _check_no_text(train.schema, image, where)
         return replace(known, image=image)
-    return replace(known, **_Inputs(tables, label, ids, reading, where).choose())
+    used = {label, ids, None if class_names is None else beside}
+    return replace(known, **_Inputs(tables, label, used, reading, where).choose())
 
 
 def id_column(schema: pa.Schema) -> str | None:
@@ -215,7 +234,7 @@ class _Inputs:
         self,
         tables: Mapping[str, pa.Table],
         label: str,
-        ids: str | None,
+        used: Collection[str | None],
         reading: Reading,
         where: str,
     ) -> None:
@@ -224,13 +243,13 @@ class _Inputs:
         self.label = label
         self.reading = reading
         self.where = where
-        self.names = [n for n in self.train.column_names if n not in (label, ids)]
+        self.names = [n for n in self.train.column_names if n not in used]
         self.labels = _class_numbers(tables, label, where)
 
     def choose(self) -> dict[str, Any]:
         """Return the fields of a `Layout` that say what the inputs are."""
         self._leave_out(self._empty(), "hold no value")
-        if self.reading.label_column is None:
+        if self.reading.label_column is None or self._has_texts():
             self._leave_out(
                 self._other_labels(),
                 "are labels by their names",
@@ -248,9 +267,21 @@ class _Inputs:
             return {"image": paths, "paths": True}
         texts = [name for name in texts if name in self.names]
         if texts:
-            return {"text": self._text(texts)}
+            chosen = choose_texts(
+                self.train,
+                self.names,
+                leave_out=self._leave_out,
+                reading=self.reading,
+                where=self.where,
+            )
+            return {"texts": chosen}
         self._check_numeric()
         return {"features": tuple(self.names)}
+
+    def _has_texts(self) -> bool:
+        own = {*LABEL_COLUMNS, *OTHER_LABELS}
+        names = [name for name in self.names if name.strip().casefold() not in own]
+        return any(is_text(self._type(name)) for name in names)
 
     def _type(self, name: str) -> pa.DataType:
         return self.train.schema.field(name).type
@@ -311,63 +342,6 @@ class _Inputs:
         if not images:
             self._leave_out(list(named), "name files")
         return images[0] if images else None
-
-    def _text(self, texts: Sequence[str]) -> str:
-        others = [name for name in self.names if name not in texts]
-        for name in texts:
-            self._check_words(name, alone=len(self.names) == 1)
-        if len(texts) > 1:
-            raise DataError(
-                f"A table of texts needs one column of them, but {self.where} has {len(texts)}"
-                f" ({shorten(texts)}). Name it with --text-column: the others are then left out. Or"
-                f" join them into one column {TEXT_COLUMN!r}."
-            )
-        if others:
-            raise DataError(
-                f"Inputs must be texts or numbers, but {self.where} has both (text: {texts[0]};"
-                f" others: {shorten(others)}). If the texts are the inputs, say --text-column"
-                f" {texts[0]}. If {texts[0]!r} holds categories, turn them into numbers, such as"
-                " with pandas.get_dummies; if it names the rows, drop it."
-            )
-        if are_addresses(self.train.column(texts[0])):
-            self.reading.note(
-                "addresses",
-                f"Every text in column {texts[0]!r} of {self.where} is an address, and the"
-                " addresses themselves are what is classified. To classify what is found there,"
-                " fetch it first.",
-            )
-        if are_identifiers(self.train.column(texts[0])):
-            self.reading.note(
-                "identifiers",
-                f"Nearly every text in column {texts[0]!r} of {self.where} is one word with digits"
-                " that no other row has. Are these names of files or of examples? Then they are no"
-                " texts to classify: give what they name.",
-            )
-        return texts[0]
-
-    def _check_words(self, name: str, *, alone: bool) -> None:
-        """Refuse text that is meant to be numbers or dates."""
-        column = self.train.column(name)
-        strange = not_numbers(column)
-        if strange is not None:
-            reason = (
-                f"would be numbers, but {len(strange)} of {len(column)} values are not"
-                f" ({shorten(map(repr, dict.fromkeys(strange)))}). Write missing values as nothing"
-                " between two delimiters, and fill them in or drop their rows"
-                if strange
-                else "holds numbers written as text. Store them as numbers"
-            )
-        elif are_dates(column) and not alone:
-            reason = (
-                "holds dates, which are no numbers. Turn them into numbers that may matter (the"
-                " month, days since an event), or drop the column"
-            )
-        else:
-            return
-        raise DataError(
-            f"Column {name!r} of {self.where} {reason}. If it holds texts to classify, say"
-            f" --text-column {name}."
-        )
 
     def _check_numeric(self) -> None:
         other = [n for n in self.names if not is_numeric(self._type(n))]
@@ -453,7 +427,8 @@ def _hub_features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
 
 def _is_label(name: str, features: Mapping[str, dict[str, Any]]) -> bool:
     is_class_label = features.get(name, {}).get("_type") == "ClassLabel"
-    return is_class_label or name.strip().casefold() in LABEL_COLUMNS
+    known = {*LABEL_COLUMNS, *NAMES_OF_CLASSES, *ONLY_LABELS}
+    return is_class_label or name.strip().casefold() in known
 
 
 def _image_column(schema: pa.Schema, features: Mapping[str, dict[str, Any]]) -> str | None:
@@ -475,13 +450,4 @@ def _check_no_text(schema: pa.Schema, image: str, where: str) -> None:
             f"Inputs must be images or texts, but {where} has both ({image}, {TEXT_COLUMN}), and"
             " networks here take one kind of input. If the texts are the inputs, say --text-column"
             f" {TEXT_COLUMN}; otherwise drop the column."
-        )
-
-
-def _check_is_text(table: pa.Table, name: str, where: str) -> None:
-    kind = table.schema.field(name).type
-    if not is_text(kind):
-        raise DataError(
-            f"text_column = {name!r} must name a column of strings, but that of {where} is of type"
-            f" {kind}. Name another, or leave it out."
         )

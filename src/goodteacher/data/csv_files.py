@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -83,7 +84,7 @@ def _as_utf8(content: bytes, path: Path) -> bytes:
 
 def _delimiter(content: bytes) -> str:
     """Return what divides the first line into the most columns; a comma among equals."""
-    header = content.split(b"\n", 1)[0].decode().rstrip("\r")
+    header = re.split(rb"[\r\n]", content, maxsplit=1)[0].decode()
     counts = {d: len(next(csv.reader([header], delimiter=d), [])) for d in DELIMITERS}
     return max(counts, key=counts.__getitem__)
 

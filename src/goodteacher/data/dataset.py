@@ -23,15 +23,15 @@ from torch import Tensor
 from goodteacher.data.inputs import (
     InMemory,
     Inputs,
-    Texts,
+    Text,
     are_inputs,
     as_inputs,
     as_tensor,
-    check_texts,
 )
 from goodteacher.data.listing import shorten
 from goodteacher.data.notes import Note
 from goodteacher.data.spec import InputSpec
+from goodteacher.data.texts import TextColumns, Texts, as_text_inputs
 from goodteacher.errors import DataError
 from goodteacher.maths._checks import UNLABELLED
 
@@ -95,11 +95,12 @@ class Split:
         return cls(stored, _as_int64(labels, "labels"), rows)
 
     @classmethod
-    def from_texts(cls, texts: Sequence[str], labels: Any, ids: Any = None) -> Split:
+    def from_texts(cls, texts: Any, labels: Any, ids: Any = None) -> Split:
         """Build a split of texts.
 
         Args:
-            texts: ``[num_examples]``, strings; they may be empty.
+            texts: ``[num_examples]``, strings; they may be empty. Several texts of each example are
+                tuples of strings, or a dictionary with a list for each column.
             labels: ``[num_examples]``, integers.
             ids: ``[num_examples]``, unique integers; row numbers when omitted.
 
@@ -111,8 +112,7 @@ class Split:
             >>> split.subset([1]).texts
             ('top up failed',)
         """
-        check_texts(texts)
-        return cls.from_arrays(Texts(tuple(texts)), labels, ids)
+        return cls.from_arrays(as_text_inputs(texts), labels, ids)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -132,9 +132,16 @@ class Split:
         return self.stored.tensor
 
     @property
-    def texts(self) -> tuple[str, ...] | None:
-        """The texts that the examples are, or None."""
-        return self.stored.texts if isinstance(self.stored, Texts) else None
+    def texts(self) -> tuple[Text, ...] | None:
+        """The texts that the examples are, a tuple each where they have several; or None."""
+        return self.stored.texts if isinstance(self.stored, Texts | TextColumns) else None
+
+    @property
+    def text_columns(self) -> dict[str, tuple[str, ...]]:
+        """The texts by the name of their column, which is empty where there is one alone."""
+        if isinstance(self.stored, TextColumns):
+            return dict(self.stored.columns)
+        return {"": self.stored.texts} if isinstance(self.stored, Texts) else {}
 
     def subset(self, indices: Tensor | Sequence[int]) -> Split:
         """Return the examples at ``indices`` (row positions, not ids), in that order.
@@ -305,7 +312,7 @@ def _check_same_inputs(train: Split, other: Split, name: str) -> None:
     ours, theirs = train.stored.spec, other.stored.spec
     if ours.is_like(theirs):
         return
-    if (ours.kind, ours.fields.keys()) != (theirs.kind, theirs.fields.keys()):
+    if _kind_of(ours) != _kind_of(theirs):
         raise DataError(
             f"Inputs of all splits must be of one kind, but those of train are {ours} and those of"
             f" {name} {theirs}. Were they prepared by different programs? Give the same in both."
@@ -317,12 +324,18 @@ def _check_same_inputs(train: Split, other: Split, name: str) -> None:
     )
 
 
+def _kind_of(spec: InputSpec) -> object:
+    return spec.kind, spec.fields.keys(), spec.columns
+
+
 def _shape(spec: InputSpec) -> str:
     return str(spec) if spec.kind == "fields" else str(list(spec.shape))
 
 
 def _check_finite(split: Split, split_name: str, feature_names: Sequence[str]) -> None:
     """Refuse NaN and infinity, and tell where they are."""
+    if split.stored.spec.kind in ("images", "integers", "texts"):
+        return  # none of them can hold either, and decoding or reading all takes long
     bad_rows = torch.zeros(len(split), dtype=torch.bool)
     columns: dict[str, int] = {}
     done = 0

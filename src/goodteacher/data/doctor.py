@@ -16,7 +16,6 @@ from torch import Tensor
 
 from goodteacher.data.dataset import Dataset, Split, name_of
 from goodteacher.data.further_checks import FURTHER_CHECKS
-from goodteacher.data.inputs import AT_ONCE
 from goodteacher.data.listing import shorten
 from goodteacher.data.patient import Finding, Patient, ids_of, numbers_of
 from goodteacher.maths.class_order import find_class_order
@@ -203,7 +202,10 @@ def _spread(split: Split) -> Tensor:
 def _class_means(split: Split, counts: Tensor) -> Tensor:
     """Return ``float32 [num_classes, num_values]``, adding up a few thousand rows at a time."""
     sums: Tensor | None = None
-    for rows, labels in zip(numbers_of(split), split.labels.split(AT_ONCE), strict=True):
+    done = 0
+    for rows in numbers_of(split):
+        labels = split.labels[done : done + len(rows)]
+        done += len(rows)
         known = labels >= 0
         if sums is None:
             sums = torch.zeros(len(counts), rows.shape[1])
@@ -261,7 +263,8 @@ def _check_value_range(patient: Patient) -> Iterator[Finding]:
 
 def _check_empty_texts(patient: Patient) -> Iterator[Finding]:
     for name, split in (("training", patient.train), ("test", patient.test)):
-        empty = [row for row, text in enumerate(split.texts or ()) if not text.strip()]
+        rows = enumerate(zip(*split.text_columns.values(), strict=True))
+        empty = [row for row, texts in rows if not any(text.strip() for text in texts)]
         if empty:
             yield Finding(
                 "warning",
@@ -270,6 +273,15 @@ def _check_empty_texts(patient: Patient) -> Iterator[Finding]:
                 f" {shorten(split.ids[empty].tolist())}). Nothing in them tells their class. Were"
                 " values missing in the source? Drop these rows.",
             )
+        for column, texts in split.text_columns.items():
+            count = sum(not text.strip() for text in texts)
+            if column and count > len(empty):
+                yield Finding(
+                    "info",
+                    "empty_text",
+                    f"Of the {name} texts in column {column!r}, {count} of {len(split)} are empty."
+                    " What tells these examples apart is in the other columns.",
+                )
 
 
 def _check_feature_scales(patient: Patient) -> Iterator[Finding]:

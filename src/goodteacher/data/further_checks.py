@@ -20,7 +20,12 @@ from goodteacher.data.labels import folded
 from goodteacher.data.listing import shorten
 from goodteacher.data.odd_columns import numbers_rows
 from goodteacher.data.patient import Finding, Patient, group_rows, ids_of, numbers_of
-from goodteacher.data.terms import count_unknown, frequent_terms, unknown_terms_note
+from goodteacher.data.terms import (
+    frequent_terms,
+    terms_of_columns,
+    unknown_terms_note,
+    unknown_texts,
+)
 from goodteacher.errors import DataError
 
 _TELLS_ALL = 0.995  # test accuracy of one feature alone that is too good to be a measurement
@@ -120,17 +125,25 @@ def _columns(split: Split) -> npt.NDArray[Any]:
 
 
 def _check_unknown_terms(patient: Patient) -> Iterator[Finding]:
-    texts = patient.train.texts
-    if texts is None:
+    columns, labels = patient.train.text_columns, patient.train.labels.numpy()
+    if not columns:
         return
     try:
-        terms = frequent_terms(texts, labels=patient.train.labels.numpy())
+        terms = (
+            {name: frequent_terms(texts, labels=labels) for name, texts in columns.items()}
+            if len(columns) == 1
+            else terms_of_columns(columns, labels=labels)
+        )
     except DataError as error:
         yield Finding("error", "unknown_terms", str(error))
         return
     for name, split in patient.dataset.splits.items():
-        asked = () if name == "train" else split.texts or ()
-        unknown = count_unknown(asked, terms.names, terms.analyzer)
+        asked = {} if name == "train" else split.text_columns
+        found = [
+            unknown_texts(texts, terms[column].names, terms[column].analyzer)
+            for column, texts in asked.items()
+        ]
+        unknown = int(np.all(found, axis=0).sum()) if found else 0
         if unknown:
             share = unknown / len(split)
             yield Finding(

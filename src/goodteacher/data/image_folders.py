@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from goodteacher.data.dataset import Dataset, Split
+from goodteacher.data.encoded import Files
 from goodteacher.data.images import decode_images
 from goodteacher.data.labels import folded, in_order
 from goodteacher.data.listing import shorten
@@ -115,8 +116,9 @@ class _Listing:
             )
         number = {name: c for c, name in enumerate(class_names)}
         labels = np.array([UNLABELLED if c is None else number[c] for c in self.classes])
+        files = Files(self.files)
         images, kept = decode_images(
-            self.files, describe=lambda row: str(self.files[row]), options=reading.images
+            files, describe=lambda row: str(files[row]), options=reading.images
         )
         return Split.from_arrays(images, labels[kept], kept + first_id)
 

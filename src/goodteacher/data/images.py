@@ -1,4 +1,4 @@
-"""Decode encoded images once, without loss and without silent choices, into one ``uint8`` tensor.
+"""Decode images without loss and without silent choices: into one ``uint8`` tensor, if it fits.
 
 The rule for colour: an image becomes **grey** (one channel) or **colour** (three channels, RGB),
 whichever it is. Palette, CMYK and YCbCr images are colour; bilevel ones are grey. An alpha channel
@@ -11,50 +11,30 @@ mix in one column.
 
 from __future__ import annotations
 
-import io
-import os
+import math
 import warnings
-from collections import Counter
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
+from goodteacher.data.encoded import Describe, Many, OnDemand, decoding_threads
 from goodteacher.data.listing import shorten
+from goodteacher.data.pixels import Pixels, Unsuitable, read_pixels, resize_image
 from goodteacher.errors import ConfigError, DataError
 
-Encoded = Any
-"""An encoded image: a bytes-like object or the `Path` of a file."""
+_Whole = npt.NDArray[np.int32]
+_Rows = npt.NDArray[np.int64]
 
-_Describe = Callable[[int], str]
-
-_TARGET_MODES = {
-    "1": "L",
-    "L": "L",
-    "LA": "L",
-    "P": "RGB",
-    "PA": "RGB",
-    "RGB": "RGB",
-    "RGBA": "RGB",
-    "CMYK": "RGB",
-    "YCbCr": "RGB",
-    "LAB": "RGB",
-    "HSV": "RGB",
-}
-_KINDS = {"L": "grey", "RGB": "colour"}
-
-# Below this size Pillow's decoder is done before another thread could take over, and handing the
-# interpreter lock to and fro costs more than it gains (28x28 PNG, 2 cores: 2.7 s alone, 4.1 s with
-# two threads; 128x128 PNG: 1.9 times faster with two).
-_THREADED_PIXELS = 96 * 96
 _IMAGES_AT_ONCE = 256
+
+_SHARE_OF_FREE = 0.25
+"""Share of the free memory that decoded images may take: dividing them copies them once more."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +46,8 @@ class ImageOptions:
             None: sizes must be equal already.
         skip_corrupt: leave out images that cannot be read, with a warning that counts them, instead
             of refusing the data.
+        images_gib: GiB that the decoded images of a split may take; more are decoded whenever they
+            are needed. None for a quarter of the memory that is free.
 
     Raises:
         ConfigError: ``resize`` is not two positive integers.
@@ -73,6 +55,14 @@ class ImageOptions:
 
     resize: tuple[int, int] | None = None
     skip_corrupt: bool = False
+    images_gib: float | None = None
+
+    @property
+    def most_bytes(self) -> float:
+        """Bytes that the decoded images of a split may take."""
+        if self.images_gib is not None:
+            return self.images_gib * 2**30
+        return _SHARE_OF_FREE * float(psutil.virtual_memory().available)
 
     def __post_init__(self) -> None:
         if self.resize is not None and (len(self.resize) != 2 or min(self.resize) < 1):
@@ -82,14 +72,10 @@ class ImageOptions:
             )
 
 
-class _Unsuitable(Exception):  # noqa: N818 - a signal within this module
-    """The image can be read, but not kept without a choice that is the user's."""
-
-
 def decode_images(
-    encoded: Sequence[Encoded], *, describe: _Describe, options: ImageOptions
-) -> tuple[Tensor, npt.NDArray[np.int64]]:
-    """Decode images into one tensor.
+    encoded: Many, *, describe: Describe, options: ImageOptions
+) -> tuple[Tensor | OnDemand, npt.NDArray[np.int64]]:
+    """Decode all images, and keep them decoded where they fit into the memory they may take.
 
     Args:
         encoded: bytes-like objects, paths, or None (which counts as corrupt).
@@ -97,8 +83,8 @@ def decode_images(
         options: see `ImageOptions`.
 
     Returns:
-        The images, ``uint8 [num_kept, channels, height, width]``, and the positions kept,
-        ``int64 [num_kept]``: all of them, unless corrupt images were skipped.
+        The images, ``uint8 [num_kept, channels, height, width]`` or `OnDemand`, and the positions
+        kept, ``int64 [num_kept]``: all of them, unless corrupt images were skipped.
 
     Raises:
         DataError: Images are corrupt, differ in size or kind, or would lose information.
@@ -112,14 +98,16 @@ def decode_images(
         >>> images.shape, images.unique().item(), kept.tolist()
         (torch.Size([1, 1, 2, 3]), 7, [0])
     """
-    decoder = _Decoder(encoded, options.resize)
+    decoder = _Decoder(encoded, options)
     decoder.run()
     _check_suitable(decoder.unsuitable, len(encoded), describe)
     _check_corrupt(decoder.corrupt, len(encoded), describe, options)
-    _check_uniform(decoder.modes, "kind", describe)
-    _check_uniform(decoder.sizes, "size", describe)
+    kept = np.flatnonzero(decoder.shapes[:, 0]).astype(np.int64)
+    _check_uniform(decoder.shapes[kept, 0], kept, "kind", describe)
+    _check_uniform(decoder.shapes[kept, 1:], kept, "size", describe)
+    if decoder.images is None:
+        return OnDemand(encoded, kept, decoder.shape, describe, options.resize), kept
     images = torch.from_numpy(decoder.images)
-    kept = np.array(sorted(decoder.sizes), dtype=np.int64)
     return (images if len(kept) == len(encoded) else images[torch.from_numpy(kept)]), kept
 
 
@@ -139,47 +127,42 @@ def resize_images(images: Tensor, size: tuple[int, int] | None) -> Tensor:
     resized = np.empty((*images.shape[:2], *size), dtype=np.uint8)
     for target, image in zip(resized, images.numpy(), strict=True):
         for target_channel, channel in zip(target, image, strict=True):
-            target_channel[:] = _resize(Image.fromarray(channel), size)
+            target_channel[:] = resize_image(Image.fromarray(channel), size)
     return torch.from_numpy(resized)
 
 
 class _Decoder:
-    """Decode into one array, keeping for every image its size and mode, or what is wrong with it.
+    """Decode all, into one array if it may be so large, and note the shape of each or its fault.
 
     Threads write to rows and keys of their own only.
     """
 
-    def __init__(self, encoded: Sequence[Encoded], resize: tuple[int, int] | None) -> None:
-        self.images: npt.NDArray[np.uint8] = np.empty((0, 1, 1, 1), dtype=np.uint8)
-        self.sizes: dict[int, str] = {}
-        self.modes: dict[int, str] = {}
+    def __init__(self, encoded: Many, options: ImageOptions) -> None:
+        self.images: Pixels | None = None
+        self.shape = (0, 0, 0)
+        self.shapes = np.zeros((len(encoded), 3), dtype=np.int32)
         self.corrupt: dict[int, str] = {}
         self.unsuitable: dict[int, str] = {}
         self._encoded = encoded
-        self._resize = resize
+        self._options = options
 
     def run(self) -> None:
         """Decode up to the first sound image, which fixes the shape, then the rest at once."""
         num_images = len(self._encoded)
         start = 0
-        while start < num_images and not self.images.size:
+        while start < num_images and not any(self.shape):
             self._decode(start)
             start += 1
         chunks = [
             range(first, min(first + _IMAGES_AT_ONCE, num_images))
             for first in range(start, num_images, _IMAGES_AT_ONCE)
         ]
-        threads = min(8, os.cpu_count() or 1)
-        if threads == 1 or self._pixels < _THREADED_PIXELS:
-            for chunk in chunks:
-                self._decode_all(chunk)
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(self._decode_all, chunks))
-
-    @property
-    def _pixels(self) -> int:
-        return int(self.images.shape[2] * self.images.shape[3])
+        with ThreadPoolExecutor(decoding_threads(self.shape[1] * self.shape[2])) as pool:
+            try:
+                list(pool.map(self._decode_all, chunks))
+            except BaseException:  # such as Ctrl-C: what has not been begun is not waited for
+                pool.shutdown(cancel_futures=True)
+                raise
 
     def _decode_all(self, rows: range) -> None:
         for row in rows:
@@ -187,58 +170,27 @@ class _Decoder:
 
     def _decode(self, row: int) -> None:
         try:
-            pixels = _read_pixels(self._encoded[row], self._resize)
-        except _Unsuitable as error:
+            pixels = read_pixels(self._encoded[row], self._options.resize)
+        except Unsuitable as error:
             self.unsuitable[row] = str(error)
             return
         except Exception as error:  # Pillow raises many types for bytes that are no image
             self.corrupt[row] = f"{type(error).__name__}: {error}"
             return
-        self._keep(row, pixels)
-
-    def _keep(self, row: int, pixels: npt.NDArray[np.uint8]) -> None:
-        channels, height, width = pixels.shape
-        self.sizes[row] = f"{height}x{width}"
-        self.modes[row] = _KINDS["L" if channels == 1 else "RGB"]
-        if not self.images.size:
-            self.images = np.empty((len(self._encoded), *pixels.shape), dtype=np.uint8)
-        if pixels.shape == self.images.shape[1:]:
+        if not any(self.shape):
+            self._begin(pixels)
+        self.shapes[row] = pixels.shape
+        if self.images is not None and pixels.shape == self.shape:
             self.images[row] = pixels
 
-
-def _read_pixels(encoded: Encoded, resize: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
-    """Return ``[channels, height, width]``."""
-    if encoded is None:
-        raise ValueError("no image")
-    with Image.open(encoded if isinstance(encoded, Path) else io.BytesIO(encoded)) as opened:
-        image: Image.Image = opened
-        if image.mode not in ("L", "RGB") or "transparency" in image.info:
-            image = _to_grey_or_colour(image)
-        if "exif" in image.info:
-            image = ImageOps.exif_transpose(image)
-        if resize is not None:
-            image = _resize(image, resize)
-        pixels = np.asarray(image)
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    def _begin(self, first: Pixels) -> None:
+        channels, height, width = self.shape = first.shape
+        whole = (len(self._encoded), channels, height, width)
+        if math.prod(whole) <= self._options.most_bytes:
+            self.images = np.empty(whole, dtype=np.uint8)
 
 
-def _resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    height, width = size
-    return image.resize((width, height), Image.Resampling.BILINEAR)
-
-
-def _to_grey_or_colour(image: Image.Image) -> Image.Image:
-    if image.mode not in _TARGET_MODES:
-        raise _Unsuitable(f"mode {image.mode} has more than 8 bits per channel")
-    if image.has_transparency_data:
-        alpha = np.asarray(image.convert("RGBA").getchannel("A"))
-        if alpha.min() < 255:
-            raise _Unsuitable("it is transparent in places")
-        image.info.pop("transparency", None)
-    return image.convert(_TARGET_MODES[image.mode])
-
-
-def _check_suitable(unsuitable: dict[int, str], num_images: int, describe: _Describe) -> None:
+def _check_suitable(unsuitable: dict[int, str], num_images: int, describe: Describe) -> None:
     if unsuitable:
         row = min(unsuitable)
         raise DataError(
@@ -249,7 +201,7 @@ def _check_suitable(unsuitable: dict[int, str], num_images: int, describe: _Desc
 
 
 def _check_corrupt(
-    corrupt: dict[int, str], num_images: int, describe: _Describe, options: ImageOptions
+    corrupt: dict[int, str], num_images: int, describe: Describe, options: ImageOptions
 ) -> None:
     if not corrupt:
         return
@@ -266,19 +218,32 @@ def _check_corrupt(
     warnings.warn(f"Left out what skip_corrupt allows: {found}.", UserWarning, stacklevel=2)
 
 
-def _check_uniform(values: dict[int, str], noun: str, describe: _Describe) -> None:
-    counts = Counter(values.values())
-    if len(counts) <= 1:
+def _check_uniform(
+    values: _Whole, rows: npt.NDArray[np.int64], noun: str, describe: Describe
+) -> None:
+    """Refuse images that differ.
+
+    Args:
+        values: What must be the same, int [num_images, ...].
+        rows: Which images these are.
+        noun: What it is.
+        describe: names an image in messages.
+    """
+    found, first, counts = np.unique(values, axis=0, return_index=True, return_counts=True)
+    if len(found) <= 1:
         return
-    listed = shorten(f"{value}: {count} images" for value, count in counts.most_common())
-    first_rows: dict[str, int] = {}
-    for row in sorted(values):
-        first_rows.setdefault(values[row], row)
-    one, other = (describe(row) for row in list(first_rows.values())[:2])
+    order = np.lexsort((first, -counts))
+    told = [f"{_shown(found[n])}: {counts[n]} images" for n in order]
+    one, other = (describe(int(row)) for row in rows[np.sort(first)[:2]])
     raise DataError(
-        f"Images must all be of one {noun}, but there are {len(counts)} ({listed}), for example"
-        f" {one} and {other}. {_UNIFORM_ADVICE[noun]}"
+        f"Images must all be of one {noun}, but there are {len(found)} ({shorten(told)}), for "
+        f"example {one} and {other}. {_UNIFORM_ADVICE[noun]}"
     )
+
+
+def _shown(value: _Whole) -> str:
+    """Return the size, or the kind by the number of channels."""
+    return "x".join(map(str, value)) if value.ndim else ("grey" if value == 1 else "colour")
 
 
 _UNIFORM_ADVICE = {

@@ -2,8 +2,10 @@
 
     InMemory   a tensor: images, rows of numbers, series, token ids
     Mapped     the same in a file that is larger than memory, read where it is needed
-    Texts      strings
+    OnDemand   images that stay encoded (:mod:`goodteacher.data.encoded`)
     Fields     several of the above by name, such as input_ids and attention_mask
+    Texts      strings, and TextColumns several of each example (:mod:`goodteacher.data.texts`)
+    Sparse     numbers of which most are zero (:mod:`goodteacher.data.sparse`)
 
 An `InputSpec` says what one example is: its kind, shape and range. How a network wants it is the
 network's affair (`Preparation`). ``tests/contracts/test_inputs.py`` holds what each of these owes.
@@ -12,7 +14,7 @@ network's affair (`Preparation`). ``tests/contracts/test_inputs.py`` holds what 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeGuard
@@ -22,15 +24,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from goodteacher.data.listing import shorten
-from goodteacher.data.spec import InputSpec, numbers_spec
+from goodteacher.data.numbers import AT_ONCE, at_once, check_numbers, digest_numbers, spec_of
+from goodteacher.data.spec import InputSpec
 from goodteacher.errors import DataError
 
-Raw = Tensor | tuple[str, ...] | Mapping[str, Tensor]
-"""Some examples as stored: [N, ...], N texts, or a tensor [N, ...] for each field."""
+Text = str | tuple[str, ...]
+"""What is to be read of one example: a text, or one for each of several columns."""
 
-AT_ONCE = 4096
-"""Examples that are read at once where all are looked at."""
+Raw = Tensor | tuple[Text, ...] | Mapping[str, Tensor]
+"""Some examples as stored: [N, ...], N texts, or a tensor [N, ...] for each field."""
 
 
 class Inputs(Protocol):
@@ -57,8 +59,18 @@ class Inputs(Protocol):
             Images as uint8, numbers as float32, integers in an integer type.
         """
 
-    def chunks(self, size: int = AT_ONCE) -> Iterator[Raw]:
-        """Yield all examples in order, ``size`` at a time; what is yielded is not to be changed."""
+    def reads(self, parts: Iterable[Tensor]) -> Iterator[Raw]:
+        """Yield what `rows` returns for each of several lists of positions.
+
+        What takes long to read is read ahead, while what was yielded is in use.
+        """
+
+    def chunks(self, size: int | None = None) -> Iterator[Raw]:
+        """Yield all examples in order; what is yielded is not to be changed.
+
+        Args:
+            size: Examples at a time; by default as many as `at_once` says.
+        """
 
     def subset(self, positions: Tensor) -> Inputs:
         """Return the examples at some positions; of a file, without reading it."""
@@ -77,8 +89,20 @@ class Inputs(Protocol):
         """Add type, shape and contents to a hash: the same for a file and for memory."""
 
 
+class AtHand:
+    """Inputs that gain nothing from being read ahead."""
+
+    def rows(self, positions: Tensor) -> Any:
+        """Return the examples at some positions."""
+        raise NotImplementedError
+
+    def reads(self, parts: Iterable[Tensor]) -> Iterator[Any]:
+        """Yield the examples at each of several lists of positions."""
+        return map(self.rows, parts)
+
+
 @dataclass(frozen=True, eq=False)
-class InMemory:
+class InMemory(AtHand):
     """A tensor.
 
     Attributes:
@@ -93,7 +117,7 @@ class InMemory:
     @cached_property
     def spec(self) -> InputSpec:
         """What one example is; of a part, what one of the whole is."""
-        return self.known or _spec_of(self.tensor.dtype, self.tensor.shape[1:], self)
+        return self.known or spec_of(self.tensor.dtype, self.tensor.shape[1:], self)
 
     @property
     def nbytes(self) -> int:
@@ -107,9 +131,9 @@ class InMemory:
         """Return rows of the tensor, on its device."""
         return self.tensor.index_select(0, positions.to(self.tensor.device))
 
-    def chunks(self, size: int = AT_ONCE) -> Iterator[Tensor]:
+    def chunks(self, size: int | None = None) -> Iterator[Tensor]:
         """Yield views of the tensor."""
-        yield from self.tensor.split(size)
+        yield from self.tensor.split(size or at_once(self.tensor.shape[1:]))
 
     def subset(self, positions: Tensor) -> InMemory:
         """Return rows of the tensor, as a copy."""
@@ -121,15 +145,15 @@ class InMemory:
 
     def check(self) -> None:
         """Refuse other types than uint8, int64 and such, and float32, and empty examples."""
-        _check_numbers(self.tensor.dtype, tuple(self.tensor.shape))
+        check_numbers(self.tensor.dtype, tuple(self.tensor.shape))
 
     def digest_into(self, digest: hashlib._Hash) -> None:
         """Add type, shape and bytes."""
-        _digest_numbers(digest, self)
+        digest_numbers(digest, self)
 
 
 @dataclass(frozen=True, eq=False)
-class Mapped:
+class Mapped(AtHand):
     """An array in a file, of which only the rows that are asked for are read.
 
     Attributes:
@@ -145,7 +169,7 @@ class Mapped:
     @cached_property
     def spec(self) -> InputSpec:
         """What one example is; of integers, the file is read once for their range."""
-        return self.known or _spec_of(self._dtype, self.parts[0].shape[1:], self)
+        return self.known or spec_of(self._dtype, self.parts[0].shape[1:], self)
 
     @property
     def nbytes(self) -> int:
@@ -168,10 +192,10 @@ class Mapped:
             found[own] = self.parts[owner][rows[own] - self._starts[owner]]
         return self._as_tensor(found)
 
-    def chunks(self, size: int = AT_ONCE) -> Iterator[Tensor]:
+    def chunks(self, size: int | None = None) -> Iterator[Tensor]:
         """Read all rows, in order."""
-        for positions in torch.arange(len(self)).split(size):
-            yield self.rows(positions)
+        size = size or at_once(self.parts[0].shape[1:])
+        yield from self.reads(torch.arange(len(self)).split(size))
 
     def subset(self, positions: Tensor) -> Mapped:
         """Return some rows, without reading them."""
@@ -185,11 +209,11 @@ class Mapped:
 
     def check(self) -> None:
         """Refuse other types than numbers, and empty examples."""
-        _check_numbers(self._dtype, (len(self), *self.parts[0].shape[1:]))
+        check_numbers(self._dtype, (len(self), *self.parts[0].shape[1:]))
 
     def digest_into(self, digest: hashlib._Hash) -> None:
         """Add type, shape and bytes, as of a tensor in memory."""
-        _digest_numbers(digest, self)
+        digest_numbers(digest, self)
 
     @cached_property
     def _starts(self) -> npt.NDArray[np.int64]:
@@ -205,64 +229,7 @@ class Mapped:
 
 
 @dataclass(frozen=True, eq=False)
-class Texts:
-    """Strings.
-
-    Attributes:
-        texts: The texts; some may be empty.
-    """
-
-    texts: tuple[str, ...]
-
-    @property
-    def spec(self) -> InputSpec:
-        """Texts."""
-        return InputSpec(kind="texts")
-
-    @property
-    def nbytes(self) -> int:
-        """Nothing that a device could hold."""
-        return 0
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def rows(self, positions: Tensor) -> tuple[str, ...]:
-        """Return some of the texts."""
-        return tuple(self.texts[row] for row in positions.tolist())
-
-    def chunks(self, size: int = AT_ONCE) -> Iterator[tuple[str, ...]]:
-        """Yield all texts."""
-        for first in range(0, len(self), size):
-            yield self.texts[first : first + size]
-
-    def subset(self, positions: Tensor) -> Texts:
-        """Return some of the texts."""
-        return Texts(self.rows(positions))
-
-    def to(self, device: torch.device | str, /) -> Texts:
-        """Return themselves."""
-        return self
-
-    def check(self) -> None:
-        """Refuse what is no string, and no texts at all."""
-        check_texts(self.texts)
-        if not self.texts:
-            raise DataError(
-                "A split needs at least one example, but has no text. Is the source empty, or did "
-                "a filter remove every row?"
-            )
-
-    def digest_into(self, digest: hashlib._Hash) -> None:
-        """Add each text, with its length."""
-        for text in self.texts:
-            # half of a pair is no UTF-8, but a str may hold it
-            encoded = text.encode("utf-8", "surrogatepass")
-            digest.update(f"{len(encoded)};".encode() + encoded)
-
-
-@dataclass(frozen=True, eq=False)
-class Fields:
+class Fields(AtHand):
     """Several inputs of each example, by name.
 
     Attributes:
@@ -288,8 +255,9 @@ class Fields:
         """Return rows of each field."""
         return {name: part.rows(positions) for name, part in self.parts.items()}
 
-    def chunks(self, size: int = AT_ONCE) -> Iterator[dict[str, Tensor]]:
+    def chunks(self, size: int | None = None) -> Iterator[dict[str, Tensor]]:
         """Yield rows of each field."""
+        size = size or AT_ONCE  # not what each would choose: they must go together
         parts = [part.chunks(size) for part in self.parts.values()]
         for rows in zip(*parts, strict=True):
             yield dict(zip(self.parts, rows, strict=True))
@@ -331,7 +299,7 @@ class Fields:
 def are_inputs(values: object) -> TypeGuard[Inputs]:
     """Say whether something is inputs already.
 
-    >>> are_inputs(Texts(("a",))), are_inputs(np.zeros(3))
+    >>> are_inputs(InMemory(torch.zeros(3, 1))), are_inputs(np.zeros(3))
     (True, False)
     """
     return hasattr(values, "digest_into")
@@ -416,66 +384,9 @@ def as_tensor(values: Any, role: str) -> Tensor:
         ) from error
 
 
-def check_texts(texts: Any) -> None:
-    """Refuse what is not a sequence of strings.
-
-    Raises:
-        DataError: It is one string, or something in it is none.
-    """
-    if isinstance(texts, str) or not isinstance(texts, Sequence):
-        raise DataError(
-            f"Texts must be a list of strings, but are of type {type(texts).__name__}. For one"
-            " text, give a list of it; an array has tolist()."
-        )
-    others = [n for n, text in enumerate(texts) if not isinstance(text, str)]
-    if others:
-        kinds = sorted({type(texts[n]).__name__ for n in others})
-        raise DataError(
-            f"Texts must be strings, but {len(others)} of {len(texts)} are {shorten(kinds)} (at"
-            f" {shorten(others)}). Are values missing? Drop these rows, or give '' for a text that"
-            " is empty."
-        )
-
-
 def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    # torch shares an array's memory, so read-only, reversed and byte-swapped arrays are copied
-    return np.require(array, array.dtype.newbyteorder("="), requirements=["C", "W"])
-
-
-def _spec_of(dtype: torch.dtype, shape: Sequence[int], inputs: InMemory | Mapped) -> InputSpec:
-    if dtype == torch.float32:
-        return numbers_spec(shape)
-    if dtype == torch.uint8 and len(shape) == 3:
-        return InputSpec(kind="images", shape=tuple(shape))
-    ends = [torch.aminmax(chunk) for chunk in inputs.chunks() if chunk.numel()]
-    low = min((int(least) for least, _ in ends), default=0)
-    high = max((int(most) for _, most in ends), default=0)
-    return InputSpec(kind="integers", shape=tuple(shape), low=low, high=high)
-
-
-def _check_numbers(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
-    if len(shape) < 2 or dtype.is_complex or (dtype.is_floating_point and dtype != torch.float32):
-        raise DataError(
-            f"inputs must be uint8 images [N, channels, height, width], or float32 or whole "
-            f"numbers [N, ...] with an axis behind that of the examples, but are {dtype} "
-            f"{list(shape)}. Split.from_arrays converts other numbers; a single column is "
-            "inputs[:, None]."
-        )
-    if dtype == torch.uint8 and len(shape) == 3:
-        raise DataError(
-            f"inputs are bytes {list(shape)}: an image without a channel axis needs one, "
-            "inputs[:, None]; whole numbers that are no image are given as another type, "
-            "inputs.astype('int64')."
-        )
-    if not np.prod(shape):
-        raise DataError(
-            f"A split needs at least one example with at least one value, but its inputs have"
-            f" shape {list(shape)}. Is the source empty, or did a filter remove every row?"
-        )
-
-
-def _digest_numbers(digest: hashlib._Hash, inputs: InMemory | Mapped) -> None:
-    dtype, shape = next(iter(inputs.chunks(1))).dtype, inputs.spec.shape
-    digest.update(f"{dtype}{(len(inputs), *shape)};".encode())
-    for chunk in inputs.chunks():
-        digest.update(np.ascontiguousarray(chunk.numpy()).data)
+    # torch shares an array's memory, so read-only, reversed and byte-swapped arrays are copied; it
+    # knows no number longer than float64
+    long = array.dtype.type is np.longdouble
+    dtype = np.dtype(np.float64) if long else array.dtype.newbyteorder("=")
+    return np.require(array, dtype, requirements=["C", "W"])

@@ -198,11 +198,15 @@ def _named(labels: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(missing, pa.scalar(None, pa.string()), labels.cast(pa.string()))
 
 
+_FURTHEST = 2.0**53  # fractions are whole beyond it, whatever they were
+
+
 def _whole(labels: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
     if pa.types.is_float16(labels.type):  # for which Arrow has few functions
         labels = labels.cast(pa.float32())
     known = pc.if_else(pc.is_finite(labels), labels, pa.scalar(None, labels.type))
-    broken = pc.not_equal(known, pc.round(known))
+    far = pc.greater(pc.abs(known), _FURTHEST)
+    broken = pc.or_(far, pc.not_equal(known, pc.round(known)))
     if pc.any(broken).as_py():
         raise DataError(
             f"Labels must be integers or text, but those of the {where} are of type {labels.type}"

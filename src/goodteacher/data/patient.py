@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from goodteacher.data.dataset import Dataset, Split
-from goodteacher.data.inputs import Raw
+from goodteacher.data.inputs import Raw, Text
 
 Severity = Literal["error", "warning", "info"]
 
@@ -113,7 +113,7 @@ def group_rows(split: Split) -> dict[bytes, list[int]]:
 def _contents(chunk: Raw) -> Iterator[bytes]:
     """Yield the content of each example: a text, or a hash of its numbers."""
     if isinstance(chunk, tuple):
-        yield from (text.encode("utf-8", "surrogatepass") for text in chunk)
+        yield from map(_encoded, chunk)
         return
     fields = [chunk] if isinstance(chunk, Tensor) else [*chunk.values()]
     arrays = [np.ascontiguousarray(field.flatten(1).numpy()) for field in fields]
@@ -122,6 +122,13 @@ def _contents(chunk: Raw) -> Iterator[bytes]:
         for row in rows:
             digest.update(row.data)
         yield digest.digest()
+
+
+def _encoded(text: Text) -> bytes:
+    if isinstance(text, str):
+        return text.encode("utf-8", "surrogatepass")
+    parts = map(_encoded, text)
+    return b"".join(f"{len(part)};".encode() + part for part in parts)
 
 
 def ids_of(split: Split, rows: list[int]) -> str:

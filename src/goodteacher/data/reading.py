@@ -18,14 +18,15 @@ class Reading:
     Attributes:
         images: how images are treated.
         label_column: the column of labels in a table, or None: found by its name.
-        text_column: the column of texts in a table, or None: found by its type.
+        text_column: the columns of texts in a table, in the order of an example's texts; none: they
+            are found.
         test_split: the name of the split to test on, or None: ``test``.
         notes: what was found so far.
     """
 
     images: ImageOptions = field(default_factory=ImageOptions)
     label_column: str | None = None
-    text_column: str | None = None
+    text_column: tuple[str, ...] = ()
     test_split: str | None = None
     notes: list[Note] = field(default_factory=list, compare=False)
 
@@ -41,8 +42,9 @@ class Reading:
             ConfigError: One of ``names`` is set.
         """
         for name in names:
-            if (value := getattr(self, name)) is not None:
-                raise ConfigError(f"{name} = {value!r} means nothing for {source}. Leave it out.")
+            if value := getattr(self, name):
+                shown = ",".join(value) if isinstance(value, tuple) else value
+                raise ConfigError(f"{name} = {shown!r} means nothing for {source}. Leave it out.")
 
 
 def check_known(setting: str, value: str, known: Iterable[str], where: str) -> None:

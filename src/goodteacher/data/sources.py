@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from sklearn.datasets import load_digits
 
-from goodteacher.config import ReadingConfig
+from goodteacher.config import ReadingConfig, split_commas
 from goodteacher.data.array_folders import is_array_folder, load_array_folder
 from goodteacher.data.arrays import dataset_from_arrays, read_npz
 from goodteacher.data.dataset import Dataset
@@ -59,10 +59,11 @@ def load_dataset(
     resize: tuple[int, int] | None = None,
     skip_corrupt: bool = False,
     label_column: str | None = None,
-    text_column: str | None = None,
+    text_column: str | Sequence[str] | None = None,
     test_split: str | None = None,
+    images_gib: float | None = None,
 ) -> Dataset:
-    """Load a data set into memory, decoded and checked.
+    """Load a data set, decoded and checked: into memory, but for arrays in files and many images.
 
     What is left out, or understood in a way that might not be meant, is told as a `DataNote`, a
     warning; `doctor` lists these too.
@@ -74,9 +75,12 @@ def load_dataset(
             without it.
         skip_corrupt: leave unreadable images out, with a warning, instead of refusing the data.
         label_column: the column of labels in a table; None finds it by its name.
-        text_column: the column of texts in a table, the others of which are then no inputs; None
-            finds it by its type.
+        text_column: the column of texts in a table, the others of which are then no inputs; or
+            several, as a list or with commas between them, in the order of an example's texts; None
+            finds them.
         test_split: the name of the split to test on; None takes ``test``.
+        images_gib: GiB that the decoded images of a split may take; more are decoded whenever they
+            are needed. None for a quarter of the memory that is free.
 
     Raises:
         DataError: No source understands ``spec``, or what it names cannot be used.
@@ -87,8 +91,8 @@ def load_dataset(
         >>> len(data.train), len(data.test), data.input_shape, data.num_classes
         (1437, 360, (1, 8, 8), 10)
     """
-    images = ImageOptions(resize, skip_corrupt)
-    reading = Reading(images, label_column, text_column, test_split)
+    images = ImageOptions(resize, skip_corrupt, images_gib)
+    reading = Reading(images, label_column, _columns(text_column), test_split)
     if isinstance(spec, Dataset):
         return spec
     if isinstance(spec, Mapping):
@@ -98,6 +102,12 @@ def load_dataset(
     for note in dataset.notes:
         warnings.warn(note.message, DataNote, stacklevel=2)
     return dataset
+
+
+def _columns(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return columns that are named as a list or with commas between them."""
+    names: Any = split_commas(given) or ()
+    return tuple(map(str, names))
 
 
 def load_for(config: ReadingConfig, data: str | Path | Mapping[str, Any] | Dataset) -> Dataset:
@@ -117,6 +127,7 @@ def load_for(config: ReadingConfig, data: str | Path | Mapping[str, Any] | Datas
         label_column=config.label_column,
         text_column=config.text_column,
         test_split=config.test_split,
+        images_gib=config.images_gib,
     )
 
 

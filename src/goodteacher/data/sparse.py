@@ -10,13 +10,14 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from goodteacher.data.inputs import AT_ONCE, InMemory
+from goodteacher.data.inputs import AtHand, InMemory
+from goodteacher.data.numbers import AT_ONCE
 from goodteacher.data.spec import InputSpec, numbers_spec
 from goodteacher.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
-class Sparse:
+class Sparse(AtHand):
     """A sparse matrix, whose rows come dense.
 
     Attributes:
@@ -46,10 +47,9 @@ class Sparse:
         """Return some rows, dense."""
         return torch.from_numpy(self.matrix[positions.cpu().numpy()].toarray()).float()
 
-    def chunks(self, size: int = AT_ONCE) -> Iterator[Tensor]:
+    def chunks(self, size: int | None = None) -> Iterator[Tensor]:
         """Yield rows, dense."""
-        for positions in torch.arange(len(self)).split(size):
-            yield self.rows(positions)
+        yield from self.reads(torch.arange(len(self)).split(size or AT_ONCE))
 
     def subset(self, positions: Tensor) -> Sparse:
         """Return some rows."""

@@ -22,6 +22,7 @@ class InputSpec(Frozen):
         low: The smallest of integers.
         high: The largest of integers.
         fields: What each field is.
+        columns: The names of an example's texts, in their order, where it has several.
 
     Example:
         >>> str(InputSpec(kind="integers", shape=(128,), high=30_521))
@@ -33,6 +34,7 @@ class InputSpec(Frozen):
     low: int = 0
     high: int = 0
     fields: dict[str, InputSpec] = Field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
     @property
     def shapes(self) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
@@ -47,6 +49,8 @@ class InputSpec(Frozen):
             return ", ".join(f"{name} ({field})" for name, field in self.fields.items())
         if self.kind == "integers":
             return f"{sizes} whole numbers from {self.low} to {self.high}"
+        if self.columns:
+            return f"{len(self.columns)} texts ({', '.join(self.columns)})"
         return {"images": f"images {sizes}", "numbers": f"{sizes} numbers", "texts": "texts"}[
             self.kind
         ]
@@ -54,7 +58,7 @@ class InputSpec(Frozen):
     def is_like(self, other: InputSpec) -> bool:
         """Say whether examples of both are of one kind and shape, whatever the range."""
         return (
-            (self.kind, self.shape) == (other.kind, other.shape)
+            (self.kind, self.shape, self.columns) == (other.kind, other.shape, other.columns)
             and self.fields.keys() == other.fields.keys()
             and all(field.is_like(other.fields[name]) for name, field in self.fields.items())
         )

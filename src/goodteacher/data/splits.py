@@ -74,7 +74,7 @@ class SealedSplit:
         return f"<SealedSplit of {len(self)} examples, {state}>"
 
     def __getattr__(self, name: str) -> Tensor:
-        if name in ("stored", "inputs", "labels", "texts"):
+        if name in ("stored", "inputs", "labels", "texts", "text_columns"):
             raise AttributeError(f"The test split is sealed: call open(reason) to see its {name}.")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from goodteacher.data.columns import (
     ID_COLUMNS,
+    SPLIT_COLUMN,
     check_column_names,
     id_column,
     label_column,
@@ -33,14 +34,12 @@ from goodteacher.data.csv_files import read_csv
 from goodteacher.data.dataset import Dataset
 from goodteacher.data.labels import infer_classes, number_labels, plain_labels
 from goodteacher.data.listing import shorten
+from goodteacher.data.mapped_tables import map_parquet, parquet_bytes, take_mapped
 from goodteacher.data.named_splits import VALIDATION_SPLITS, Roles, choose_splits, hold_out
 from goodteacher.data.reading import Reading
 from goodteacher.data.shards import check_shards, split_files, table_suffix
 from goodteacher.data.tables import dataset_from_tables
 from goodteacher.errors import DataError
-
-SPLIT_COLUMN = "split"
-"""The column of a single table that says to which split a row belongs."""
 
 _Rows = npt.NDArray[np.int64]
 _T = TypeVar("_T")
@@ -93,13 +92,17 @@ def load_table_file(path: Path, reading: Reading) -> Dataset:
         table = table.select(others).append_column(ID_COLUMNS[0], rows)
     parts = _divide(table, path, reading)
     inputs = table.select([name for name in table.column_names if name != SPLIT_COLUMN])
-    tables = {split: inputs.take(pa.array(rows)) for split, rows in parts.items()}
+    take = take_mapped if _is_large([path], reading) else _take
+    tables = {split: take(inputs, rows) for split, rows in parts.items()}
     return dataset_from_tables(path.stem, tables, reading=reading, base=path.parent)
 
 
 def _read_tables(paths: Sequence[Path], reading: Reading) -> pa.Table:
     """Read and join tables; columns that are absent are left to later checks to name."""
-    tables = [_guarded(_READERS[_kind(path)], path, reading) for path in paths]
+    if _is_large(paths, reading):
+        tables = [_guarded(_map_parquet, path, reading) for path in paths]
+    else:
+        tables = [_guarded(_READERS[_kind(path)], path, reading) for path in paths]
     for table, path in zip(tables, paths, strict=True):
         check_column_names(table.schema, str(path))
     if len(tables) == 1:
@@ -116,6 +119,29 @@ def _read_tables(paths: Sequence[Path], reading: Reading) -> pa.Table:
 
 def _kind(path: Path) -> str:
     return (table_suffix(path) or "").removesuffix(".gz")
+
+
+def _take(table: pa.Table, rows: _Rows) -> pa.Table:
+    return table.take(pa.array(rows))
+
+
+def _is_large(paths: Sequence[Path], reading: Reading) -> bool:
+    """Say whether files are Parquet with images that take, encoded, more memory than they may."""
+    if any(_kind(path) != ".parquet" for path in paths):
+        return False
+    sizes = [_guarded(_image_bytes, path, reading) for path in paths]
+    return any(sizes) and sum(sizes) > reading.images.most_bytes
+
+
+def _image_bytes(path: Path, reading: Reading) -> int:
+    """Return what a table of images takes in memory; 0 for one of something else."""
+    columns = needed_columns(pq.read_schema(path), reading, str(path))
+    return parquet_bytes(path, columns) if columns else 0
+
+
+def _map_parquet(path: Path, reading: Reading) -> pa.Table:
+    columns = needed_columns(pq.read_schema(path), reading, str(path))
+    return map_parquet(path, columns or ())
 
 
 def _read_parquet(path: Path, reading: Reading) -> pa.Table:
@@ -137,7 +163,7 @@ _READERS: dict[str, Callable[[Path, Reading], pa.Table]] = {
 }
 
 
-def _guarded(read: Callable[[Path, Reading], pa.Table], path: Path, reading: Reading) -> pa.Table:
+def _guarded(read: Callable[[Path, Reading], _T], path: Path, reading: Reading) -> _T:
     try:
         return read(path, reading)
     except (OSError, pa.ArrowException) as error:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ import pyarrow.compute as pc
 
 from goodteacher.data.columns import Layout, as_floats, find_layout, is_numeric
 from goodteacher.data.dataset import Dataset, Split
+from goodteacher.data.encoded import Buffers, Either, Files, Many
 from goodteacher.data.images import decode_images
 from goodteacher.data.labels import (
     alike,
@@ -141,8 +141,10 @@ class _Split:
 
     def read(self, labels: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> Split:
         """Return the split, without images that are left out."""
-        if self.columns.text is not None:
-            texts = _read_texts(self.table, self.columns.text, self.where)
+        if self.columns.texts:
+            names = self.columns.texts
+            columns = {name: _read_texts(self.table, name, self.where) for name in names}
+            texts = columns if len(columns) > 1 else columns[names[0]]
             return Split.from_texts(texts, labels, ids)
         if self.columns.image is None:
             return Split.from_arrays(self._features(), labels, ids)
@@ -168,20 +170,19 @@ class _Split:
                 features[:, position] = as_floats(column)
         return features
 
-    def _encoded(self, column: pa.ChunkedArray) -> list[Any]:
+    def _encoded(self, column: pa.ChunkedArray) -> Many:
         """Return buffers that share the table's memory, paths where bytes are absent, or None."""
         if self.columns.paths:
-            return self._existing(column.to_pylist())
+            return Files(self._existing(column.to_pylist()))
         if not pa.types.is_struct(column.type):
-            return _buffers(column)
-        encoded = _buffers(pc.struct_field(column, "bytes"))
-        missing = [row for row, value in enumerate(encoded) if value is None]
-        if missing:
-            paths = pc.struct_field(column, "path")
-            for row in missing:
-                path = paths[row].as_py()
-                encoded[row] = None if path is None else (self.base or Path()) / path
-        return encoded
+            return Buffers(column)
+        buffers = Buffers(pc.struct_field(column, "bytes"))
+        if not pc.struct_field(column, "bytes").null_count:
+            return buffers
+        base = self.base or Path()
+        names = pc.struct_field(column, "path").to_pylist()
+        paths = Files(None if name is None else base / name for name in names)
+        return Either(buffers, paths)
 
     def _existing(self, names: Sequence[str | None]) -> list[Path | None]:
         """Find the files that a column of strings names."""
@@ -283,7 +284,3 @@ def _read_texts(table: pa.Table, name: str, where: str) -> list[str]:
             " the text is known to be empty."
         )
     return [str(text) for text in column.to_pylist()]
-
-
-def _buffers(column: pa.ChunkedArray) -> list[Any]:
-    return [scalar.as_buffer() for chunk in column.chunks for scalar in chunk]

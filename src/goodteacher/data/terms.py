@@ -20,6 +20,7 @@ import numpy.typing as npt
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.naive_bayes import ComplementNB
 
+from goodteacher.data.listing import shorten
 from goodteacher.errors import DataError
 
 DEFAULT_TERMS = 4096
@@ -170,10 +171,72 @@ def count_unknown(texts: Sequence[str], names: Sequence[str], analyzer: Analyzer
         >>> count_unknown(["my card", "top up"], ["card"], "word")
         1
     """
+    return int(unknown_texts(texts, names, analyzer).sum())
+
+
+def unknown_texts(
+    texts: Sequence[str], names: Sequence[str], analyzer: Analyzer
+) -> npt.NDArray[np.bool_]:
+    """Say which texts have none of some terms, see `count_unknown`."""
     if not texts:
-        return 0
+        return np.zeros(0, bool)
     counter = CountVectorizer(**ANALYZERS[analyzer], vocabulary=list(names))
-    return int((counter.transform(texts).getnnz(axis=1) == 0).sum())
+    unknown: npt.NDArray[np.bool_] = counter.transform(texts).getnnz(axis=1) == 0
+    return unknown
+
+
+def terms_of_columns(
+    columns: Mapping[str, Sequence[str]],
+    *,
+    labels: Labels | None = None,
+    max_terms: int | None = None,
+) -> dict[str, Terms]:
+    """Return the terms of each of several columns of texts; those of one are not those of another.
+
+    Each column has an equal share of the terms. What one cannot fill, the others have.
+
+    Args:
+        columns: Texts [N] by the name of their column.
+        labels: Their classes, see `choose_analyzer`, which is asked for each column.
+        max_terms: Terms of all columns together, at most; None takes `DEFAULT_TERMS`.
+
+    Raises:
+        DataError: A column has no term, or there are fewer terms than columns.
+
+    Example:
+        >>> found = terms_of_columns({"title": ["card"], "body": ["my card is lost"]}, max_terms=3)
+        >>> {name: terms.names for name, terms in found.items()}
+        {'title': ('card',), 'body': ('card', 'card is')}
+    """
+    wanted = max_terms or DEFAULT_TERMS
+    if wanted < len(columns):
+        raise DataError(
+            f"{wanted} term{'s' * (wanted > 1)} cannot be divided among the {len(columns)} columns"
+            f" of texts ({shorten(columns)}). Ask for more terms, or name fewer columns with"
+            " --text-column."
+        )
+    found = {}
+    for name, texts in columns.items():
+        try:
+            found[name] = frequent_terms(texts, labels=labels, max_terms=wanted)
+        except DataError as error:
+            raise DataError(f"In the column {name!r}: {error}") from error
+    shares = _shares(wanted, {name: len(terms.names) for name, terms in found.items()})
+    return {
+        name: terms
+        if len(terms.names) == shares[name]
+        else frequent_terms(columns[name], max_terms=shares[name], analyzer=terms.analyzer)
+        for name, terms in found.items()
+    }
+
+
+def _shares(wanted: int, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Divide a number of terms evenly among columns that have so many; the rest to the first."""
+    left, shares = wanted, {}
+    for place, name in enumerate(sorted(sizes, key=lambda name: sizes[name])):
+        shares[name] = min(sizes[name], left // (len(sizes) - place))
+        left -= shares[name]
+    return shares
 
 
 def unknown_terms_note(count: int, num_texts: int, name: str) -> str:

@@ -1,1 +1,34 @@
-"""Students that leave: written to a folder, and read from one."""
+"""Students that leave: written to a folder, read from one, checked, quantized and timed."""
+
+from __future__ import annotations
+
+from goodteacher.delivery.best import deliver_best, savings_of
+from goodteacher.delivery.checks import Agreement, batches, check, compare, logits_on
+from goodteacher.delivery.classifier import Answers, Classifier, StudentCard
+from goodteacher.delivery.export import load_student
+from goodteacher.delivery.formats import FORMATS, Format
+from goodteacher.delivery.latency import batches_of, measure_latencies
+from goodteacher.delivery.onnx_model import ONNX_FILE, read_onnx
+from goodteacher.delivery.quantization import INT8_FILE, quantize
+
+__all__ = [
+    "FORMATS",
+    "INT8_FILE",
+    "ONNX_FILE",
+    "Agreement",
+    "Answers",
+    "Classifier",
+    "Format",
+    "StudentCard",
+    "batches",
+    "batches_of",
+    "check",
+    "compare",
+    "deliver_best",
+    "load_student",
+    "logits_on",
+    "measure_latencies",
+    "quantize",
+    "read_onnx",
+    "savings_of",
+]

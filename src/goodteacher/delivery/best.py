@@ -1,4 +1,4 @@
-"""Which student of an arm is delivered."""
+"""Which student of an arm is delivered, and what it saves beside a teacher that predicts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from goodteacher.delivery.classifier import Classifier
 from goodteacher.delivery.export import deliver, make_card
-from goodteacher.records import Arm
+from goodteacher.delivery.latency import batches_of, measure_latencies
+from goodteacher.networks import parameter_count
+from goodteacher.records import Arm, Predictor, Savings
 from goodteacher.students import StudentTask, by_arm, rows_by_arm, trained_student
 from goodteacher.studies import Context
 
@@ -19,7 +23,7 @@ def deliver_best(
     tasks: Sequence[StudentTask],
     correct: Mapping[Arm, npt.NDArray[np.bool_]],
     folder: str,
-) -> None:
+) -> Classifier:
     """Deliver an arm's student that does best on the selection split.
 
     Args:
@@ -28,15 +32,48 @@ def deliver_best(
         tasks: Finished tasks that kept their students.
         correct: Who of them is right on the test split, bool [seeds, N] by arm.
         folder: Where in the study's folder it goes.
+
+    Returns:
+        The student.
     """
     rows = rows_by_arm(context.store, tasks)[arm]
     number = max(range(len(rows)), key=lambda i: rows[i].selection_accuracy)
     task, _ = by_arm(tasks)[arm][number]
+    network = trained_student(context, task, arm)
     card = make_card(
         context,
+        network,
         architecture=task.student,
         arm=arm.key,
         seed=task.seed,
         accuracies=(rows[number].selection_accuracy, float(correct[arm][number].mean())),
     )
-    deliver(context, trained_student(context, task, arm), card, folder=folder)
+    deliver(context, network, card, folder=folder)
+    return Classifier(network, card)
+
+
+def savings_of(
+    context: Context, student: Classifier, folder: str, predictor: Predictor, *, name: str
+) -> Savings:
+    """Measure a delivered student beside its teacher, which was timed when it was asked.
+
+    Args:
+        context: The study.
+        student: The student; afterwards it is on the CPU.
+        folder: Where in the study's folder it is.
+        predictor: What is known of the teacher.
+        name: Of the teacher's run.
+    """
+    files = [path for path in context.store.path(folder).rglob("*") if path.is_file()]
+    theirs, training, ours = predictor.latency, context.data.training, None
+    if theirs is not None and len(training) >= theirs.batch_size:
+        batches = {theirs.batch_size: batches_of(training, theirs.batch_size)}
+        ((ours,),) = measure_latencies([student.to(torch.device("cpu")).eval()], batches)
+    return Savings(
+        teacher=name,
+        student_parameters=parameter_count(student.network.module),
+        student_bytes=sum(path.stat().st_size for path in files),
+        teacher_bytes=predictor.num_bytes,
+        student_latency=ours,
+        teacher_latency=theirs,
+    )

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from pydantic import PositiveFloat
 from torch import Tensor, nn
 
 from goodteacher.config import Frozen
 from goodteacher.data import InputSpec
-from goodteacher.networks import Network, batch_device, map_batch
-from goodteacher.networks.intake import as_stored, as_texts, warn_of_dark_images
+from goodteacher.networks import (
+    Network,
+    as_stored,
+    as_texts,
+    batch_device,
+    map_batch,
+    warn_of_dark_images,
+)
 
 
 class StudentCard(Frozen):
@@ -25,9 +32,49 @@ class StudentCard(Frozen):
     seed: int
     selection_accuracy: float
     test_accuracy: float
+    temperature: PositiveFloat = 1.0
+    """By which logits are divided for probabilities: that of the lowest negative log-likelihood on
+    the selection split, or 1 where every temperature is beaten by a higher or a lower one."""
+    fingerprint: str = ""
+    """Of the data that it was trained on."""
 
 
-class Classifier(nn.Module):
+class Answers(Protocol):
+    """What a delivered student can be asked, whatever runs it."""
+
+    card: StudentCard
+
+    def __call__(self, inputs: Any, /) -> Tensor:
+        """Return logits [N, C] of examples as they are stored."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each class, in the order of the logits."""
+        return self.card.class_names
+
+    @torch.inference_mode()
+    def predict(self, inputs: Any) -> list[str]:
+        """Return the names of the most probable classes.
+
+        Args:
+            inputs: N examples as they are stored.
+        """
+        return [self.class_names[number] for number in self(inputs).argmax(-1).tolist()]
+
+    @torch.inference_mode()
+    def predict_proba(self, inputs: Any) -> Tensor:
+        """Return the probability of each class, [N, C], in the order of ``class_names``.
+
+        They are calibrated: the logits are divided by the card's temperature.
+
+        Args:
+            inputs: N examples as they are stored.
+        """
+        logits: Tensor = self(inputs)
+        return (logits / self.card.temperature).softmax(-1)
+
+
+class Classifier(nn.Module, Answers):
     """A delivered student: takes inputs as stored (uint8 images, features, texts), gives logits.
 
     Args:
@@ -40,21 +87,18 @@ class Classifier(nn.Module):
         self.network = network
         self.card = card
 
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The name of each class, in the order of the logits."""
-        return self.card.class_names
-
     def forward(self, inputs: Any) -> Tensor:
         """Return logits [N, C] of examples as stored: on their device, if they are a tensor.
 
         Args:
             inputs: A tensor or an array of images [N, channels, height, width] with values 0 to
                 255, or of numbers [N, ...]; of a student of texts, a list of N strings; of one of
-                several fields, a dictionary. One example without the axis N is a batch of one, and
-                gray images may come without their channel. Words that are not among a student's
-                terms count for nothing, so a text without a known word, an empty one too, gets the
-                logits of no words at all.
+                several texts each, a list of N tuples in the order of ``card.inputs.columns``, or a
+                dictionary or data frame with a column for each; of one of several fields, a
+                dictionary. One example without the axis N is a batch of one, and gray images may
+                come without their channel. Words that are not among a student's terms count for
+                nothing, so a text without a known word, an empty one too, gets the logits of no
+                words at all.
 
         Raises:
             DataError: Type, range or shape are not those that the student was trained on; the
@@ -62,7 +106,7 @@ class Classifier(nn.Module):
         """
         preparation = self.network.preparation
         if preparation.from_texts:
-            of_texts: Tensor = self.network(as_texts(inputs))
+            of_texts: Tensor = self.network(as_texts(inputs, self.card.inputs.columns))
             return of_texts
         stored = as_stored(inputs, self.card.inputs)
         if isinstance(stored, Tensor) and self.card.inputs.kind == "images":
@@ -70,22 +114,3 @@ class Classifier(nn.Module):
         device = next(self.network.parameters(), torch.zeros(())).device
         logits: Tensor = self.network(map_batch(stored, lambda part: part.to(device)))
         return logits.to(batch_device(stored))
-
-    @torch.inference_mode()
-    def predict(self, inputs: Any) -> list[str]:
-        """Return the names of the most probable classes.
-
-        Args:
-            inputs: N examples, see :meth:`forward`.
-        """
-        return [self.class_names[number] for number in self(inputs).argmax(-1).tolist()]
-
-    @torch.inference_mode()
-    def predict_proba(self, inputs: Any) -> Tensor:
-        """Return the probability of each class, [N, C], in the order of ``class_names``.
-
-        Args:
-            inputs: N examples, see :meth:`forward`.
-        """
-        logits: Tensor = self(inputs)
-        return logits.softmax(-1)

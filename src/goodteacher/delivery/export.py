@@ -4,30 +4,41 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from goodteacher.delivery.classifier import Classifier, StudentCard
-from goodteacher.delivery.formats import FORMATS
+from goodteacher.delivery.safetensors_folder import Safetensors
 from goodteacher.errors import StudyError
+from goodteacher.maths.calibration import best_temperature
 from goodteacher.networks import (
     Network,
     NetworkLike,
 )
 from goodteacher.studies import Context, holds_several, study_folders, which_study
+from goodteacher.training.evaluate import compute_logits
 
 
 def deliver(
     context: Context, network: Network, card: StudentCard, *, folder: str = "student"
 ) -> None:
     """Write a student into a folder of the study's; ``config.json`` comes last."""
-    FORMATS["safetensors"].write(context.store, folder, network, card)
+    Safetensors().write(context.store, folder, network, card)
 
 
 def make_card(
-    context: Context, *, architecture: str, arm: str, seed: int, accuracies: tuple[float, float]
+    context: Context,
+    network: Network,
+    *,
+    architecture: str,
+    arm: str,
+    seed: int,
+    accuracies: tuple[float, float],
 ) -> StudentCard:
     """Describe a student for delivery.
 
     Args:
         context: The study's data.
+        network: The student.
         architecture: Its specification.
         arm: What it learned from.
         seed: Its seed.
@@ -41,7 +52,18 @@ def make_card(
         seed=seed,
         selection_accuracy=accuracies[0],
         test_accuracy=accuracies[1],
+        temperature=_calibrated(context, network, architecture),
+        fingerprint=context.data.fingerprint,
     )
+
+
+def _calibrated(context: Context, network: Network, architecture: str) -> float:
+    """Return the temperature of the lowest negative log-likelihood on the selection split."""
+    selection = context.data.selection
+    device = next(network.module.parameters(), torch.zeros(())).device
+    examples = context.networks.examples(architecture, selection, device=device)
+    found = best_temperature(compute_logits(network.module, examples), selection.labels)
+    return found.value if found.limit is None else 1.0
 
 
 def load_student(folder: Path | str, *, network: NetworkLike | None = None) -> Classifier:
@@ -57,7 +79,7 @@ def load_student(folder: Path | str, *, network: NetworkLike | None = None) -> C
     """
     path = Path(folder)
     _check_student_folder(path)
-    return FORMATS["safetensors"].read(path, network=network)
+    return Safetensors().read(path, network=network)
 
 
 def _check_student_folder(path: Path) -> None:

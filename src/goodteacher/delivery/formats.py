@@ -1,43 +1,22 @@
-"""How a student is written, so that it runs somewhere: the port `Format`.
+"""How a student is written, so that it runs somewhere: the port `Format`, and the table of them.
 
-``model.safetensors`` holds the weights of a student's module, ``config.json`` the architecture, the
-classes and what an example is as it is stored; ``preparation.json`` says what happens to an
-example before the module sees it: size, normalisation, the terms or the tokenizer of texts. A
-network whose files could be gone where it runs has its configuration in ``network.json``. Every
-format passes ``tests/contracts/test_formats.py``.
+Every format passes ``tests/contracts/test_formats.py``. Several may lie in one folder: no two write
+a file of the same name.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from goodteacher.delivery.classifier import Classifier, StudentCard
-from goodteacher.errors import ModelError, StudyError
-from goodteacher.networks import (
-    Chain,
-    Network,
-    NetworkLike,
-    build_network,
-    described,
-    give_again,
-    needs_description,
-    preparation_from,
-    rebuilt,
-)
-from goodteacher.studies import Store, load_weights, read_tensors, reading
-
-WEIGHTS_FILE = "model.safetensors"
-CARD_FILE = "config.json"
-"""The card of a student, in its folder: written last, so that it says that all else is there."""
-
-NETWORK_FILE = "network.json"
-"""What a network needs beside its name and weights, in a student's folder, where it needs more."""
-
-PREPARATION_FILE = "preparation.json"
-"""How a student wants its inputs, in its folder."""
+from goodteacher.delivery.classifier import Answers, StudentCard
+from goodteacher.delivery.exported_program import ExportedProgram
+from goodteacher.delivery.hugging_face import HuggingFace
+from goodteacher.delivery.onnx_model import Onnx
+from goodteacher.delivery.safetensors_folder import Safetensors
+from goodteacher.networks import Network, NetworkLike
+from goodteacher.studies import Store
 
 
 class Format(Protocol):
@@ -46,6 +25,13 @@ class Format(Protocol):
     @property
     def name(self) -> str:
         """What users call it."""
+
+    @property
+    def file(self) -> str:
+        """The file that holds the student, or the folder that all of its files are in."""
+
+    def takes(self, card: StudentCard) -> bool:
+        """Say whether a student of this kind can be written so."""
 
     def write(self, store: Store, folder: str, network: Network, card: StudentCard) -> None:
         """Write a student into a folder below a study's, its card last.
@@ -57,8 +43,8 @@ class Format(Protocol):
             card: What it is.
         """
 
-    def read(self, folder: Path, *, network: NetworkLike | None = None) -> Classifier:
-        """Return the student of a folder, in evaluation mode.
+    def read(self, folder: Path, *, network: NetworkLike | None = None) -> Answers:
+        """Return the student of a folder, ready to answer.
 
         Args:
             folder: What :meth:`write` wrote.
@@ -69,63 +55,7 @@ class Format(Protocol):
         """
 
 
-class Safetensors:
-    """Weights as safetensors, and what is needed to build the network again."""
-
-    name = "safetensors"
-
-    def write(self, store: Store, folder: str, network: Network, card: StudentCard) -> None:
-        """Write weights, preparation and, last, the card."""
-        store.write_json(f"{folder}/{PREPARATION_FILE}", network.preparation.to_dict())
-        record = described(card.architecture, network.module)
-        if record is not None:
-            store.write_json(f"{folder}/{NETWORK_FILE}", record)
-        store.write_tensors(f"{folder}/{WEIGHTS_FILE}", network.module.state_dict())
-        store.write_json(f"{folder}/{CARD_FILE}", card)
-
-    def read(self, folder: Path, *, network: NetworkLike | None = None) -> Classifier:
-        """Build the network again and give it its weights."""
-        card_file, weights_file = folder / CARD_FILE, folder / WEIGHTS_FILE
-        with reading(card_file, "the card of a student"):
-            card = StudentCard.model_validate_json(card_file.read_bytes())
-        if network is not None:
-            give_again(card.architecture, network)
-        preparation = _read_preparation(folder / PREPARATION_FILE, card)
-        made = _built(card, preparation, card_file)
-        load_weights(made.module, read_tensors(weights_file), weights_file)
-        return Classifier(made, card).eval()
-
-
-FORMATS: Mapping[str, Format] = {Safetensors.name: Safetensors()}
+FORMATS: Mapping[str, Format] = {
+    form.name: form for form in (Safetensors(), Onnx(), ExportedProgram(), HuggingFace())
+}
 """Formats by name."""
-
-
-def _read_preparation(path: Path, card: StudentCard) -> Chain:
-    with reading(path, "how a student wants its inputs"):
-        preparation = preparation_from(json.loads(path.read_bytes()))
-        preparation.output(card.inputs)
-    return preparation
-
-
-def _built(card: StudentCard, preparation: Chain, path: Path) -> Network:
-    try:
-        if needs_description(card.architecture):
-            return _rebuilt(card, preparation, path.parent / NETWORK_FILE)
-        return build_network(
-            card.architecture,
-            preparation,
-            num_classes=len(card.class_names),
-            inputs=card.inputs,
-            seed=card.seed,
-        )
-    except ModelError as error:
-        raise StudyError(f"{path} names a network that cannot be made here. {error}") from error
-
-
-def _rebuilt(card: StudentCard, preparation: Chain, path: Path) -> Network:
-    with reading(path, "the configuration of a network"):
-        record = json.loads(path.read_bytes())
-    inputs, classes = preparation.output(card.inputs), len(card.class_names)
-    return Network(
-        preparation, rebuilt(card.architecture, record, num_classes=classes, inputs=inputs)
-    )

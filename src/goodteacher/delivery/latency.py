@@ -13,16 +13,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from goodteacher.delivery.classifier import Classifier
-from goodteacher.records import Latency
+from goodteacher.data import Split
+from goodteacher.delivery.classifier import Answers
+from goodteacher.records import Latency, latency_of
 from goodteacher.training.machine import threads_of
 
 _REPETITIONS, _SECONDS, _FEWEST = 200, 1.0, 7
 """Repetitions for each batch size; fewer where a student would take longer than these seconds."""
+_BATCHES = 8
+"""Batches of which latencies are measured, in turn."""
+
+
+def batches_of(split: Split, size: int) -> list[Any]:
+    """Return a few batches of inputs as they are stored; of fewer examples, smaller ones."""
+    rows = torch.arange(min(len(split), size * _BATCHES)).split(min(size, len(split)))
+    return [split.stored.rows(part) for part in rows if len(part) == len(rows[0])]
 
 
 def measure_latencies(
-    students: Sequence[Classifier], batches: Mapping[int, Sequence[Any]]
+    students: Sequence[Answers], batches: Mapping[int, Sequence[Any]]
 ) -> tuple[tuple[Latency, ...], ...]:
     """Measure how long students take, from stored inputs to logits.
 
@@ -40,7 +49,7 @@ def measure_latencies(
 
 
 def _measured(
-    students: Sequence[Classifier], size: int, batches: Sequence[Any]
+    students: Sequence[Answers], size: int, batches: Sequence[Any]
 ) -> tuple[Latency, ...]:
     warm = max(_seconds(student, batches[0]) for _ in range(2) for student in students)
     repetitions = min(_REPETITIONS, max(_FEWEST, int(_SECONDS / warm)))
@@ -50,19 +59,10 @@ def _measured(
             for number in range(repetitions)
         ]
     )
-    low, middle, high = np.quantile(seconds, (0.25, 0.5, 0.75), axis=0)
-    return tuple(
-        Latency(
-            batch_size=size,
-            median=float(middle[place]),
-            quartiles=(float(low[place]), float(high[place])),
-            repetitions=repetitions,
-        )
-        for place in range(len(students))
-    )
+    return tuple(latency_of([(size, taken) for taken in own]) for own in seconds.T.tolist())
 
 
-def _seconds(student: Classifier, batch: Any) -> float:
+def _seconds(student: Answers, batch: Any) -> float:
     started = time.perf_counter()
     student(batch)
     return time.perf_counter() - started

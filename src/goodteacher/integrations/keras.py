@@ -8,12 +8,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from goodteacher.integrations.processes import Epochs, agreed, is_first, missing
+from goodteacher.errors import ConfigError
+from goodteacher.integrations.processes import (
+    Epochs,
+    Weights,
+    agreed,
+    checked_weights,
+    is_first,
+    missing,
+)
 from goodteacher.public.recording import Recorder
 
 try:
@@ -32,15 +42,21 @@ class RecorderCallback(keras.callbacks.Callback):
         recorder: Where to.
         stop: End the training once the recorder says that the teacher has passed its sweet spot.
         every: Record each epoch that this divides.
+        weights: ``"ema"`` records the average that an optimizer with ``use_ema=True`` keeps, in
+            place of the weights that are trained.
     """
 
-    def __init__(self, recorder: Recorder, *, stop: bool = False, every: int = 1) -> None:
+    def __init__(
+        self, recorder: Recorder, *, stop: bool = False, every: int = 1, weights: Weights = "raw"
+    ) -> None:
         super().__init__()
-        self.recorder, self.stop = recorder, stop
+        self.recorder, self.stop, self.weights = recorder, stop, checked_weights(weights)
         self._epochs = Epochs(recorder, every)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Start the clock."""
+        if self.weights == "ema":
+            _averaging(self.model)
         self._epochs.begin(from_the_start=not (self.params or {}).get("initial_epoch", 0))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -48,13 +64,14 @@ class RecorderCallback(keras.callbacks.Callback):
         if not self._epochs.wants(epoch + 1):
             return
         loss = (logs or {}).get("loss")
-        self._epochs.record(
-            self._say,
-            epoch + 1,
-            first=is_first(),
-            learning_rate=_learning_rate(self.model),
-            training_loss=None if loss is None else float(loss),
-        )
+        with contextlib.nullcontext() if self.weights == "raw" else _averaged(self.model):
+            self._epochs.record(
+                self._say,
+                epoch + 1,
+                first=is_first(),
+                learning_rate=_learning_rate(self.model),
+                training_loss=None if loss is None else float(loss),
+            )
         if self.stop and agreed(is_first() and self.recorder.should_stop):
             self.model.stop_training = True
 
@@ -66,6 +83,33 @@ class RecorderCallback(keras.callbacks.Callback):
         inputs = named or (given[0] if len(given) == 1 else list(given))
         arrays = keras.tree.map_structure(_array, inputs)
         return keras.ops.convert_to_numpy(self.model(arrays, training=False))
+
+
+@contextlib.contextmanager
+def _averaged(model: Any) -> Iterator[None]:
+    """Give a model the average of its weights for the block."""
+    own = [keras.ops.convert_to_numpy(each).copy() for each in model.trainable_variables]
+    _averaging(model).finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, own, strict=True):
+            variable.assign(value)
+
+
+def _averaging(model: Any) -> Any:
+    """Return the optimizer that keeps an average of a model's weights.
+
+    Raises:
+        ConfigError: It keeps none.
+    """
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if getattr(optimizer, "use_ema", False):
+        return optimizer
+    raise ConfigError(
+        "weights='ema' needs an optimizer that keeps an average, such as "
+        "keras.optimizers.Adam(use_ema=True)."
+    )
 
 
 def _array(value: Any) -> Any:

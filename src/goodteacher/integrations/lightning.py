@@ -10,13 +10,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from goodteacher.integrations.processes import Epochs, missing
+from goodteacher.errors import ConfigError
+from goodteacher.integrations.processes import Epochs, Weights, checked_weights, missing
 from goodteacher.public.recording import Recorder
+from goodteacher.studies import logger
 
 try:
     from pytorch_lightning import Callback
 except ImportError as error:
     raise missing("pytorch-lightning", "lightning") from error
+try:
+    from pytorch_lightning.callbacks import WeightAveraging
+except ImportError:  # before 2.6
+    WeightAveraging = None
 
 
 class RecorderCallback(Callback):
@@ -28,14 +34,20 @@ class RecorderCallback(Callback):
         recorder: Where to.
         stop: End the training once the recorder says that the teacher has passed its sweet spot.
         every: Record each epoch that this divides.
+        weights: ``"ema"`` records the average that a callback ``WeightAveraging`` (or
+            ``EMAWeightAveraging``) of the trainer keeps, in place of the weights that are trained.
     """
 
-    def __init__(self, recorder: Recorder, *, stop: bool = False, every: int = 1) -> None:
-        self.recorder, self.stop = recorder, stop
+    def __init__(
+        self, recorder: Recorder, *, stop: bool = False, every: int = 1, weights: Weights = "raw"
+    ) -> None:
+        self.recorder, self.stop, self.weights = recorder, stop, checked_weights(weights)
         self._epochs = Epochs(recorder, every)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the clock, unless the training goes on from a checkpoint."""
+        if self.weights == "ema":
+            _average_of(trainer)
         self._epochs.begin(from_the_start=not trainer.global_step)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
@@ -43,9 +55,13 @@ class RecorderCallback(Callback):
         epoch = trainer.current_epoch + 1
         if not self._epochs.wants(epoch):
             return
+        model = pl_module if self.weights == "raw" else _average_of(trainer)
+        if self.weights == "ema" and not int(model.n_averaged):
+            logger.warning("the average has not begun: epoch %d is not recorded", epoch)
+            return
         loss = trainer.callback_metrics.get("train_loss")
         self._epochs.record(
-            pl_module,
+            model,
             epoch,
             first=trainer.is_global_zero,
             steps=trainer.global_step,
@@ -59,6 +75,22 @@ class RecorderCallback(Callback):
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """Warn where no epoch was recorded."""
         self._epochs.end(first=trainer.is_global_zero)
+
+
+def _average_of(trainer: Any) -> Any:
+    """Return the average that a callback of the trainer keeps.
+
+    Raises:
+        ConfigError: None keeps one.
+    """
+    for callback in trainer.callbacks if WeightAveraging is not None else ():
+        if isinstance(callback, WeightAveraging):
+            return callback._average_model
+    raise ConfigError(
+        "weights='ema' needs a callback of the trainer that keeps an average: add "
+        "EMAWeightAveraging() of pytorch_lightning.callbacks, from version 2.6 on. (The average of "
+        "StochasticWeightAveraging is done when the training ends: record the module then.)"
+    )
 
 
 def _learning_rate(trainer: Any) -> float | None:

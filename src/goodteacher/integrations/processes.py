@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch.distributed
 
+from goodteacher.errors import ConfigError
 from goodteacher.public.recording import Recorder
 from goodteacher.studies import logger
+
+Weights = Literal["raw", "ema"]
+"""Which weights are recorded: those that are trained, or the average that the trainer keeps."""
 
 
 class Epochs:
@@ -53,6 +57,17 @@ class Epochs:
         """Warn where no epoch was recorded."""
         if not self._count and first:
             logger.warning("the training has ended, and no epoch was recorded: had it any?")
+
+
+def checked_weights(weights: Weights) -> Weights:
+    """Return which weights are to be recorded.
+
+    Raises:
+        ConfigError: There is no such choice.
+    """
+    if weights in get_args(Weights):
+        return weights
+    raise ConfigError(f"weights must be 'raw' or 'ema', but is {weights!r}.")
 
 
 def missing(package: str, extra: str) -> ImportError:

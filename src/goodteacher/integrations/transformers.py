@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from goodteacher.integrations.processes import Epochs, agreed, is_first, missing
+from goodteacher.networks import encoded_by, separator_of
 from goodteacher.public.recording import Recorder
 
 try:
@@ -26,7 +27,7 @@ class RecorderCallback(TrainerCallback):
     """Records the model at the end of each epoch, on the first process alone.
 
     Texts go through the trainer's ``processing_class`` (its tokenizer: padded, truncated) where the
-    recorder has no ``prepare`` of its own.
+    recorder has no ``prepare`` of its own; several texts of an example as its pairs.
 
     Args:
         recorder: Where to.
@@ -58,7 +59,16 @@ class RecorderCallback(TrainerCallback):
         if not self._epochs.wants(epoch):
             return
         if self.recorder.prepare is None and self.recorder.data.is_text and processing_class:
-            self.recorder.prepare = partial(_tokenized, processing_class)
+            self.recorder.prepare = partial(
+                encoded_by,
+                processing_class,
+                separator=separator_of(
+                    processing_class, self.recorder.data.spec.columns, name="the trainer"
+                ),
+                padding=True,
+                truncation=True,
+                return_tensors="pt",
+            )
         self._epochs.record(
             model,
             epoch,
@@ -73,10 +83,6 @@ class RecorderCallback(TrainerCallback):
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Warn where no epoch was recorded."""
         self._epochs.end(first=is_first())
-
-
-def _tokenized(tokenizer: Any, texts: list[str]) -> Any:
-    return tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
 
 
 def _last_loss(history: list[dict[str, float]]) -> float | None:

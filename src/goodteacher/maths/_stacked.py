@@ -33,14 +33,16 @@ def in_dtype(dtype: torch.dtype, setting: float | Tensor) -> float | Tensor:
 
 
 def divergence(teacher_log_probs: Tensor, student_log_probs: Tensor) -> Tensor:
-    """`KL(teacher || student)` over the last axis.
+    """`KL(teacher || student)` over the last axis, as `sum p (log p - log q) + sum (q - p)`.
 
-    Negative entropy and cross-entropy are summed apart: the first needs no gradient and may be
-    common to all students. A class of probability 0 adds 0 to it.
+    Both sums of probabilities are 1, so the second term is 0 but for what rounding did to the
+    log-probabilities, and takes that away from the first: alike distributions, which a high
+    temperature makes of any two, keep their first digits. It needs no gradient. A class of
+    probability 0 adds 0.
     """
     teacher_probs = teacher_log_probs.exp()
-    negative_entropy = (teacher_probs * finite(teacher_log_probs)).sum(-1)
-    return negative_entropy - (teacher_probs * student_log_probs).sum(-1)
+    excess = student_log_probs.detach().exp().sub_(teacher_probs).sum(-1)
+    return (teacher_probs * (finite(teacher_log_probs) - student_log_probs)).sum(-1) + excess
 
 
 def finite(log_probs: Tensor) -> Tensor:

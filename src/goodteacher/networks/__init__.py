@@ -30,15 +30,19 @@ from goodteacher.networks.build import (
     needs_description,
     parameter_count,
     rebuilt,
+    weight_bytes,
 )
 from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import PREPARATIONS, fit_preparation, split_spec
 from goodteacher.networks.given import NetworkLike, give_again, specification_of
 from goodteacher.networks.identity import NetworkIdentity, identity_of
+from goodteacher.networks.intake import as_stored, as_texts, warn_of_dark_images
 from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
-from goodteacher.networks.preparation import Chain, Preparation, preparation_from
+from goodteacher.networks.preparation import Chain, Preparation, kind_of, preparation_from
 from goodteacher.networks.preparing import Preparations
+from goodteacher.networks.pretrained import Finished, finished_classifier, separator_of
+from goodteacher.networks.tokenizing import Tokenize, encoded_by
 
 __all__ = [
     "NETWORK_SOURCES",
@@ -46,6 +50,7 @@ __all__ = [
     "Batch",
     "Chain",
     "Examples",
+    "Finished",
     "Network",
     "NetworkIdentity",
     "NetworkLike",
@@ -53,6 +58,9 @@ __all__ = [
     "Normalization",
     "Preparation",
     "Preparations",
+    "Tokenize",
+    "as_stored",
+    "as_texts",
     "batch_device",
     "batch_length",
     "batch_shape",
@@ -60,18 +68,24 @@ __all__ = [
     "build_network",
     "canonical_spec",
     "described",
+    "encoded_by",
+    "finished_classifier",
     "fit_preparation",
     "give_again",
     "identity_of",
     "inside",
     "is_users_own",
+    "kind_of",
     "logits_of",
     "map_batch",
     "needs_description",
     "parameter_count",
     "preparation_from",
     "rebuilt",
+    "separator_of",
     "specification_of",
     "split_batch",
     "split_spec",
+    "warn_of_dark_images",
+    "weight_bytes",
 ]

@@ -334,6 +334,15 @@ def parameter_count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+def weight_bytes(module: nn.Module) -> int:
+    """Return the size of a network's parameters and buffers in bytes.
+
+    >>> weight_bytes(nn.Linear(4, 3))
+    60
+    """
+    return sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
+
+
 def is_users_own(spec: str) -> bool:
     """Say whether a specification names a network of the user's.
 

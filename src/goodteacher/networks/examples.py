@@ -8,7 +8,9 @@ images as they are stored; how a network wants them comes after.
 from __future__ import annotations
 
 import math
-from typing import cast
+from collections.abc import Iterable, Iterator
+from itertools import tee
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -22,6 +24,10 @@ from goodteacher.networks.preparation import Chain, Preparation
 
 _SHARE_OF_GPU = 0.5
 """Data stay on a GPU if they take less than this share of its free memory."""
+
+
+_BYTES_AT_ONCE = 2**25
+"""Bytes of examples that are gathered and prepared at once, at most."""
 
 
 class Examples:
@@ -77,6 +83,10 @@ class Examples:
         wanted = spec if self._preparation is None else self._preparation.output(spec)
         return max(map(_bytes_of, (spec, wanted)))
 
+    def at_once(self, most: int) -> int:
+        """Return how many examples may be gathered at once: ``most``, or fewer large ones."""
+        return max(1, min(most, _BYTES_AT_ONCE // self.bytes_each))
+
     def inputs(self, positions: Tensor, view: int = 0) -> Batch:
         """Return the inputs at some positions, as a network takes them.
 
@@ -88,12 +98,38 @@ class Examples:
             float32 or int64 [B, ...], or such a tensor for each field; images in the channels-last
             order of memory.
         """
-        inputs = self._seen(positions, view)
-        if not (self.mixes(view) and isinstance(inputs, Tensor)):
-            return inputs
-        partners, shares = self._mixing(positions, view)
-        weight = shares.to(self.device).view(-1, *[1] * (inputs.dim() - 1))
-        return torch.lerp(cast("Tensor", self._seen(partners, view)), inputs, weight)
+        return next(self.each([positions], view))
+
+    def each(self, parts: Iterable[Tensor], view: int = 0) -> Iterator[Batch]:
+        """Yield the inputs at each of several lists of positions.
+
+        What takes long to read, such as images that must be decoded, is read ahead while what was
+        yielded is in use.
+
+        Args:
+            parts: int64 [B] each, on any device.
+            view: Number of the view.
+
+        Yields:
+            What :meth:`inputs` returns.
+        """
+        asked, told = tee(parts)
+        rows = cast("Iterator[Batch]", self._stored.reads(self._wanted(asked, view)))
+        for positions in told:
+            inputs = self._seen(next(rows), positions, view)
+            if self.mixes(view):
+                partners, shares = self._mixing(positions, view)
+                others = self._seen(next(rows), partners, view)
+                weight = shares.to(self.device).view(-1, *[1] * (others.dim() - 1))
+                inputs = torch.lerp(others, inputs, weight)
+            yield inputs
+
+    def _wanted(self, parts: Iterable[Tensor], view: int) -> Iterator[Tensor]:
+        """Yield which examples are needed: those that are asked for, then those mixed in."""
+        for positions in parts:
+            yield positions.to(self._home)
+            if self.mixes(view):
+                yield self._mixing(positions, view)[0]
 
     def labels(self, positions: Tensor, view: int = 0, *, num_classes: int) -> Tensor:
         """Return the labels at some positions.
@@ -132,24 +168,23 @@ class Examples:
         partners, shares = (x.to(values.device) for x in self._mixing(positions, view))
         return torch.lerp(values[partners], rows, shares[:, None])
 
-    def _seen(self, positions: Tensor, view: int) -> Batch:
-        """Return views before any mixing."""
-        positions = positions.to(self._home)
-        stored = cast("Batch", self._stored.rows(positions))
+    def _seen(self, stored: Batch, positions: Tensor, view: int) -> Any:
+        """Return views of some examples as stored, before any mixing."""
+        stored = map_batch(stored, lambda part: part.to(self._home))
         preparation = self._preparation
         if preparation is None:
             there = map_batch(stored, lambda part: part.to(self.device))
             return map_batch(there, lambda part: _channels_last(part) if part.dim() == 4 else part)
         if not isinstance(stored, Tensor) or stored.dim() != 4:
-            return cast("Batch", preparation(map_batch(stored, lambda part: part.to(self.device))))
+            return preparation(map_batch(stored, lambda part: part.to(self.device)))
         if not (view and self.augmentation):
-            return cast("Tensor", preparation(_channels_last(stored.to(self.device))))
-        ids = self._ids[positions]
+            return preparation(_channels_last(stored.to(self.device)))
+        ids = self._ids[positions.to(self._home)]
         stored = crop_and_flip(stored, ids, self.augmentation, view=view, stream=self.stream)
         images, fill = _channels_last(stored.to(self.device)), preparation.blank
         ids = ids.to(self.device)
         images = cut_out(images, ids, self.augmentation, view=view, stream=self.stream, fill=fill)
-        return cast("Tensor", preparation(images))
+        return preparation(images)
 
     def _mixing(self, positions: Tensor, view: int) -> tuple[Tensor, Tensor]:
         ids = self._ids[positions.to(self._ids.device)]

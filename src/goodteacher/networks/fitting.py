@@ -21,7 +21,7 @@ from typing import cast
 
 from torch import Tensor
 
-from goodteacher.data import Fields, Inputs, InputSpec, Kind, Split, Texts
+from goodteacher.data import Fields, Inputs, InputSpec, Kind, Split, Text, TextColumns, Texts
 from goodteacher.errors import ModelError
 from goodteacher.networks.image_steps import Resize
 from goodteacher.networks.normalization import (
@@ -31,10 +31,11 @@ from goodteacher.networks.normalization import (
     fit_channels,
     make_normalization,
 )
-from goodteacher.networks.preparation import Chain, Each, Identity, Integers, Vectorize
+from goodteacher.networks.preparation import Chain, Each, Identity, Integers, Preparation
 from goodteacher.networks.pretrained import fit_tokenizer
 from goodteacher.networks.processing import hugging_face_pixels, hugging_face_waveform
-from goodteacher.networks.text import fit_tfidf
+from goodteacher.networks.text import fit_tfidf, fit_tfidf_of_columns
+from goodteacher.networks.vectorizing import Vectorize, VectorizeColumns
 from goodteacher.networks.vision import own_pixels
 
 
@@ -64,9 +65,9 @@ class _Request:
         return self.training.spec.kind
 
     @property
-    def texts(self) -> tuple[str, ...] | None:
-        """The texts, where examples are texts."""
-        return self.training.texts if isinstance(self.training, Texts) else None
+    def texts(self) -> tuple[Text, ...] | None:
+        """The texts, where examples are texts; a tuple each where they have several."""
+        return self.training.texts if isinstance(self.training, Texts | TextColumns) else None
 
     @property
     def source(self) -> str:
@@ -107,11 +108,23 @@ def _fit_default(request: _Request) -> Chain:
     choice = request.normalization
     if request.kind == "fields":
         return request.each(_fit_field)
-    if request.texts is None:
-        return Chain(make_normalization(choice, request.training, table=NORMALIZATIONS))
-    tfidf = fit_tfidf(request.texts, labels=request.labels, max_features=request.num_terms)
-    vectorize, features = Vectorize(tfidf), tfidf.sparse(request.texts)
-    return Chain(vectorize, make_normalization(choice, features, table=TEXT_NORMALIZATIONS))
+    if isinstance(request.training, Texts | TextColumns):
+        return _fit_terms(request.training, request)
+    return Chain(make_normalization(choice, request.training, table=NORMALIZATIONS))
+
+
+def _fit_terms(training: Texts | TextColumns, request: _Request) -> Chain:
+    labels, count = request.labels, request.num_terms
+    if isinstance(training, Texts):
+        one = Vectorize(fit_tfidf(training.texts, labels=labels, max_features=count))
+        vectorize: Preparation = one
+        features = one.read(training.texts)
+    else:
+        found = fit_tfidf_of_columns(training.columns, labels=labels, max_features=count)
+        several = VectorizeColumns(found)
+        vectorize, features = several, several.read(training.texts)
+    normalization = make_normalization(request.normalization, features, table=TEXT_NORMALIZATIONS)
+    return Chain(vectorize, normalization)
 
 
 def _fit_field(request: _Request) -> Chain:
@@ -170,7 +183,8 @@ def _fit_tokens(request: _Request) -> Chain:
     if request.texts is None:
         raise request.refused("reads texts by its tokenizer")
     length = int(request.argument) if request.argument else None
-    return Chain(fit_tokenizer(name, request.texts, length=length))
+    columns = request.training.spec.columns
+    return Chain(fit_tokenizer(name, request.texts, length=length, columns=columns))
 
 
 _OWN_PIXELS: Mapping[str, Callable[[str, InputSpec, tuple[int, int] | None], Chain]] = {

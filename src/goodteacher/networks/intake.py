@@ -8,7 +8,7 @@ one way only is taken, and all else is refused with what to type.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from goodteacher.data import InputSpec
+from goodteacher.data import InputSpec, check_rows_of_texts, rows_of_columns
 from goodteacher.errors import DataError
 from goodteacher.networks.batches import Batch
 
@@ -24,21 +24,33 @@ _DARK = 2
 """Training images whose mean is below this, of 255, may themselves be of zeros and ones."""
 
 
-def as_texts(inputs: Any) -> Any:
+def as_texts(inputs: Any, columns: Sequence[str] = ()) -> Any:
     """Return texts as a list where an array or a column holds them; anything else as it is.
 
+    Args:
+        inputs: Texts [N]; of an example's several texts, a list of N tuples, or a dictionary or
+            data frame with a column for each.
+        columns: The names of an example's texts, where it has several.
+
     Raises:
-        DataError: They are a tensor.
+        DataError: They are a tensor, or have other columns.
 
     >>> as_texts(np.array(["where is my card"]))
     ['where is my card']
+    >>> as_texts({"answer": ["here"], "question": ["where?"]}, ["question", "answer"])
+    [('where?', 'here')]
     """
+    if columns and not isinstance(inputs, Tensor) and hasattr(inputs, "keys"):
+        return rows_of_columns(inputs, columns)
     if isinstance(inputs, Tensor):
         raise DataError(
             f"This student takes a list of strings, but got a tensor {list(inputs.shape)}. "
             "Give it the texts themselves: it makes their features with its own vocabulary."
         )
-    return inputs.tolist() if hasattr(inputs, "tolist") else inputs
+    listed = inputs.tolist() if hasattr(inputs, "tolist") else inputs
+    if columns:
+        check_rows_of_texts(listed, columns)
+    return listed
 
 
 def as_stored(inputs: Any, spec: InputSpec) -> Batch:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from goodteacher.data import AT_ONCE, Inputs, InputSpec, numbers_spec
+from goodteacher.data import Inputs, InputSpec, at_once, numbers_spec
 from goodteacher.errors import ConfigError, DataError
 
 _FLOAT32_EPS = torch.finfo(torch.float32).eps
@@ -288,7 +288,7 @@ def make_normalization(
 def _chunks(inputs: Tensor | Inputs) -> Iterator[Tensor]:
     """Yield the rows of a tensor, or of inputs that are numbers, a few thousand at a time."""
     if isinstance(inputs, Tensor):
-        yield from inputs.split(AT_ONCE)
+        yield from inputs.split(at_once(inputs.shape[1:]))
     else:
         yield from cast("Iterator[Tensor]", inputs.chunks())
 

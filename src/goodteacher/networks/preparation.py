@@ -14,19 +14,19 @@ of `STEPS`; `tests/contracts/test_preparations.py` says what it must hold to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, Self, cast
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from goodteacher.data import Inputs, InputSpec, numbers_spec
+from goodteacher.data import Inputs, InputSpec, Text, numbers_spec
 from goodteacher.errors import DataError
 from goodteacher.networks.image_steps import Channels, Crop, Resize
 from goodteacher.networks.normalization import Normalization
-from goodteacher.networks.text import Tfidf
 from goodteacher.networks.tokenizing import Tokenize
+from goodteacher.networks.vectorizing import Vectorize, VectorizeColumns
 from goodteacher.networks.waveforms import Waveform
 
 
@@ -66,7 +66,7 @@ class Preparation(Protocol):
 
         Args:
             raw: uint8 images [N, C, H, W] (or floats in their units), numbers [N, ...], a sequence
-                of N texts, or a dictionary of fields.
+                of N texts (of tuples, where an example has several), or a dictionary of fields.
 
         Returns:
             float32 or int64 [N, ...], on the device of ``raw``; of texts, on the CPU; of fields,
@@ -78,6 +78,24 @@ class Preparation(Protocol):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON; a class method ``from_dict`` restores it."""
+
+
+class Reader(Preparation, Protocol):
+    """A preparation that takes texts, and is the first of a chain."""
+
+    def read(self, texts: Sequence[Any]) -> Inputs:
+        """Return what it makes of texts, in as little memory as that needs."""
+
+    def notes(
+        self, training: Sequence[Any], others: Mapping[str, Sequence[Any]], name: str
+    ) -> Iterator[str]:
+        """Yield what it loses of texts.
+
+        Args:
+            training: Texts of the training part.
+            others: Texts of other splits, by their names.
+            name: Of the network, for messages.
+        """
 
 
 class _Stateless(nn.Module):
@@ -139,46 +157,6 @@ class Integers(_Stateless):
         return raw.to(torch.int64, copy=True)
 
 
-class Vectorize(nn.Module):
-    """Texts as TF-IDF features, see `Tfidf`.
-
-    Args:
-        tfidf: The terms and their weights.
-    """
-
-    from_texts = True
-
-    def __init__(self, tfidf: Tfidf) -> None:
-        super().__init__()
-        self.tfidf = tfidf
-
-    @property
-    def blank(self) -> Tensor:
-        """Zero, which is no word."""
-        return torch.zeros(())
-
-    def output(self, spec: InputSpec) -> InputSpec:
-        """Return the number of terms."""
-        return numbers_spec((len(self.tfidf.terms),))
-
-    def forward(self, raw: Sequence[str]) -> Tensor:
-        """Return the features of texts, float32 [N, D]."""
-        return self.tfidf(raw)
-
-    def read(self, texts: Sequence[str]) -> Inputs:
-        """Return the features of texts, sparse."""
-        return self.tfidf.sparse(texts)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the terms, their weights and what terms are."""
-        return self.tfidf.model_dump(mode="json")
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Vectorize:
-        """Return one of what :meth:`to_dict` returned."""
-        return cls(Tfidf.model_validate(record))
-
-
 class Chain(nn.Module):
     """Preparations one after another.
 
@@ -199,20 +177,39 @@ class Chain(nn.Module):
         """Whether the first one takes texts."""
         return self._in_order[0].from_texts
 
-    def read(self, texts: Sequence[str]) -> tuple[Inputs, Preparation]:
+    def read(self, texts: Sequence[Text]) -> tuple[Inputs, Preparation]:
         """Do once what is costly: return what the first one makes of texts, and what is left.
 
         Args:
-            texts: [N].
+            texts: [N]; a tuple each where an example has several.
 
         Returns:
             Numbers, sparse, or fields of tokens, and the preparation that they want still.
         """
-        first, *others = self._in_order
-        read = cast("Vectorize | Tokenize", first).read(texts)
-        if read.spec.kind == "fields":
-            others = [Each({name: Chain(Integers()) for name in read.spec.fields}), *others]
-        return read, Chain(*others)
+        first = self._in_order[0]
+        read = cast("Reader", first).read(texts)
+        return read, self._behind_reading(read.spec)
+
+    def apart(self, spec: InputSpec) -> tuple[Preparation, Chain]:
+        """Return the step that takes texts, and what is done to the numbers it makes of them.
+
+        Args:
+            spec: What a stored example is: texts.
+        """
+        first = self._in_order[0]
+        return first, self._behind_reading(first.output(spec))
+
+    def _behind_reading(self, made: InputSpec) -> Chain:
+        others = self._in_order[1:]
+        if made.kind == "fields":
+            return Chain(Each({name: Chain(Integers()) for name in made.fields}), *others)
+        return Chain(*others)
+
+    def notes(
+        self, training: Sequence[Text], others: Mapping[str, Sequence[Text]], name: str
+    ) -> Iterator[str]:
+        """Yield what the first one loses of texts, see `Reader`."""
+        yield from cast("Reader", self._in_order[0]).notes(training, others, name)
 
     @property
     def blank(self) -> Tensor:
@@ -305,6 +302,7 @@ STEPS: Mapping[str, Any] = {
     "channels": Channels,
     "waveform": Waveform,
     "tfidf": Vectorize,
+    "tfidf_columns": VectorizeColumns,
     "tokenizer": Tokenize,
     "identity": Identity,
     "integers": Integers,

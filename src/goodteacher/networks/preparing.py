@@ -14,7 +14,6 @@ import torch
 
 from goodteacher.config import Augmentation
 from goodteacher.data import InMemory, Inputs, InputSpec, Split, StudyData, numbers_spec
-from goodteacher.data.terms import count_unknown, unknown_terms_note
 from goodteacher.errors import ConfigError, ModelError
 from goodteacher.networks.build import build_model, is_users_own, own_clause
 from goodteacher.networks.examples import Examples
@@ -22,8 +21,7 @@ from goodteacher.networks.fitting import OF_THE_NETWORK, fit_preparation, split_
 from goodteacher.networks.image_steps import Resize
 from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
-from goodteacher.networks.preparation import Chain, Preparation, Vectorize
-from goodteacher.networks.tokenizing import Tokenize
+from goodteacher.networks.preparation import Chain, Preparation
 from goodteacher.networks.waveforms import Waveform
 
 _MUCH_LARGER = 4
@@ -144,19 +142,9 @@ class Preparations:
             splits: The splits by name.
         """
         preparation = self.of(spec)
-        for tfidf in (step.tfidf for step in preparation.steps if isinstance(step, Vectorize)):
-            for name, split in splits.items():
-                unknown = count_unknown(split.texts or (), tfidf.terms, tfidf.analyzer)
-                if unknown:
-                    yield unknown_terms_note(unknown, len(split), name)
-        for step in (step for step in preparation.steps if isinstance(step, Tokenize)):
-            for name, split in {"training": self.data.training, **splits}.items():
-                cut = step.count_truncated(split.texts or ())
-                if cut:
-                    yield (
-                        f"{spec!r} reads {step.length} tokens of a text: {cut} of {len(split)} "
-                        f"{name} texts ({cut / len(split):.1%}) are longer and lose their end."
-                    )
+        if preparation.from_texts:
+            others = {name: split.texts or () for name, split in splits.items()}
+            yield from preparation.notes(self.data.training.texts or (), others, spec)
 
         yield from _notes_of_own_steps(spec, preparation, self.data.spec)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -18,12 +19,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from goodteacher.data import InputSpec
+from goodteacher.data import InputSpec, Text, shorten
 from goodteacher.errors import ModelError
 from goodteacher.networks.factory import build_with
 from goodteacher.networks.tokenizing import FIELDS, Tokenize, longest, padded
 
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*")
+_NO_CLASSES = ("regression", "multi_label_classification")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 
 
@@ -79,21 +81,26 @@ def rebuilt(record: dict[str, Any], num_classes: int, inputs: InputSpec) -> nn.M
     return _checked_build(make, name, num_classes=num_classes, inputs=inputs)
 
 
-def fit_tokenizer(name: str, texts: Sequence[str], *, length: int | None = None) -> Tokenize:
+def fit_tokenizer(
+    name: str, texts: Sequence[Text], *, length: int | None = None, columns: Sequence[str] = ()
+) -> Tokenize:
     """Return a model's own tokenizer, for texts of one length.
 
     Args:
         name: Of the folder, or of the model.
-        texts: The training texts.
-        length: Tokens of each text; None takes those of the longest training text, as far as the
-            model goes.
+        texts: The training texts; a tuple each where an example has several.
+        length: Tokens of each example; None takes those of the longest one of the training part, as
+            far as the model goes.
+        columns: The names of an example's texts, where it has several, see `Tokenize`.
 
     Raises:
         ModelError: There is no tokenizer, it is none that is stored as one file, it has no token to
-            fill short texts with, or the model does not take so many tokens.
+            fill short texts with or to put between several, or the model does not take so many
+            tokens.
     """
     tokenizer = _tokenizer(name)
     content = _content(name, tokenizer)
+    separator = separator_of(tokenizer, columns, name=f"hf:{name}")
     limit = _limit(name, tokenizer)
     if length is not None and limit is not None and length > limit:
         raise ModelError(
@@ -101,11 +108,105 @@ def fit_tokenizer(name: str, texts: Sequence[str], *, length: int | None = None)
             f"the model takes at most {limit}. Write @tokens:{limit}."
         )
     if length is None:
-        found = longest(content, texts)
+        found = longest(content, texts, separator=separator)
         length = found if limit is None else min(found, limit)
     pad = (tokenizer.pad_token_id, tokenizer.pad_token)
     fields = [field for field in FIELDS if field in tokenizer.model_input_names]
-    return Tokenize(padded(content, length, pad=pad, side=tokenizer.padding_side), fields)
+    content = padded(content, length, pad=pad, side=tokenizer.padding_side)
+    return Tokenize(content, fields, columns=columns, separator=separator)
+
+
+def separator_of(tokenizer: Any, columns: Sequence[str], *, name: str) -> str:
+    """Return the token between an example's texts, where it has more than two; else nothing.
+
+    Args:
+        tokenizer: Of transformers.
+        columns: The names of an example's texts, where it has several.
+        name: Of the model, for messages.
+
+    Raises:
+        ModelError: The tokenizer puts nothing between two texts, or knows no such token.
+    """
+    around_one, around_two = (tokenizer.num_special_tokens_to_add(pair) for pair in (False, True))
+    if columns and around_one and not around_two:
+        raise ModelError(
+            f"The tokenizer of {name!r} has special tokens for one text and none for a pair, so "
+            f"nothing would divide {' and '.join(columns)}. Give its post_processor a template for "
+            "pairs, such as pair='[CLS] $A [SEP] $B:1 [SEP]:1', and save it."
+        )
+    if len(columns) <= 2:
+        return ""
+    if not tokenizer.sep_token:
+        raise ModelError(
+            f"The tokenizer of {name!r} encodes one text or two and has no separator token to "
+            f"join {len(columns)} with ({', '.join(columns)}). Name two of them with --text-column,"
+            " or join them into one column."
+        )
+    return str(tokenizer.sep_token)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A model that was trained to classify texts, as its folder has it.
+
+    Attributes:
+        name: As messages call it.
+        model: Texts as tokens in, logits of its own classes out; in evaluation mode.
+        tokenizer: Its own.
+        limit: The most tokens that it takes; None where it does not say.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    limit: int | None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each class by its ``id2label``, in the order of the logits."""
+        named = {int(number): str(label) for number, label in self.model.config.id2label.items()}
+        return tuple(named[number] for number in sorted(named))
+
+
+def finished_classifier(name: str) -> Finished:
+    """Return a model with the head that its folder has.
+
+    Args:
+        name: Of the folder, or of the model.
+
+    Raises:
+        ModelError: There is no such model or no tokenizer, it has no weights of a head, or it does
+            not tell classes apart that exclude one another.
+    """
+    package, source = _transformers(), _source(name)
+    if isinstance(source, Path) and not any(any(source.glob(kind)) for kind in _WEIGHTS):
+        raise ModelError(
+            f"The folder of 'hf:{name}' has no weights, so there is nothing to ask. Train a new "
+            "model with --teacher, or name the folder of one that was trained."
+        )
+    with _explained(name, "cannot be read as a classifier of texts"), _quiet(package):
+        model, told = package.AutoModelForSequenceClassification.from_pretrained(
+            source, output_loading_info=True, dtype=torch.float32
+        )
+    if told["missing_keys"]:
+        raise ModelError(
+            f"The folder of 'hf:{name}' has no weights of {shorten(sorted(told['missing_keys']))}: "
+            "it was not trained to classify, so there is nothing to ask. Train it with --teacher."
+        )
+    _check_tells_classes(name, model.config)
+    tokenizer = _tokenizer(name)
+    _check_padding(name, tokenizer)
+    return Finished(f"hf:{name}", model.eval(), tokenizer, _limit(name, tokenizer))
+
+
+def _check_tells_classes(name: str, configuration: Any) -> None:
+    if configuration.num_labels < 2 or configuration.problem_type in _NO_CLASSES:
+        raise ModelError(
+            f"The model 'hf:{name}' gives {configuration.num_labels} output"
+            f"{'s' * (configuration.num_labels > 1)} for "
+            f"{configuration.problem_type or 'regression'}, and not one class of several. Ask a "
+            "model that was trained to choose one class."
+        )
 
 
 def _checked_build(factory: Any, name: str, *, num_classes: int, inputs: InputSpec) -> nn.Module:
@@ -186,6 +287,15 @@ def _take_weights(network: Any, name: str, source: Any, configuration: Any, kind
 
 def _check_vocabulary(name: str, configuration: Any, inputs: InputSpec) -> None:
     ids = inputs.fields.get("input_ids", inputs) if inputs.kind == "fields" else inputs
+    types = getattr(configuration, "type_vocab_size", None)
+    kinds = inputs.fields.get("token_type_ids") if inputs.kind == "fields" else None
+    if types and kinds is not None and kinds.high >= types:  # 0: it has no use for them
+        raise ModelError(
+            f"The model 'hf:{name}' tells {types} kind{'s' * (types > 1)} of text apart "
+            f"(type_vocab_size), but its tokenizer marks the texts of a pair with 0 to {kinds.high}"
+            ". Set type_vocab_size in its config.json for new weights, or take token_type_ids out "
+            "of the tokenizer's model_input_names."
+        )
     size = getattr(configuration, "vocab_size", None)
     if size is not None and ids.kind == "integers" and ids.high >= size:
         raise ModelError(
@@ -215,12 +325,16 @@ def _content(name: str, tokenizer: Any) -> Any:
             "delivered student could not hold it. Use a model whose tokenizer has a "
             "tokenizer.json."
         )
+    _check_padding(name, tokenizer)
+    return json.loads(backend.to_str())
+
+
+def _check_padding(name: str, tokenizer: Any) -> None:
     if tokenizer.pad_token_id is None:
         raise ModelError(
             f"The tokenizer of 'hf:{name}' has no token to fill short texts with. Set "
             "tokenizer.pad_token, and pad_token_id in the model's config.json, and save both."
         )
-    return json.loads(backend.to_str())
 
 
 def _limit(name: str, tokenizer: Any) -> int | None:

@@ -11,7 +11,7 @@ is a vector of zeros.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Self
 
@@ -24,7 +24,13 @@ from torch import Tensor
 
 from goodteacher.config import Frozen
 from goodteacher.data import Sparse, check_texts
-from goodteacher.data.terms import ANALYZERS, Analyzer, frequent_terms
+from goodteacher.data.terms import (
+    ANALYZERS,
+    Analyzer,
+    Terms,
+    frequent_terms,
+    terms_of_columns,
+)
 
 
 class Tfidf(Frozen):
@@ -116,5 +122,30 @@ def fit_tfidf(
     """
     classes = None if labels is None else labels.numpy()
     terms = frequent_terms(texts, labels=classes, max_terms=max_features, analyzer=analyzer)
-    idf = 1 + np.log((1 + len(texts)) / (1 + terms.num_texts))
+    return _weighed(terms, len(texts))
+
+
+def fit_tfidf_of_columns(
+    columns: Mapping[str, Sequence[str]],
+    *,
+    labels: Tensor | None = None,
+    max_features: int | None = None,
+) -> dict[str, Tfidf]:
+    """Choose and weigh the terms of each of several columns of texts.
+
+    Args:
+        columns: Training texts [N] by the name of their column.
+        labels: Their classes, see `fit_tfidf`.
+        max_features: Terms of all columns together, see `terms_of_columns`.
+
+    Raises:
+        DataError: A column has no term.
+    """
+    classes = None if labels is None else labels.numpy()
+    found = terms_of_columns(columns, labels=classes, max_terms=max_features)
+    return {name: _weighed(terms, len(columns[name])) for name, terms in found.items()}
+
+
+def _weighed(terms: Terms, num_texts: int) -> Tfidf:
+    idf = 1 + np.log((1 + num_texts) / (1 + terms.num_texts))
     return Tfidf(terms=terms.names, idf=tuple(idf.tolist()), analyzer=terms.analyzer)

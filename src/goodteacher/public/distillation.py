@@ -14,9 +14,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from goodteacher.config import DistillConfig, Frozen, Training
-from goodteacher.delivery.best import deliver_best
-from goodteacher.delivery.classifier import Classifier
-from goodteacher.delivery.export import load_student
+from goodteacher.delivery import Classifier, deliver_best, load_student
 from goodteacher.engines import engine_of
 from goodteacher.maths.statistics import Interval, accuracy_interval, paired_interval
 from goodteacher.networks import NetworkLike

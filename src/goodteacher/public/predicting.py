@@ -18,21 +18,34 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.model_selection import train_test_split
+from scipy.special import softmax
+from torch import nn
 
 from goodteacher.config import Attribute
-from goodteacher.data import UNLABELLED, Dataset, Split, check_texts, load_dataset, shorten
-from goodteacher.errors import ConfigError, DataError
+from goodteacher.data import UNLABELLED, Dataset, Split, load_dataset, shorten
+from goodteacher.errors import ConfigError, DataError, ResponseError
+from goodteacher.networks import weight_bytes
+from goodteacher.public.examples_alone import divided_at_random, examples_alone, unlabelled
 from goodteacher.public.recording import Recorder
-from goodteacher.records import TrajectoryRecord
-from goodteacher.responses import Scored, columns_of, joined, look_like_probabilities
+from goodteacher.records import Predictor, TrajectoryRecord, latency_of
+from goodteacher.responses import (
+    Scored,
+    columns_of,
+    default_numbers,
+    difference,
+    joined,
+    look_like_probabilities,
+)
 from goodteacher.studies import DataLike, Progress, Silent, Store, say
 from goodteacher.teachers import (
+    HUGGING_FACE,
     AskedOf,
     Asking,
+    HuggingFaceTeacher,
     Predict,
     Values,
     as_numpy,
+    check_kind,
     forget_answers,
     onnx_teacher,
     places_of,
@@ -73,7 +86,8 @@ def respond(
     selection_fraction: float = 0.1,
     transfer_fraction: float = 1.0,
     split_seed: int = 0,
-    epoch: int = 1,
+    epoch: int | None = None,
+    teacher_file: str | Path | None = None,
     progress: Progress | None = None,
     **attributes: Attribute,
 ) -> Responded:
@@ -84,13 +98,14 @@ def respond(
     Args:
         predict: A function from a batch of examples to a score of each class for each example (see
             :mod:`goodteacher.responses.scored`), such as ``model.predict_proba``, a pipeline of
-            transformers or a function that calls an API; or the path of an ONNX file.
+            transformers or a function that calls an API; or the path of an ONNX file; or
+            ``hf:FOLDER``, a model of transformers that was trained to classify texts.
         data: A data set, or what :func:`~goodteacher.data.load_dataset` understands; or examples
-            alone, texts or arrays [N, ...], of which nobody knows the class.
+            alone, texts (tuples of texts) or arrays [N, ...], of which nobody knows the class.
         out: The recorded run's folder.
-        classes: The class of each column that ``predict`` returns, where it does not say. Columns
-            are matched to the data's classes by name, in whatever order; needed for examples
-            alone, unless ``predict`` names its classes.
+        classes: The class of each column that ``predict`` returns, where it does not say, or says
+            ``LABEL_0`` and so on. Columns are matched to the data's classes by name, in whatever
+            order; needed for examples alone, unless ``predict`` names its classes.
         teacher_inputs: What the teacher gets in place of the stored examples: paths, bytes, rows of
             a data frame, one for each example; for a data set a dictionary by split
             (``{"train": ..., "validation": ..., "test": ...}``).
@@ -106,7 +121,10 @@ def respond(
         selection_fraction: Share of the training data on which every choice is made.
         transfer_fraction: Share of the rest on which the teacher responds.
         split_seed: Seed of that division.
-        epoch: The epoch that the record bears.
+        epoch: Where the teacher is one of a training's epochs, which of them: each can be recorded
+            in the same folder. By default it is a teacher without epochs that is asked once.
+        teacher_file: The file or folder that holds the teacher, where ``predict`` is a function:
+            its size is told beside the student's.
         progress: Told how far it is.
         **attributes: What tells this teacher from others.
 
@@ -124,9 +142,11 @@ def respond(
         >>> said.record.epoch, said.record.selection_accuracy > 0.9
         (1, True)
     """
-    asking = Asking(_teacher(predict), at_once=at_once, retries=retries, pause=pause)
+    asking = Asking(_teacher(predict, classes), at_once=at_once, retries=retries, pause=pause)
     asked = _Asked(asking, prepare, teacher_inputs, tuple(classes), probabilities, progress)
-    path, alone = Path(out).expanduser(), _examples_alone(data)
+    path, alone = Path(out).expanduser(), examples_alone(data)
+    check_kind(path, asked_once=epoch is None)
+    size = size_of(predict, teacher_file)
     settings: dict[str, Any] = {
         "selection_fraction": selection_fraction,
         "transfer_fraction": transfer_fraction,
@@ -136,9 +156,8 @@ def respond(
         **attributes,
     }
     recorder, values = asked.recorded_by(data, alone, path, settings, test_fraction)
-    recorder.probabilities = asked.are_probabilities
-    logits = {name: torch.from_numpy(part) for name, part in values.items()}
-    record = recorder.record(logits=logits, epoch=epoch)
+    asked.describe_to(recorder, size, asked_once=epoch is None)
+    record = recorder.record(logits=values, epoch=epoch or 1)
     forget_answers(Store(path))
     return Responded(recorder.folder, recorder.data, record)
 
@@ -152,6 +171,7 @@ class _Asked:
 
     Attributes:
         are_probabilities: Whether what it said are probabilities, once it has said something.
+        times: Examples and seconds of each batch that it was asked about.
     """
 
     def __init__(
@@ -163,10 +183,14 @@ class _Asked:
         probabilities: bool | None,
         progress: Progress | None,
     ) -> None:
+        if isinstance(asking.predict, HuggingFaceTeacher):
+            probabilities = False
         self.asking = asking
         self.form = as_numpy if prepare is None else lambda batch: prepare(as_numpy(batch))
+        self._told_otherwise = prepare is not None or instead is not None
         self.instead, self.classes = instead, classes
         self.are_probabilities = bool(probabilities)
+        self.times: list[tuple[int, float]] = []
         self._told, self._tried = probabilities is not None, False
         self._watcher = progress or Silent()
 
@@ -221,8 +245,11 @@ class _Asked:
         self, examples: Any, path: Path, fractions: tuple[float, float], *, seed: int
     ) -> tuple[Dataset, Values]:
         """Ask about examples that nobody has labelled; return them divided, and all answers."""
-        split = _unlabelled(examples)
-        said = self._said({"all": AskedOf(split, self.instead, self.form)}, Store(path))["all"]
+        split = unlabelled(examples)
+        instead = self.instead
+        if instead is None and self.form is as_numpy and hasattr(examples, "columns"):
+            instead = examples  # a data frame: whose function may want the names of its columns
+        said = self._said({"all": AskedOf(split, instead, self.form)}, Store(path))["all"]
         names = self.classes or said.names
         if not names:
             raise ConfigError(
@@ -232,7 +259,7 @@ class _Asked:
         kept = self._occurring(said, names)
         values = self._aligned({"all": said}, kept)["all"]
         labelled = Split(split.stored, torch.from_numpy(values.argmax(1)), split.ids)
-        data = _divided(labelled, kept, path.name, fractions, seed)
+        data = divided_at_random(labelled, kept, path.name, fractions, seed)
         say(
             self._watcher,
             "Nobody has labelled these examples, so their labels are the teacher's answers: "
@@ -264,17 +291,40 @@ class _Asked:
         if not self._tried:
             for note in self.asking.try_out(next(iter(examples.values()))):
                 say(self._watcher, note)
+            for name, each in examples.items():
+                self._tell_of_cuts(each, name)
         self._tried = True
         store.root.mkdir(parents=True, exist_ok=True)
         self._watcher.begin("asking the teacher", float(sum(map(len, examples.values()))))
         return {
-            name: self.asking(each, store, self._watcher.advance) for name, each in examples.items()
+            name: self.asking(each, store, self._watcher.advance, self._timed)
+            for name, each in examples.items()
         }
+
+    def _tell_of_cuts(self, examples: AskedOf, name: str) -> None:
+        """Say how many texts a model of transformers reads in part only."""
+        teacher = self.asking.predict
+        if isinstance(teacher, HuggingFaceTeacher) and not self._told_otherwise:
+            note = teacher.note_of(examples.split.texts or (), name)
+            if note:
+                say(self._watcher, note)
+
+    def describe_to(self, recorder: Recorder, size: int | None, *, asked_once: bool) -> None:
+        """Tell a recorder what kind of scores these are, and of which teacher."""
+        recorder.probabilities = self.are_probabilities
+        if asked_once:
+            recorder.predictor = Predictor(latency=latency_of(self.times), num_bytes=size)
+
+    def _timed(self, count: int, seconds: float) -> None:
+        self.times.append((count, seconds))
 
     def _aligned(self, said: Mapping[str, Scored], class_names: Sequence[str]) -> dict[str, Values]:
         """Return scores in the order of the classes, of no other classes."""
         whole = joined([*said.values()])
         names = whole.names or self.classes
+        numbers = default_numbers(whole.names)
+        if numbers is not None and not set(class_names) <= set(names):
+            whole, names = self._by_position(whole, numbers, class_names), self.classes
         if not self._told:
             self.are_probabilities = _are_probabilities(whole.values)
             kind = "probabilities" if self.are_probabilities else "logits"
@@ -290,6 +340,20 @@ class _Asked:
         ends = np.cumsum([len(part.values) for part in said.values()])
         return dict(zip(said, np.split(values, ends[:-1]), strict=True))
 
+    def _by_position(
+        self, said: Scored, numbers: Sequence[int], class_names: Sequence[str]
+    ) -> Scored:
+        """Return scores whose columns nobody has named, in the order of their numbers."""
+        if not self.classes and len(numbers) == len(class_names):
+            say(
+                self._watcher,
+                f"The teacher calls its classes LABEL_0 to LABEL_{max(numbers)}, which are no names"
+                f": they are taken in the order of the data's classes ({shorten(class_names)}). If "
+                "it was trained with another order, its answers are taken for those of other "
+                "classes: name them with classes=[...].",
+            )
+        return Scored(said.values[:, np.argsort(numbers)])
+
     def _in_order(self, values: Values, names: Sequence[str], class_names: Sequence[str]) -> Values:
         if len(names) != values.shape[1]:
             raise ConfigError(
@@ -301,9 +365,18 @@ class _Asked:
         if few and set(names) < set(class_names):  # these were among the best few of no example
             names = (*names, *absent)
             values = np.concatenate([values, np.zeros((len(values), len(absent)))], axis=1)
-        kept = values[:, columns_of(class_names, names)]
-        if len(class_names) < len(names) and self.are_probabilities:
-            lost = float((values.sum(1) - kept.sum(1)).mean())
+        try:
+            columns = columns_of(class_names, names)
+        except ResponseError as error:
+            raise ResponseError(
+                f"The teacher lacks classes of the data: {difference(names, class_names)}. If it "
+                "calls them otherwise, name its classes as the data do, in the order of its "
+                "columns: classes=[...]. If it does not know them, it cannot teach these data."
+            ) from error
+        kept = values[:, columns]
+        if len(class_names) < len(names):
+            shares = values if self.are_probabilities else softmax(values, axis=1)
+            lost = float((shares.sum(1) - shares[:, columns].sum(1)).mean())
             others = [name for name in names if name not in class_names]
             say(
                 self._watcher,
@@ -311,11 +384,14 @@ class _Asked:
                 f"({shorten(others)}), with {100 * lost:.2g} % of the probability on average. They "
                 "are left out, and what is left is divided by its sum.",
             )
+        if len(class_names) < len(names) and self.are_probabilities:
             kept = kept / np.maximum(kept.sum(1, keepdims=True), np.finfo(np.float64).tiny)
         return kept
 
 
-def _teacher(predict: Predict | str | Path) -> Predict:
+def _teacher(predict: Predict | str | Path, classes: Sequence[str]) -> Predict:
+    if isinstance(predict, str) and predict.startswith(HUGGING_FACE):
+        return HuggingFaceTeacher(predict, classes)
     if isinstance(predict, str | Path):
         return onnx_teacher(predict)
     if hasattr(predict, "tokenizer") and hasattr(predict, "task"):
@@ -326,23 +402,35 @@ def _teacher(predict: Predict | str | Path) -> Predict:
         return teacher
     hint = "its predict_proba" if hasattr(predict, "predict_proba") else "a function"
     raise ConfigError(
-        f"A teacher must be a function of a batch or an ONNX file, but is a "
+        f"A teacher must be a function of a batch, an ONNX file or 'hf:FOLDER', but is a "
         f"{type(predict).__name__}. Give {hint}."
     )
 
 
-def _examples_alone(data: Any) -> Any:
-    """Return examples of which nobody knows the class; None where it is a data set."""
-    if isinstance(data, str | Path | Dataset | Mapping):
-        return None
-    return data
+def size_of(predict: Any, file: str | Path | None) -> int | None:
+    """Return the size of a teacher in bytes: of its file, or of its weights; None if unknown.
 
+    Args:
+        predict: What is asked: a function, the path of an ONNX file, a module or its method.
+        file: The file or folder that holds it, where that is known.
 
-def _unlabelled(examples: Any) -> Split:
-    if isinstance(examples, Sequence) and not isinstance(examples, str):
-        check_texts(examples)
-        return Split.from_texts(examples, np.full(len(examples), -1))
-    return Split.from_arrays(examples, np.full(len(examples), -1))
+    Raises:
+        ConfigError: There is no such file.
+    """
+    named = predict if file is None and isinstance(predict, str | Path) else file
+    if named is not None:
+        path = Path(str(named).removeprefix(HUGGING_FACE)).expanduser()
+        if file is not None and not path.exists():
+            raise ConfigError(f"teacher_file = {file}: there is no such file or folder.")
+        # An ONNX file of many weights has them in a second file, under one of two usual names.
+        parts = [path, *(path.with_name(path.name + end) for end in (".data", "_data"))]
+        found = path.rglob("*") if path.is_dir() else parts
+        return sum(part.stat().st_size for part in found if part.is_file()) or None
+    owner = getattr(predict, "__self__", predict)
+    for module in (owner, getattr(owner, "model", None)):
+        if isinstance(module, nn.Module):
+            return weight_bytes(module)
+    return None
 
 
 def _parts(recorder: Recorder, record_test: bool) -> dict[str, tuple[Split, Split, str]]:
@@ -381,25 +469,3 @@ def _are_probabilities(values: Values) -> bool:
         return False
     largest = float(values.sum(1).max())
     return look_like_probabilities(values) or bool((values == 0).any() and largest <= 1 + 1e-3)
-
-
-def _divided(
-    labelled: Split, names: Sequence[str], name: str, fractions: tuple[float, float], seed: int
-) -> Dataset:
-    """Divide examples into those to learn from, those of choices and those of the test."""
-    labels = labelled.labels.numpy()
-    try:
-        rest, test = train_test_split(
-            np.arange(len(labels)), test_size=fractions[0], stratify=labels, random_state=seed
-        )
-        train, selection = train_test_split(
-            rest, test_size=fractions[1], stratify=labels[rest], random_state=seed
-        )
-    except ValueError as error:
-        raise DataError(
-            f"{len(labels)} examples of {len(names)} classes are too few to divide into training, "
-            f"selection and test split ({error}). Give more examples."
-        ) from error
-    parts = (labelled.subset(torch.from_numpy(np.sort(part))) for part in (train, test, selection))
-    train_split, test_split, selection_split = parts
-    return Dataset(name, train_split, test_split, tuple(names), selection_split)

@@ -19,6 +19,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from goodteacher.errors import ConfigError, StudyError
 from goodteacher.networks import NetworkLike, canonical_spec, specification_of
 from goodteacher.public.dividing import check_split, divided, make_folder, part_of, usable
 from goodteacher.public.probes import keep_probe, probe, probes_of
-from goodteacher.records import TrajectoryRecord, percent
+from goodteacher.records import Predictor, TrajectoryRecord, percent
 from goodteacher.responses import ResponseLike, as_response, examine_agreement, fitted_to_part
 from goodteacher.studies import DataLike, Progress, Silent, name_of_data, say
 from goodteacher.sweet_spot.probing import has_declined
@@ -42,6 +43,7 @@ from goodteacher.teachers import (
     RecordedRun,
     RunNotes,
     SplitIds,
+    check_kind,
     measured_run,
     same_responses,
     why_other_notes,
@@ -112,6 +114,7 @@ class Recorder:
         _check_numbers(patience=patience, at_once=at_once)
         self.prepare, self.probabilities = prepare, probabilities
         self.record_test, self.patience, self.at_once = record_test, patience, at_once
+        self.predictor: Predictor | None = None  # set where the teacher is asked once
         self._student = canonical_spec(specification_of(probe_student)) if probe_student else None
         self._progress, self._told = progress or Silent(), set[str]()
         self._data, self._parts = divided(config, data)
@@ -204,6 +207,7 @@ class Recorder:
         started, epoch = time.perf_counter(), _checked_epoch(epoch)
         if (model is None) == (logits is None):
             raise ConfigError("Give record a model, or logits=, and not both.")
+        check_kind(self.folder, asked_once=self.predictor is not None)
         said = self._asked(model, epoch) if model is not None else self._given(logits or {})
         facts = {
             "learning_rate": _finite(learning_rate),
@@ -303,7 +307,9 @@ class Recorder:
         make_folder(self.folder)
         with self._run.store.lock():
             every = [*({**earlier, epoch: record}).values()]
-            write_epoch(self._run, every, known if healthy else {}, epoch=epoch)
+            notes = self._run.notes.model_copy(update={"predictor": self.predictor})
+            run = replace(self._run, notes=notes)
+            write_epoch(run, every, known if healthy else {}, epoch=epoch)
         say(self._progress, self._line(record))
         return record
 

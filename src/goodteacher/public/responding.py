@@ -1,4 +1,7 @@
-"""``record_checkpoints``: the responses of checkpoints that exist already, as recorded runs."""
+"""``record_checkpoints``: the responses of checkpoints that exist already, as recorded runs.
+
+``ask_model`` records a model that is asked as it is, named by its folder or file.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +15,44 @@ import torch
 from torch import nn
 
 from goodteacher.config import RespondConfig, parse
-from goodteacher.data import Dataset, Finding, StudyData
+from goodteacher.data import UNLABELLED, Dataset, Finding, StudyData, load_for, shorten
 from goodteacher.errors import ConfigError
-from goodteacher.networks import NetworkLike, Preparations, canonical_spec, specification_of
+from goodteacher.networks import (
+    NetworkLike,
+    Preparations,
+    canonical_spec,
+    logits_of,
+    specification_of,
+    split_spec,
+)
 from goodteacher.public.dividing import divided
+from goodteacher.public.predicting import respond
 from goodteacher.public.recording import Recorder
-from goodteacher.responses import Response, examine_agreement, look_alike
+from goodteacher.responses import (
+    Response,
+    class_columns,
+    default_numbers,
+    examine_agreement,
+    look_alike,
+)
 from goodteacher.studies import DataLike, Progress, Silent, name_of_data, say
 from goodteacher.teachers import (
+    HUGGING_FACE,
     Contents,
     ForeignCheckpoint,
     Prepare,
     RecordedRun,
     attributes_of,
     check_pattern,
+    classes_of,
     epochs_of,
     find_checkpoints,
     read_checkpoint,
     weights_for,
 )
 from goodteacher.training.machine import choose_machine
+
+_ONNX = ".onnx"
 
 
 def record_checkpoints(
@@ -85,7 +106,7 @@ def record_checkpoints(
     loaded, parts = divided(config, data)
     network = _network(config, parts, prepared=prepare is not None)
     runs = _checked_runs(config, network)
-    for note in dict.fromkeys(note for _, each in runs for _, _, note in each if note):
+    for note in dict.fromkeys(n for _, each in runs for _, _, notes in each for n in notes):
         say(watcher, note)
     recorders = [
         (_recorder(config, loaded, Path(out), name, each, prepare, watcher), each)
@@ -98,7 +119,61 @@ def record_checkpoints(
     return [RecordedRun.open(recorder.folder) for recorder, _ in recorders]
 
 
-_Run = Sequence[tuple[int, ForeignCheckpoint, str | None]]
+def ask_model(
+    data: DataLike,
+    *,
+    model: str,
+    out: str | Path,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> RecordedRun:
+    """Record what a model says that is asked as it is, with its own head and classes.
+
+    Args:
+        data: A data set, or what :func:`~goodteacher.data.load_dataset` understands.
+        model: ``hf:FOLDER``, or the path of an ONNX file.
+        out: The folder below which the run has its own, named after the model.
+        progress: Told how far the work is.
+        **settings: Any other field of :class:`~goodteacher.config.RespondConfig`.
+
+    Raises:
+        InputError: The model cannot be asked, or its classes are not those of the data.
+    """
+    config = parse(RespondConfig, data=name_of_data(data), model=model, **settings)
+    if not model.startswith(HUGGING_FACE) and not model.endswith(_ONNX):
+        raise ConfigError(
+            f"checkpoints is missing: the network {model!r} has no trained weights of its own. "
+            "Name the files that hold them with --checkpoints, or a model that is asked as it is: "
+            "hf:FOLDER or an ONNX file."
+        )
+    loaded = load_for(config, data)
+    if not bool((loaded.train.labels != UNLABELLED).any()):
+        raise ConfigError(
+            "No training example has a label, so labels would be the model's answers, which a "
+            "search of the same data does not know. Ask from Python: goodteacher.respond(...) "
+            "returns the data with these labels."
+        )
+    said = respond(
+        model,
+        loaded,
+        out=Path(out).expanduser() / _name_of(model),
+        classes=config.classes,
+        probabilities=config.probabilities or None,
+        record_test=config.record_test,
+        selection_fraction=config.selection_fraction,
+        transfer_fraction=config.transfer_fraction,
+        split_seed=config.split_seed,
+        progress=progress,
+    )
+    return RecordedRun.open(said.folder)
+
+
+def _name_of(model: str) -> str:
+    path = split_spec(model)[0].removeprefix(HUGGING_FACE) if ":" in model else model
+    return Path(path).name.removesuffix(_ONNX)
+
+
+_Run = Sequence[tuple[int, ForeignCheckpoint, tuple[str, ...]]]
 """Checkpoints of a run: the epoch of each, and what is to be told of it."""
 
 
@@ -109,10 +184,30 @@ class _Network:
     Attributes:
         model: Takes examples as stored, or as ``prepare`` makes them.
         weights: The part of it that the weights are of.
+        class_names: The classes of the data.
     """
 
     model: nn.Module
     weights: nn.Module
+    class_names: tuple[str, ...]
+
+
+class _Reordered(nn.Module):
+    """A network whose logits are put into another order.
+
+    Args:
+        network: The network.
+        columns: For each class of the data the column of its logits.
+    """
+
+    def __init__(self, network: nn.Module, columns: Sequence[int]) -> None:
+        super().__init__()
+        self.network, self.columns = network, list(columns)
+
+    def forward(self, *given: Any, **named: Any) -> torch.Tensor:
+        """Return logits in the order of the data's classes."""
+        logits: torch.Tensor = logits_of(self.network(*given, **named))[:, self.columns]
+        return logits
 
 
 def _network(config: RespondConfig, parts: StudyData, *, prepared: bool) -> _Network:
@@ -121,7 +216,7 @@ def _network(config: RespondConfig, parts: StudyData, *, prepared: bool) -> _Net
     )
     network = every.network(config.model, seed=0)
     network = network.to(choose_machine(config).device)
-    return _Network(network.module if prepared else network, network.module)
+    return _Network(network.module if prepared else network, network.module, parts.class_names)
 
 
 def _checked_runs(config: RespondConfig, network: _Network) -> list[tuple[str, _Run]]:
@@ -135,7 +230,7 @@ def _checked_runs(config: RespondConfig, network: _Network) -> list[tuple[str, _
         noted, notes = [], []
         for checkpoint in checkpoints:
             contents = read_checkpoint(checkpoint.path)
-            notes.append(_note(config, network, contents, checkpoint.path))
+            notes.append((*_notes(config, network, contents, checkpoint.path),))
             noted.append(Contents({}, contents.epoch, contents.from_zero))  # not all in memory
         epochs = epochs_of(checkpoints, noted, config.epoch_from)
         name = run.name if counts[run.name] == 1 else f"{run.parent.name}-{run.name}"
@@ -145,15 +240,30 @@ def _checked_runs(config: RespondConfig, network: _Network) -> list[tuple[str, _
     return sorted(found, key=lambda each: each[0])
 
 
-def _note(config: RespondConfig, network: _Network, contents: Contents, path: Path) -> str | None:
-    """Check that weights fit, and say which were taken where there are several."""
+def _notes(
+    config: RespondConfig, network: _Network, contents: Contents, path: Path
+) -> Iterator[str]:
+    """Check that weights and classes fit; yield which were taken where that is in doubt."""
     found = weights_for(network.weights, contents, path, section=config.section)
-    if not found.others:
-        return None
-    return (
-        f"checkpoints hold weights of this network in several places; those of {found.place} are "
-        f"taken. Others: {', '.join(found.others)}, to be had with --section."
-    )
+    if found.others:
+        yield (
+            f"checkpoints hold weights of this network in several places; those of {found.place} "
+            f"are taken. Others: {', '.join(found.others)}, to be had with --section."
+        )
+    names = config.classes or classes_of(path)
+    columns = _columns(config, network, path)
+    if not config.classes and default_numbers(names) and columns == [*range(len(names))]:
+        yield (
+            "The config.json of checkpoints calls classes LABEL_0 and so on, which are no names: "
+            f"they are taken in the order of the data's classes ({shorten(network.class_names)}). "
+            "--classes names them in another."
+        )
+
+
+def _columns(config: RespondConfig, network: _Network, path: Path) -> list[int]:
+    """Return for each class of the data the column of a checkpoint's logits."""
+    names = config.classes or classes_of(path) or network.class_names
+    return class_columns(names, network.class_names, str(path))
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -202,7 +312,9 @@ def _record(
         contents = read_checkpoint(checkpoint.path)
         found = weights_for(network.weights, contents, checkpoint.path, section=config.section)
         network.weights.load_state_dict(found.weights)
-        recorder.record(network.model, epoch)
+        columns = _columns(config, network, checkpoint.path)
+        alike = columns == [*range(len(columns))]
+        recorder.record(network.model if alike else _Reordered(network.model, columns), epoch)
 
 
 def _findings(recorder: Recorder, parts: StudyData) -> Iterator[Finding]:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import nn
-
-from goodteacher.data import Dataset, Split
-from goodteacher.delivery.classifier import Classifier
-from goodteacher.delivery.latency import measure_latencies
+from goodteacher.data import Dataset
+from goodteacher.delivery import Classifier, batches_of, measure_latencies
 from goodteacher.errors import StudyError
-from goodteacher.networks import parameter_count
+from goodteacher.networks import parameter_count, weight_bytes
 from goodteacher.public.study import Study
 from goodteacher.records import (
     Front,
@@ -36,9 +31,6 @@ from goodteacher.studies import (
 
 BATCH_SIZES = (1, 128)
 """Latencies are measured for one example at a time, and for a batch."""
-
-_BATCHES = 8
-"""Batches of which latencies are measured, in turn."""
 
 
 class SeveralStudies:
@@ -98,7 +90,7 @@ def make_front(several: SeveralStudies, dataset: Dataset) -> Front:
     known = _known_latencies(several, machine)
     if not students.keys() <= known.keys():
         sizes = dict.fromkeys(min(size, len(dataset.train)) for size in BATCH_SIZES)
-        batches = {size: _batches(dataset.train, size) for size in sizes}
+        batches = {size: batches_of(dataset.train, size) for size in sizes}
         measured = measure_latencies(list(students.values()), batches)
         known = dict(zip(students, measured, strict=True))
     rows = with_fronts(
@@ -116,12 +108,6 @@ def make_front(several: SeveralStudies, dataset: Dataset) -> Front:
     )
 
 
-def _batches(split: Split, size: int) -> list[Any]:
-    """Return a few batches of inputs as they are stored; of fewer examples, smaller ones."""
-    rows = torch.arange(min(len(split), size * _BATCHES)).split(min(size, len(split)))
-    return [split.stored.rows(part) for part in rows if len(part) == len(rows[0])]
-
-
 def _known_latencies(several: SeveralStudies, machine: str) -> Mapping[str, tuple[Latency, ...]]:
     """Return what was measured on this machine before, by student."""
     if not Store(several.folder).exists(FRONT_FILE) or several.front.machine != machine:
@@ -137,7 +123,7 @@ def _row(spec: str, study: Study, student: Classifier, latencies: tuple[Latency,
         student=spec,
         folder=study.folder.name,
         parameters=parameter_count(student.network.module),
-        weight_bytes=_weight_bytes(student.network.module),
+        weight_bytes=weight_bytes(student.network.module),
         answer=found.answer,
         delivered=found.delivered,
         test_accuracy=accuracy,
@@ -150,10 +136,6 @@ def _row(spec: str, study: Study, student: Classifier, latencies: tuple[Latency,
         num_test=study.data.test,
         latencies=latencies,
     )
-
-
-def _weight_bytes(module: nn.Module) -> int:
-    return sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
 
 
 def _confirmed(found: SweetSpot, family: str) -> tuple[float, Pair]:

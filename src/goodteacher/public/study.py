@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 from goodteacher.config import StudyConfig
-from goodteacher.delivery.classifier import Classifier
-from goodteacher.delivery.export import load_student
+from goodteacher.delivery import Classifier, load_student
 from goodteacher.networks import NetworkLike
+from goodteacher.public.exporting import Export, Exporting, export
 from goodteacher.records import (
     DataSummary,
     Evidence,
@@ -100,6 +101,10 @@ class Study:
             network: The student's network, where it was given in Python by another process.
         """
         return load_student(self.folder / "student", network=network)
+
+    def export(self, out: str | Path, **how: Unpack[Exporting]) -> Export:
+        """Write the delivered student for other runtimes; see :func:`goodteacher.export`."""
+        return export(self, out=out, **how)
 
     def baseline(self, *, network: NetworkLike | None = None) -> Classifier:
         """Return the best student of hard labels, ready to classify.

@@ -39,13 +39,13 @@ from goodteacher.records.evidence import (
 from goodteacher.records.front import (
     Front,
     FrontRow,
-    Latency,
-    latency_title,
     repetitions_of,
     summarize_front,
     undominated,
     with_fronts,
 )
+from goodteacher.records.latencies import Latency, latency_of, latency_title
+from goodteacher.records.predictors import Predictor, Savings
 from goodteacher.records.results import (
     Answer,
     BlendRecord,
@@ -127,9 +127,11 @@ __all__ = [
     "OneHotSource",
     "Pair",
     "PairChange",
+    "Predictor",
     "Reference",
     "References",
     "Rung",
+    "Savings",
     "SmoothingSource",
     "Source",
     "Stage",
@@ -149,6 +151,7 @@ __all__ = [
     "answer_of",
     "called",
     "known_seconds",
+    "latency_of",
     "latency_title",
     "listed",
     "percent",

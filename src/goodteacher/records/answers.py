@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from goodteacher.records.results import Answer, References
+from goodteacher.records.results import Answer, Pair, Reference, References
 
 WITHOUT_TEACHER = ("cross_entropy", "label_smoothing")
 
@@ -17,7 +17,17 @@ def answer_of(references: References) -> Answer:
     ``yes`` where the sweet spot's students beat those of hard labels and of label smoothing; ``no``
     where they do not beat one of them by `MARGIN`; ``undecided`` otherwise.
     """
-    joint = [getattr(references, name).adjusted_interval or (0.0, 0.0) for name in WITHOUT_TEACHER]
-    if all(low > 0 for low, _ in joint):
+    if all(_joint(references, name)[0] > 0 for name in WITHOUT_TEACHER):
         return "yes"
-    return "no" if any(high < MARGIN for _, high in joint) else "undecided"
+    return "no" if as_good(references) else "undecided"
+
+
+def as_good(references: References) -> tuple[str, ...]:
+    """Return the references without a teacher that are not beaten by `MARGIN`."""
+    return tuple(name for name in WITHOUT_TEACHER if _joint(references, name)[1] < MARGIN)
+
+
+def _joint(references: References, name: str) -> Pair:
+    """Return a reference's joint interval; the sweet spot's own arm differs by nothing."""
+    reference: Reference = getattr(references, name)
+    return reference.adjusted_interval or (0.0, 0.0)

@@ -13,20 +13,9 @@ from typing import Literal
 from pydantic import Field
 
 from goodteacher.config import Frozen
+from goodteacher.records.latencies import Latency, latency_title
 from goodteacher.records.results import Answer, Pair
 from goodteacher.records.words import listed, percent
-
-
-class Latency(Frozen):
-    """How long a delivered student takes for a batch, preparation of the inputs included."""
-
-    batch_size: int
-    median: float = Field(description="seconds for the whole batch")
-    quartiles: Pair = Field(description="seconds")
-    repetitions: int
-    on_front: bool = Field(
-        default=False, description="no other student is as accurate in less time (medians)"
-    )
 
 
 class FrontRow(Frozen):
@@ -183,16 +172,6 @@ def _on_latency(rows: Sequence[FrontRow], place: int) -> Iterator[str]:
                 f"Quartiles of the latencies of {quick.student} and {slow.student} overlap: they "
                 "are not told apart in speed."
             )
-
-
-def latency_title(batch_size: int) -> str:
-    """Name what a latency is of.
-
-    Example:
-        >>> latency_title(128)
-        'a batch of 128'
-    """
-    return "one example" if batch_size == 1 else f"a batch of {batch_size}"
 
 
 def _beating(row: FrontRow, rows: Sequence[FrontRow]) -> list[FrontRow]:

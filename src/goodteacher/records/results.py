@@ -13,6 +13,7 @@ from pydantic import Field
 
 from goodteacher.config import Attribute, Frozen, Recipe, Run, Training, in_words
 from goodteacher.records.arms import Blend, BlendMember, Checkpoint, TeacherSource, TeacherVariant
+from goodteacher.records.predictors import Savings
 
 Pair = tuple[float, float]
 """An interval, low and high."""
@@ -250,6 +251,9 @@ class DataSummary(Frozen):
     selection: int
     test: int
     is_text: bool = Field(default=False, description="whether the inputs are texts")
+    text_columns: tuple[str, ...] = Field(
+        default=(), description="names of an example's texts, where it has several"
+    )
     given_in_python: bool = Field(
         default=False, description="whether they were given in Python, so no name loads them again"
     )
@@ -259,6 +263,9 @@ class TeacherChoice(OfRun):
     """The sweet-spot teacher; of a mean of responses, run and epoch are its heaviest's."""
 
     epoch: int
+    asked_once: bool = Field(
+        default=False, description="it predicts and was asked once: it has no epochs"
+    )
     variant: Literal["raw", "ema", "cooldown", "average", "blend"]
     members: tuple[BlendMember, ...] = Field(default=(), description="of an average or a blend")
     selection_accuracy: float
@@ -276,6 +283,8 @@ class TeacherChoice(OfRun):
     @property
     def described(self) -> str:
         """What it is, in words."""
+        if self.asked_once and not self.members:
+            return f"the teacher {self.run}"
         if not self.members:
             how = _HOW_MADE.get(self.variant, "")
             return f"the teacher of {in_words(self.run)} after epoch {self.epoch}{how}"
@@ -385,6 +394,11 @@ class SweetSpot(Frozen):
     student: StudentResult
     references: References
     cost: Cost
+    savings: Savings | None = Field(
+        default=None,
+        description="the delivered student beside its teacher, where that predicts and was asked "
+        "once",
+    )
     level: float
     summary: str
 

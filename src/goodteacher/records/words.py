@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from goodteacher.records.arms import Blend, TeacherSource
+from goodteacher.records.answers import as_good
+from goodteacher.records.arms import Blend, Checkpoint, TeacherSource
 from goodteacher.records.results import Answer, Reference, References, StudentResult, Verdict
 
 
@@ -119,17 +120,21 @@ def summarize(
         f"Distill: {answer}.",
         *doubts,
         f"The sweet spot's students reach {percent(student.test_accuracy)} % on the test split "
-        f"(mean of {student.num_seeds} seeds).",
+        f"({_mean_of(student.num_seeds)}).",
     ]
     for outcome, words in _OUTCOMES.items():
         names = [name for name, found in outcomes.items() if found == outcome]
         if names:
             sentences.append(f"{words} {listed(names)}.")
-    sentences += [_READINGS[answer](outcomes), checkpoints]
+    sentences += [_READINGS[answer](outcomes, as_good(references)), checkpoints]
     sentences.append(
         f"Delivered is the student of {FAMILY[delivered]}, the best on the selection split."
     )
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _mean_of(num_seeds: int) -> str:
+    return "one seed" if num_seeds == 1 else f"mean of {num_seeds} seeds"
 
 
 def which_checkpoint(
@@ -139,6 +144,7 @@ def which_checkpoint(
     *,
     last_epoch: int,
     num_checkpoints: int,
+    asked_once: bool = False,
 ) -> str:
     """Say which of many checkpoints is the best teacher of the student, and if it is the last.
 
@@ -148,6 +154,7 @@ def which_checkpoint(
         reference: Its students beside the best one's.
         last_epoch: Last recorded epoch of the run of the best one.
         num_checkpoints: How many there are to choose from.
+        asked_once: Whether the best one predicts and was asked once: it has no epochs.
     """
     begin = (
         f"Of {num_checkpoints} recorded checkpoints, the best teacher of this student on the "
@@ -155,6 +162,8 @@ def which_checkpoint(
     )
     if isinstance(best, Blend):
         return f"{begin} no single one: a mean of {len(best.members)} is chosen."
+    if asked_once and isinstance(best, Checkpoint):
+        return f"{begin} {best.run}, which was asked once. {_against_the_last(last, reference)}"
     where = (
         "the last of its run"
         if best.epoch == last_epoch
@@ -178,20 +187,22 @@ def _against_the_last(last: str, reference: Reference) -> str:
     )
 
 
-def _reading_yes(_: Mapping[str, str]) -> str:
+def _reading_yes(_: Mapping[str, str], __: Sequence[str]) -> str:
     return "Distillation gives a better student than can be had without a teacher."
 
 
-def _reading_no(outcomes: Mapping[str, str]) -> str:
+def _reading_no(outcomes: Mapping[str, str], as_good: Sequence[str]) -> str:
+    if "cross_entropy" in as_good:
+        return "A student of hard labels, which needs no teacher, does as well."
     if outcomes["hard labels"] == "better":
         return (
             "Distillation beats hard labels, but label smoothing, which needs no teacher, does as "
             "well."
         )
-    return "A student of hard labels, which needs no teacher, does as well."
+    return "A student of label smoothing, which needs no teacher, does as well."
 
 
-def _reading_undecided(outcomes: Mapping[str, str]) -> str:
+def _reading_undecided(outcomes: Mapping[str, str], _: Sequence[str]) -> str:
     if outcomes["hard labels"] != "better":
         return "No gain over hard labels is shown here."
     if outcomes["tuned label smoothing"] != "better":
@@ -202,7 +213,7 @@ def _reading_undecided(outcomes: Mapping[str, str]) -> str:
     return ""
 
 
-_READINGS: Mapping[Answer, Callable[[Mapping[str, str]], str]] = {
+_READINGS: Mapping[Answer, Callable[[Mapping[str, str], Sequence[str]], str]] = {
     "yes": _reading_yes,
     "no": _reading_no,
     "undecided": _reading_undecided,

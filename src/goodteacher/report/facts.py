@@ -128,6 +128,10 @@ def settings_table(findings: Findings | Verified) -> Table:
     )
 
 
+def _text(columns: tuple[str, ...]) -> str:
+    return f"{len(columns)} texts: {', '.join(columns)}" if columns else "text"
+
+
 def data_table(findings: Findings | Verified) -> Table:
     """Return sizes and classes of the data."""
     data = findings.data
@@ -139,8 +143,8 @@ def data_table(findings: Findings | Verified) -> Table:
         ("test split", f"{data.test:,}", "examples; sealed until every choice was made"),
         (
             "input",
-            "text" if data.is_text else _shape(data.input_shape),
-            "each network sees TF-IDF features of it" if data.is_text else "shape of one example",
+            _text(data.text_columns) if data.is_text else _shape(data.input_shape),
+            "each network sees its terms or tokens" if data.is_text else "shape of one example",
         ),
         ("classes", f"{len(data.class_names):,}", _listed(data.class_names)),
         ("fingerprint", data.fingerprint, "names the exact content"),

@@ -27,7 +27,12 @@ classes in :mod:`~goodteacher.responses.columns`, and what else may stand in a t
 preferred, and one named ``logits`` is accepted if its rows are probabilities.
 """
 
-from goodteacher.responses.columns import class_columns, columns_of, difference
+from goodteacher.responses.columns import (
+    class_columns,
+    columns_of,
+    default_numbers,
+    difference,
+)
 from goodteacher.responses.containers import Labels, Response
 from goodteacher.responses.examination import examine_agreement, examine_response, look_alike
 from goodteacher.responses.files import (
@@ -51,6 +56,7 @@ __all__ = [
     "as_response",
     "class_columns",
     "columns_of",
+    "default_numbers",
     "difference",
     "examine_agreement",
     "examine_response",

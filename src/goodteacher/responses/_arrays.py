@@ -145,7 +145,7 @@ _NEVER_PICKLED = dict.fromkeys(
 
 
 def _as_text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _names_in(metadata: Mapping[Any, Any]) -> tuple[str, ...]:

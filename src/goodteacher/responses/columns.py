@@ -73,6 +73,17 @@ def numbers_of(names: Sequence[str]) -> list[int] | None:
     return numbers if len(set(numbers)) == len(numbers) else None
 
 
+def default_numbers(names: Sequence[str]) -> list[int] | None:
+    """Return the numbers in names that transformers gives to classes that nobody has named.
+
+    Example:
+        >>> default_numbers(["LABEL_1", "LABEL_0"]), default_numbers(["LABEL_0", "spam"])
+        ([1, 0], None)
+    """
+    numbers = numbers_of(names) if all(name.startswith("LABEL_") for name in names) else None
+    return numbers if numbers and sorted(numbers) == _count(names, 0) else None
+
+
 def order_by_name(names: Sequence[str], class_names: Sequence[str]) -> list[int] | None:
     """Return for each class the column that has its name; None if names and classes differ.
 

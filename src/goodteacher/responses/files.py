@@ -171,6 +171,8 @@ def read_recorded(path: str | os.PathLike[str]) -> Response:
         ResponseError: The file is missing or damaged.
     """
     arrays = read_contents(Path(path), ResponseError, Wanted()).arrays
+    if "logits" not in arrays:
+        raise ResponseError(f"{path} holds {_listed(arrays)}, but no 'logits'. Is it a response?")
     ids = arrays.get("ids")
     logits = torch.from_numpy(arrays["logits"])
     rows = torch.arange(len(logits)) if ids is None else torch.from_numpy(ids)
@@ -211,9 +213,16 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     class_names: tuple[str, ...] = ()
-    if values.dtype.kind in "USO" and not _are_numerals(values):
+    if values.dtype.kind == "S":
+        values = _decoded(values, path)
+    if values.dtype.kind in "UO" and not _are_numerals(values):
         names, values = np.unique(values.astype(str), return_inverse=True)
         class_names = tuple(names.tolist())
+        if not all(map(str.strip, class_names)):
+            raise DataError(
+                f"Labels in {path} are empty for some examples. Fill them in, or leave these "
+                "examples out, with ids for the others."
+            )
     labels = _whole_numbers(values, f"Labels in {path}", DataError)
     if labels.ndim != 1:
         raise DataError(
@@ -295,7 +304,8 @@ def _labels_beside(arrays: Mapping[str, Array], length: int) -> Tensor | None:
     if name is None or arrays[name].dtype.kind not in "iuf" or arrays[name].size != length:
         return None
     values = arrays[name].reshape(-1)
-    whole = np.isfinite(values).all() and (values == np.floor(values)).all()
+    near = np.isfinite(values) & (np.abs(values.astype(np.float64)) <= 2**53)
+    whole = bool((near & (values == np.floor(values))).all())
     return torch.from_numpy(values.astype(np.int64)) if whole else None
 
 
@@ -336,14 +346,27 @@ def _whole_numbers(values: Array, what: str, error: type[InputError]) -> Tensor:
     if values.dtype.kind in "USO" and _are_numerals(values):
         values = np.array([int(value) for value in values.ravel()]).reshape(values.shape)
     # Floats are whole only below 2^53; integers may be unsigned beyond int64.
-    limit = 2**53 if values.dtype.kind == "f" else 2**63 - 1
-    whole = values.dtype.kind in "iuf" and bool((np.isfinite(values) & (values <= limit)).all())
-    if not whole or not bool((values == np.floor(values)).all()):
+    is_float = values.dtype.kind == "f"
+    wide = values.astype(np.float64) if is_float else values
+    limit = 2**53 if is_float else 2**63 - 1
+    near = wide.dtype.kind in "iuf" and bool((np.isfinite(wide) & (wide <= limit)).all())
+    whole = near and bool(((wide == np.floor(wide)) & (wide >= -limit)).all())
+    if not whole:
         raise error(
             f"{what} must be whole numbers without gaps, but are {values.dtype} such as "
             f"{values.ravel()[:_SHOWN].tolist()}. {_numbering(what)}"
         )
-    return torch.from_numpy(values.astype(np.int64))
+    return torch.from_numpy(wide.astype(np.int64))
+
+
+def _decoded(values: Array, path: Path) -> Array:
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"Labels in {path} are bytes that are not UTF-8 ({error.reason}). Save them as text: "
+            "labels.astype(str)."
+        ) from None
 
 
 def _numbering(what: str) -> str:

@@ -4,6 +4,7 @@ array or tensor [n, K]                        logits or probabilities
 data frame [n, K]                             the same, its columns are the classes
 n dictionaries {class: score}                 all classes, or the best few
 n lists of {"label": class, "score": score}   the same, as pipelines of transformers return it
+Scored [n, K]                                 what has been read already
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def scored(output: Any, count: int) -> Scored:
         >>> scored(said, 2).names, scored(said, 2).values.tolist()
         (('cat', 'dog'), [[0.75, 0.25], [0.0, 1.0]])
     """
+    if isinstance(output, Scored):
+        return Scored(_numbers(output.values, count), output.names)
     if isinstance(output, Mapping):
         raise ResponseError(
             f"For {count} examples the function returned one dictionary "

@@ -95,6 +95,11 @@ def _check_form(values: Array, what: str) -> None:
             f"{what} must be numbers of shape [num_examples, num_classes], but is {values.dtype} "
             f"of shape {shape}.{hint or ' Is an axis missing or too many?'}"
         )
+    if not values.size:
+        raise ResponseError(
+            f"{what} holds nothing: its shape is {shape}. Give a number for each class of each "
+            "example."
+        )
     if values.dtype.itemsize == 1:
         raise ResponseError(
             f"{what} holds {values.dtype}, as a quantised network's output does. Without its scale "

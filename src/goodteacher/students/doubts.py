@@ -31,9 +31,11 @@ def check_diverged(rows: Mapping[str, Sequence[StudentRow]]) -> dict[str, int]:
 def told_diverged(counts: Mapping[str, int]) -> str:
     """Say which students diverged."""
     total = sum(counts.values())
+    who = "1 student" if total == 1 else f"{total} students"
+    counts_as = "counts" if total == 1 else "count"
     return (
-        f"{total} student{'s' * (total > 1)} of {_called(counts)} diverged and count as wrong on "
-        "every example. A lower --student-learning-rate helps."
+        f"{who} of {_called(counts)} diverged and {counts_as} as wrong on every example. A lower "
+        "--student-learning-rate helps."
     )
 
 

@@ -46,7 +46,7 @@ class Shelf:
         self.store.write_table(self._file("rows.parquet"), rows, StudentRow)
 
     def predictions(self, split: str) -> Tensor:
-        """Return predicted classes on ``selection`` or ``test``, int16 [S, N]."""
+        """Return predicted classes on ``selection`` or ``test``, int32 [S, N]."""
         return self.store.read_tensors(self._file(f"{split}.safetensors"))["predictions"]
 
     def has_predictions(self, split: str) -> bool:
@@ -54,7 +54,7 @@ class Shelf:
         return self.store.exists(self._file(f"{split}.safetensors"))
 
     def write_predictions(self, split: str, predictions: Tensor) -> None:
-        """Keep predicted classes on a split, int16 [S, N]."""
+        """Keep predicted classes on a split, int32 [S, N]."""
         self.store.write_tensors(self._file(f"{split}.safetensors"), {"predictions": predictions})
 
     def state(self, students: Sequence[int]) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ from goodteacher.studies import Context
 Correct = npt.NDArray[np.bool_]
 
 
-Predicted = npt.NDArray[np.int16]
+Predicted = npt.NDArray[np.int32]
 
 
 def correct_by_arm(context: Context, tasks: Sequence[StudentTask]) -> dict[Arm, Correct]:
@@ -47,7 +47,7 @@ def predicted_by_arm(
         name: What the predictions are kept as: ``selection`` or ``test``.
 
     Returns:
-        For each arm, int16 [num_seeds, num_examples].
+        For each arm, int32 [num_seeds, num_examples].
     """
     for task in tasks:
         if not Shelf(context.store, task.key).has_predictions(name):

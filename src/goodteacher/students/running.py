@@ -20,7 +20,7 @@ from goodteacher.students.stacks import Stacks
 from goodteacher.students.targets import TargetRequest, target_of
 from goodteacher.studies import Context, Store
 from goodteacher.teachers import RecordedTeachers
-from goodteacher.training.evaluate import compute_logits
+from goodteacher.training.evaluate import compute_logits, most_probable
 from goodteacher.training.loop import Trainer
 from goodteacher.training.memory import unless_memory_runs_out
 from goodteacher.training.objective import StackObjective
@@ -165,7 +165,7 @@ class _Group:
         selection, size = self.context.data.selection, self.task.optimization.batch_size
         examples = self.context.examples(self.task.student, selection)
         logits = compute_logits(stack, examples, batch_size=size)
-        predictions = logits.argmax(-1).to(torch.int16)
+        predictions = most_probable(logits)
         accuracies = accuracy_of(predictions, selection.labels)
         held_out = calibrated_nll(logits, selection.labels).tolist()
         points = [

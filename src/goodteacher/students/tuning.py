@@ -178,12 +178,12 @@ def rules_for(
 
 def _smallest_batch(config: StudentConfig, first: Training, num_examples: int) -> int:
     """Return the smallest batch size that is tried: half and a quarter where data are few."""
+    if config.student_batch_size is not None or num_examples > FEW:
+        return first.batch_size
     smaller = max(SMALLEST_BATCH, first.batch_size // 4)
     # A batch of one example at the end of an epoch is more than some networks can train on.
     lone = any(num_examples % size == 1 for size in (first.batch_size // 2, smaller))
-    if config.student_batch_size is not None or num_examples > FEW or lone:
-        return first.batch_size
-    return min(smaller, first.batch_size)
+    return first.batch_size if lone else min(smaller, first.batch_size)
 
 
 def _tuned(first: Training, students: Students) -> StudentPlan:

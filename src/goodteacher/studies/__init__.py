@@ -22,6 +22,7 @@ from goodteacher.studies.setting_up import (
     name_of_data,
     prepare_context,
     resume_context,
+    study_data,
 )
 from goodteacher.studies.several import (
     StudentsRecord,
@@ -82,6 +83,7 @@ __all__ = [
     "resume_context",
     "runner_of",
     "say",
+    "study_data",
     "study_folders",
     "weights_difference",
     "which_study",

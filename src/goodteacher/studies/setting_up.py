@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,13 +162,7 @@ def check_study(
         InputError: Something cannot work.
     """
     store, machine = Store(Path(out)), choose_machine(config)
-    parts = prepare(
-        loaded,
-        selection_fraction=config.selection_fraction,
-        transfer_fraction=config.transfer_fraction,
-        seed=config.split_seed,
-        on_open=lambda opening: store.log("test_split_opened", reason=opening.reason),
-    )
+    parts = _divided(config, loaded, store)
     _check_labelled(config, parts)
     check(parts)
     networks = Preparations(
@@ -195,17 +190,58 @@ def resume_context(
     Raises:
         InputError: The data are not found, are others, or something else cannot work.
     """
+    with _told_to_give_again(folder, config, data, "verify"):
+        return prepare_context(
+            config, folder, data=config.data if data is None else data, progress=progress
+        )
+
+
+def study_data(store: Store, config: Settings, *, data: DataLike | None, call: str) -> StudyData:
+    """Load a study's data again and divide them; nothing is written, no network is made.
+
+    Args:
+        store: The study.
+        config: Its settings.
+        data: The data, where they were given in Python; else they are found by their name.
+        call: Of which function they can be given again.
+
+    Raises:
+        InputError: The data are not found, or are others.
+    """
+    with _told_to_give_again(store.root, config, data, call):
+        loaded = load_for(config, config.data if data is None else data)
+        parts = _divided(config, loaded, store)
+        _check_same_data(store, parts)
+    return parts
+
+
+def _divided(config: Settings, loaded: Dataset, store: Store) -> StudyData:
+    return prepare(
+        loaded,
+        selection_fraction=config.selection_fraction,
+        transfer_fraction=config.transfer_fraction,
+        seed=config.split_seed,
+        on_open=lambda opening: store.log("test_split_opened", reason=opening.reason),
+    )
+
+
+@contextmanager
+def _told_to_give_again(
+    folder: Path, config: Settings, data: DataLike | None, call: str
+) -> Iterator[None]:
+    """Say that data which were given in Python are to be given again, where no name finds them."""
     if data is not None:
-        return prepare_context(config, folder, data=data, progress=progress)
+        yield
+        return
     given = Store.open(folder).read_json("data.json", DataSummary).given_in_python
     try:
-        return prepare_context(config, folder, data=config.data, progress=progress)
+        yield
     except (DataError, StudyError) as error:
         if not given:
             raise
         raise StudyError(
             f"The data of {folder} were given in Python, as {config.data!r}, and cannot be loaded "
-            f"by that name. Give them again, in Python: goodteacher.verify({str(folder)!r}, "
+            f"by that name. Give them again, in Python: goodteacher.{call}({str(folder)!r}, "
             "data=...), with the data set or the arrays."
         ) from error
 
@@ -233,6 +269,7 @@ def summary_of(data: StudyData, *, given: bool) -> DataSummary:
         selection=len(data.selection),
         test=len(data.test),
         is_text=data.is_text,
+        text_columns=data.spec.columns,
         given_in_python=given,
     )
 

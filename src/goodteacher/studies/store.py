@@ -297,14 +297,14 @@ class Store:
             handle.write(line + "\n")
 
     def events(self) -> list[dict[str, Any]]:
-        """Return the events so far, oldest first."""
+        """Return the events so far, oldest first; lines that hold none are left out."""
         if not self.exists("events.jsonl"):
             return []
         found = []
         for line in self._text("events.jsonl").splitlines():
             with contextlib.suppress(json.JSONDecodeError):
                 found.append(json.loads(line))
-        return found
+        return [event for event in found if isinstance(event, dict) and "event" in event]
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

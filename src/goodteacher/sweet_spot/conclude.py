@@ -87,7 +87,7 @@ def conclude(
         improving=doubts.improving,
         edges=found.explored.edges,
         num_diverged=doubts.num_diverged,
-        teacher=_teacher_choice(winner, records, teachers),
+        teacher=_teacher_choice(search, winner, records, teachers),
         recipe=winner.recipe,
         student=result,
         references=references,
@@ -118,6 +118,7 @@ def _told_of_checkpoints(search: Search, found: Found, references: References) -
         references.converged_teacher,
         last_epoch=max(record.epoch for record in runs[best.run]),
         num_checkpoints=checkpoints,
+        asked_once=search.teachers.predictor(best.run) is not None,
     )
 
 
@@ -228,7 +229,10 @@ def _was_stopped(record: TeacherRecord) -> bool:
 
 
 def _teacher_choice(
-    winner: Arm, records: Sequence[TeacherRecord], teachers: Mapping[Source, float]
+    search: Search,
+    winner: Arm,
+    records: Sequence[TeacherRecord],
+    teachers: Mapping[Source, float],
 ) -> TeacherChoice:
     record = next(record for record in records if record.source == winner.source)
     run = next(r for r in records if isinstance(r, TrajectoryRecord) and r.run == record.run)
@@ -236,6 +240,7 @@ def _teacher_choice(
         run=record.run,
         attributes=run.attributes,
         epoch=record.epoch,
+        asked_once=search.teachers.predictor(record.run) is not None,
         variant=record.source.variant,
         members=record.source.members if isinstance(record.source, Blend) else (),
         selection_accuracy=record.selection_accuracy,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from goodteacher.config import StudyConfig
 from goodteacher.data import selection_note
-from goodteacher.delivery.best import deliver_best
+from goodteacher.delivery import deliver_best, savings_of
 from goodteacher.records import StudentRow, SweetSpot, TeacherRecord
 from goodteacher.students import StudentTask, all_rows, correct_by_arm, tuning_rows
 from goodteacher.studies import SWEET_SPOT_FILE, Store
@@ -57,6 +57,12 @@ def _finish(
     explored = all_rows(context.store, [*probes, *found.tasks])
     rows = [*tuning_rows(context.store, plan.plan), *explored, *confirmations]
     context.store.write_table("students.parquet", rows, StudentRow)
-    for folder, family in (("student", answer.delivered), ("baseline", "cross_entropy")):
-        deliver_best(context, found.winners[family], confirmed, correct, folder)
+    delivered, labels = found.winners[answer.delivered], found.winners["cross_entropy"]
+    student = deliver_best(context, delivered, confirmed, correct, "student")
+    deliver_best(context, labels, confirmed, correct, "baseline")
+    teacher, predictor = answer.teacher, plan.teachers.predictor(answer.teacher.run)
+    if predictor is not None and not teacher.members:
+        savings = savings_of(context, student, "student", predictor, name=teacher.run)
+        summary = f"{answer.summary} {savings.summary}".strip()
+        answer = answer.model_copy(update={"savings": savings, "summary": summary})
     context.store.write_json(SWEET_SPOT_FILE, answer)

@@ -119,11 +119,16 @@ def _teacher_edges(config: StudyConfig, winner: Arm) -> list[str]:
 
 
 def _recorded_edge(search: Search, winner: Arm) -> list[str]:
-    """Say so where the teacher is the last or first epoch that was recorded of a run elsewhere."""
+    """Say so where the teacher is the last or first epoch that was recorded of a run elsewhere.
+
+    A teacher that predicts and was asked once has no epochs: there is none before or after it.
+    """
     source = winner.source
     for task in search.teachers.taken:
         if not isinstance(source, Checkpoint) or task.run.name != source.run:
             continue
+        if search.teachers.predictor(source.run) is not None:
+            return []
         epochs = [record.epoch for record in search.teachers.records(task)]
         if source.epoch == epochs[-1]:
             return [

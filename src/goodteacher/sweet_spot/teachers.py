@@ -14,7 +14,7 @@ from goodteacher.config import StudyConfig, shown_attribute
 from goodteacher.data import Split
 from goodteacher.errors import RunError
 from goodteacher.networks import Network
-from goodteacher.records import BlendRecord, Checkpoint, TrajectoryRecord
+from goodteacher.records import BlendRecord, Checkpoint, Predictor, TrajectoryRecord
 from goodteacher.responses import Response
 from goodteacher.students import tell
 from goodteacher.studies import Context, DataKey, Engine
@@ -32,6 +32,7 @@ from goodteacher.teachers import (
     plan_branch,
     plan_taken,
     plan_teachers,
+    predictor_of,
     recorded,
     response_file,
 )
@@ -108,6 +109,15 @@ class TeacherRuns:
         said = [asked.response(healthy[-1].source, s, name=n) for n, s in splits.items()]
         ids = torch.cat([split.ids for split in splits.values()])
         tell(self.context, Response(torch.cat(said), ids), name=f"run {task.run.name}")
+
+    def predictor(self, run: str) -> Predictor | None:
+        """Return what is known of a teacher that was asked once; None of a run that has epochs.
+
+        Args:
+            run: Its name.
+        """
+        found = (predictor_of(self.context.store, t) for t in self.taken if t.run.name == run)
+        return next(found, None)
 
     def records(
         self, task: TrajectoryTask | TakenTask | AverageTask | CooldownTask

@@ -16,12 +16,14 @@ from goodteacher.teachers.checkpoints import (
     ForeignCheckpoint,
     attributes_of,
     check_pattern,
+    classes_of,
     epochs_of,
     find_checkpoints,
     read_checkpoint,
     weights_for,
 )
 from goodteacher.teachers.foreign import Asked, Model, Prepare, stored
+from goodteacher.teachers.hugging_face import HUGGING_FACE, HuggingFaceTeacher
 from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of
 from goodteacher.teachers.onnx_files import onnx_teacher
 from goodteacher.teachers.plan import (
@@ -43,6 +45,7 @@ from goodteacher.teachers.recorded_runs import (
     RecordedRun,
     RunNotes,
     SplitIds,
+    check_kind,
     measured_run,
     same_responses,
     why_other_data,
@@ -63,10 +66,12 @@ from goodteacher.teachers.taking import (
     check_recorded_runs,
     plan_keys,
     plan_taken,
+    predictor_of,
 )
 
 __all__ = [
     "ASKED",
+    "HUGGING_FACE",
     "MEANS",
     "Asked",
     "AskedOf",
@@ -78,6 +83,7 @@ __all__ = [
     "CooldownTask",
     "ForeignCheckpoint",
     "GivenTeacher",
+    "HuggingFaceTeacher",
     "Model",
     "Predict",
     "Prepare",
@@ -93,8 +99,10 @@ __all__ = [
     "as_numpy",
     "attributes_of",
     "blends_of",
+    "check_kind",
     "check_pattern",
     "check_recorded_runs",
+    "classes_of",
     "combined",
     "epochs_of",
     "find_checkpoints",
@@ -108,6 +116,7 @@ __all__ = [
     "plan_keys",
     "plan_taken",
     "plan_teachers",
+    "predictor_of",
     "read_checkpoint",
     "recorded",
     "recorded_teachers",

@@ -61,6 +61,7 @@ class Asking:
         examples: AskedOf,
         store: Store,
         advance: Callable[[int], None] = lambda _: None,
+        timed: Callable[[int, float], None] = lambda *_: None,
     ) -> Scored:
         """Ask about all examples; what was answered about the same batch before is read.
 
@@ -68,6 +69,9 @@ class Asking:
             examples: What the teacher is given.
             store: Where answers are kept.
             advance: Told of each batch how many examples it had.
+            timed: Told of each batch how many examples it had, and how many seconds the teacher
+                took for it, whenever that was: from the stored examples to its scores, waiting for
+                another try not included.
 
         Raises:
             ModelError: The teacher failed more often than it may.
@@ -78,8 +82,10 @@ class Asking:
             positions = torch.arange(first, min(first + self.at_once, len(examples)))
             file = f"{ASKED}/{examples.digest(positions)}.safetensors"
             if not store.exists(file):
-                _keep(store, file, self._asked(examples, positions))
-            parts.append(_kept(store, file))
+                _keep(store, file, *self._asked(examples, positions))
+            said, seconds = _kept(store, file)
+            parts.append(said)
+            timed(len(positions), seconds)
             advance(len(positions))
         return joined(parts)
 
@@ -93,7 +99,7 @@ class Asking:
         if len(few) < 2:
             return ()
         other = few.roll(len(few) // 2 - 1 or 1)  # not reversed: what reverses would look right
-        both = joined([self._asked(examples, few), self._asked(examples, other)]).values
+        both = joined([self._asked(examples, some)[0] for some in (few, other)]).values
         said, again = both[: len(few)], both[len(few) :]
         scale = max(float(np.abs(said[np.isfinite(said)]).max(initial=0.0)), 1e-12)
 
@@ -113,8 +119,9 @@ class Asking:
             "other examples of the batch. What is recorded is one such answer.",
         )
 
-    def _asked(self, examples: AskedOf, positions: Tensor) -> Scored:
+    def _asked(self, examples: AskedOf, positions: Tensor) -> tuple[Scored, float]:
         for attempt in range(self.retries + 1):
+            started = time.perf_counter()
             try:
                 output = self.predict(examples.batch(positions))
             except InputError:
@@ -127,7 +134,8 @@ class Asking:
                 logger.warning("The teacher failed (%s); asking again in %.1f s.", told, wait)
                 self.sleep(wait)
             else:
-                return scored(output, len(positions))
+                seconds = time.perf_counter() - started
+                return scored(output, len(positions)), seconds
         raise AssertionError("a batch is asked at least once")
 
     def _gave_up(self, positions: Tensor, told: str) -> str:
@@ -189,15 +197,18 @@ def forget_answers(store: Store) -> None:
         store.path(ASKED).rmdir()
 
 
-def _keep(store: Store, file: str, said: Scored) -> None:
+def _keep(store: Store, file: str, said: Scored, seconds: float) -> None:
     store.write_tensors(
-        file, {"values": torch.from_numpy(said.values)}, names=json.dumps(said.names)
+        file,
+        {"values": torch.from_numpy(said.values)},
+        names=json.dumps(said.names),
+        seconds=str(seconds),
     )
 
 
-def _kept(store: Store, file: str) -> Scored:
-    values = store.read_tensors(file)["values"].numpy()
-    return Scored(values, tuple(json.loads(store.read_notes(file)["names"])))
+def _kept(store: Store, file: str) -> tuple[Scored, float]:
+    values, notes = store.read_tensors(file)["values"].numpy(), store.read_notes(file)
+    return Scored(values, tuple(json.loads(notes["names"]))), float(notes["seconds"])
 
 
 def places_of(part: Split, whole: Split) -> list[int]:

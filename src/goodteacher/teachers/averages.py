@@ -75,5 +75,5 @@ def _batches(task: AverageTask, context: Context) -> Iterator[Batch]:
     (step,) = (point.step for point in trunk.points if point.epoch == task.epoch)
     epoch = (step - 1) // steps_per_epoch(len(examples), trunk.batch_size)
     order = example_order(len(examples), trunk.teacher_seed, epoch)[:MOST_EXAMPLES]
-    for positions in order.tensor_split(-(-len(order) // _BATCH)):
-        yield examples.inputs(positions, fresh_view(epoch))
+    parts = order.tensor_split(-(-len(order) // _BATCH))
+    return examples.each(parts, fresh_view(epoch))

@@ -257,6 +257,29 @@ def _shown(place: str) -> str:
     return repr(place) if place else "no name"
 
 
+def classes_of(path: Path) -> tuple[str, ...]:
+    """Return what the ``config.json`` beside a checkpoint's weights calls its classes.
+
+    Args:
+        path: A checkpoint, as transformers writes them or not.
+
+    Returns:
+        The names in the order of the logits; nothing where there are none.
+
+    Raises:
+        StudyError: The file is damaged.
+    """
+    file = (path if path.is_dir() else path.parent) / "config.json"
+    named = _state_of(file).get("id2label") if file.is_file() else None
+    try:
+        by_number = {int(number): str(label) for number, label in (named or {}).items()}
+    except (AttributeError, ValueError) as error:
+        raise StudyError(
+            f"{file} has an id2label that is damaged ({error}). Copy it again."
+        ) from None
+    return tuple(by_number[number] for number in sorted(by_number))
+
+
 # --- epochs and attributes -----------------------------------------------------------------------
 
 

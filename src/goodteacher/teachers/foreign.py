@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from goodteacher.data import Split
+from goodteacher.data import Split, are_texts
 from goodteacher.errors import InputError, ModelError
 from goodteacher.networks import inside, logits_of
 from goodteacher.training.machine import borrowed
@@ -36,11 +36,16 @@ keywords; or a tuple, its arguments."""
 def stored(split: Split, positions: Tensor) -> Any:
     """Return some examples of a split as they are stored: a tensor, a list of texts, or fields.
 
+    Examples that have several texts are tuples of them.
+
     Args:
         split: The examples.
         positions: Row positions, int64 [B].
     """
-    rows = split.stored.rows(positions)
+    return _given(split.stored.rows(positions))
+
+
+def _given(rows: Any) -> Any:
     return list(rows) if isinstance(rows, tuple) else rows
 
 
@@ -79,15 +84,16 @@ class Asked:
         with borrowed(), evaluating(model), torch.no_grad(), full_precision():
             found, begun = [], 0
             while begun < len(split):
-                positions = torch.arange(begun, min(begun + size, len(split)))
-                batch = stored(split, positions)
-                logits = unless_memory_runs_out(partial(self._say, model, batch, device))
-                if logits is None:
-                    size = _halved(size)
-                    continue
-                found.append(logits)
-                begun += len(positions)
-                advance(len(positions))
+                parts = torch.arange(begun, len(split)).split(size)
+                for rows in split.stored.reads(parts):
+                    batch = _given(rows)
+                    logits = unless_memory_runs_out(partial(self._say, model, batch, device))
+                    if logits is None:
+                        size = _halved(size)
+                        break
+                    found.append(logits)
+                    begun += len(logits)
+                    advance(len(logits))
         return torch.cat(found)
 
     def _say(self, model: Model, batch: Tensor | list[str], device: torch.device | None) -> Tensor:
@@ -255,6 +261,8 @@ def _described(batch: Any) -> str:
         return f"{type(batch).__name__} of {', '.join(map(str, batch))}"
     if isinstance(batch, list) and batch and isinstance(batch[0], str):
         return f"{len(batch)} texts"
+    if isinstance(batch, list) and are_texts(batch):
+        return f"{len(batch)} tuples of {len(batch[0])} texts"
     return f"type {type(batch).__name__}"
 
 

@@ -26,7 +26,7 @@ from torch import Tensor
 from goodteacher.config import Attribute, DataConfig, Frozen, shown_attribute
 from goodteacher.data import Split, StudyData, shorten
 from goodteacher.errors import StudyError
-from goodteacher.records import TrajectoryRecord
+from goodteacher.records import Predictor, TrajectoryRecord
 from goodteacher.responses import difference, read_recorded
 from goodteacher.responses.measurement import measure_splits
 from goodteacher.studies import CONFIG_FILE, Store
@@ -45,6 +45,9 @@ class RunNotes(Frozen):
     )
     class_names: tuple[str, ...]
     fingerprint: str
+    predictor: Predictor | None = Field(
+        default=None, description="a teacher that predicts and was asked once, without epochs"
+    )
 
 
 class SplitIds(Frozen):
@@ -241,6 +244,30 @@ def why_other_notes(known: RunNotes, ours: RunNotes) -> str | None:
     pairs = {n: (known.attributes.get(n), ours.attributes.get(n)) for n in names}
     told = [f"{n} was {_shown(a)}, is {_shown(b)} here" for n, (a, b) in pairs.items() if a != b]
     return "; ".join(told) or None
+
+
+def check_kind(folder: Path, *, asked_once: bool) -> None:
+    """Refuse to record a teacher without epochs among those of a training, or the reverse.
+
+    Args:
+        folder: Of a run, which may not have begun.
+        asked_once: Whether a teacher without epochs is to be recorded.
+
+    Raises:
+        StudyError: The folder holds a run of the other kind.
+    """
+    if not (folder / RUN_FILE).exists():
+        return
+    predictor = RecordedRun.open(folder).notes.predictor
+    if asked_once and predictor is None:
+        raise StudyError(
+            f"{folder} holds epochs of a training, and this teacher is asked once. Name another "
+            "folder; if the teacher is one of that training's epochs, pass epoch=."
+        )
+    if predictor is not None and not asked_once:
+        raise StudyError(
+            f"{folder} holds a teacher that was asked once and has no epochs. Name another folder."
+        )
 
 
 def _shown(value: Attribute | None) -> str:

@@ -16,13 +16,14 @@ from typing import ClassVar, Literal
 from goodteacher.config import Frozen, Run, StudyConfig
 from goodteacher.data import StudyData, shorten
 from goodteacher.errors import StudyError
-from goodteacher.records import TrajectoryRecord
+from goodteacher.records import Predictor, TrajectoryRecord
 from goodteacher.studies import Context, DataKey, Store
 from goodteacher.teachers.plan import TrajectoryTask, plan_teachers
 from goodteacher.teachers.recorded_runs import (
     RUN_FILE,
     SPLITS_FILE,
     RecordedRun,
+    RunNotes,
     SplitIds,
     measured_run,
     why_lacking,
@@ -162,6 +163,16 @@ def plan_taken(config: StudyConfig, context: Context, key: DataKey) -> tuple[Tak
     return tuple(
         TakenTask(**dict(taken), data=key, temperatures=config.temperatures) for taken in runs
     )
+
+
+def predictor_of(store: Store, task: TakenTask) -> Predictor | None:
+    """Return what is known of a teacher that was asked once; None of a run that has epochs.
+
+    Args:
+        store: The study.
+        task: A recorded run that was taken.
+    """
+    return store.read_json(f"teachers/{task.key}/{RUN_FILE}", RunNotes).predictor
 
 
 def plan_keys(config: StudyConfig, context: Context) -> tuple[DataKey, tuple[tuple[str, str], ...]]:

@@ -15,9 +15,6 @@ from torch import Tensor, nn
 from goodteacher.networks import Examples
 from goodteacher.training.memory import unless_memory_runs_out
 
-_BYTES = 2**25
-"""Inputs at once, at most: what layers make of large images is ten times as large and more."""
-
 
 @torch.inference_mode()
 def compute_logits(
@@ -29,14 +26,14 @@ def compute_logits(
         network: A network, or a stack of S, on the device of the examples.
         examples: N examples.
         view: Which view of them the network sees.
-        batch_size: Examples at once, if they are no more than 32 MiB; changes memory, not the
-            answer, and is halved if memory runs out.
+        batch_size: Examples at once; changes memory, not the answer, and is halved if memory runs
+            out; fewer where they are large.
 
     Returns:
         Logits, float32 on the CPU: [N, C], or [S, N, C] for a stack.
     """
     network.eval()
-    batch_size = min(batch_size, max(1, _BYTES // examples.bytes_each))
+    batch_size = examples.at_once(batch_size)
     while batch_size > 1:
         logits = unless_memory_runs_out(partial(_logits, network, examples, view, batch_size))
         if logits is not None:
@@ -47,9 +44,8 @@ def compute_logits(
 
 def _logits(network: nn.Module, examples: Examples, view: int, batch_size: int) -> Tensor:
     positions = torch.arange(len(examples), device=examples.device)
-    chunks = [
-        network(examples.inputs(chunk, view)).float().cpu() for chunk in positions.split(batch_size)
-    ]
+    parts = examples.each(positions.split(batch_size), view)
+    chunks = [network(inputs).float().cpu() for inputs in parts]
     return torch.cat(chunks, dim=-2)
 
 
@@ -59,7 +55,11 @@ def compute_predictions(
     """Run a network as :func:`compute_logits` does and keep the most probable class.
 
     Returns:
-        Class numbers, int16 on the CPU: [N], or [S, N] for a stack.
+        Class numbers, int32 on the CPU: [N], or [S, N] for a stack.
     """
-    logits = compute_logits(network, examples, batch_size=batch_size)
-    return logits.argmax(-1).to(torch.int16)
+    return most_probable(compute_logits(network, examples, batch_size=batch_size))
+
+
+def most_probable(logits: Tensor) -> Tensor:
+    """Return the most probable class, int32 [..., N], of logits [..., N, C]."""
+    return logits.argmax(-1).to(torch.int32)

@@ -27,8 +27,8 @@ from goodteacher.training.averaging import WeightAverage
 from goodteacher.training.machine import Machine
 from goodteacher.training.rates import OwnLearningRates
 
-_GATHER, _GATHER_BYTES = 8192, 2**27
-"""Examples, and bytes, gathered and normalised at once: enough to hide the call, and to fit."""
+_GATHER = 8192
+"""Examples gathered and normalised at once, if they are small: enough to hide the call."""
 
 
 class Objective(Protocol):
@@ -215,16 +215,15 @@ class Trainer:
     def _batches(self, until: int) -> Iterator[tuple[Batch, Tensor, int]]:
         """Yield the inputs, positions and view of each step up to ``until``."""
         size = self.plan.batch_size
-        per_gather = max(1, min(_GATHER, _GATHER_BYTES // self.examples.bytes_each) // size)
+        per_gather = max(1, self.examples.at_once(_GATHER) // size)
         while self.step < until:
             epoch, first = divmod(self.step, self.steps_per_epoch)
             view = self.view_of(epoch)
             order = example_order(len(self.examples), self.order_seed, epoch)
             order = order.to(self.machine.device)
             last = min(self.steps_per_epoch, first + until - self.step)
-            for begin in range(first, last, per_gather):
-                positions = order[begin * size : min(begin + per_gather, last) * size]
-                inputs = self.examples.inputs(positions, view)
+            parts = order[first * size : last * size].split(per_gather * size)
+            for positions, inputs in zip(parts, self.examples.each(parts, view), strict=True):
                 for batch in zip(split_batch(inputs, size), positions.split(size), strict=True):
                     yield *batch, view
 

@@ -47,7 +47,7 @@ def test_class_of_one_test_example_has_no_interval():
 
 def test_confusion_is_the_mean_over_seeds_of_a_slow_count():
     rng = np.random.default_rng(1)
-    labels, predicted = rng.integers(0, 4, 60), rng.integers(0, 4, (3, 60)).astype(np.int16)
+    labels, predicted = rng.integers(0, 4, 60), rng.integers(0, 4, (3, 60)).astype(np.int32)
     slow = np.zeros((4, 4))
     for row in predicted:
         for true, said in zip(labels, row, strict=True):

@@ -99,7 +99,7 @@ class Case:
 
     @cached_property
     def predicted(self) -> Mapping[str, Predicted]:
-        """What the verdict's students predict on the test split, int16 [S, N] by arm."""
+        """What the verdict's students predict on the test split, int32 [S, N] by arm."""
         found = predicted_by_arm(self.context, self.tasks, self.test, "test")
         return {name: found[arm] for name, arm in self.arms.items()}
 

@@ -112,7 +112,7 @@ def confusion_matrix(
         ``[C, C]``; a row sums to 1, or is 0 for a class without examples.
 
     Example:
-        >>> confusion_matrix(np.array([[0, 1], [1, 1]], dtype=np.int16), np.array([0, 1]), 2)
+        >>> confusion_matrix(np.array([[0, 1], [1, 1]], dtype=np.int32), np.array([0, 1]), 2)
         array([[0.5, 0.5],
                [0. , 1. ]])
     """

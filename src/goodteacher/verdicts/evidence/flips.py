@@ -18,7 +18,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from goodteacher.data import Split
+from goodteacher.data import Split, on_one_line
 from goodteacher.data.pictures import picture
 from goodteacher.maths.statistics import holm
 from goodteacher.records import Flip, Flips
@@ -110,7 +110,7 @@ def _flip(case: Case, row: int) -> Flip:
         confidence_smoothing_says=_mode(case.predicted[CONFIDENT], row),
         full_response_says=_mode(case.predicted[FULL], row),
         picture=_picture(case.test, row),
-        text=None if case.test.texts is None else excerpt(case.test.texts[row]),
+        text=None if case.test.texts is None else excerpt(on_one_line(case.test.texts[row])),
     )
 
 

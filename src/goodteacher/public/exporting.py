@@ -1,0 +1,325 @@
+"""``export``: the delivered student in files that other runtimes read, each checked before it is.
+
+Everything is written beside the folder asked for, and becomes it once all checks hold. What is
+compared there are two ways of running one student, so the test split may be opened; whether 8 bits
+cost too much is decided on the selection split.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, TypedDict
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from goodteacher.config import DistillConfig, Frozen, StudyConfig
+from goodteacher.data import Split, StudyData
+from goodteacher.delivery import (
+    FORMATS,
+    INT8_FILE,
+    ONNX_FILE,
+    Agreement,
+    Answers,
+    Classifier,
+    Format,
+    StudentCard,
+    batches,
+    batches_of,
+    check,
+    compare,
+    load_student,
+    logits_on,
+    measure_latencies,
+    quantize,
+    read_onnx,
+)
+from goodteacher.errors import ConfigError, StudyError
+from goodteacher.maths.statistics import paired_interval
+from goodteacher.networks import NetworkLike
+from goodteacher.records import Latency, Pair
+from goodteacher.studies import (
+    RESULT_FILE,
+    DataLike,
+    Progress,
+    Silent,
+    Store,
+    described_machine,
+    say,
+    study_data,
+)
+
+EXPORT_FILE = "export.json"
+MAX_LOSS = 0.005
+"""Accuracy on the selection split that 8 bits may cost by default: half a point."""
+
+_CALIBRATION = 512
+"""Transfer examples that say in which range activations lie."""
+
+_SIZES = (1, 64)
+
+
+class HasFolder(Protocol):
+    """A `Study`, or a `Distillation`."""
+
+    @property
+    def folder(self) -> Path | str:
+        """Where it is."""
+
+
+class Exporting(TypedDict, total=False):
+    """What :func:`export` may be told."""
+
+    format: str | Sequence[str]
+    int8: bool
+    max_loss: float
+    data: DataLike | None
+    network: NetworkLike | None
+    progress: Progress | None
+
+
+class ExportedFile(Frozen):
+    """What was written of one format."""
+
+    format: str
+    file: str = Field(description="or folder, below that of the export")
+    num_bytes: int = Field(description="of all its files")
+    agreement: Agreement = Field(description="with the student, on the test split")
+
+
+class Int8(Frozen):
+    """The student in 8 bits beside itself in floats."""
+
+    delivered: bool
+    selection_loss: float = Field(description="accuracy lost on the selection split")
+    max_loss: float = Field(description="what it may be")
+    num_bytes: int
+    test_difference: float | None = Field(
+        default=None, description="accuracy on the test split, 8 bits minus floats"
+    )
+    interval: Pair | None = Field(default=None, description="of that difference, over examples")
+    changed: int | None = Field(default=None, description="test examples predicted otherwise")
+    examples: int | None = None
+
+
+class Timed(Frozen):
+    """How long the student takes in one runtime, on one thread."""
+
+    runtime: str
+    latencies: tuple[Latency, ...]
+
+
+class Export(Frozen):
+    """Content of ``export.json``."""
+
+    schema_version: int = 1
+    architecture: str
+    temperature: float = Field(description="by which logits are divided for probabilities")
+    files: tuple[ExportedFile, ...]
+    int8: Int8 | None = None
+    machine: str = Field(description="where times were measured")
+    timed: tuple[Timed, ...]
+
+
+def export(
+    study: str | Path | HasFolder,
+    /,
+    *,
+    out: str | Path,
+    format: str | Sequence[str] = "onnx",
+    int8: bool = False,
+    max_loss: float = MAX_LOSS,
+    data: DataLike | None = None,
+    network: NetworkLike | None = None,
+    progress: Progress | None = None,
+) -> Export:
+    """Write the delivered student of a study for other runtimes, and check what was written.
+
+    Args:
+        study: A finished study or distillation, or its folder.
+        out: A new folder.
+        format: One or several of ``onnx``, ``torch``, ``hf`` and ``safetensors``; in one string
+            with commas, or a list.
+        int8: Also write the ONNX file in 8 bits.
+        max_loss: Accuracy on the selection split, 0 to 1, that 8 bits may cost; where they cost
+            more, that file is not delivered.
+        data: The data again, where they were given in Python.
+        network: The student's network again, where it was given in Python.
+        progress: Told how far the work is.
+
+    Returns:
+        What was written, how it compares with the student, and how long it takes; also in
+        ``export.json`` of the folder.
+
+    Raises:
+        InputError: Something given cannot work; nothing has been written.
+        RunError: What was written does not answer as the student does; nothing is delivered.
+    """
+    folder = Path(study if isinstance(study, str | Path) else study.folder)
+    target, watcher = Path(out), progress or Silent()
+    _check_target(target)
+    _check_loss(max_loss)
+    student = load_student(_student_folder(folder), network=network)
+    forms = _formats(format, int8, student.card)
+    parts = _data_of(folder, data)
+    with _under_way(target) as place:
+        found = _written(place, forms, student, parts, watcher)
+        quantized = _quantized(place, student, parts, max_loss, watcher) if int8 else None
+        result = Export(
+            architecture=student.card.architecture,
+            temperature=student.card.temperature,
+            files=found,
+            int8=quantized,
+            machine=described_machine("cpu float32"),
+            timed=_timed(place, student, parts),
+        )
+        Store(place).write_json(EXPORT_FILE, result)
+    return result
+
+
+def _check_target(path: Path) -> None:
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if path.exists():
+        raise StudyError(f"{path} exists and is not empty. Name a new folder with --out.")
+
+
+def _check_loss(max_loss: float) -> None:
+    if not 0 <= max_loss <= 1:
+        raise ConfigError(
+            f"max_loss must be between 0 and 1, a share of the examples, but is {max_loss:g}. "
+            "Half a point is 0.005."
+        )
+
+
+def _formats(given: str | Sequence[str], int8: bool, card: StudentCard) -> list[Format]:
+    names = given.split(",") if isinstance(given, str) else list(given)
+    names = list(dict.fromkeys(name.strip() for name in names))
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown or not names:
+        raise ConfigError(
+            f"format must be of {', '.join(FORMATS)}, but is {', '.join(unknown) or 'empty'}."
+        )
+    if int8 and "onnx" not in names:
+        raise ConfigError("8 bits are for ONNX files: ask for them with --format onnx.")
+    refused = [name for name in names if not FORMATS[name].takes(card)]
+    if refused:
+        fitting = [name for name, form in FORMATS.items() if form.takes(card)]
+        raise ConfigError(
+            f"The student is {card.architecture!r}, which the format {refused[0]} does not hold. "
+            f"Use {', '.join(fitting)}."
+        )
+    return [FORMATS[name] for name in names]
+
+
+def _student_folder(folder: Path) -> Path:
+    inner = folder / "student"
+    return inner if (inner / "config.json").exists() else folder
+
+
+def _data_of(folder: Path, data: DataLike | None) -> StudyData:
+    store = Store.open(folder)
+    alone = store.exists(RESULT_FILE)
+    config = store.config(DistillConfig) if alone else store.config(StudyConfig)
+    return study_data(store, config, data=data, call="export")
+
+
+@contextmanager
+def _under_way(target: Path) -> Iterator[Path]:
+    """Give a folder beside the target that becomes it when the block ends well."""
+    place = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        place.mkdir(parents=True)
+        yield place
+        if target.exists():
+            target.rmdir()
+        place.rename(target)
+    except OSError as error:
+        raise StudyError(
+            f"{target} cannot be written: {error.strerror or error}. Is the disk full, or the "
+            "folder yours? Name another one with --out."
+        ) from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _written(
+    place: Path, forms: Sequence[Format], student: Classifier, parts: StudyData, watcher: Progress
+) -> tuple[ExportedFile, ...]:
+    test = parts.test.open("compare exported files with the student")
+    found, store = [], Store(place.parent)
+    before: set[Path] = set()
+    for form in forms:
+        say(watcher, f"writing the student as {form.name}")
+        form.write(store, place.name, student.network, student.card)
+        agreement = compare(form.read(place), student, test)
+        check(agreement, form.name)
+        files = {path for path in place.rglob("*") if path.is_file()}
+        found.append(
+            ExportedFile(
+                format=form.name,
+                file=form.file,
+                num_bytes=sum(path.stat().st_size for path in files - before),
+                agreement=agreement,
+            )
+        )
+        before = files
+    return tuple(found)
+
+
+def _quantized(
+    place: Path, student: Classifier, parts: StudyData, max_loss: float, watcher: Progress
+) -> Int8:
+    say(watcher, "writing the ONNX file in 8 bits")
+    floats, target = read_onnx(place / ONNX_FILE), place / INT8_FILE
+    few = parts.transfer.subset(_spread(len(parts.transfer)))
+    quantize(place / ONNX_FILE, target, (floats.arrays(batch) for batch in batches(few, 64)))
+    eight = read_onnx(target)
+    loss = _accuracy(student, parts.selection) - _accuracy(eight, parts.selection)
+    size = target.stat().st_size
+    if loss > max_loss:
+        target.unlink()
+        return Int8(delivered=False, selection_loss=loss, max_loss=max_loss, num_bytes=size)
+    test = parts.test.open("measure what 8 bits cost the student")
+    ours, theirs = logits_on(student, test).argmax(-1), logits_on(eight, test).argmax(-1)
+    difference = paired_interval(
+        (theirs == test.labels).numpy()[None], (ours == test.labels).numpy()[None]
+    )
+    return Int8(
+        delivered=True,
+        selection_loss=loss,
+        max_loss=max_loss,
+        num_bytes=size,
+        test_difference=difference.mean,
+        interval=(difference.low, difference.high),
+        changed=int((ours != theirs).sum()),
+        examples=len(test),
+    )
+
+
+def _spread(count: int) -> Tensor:
+    """Return positions of a few of so many examples, from all over them."""
+    return torch.linspace(0, count - 1, min(count, _CALIBRATION)).round().long()
+
+
+def _accuracy(student: Answers, split: Split) -> float:
+    right = logits_on(student, split).argmax(-1) == split.labels
+    return float(right.double().mean())
+
+
+def _timed(place: Path, student: Classifier, parts: StudyData) -> tuple[Timed, ...]:
+    runtimes: dict[str, Answers] = {"PyTorch": student}
+    for name, file in (("ONNX Runtime", ONNX_FILE), ("ONNX Runtime, 8 bits", INT8_FILE)):
+        if (place / file).exists():
+            runtimes[name] = read_onnx(place / file, threads=1)
+    sizes = dict.fromkeys(min(size, len(parts.transfer)) for size in _SIZES)
+    taken = {size: batches_of(parts.transfer, size) for size in sizes}
+    measured = measure_latencies(list(runtimes.values()), taken)
+    return tuple(
+        Timed(runtime=name, latencies=each) for name, each in zip(runtimes, measured, strict=True)
+    )
