@@ -35,7 +35,8 @@ test-extras:
 	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test-extras]'
 	OMP_NUM_THREADS=1 $(EXTRAS)/bin/pytest -n auto --dist worksteal tests/integrations tests/examples \
-	  tests/teachers tests/contracts tests/public/test_exporting.py tests/networks/test_pretrained.py tests/test_study_hugging_face.py
+	  tests/teachers tests/contracts tests/public/test_exporting.py tests/networks/test_pretrained.py \
+	  tests/networks/test_processing.py tests/test_study_hugging_face.py tests/test_study_vision.py
 
 # Networks of timm and torchvision. 5 GB, and so not a part of CI: torchvision runs only with the
 # build of PyTorch that it was made for, so both come from the registry here, libraries for GPUs included.

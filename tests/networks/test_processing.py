@@ -69,7 +69,7 @@ def smooth(shape, seed=0):
 
 
 def real(folder, image):
-    processor = transformers.AutoImageProcessor.from_pretrained(folder)
+    processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
     picture = Image.fromarray(image.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
     return torch.as_tensor(np.asarray(processor(picture, return_tensors="pt")["pixel_values"])[0])
 

@@ -202,7 +202,9 @@ def _processor(name: str, kind: str, what: str) -> Any:
         _explained(name, f"has no processor of {what} that transformers can read"),
         _quiet(package),
     ):
-        return getattr(package, kind).from_pretrained(source)
+        # By Pillow, whether or not torchvision is here too: the two place ties at other pixels.
+        backend = {"backend": "pil"} if kind == "AutoImageProcessor" else {}
+        return getattr(package, kind).from_pretrained(source, **backend)
 
 
 def _pixels_in(fields: Mapping[str, Any]) -> list[Pixels]:
