@@ -97,6 +97,7 @@ def summarize(
     delivered: str,
     doubts: Sequence[str] = (),
     checkpoints: str = "",
+    labels_by_teacher: bool = False,
 ) -> str:
     """Say in plain sentences what the confirmation showed; the answer comes first.
 
@@ -107,6 +108,7 @@ def summarize(
         delivered: Family whose student is delivered.
         doubts: What stands between the answer and a sure one.
         checkpoints: Which recorded checkpoint is the best teacher; see `which_checkpoint`.
+        labels_by_teacher: Whether nobody labelled the examples, so that labels are its answers.
     """
     named = {
         "hard labels": references.cross_entropy,
@@ -125,7 +127,10 @@ def summarize(
         names = [name for name, found in outcomes.items() if found == outcome]
         if names:
             sentences.append(f"{words} {listed(names)}.")
-    sentences += [_READINGS[answer](outcomes), checkpoints]
+    reading = _READINGS[answer](outcomes)
+    if labels_by_teacher:
+        reading = _OF_ITS_LABELS.get(reading, reading)
+    sentences += [reading, checkpoints]
     sentences.append(
         f"Delivered is the student of {FAMILY[delivered]}, the best on the selection split."
     )
@@ -182,17 +187,30 @@ def _against_the_last(last: str, reference: Reference) -> str:
     )
 
 
+_BETTER = "Distillation gives a better student than can be had without a teacher."
+_SMOOTHED = (
+    "Distillation beats hard labels, but label smoothing, which needs no teacher, does as well."
+)
+_LABELS = "A student of hard labels, which needs no teacher, does as well."
+
+_OF_ITS_LABELS = {
+    _BETTER: "The teacher's probabilities give a better student than its answers alone, which are "
+    "the labels here.",
+    _SMOOTHED: "The teacher's probabilities beat its answers alone, which are the labels here, but "
+    "label smoothing of these does as well.",
+    _LABELS: "A student of the teacher's answers alone, which are the labels here, does as well.",
+}
+"""What to say instead where nobody labelled the examples: hard labels then need the teacher too."""
+
+
 def _reading_yes(_: Mapping[str, str]) -> str:
-    return "Distillation gives a better student than can be had without a teacher."
+    return _BETTER
 
 
 def _reading_no(outcomes: Mapping[str, str]) -> str:
     if outcomes["hard labels"] == "better":
-        return (
-            "Distillation beats hard labels, but label smoothing, which needs no teacher, does as "
-            "well."
-        )
-    return "A student of hard labels, which needs no teacher, does as well."
+        return _SMOOTHED
+    return _LABELS
 
 
 def _reading_undecided(outcomes: Mapping[str, str]) -> str:
