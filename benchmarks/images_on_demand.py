@@ -189,10 +189,10 @@ def _trained(split: Split):
         yield step
 
 
-def all_memory(count: int, threads: int) -> list[dict[str, object]]:
-    """Measure memory of either kind of source, on demand and in memory, in other processes."""
+def all_memory(kinds: list[str], count: int, threads: int) -> list[dict[str, object]]:
+    """Measure memory of kinds of sources, on demand and in memory, in other processes."""
     found: list[dict[str, object]] = []
-    for kind in ("folder", "parquet"):
+    for kind in kinds:
         for number in (count, 4 * count):
             with tempfile.TemporaryDirectory() as folder:
                 write(Path(folder), number, kind)
@@ -212,6 +212,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--kinds", nargs="+", default=["folder", "parquet"])
     parser.add_argument("--folder", type=Path, help="where images are (for its own use)")
     parser.add_argument("--way", choices=("on demand", "in memory"))
     parser.add_argument("--only", choices=("speed", "memory"))
@@ -227,7 +228,7 @@ def main() -> None:
             write(Path(folder), args.images, "folder")
             found["speed"] = measure_speed(Path(folder), args.rounds, args.threads)
     if args.only != "speed":
-        found["memory"] = all_memory(args.images, args.threads)
+        found["memory"] = all_memory(args.kinds, args.images, args.threads)
     text = json.dumps(found, indent=1)
     print(text)
     if args.out:

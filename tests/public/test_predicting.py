@@ -60,6 +60,7 @@ def test_a_function_becomes_a_recorded_run(plain):
     run = RecordedRun.open(plain.folder)
     assert run.notes.attributes == {"kind": "Bayes"}
     assert [record.epoch for record in run.records()] == [1]
+    assert not run.notes.predictor.labels
     assert plain.record.selection_accuracy > 0.8
     assert plain.data is DIGITS
     assert not (plain.folder / "asked").exists()
@@ -406,7 +407,9 @@ def test_a_search_over_it_ends_in_a_student(judged):
 
 def test_a_teacher_that_was_asked_once_has_no_epochs_to_be_in_doubt_about(judged):
     said, study = judged
-    assert RecordedRun.open(said.folder).notes.predictor is not None
+    assert RecordedRun.open(said.folder).notes.predictor.labels  # nobody else labelled the texts
+    assert "without a teacher" not in study.sweet_spot.summary
+    assert "needs no teacher" not in study.sweet_spot.summary
     assert study.sweet_spot.teacher.asked_once
     assert study.sweet_spot.teacher.described == "the teacher judge"
     told = (study.folder / "sweet_spot.json").read_text() + study.report.read_text()

@@ -191,6 +191,7 @@ class _Asked:
         self.instead, self.classes = instead, classes
         self.are_probabilities = bool(probabilities)
         self.times: list[tuple[int, float]] = []
+        self._gave_labels = False
         self._told, self._tried = probabilities is not None, False
         self._watcher = progress or Silent()
 
@@ -234,7 +235,7 @@ class _Asked:
             return data, None
         parts = {"transfer": (data.train, data.train, "train")}
         values = self.about(parts, data, path)["transfer"]
-        labels = torch.from_numpy(values.argmax(1))
+        labels, self._gave_labels = torch.from_numpy(values.argmax(1)), True
         say(
             self._watcher,
             "No training example has a label, so hard labels are the teacher's answers.",
@@ -259,7 +260,12 @@ class _Asked:
         kept = self._occurring(said, names)
         values = self._aligned({"all": said}, kept)["all"]
         labelled = Split(split.stored, torch.from_numpy(values.argmax(1)), split.ids)
+<<<<<<< HEAD
         data = divided_at_random(labelled, kept, path.name, fractions, seed)
+=======
+        self._gave_labels = True
+        data = _divided(labelled, kept, path.name, fractions, seed)
+>>>>>>> real
         say(
             self._watcher,
             "Nobody has labelled these examples, so their labels are the teacher's answers: "
@@ -313,7 +319,9 @@ class _Asked:
         """Tell a recorder what kind of scores these are, and of which teacher."""
         recorder.probabilities = self.are_probabilities
         if asked_once:
-            recorder.predictor = Predictor(latency=latency_of(self.times), num_bytes=size)
+            recorder.predictor = Predictor(
+                latency=latency_of(self.times), num_bytes=size, labels=self._gave_labels
+            )
 
     def _timed(self, count: int, seconds: float) -> None:
         self.times.append((count, seconds))

@@ -18,6 +18,8 @@ class Predictor(Frozen):
     """For one of the batches that it was asked about, its inputs' preparation included."""
     num_bytes: int | None = None
     """Size of its file, or of its weights in memory; None where nobody said."""
+    labels: bool = False
+    """Whether nobody labelled the training examples, so that their labels are its answers."""
 
 
 class Savings(Frozen):

@@ -100,6 +100,7 @@ def conclude(
             delivered=delivered,
             doubts=doubts.sentences,
             checkpoints=_told_of_checkpoints(search, found, references),
+            labels_by_teacher=search.teachers.gave_labels,
         ),
     )
 

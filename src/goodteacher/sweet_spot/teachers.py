@@ -119,6 +119,12 @@ class TeacherRuns:
         found = (predictor_of(self.context.store, t) for t in self.taken if t.run.name == run)
         return next(found, None)
 
+    @property
+    def gave_labels(self) -> bool:
+        """Whether the labels are the answers of a teacher that was asked."""
+        found = (predictor_of(self.context.store, task) for task in self.taken)
+        return any(predictor is not None and predictor.labels for predictor in found)
+
     def records(
         self, task: TrajectoryTask | TakenTask | AverageTask | CooldownTask
     ) -> list[TrajectoryRecord]:
