@@ -260,12 +260,8 @@ class _Asked:
         kept = self._occurring(said, names)
         values = self._aligned({"all": said}, kept)["all"]
         labelled = Split(split.stored, torch.from_numpy(values.argmax(1)), split.ids)
-<<<<<<< HEAD
-        data = divided_at_random(labelled, kept, path.name, fractions, seed)
-=======
         self._gave_labels = True
-        data = _divided(labelled, kept, path.name, fractions, seed)
->>>>>>> real
+        data = divided_at_random(labelled, kept, path.name, fractions, seed)
         say(
             self._watcher,
             "Nobody has labelled these examples, so their labels are the teacher's answers: "

@@ -128,14 +128,10 @@ def summarize(
         names = [name for name, found in outcomes.items() if found == outcome]
         if names:
             sentences.append(f"{words} {listed(names)}.")
-<<<<<<< HEAD
-    sentences += [_READINGS[answer](outcomes, as_good(references)), checkpoints]
-=======
-    reading = _READINGS[answer](outcomes)
+    reading = _READINGS[answer](outcomes, as_good(references))
     if labels_by_teacher:
         reading = _OF_ITS_LABELS.get(reading, reading)
     sentences += [reading, checkpoints]
->>>>>>> real
     sentences.append(
         f"Delivered is the student of {FAMILY[delivered]}, the best on the selection split."
     )
@@ -196,15 +192,12 @@ def _against_the_last(last: str, reference: Reference) -> str:
     )
 
 
-<<<<<<< HEAD
-def _reading_yes(_: Mapping[str, str], __: Sequence[str]) -> str:
-    return "Distillation gives a better student than can be had without a teacher."
-=======
 _BETTER = "Distillation gives a better student than can be had without a teacher."
 _SMOOTHED = (
     "Distillation beats hard labels, but label smoothing, which needs no teacher, does as well."
 )
 _LABELS = "A student of hard labels, which needs no teacher, does as well."
+_SMOOTHING = "A student of label smoothing, which needs no teacher, does as well."
 
 _OF_ITS_LABELS = {
     _BETTER: "The teacher's probabilities give a better student than its answers alone, which are "
@@ -212,29 +205,22 @@ _OF_ITS_LABELS = {
     _SMOOTHED: "The teacher's probabilities beat its answers alone, which are the labels here, but "
     "label smoothing of these does as well.",
     _LABELS: "A student of the teacher's answers alone, which are the labels here, does as well.",
+    _SMOOTHING: "A student of the teacher's answers alone, which are the labels here, does as well "
+    "with label smoothing.",
 }
 """What to say instead where nobody labelled the examples: hard labels then need the teacher too."""
 
 
-def _reading_yes(_: Mapping[str, str]) -> str:
+def _reading_yes(_: Mapping[str, str], __: Sequence[str]) -> str:
     return _BETTER
->>>>>>> real
 
 
 def _reading_no(outcomes: Mapping[str, str], as_good: Sequence[str]) -> str:
     if "cross_entropy" in as_good:
-        return "A student of hard labels, which needs no teacher, does as well."
+        return _LABELS
     if outcomes["hard labels"] == "better":
-<<<<<<< HEAD
-        return (
-            "Distillation beats hard labels, but label smoothing, which needs no teacher, does as "
-            "well."
-        )
-    return "A student of label smoothing, which needs no teacher, does as well."
-=======
         return _SMOOTHED
-    return _LABELS
->>>>>>> real
+    return _SMOOTHING
 
 
 def _reading_undecided(outcomes: Mapping[str, str], _: Sequence[str]) -> str:
