@@ -90,6 +90,7 @@ def decode_images(
         DataError: Images are corrupt, differ in size or kind, or would lose information.
 
     Example:
+        >>> import io
         >>> buffer = io.BytesIO()
         >>> Image.new("L", (3, 2), color=7).save(buffer, "PNG")
         >>> images, kept = decode_images(
