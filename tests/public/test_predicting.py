@@ -63,7 +63,6 @@ def test_a_function_becomes_a_recorded_run(plain):
     assert not run.notes.predictor.labels
     assert plain.record.selection_accuracy > 0.8
     assert plain.data is DIGITS
-    assert not (plain.folder / "asked").exists()
 
 
 NAMED = [f"{name}" for name in NAMES]
@@ -314,8 +313,60 @@ def test_the_same_call_goes_on_where_it_was_stopped(plain, tmp_path):
     before = teacher.calls
     said = respond(teacher, tmp_path)
     batches = -(-len(RecordedRun.open(said.folder).splits.transfer) // 64) + 3
-    assert teacher.calls - before == batches - answered + 2
+    assert teacher.calls - before == batches - answered + 3  # the first one again, beside the two
     assert torch.equal(logits_of(said), logits_of(plain))
+
+
+class Counts:
+    """A teacher that counts the examples it is asked about."""
+
+    def __init__(self, answer=predict):
+        self.answer, self.asked = answer, 0
+
+    def __call__(self, images):
+        self.asked += len(images)
+        return self.answer(images)
+
+
+def test_a_finished_call_given_again_asks_about_next_to_nothing(tmp_path):
+    images, teacher = DIGITS.train.inputs[:400].numpy(), Counts()
+    first = respond_to(images, teacher, tmp_path / "run")
+    assert teacher.asked >= 400
+    teacher.asked = 0
+    again = respond_to(images, teacher, tmp_path / "run")
+    assert teacher.asked < 100
+    assert again.data.fingerprint == first.data.fingerprint
+    assert torch.equal(logits_of(again), logits_of(first))
+
+
+def respond_to(images, teacher, folder, **settings):
+    return goodteacher.respond(teacher, images, out=folder, classes=NAMED, **settings)
+
+
+def test_the_answers_of_another_teacher_are_never_taken_for_this_ones(tmp_path):
+    images = DIGITS.train.inputs[:400].numpy()
+    respond_to(images, predict, tmp_path / "run")
+    other = Counts(lambda some: predict(some)[:, ::-1])
+    with pytest.raises(StudyError, match=r"holds the answers of another teacher.*Name another"):
+        respond_to(images, other, tmp_path / "run")
+    assert other.asked < 100
+    respond_to(images, other, tmp_path / "other")
+
+
+def test_each_epoch_of_a_teacher_has_answers_of_its_own(tmp_path):
+    def softer(images):
+        return 0.5 * predict(images) + 0.05
+
+    for epoch, teacher in ((1, softer), (2, predict)):
+        said = goodteacher.respond(
+            teacher, DIGITS, out=tmp_path / "run", epoch=epoch, probabilities=True
+        )
+    store = Store(said.folder / "responses")
+    first, second = (
+        store.read_tensors(f"epoch-0000{n}.selection.view-0.safetensors")["logits"] for n in (1, 2)
+    )
+    assert [record.epoch for record in RecordedRun.open(said.folder).records()] == [1, 2]
+    assert not torch.equal(first, second)
 
 
 @pytest.mark.filterwarnings("ignore::goodteacher.data.DataNote")

@@ -38,6 +38,7 @@ from goodteacher.responses import (
 )
 from goodteacher.studies import DataLike, Progress, Silent, Store, say
 from goodteacher.teachers import (
+    ASKED,
     HUGGING_FACE,
     AskedOf,
     Asking,
@@ -46,7 +47,6 @@ from goodteacher.teachers import (
     Values,
     as_numpy,
     check_kind,
-    forget_answers,
     onnx_teacher,
     places_of,
     rows_of,
@@ -93,7 +93,8 @@ def respond(
 ) -> Responded:
     """Ask a teacher that predicts about the transfer set and the selection split; record it.
 
-    What was answered is kept as it comes, so the same call goes on where it was stopped.
+    What was answered is kept in the folder ``asked`` as it comes, so the same call goes on where it
+    was stopped, and asks about nothing twice once it is finished.
 
     Args:
         predict: A function from a batch of examples to a score of each class for each example (see
@@ -143,8 +144,9 @@ def respond(
         (1, True)
     """
     asking = Asking(_teacher(predict, classes), at_once=at_once, retries=retries, pause=pause)
-    asked = _Asked(asking, prepare, teacher_inputs, tuple(classes), probabilities, progress)
     path, alone = Path(out).expanduser(), examples_alone(data)
+    given = (prepare, teacher_inputs, tuple(classes), probabilities)
+    asked = _Asked(asking, *given, _answers(path, epoch), progress)
     check_kind(path, asked_once=epoch is None)
     size = size_of(predict, teacher_file)
     settings: dict[str, Any] = {
@@ -158,8 +160,12 @@ def respond(
     recorder, values = asked.recorded_by(data, alone, path, settings, test_fraction)
     asked.describe_to(recorder, size, asked_once=epoch is None)
     record = recorder.record(logits=values, epoch=epoch or 1)
-    forget_answers(Store(path))
     return Responded(recorder.folder, recorder.data, record)
+
+
+def _answers(path: Path, epoch: int | None) -> Store:
+    """Return where the answers of a teacher, or of one of its epochs, are kept."""
+    return Store(path / ASKED / ("once" if epoch is None else f"epoch-{epoch}"))
 
 
 _FEWEST = 5
@@ -181,11 +187,12 @@ class _Asked:
         instead: Any,
         classes: tuple[str, ...],
         probabilities: bool | None,
+        answers: Store,
         progress: Progress | None,
     ) -> None:
         if isinstance(asking.predict, HuggingFaceTeacher):
             probabilities = False
-        self.asking = asking
+        self.asking, self.answers = asking, answers
         self.form = as_numpy if prepare is None else lambda batch: prepare(as_numpy(batch))
         self._told_otherwise = prepare is not None or instead is not None
         self.instead, self.classes = instead, classes
@@ -200,14 +207,14 @@ class _Asked:
     ) -> tuple[Recorder, dict[str, Values]]:
         """Ask about a data set, or examples alone; return who records it, and what was said."""
         if alone is None:
-            dataset, known = self.labelled(load_dataset(data), path)
+            dataset, known = self.labelled(load_dataset(data))
             recorder = Recorder(path, dataset, **settings)
             parts = _parts(recorder, settings["record_test"])
             if known is None:
-                return recorder, self.about(parts, dataset, path)
+                return recorder, self.about(parts, dataset)
             part, whole, _ = parts.pop("transfer")
             answered = {"transfer": known[places_of(part, whole)]}
-            return recorder, answered | self.about(parts, dataset, path)
+            return recorder, answered | self.about(parts, dataset)
         fractions = (test_fraction, settings["selection_fraction"])
         dataset, said = self.about_alone(alone, path, fractions, seed=settings["split_seed"])
         recorder = Recorder(path, dataset, **settings)
@@ -215,7 +222,7 @@ class _Asked:
         return recorder, {name: said[rows.numpy()] for name, rows in ids.items()}
 
     def about(
-        self, parts: Mapping[str, tuple[Split, Split, str]], data: Dataset, path: Path
+        self, parts: Mapping[str, tuple[Split, Split, str]], data: Dataset
     ) -> dict[str, Values]:
         """Ask about parts of a data set, by name: each with the split it is of."""
         _check_instead(self.instead, data)
@@ -224,9 +231,9 @@ class _Asked:
             instead = None if self.instead is None else self.instead[source]
             own = None if instead is None else rows_of(instead, places_of(part, whole))
             examples[name] = AskedOf(part, own, self.form)
-        return self._aligned(self._said(examples, Store(path)), data.class_names)
+        return self._aligned(self._said(examples), data.class_names)
 
-    def labelled(self, data: Dataset, path: Path) -> tuple[Dataset, Values | None]:
+    def labelled(self, data: Dataset) -> tuple[Dataset, Values | None]:
         """Label training examples by the teacher's answers where nobody else has labelled any.
 
         Returns the answers too, in the order of the examples; None where there were labels.
@@ -234,7 +241,7 @@ class _Asked:
         if bool((data.train.labels != UNLABELLED).any()):
             return data, None
         parts = {"transfer": (data.train, data.train, "train")}
-        values = self.about(parts, data, path)["transfer"]
+        values = self.about(parts, data)["transfer"]
         labels, self._gave_labels = torch.from_numpy(values.argmax(1)), True
         say(
             self._watcher,
@@ -250,7 +257,7 @@ class _Asked:
         instead = self.instead
         if instead is None and self.form is as_numpy and hasattr(examples, "columns"):
             instead = examples  # a data frame: whose function may want the names of its columns
-        said = self._said({"all": AskedOf(split, instead, self.form)}, Store(path))["all"]
+        said = self._said({"all": AskedOf(split, instead, self.form)})["all"]
         names = self.classes or said.names
         if not names:
             raise ConfigError(
@@ -289,17 +296,17 @@ class _Asked:
             )
         return kept
 
-    def _said(self, examples: Mapping[str, AskedOf], store: Store) -> dict[str, Scored]:
+    def _said(self, examples: Mapping[str, AskedOf]) -> dict[str, Scored]:
         if not self._tried:
-            for note in self.asking.try_out(next(iter(examples.values()))):
+            for note in self.asking.try_out(next(iter(examples.values())), self.answers):
                 say(self._watcher, note)
             for name, each in examples.items():
                 self._tell_of_cuts(each, name)
         self._tried = True
-        store.root.mkdir(parents=True, exist_ok=True)
+        self.answers.root.mkdir(parents=True, exist_ok=True)
         self._watcher.begin("asking the teacher", float(sum(map(len, examples.values()))))
         return {
-            name: self.asking(each, store, self._watcher.advance, self._timed)
+            name: self.asking(each, self.answers, self._watcher.advance, self._timed)
             for name, each in examples.items()
         }
 

@@ -7,7 +7,6 @@ from goodteacher.teachers.asking import (
     Predict,
     Values,
     as_numpy,
-    forget_answers,
     places_of,
     rows_of,
 )
@@ -106,7 +105,6 @@ __all__ = [
     "combined",
     "epochs_of",
     "find_checkpoints",
-    "forget_answers",
     "forget_states",
     "load_teacher",
     "measured_run",

@@ -12,7 +12,6 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor
 
 from goodteacher.data import Split
-from goodteacher.errors import InputError, ModelError
+from goodteacher.errors import InputError, ModelError, StudyError
 from goodteacher.responses import Scored, joined, scored
 from goodteacher.studies import Store, logger
 from goodteacher.teachers.foreign import stored
@@ -80,7 +79,7 @@ class Asking:
         parts = []
         for first in range(0, len(examples), self.at_once):
             positions = torch.arange(first, min(first + self.at_once, len(examples)))
-            file = f"{ASKED}/{examples.digest(positions)}.safetensors"
+            file = _file_of(examples, positions)
             if not store.exists(file):
                 _keep(store, file, *self._asked(examples, positions))
             said, seconds = _kept(store, file)
@@ -89,11 +88,16 @@ class Asking:
             advance(len(positions))
         return joined(parts)
 
-    def try_out(self, examples: AskedOf) -> tuple[str, ...]:
+    def try_out(self, examples: AskedOf, store: Store) -> tuple[str, ...]:
         """Ask about a few examples in two orders; return what is worth knowing.
+
+        Args:
+            examples: What the teacher is given.
+            store: Where answers are kept, perhaps of an earlier call.
 
         Raises:
             ModelError: Its rows do not follow the order of the examples.
+            StudyError: What is kept are the answers of another teacher.
         """
         few = torch.arange(min(_TRIED, len(examples)))
         if len(few) < 2:
@@ -107,6 +111,7 @@ class Asking:
             return np.allclose(one, two, rtol=0, atol=_SAME * scale, equal_nan=True)
 
         if same(said[other.numpy()], again):
+            self._check_same_teacher(examples, few, store)
             return ()
         if all(any(same(row, known) for known in said) for row in again):
             raise ModelError(
@@ -118,6 +123,26 @@ class Asking:
             "The teacher's answers about an example differ from call to call, or depend on the "
             "other examples of the batch. What is recorded is one such answer.",
         )
+
+    def _check_same_teacher(self, examples: AskedOf, few: Tensor, store: Store) -> None:
+        """Refuse to go on with kept answers where the teacher now says something else.
+
+        A teacher that says the same twice is asked about the first examples once more, in the very
+        batch whose answers are kept.
+        """
+        positions = torch.arange(min(self.at_once, len(examples)))
+        file = _file_of(examples, positions)
+        if not store.exists(file):
+            return
+        both = joined([_kept(store, file)[0], self._asked(examples, positions)[0]]).values
+        before, now = both[: len(positions)][: len(few)], both[len(positions) :][: len(few)]
+        scale = max(float(np.abs(before[np.isfinite(before)]).max(initial=0.0)), 1e-12)
+        if not np.allclose(before, now, rtol=0, atol=_SAME * scale, equal_nan=True):
+            raise StudyError(
+                f"{store.root} holds the answers of another teacher: about the first examples this "
+                "one says something else. Name another folder for it; or, if its answers shall "
+                "take their place, remove that folder."
+            )
 
     def _asked(self, examples: AskedOf, positions: Tensor) -> tuple[Scored, float]:
         for attempt in range(self.retries + 1):
@@ -189,12 +214,9 @@ def as_numpy(batch: Any) -> Any:
     return batch
 
 
-def forget_answers(store: Store) -> None:
-    """Remove what was kept of the answers, once they are recorded."""
-    for path in sorted(Path(store.root).glob(f"{ASKED}/*")):
-        path.unlink()
-    if store.path(ASKED).exists():
-        store.path(ASKED).rmdir()
+def _file_of(examples: AskedOf, positions: Tensor) -> str:
+    """Return the name of the file that keeps what was said about some examples."""
+    return f"{examples.digest(positions)}.safetensors"
 
 
 def _keep(store: Store, file: str, said: Scored, seconds: float) -> None:
