@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         RunError,
         StudyError,
     )
+    from goodteacher.integrations.sklearn import DistilledClassifier
     from goodteacher.maths.losses import distillation_loss
     from goodteacher.maths.similarity import SimilarityInformation, similarity_information
     from goodteacher.maths.targets import ladder_targets
@@ -57,6 +58,7 @@ _HOMES = {
         "RunError",
         "StudyError",
     ),
+    "goodteacher.integrations.sklearn": ("DistilledClassifier",),
     "goodteacher.delivery.export": ("Classifier", "load_student"),
     "goodteacher.public.checking": ("doctor",),
     "goodteacher.public.recipes": ("ImportedRecipe", "import_recipe"),
@@ -84,6 +86,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Distillation",
+    "DistilledClassifier",
     "GoodteacherError",
     "ImportedRecipe",
     "InputError",

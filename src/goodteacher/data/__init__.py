@@ -18,6 +18,7 @@ from goodteacher.data.inputs import (
 )
 from goodteacher.data.listing import shorten
 from goodteacher.data.notes import DataNote, Note
+from goodteacher.data.odd_columns import are_dates, are_identifiers, numbers_rows
 from goodteacher.data.patient import Finding
 from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
 from goodteacher.data.sparse import Sparse
@@ -46,11 +47,14 @@ __all__ = [
     "Split",
     "StudyData",
     "Texts",
+    "are_dates",
+    "are_identifiers",
     "as_inputs",
     "check_texts",
     "doctor",
     "load_dataset",
     "load_for",
+    "numbers_rows",
     "numbers_spec",
     "prepare",
     "resolvable_difference",

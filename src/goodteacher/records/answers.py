@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from goodteacher.records.results import Answer, References
+from collections.abc import Sequence
+
+from goodteacher.records.results import Answer, Pair, References
 
 WITHOUT_TEACHER = ("cross_entropy", "label_smoothing")
 
@@ -17,7 +19,21 @@ def answer_of(references: References) -> Answer:
     ``yes`` where the sweet spot's students beat those of hard labels and of label smoothing; ``no``
     where they do not beat one of them by `MARGIN`; ``undecided`` otherwise.
     """
-    joint = [getattr(references, name).adjusted_interval or (0.0, 0.0) for name in WITHOUT_TEACHER]
+    return answer_of_gains(
+        [getattr(references, name).adjusted_interval or (0.0, 0.0) for name in WITHOUT_TEACHER]
+    )
+
+
+def answer_of_gains(joint: Sequence[Pair]) -> Answer:
+    """Return whether to distill, by joint intervals of the gain over all that needs no teacher.
+
+    Args:
+        joint: Low and high end of the gain over each reference, differences of accuracies.
+
+    Example:
+        >>> answer_of_gains([(0.01, 0.02), (0.001, 0.02)]), answer_of_gains([(-0.02, 0.001)])
+        ('yes', 'no')
+    """
     if all(low > 0 for low, _ in joint):
         return "yes"
     return "no" if any(high < MARGIN for _, high in joint) else "undecided"

@@ -29,7 +29,12 @@ preferred, and one named ``logits`` is accepted if its rows are probabilities.
 
 from goodteacher.responses.columns import class_columns, columns_of, difference
 from goodteacher.responses.containers import Labels, Response
-from goodteacher.responses.examination import examine_agreement, examine_response, look_alike
+from goodteacher.responses.examination import (
+    examine_agreement,
+    examine_response,
+    look_alike,
+    remembered,
+)
 from goodteacher.responses.files import (
     ResponseLike,
     as_response,
@@ -63,6 +68,7 @@ __all__ = [
     "read_labels",
     "read_recorded",
     "read_response",
+    "remembered",
     "scored",
     "write_response",
 ]

@@ -1,0 +1,109 @@
+"""The library's own students for tables: ``"linear"``, ``"mlp:32"`` and so on.
+
+The teacher's responses are recorded as a run, and the search does the rest: temperature, alpha and
+label smoothing on the selection split, fresh paired seeds, the test split once, an answer. A part
+of the rows is kept from training for that (``test_fraction``), and the student is not trained again
+on all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array
+
+from goodteacher.data import UNLABELLED, Dataset, Split
+from goodteacher.errors import DataError
+from goodteacher.integrations.sklearn.tables import joined_rows
+from goodteacher.integrations.sklearn.teaching import Table, Teaching
+from goodteacher.public.given import Studied, check_search, search_response
+
+
+def study_of(
+    teaching: Teaching,
+    table: Table,
+    others: Any,
+    *,
+    student: str,
+    names: tuple[str, ...],
+    out: str | Path | None,
+    test_fraction: float,
+    seed: int,
+    settings: Mapping[str, Any],
+) -> Studied:
+    """Search for a student of the library's own kind.
+
+    Args:
+        teaching: The teacher.
+        table: Labelled rows, of numbers.
+        others: Unlabelled rows, or None.
+        student: Its specification.
+        names: Of the columns, or nothing.
+        out: Folder of the study; None for a temporary one.
+        test_fraction: Share of the rows on which the answer is measured.
+        seed: Of the division.
+        settings: Of the search.
+
+    Raises:
+        DataError: The rows are no numbers.
+        InputError: Something else cannot work; raised before any student is trained.
+    """
+    check_search(student, settings)
+    positions = np.arange(len(table))
+    learned, test = train_test_split(
+        positions, test_size=test_fraction, random_state=seed, stratify=table.codes
+    )
+    part, held_out = table.rows(np.sort(learned)), table.rows(np.sort(test))
+    teaching = teaching.within(part)
+    response = teaching.responses_of(table, np.sort(learned), part)
+    rows, codes, logits = part.inputs, part.codes, response.logits
+    if others is not None:
+        said = teaching.about_others(teaching.fitted(part), others, table.classes)
+        rows, logits = joined_rows(rows, others), torch.cat([logits, said.logits])
+        codes = np.concatenate([codes, np.full(len(said.logits), UNLABELLED)])
+    data = Dataset(
+        "table",
+        Split.from_arrays(_numbers(rows), codes),
+        Split.from_arrays(_numbers(held_out.inputs), held_out.codes),
+        tuple(map(str, table.classes.tolist())),
+        feature_names=names,
+    )
+    return search_response(
+        data, logits, student=student, out=out, **{"split_seed": seed, **settings}
+    )
+
+
+def network_probabilities(student: Any, rows: Any) -> npt.NDArray[np.float64]:
+    """Return a delivered student's probabilities, [N, C].
+
+    Args:
+        student: A `Classifier`.
+        rows: N rows of numbers.
+    """
+    found: npt.NDArray[np.float64] = student.predict_proba(_numbers(rows)).double().numpy()
+    return found
+
+
+def _numbers(rows: Any) -> npt.NDArray[np.float32]:
+    """Return rows as numbers, for a network.
+
+    Raises:
+        DataError: A column is none, or a value is missing.
+    """
+    try:
+        found: npt.NDArray[np.float32] = check_array(
+            rows.toarray() if hasattr(rows, "toarray") else rows, dtype=np.float32
+        )
+    except ValueError as error:
+        raise DataError(
+            f"The library's own students take tables of numbers without gaps: {error} Put an "
+            "encoder before the classifier, such as make_pipeline(ColumnTransformer(...), "
+            "DistilledClassifier(...)), or take a scikit-learn Pipeline as the student."
+        ) from error
+    return found
