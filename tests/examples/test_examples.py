@@ -83,3 +83,9 @@ def test_a_predict_function_becomes_a_student(tmp_path):
     done = run("a_teacher_that_predicts.py", tmp_path, "--most=600", "--epochs=4")
     assert "hard labels" in done.stdout
     assert (tmp_path / "study/student/config.json").exists()
+
+
+def test_a_forest_teaches_a_tree():
+    done = run("distilled_classifier.py", "--trees=5")
+    assert done.stdout.startswith("Distill: ")
+    assert "without: 0.9" in done.stdout

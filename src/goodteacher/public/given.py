@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +29,10 @@ class Studied:
     Attributes:
         study: What it found.
         data: Its data.
-        folder: A temporary folder that ends with this object; None where one was named.
     """
 
     study: Study
     data: Dataset
-    folder: tempfile.TemporaryDirectory[str] | None
 
     def judge(self, **settings: Any) -> Verdict:
         """Return the verdict on the student, and the ladder.
@@ -66,19 +66,36 @@ def search_response(
         data: A data set whose training ids are row numbers.
         logits: The response on the training data, [N, C], in their order.
         student: Specification.
-        out: Folder for the response and the study; None for a temporary one.
+        out: Folder for the response and the study; None for a temporary one, which ends with the
+            object that is returned.
         **settings: Any field of :class:`~goodteacher.config.StudyConfig`.
 
     Raises:
         InputError: Something given cannot work.
     """
-    folder = tempfile.TemporaryDirectory(prefix="goodteacher-") if out is None else None
-    root = Path(folder.name if folder else str(out))
+    root = Path(tempfile.mkdtemp(prefix="goodteacher-") if out is None else out)
+    try:
+        studied = Studied(_searched(data, logits, student, root, settings), data)
+    except BaseException:
+        if out is None:
+            shutil.rmtree(root, ignore_errors=True)
+        raise
+    if out is None:
+        weakref.finalize(studied, shutil.rmtree, root, ignore_errors=True)
+    return studied
+
+
+def _searched(
+    data: Dataset, logits: Tensor, student: str, root: Path, settings: Mapping[str, Any]
+) -> Study:
+    """Record the response, and search."""
     names = ("selection_fraction", "transfer_fraction", "split_seed")
     divided = {name: settings[name] for name in names if name in settings}
     recorder = Recorder(root / "teacher", data, **divided)
     parts = {"transfer": recorder.transfer.ids, "selection": recorder.selection.ids}
     recorder.record(logits={name: logits[ids] for name, ids in parts.items()}, epoch=1)
     trajectories = [str(recorder.folder)]
-    study = search(data, trajectories=trajectories, student=student, out=root / "study", **settings)
-    return Studied(study, data, folder)
+    study: Study = search(
+        data, trajectories=trajectories, student=student, out=root / "study", **settings
+    )
+    return study

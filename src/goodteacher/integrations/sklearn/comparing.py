@@ -27,7 +27,13 @@ from goodteacher.config import Recipe
 from goodteacher.integrations.sklearn.students import Numbers, Rows, fit_student, probabilities_of
 from goodteacher.integrations.sklearn.tables import joined_rows
 from goodteacher.integrations.sklearn.teaching import Table, Teaching
-from goodteacher.maths.statistics import Interval, accuracy_interval, adjusted_level, folds_interval
+from goodteacher.maths.statistics import (
+    Interval,
+    accuracy_interval,
+    adjusted_level,
+    folds_interval,
+    folds_mean_interval,
+)
 from goodteacher.maths.targets import smoothing_targets
 from goodteacher.records import CROSS_ENTROPY, Arm, FileSource, SmoothingSource, smoothing_arm
 from goodteacher.responses import Response
@@ -288,7 +294,7 @@ class Compared:
         return None if np.isnan(loss) else loss
 
     def gain_over(self, reference: str, *, level: float) -> Interval:
-        """Return what distilled students gain over a reference; all references cover together.
+        """Return the accuracy that distilled students gain; all references cover together.
 
         Args:
             reference: One of ``REFERENCES``.
@@ -297,6 +303,19 @@ class Compared:
         each = adjusted_level(level, len(REFERENCES))
         ours, theirs = self.reached(DISTILLED)[0], self.reached(reference)[0]
         return folds_interval(ours, theirs, self.folds, level=each)
+
+    def saved_over(self, reference: str, *, level: float) -> Interval | None:
+        """Return how much lower the log loss of distilled students is; None without probabilities.
+
+        Args:
+            reference: One of ``REFERENCES``.
+            level: Of all references together.
+        """
+        ours, theirs = self.reached(DISTILLED)[1], self.reached(reference)[1]
+        if np.isnan(ours).any() or np.isnan(theirs).any():
+            return None
+        each = adjusted_level(level, len(REFERENCES))
+        return folds_mean_interval(theirs - ours, self.folds, level=each)
 
 
 def _log_losses(probabilities: Numbers | None, codes: Rows) -> Numbers:

@@ -40,6 +40,7 @@ from goodteacher.integrations.sklearn.reports import NOTHING_APART, TableReport,
 from goodteacher.integrations.sklearn.students import check_student, probabilities_of
 from goodteacher.integrations.sklearn.tables import (
     as_rows,
+    check_alike,
     check_columns,
     checked_classes,
     checked_folds,
@@ -177,6 +178,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
             weights = _check_sample_weight(sample_weight, rows, dtype=np.float64)
         table = Table(rows, codes, self.classes_, weights)
         others = None if unlabelled is None else as_rows(unlabelled)
+        if others is not None:
+            check_alike(rows, others)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         teacher = HistGradientBoostingClassifier() if self.teacher is None else self.teacher
         folds = checked_folds(
@@ -365,7 +368,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         """Say what teacher and student both take."""
         tags = super().__sklearn_tags__()
-        both = [each for each in (self.teacher, self.student) if hasattr(each, "__sklearn_tags__")]
+        both = [each for each in (self.teacher, self.student) if isinstance(each, BaseEstimator)]
         asked = [get_tags(each).input_tags for each in both]
         tags.input_tags.sparse = len(asked) == 2 and all(each.sparse for each in asked)
         tags.input_tags.allow_nan = len(asked) == 2 and all(each.allow_nan for each in asked)

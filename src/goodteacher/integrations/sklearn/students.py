@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn import get_config
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
@@ -66,11 +66,17 @@ def with_weights(estimator: Any, weights: Numbers | None, *, needed: bool) -> di
         if needed:
             raise _refused(estimator)
         return {}
-    prefix, last = _last_step(estimator)
-    if get_config()["enable_metadata_routing"] and prefix:
-        last.set_fit_request(sample_weight=True)
-        prefix = ""
-    return {f"{prefix}sample_weight": weights}
+    return {f"{_last_step(estimator)[0]}sample_weight": weights}
+
+
+def fitted(estimator: Any, inputs: Any, labels: Any, given: dict[str, Numbers]) -> Any:
+    """Fit an estimator, its weights by the name that :func:`with_weights` gave them.
+
+    Metadata routing, where it is on, is for what the user passes; it is off here, since it would
+    ask every step of a pipeline whether it wants the weights of copies.
+    """
+    with config_context(enable_metadata_routing=False):
+        return estimator.fit(inputs, labels, **given)
 
 
 def seeded(estimator: Any, seed: int) -> Any:
@@ -171,7 +177,7 @@ def fit_student(
     copies = inputs if once else _safe_indexing(inputs, rows)
     plain = weights is None and once
     given = {} if plain else with_weights(made, shares, needed=True)
-    return made.fit(copies, classes[codes], **given)
+    return fitted(made, copies, classes[codes], given)
 
 
 def probabilities_of(student: Any, inputs: Any, classes: npt.NDArray[Any]) -> Numbers | None:

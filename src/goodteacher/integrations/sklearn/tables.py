@@ -118,36 +118,41 @@ def check_columns(X: Any) -> tuple[str, ...]:  # noqa: N803
     return tuple(told)
 
 
-def joined_rows(first: Any, second: Any) -> Any:
-    """Put rows below others of the same kind.
+def check_alike(rows: Any, unlabelled: Any) -> None:
+    """Refuse unlabelled rows that are of another kind than the labelled ones, or of other columns.
 
     Args:
-        first: An array, a sparse matrix, or a data frame of pandas.
-        second: The same; of a data frame, the same columns.
+        rows: An array, a sparse matrix, or a data frame of pandas.
+        unlabelled: Should be the same.
 
     Raises:
-        DataError: They are of different kinds or widths.
+        DataError: It is not.
     """
-    kinds = _kind(first), _kind(second)
+    kinds = _kind(rows), _kind(unlabelled)
     if kinds[0] != kinds[1]:
         raise DataError(
             f"unlabelled must be of the same kind as X, but is {kinds[1]} beside {kinds[0]}. "
             "Convert one of them."
         )
-    if first.shape[1] != second.shape[1]:
+    if rows.shape[1:] != unlabelled.shape[1:]:
         raise DataError(
-            f"unlabelled has {second.shape[1]} columns, but X has {first.shape[1]}. Give the same "
-            "columns, in the same order."
+            f"unlabelled has {unlabelled.shape[1]} columns, but X has {rows.shape[1]}. Give the "
+            "same columns, in the same order."
         )
-    if kinds[0] == "sparse":
-        return sparse.vstack([first, second], format="csr")
-    if kinds[0] == "array":
+    if hasattr(rows, "columns") and list(rows.columns) != list(unlabelled.columns):
+        raise DataError(
+            f"The columns of unlabelled ({shorten(list(unlabelled.columns))}) are not those of X "
+            f"({shorten(list(rows.columns))}). Give the same, in the same order."
+        )
+
+
+def joined_rows(first: Any, second: Any) -> Any:
+    """Put rows below others that :func:`check_alike` accepts."""
+    if sparse.issparse(first):
+        both: list[Any] = [first, second]
+        return sparse.vstack(both, format="csr")
+    if not hasattr(first, "iloc"):
         return np.concatenate([first, second])
-    if list(first.columns) != list(second.columns):
-        raise DataError(
-            f"The columns of unlabelled ({shorten(list(second.columns))}) are not those of X "
-            f"({shorten(list(first.columns))}). Give the same, in the same order."
-        )
     import pandas as pd  # where a data frame is, pandas is
 
     return pd.concat([first, second], ignore_index=True)

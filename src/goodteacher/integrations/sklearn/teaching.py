@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from goodteacher.data import Split, shorten
 from goodteacher.errors import ConfigError, ResponseError
-from goodteacher.integrations.sklearn.students import seeded, with_weights
+from goodteacher.integrations.sklearn.students import fitted, seeded, with_weights
 from goodteacher.maths.targets import logits_of
 from goodteacher.responses import (
     Response,
@@ -208,7 +208,8 @@ def trained_out_of_fold(teacher: Any, table: Table, folds: int, seed: int) -> Pr
 
 def _trained(teacher: Any, table: Table, seed: int) -> Any:
     model = seeded(clone(teacher), seed)
-    return model.fit(table.inputs, table.labels, **with_weights(model, table.weights, needed=False))
+    given = with_weights(model, table.weights, needed=False)
+    return fitted(model, table.inputs, table.labels, given)
 
 
 def _trainable(teacher: Any) -> Any:
@@ -247,14 +248,14 @@ def _kind_of_estimator(teacher: Any, prefit: Prefit) -> str:
             f"others. Use a classifier that gives probabilities, or wrap this one: "
             f"CalibratedClassifierCV({name}(...))."
         )
-    fitted = is_fitted(teacher)
-    if prefit is True and not fitted:
+    taught = is_fitted(teacher)
+    if prefit is True and not taught:
         raise ConfigError(
             f"prefit=True says that the teacher {name} is fitted, but it is not. Cloning, as "
             "cross-validation and grid search do it, forgets what an estimator has learned. Wrap "
             "it to keep that: sklearn.frozen.FrozenEstimator(teacher)."
         )
-    return FITTED if fitted and prefit is not False else TRAINED_HERE
+    return FITTED if taught and prefit is not False else TRAINED_HERE
 
 
 def is_fitted(estimator: Any) -> bool:

@@ -18,7 +18,7 @@ from goodteacher.maths.statistics.decisions import (
     seeds_needed,
     simultaneous,
 )
-from goodteacher.maths.statistics.folds import folds_interval
+from goodteacher.maths.statistics.folds import folds_interval, folds_mean_interval
 from goodteacher.maths.statistics.intervals import (
     Interval,
     Resamples,
@@ -48,6 +48,7 @@ __all__ = [
     "crossed_interval",
     "equivalence_p_value",
     "folds_interval",
+    "folds_mean_interval",
     "holm",
     "mantel",
     "paired_interval",
