@@ -354,9 +354,14 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
                 raise ConfigError(f"{name} must hold at least one value, such as (0.1,).")
         if not any(self.alphas):
             raise ConfigError("alphas must hold a value above 0: with 0 nobody asks the teacher.")
-        for name in ("level", "test_fraction", "smallest_weight"):
-            if not 0 <= getattr(self, name) < 0.5:
-                raise ConfigError(f"{name} must lie in 0 .. 0.5, but is {getattr(self, name)!r}.")
+        for name in ("level", "test_fraction"):
+            if not 0 < getattr(self, name) < 0.5:
+                value = getattr(self, name)
+                raise ConfigError(f"{name} must lie between 0 and 0.5, but is {value!r}.")
+        if not 0 <= self.smallest_weight < 0.5:
+            raise ConfigError(
+                f"smallest_weight must lie in 0 .. 0.5, but is {self.smallest_weight!r}."
+            )
         if self.prefit not in (True, False, "auto"):
             raise ConfigError(f"prefit must be 'auto', True or False, but is {self.prefit!r}.")
 

@@ -56,9 +56,15 @@ def study_of(
     """
     check_search(student, settings)
     positions = np.arange(len(table))
-    learned, test = train_test_split(
-        positions, test_size=test_fraction, random_state=seed, stratify=table.codes
-    )
+    try:
+        learned, test = train_test_split(
+            positions, test_size=test_fraction, random_state=seed, stratify=table.codes
+        )
+    except ValueError as error:
+        raise DataError(
+            f"test_fraction = {test_fraction} of {len(table)} rows cannot hold each of "
+            f"{len(table.classes)} classes ({error}). Raise it, or give more rows."
+        ) from error
     part, held_out = table.rows(np.sort(learned)), table.rows(np.sort(test))
     teaching = teaching.within(part)
     response = teaching.responses_of(table, np.sort(learned), part)

@@ -134,6 +134,11 @@ def check_alike(rows: Any, unlabelled: Any) -> None:
             f"unlabelled must be of the same kind as X, but is {kinds[1]} beside {kinds[0]}. "
             "Convert one of them."
         )
+    if kinds[0] not in ("sparse", "array", "a pandas data frame"):
+        raise DataError(
+            f"Unlabelled rows can be arrays, sparse matrices and data frames of pandas, but X is a "
+            f"{kinds[0]}. Convert both, for example with X.to_pandas()."
+        )
     if rows.shape[1:] != unlabelled.shape[1:]:
         raise DataError(
             f"unlabelled has {unlabelled.shape[1]} columns, but X has {rows.shape[1]}. Give the "
@@ -170,6 +175,10 @@ def as_rows(X: Any) -> Any:  # noqa: N803
     if sparse.issparse(X):
         compressed: Any = X
         return compressed.asformat("csr")
+    if isinstance(X, pa.Table | pa.RecordBatch):
+        raise DataError(
+            "X is an Arrow table, which scikit-learn's estimators do not take. Give X.to_pandas()."
+        )
     rows = X if hasattr(X, "shape") else np.asarray(X)
     if len(rows.shape) == 1 and getattr(rows, "dtype", np.dtype("O")).kind not in "OUST":
         raise DataError(
