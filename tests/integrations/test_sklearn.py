@@ -15,7 +15,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_iris, make_classification
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
@@ -566,12 +566,64 @@ def test_tables_with_gaps_and_categories_go_through_pipelines():
     assert classifier.predict_proba(new).shape == (200, 2)
 
 
-def test_the_pipelines_of_the_page_work():
+def mixed(num=200):
+    x, y = table(num, num_classes=2)
+    frame = pd.DataFrame(x[:, :4], columns=list("abcd"))
+    frame["colour"] = pd.Series(np.where(x[:, 4] > 0, "red", "blue"), dtype=object)
+    frame["kind"] = pd.Categorical(np.where(x[:, 5] > 0, "u", "v"))
+    frame["yes"] = x[:, 0] > 0
+    frame.loc[::7, "a"] = np.nan
+    frame.loc[::9, "colour"] = None
+    return frame, y
+
+
+@pytest.mark.parametrize(
+    "student",
+    [DecisionTreeClassifier(max_depth=4), LINEAR, None],
+    ids=["tree", "linear", "default"],
+)
+def test_frames_with_words_and_gaps_are_encoded(student):
+    frame, y = mixed()
+    classifier = quick(RandomForestClassifier(5), student).fit(frame, y)
+    assert classifier.score(frame, y) > 0.8
+    assert classifier.feature_names_in_.tolist() == list(frame.columns)
+    new = frame.head(3).assign(colour=["green", None, "red"], b=np.nan)
+    assert classifier.predict_proba(new).shape == (3, 2)
+
+
+def test_what_takes_words_or_gaps_itself_gets_them():
+    from goodteacher.integrations.sklearn.encoding import encoded
+
+    frame, _ = mixed()
+    gaps, whole, kinds = frame[["a", "b"]], frame[["b", "c"]], frame[["a", "kind"]]
+    tree, boosted, own_way = TREE, HistGradientBoostingClassifier(), make_pipeline(TREE)
+    assert encoded(tree, gaps) is tree
+    assert encoded(boosted, kinds) is boosted
+    assert encoded(LINEAR, whole) is LINEAR
+    assert encoded(own_way, frame) is own_way
+    assert encoded(LINEAR, frame.to_numpy()) is LINEAR
+    for estimator, rows in ((LINEAR, gaps), (boosted, frame), (tree, kinds)):
+        assert encoded(estimator, rows)[-1] is estimator
+
+
+def test_the_encoder_knows_where_gaps_were_and_joins_rare_words():
+    from goodteacher.integrations.sklearn.encoding import encoder
+
+    words = [f"w{n}" for n in range(60) for _ in range(1 + (n < 45))]
+    frame = pd.DataFrame({"size": [1.0, None, 3.0] * 35, "word": words})
+    made = encoder().fit_transform(frame)
+    assert made.shape == (105, 2 + 50)
+    assert made[:3, :2].tolist() == [[1, 0], [2, 1], [3, 0]]
+    assert made[:, -1].sum() == 15 - 4, "49 words have a column, the others one together"
+
+
+def test_the_table_of_the_page_is_learned():
     page = Path(__file__).parent.parent.parent / "docs/tables-and-scikit-learn.md"
     _, block = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     made = {}
     exec(block.replace("random_state=0)", "random_state=0, cv=2)"), made)
     assert made["clf"].score(made["X"], made["y"]) > 0.65
+    assert made["clf"].student_[-1].max_depth == 3
 
 
 def test_texts_go_through_pipelines():
@@ -675,8 +727,11 @@ def test_a_student_of_the_library_takes_numbers_without_weights():
         own().fit(x, y, sample_weight=np.ones(120))
     with pytest.raises(DataError, match=r"test_fraction = 0\.01 of 120 rows"):
         own(test_fraction=0.01).fit(x, y)
+    frame = pd.DataFrame(x).assign(word=np.where(x[:, 0] > 0, "a", None))
+    frame.columns = list("abcdefg")
+    assert own(settings={**SHORT, "seeds": 2}).fit(frame, y).score(frame, y) > 0.3
     gaps = np.where(np.arange(120)[:, None] == 3, np.nan, x)
-    with pytest.raises(DataError, match="tables of numbers without gaps"):
+    with pytest.raises(DataError, match="numbers without gaps"):
         own().fit(gaps, y)
 
 

@@ -35,6 +35,7 @@ from goodteacher.integrations.sklearn.comparing import (
     families_of,
     lesson_of,
 )
+from goodteacher.integrations.sklearn.encoding import encoded
 from goodteacher.integrations.sklearn.networks import network_probabilities, study_of
 from goodteacher.integrations.sklearn.reports import NOTHING_APART, TableReport, report_of
 from goodteacher.integrations.sklearn.students import check_student, probabilities_of
@@ -155,8 +156,10 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         """Train teacher and students, and compare.
 
         Args:
-            X: Rows [N, F]: an array, a data frame or a sparse matrix, as teacher and student take
-                them.
+            X: Rows [N, F]: an array, a data frame, a sparse matrix, or N texts, as teacher and
+                student take them. A data frame of pandas with words or gaps is encoded for those
+                that take neither, unless they are pipelines
+                (:mod:`~goodteacher.integrations.sklearn.encoding`).
             y: The class of each row, [N].
             sample_weight: Of each row, [N], for teacher and student. Accuracies weigh all rows
                 alike.
@@ -185,7 +188,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         folds = checked_folds(
             codes, self.classes_, self.cv, needed="a comparison on rows that students did not see"
         )
-        teaching = Teaching(teacher, folds=folds, prefit=self.prefit, seed=seed)
+        teaching = Teaching(teacher, folds=folds, prefit=self.prefit, seed=seed).encoding(rows)
         if isinstance(self.student, str):
             return self._fit_network(self.student, teaching, table, others, seed)
         return self._fit_estimator(teaching, table, others, seed, notes)
@@ -212,7 +215,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         """
         rows = self._checked(X)
         if isinstance(self.student, str):
-            return network_probabilities(self.student_, rows)
+            return network_probabilities(self.student_, rows, self._encoder)
         found = probabilities_of(self.student_, rows, self.classes_)
         assert found is not None
         return found
@@ -257,6 +260,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
     ) -> Self:
         student = _default_student() if self.student is None else self.student
         check_student(student)
+        student = encoded(student, table.inputs, always=self.student is None)
         families = families_of(self.temperatures, self.alphas, self.smoothings)
         response = teaching.out_of_fold(table)
         memory = teaching.memory(table, response)
@@ -303,7 +307,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         memory = None
         if not teaching.trains:
             memory = teaching.memory(table, teaching.out_of_fold(table))
-        studied = study_of(
+        studied, self._encoder = study_of(
             teaching,
             table,
             others,

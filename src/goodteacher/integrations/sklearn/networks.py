@@ -20,6 +20,7 @@ from sklearn.utils import check_array
 
 from goodteacher.data import UNLABELLED, Dataset, Split
 from goodteacher.errors import DataError
+from goodteacher.integrations.sklearn.encoding import are_numbers, encoder
 from goodteacher.integrations.sklearn.tables import joined_rows
 from goodteacher.integrations.sklearn.teaching import Table, Teaching
 from goodteacher.public.given import Studied, check_search, search_response
@@ -36,7 +37,7 @@ def study_of(
     test_fraction: float,
     seed: int,
     settings: Mapping[str, Any],
-) -> Studied:
+) -> tuple[Studied, Any]:
     """Search for a student of the library's own kind.
 
     Args:
@@ -50,8 +51,12 @@ def study_of(
         seed: Of the division.
         settings: Of the search.
 
+    Returns:
+        The search, and the encoder that was fitted to the rows that students learn from; None for
+        rows of numbers.
+
     Raises:
-        DataError: The rows are no numbers.
+        DataError: The rows are no numbers, nor a data frame that can be encoded.
         InputError: Something else cannot work; raised before any student is trained.
     """
     check_search(student, settings)
@@ -73,43 +78,47 @@ def study_of(
         said = teaching.about_others(teaching.fitted(part), others, table.classes)
         rows, logits = joined_rows(rows, others), torch.cat([logits, said.logits])
         codes = np.concatenate([codes, np.full(len(said.logits), UNLABELLED)])
+    made = None
+    if hasattr(rows, "iloc") and not are_numbers(rows):
+        made = encoder().fit(rows)
+        names = tuple(made.get_feature_names_out())
     data = Dataset(
         "table",
-        Split.from_arrays(_numbers(rows), codes),
-        Split.from_arrays(_numbers(held_out.inputs), held_out.codes),
+        Split.from_arrays(_numbers(rows, made), codes),
+        Split.from_arrays(_numbers(held_out.inputs, made), held_out.codes),
         tuple(map(str, table.classes.tolist())),
         feature_names=names,
     )
-    return search_response(
-        data, logits, student=student, out=out, **{"split_seed": seed, **settings}
-    )
+    settings = {"split_seed": seed, **settings}
+    return search_response(data, logits, student=student, out=out, **settings), made
 
 
-def network_probabilities(student: Any, rows: Any) -> npt.NDArray[np.float64]:
+def network_probabilities(student: Any, rows: Any, encoder: Any) -> npt.NDArray[np.float64]:
     """Return a delivered student's probabilities, [N, C].
 
     Args:
         student: A `Classifier`.
-        rows: N rows of numbers.
+        rows: N rows.
+        encoder: What turns them into numbers, or None.
     """
-    found: npt.NDArray[np.float64] = student.predict_proba(_numbers(rows)).double().numpy()
+    found: npt.NDArray[np.float64] = student.predict_proba(_numbers(rows, encoder)).double().numpy()
     return found
 
 
-def _numbers(rows: Any) -> npt.NDArray[np.float32]:
+def _numbers(rows: Any, encoder: Any) -> npt.NDArray[np.float32]:
     """Return rows as numbers, for a network.
 
     Raises:
         DataError: A column is none, or a value is missing.
     """
+    given = rows if encoder is None else encoder.transform(rows)
     try:
         found: npt.NDArray[np.float32] = check_array(
-            rows.toarray() if hasattr(rows, "toarray") else rows, dtype=np.float32
+            given.toarray() if hasattr(given, "toarray") else given, dtype=np.float32
         )
     except ValueError as error:
         raise DataError(
-            f"The library's own students take tables of numbers without gaps: {error} Put an "
-            "encoder before the classifier, such as make_pipeline(ColumnTransformer(...), "
-            "DistilledClassifier(...)), or take a scikit-learn Pipeline as the student."
+            f"The library's own students take numbers without gaps, or data frames of pandas, "
+            f"which are encoded for them: {error}"
         ) from error
     return found

@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from goodteacher.data import Split, shorten
 from goodteacher.errors import ConfigError, ResponseError
+from goodteacher.integrations.sklearn.encoding import encoded
 from goodteacher.integrations.sklearn.students import fitted, seeded, with_weights
 from goodteacher.maths.targets import logits_of
 from goodteacher.responses import (
@@ -95,6 +96,17 @@ class Teaching:
     def trains(self) -> bool:
         """Whether the teacher is trained here."""
         return self.kind == TRAINED_HERE
+
+    def encoding(self, rows: Any) -> Teaching:
+        """Return the same teacher with an encoder before it, if it is trained here and needs one.
+
+        Args:
+            rows: What it is trained on.
+        """
+        if not self.trains:
+            return self
+        teacher = encoded(self.teacher, rows)
+        return Teaching(teacher, folds=self.folds, prefit=self.prefit, seed=self.seed)
 
     def within(self, table: Table) -> Teaching:
         """Return the same teacher with no more folds than each class of these rows can fill."""
