@@ -22,7 +22,7 @@ from goodteacher.data import UNLABELLED, Dataset, Split
 from goodteacher.errors import DataError
 from goodteacher.integrations.sklearn.encoding import are_numbers, encoder
 from goodteacher.integrations.sklearn.tables import joined_rows
-from goodteacher.integrations.sklearn.teaching import Table, Teaching
+from goodteacher.integrations.sklearn.teaching import Rows, Table, Teaching
 from goodteacher.public.given import Studied, check_search, search_response
 
 
@@ -60,19 +60,10 @@ def study_of(
         InputError: Something else cannot work; raised before any student is trained.
     """
     check_search(student, settings)
-    positions = np.arange(len(table))
-    try:
-        learned, test = train_test_split(
-            positions, test_size=test_fraction, random_state=seed, stratify=table.codes
-        )
-    except ValueError as error:
-        raise DataError(
-            f"test_fraction = {test_fraction} of {len(table)} rows cannot hold each of "
-            f"{len(table.classes)} classes ({error}). Raise it, or give more rows."
-        ) from error
-    part, held_out = table.rows(np.sort(learned)), table.rows(np.sort(test))
+    learned, test = _divided(table, test_fraction, seed)
+    part, held_out = table.rows(learned), table.rows(test)
     teaching = teaching.within(part)
-    response = teaching.responses_of(table, np.sort(learned), part)
+    response = teaching.responses_of(table, learned, part)
     rows, codes, logits = part.inputs, part.codes, response.logits
     if others is not None:
         said = teaching.about_others(teaching.fitted(part), others, table.classes)
@@ -91,6 +82,20 @@ def study_of(
     )
     settings = {"split_seed": seed, **settings}
     return search_response(data, logits, student=student, out=out, **settings), made
+
+
+def _divided(table: Table, test_fraction: float, seed: int) -> tuple[Rows, Rows]:
+    """Return the rows that a student may learn from, and those on which the answer is measured."""
+    try:
+        learned, test = train_test_split(
+            np.arange(len(table)), test_size=test_fraction, random_state=seed, stratify=table.codes
+        )
+    except ValueError as error:
+        raise DataError(
+            f"test_fraction = {test_fraction} of {len(table)} rows cannot hold each of "
+            f"{len(table.classes)} classes ({error}). Raise it, or give more rows."
+        ) from error
+    return np.sort(learned), np.sort(test)
 
 
 def network_probabilities(student: Any, rows: Any, encoder: Any) -> npt.NDArray[np.float64]:
