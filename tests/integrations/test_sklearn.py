@@ -458,13 +458,56 @@ def test_the_best_recipe_is_the_one_that_predicts():
     assert classifier.predict_proba(x) == pytest.approx(best.predict_proba(x))
 
 
-def test_nobody_of_the_comparison_saw_the_rows_that_it_is_tested_on():
-    """With nothing to learn, students of a teacher that remembers reach no more than chance."""
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(400, 4)), rng.integers(0, 2, 400)
-    classifier = quick(Memory(), DecisionTreeClassifier(random_state=0), cv=4).fit(x, y)
-    for reached in classifier.report_.families.values():
-        assert 0.4 < reached.accuracy < 0.6
+LOG = []
+"""Who was fitted to which rows, and who was asked about which; the first column numbers rows."""
+
+
+class Watched(DecisionTreeClassifier):
+    """A tree that writes down what it sees."""
+
+    def __init__(self, name="", random_state=None):
+        super().__init__(random_state=random_state, max_depth=3)
+        self.name = name
+
+    def fit(self, X, y, sample_weight=None):
+        LOG.append((self.name, "fit", frozenset(X[:, 0])))
+        return super().fit(X, y, sample_weight=sample_weight)
+
+    def predict(self, X):
+        LOG.append((self.name, "predict", frozenset(X[:, 0])))
+        return super().predict(X)
+
+
+def test_nothing_that_students_learn_from_has_seen_the_rows_that_they_are_tested_on():
+    x, y = table(90)
+    x[:, 0] = np.random.default_rng(0).permutation(90) / 90
+    LOG.clear()
+    quick(Watched("teacher"), Watched("student"), repeats=2).fit(x, y)
+    taught, tests, last = [], 0, ""
+    for name, what, rows in LOG:
+        if name == "teacher":
+            taught = [*([] if last == "student" else taught), rows]
+        elif what == "fit":
+            learned = rows
+        else:
+            assert len(taught) in (3, 6), "before the first fold also those for all rows"
+            assert not rows & learned
+            assert not any(rows & each for each in taught[-3:])
+            tests += 1
+        last = name
+    assert tests == 2 * 3 * 3, "repetitions, folds and arms"
+
+
+def test_an_outside_teacher_is_asked_once_about_each_row():
+    x, y = table()
+    asked = []
+
+    def teacher(rows):
+        asked.append(len(rows))
+        return np.full((len(rows), 3), 1 / 3)
+
+    quick(teacher).fit(x, y)
+    assert asked == [120]
 
 
 def test_the_report_is_a_record():

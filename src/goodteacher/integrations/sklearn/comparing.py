@@ -26,7 +26,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from goodteacher.config import Recipe
 from goodteacher.integrations.sklearn.students import Numbers, Rows, fit_student, probabilities_of
 from goodteacher.integrations.sklearn.tables import joined_rows
-from goodteacher.integrations.sklearn.teaching import Table, Teaching
+from goodteacher.integrations.sklearn.teaching import Table, Teaching, some_of
 from goodteacher.maths.statistics import (
     Interval,
     accuracy_interval,
@@ -219,10 +219,8 @@ class Comparing:
             _safe_indexing(table.inputs, test),
             table.codes[test],
         )
-        inner = Response(response.logits[torch.from_numpy(seen)], torch.arange(len(seen)))
         teaching = self.teaching.within(part)
-        if teaching.trains:
-            inner = teaching.out_of_fold(part)
+        inner = teaching.out_of_fold(part) if teaching.trains else some_of(response, seen)
         lesson = lesson_of(teaching, part, others, inner)
         right, losses = [], []
         for arm in self.arms:

@@ -304,13 +304,13 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
                 f"The library's own students ({student!r}) take no sample_weight. Leave it out, or "
                 "give a student of scikit-learn's kind, such as LogisticRegression()."
             )
-        memory = None
-        if not teaching.trains:
-            memory = teaching.memory(table, teaching.out_of_fold(table))
+        said = None if teaching.trains else teaching.out_of_fold(table)
+        memory = None if said is None else teaching.memory(table, said)
         studied, self._encoder = study_of(
             teaching,
             table,
             others,
+            said,
             student=student,
             names=tuple(getattr(self, "feature_names_in_", ())),
             out=self.out,

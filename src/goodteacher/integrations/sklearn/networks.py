@@ -22,14 +22,16 @@ from goodteacher.data import UNLABELLED, Dataset, Split
 from goodteacher.errors import DataError
 from goodteacher.integrations.sklearn.encoding import are_numbers, encoder
 from goodteacher.integrations.sklearn.tables import joined_rows
-from goodteacher.integrations.sklearn.teaching import Rows, Table, Teaching
+from goodteacher.integrations.sklearn.teaching import Rows, Table, Teaching, some_of
 from goodteacher.public.given import Studied, check_search, search_response
+from goodteacher.responses import Response
 
 
 def study_of(
     teaching: Teaching,
     table: Table,
     others: Any,
+    said: Response | None,
     *,
     student: str,
     names: tuple[str, ...],
@@ -44,6 +46,7 @@ def study_of(
         teaching: The teacher.
         table: Labelled rows, of numbers.
         others: Unlabelled rows, or None.
+        said: What a teacher that is not trained here says of the labelled rows, or None.
         student: Its specification.
         names: Of the columns, or nothing.
         out: Folder of the study; None for a temporary one.
@@ -63,12 +66,12 @@ def study_of(
     learned, test = _divided(table, test_fraction, seed)
     part, held_out = table.rows(learned), table.rows(test)
     teaching = teaching.within(part)
-    response = teaching.responses_of(table, learned, part)
+    response = teaching.out_of_fold(part) if said is None else some_of(said, learned)
     rows, codes, logits = part.inputs, part.codes, response.logits
     if others is not None:
-        said = teaching.about_others(teaching.fitted(part), others, table.classes)
-        rows, logits = joined_rows(rows, others), torch.cat([logits, said.logits])
-        codes = np.concatenate([codes, np.full(len(said.logits), UNLABELLED)])
+        more = teaching.about_others(teaching.fitted(part), others, table.classes).logits
+        rows, logits = joined_rows(rows, others), torch.cat([logits, more])
+        codes = np.concatenate([codes, np.full(len(more), UNLABELLED)])
     made = None
     if hasattr(rows, "iloc") and not are_numbers(rows):
         made = encoder().fit(rows)

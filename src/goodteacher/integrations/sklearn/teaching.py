@@ -127,19 +127,6 @@ class Teaching:
             return self._asked(table.inputs, table.classes)
         return _response(trained_out_of_fold(self.teacher, table, self.folds, self.seed))
 
-    def responses_of(self, whole: Table, positions: Rows, part: Table) -> Response:
-        """Return what the teacher says about some rows of a table, out of fold among them.
-
-        Args:
-            whole: The table.
-            positions: Which of its rows.
-            part: These rows.
-        """
-        if self.trains:
-            return self.out_of_fold(part)
-        logits = self.out_of_fold(whole).logits[torch.from_numpy(positions)]
-        return Response(logits, torch.arange(len(positions)))
-
     def fitted(self, table: Table) -> Any:
         """Return the teacher, trained on all rows where it is trained here."""
         return _trained(self.teacher, table, self.seed) if self.trains else self.teacher
@@ -229,6 +216,11 @@ def _trainable(teacher: Any) -> Any:
     while isinstance(teacher, FrozenEstimator):
         teacher = teacher.estimator
     return teacher if hasattr(teacher, "fit") and hasattr(teacher, "get_params") else None
+
+
+def some_of(response: Response, positions: Rows) -> Response:
+    """Return a response for some of its rows."""
+    return Response(response.logits[torch.from_numpy(positions)], torch.arange(len(positions)))
 
 
 # --- what kind of teacher it is ------------------------------------------------------------------
