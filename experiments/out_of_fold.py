@@ -138,7 +138,14 @@ def row(teacher: Any, student: Any, x: np.ndarray, y: np.ndarray) -> dict[str, A
 KINDS = ("hard labels", "in sample", "out of fold")
 
 
-def page(found: dict[str, Any]) -> str:
+def page_of(text: str, found: dict[str, Any]) -> str:
+    """Return the page with its table made of results."""
+    begin, end = "<!-- out_of_fold -->\n", "\n<!-- end -->"
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}{table_of(found)}{end}{rest.partition(end)[2]}"
+
+
+def table_of(found: dict[str, Any]) -> str:
     """Return the table of the page."""
     lines = [
         "| table (n, classes) | teacher, student | hard labels | in sample | out of fold | "
@@ -171,12 +178,7 @@ def main() -> None:
                     done[pair] = row(teacher, student, x, y)
                     print(name, pair, json.dumps(done[pair]), flush=True)
                     RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-    if PAGE.exists():
-        begin, end = "<!-- out_of_fold -->\n", "\n<!-- end -->"
-        before, _, rest = PAGE.read_text().partition(begin)
-        after = rest.partition(end)[2]
-        made = page(json.loads(RESULTS.read_text()))
-        PAGE.write_text(f"{before}{begin}{made}{end}{after}")
+    PAGE.write_text(page_of(PAGE.read_text(), json.loads(RESULTS.read_text())))
 
 
 if __name__ == "__main__":

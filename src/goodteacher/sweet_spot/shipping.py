@@ -125,8 +125,8 @@ def _recorded_edge(search: Search, winner: Arm) -> list[str]:
         if not isinstance(source, Checkpoint) or task.run.name != source.run:
             continue
         epochs = [record.epoch for record in search.teachers.records(task)]
-        if len(epochs) == 1:
-            return []  # a response that was given, not a training that was watched
+        if epochs == [1]:
+            return []  # one response, as respond records it: no training that could go on
         if source.epoch == epochs[-1]:
             return [
                 f"The sweet spot is the last recorded epoch ({source.epoch}) of run {source.run}, "
