@@ -579,7 +579,8 @@ def test_columns_that_say_nothing_or_number_the_rows_are_told():
 def test_dates_are_refused_with_a_way_out():
     x, y = table()
     frame = pd.DataFrame(x, columns=list("abcdef"))
-    for dates in (pd.date_range("2024-01-01", periods=120), ["2024-01-01"] * 120):
+    days = pd.date_range("2024-01-01", periods=120)
+    for dates in (days, days.tz_localize("UTC"), days.date, ["2024-01-01"] * 120):
         with pytest.raises(DataError, match=r"Columns of dates are no inputs: day.*year, month"):
             quick().fit(frame.assign(day=dates), y)
 
@@ -689,10 +690,11 @@ def test_texts_go_through_pipelines():
         ({"smallest_weight": 0.7}, r"smallest_weight must lie in 0 \.\. 0.5"),
         ({"prefit": "maybe"}, "prefit must be 'auto', True or False"),
         ({"temperatures": (-1.0,)}, "temperature"),
+        ({"smoothings": (2.0,)}, "smoothing"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, told):
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ConfigError, match=told):
         quick(**settings).fit(*table())
 
 

@@ -23,7 +23,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
-from goodteacher.config import Recipe
+from goodteacher.config import Recipe, parse
 from goodteacher.integrations.sklearn.students import Numbers, Rows, fit_student, probabilities_of
 from goodteacher.integrations.sklearn.tables import joined_rows
 from goodteacher.integrations.sklearn.teaching import Table, Teaching, some_of
@@ -59,11 +59,12 @@ def families_of(
     Raises:
         ConfigError: A value is out of range.
     """
-    recipes = [Recipe(temperature=t, alpha=a) for a in alphas for t in temperatures]
+    recipes = [parse(Recipe, temperature=t, alpha=a) for a in alphas for t in temperatures]
+    spread = [parse(SmoothingSource, smoothing=value).smoothing for value in smoothings]
     return {
         DISTILLED: tuple(Arm(source=_TEACHER, recipe=recipe) for recipe in recipes),
         HARD_LABELS: (CROSS_ENTROPY,),
-        SMOOTHING: tuple(smoothing_arm(value) for value in smoothings),
+        SMOOTHING: tuple(smoothing_arm(value) for value in spread),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -217,6 +218,10 @@ def _columns(X: Any) -> Iterator[tuple[Any, npt.NDArray[Any]]]:  # noqa: N803
 def _holds_dates(column: npt.NDArray[Any]) -> bool:
     if column.dtype.kind in "Mm":
         return True
+    if column.dtype.kind == "O":
+        known = [each for each in column if each is not None and each == each]
+        if known and all(isinstance(each, date) for each in known):
+            return True
     values = _texts(column)
     return values is not None and are_dates(values)
 
