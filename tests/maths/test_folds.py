@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from goodteacher.errors import InputError
 from goodteacher.maths.statistics import folds_interval, folds_mean_interval, paired_interval
@@ -13,22 +12,20 @@ def numbered(repeats, examples, folds, seed=0):
     return np.stack([rng.permutation(examples) % folds for _ in range(repeats)])
 
 
-def test_it_is_nadeau_and_bengios_where_folds_differ_more_than_examples_say():
-    folds = np.array([np.arange(50) // 10])
-    by_fold = np.array([0.5, 0.1, -0.2, 0.3, 0.0])
-    values = by_fold[folds]
-    found = folds_mean_interval(values, folds, level=0.05)
-    error = np.sqrt((1 / 5 + 1 / 4) * by_fold.var(ddof=1))
-    reach = stats.t.ppf(0.975, 4) * error
-    assert (found.low, found.high) == pytest.approx((by_fold.mean() - reach, 0.14 + reach))
-    assert found.degrees_of_freedom == 4
-
-
-def test_it_is_that_of_the_examples_where_all_folds_are_alike():
+def test_one_repetition_is_the_interval_of_the_examples_widened_for_shared_training_rows():
     a, b = np.tile([1, 1, 1, 0], 50)[None], np.tile([1, 0, 1, 1], 50)[None]
-    folds = (np.arange(200) // 4 % 5)[None]
-    found, alone = folds_interval(a, b, folds), paired_interval(a, b)
-    assert (found.low, found.high) == pytest.approx((alone.low, alone.high))
+    for folds in (2, 5):
+        found, alone = folds_interval(a, b, numbered(1, 200, folds)), paired_interval(a, b)
+        assert found.mean == alone.mean
+        assert found.high == pytest.approx(alone.high * np.sqrt(folds / (folds - 1)))
+
+
+def test_it_is_nadeau_and_bengios_in_the_limit_of_many_repetitions():
+    """Their variance, 1/J + 1/(K-1) times that between folds, which is K/N times an example's."""
+    values = np.random.default_rng(0).normal(size=(1, 400))
+    found = folds_mean_interval(values, numbered(1, 400, 5))
+    between_folds = 5 / 400 * values.var(ddof=1)
+    assert found.standard_error**2 == pytest.approx((0 + 1 / 4) * between_folds)
 
 
 def test_where_nothing_differs_the_interval_is_no_point():
@@ -38,18 +35,25 @@ def test_where_nothing_differs_the_interval_is_no_point():
     assert found.high > 0.02
 
 
-def test_repeating_the_same_folds_does_not_make_examples_surer():
+def test_repeating_the_same_folds_tells_nothing_new():
     rng = np.random.default_rng(0)
-    a, b = rng.random((1, 200)) < 0.8, rng.random((1, 200)) < 0.7
-    folds = numbered(1, 200, 5)
-    once = paired_interval(a, b)
+    a, b, folds = rng.random((1, 200)) < 0.8, rng.random((1, 200)) < 0.7, numbered(1, 200, 5)
+    once = folds_interval(a, b, folds)
     many = folds_interval(*(np.repeat(each, 10, axis=0) for each in (a, b, folds)))
-    assert many.high - many.low >= once.high - once.low - 1e-9
+    assert (many.low, many.high) == pytest.approx((once.low, once.high))
     assert many.n_seeds == 10
 
 
+def test_repetitions_that_differ_average_out_what_folds_do():
+    rng = np.random.default_rng(0)
+    a, b, folds = rng.random((10, 200)) < 0.8, rng.random((10, 200)) < 0.8, numbered(10, 200, 5)
+    once = folds_interval(a[:1], b[:1], folds[:1])
+    many = folds_interval(a, b, folds)
+    assert many.high - many.low < 0.5 * (once.high - once.low)
+
+
 def test_it_covers_what_it_should_where_nothing_is_gained():
-    """95 % intervals of 5 folds: of 200 null experiments, at least 180 hold the truth, 0."""
+    """Of 200 experiments in which nothing is gained, at least 180 intervals of 95 % hold 0."""
     rng = np.random.default_rng(1)
     held = 0
     for experiment in range(200):

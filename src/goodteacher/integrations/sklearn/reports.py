@@ -21,7 +21,7 @@ NOTHING_APART = (
 )
 
 _ENOUGH = 5
-"""Repetitions: further ones narrow Nadeau and Bengio's interval over five folds by at most 13 %."""
+"""Repetitions that average out most of what the fall of folds does."""
 
 _CALLED = {
     HARD_LABELS: "Students of hard labels",
@@ -189,7 +189,7 @@ def doubts_of(
             "something of the rows that they are tested on, and the gains are too large."
         )
     if open_ and repeats < _ENOUGH:
-        found.append(f"More repetitions narrow the intervals: repeats = {_ENOUGH}.")
+        found.append(f"More repetitions may narrow the intervals: repeats = {_ENOUGH}.")
     return tuple(found)
 
 
