@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         RunError,
         StudyError,
     )
+    from goodteacher.integrations.sklearn import DistilledClassifier
     from goodteacher.maths.losses import distillation_loss
     from goodteacher.maths.similarity import SimilarityInformation, similarity_information
     from goodteacher.maths.targets import ladder_targets
@@ -58,6 +59,7 @@ _HOMES = {
         "StudyError",
     ),
     "goodteacher.delivery": ("Classifier", "load_student"),
+    "goodteacher.integrations.sklearn": ("DistilledClassifier",),
     "goodteacher.public.checking": ("doctor",),
     "goodteacher.public.recipes": ("ImportedRecipe", "import_recipe"),
     "goodteacher.maths.losses": ("distillation_loss",),
@@ -85,6 +87,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Distillation",
+    "DistilledClassifier",
     "Export",
     "GoodteacherError",
     "ImportedRecipe",

@@ -133,3 +133,9 @@ def test_a_network_of_timm_with_weights_of_its_own_teaches(tmp_path):
     files = [tmp_path / "data.npz", tmp_path / "study", "--weights", tmp_path / "own.safetensors"]
     assert "hard labels" in run("timm_network.py", *files, *settings).stdout
     assert (tmp_path / "study/student/model.safetensors").exists()
+
+
+def test_a_forest_teaches_a_tree():
+    done = run("distilled_classifier.py", "--trees=5")
+    assert done.stdout.startswith("Distill: ")
+    assert "without: 0.9" in done.stdout

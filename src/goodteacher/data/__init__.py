@@ -17,6 +17,7 @@ from goodteacher.data.inputs import (
 from goodteacher.data.listing import shorten
 from goodteacher.data.notes import DataNote, Note
 from goodteacher.data.numbers import AT_ONCE, at_once
+from goodteacher.data.odd_columns import are_dates, are_identifiers, numbers_rows
 from goodteacher.data.patient import Finding
 from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
 from goodteacher.data.sparse import Sparse
@@ -57,6 +58,8 @@ __all__ = [
     "Text",
     "TextColumns",
     "Texts",
+    "are_dates",
+    "are_identifiers",
     "are_texts",
     "as_inputs",
     "as_text_inputs",
@@ -66,6 +69,7 @@ __all__ = [
     "doctor",
     "load_dataset",
     "load_for",
+    "numbers_rows",
     "numbers_spec",
     "on_one_line",
     "prepare",

@@ -15,7 +15,7 @@ from goodteacher.networks import (
     NetworkLike,
 )
 from goodteacher.studies import Context, holds_several, study_folders, which_study
-from goodteacher.training.evaluate import compute_logits
+from goodteacher.training import compute_logits
 
 
 def deliver(

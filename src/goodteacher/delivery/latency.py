@@ -16,7 +16,7 @@ import torch
 from goodteacher.data import Split
 from goodteacher.delivery.classifier import Answers
 from goodteacher.records import Latency, latency_of
-from goodteacher.training.machine import threads_of
+from goodteacher.training import threads_of
 
 _REPETITIONS, _SECONDS, _FEWEST = 200, 1.0, 7
 """Repetitions for each batch size; fewer where a student would take longer than these seconds."""

@@ -43,7 +43,7 @@ from goodteacher.studies import (
     name_of_data,
     prepare_context,
 )
-from goodteacher.training.machine import borrowed
+from goodteacher.training import borrowed
 
 
 class Distillation(Frozen):

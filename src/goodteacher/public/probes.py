@@ -14,7 +14,7 @@ from goodteacher.records import Checkpoint
 from goodteacher.studies import Context, DataKey, Silent, Store
 from goodteacher.sweet_spot.probing import probe_task, probed
 from goodteacher.teachers import RecordedRun, response_file, response_name
-from goodteacher.training.machine import borrowed, choose_machine
+from goodteacher.training import borrowed, choose_machine
 
 PROBES_FILE = "probes.jsonl"
 _KEY = "run"

@@ -50,7 +50,7 @@ from goodteacher.teachers import (
     read_checkpoint,
     weights_for,
 )
-from goodteacher.training.machine import choose_machine
+from goodteacher.training import choose_machine
 
 _ONNX = ".onnx"
 

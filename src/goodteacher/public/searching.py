@@ -39,7 +39,7 @@ from goodteacher.studies import (
 from goodteacher.sweet_spot.run import run_search
 from goodteacher.sweet_spot.search import Search
 from goodteacher.teachers import check_recorded_runs, forget_states
-from goodteacher.training.machine import borrowed
+from goodteacher.training import borrowed
 
 
 @overload

@@ -34,7 +34,7 @@ from goodteacher.studies import (
     name_of_data,
     prepare_context,
 )
-from goodteacher.training.machine import borrowed
+from goodteacher.training import borrowed
 from goodteacher.verdicts.evidence import (
     check_omission,
     given_teachers,

@@ -1,6 +1,6 @@
 """What was found: frozen results, arms, costs, and the sentences made of them."""
 
-from goodteacher.records.answers import MARGIN, answer_of
+from goodteacher.records.answers import MARGIN, answer_of, answer_of_gains
 from goodteacher.records.arms import (
     CROSS_ENTROPY,
     Arm,
@@ -149,6 +149,7 @@ __all__ = [
     "Trial",
     "Verdict",
     "answer_of",
+    "answer_of_gains",
     "called",
     "known_seconds",
     "latency_of",

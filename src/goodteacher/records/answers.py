@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from goodteacher.records.results import Answer, Pair, Reference, References
 
 WITHOUT_TEACHER = ("cross_entropy", "label_smoothing")
@@ -17,9 +19,22 @@ def answer_of(references: References) -> Answer:
     ``yes`` where the sweet spot's students beat those of hard labels and of label smoothing; ``no``
     where they do not beat one of them by `MARGIN`; ``undecided`` otherwise.
     """
-    if all(_joint(references, name)[0] > 0 for name in WITHOUT_TEACHER):
+    return answer_of_gains([_joint(references, name) for name in WITHOUT_TEACHER])
+
+
+def answer_of_gains(joint: Sequence[Pair]) -> Answer:
+    """Return whether to distill, by joint intervals of the gain over all that needs no teacher.
+
+    Args:
+        joint: Low and high end of the gain over each reference, differences of accuracies.
+
+    Example:
+        >>> answer_of_gains([(0.01, 0.02), (0.001, 0.02)]), answer_of_gains([(-0.02, 0.001)])
+        ('yes', 'no')
+    """
+    if all(low > 0 for low, _ in joint):
         return "yes"
-    return "no" if as_good(references) else "undecided"
+    return "no" if any(high < MARGIN for _, high in joint) else "undecided"
 
 
 def as_good(references: References) -> tuple[str, ...]:

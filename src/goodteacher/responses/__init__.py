@@ -34,7 +34,12 @@ from goodteacher.responses.columns import (
     difference,
 )
 from goodteacher.responses.containers import Labels, Response
-from goodteacher.responses.examination import examine_agreement, examine_response, look_alike
+from goodteacher.responses.examination import (
+    examine_agreement,
+    examine_response,
+    look_alike,
+    remembered,
+)
 from goodteacher.responses.files import (
     ResponseLike,
     as_response,
@@ -69,6 +74,7 @@ __all__ = [
     "read_labels",
     "read_recorded",
     "read_response",
+    "remembered",
     "scored",
     "write_response",
 ]

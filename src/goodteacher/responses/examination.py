@@ -15,6 +15,9 @@ Every rule is *ours*.
   part are not more probable than those of the selection split (one-sided p of 0.05 or above).
 * **Seen or perfect**, where that cannot be told: no error on the selection split, at most one in a
   thousand on the transfer set, and a mean NLL below 0.05 nats on both.
+* **Remembered**, of a teacher that is asked about one set of examples alone: no error there and a
+  mean NLL below 0.05 nats; or labels that are more probable (one-sided p below 3e-5), and have at
+  most half of the mean NLL, than in out-of-fold responses of the same teacher trained anew.
 """
 
 from __future__ import annotations
@@ -44,6 +47,11 @@ _WAY_OUT = (
     "Students are chosen on the selection split and take the teacher's overconfidence from the "
     "transfer set. Give out-of-fold responses: train the teacher on some folds of the training "
     "data, let it respond to the others, and join these responses by id."
+)
+
+_ANEW = (
+    "students take its overconfidence, and a comparison with students of hard labels flatters it. "
+    "Use responses from folds that the teacher did not see."
 )
 
 
@@ -196,6 +204,41 @@ def look_alike(response: Response, training: Split, selection: Split) -> Finding
         "but if the teacher was trained on the selection split as well, every choice made there is "
         "too good to be true. Train it on the ids that goodteacher split writes.",
     )
+
+
+def remembered(response: Response, examples: Split, anew: Response | None) -> Finding | None:
+    """Say so if a teacher answers as though it was trained on the examples that it is asked about.
+
+    Args:
+        response: The teacher's; it covers the examples.
+        examples: What it is asked about.
+        anew: Out-of-fold responses of the same teacher, trained anew on these examples; None where
+            it cannot be trained.
+
+    Returns:
+        A warning, or None.
+
+    Example:
+        >>> labels = torch.arange(60) % 3
+        >>> sure = Response(20 * torch.eye(3)[labels], torch.arange(60))
+        >>> remembered(sure, Split.from_arrays(torch.zeros(60, 1), labels), None).code
+        'response_remembered'
+    """
+    own, fresh = _fit(response, examples), None if anew is None else _fit(anew, examples)
+    if own is None:
+        return None
+    told = f"The teacher is right on {100 * own.accuracy:.4g} % of the examples that it is given"
+    told += f" (mean NLL {own.nll:.2g} nats)"
+    if fresh and own.nll <= _LESS_NLL * fresh.nll and _chance_of(own, fresh) < _OVERFITTED:
+        told += (
+            f", but trained anew, on folds without them, on {100 * fresh.accuracy:.4g} % ("
+            f"{fresh.nll:.2g} nats). Either it was trained on these examples, or on many others."
+        )
+    elif _without_error(own, own) and (fresh is None or not _without_error(fresh, fresh)):
+        told += ". Either it is perfect, or it was trained on these examples."
+    else:
+        return None
+    return Finding("warning", "response_remembered", f"{told} If it was trained on them: {_ANEW}")
 
 
 def _covers_test(response: Response, data: StudyData) -> bool:

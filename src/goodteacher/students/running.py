@@ -20,12 +20,15 @@ from goodteacher.students.stacks import Stacks
 from goodteacher.students.targets import TargetRequest, target_of
 from goodteacher.studies import Context, Store
 from goodteacher.teachers import RecordedTeachers
-from goodteacher.training.evaluate import compute_logits, most_probable
-from goodteacher.training.loop import Trainer
-from goodteacher.training.memory import unless_memory_runs_out
-from goodteacher.training.objective import StackObjective
-from goodteacher.training.stacking import Stack
-from goodteacher.training.width import even_groups
+from goodteacher.training import (
+    Stack,
+    StackObjective,
+    Trainer,
+    compute_logits,
+    even_groups,
+    most_probable,
+    unless_memory_runs_out,
+)
 
 _TIMED_STEPS = 3
 """Steps that a trial of a width is timed for."""

@@ -17,11 +17,18 @@ from goodteacher.records import Arm
 from goodteacher.students.kept import Shelf
 from goodteacher.students.plan import StudentTask
 from goodteacher.studies import Context
-from goodteacher.training.evaluate import compute_logits, compute_predictions
-from goodteacher.training.loop import steps_per_epoch
-from goodteacher.training.memory import stack_memory
-from goodteacher.training.stacking import Stack, stack_networks
-from goodteacher.training.width import WidthChoice, even_groups, fastest_width, widest_stack
+from goodteacher.training import (
+    Stack,
+    WidthChoice,
+    compute_logits,
+    compute_predictions,
+    even_groups,
+    fastest_width,
+    stack_memory,
+    stack_networks,
+    steps_per_epoch,
+    widest_stack,
+)
 
 _WORTH_MEASURING = 400
 """Steps of a task from which on widths are tried: all trials then take about a hundredth of it."""

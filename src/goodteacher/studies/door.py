@@ -22,7 +22,7 @@ from goodteacher.networks import (
     specification_of,
 )
 from goodteacher.studies.rehearsal import Rehearsal, Rehearsed, Role
-from goodteacher.training.machine import Machine
+from goodteacher.training import Machine
 
 Settings = StudyConfig | DistillConfig
 SettingsT = TypeVar("SettingsT", bound=Settings)

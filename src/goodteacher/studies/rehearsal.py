@@ -35,11 +35,15 @@ from goodteacher.networks.adapting import kind_of, with_whole_output
 from goodteacher.networks.examination import check_not_probabilities, check_trainable, examine
 from goodteacher.networks.factory import check_logits, reason_of
 from goodteacher.studies.store import Store, load_weights
-from goodteacher.training.evaluate import compute_logits
-from goodteacher.training.loop import Trainer
-from goodteacher.training.machine import Machine
-from goodteacher.training.memory import is_out_of_memory, unless_memory_runs_out
-from goodteacher.training.stacking import Stack, stack_networks
+from goodteacher.training import (
+    Machine,
+    Stack,
+    Trainer,
+    compute_logits,
+    is_out_of_memory,
+    stack_networks,
+    unless_memory_runs_out,
+)
 
 Role = Literal["teacher", "student"]
 

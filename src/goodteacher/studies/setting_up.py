@@ -30,7 +30,7 @@ from goodteacher.studies.rehearsal import Role
 from goodteacher.studies.several import StudentsRecord, holds_several, read_students
 from goodteacher.studies.store import CONFIG_FILE, Store, check_usable
 from goodteacher.studies.tasks import Context
-from goodteacher.training.machine import Machine, choose_machine
+from goodteacher.training import Machine, choose_machine
 
 
 class Networks(Frozen):

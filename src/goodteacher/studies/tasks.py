@@ -20,7 +20,7 @@ from goodteacher.data import Split, StudyData
 from goodteacher.networks import Examples, Network, Preparations
 from goodteacher.studies.progress import Progress, say
 from goodteacher.studies.store import Store
-from goodteacher.training.machine import Machine
+from goodteacher.training import Machine
 
 
 @dataclass(frozen=True)

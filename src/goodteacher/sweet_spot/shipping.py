@@ -130,6 +130,8 @@ def _recorded_edge(search: Search, winner: Arm) -> list[str]:
         if search.teachers.predictor(source.run) is not None:
             return []
         epochs = [record.epoch for record in search.teachers.records(task)]
+        if epochs == [1]:
+            return []  # one response, as respond records it: no training that could go on
         if source.epoch == epochs[-1]:
             return [
                 f"The sweet spot is the last recorded epoch ({source.epoch}) of run {source.run}, "

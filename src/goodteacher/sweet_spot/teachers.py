@@ -36,7 +36,7 @@ from goodteacher.teachers import (
     recorded,
     response_file,
 )
-from goodteacher.training.evaluate import compute_logits
+from goodteacher.training import compute_logits
 
 BRANCHES: dict[Branch, str] = {"ema": "moving averages", "cooldown": "cooldowns"}
 """The variants that each checkpoint has a task for, and what progress calls them."""

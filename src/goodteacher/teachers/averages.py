@@ -18,8 +18,7 @@ from goodteacher.studies import Context, Store
 from goodteacher.teachers.plan import AverageTask
 from goodteacher.teachers.recording import ema_file, record_teacher, recorded, write_recorded
 from goodteacher.teachers.running import fresh_view, load_teacher, training_examples
-from goodteacher.training.averaging import refresh_batch_norm
-from goodteacher.training.loop import example_order, steps_per_epoch
+from goodteacher.training import example_order, refresh_batch_norm, steps_per_epoch
 
 MOST_EXAMPLES, _BATCH = 10_000, 256
 """Examples that batch-norm statistics are taken from, and how many at once."""

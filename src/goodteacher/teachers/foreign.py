@@ -22,8 +22,7 @@ from torch import Tensor, nn
 from goodteacher.data import Split, are_texts
 from goodteacher.errors import InputError, ModelError
 from goodteacher.networks import inside, logits_of
-from goodteacher.training.machine import borrowed
-from goodteacher.training.memory import is_out_of_memory, unless_memory_runs_out
+from goodteacher.training import borrowed, is_out_of_memory, unless_memory_runs_out
 
 Model = Callable[..., Any]
 """A module or a function: a batch in, logits out."""

@@ -14,7 +14,7 @@ from goodteacher.config import Frozen, Optimization, Run, StudyConfig, TeacherCo
 from goodteacher.records import TeacherVariant
 from goodteacher.studies import Context, DataKey
 from goodteacher.teachers.recording import branch_key
-from goodteacher.training.loop import steps_per_epoch
+from goodteacher.training import steps_per_epoch
 
 _STEP_OVERHEAD = 64
 """A step costs about as much as this many examples beside its own; for the time left only."""

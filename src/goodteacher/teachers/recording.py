@@ -19,7 +19,7 @@ from goodteacher.records import Checkpoint, Measured, Measurement, TeacherVarian
 from goodteacher.responses import Response, read_recorded, write_response
 from goodteacher.responses.measurement import measure_splits
 from goodteacher.studies import Context, DataKey, Store
-from goodteacher.training.evaluate import compute_logits
+from goodteacher.training import compute_logits
 
 RESPONSE_SPLITS = ("transfer", "selection")
 TRAJECTORY_FILE = "trajectory.jsonl"

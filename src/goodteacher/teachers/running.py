@@ -30,8 +30,7 @@ from goodteacher.teachers.recording import (
     take_recorded,
     write_recorded,
 )
-from goodteacher.training.loop import Segment, Trainer, steps_per_epoch
-from goodteacher.training.memory import unless_memory_runs_out
+from goodteacher.training import Segment, Trainer, steps_per_epoch, unless_memory_runs_out
 
 TEACHER_STREAM = 1
 """Streams of augmentation from here on are teachers'; 0 is that of a study's fixed views."""

@@ -1,1 +1,37 @@
-"""Optimisation: one network, or many stacked students, through one loop."""
+"""One loop that trains one network, or many stacked students; evaluation, memory, the machine."""
+
+from __future__ import annotations
+
+from goodteacher.training.averaging import refresh_batch_norm
+from goodteacher.training.evaluate import compute_logits, compute_predictions, most_probable
+from goodteacher.training.loop import Segment, Trainer, example_order, steps_per_epoch
+from goodteacher.training.machine import Machine, borrowed, choose_machine, threads_of
+from goodteacher.training.memory import is_out_of_memory, stack_memory, unless_memory_runs_out
+from goodteacher.training.objective import StackObjective
+from goodteacher.training.stacking import Stack, stack_networks
+from goodteacher.training.width import WidthChoice, even_groups, fastest_width, widest_stack
+
+__all__ = [
+    "Machine",
+    "Segment",
+    "Stack",
+    "StackObjective",
+    "Trainer",
+    "WidthChoice",
+    "borrowed",
+    "choose_machine",
+    "compute_logits",
+    "compute_predictions",
+    "even_groups",
+    "example_order",
+    "fastest_width",
+    "is_out_of_memory",
+    "most_probable",
+    "refresh_batch_norm",
+    "stack_memory",
+    "stack_networks",
+    "steps_per_epoch",
+    "threads_of",
+    "unless_memory_runs_out",
+    "widest_stack",
+]

@@ -3,6 +3,7 @@
 | module      | owns                                                                              |
 |-------------|-----------------------------------------------------------------------------------|
 | `intervals` | the crossed model of seeds and examples; accuracies and paired differences        |
+| `folds`     | differences from repeated cross-validation                                        |
 | `decisions` | superiority, equivalence, many comparisons, and how many seeds a decision takes   |
 | `sequential`| looking again after adding seeds: what each look may spend of the level           |
 | `ranks`     | rank correlation and regret of a score                                            |
@@ -17,6 +18,7 @@ from goodteacher.maths.statistics.decisions import (
     seeds_needed,
     simultaneous,
 )
+from goodteacher.maths.statistics.folds import folds_interval, folds_mean_interval
 from goodteacher.maths.statistics.intervals import (
     Interval,
     Resamples,
@@ -45,6 +47,8 @@ __all__ = [
     "adjusted_level",
     "crossed_interval",
     "equivalence_p_value",
+    "folds_interval",
+    "folds_mean_interval",
     "holm",
     "mantel",
     "paired_interval",

@@ -360,7 +360,7 @@ def _interval(
     mean_squares = look_up(_METHODS, method)
     check_level(level)
     num_seeds, num_examples = values.shape
-    assumed = _assumed_variance(values) if counts else 0.0
+    assumed = assumed_variance(values) if counts else 0.0
     if num_seeds == 1:
         variance = float(values.var(ddof=1)) / num_examples + assumed
         freedom, parts = float(num_examples - 1), (math.nan, math.nan)
@@ -391,8 +391,12 @@ def _combine(
     return variance, freedom, (variance - example_part, example_part)
 
 
-def _assumed_variance(values: FloatArray) -> float:
-    """Variance of the distinguishing examples that a small sample did not happen to show."""
+def assumed_variance(values: FloatArray) -> float:
+    """Return the variance of the distinguishing examples that a sample did not happen to show.
+
+    Args:
+        values: Differences of two arms, ``[num_seeds, num_examples]`` in {-1, 0, 1}.
+    """
     constant = values[0, (values == values[0]).all(axis=0)]
     alike = int(np.unique(constant, return_counts=True)[1].max(initial=0))
     num_examples = int(values.shape[1])

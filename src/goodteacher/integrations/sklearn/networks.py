@@ -1,0 +1,132 @@
+"""The library's own students for tables: ``"linear"``, ``"mlp:32"`` and so on.
+
+The teacher's responses are recorded as a run, and the search does the rest: temperature, alpha and
+label smoothing on the selection split, fresh paired seeds, the test split once, an answer. A part
+of the rows is kept from training for that (``test_fraction``), and the student is not trained again
+on all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array
+
+from goodteacher.data import UNLABELLED, Dataset, Split
+from goodteacher.errors import DataError
+from goodteacher.integrations.sklearn.encoding import are_numbers, encoder
+from goodteacher.integrations.sklearn.tables import joined_rows
+from goodteacher.integrations.sklearn.teaching import Rows, Table, Teaching, some_of
+from goodteacher.public.given import Studied, check_search, search_response
+from goodteacher.responses import Response
+
+
+def study_of(
+    teaching: Teaching,
+    table: Table,
+    others: Any,
+    said: Response | None,
+    *,
+    student: str,
+    names: tuple[str, ...],
+    out: str | Path | None,
+    test_fraction: float,
+    seed: int,
+    settings: Mapping[str, Any],
+) -> tuple[Studied, Any]:
+    """Search for a student of the library's own kind.
+
+    Args:
+        teaching: The teacher.
+        table: Labelled rows, of numbers.
+        others: Unlabelled rows, or None.
+        said: What a teacher that is not trained here says of the labelled rows, or None.
+        student: Its specification.
+        names: Of the columns, or nothing.
+        out: Folder of the study; None for a temporary one.
+        test_fraction: Share of the rows on which the answer is measured.
+        seed: Of the division.
+        settings: Of the search.
+
+    Returns:
+        The search, and the encoder that was fitted to the rows that students learn from; None for
+        rows of numbers.
+
+    Raises:
+        DataError: The rows are no numbers, nor a data frame that can be encoded.
+        InputError: Something else cannot work; raised before any student is trained.
+    """
+    check_search(student, settings)
+    learned, test = _divided(table, test_fraction, seed)
+    part, held_out = table.rows(learned), table.rows(test)
+    teaching = teaching.within(part)
+    response = teaching.out_of_fold(part) if said is None else some_of(said, learned)
+    rows, codes, logits = part.inputs, part.codes, response.logits
+    if others is not None:
+        more = teaching.about_others(teaching.fitted(part), others, table.classes).logits
+        rows, logits = joined_rows(rows, others), torch.cat([logits, more])
+        codes = np.concatenate([codes, np.full(len(more), UNLABELLED)])
+    made = None
+    if hasattr(rows, "iloc") and not are_numbers(rows):
+        made = encoder().fit(rows)
+        names = tuple(made.get_feature_names_out())
+    data = Dataset(
+        "table",
+        Split.from_arrays(_numbers(rows, made), codes),
+        Split.from_arrays(_numbers(held_out.inputs, made), held_out.codes),
+        tuple(map(str, table.classes.tolist())),
+        feature_names=names,
+    )
+    settings = {"split_seed": seed, **settings}
+    return search_response(data, logits, student=student, out=out, **settings), made
+
+
+def _divided(table: Table, test_fraction: float, seed: int) -> tuple[Rows, Rows]:
+    """Return the rows that a student may learn from, and those on which the answer is measured."""
+    try:
+        learned, test = train_test_split(
+            np.arange(len(table)), test_size=test_fraction, random_state=seed, stratify=table.codes
+        )
+    except ValueError as error:
+        raise DataError(
+            f"test_fraction = {test_fraction} of {len(table)} rows cannot hold each of "
+            f"{len(table.classes)} classes ({error}). Raise it, or give more rows."
+        ) from error
+    return np.sort(learned), np.sort(test)
+
+
+def network_probabilities(student: Any, rows: Any, encoder: Any) -> npt.NDArray[np.float64]:
+    """Return a delivered student's probabilities, [N, C].
+
+    Args:
+        student: A `Classifier`.
+        rows: N rows.
+        encoder: What turns them into numbers, or None.
+    """
+    found: npt.NDArray[np.float64] = student.predict_proba(_numbers(rows, encoder)).double().numpy()
+    return found
+
+
+def _numbers(rows: Any, encoder: Any) -> npt.NDArray[np.float32]:
+    """Return rows as numbers, for a network.
+
+    Raises:
+        DataError: A column is none, or a value is missing.
+    """
+    given = rows if encoder is None else encoder.transform(rows)
+    try:
+        found: npt.NDArray[np.float32] = check_array(
+            given.toarray() if hasattr(given, "toarray") else given, dtype=np.float32
+        )
+    except ValueError as error:
+        raise DataError(
+            f"The library's own students take numbers without gaps, or data frames of pandas, "
+            f"which are encoded for them: {error}"
+        ) from error
+    return found
