@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from goodteacher.public.checking import doctor
     from goodteacher.public.distillation import Distillation, distill
     from goodteacher.public.dividing import split
-    from goodteacher.public.exporting import Export, export
+    from goodteacher.public.exported import Export
+    from goodteacher.public.exporting import export
     from goodteacher.public.predicting import Responded, respond
     from goodteacher.public.recipes import ImportedRecipe, import_recipe
     from goodteacher.public.recording import Recorder
@@ -67,7 +68,8 @@ _HOMES = {
     "goodteacher.records.results": ("Verdict",),
     "goodteacher.public.predicting": ("Responded", "respond"),
     "goodteacher.public.dividing": ("split",),
-    "goodteacher.public.exporting": ("Export", "export"),
+    "goodteacher.public.exported": ("Export",),
+    "goodteacher.public.exporting": ("export",),
     "goodteacher.public.recording": ("Recorder",),
     "goodteacher.public.responding": ("record_checkpoints",),
     "goodteacher.public.scoring": ("Score", "score"),

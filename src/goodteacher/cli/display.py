@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from goodteacher.data import Dataset, Finding
     from goodteacher.public.distillation import Distillation
-    from goodteacher.public.exporting import Export, Int8
+    from goodteacher.public.exported import Export, Int8
     from goodteacher.public.scoring import Score
 
 stdout = Console(highlight=False)

@@ -9,7 +9,9 @@ from goodteacher.delivery.export import load_student
 from goodteacher.delivery.formats import FORMATS, Format
 from goodteacher.delivery.latency import batches_of, measure_latencies
 from goodteacher.delivery.onnx_model import ONNX_FILE, read_onnx
+from goodteacher.delivery.quality import ClassChange, Quality, class_changes, quality_of
 from goodteacher.delivery.quantization import INT8_FILE, quantize
+from goodteacher.delivery.size import Size, size_of
 
 __all__ = [
     "FORMATS",
@@ -17,18 +19,24 @@ __all__ = [
     "ONNX_FILE",
     "Agreement",
     "Answers",
+    "ClassChange",
     "Classifier",
     "Format",
+    "Quality",
+    "Size",
     "StudentCard",
     "batches",
     "batches_of",
     "check",
+    "class_changes",
     "compare",
     "deliver_best",
     "load_student",
     "logits_on",
     "measure_latencies",
+    "quality_of",
     "quantize",
     "read_onnx",
     "savings_of",
+    "size_of",
 ]

@@ -12,19 +12,17 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypedDict
+from typing import Any, Protocol, TypedDict
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from goodteacher.config import DistillConfig, Frozen, StudyConfig
+from goodteacher.config import DistillConfig, StudyConfig
 from goodteacher.data import Split, StudyData
 from goodteacher.delivery import (
     FORMATS,
     INT8_FILE,
     ONNX_FILE,
-    Agreement,
     Answers,
     Classifier,
     Format,
@@ -32,17 +30,21 @@ from goodteacher.delivery import (
     batches,
     batches_of,
     check,
+    class_changes,
     compare,
     load_student,
     logits_on,
     measure_latencies,
+    quality_of,
     quantize,
     read_onnx,
+    size_of,
 )
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.maths.statistics import paired_interval
 from goodteacher.networks import NetworkLike
-from goodteacher.records import Latency, Pair
+from goodteacher.public.exported import Export, ExportedFile, Int8, Timed
+from goodteacher.public.model_card import model_card
 from goodteacher.studies import (
     RESULT_FILE,
     DataLike,
@@ -55,6 +57,8 @@ from goodteacher.studies import (
 )
 
 EXPORT_FILE = "export.json"
+CARD_FILE = "README.md"
+"""The model card, by the name that hubs of models show."""
 MAX_LOSS = 0.005
 """Accuracy on the selection split that 8 bits may cost by default: half a point."""
 
@@ -81,49 +85,6 @@ class Exporting(TypedDict, total=False):
     data: DataLike | None
     network: NetworkLike | None
     progress: Progress | None
-
-
-class ExportedFile(Frozen):
-    """What was written of one format."""
-
-    format: str
-    file: str = Field(description="or folder, below that of the export")
-    num_bytes: int = Field(description="of all its files")
-    agreement: Agreement = Field(description="with the student, on the test split")
-
-
-class Int8(Frozen):
-    """The student in 8 bits beside itself in floats."""
-
-    delivered: bool
-    selection_loss: float = Field(description="accuracy lost on the selection split")
-    max_loss: float = Field(description="what it may be")
-    num_bytes: int
-    test_difference: float | None = Field(
-        default=None, description="accuracy on the test split, 8 bits minus floats"
-    )
-    interval: Pair | None = Field(default=None, description="of that difference, over examples")
-    changed: int | None = Field(default=None, description="test examples predicted otherwise")
-    examples: int | None = None
-
-
-class Timed(Frozen):
-    """How long the student takes in one runtime, on one thread."""
-
-    runtime: str
-    latencies: tuple[Latency, ...]
-
-
-class Export(Frozen):
-    """Content of ``export.json``."""
-
-    schema_version: int = 1
-    architecture: str
-    temperature: float = Field(description="by which logits are divided for probabilities")
-    files: tuple[ExportedFile, ...]
-    int8: Int8 | None = None
-    machine: str = Field(description="where times were measured")
-    timed: tuple[Timed, ...]
 
 
 def export(
@@ -172,13 +133,16 @@ def export(
         quantized = _quantized(place, student, parts, max_loss, watcher) if int8 else None
         result = Export(
             architecture=student.card.architecture,
+            size=size_of(student.network, student.card),
             temperature=student.card.temperature,
             files=found,
             int8=quantized,
             machine=described_machine("cpu float32"),
             timed=_timed(place, student, parts),
+            **_qualities(folder, student, parts, network),
         )
         Store(place).write_json(EXPORT_FILE, result)
+        Store(place).write_text(CARD_FILE, model_card(Store(folder), student.card, result))
     return result
 
 
@@ -310,6 +274,29 @@ def _spread(count: int) -> Tensor:
 def _accuracy(student: Answers, split: Split) -> float:
     right = logits_on(student, split).argmax(-1) == split.labels
     return float(right.double().mean())
+
+
+def _qualities(
+    folder: Path, student: Classifier, parts: StudyData, network: NetworkLike | None
+) -> dict[str, Any]:
+    """Measure the student, and that of hard labels where it is another one."""
+    test = parts.test.open("measure the delivered student and that of hard labels")
+    ours = logits_on(student, test)
+    found: dict[str, Any] = {
+        "student": quality_of(ours, test.labels, temperature=student.card.temperature)
+    }
+    twin_folder = folder / "baseline"
+    if not (twin_folder / "config.json").exists():
+        return found
+    twin = load_student(twin_folder, network=network)
+    if twin.card == student.card:
+        return found
+    theirs = logits_on(twin, test)
+    predicted = ours.argmax(-1), theirs.argmax(-1)
+    return found | {
+        "hard_labels": quality_of(theirs, test.labels, temperature=twin.card.temperature),
+        "changed_classes": class_changes(*predicted, test.labels, parts.class_names),
+    }
 
 
 def _timed(place: Path, student: Classifier, parts: StudyData) -> tuple[Timed, ...]:

@@ -8,7 +8,8 @@ from typing import Unpack
 from goodteacher.config import StudyConfig
 from goodteacher.delivery import Classifier, load_student
 from goodteacher.networks import NetworkLike
-from goodteacher.public.exporting import Export, Exporting, export
+from goodteacher.public.exported import Export
+from goodteacher.public.exporting import Exporting, export
 from goodteacher.records import (
     DataSummary,
     Evidence,

@@ -1,0 +1,150 @@
+"""How good a delivered student is on the test split: right, calibrated, and for which classes.
+
+Intervals are over test examples: it is one student, whose seed will not change any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from goodteacher.config import Frozen
+from goodteacher.maths.calibration import adaptive_calibration_error
+from goodteacher.maths.statistics import accuracy_interval, paired_interval, simultaneous
+from goodteacher.records import Pair
+
+COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
+"""Shares of the examples, the surest ones, on which accuracy is measured."""
+
+_Z = 1.959964
+_RESAMPLES = 200
+
+
+class Estimate(Frozen):
+    """A value with its 95 % interval over test examples."""
+
+    value: float
+    interval: Pair
+
+
+class Covered(Frozen):
+    """How often a student is right about the examples that it is surest of."""
+
+    coverage: float = Field(description="their share")
+    accuracy: float
+
+
+class Quality(Frozen):
+    """A delivered student on the test split."""
+
+    num_examples: int
+    accuracy: Estimate
+    nll: Estimate = Field(description="negative log-likelihood, nats, of calibrated probabilities")
+    brier: Estimate = Field(description="0 to 2, of calibrated probabilities")
+    calibration_error: Estimate = Field(description="of calibrated probabilities, 15 equal bins")
+    uncalibrated_nll: float
+    uncalibrated_calibration_error: float
+    covered: tuple[Covered, ...] = Field(
+        description="accuracy where less sure answers are left out"
+    )
+
+
+class ClassChange(Frozen):
+    """A class about which one student is right more, or less, often than another."""
+
+    name: str
+    num_examples: int
+    difference: float
+    interval: Pair = Field(description="joint over all classes")
+
+
+def quality_of(logits: Tensor, labels: Tensor, *, temperature: float) -> Quality:
+    """Measure a student.
+
+    Args:
+        logits: Of the test split, [N, C].
+        labels: Its classes, [N].
+        temperature: By which the student divides its logits.
+    """
+    wide, right = logits.double() / temperature, logits.argmax(-1) == labels
+    log_probs = wide.log_softmax(-1)
+    nll = -log_probs.gather(1, labels[:, None])[:, 0]
+    truth = torch.nn.functional.one_hot(labels, logits.shape[1])
+    brier = (log_probs.exp() - truth).square().sum(-1)
+    found = accuracy_interval(right.numpy()[None])
+    raw = logits.double()
+    return Quality(
+        num_examples=len(labels),
+        accuracy=Estimate(value=found.mean, interval=(found.low, found.high)),
+        nll=_mean(nll),
+        brier=_mean(brier),
+        calibration_error=_calibration_error(wide, labels),
+        uncalibrated_nll=float(-raw.log_softmax(-1).gather(1, labels[:, None]).mean()),
+        uncalibrated_calibration_error=adaptive_calibration_error(raw, labels),
+        covered=_covered(log_probs.amax(-1), right),
+    )
+
+
+def class_changes(
+    ours: Tensor, theirs: Tensor, labels: Tensor, names: Sequence[str]
+) -> tuple[ClassChange, ...]:
+    """Return the classes of which it is sure that one student is right more often than the other.
+
+    Args:
+        ours: Predicted classes of a student, [N].
+        theirs: Predicted classes of the other one, [N].
+        labels: The classes, [N].
+        names: Of the C classes.
+
+    Returns:
+        Those whose joint interval does not hold 0, the largest loss first.
+    """
+    members = {n: labels == n for n in range(len(names)) if int((labels == n).sum()) > 1}
+    intervals = [
+        paired_interval((ours[m] == n).numpy()[None], (theirs[m] == n).numpy()[None])
+        for n, m in members.items()
+    ]
+    joint = zip(members.items(), simultaneous(intervals), strict=True)
+    changes = [
+        ClassChange(
+            name=names[number],
+            num_examples=int(member.sum()),
+            difference=found.mean,
+            interval=(found.low, found.high),
+        )
+        for (number, member), found in joint
+        if found.low > 0 or found.high < 0
+    ]
+    return tuple(sorted(changes, key=lambda change: change.difference))
+
+
+def _mean(values: Tensor) -> Estimate:
+    middle, error = float(values.mean()), float(values.std() / len(values) ** 0.5)
+    return Estimate(value=middle, interval=(max(0.0, middle - _Z * error), middle + _Z * error))
+
+
+def _calibration_error(logits: Tensor, labels: Tensor) -> Estimate:
+    """Return the error with a basic bootstrap interval: resampling alone makes it larger."""
+    value = adaptive_calibration_error(logits, labels)
+    random = np.random.default_rng(0)
+    drawn = [
+        adaptive_calibration_error(logits[rows], labels[rows])
+        for rows in (random.integers(0, len(labels), len(labels)) for _ in range(_RESAMPLES))
+    ]
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return Estimate(
+        value=value, interval=(max(0.0, 2 * value - float(high)), max(0.0, 2 * value - float(low)))
+    )
+
+
+def _covered(confidence: Tensor, right: Tensor) -> tuple[Covered, ...]:
+    ordered = right[confidence.argsort(descending=True, stable=True)].double()
+    counts = [max(1, round(share * len(ordered))) for share in COVERAGES]
+    return tuple(
+        Covered(coverage=share, accuracy=float(ordered[:count].mean()))
+        for share, count in zip(COVERAGES, counts, strict=True)
+    )
