@@ -164,3 +164,10 @@ def test_settings_of_the_experiments_are_allowed(path):
     config = parse(StudyConfig, data="somewhere", **read_toml(path))
     for spec in (config.teacher, config.student):
         build_model(spec, num_classes=10, inputs=(3, 32, 32), seed=0)
+
+
+def test_one_number_in_place_of_two_is_told_as_that():
+    with pytest.raises(ConfigError) as caught:
+        parse(StudyConfig, data="digits", teacher="mlp:8", student="mlp:4", resize="224")
+    assert "too few values. It is height,width" in str(caught.value)
+    assert "missing" not in str(caught.value)

@@ -109,10 +109,16 @@ def test_resize_makes_sizes_equal_as_pillow_does():
     assert np.array_equal(images[0].numpy(), np.asarray(expected).transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize("resize", [(0, 5), (5, -1), (5,), (5, 5, 5)])
+@pytest.mark.parametrize("resize", [(0, 5), (5, -1), (5,), (5, 5, 5), 5, "55"])
 def test_a_resize_that_is_not_two_sizes_is_refused(resize):
     with pytest.raises(ConfigError, match=r"resize must be \(height, width\)"):
         ImageOptions(resize=resize)
+
+
+@pytest.mark.parametrize("gib", [0, -1.5, float("nan")])
+def test_room_for_no_image_is_refused(gib):
+    with pytest.raises(ConfigError, match="images_gib must be above 0, but is"):
+        ImageOptions(images_gib=gib)
 
 
 def test_decoded_images_are_resized_channel_by_channel_alike():

@@ -154,10 +154,12 @@ def test_texts_can_be_named_in_any_order_and_number(tmp_path):
         ("title,text", ConfigError, r"text_column = 'text' is not in .*'title', 'body'"),
         ("title,stars", DataError, "'stars' must name a column of strings"),
         ("title,title", DataError, "names a column twice"),
+        ("title,label", DataError, "text_column names 'label', which holds the labels"),
     ],
 )
 def test_columns_that_are_no_texts_cannot_be_named(tmp_path, named, error, message):
-    folder = save(tmp_path, {"title": QUESTIONS, "body": ANSWERS, "stars": [1] * N})
+    columns = {"title": QUESTIONS, "body": ANSWERS, "stars": [1] * N}
+    folder = save(tmp_path, columns, labels=["loan", "card"] * (N // 2))
     with pytest.raises(error, match=message):
         load_dataset(folder, text_column=named)
 
@@ -242,6 +244,19 @@ def test_texts_given_in_python(texts, names):
     data = load_dataset(given(texts))
     assert columns_of(data) == names
     assert data.train.texts == tuple(zip(QUESTIONS, ANSWERS, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ([("a", "b"), ("c",)] * (N // 2), r"Each example is 2 texts .* but 12 of 24 are not"),
+        (["a", 3] * (N // 2), "Texts must be strings, but 12 of 24 are int"),
+        ([[1.0, 2.0], [3.0]] * (N // 2), "Do its rows differ in length"),
+    ],
+)
+def test_lists_whose_rows_differ_are_refused(texts, message):
+    with pytest.raises(DataError, match=message):
+        load_dataset(given(texts))
 
 
 def test_a_column_of_strings_of_pandas_is_texts():

@@ -5,6 +5,7 @@ import logging
 import pytest
 import torch.distributed
 
+from goodteacher.errors import ConfigError
 from goodteacher.integrations import processes
 from goodteacher.integrations.processes import Epochs, agreed, is_first, missing
 
@@ -71,6 +72,17 @@ def test_training_that_begins_again_counts_from_there(clock):
 def test_every_nth_epoch_is_wanted(clock, every, wanted):
     epochs = Epochs(Recorder(clock), every)
     assert [epoch for epoch in range(1, 7) if epochs.wants(epoch)] == wanted
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5, "2", None])
+def test_every_that_is_no_count_is_refused_before_the_training(clock, every):
+    with pytest.raises(ConfigError, match="every must be a whole number from 1, but is"):
+        Epochs(Recorder(clock), every)
+
+
+def test_a_folder_in_place_of_a_recorder_is_refused_before_the_training():
+    with pytest.raises(ConfigError, match=r"takes a recorder, goodteacher.Recorder\(folder, data"):
+        Epochs("recorded/night", 1)
 
 
 @pytest.mark.parametrize(

@@ -304,6 +304,13 @@ def test_what_fails_at_times_is_asked_again_after_ever_longer_waits(tmp_path):
     assert [2 <= waits[0] < 3, 4 <= waits[1] < 5.1, 8 <= waits[2] < 10.1] == [True] * 3
 
 
+@pytest.mark.parametrize(("name", "value"), [("at_once", 0), ("retries", -1), ("pause", -0.5)])
+def test_numbers_too_small_to_ask_with_are_refused(name, value, tmp_path):
+    with pytest.raises(ConfigError, match=f"{name} must be at least"):
+        respond(predict, tmp_path, **{name: value})
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_same_call_goes_on_where_it_was_stopped(plain, tmp_path):
     teacher = Flaky({6})
     with pytest.raises(ModelError, match=r"on examples 192 to 255 .ConnectionError: too many"):

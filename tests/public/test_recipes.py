@@ -207,6 +207,13 @@ def test_settings_beside_a_file_are_added(tmp_path):
         import_recipe(f"{path} alpha=0.3")
 
 
+def test_what_keras_takes_unless_it_is_given_is_told():
+    imported = import_recipe({"alpha": 0.2}, tool="keras")
+    assert imported.recipe.temperature == 3
+    assert said(imported, "0.1 and its temperature 3 unless given")
+    assert not said(import_recipe({"alpha": 0.1, "temperature": 3}, tool="keras"), "unless given")
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_names_with_dots_are_parts_of_a_group(first):
     words = ["optimizer=sgd", "optimizer.learning_rate=0.1"]
@@ -375,6 +382,10 @@ REFUSED = {
     "both ways of keras": (
         {"alpha": 0.1, "student_loss_weight": 0.5},
         "alpha and student_loss_weight are both",
+    ),
+    "T^2 of keras.distillation": (
+        {"student_loss_weight": 0.5, "temperature": 2, "temperature_squared": False},
+        "keras.distillation, which this is, has it always",
     ),
     "features of keras": (
         "Distiller(distillation_losses=FeatureDistillation(), student_loss_weight=0.5)",

@@ -98,6 +98,9 @@ def unknown_settings(names: Sequence[str], known: Sequence[str]) -> Iterator[str
 
 def _complaint(kind: type[Frozen], item: Mapping[str, Any]) -> str:
     name = str(item["loc"][0]) if item["loc"] else ""
+    if item["type"] == "missing" and len(item["loc"]) > 1:
+        about = kind.model_fields[name].description
+        return f"{name} = {item['input']!r} is not allowed: it has too few values. It is {about}."
     if item["type"] == "missing":
         return (
             f"{name} is missing: it has no default. Give it as --{name.replace('_', '-')}, or as "

@@ -131,7 +131,15 @@ def _array_or_inputs(values: Any) -> _Array | Inputs:
     if are_inputs(values):
         found: Inputs = values
         return found
-    array = values if isinstance(values, np.ndarray) else np.asarray(values)
+    if isinstance(values, list | tuple) and are_texts(values):
+        return as_text_inputs(values)  # NumPy would make strings of numbers among them
+    try:
+        array = values if isinstance(values, np.ndarray) else np.asarray(values)
+    except ValueError as error:
+        raise DataError(
+            f"A {type(values).__name__} among the arrays is none ({error}). Do its rows differ in "
+            "length, or are some of them numbers and others lists?"
+        ) from error
     if array.dtype.kind in "UO" and array.ndim in (1, 2) and are_texts(array[:1]):
         return as_text_inputs(array)
     return array

@@ -211,6 +211,11 @@ def find_layout(tables: Mapping[str, pa.Table], reading: Reading, where: str) ->
         for name in reading.text_column:
             check_known("text_column", name, train.column_names, where)
         check_are_texts(train, reading.text_column, where)
+        if label in reading.text_column:
+            raise DataError(
+                f"text_column names {label!r}, which holds the labels: a student would be given "
+                "what it is to tell. Leave it out, or name the labels with --label-column."
+            )
         return replace(known, texts=reading.text_column)
     if image is not None:
         _check_no_text(train.schema, image, where)

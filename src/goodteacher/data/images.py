@@ -50,7 +50,7 @@ class ImageOptions:
             are needed. None for a quarter of the memory that is free.
 
     Raises:
-        ConfigError: ``resize`` is not two positive integers.
+        ConfigError: ``resize`` is not two positive integers, or ``images_gib`` is not above 0.
     """
 
     resize: tuple[int, int] | None = None
@@ -65,7 +65,11 @@ class ImageOptions:
         return _SHARE_OF_FREE * float(psutil.virtual_memory().available)
 
     def __post_init__(self) -> None:
-        if self.resize is not None and (len(self.resize) != 2 or min(self.resize) < 1):
+        if self.images_gib is not None and not self.images_gib > 0:
+            raise ConfigError(f"images_gib must be above 0, but is {self.images_gib}.")
+        given: object = self.resize
+        pair = isinstance(given, tuple | list) and len(given) == 2
+        if given is not None and not (pair and min(self.resize or ()) >= 1):
             raise ConfigError(
                 f"resize must be (height, width) in pixels, both at least 1, but is {self.resize}."
                 " For example resize=(32, 32)."

@@ -21,9 +21,19 @@ class Epochs:
     Args:
         recorder: Where to.
         every: Record each epoch that this divides.
+
+    Raises:
+        ConfigError: There is no recorder, or no epoch is such a multiple.
     """
 
     def __init__(self, recorder: Recorder, every: int) -> None:
+        if not hasattr(recorder, "record"):
+            raise ConfigError(
+                "RecorderCallback takes a recorder, goodteacher.Recorder(folder, data), but got "
+                f"{recorder!r}."
+            )
+        if not isinstance(every, int) or every < 1:
+            raise ConfigError(f"every must be a whole number from 1, but is {every!r}.")
         self.recorder, self._every = recorder, every
         self._count, self._aside = 0, 0.0
         self._began: float | None = None

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from goodteacher.data import Split
-from goodteacher.errors import InputError, ModelError, StudyError
+from goodteacher.errors import ConfigError, InputError, ModelError, StudyError
 from goodteacher.responses import Scored, joined, scored
 from goodteacher.studies import Store, logger
 from goodteacher.teachers.foreign import stored
@@ -47,6 +47,9 @@ class Asking:
         retries: How often a batch is asked again after an error.
         pause: Seconds before the first retry; each further one takes twice as long.
         sleep: Waits; another one in tests.
+
+    Raises:
+        ConfigError: A number is too small to ask with.
     """
 
     predict: Predict
@@ -54,6 +57,11 @@ class Asking:
     retries: int = 0
     pause: float = 1.0
     sleep: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        for name, least in (("at_once", 1), ("retries", 0), ("pause", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} must be at least {least}, but is {getattr(self, name)}.")
 
     def __call__(
         self,

@@ -45,6 +45,8 @@ def keras(
 def _example(given: Given, objective: Objective, smoothing: float) -> None:
     alpha = given.number("alpha", low=0, high=1)
     temperature = given.number("temperature", low=0, above=True)
+    if alpha is None or temperature is None:
+        objective.notes.append("Its alpha is 0.1 and its temperature 3 unless given.")
     alpha = 0.1 if alpha is None else alpha
     temperature = 3.0 if temperature is None else temperature
     loss = _name_of(given, "distillation_loss_fn", "kl_divergence")
@@ -79,6 +81,11 @@ def _example(given: Given, objective: Objective, smoothing: float) -> None:
 
 
 def _built_in(given: Given, objective: Objective, smoothing: float) -> None:
+    if given.value("temperature_squared") is not None and not given.yes("temperature_squared"):
+        raise ConfigError(
+            "temperature_squared is of the example's Distiller, whose older copies lack T^2; "
+            "keras.distillation, which this is, has it always. Leave it out."
+        )
     weight = given.number("student_loss_weight", low=0, high=1)
     weight = 0.5 if weight is None else weight
     losses = _losses(given)
