@@ -77,8 +77,8 @@ def test_verdict_again_is_the_same_and_trains_nothing(verified):
 
 def test_students_learn_from_the_ladders_targets(tmp_path):
     """What reaches the loss, softened at the recipe's temperature, is the rung's probabilities."""
+    from goodteacher.config import VerifyConfig
     from goodteacher.config.reading import parse
-    from goodteacher.config.settings import VerifyConfig
     from goodteacher.responses import as_response
     from goodteacher.responses.fitting import fitted_response
     from goodteacher.students.given import keep_response

@@ -1,11 +1,14 @@
 """Settings of a study: frozen, checked on construction, saved beside the results.
 
-A setting has one name everywhere: it is a field in :mod:`goodteacher.config.settings`, the key in
-``study.toml``, the keyword of :func:`goodteacher.search` and, with dashes, the option of
-``goodteacher search``. Its description there is the text of ``--help``. Unknown names are refused.
+A setting has one name everywhere: it is a field of one class in :mod:`goodteacher.config.settings`,
+:mod:`goodteacher.config.common` or :mod:`goodteacher.config.commands`, the key in ``study.toml``,
+the keyword of :func:`goodteacher.search` and, with dashes, the option of ``goodteacher search``.
+Its description there is the text of ``--help``. Unknown names are refused.
 """
 
 from goodteacher.config.augmentation import Augmentation
+from goodteacher.config.commands import DistillConfig, EvidenceConfig, RespondConfig, VerifyConfig
+from goodteacher.config.common import DataConfig, ReadingConfig, RuntimeConfig
 from goodteacher.config.reading import (
     RUNTIME_SETTINGS,
     differences,
@@ -24,18 +27,11 @@ from goodteacher.config.runs import (
     shown_attribute,
 )
 from goodteacher.config.settings import (
-    DataConfig,
-    DistillConfig,
-    EvidenceConfig,
     GridConfig,
-    ReadingConfig,
-    RespondConfig,
-    RuntimeConfig,
     SearchConfig,
     StudentConfig,
     StudyConfig,
     TeacherConfig,
-    VerifyConfig,
 )
 from goodteacher.config.values import (
     ConfigT,

@@ -13,7 +13,7 @@ import tomli_w
 from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
-from goodteacher.config.settings import RuntimeConfig
+from goodteacher.config.common import RuntimeConfig
 from goodteacher.config.values import ConfigT, Frozen
 from goodteacher.errors import ConfigError
 

@@ -1,4 +1,4 @@
-"""The settings themselves: one class for each thing that can be set, one field for each setting.
+"""Settings of a search: one class for each thing that can be set, one field for each setting.
 
 Descriptions are the texts of ``--help``.
 """
@@ -7,14 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from goodteacher.config.augmentation import Augmentation
+from goodteacher.config.common import DataConfig, RuntimeConfig
 from goodteacher.config.runs import PlannedRun, planned_runs, runs_of_other_batches
 from goodteacher.config.values import (
     Frozen,
@@ -28,106 +24,18 @@ from goodteacher.config.values import (
     Recipe,
     ScheduleName,
     ScoreName,
-    Seed,
     Seeds,
     Training,
-    UnitFloat,
     UnitFloats,
     VariantName,
-    as_text,
     check_augment,
     check_list,
     check_smoothings,
-    check_verdict_seeds,
     default_batch_size,
     default_epochs,
     paths,
     split_commas,
 )
-
-
-class RuntimeConfig(Frozen):
-    """Where and how fast the work runs. Nothing here may change what is asked, only the machine."""
-
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="where to train; auto takes a GPU when there is one"
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto",
-        description="arithmetic of matrix products and convolutions (losses, weights and "
-        "optimizer stay float32); auto takes bfloat16 where the hardware has it",
-    )
-    compile: bool = Field(
-        False,
-        description="torch.compile networks for training, with CUDA graphs on a GPU: half a minute "
-        "for each shape, which only long runs of small networks on a GPU can earn back",
-    )
-    threads: PositiveInt | None = Field(None, description="CPU threads (default: PyTorch's choice)")
-    engine: Literal["local"] = Field("local", description="where tasks run")
-    memory_gib: PositiveFloat | None = Field(
-        None,
-        description="memory in GiB that one stack of students may take; larger groups split "
-        "(default: half of what is free)",
-    )
-    stack_width: PositiveInt | None = Field(
-        None,
-        description="students that train in one stack (default: measured, within memory_gib); "
-        "runs with equal widths agree to the last bit",
-    )
-
-
-class ReadingConfig(Frozen):
-    """How a data set is read."""
-
-    data: str = Field(description="data set: digits, a folder, an .npz file or a hub name")
-    label_column: str | None = Field(
-        None,
-        description="column of labels in a table (default: label, labels, target or class, or else "
-        "a name such as intent or category)",
-    )
-    text_column: Annotated[tuple[str, ...] | None, BeforeValidator(split_commas)] = Field(
-        None,
-        description="column of texts in a table, or several with commas, such as "
-        "premise,hypothesis; the others are then no inputs (default: the only one of strings, or "
-        "those that go together by their names)",
-    )
-    test_split: str | None = Field(
-        None, description="name of the split to test on (default: test, else validation)"
-    )
-    resize: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(split_commas)] = (
-        Field(None, description="height,width to which images are resized (default: never)")
-    )
-    skip_corrupt: bool = Field(False, description="leave out images that cannot be decoded")
-    images_gib: PositiveFloat | None = Field(
-        None,
-        description="memory in GiB that the decoded images of a split may take; more are decoded "
-        "whenever they are needed (default: a quarter of what is free)",
-    )
-
-
-class DataConfig(ReadingConfig):
-    """How a data set is read and split."""
-
-    selection_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.1,
-        description="share of the training data on which every choice is made, where the data have "
-        "no validation split",
-    )
-    transfer_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0, description="share of the rest on which the teacher responds and students learn"
-    )
-    split_seed: Seed = Field(
-        0, description="seed of the split into transfer set and selection split"
-    )
-    normalization: Literal["auto", "none"] = Field(
-        "auto",
-        description="auto: zero mean, unit variance per channel or feature; one scale for texts",
-    )
-    tfidf_features: PositiveInt | None = Field(
-        None,
-        description="of texts: words and pairs of words, or runs of characters, that become "
-        "features, at most (default: 4096)",
-    )
 
 
 class StudentConfig(Frozen):
@@ -492,149 +400,5 @@ class StudyConfig(RuntimeConfig, DataConfig, SearchConfig, StudentConfig, Teache
         if self.augmentation.mixup and "dkd" in self.losses:
             raise ValueError(
                 "dkd needs one label for each image, and mixup mixes two. Leave out one of them"
-            )
-        return self
-
-
-class DistillConfig(RuntimeConfig, DataConfig, StudentConfig):
-    """Settings of ``goodteacher distill``: one recipe, no search."""
-
-    loss: LossName = Field("kl", description="teacher term: kl, mse, dkd, dist or ttm")
-    temperature: PositiveFloat = Field(1.0, description="temperature of the teacher term")
-    alpha: UnitFloat = Field(1.0, description="weight of the teacher term")
-    standardize: bool = Field(False, description="standardise logits in the teacher term")
-    seeds: PositiveInt = Field(1, description="paired student seeds")
-    level: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        0.05, description="level of the intervals: 0.05 means 95 %"
-    )
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe these settings name."""
-        return Recipe(
-            loss=self.loss,
-            temperature=self.temperature,
-            alpha=self.alpha,
-            standardize=self.standardize,
-        )
-
-
-class RespondConfig(RuntimeConfig, DataConfig):
-    """Settings of ``goodteacher respond``: what checkpoints of another trainer say."""
-
-    model: str = Field(
-        description="the checkpoints' network, e.g. python:package.module:factory; behind an @ how "
-        "it wants its inputs: @raw takes examples as they are stored. Without checkpoints, a model "
-        "that is asked as it is: hf:FOLDER or an ONNX file"
-    )
-    checkpoints: Annotated[tuple[str, ...], BeforeValidator(paths)] = Field(
-        (),
-        description="files, folders or patterns such as 'runs/*/checkpoint-*', with commas; those "
-        "of one folder are a run (default: none, the model is asked as it is)",
-    )
-    classes: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = Field(
-        (),
-        description="class of each output of the model, in their order (default: what its "
-        "config.json says, else the order of the data's classes)",
-    )
-    epoch_from: str | None = Field(
-        None,
-        description=r"regular expression whose group is the epoch, such as 'epoch-(\d+)' "
-        "(default: the trainer's state, the name, or what the file notes)",
-    )
-    section: str | None = Field(
-        None,
-        description="place in the files whose weights are taken, such as ema (default: the one "
-        "that is no moving average)",
-    )
-    probabilities: bool = Field(
-        False, description="the network returns probabilities rather than logits"
-    )
-    record_test: bool = Field(
-        False, description="also write the responses to the test split, which stay sealed"
-    )
-
-
-class EvidenceConfig(Frozen):
-    """What ``goodteacher verify`` reports beside the verdict, where asked for.
-
-    None of it moves the verdict, so any of it may be asked for later in the same folder.
-    """
-
-    curve_temperatures: PositiveFloats = Field(
-        (),
-        description="measure what each rung gains at these temperatures, such as 1,2,4,8,16,32 "
-        "(default: none)",
-    )
-    omit_class: Annotated[str | None, BeforeValidator(as_text)] = Field(
-        None,
-        description="name or number of a class that further students never see (default: none)",
-    )
-    evidence_seeds: Annotated[int, Field(ge=3)] | None = Field(
-        None,
-        description="paired student seeds of the temperature curve and the omitted class "
-        "(default: as many as seeds)",
-    )
-
-    @model_validator(mode="after")
-    def _check_evidence(self) -> Self:
-        if self.curve_temperatures:
-            check_list("curve_temperatures", self.curve_temperatures)
-        return self
-
-
-class VerifyConfig(DistillConfig, GridConfig, EvidenceConfig):
-    """Settings of ``goodteacher verify`` for a response that the user brings."""
-
-    may_differ: ClassVar[frozenset[str]] = frozenset(
-        {"seeds", "until_decided", "until_converged", *EvidenceConfig.model_fields}
-    )
-
-    seeds: Annotated[int, AfterValidator(check_verdict_seeds)] = Field(
-        20, description="paired student seeds, at least 3; with until_decided, of the first look"
-    )
-    until_decided: PositiveInt | None = Field(
-        None,
-        description="while inconclusive add seeds, up to this many; the looks share the level "
-        "(default: one look)",
-    )
-    margin: UnitFloat = Field(
-        0.002, description="margin of practical equivalence: 0.002 is 0.2 points of accuracy"
-    )
-    smoothings: UnitFloats = Field(
-        (0.02, 0.05, 0.1, 0.2, 0.3), description="strengths tried for tuned label smoothing"
-    )
-    tune_arms: bool = Field(
-        False,
-        description="compare every arm at its own best of temperatures x alphas, chosen on the "
-        "selection split",
-    )
-    search_seeds: PositiveInt = Field(
-        2, description="paired student seeds of that choice; the verdict has seeds of its own"
-    )
-
-    @property
-    def recipes(self) -> tuple[Recipe, ...]:
-        """Every recipe that an arm may choose: the one given, and the grid."""
-        grid = self.grid(self.loss, standardize=self.standardize)
-        return tuple(dict.fromkeys((self.recipe, *grid)))
-
-    @model_validator(mode="after")
-    def _check_verify(self) -> Self:
-        check_smoothings(self.smoothings)
-        if self.alpha == 0:
-            raise ValueError(
-                "alpha must be above 0: it weights the teacher term, and with alpha = 0 there is "
-                "no teacher to judge"
-            )
-        if self.loss == "mse" and self.curve_temperatures:
-            raise ValueError(
-                "curve_temperatures asks how the gain depends on temperature, but the loss mse "
-                "compares raw logits and has none. Leave it out, or use another loss"
-            )
-        if self.until_decided is not None and self.until_decided < self.seeds:
-            raise ValueError(
-                f"until_decided is the largest number of seeds, so it must be at least seeds = "
-                f"{self.seeds}, but is {self.until_decided}. Three times seeds is a good start"
             )
         return self

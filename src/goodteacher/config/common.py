@@ -1,0 +1,99 @@
+"""Settings that every command has: where work runs, and how data are read and divided."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from goodteacher.config.values import (
+    Frozen,
+    PositiveFloat,
+    PositiveInt,
+    Seed,
+    split_commas,
+)
+
+
+class RuntimeConfig(Frozen):
+    """Where and how fast the work runs. Nothing here may change what is asked, only the machine."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="where to train; auto takes a GPU when there is one"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="arithmetic of matrix products and convolutions (losses, weights and "
+        "optimizer stay float32); auto takes bfloat16 where the hardware has it",
+    )
+    compile: bool = Field(
+        False,
+        description="torch.compile networks for training, with CUDA graphs on a GPU: half a minute "
+        "for each shape, which only long runs of small networks on a GPU can earn back",
+    )
+    threads: PositiveInt | None = Field(None, description="CPU threads (default: PyTorch's choice)")
+    engine: Literal["local"] = Field("local", description="where tasks run")
+    memory_gib: PositiveFloat | None = Field(
+        None,
+        description="memory in GiB that one stack of students may take; larger groups split "
+        "(default: half of what is free)",
+    )
+    stack_width: PositiveInt | None = Field(
+        None,
+        description="students that train in one stack (default: measured, within memory_gib); "
+        "runs with equal widths agree to the last bit",
+    )
+
+
+class ReadingConfig(Frozen):
+    """How a data set is read."""
+
+    data: str = Field(description="data set: digits, a folder, an .npz file or a hub name")
+    label_column: str | None = Field(
+        None,
+        description="column of labels in a table (default: label, labels, target or class, or else "
+        "a name such as intent or category)",
+    )
+    text_column: Annotated[tuple[str, ...] | None, BeforeValidator(split_commas)] = Field(
+        None,
+        description="column of texts in a table, or several with commas, such as "
+        "premise,hypothesis; the others are then no inputs (default: the only one of strings, or "
+        "those that go together by their names)",
+    )
+    test_split: str | None = Field(
+        None, description="name of the split to test on (default: test, else validation)"
+    )
+    resize: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(split_commas)] = (
+        Field(None, description="height,width to which images are resized (default: never)")
+    )
+    skip_corrupt: bool = Field(False, description="leave out images that cannot be decoded")
+    images_gib: PositiveFloat | None = Field(
+        None,
+        description="memory in GiB that the decoded images of a split may take; more are decoded "
+        "whenever they are needed (default: a quarter of what is free)",
+    )
+
+
+class DataConfig(ReadingConfig):
+    """How a data set is read and split."""
+
+    selection_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.1,
+        description="share of the training data on which every choice is made, where the data have "
+        "no validation split",
+    )
+    transfer_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="share of the rest on which the teacher responds and students learn"
+    )
+    split_seed: Seed = Field(
+        0, description="seed of the split into transfer set and selection split"
+    )
+    normalization: Literal["auto", "none"] = Field(
+        "auto",
+        description="auto: zero mean, unit variance per channel or feature; one scale for texts",
+    )
+    tfidf_features: PositiveInt | None = Field(
+        None,
+        description="of texts: words and pairs of words, or runs of characters, that become "
+        "features, at most (default: 4096)",
+    )
