@@ -24,8 +24,9 @@ def main():
     parser.add_argument("--most", type=int, default=4_000, help="texts")
     parser.add_argument("--terms", type=int, default=2_000)
     options = parser.parse_args()
-    from a_teacher_that_predicts import messages
     from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
+
+    from a_teacher_that_predicts import messages
 
     file = MODEL_DIR / MODEL_FILE
     teacher = LanguageIdentifier.from_modelpath(file, norm_probs=True)
