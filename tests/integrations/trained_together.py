@@ -168,3 +168,7 @@ def main(trainer, folder):
 
 if __name__ == "__main__":
     main(sys.argv[1], Path(sys.argv[2]))
+    torch.distributed.barrier()
+    sys.stdout.flush()
+    # gloo's threads may abort a process that ends in the usual way after the other one has gone
+    os._exit(0)
