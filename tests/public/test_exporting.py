@@ -268,12 +268,12 @@ def test_tolerance_grows_with_the_logits():
     split = dataset().train.subset(torch.arange(3))
     split.stored.tensor[:, 0] = torch.arange(3.0)
     logits = torch.tensor([[1000.0, 0.0], [0.0, 50.0], [-4.0, 9.0]])
-    near = checks.compare(Answer(logits + 5e-3), Answer(logits), split)
+    near = checks.compare(Answer(logits + 5e-3), logits, split)
     assert near.holds
     assert near.allowed_difference == pytest.approx(1e-2)
-    assert not checks.compare(Answer(logits + 0.02), Answer(logits), split).holds
+    assert not checks.compare(Answer(logits + 0.02), logits, split).holds
     small = logits / 1000
-    assert not checks.compare(Answer(small + 5e-3), Answer(small), split).holds
+    assert not checks.compare(Answer(small + 5e-3), small, split).holds
 
 
 def test_eight_bits_that_cost_too_much_are_not_delivered(named, tmp_path, monkeypatch, onnx):

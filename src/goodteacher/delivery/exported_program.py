@@ -45,8 +45,7 @@ class ExportedProgram:
         graph = Graph(network, card)
         with quiet("torch.export"):
             program = _traced(graph, card)
-            if graph.reader is not None:
-                write_companion(store, folder, graph.reader)
+            write_companion(store, folder, graph.reader)
             told = {"fields": graph.names, "reads": noted(graph.reader)}
             extra = {_CARD: card.model_dump_json(), _READS: json.dumps(told)}
             # a file object: PyTorch wants the ending .pt2 of a path, which one under way lacks

@@ -54,8 +54,7 @@ class Onnx:
             program = _translated(graph, card)
             _strip(program.model)
             program.model.metadata_props.update(_metadata(graph, card))
-            if graph.reader is not None:
-                write_companion(store, folder, graph.reader)
+            write_companion(store, folder, graph.reader)
             with store.writing(f"{folder}/{ONNX_FILE}") as path:
                 program.save(str(path))
 

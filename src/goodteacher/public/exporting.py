@@ -129,8 +129,10 @@ def export(
     forms = _formats(format, int8, student.card)
     parts = _data_of(folder, data)
     with _under_way(target) as place:
-        found = _written(place, forms, student, parts, watcher)
-        quantized = _quantized(place, student, parts, max_loss, watcher) if int8 else None
+        test = parts.test.open("compare exported files with the student")
+        logits = logits_on(student, test)
+        found = _written(place, forms, student, test, logits, watcher)
+        quantized = _quantized(place, student, parts, logits, max_loss, watcher) if int8 else None
         result = Export(
             architecture=student.card.architecture,
             size=size_of(student.network, student.card),
@@ -139,7 +141,7 @@ def export(
             int8=quantized,
             machine=described_machine("cpu float32"),
             timed=_timed(place, student, parts),
-            **_qualities(folder, student, parts, network),
+            **_qualities(folder, student, parts, logits, network),
         )
         Store(place).write_json(EXPORT_FILE, result)
         Store(place).write_text(CARD_FILE, model_card(Store(folder), student.card, result))
@@ -213,15 +215,19 @@ def _under_way(target: Path) -> Iterator[Path]:
 
 
 def _written(
-    place: Path, forms: Sequence[Format], student: Classifier, parts: StudyData, watcher: Progress
+    place: Path,
+    forms: Sequence[Format],
+    student: Classifier,
+    test: Split,
+    logits: Tensor,
+    watcher: Progress,
 ) -> tuple[ExportedFile, ...]:
-    test = parts.test.open("compare exported files with the student")
     found, store = [], Store(place.parent)
     before: set[Path] = set()
     for form in forms:
         say(watcher, f"writing the student as {form.name}")
         form.write(store, place.name, student.network, student.card)
-        agreement = compare(form.read(place), student, test)
+        agreement = compare(form.read(place), logits, test)
         check(agreement, form.name)
         files = {path for path in place.rglob("*") if path.is_file()}
         found.append(
@@ -237,7 +243,12 @@ def _written(
 
 
 def _quantized(
-    place: Path, student: Classifier, parts: StudyData, max_loss: float, watcher: Progress
+    place: Path,
+    student: Classifier,
+    parts: StudyData,
+    logits: Tensor,
+    max_loss: float,
+    watcher: Progress,
 ) -> Int8:
     say(watcher, "writing the ONNX file in 8 bits")
     floats, target = read_onnx(place / ONNX_FILE), place / INT8_FILE
@@ -250,7 +261,7 @@ def _quantized(
         target.unlink()
         return Int8(delivered=False, selection_loss=loss, max_loss=max_loss, num_bytes=size)
     test = parts.test.open("measure what 8 bits cost the student")
-    ours, theirs = logits_on(student, test).argmax(-1), logits_on(eight, test).argmax(-1)
+    ours, theirs = logits.argmax(-1), logits_on(eight, test).argmax(-1)
     difference = paired_interval(
         (theirs == test.labels).numpy()[None], (ours == test.labels).numpy()[None]
     )
@@ -277,13 +288,16 @@ def _accuracy(student: Answers, split: Split) -> float:
 
 
 def _qualities(
-    folder: Path, student: Classifier, parts: StudyData, network: NetworkLike | None
+    folder: Path,
+    student: Classifier,
+    parts: StudyData,
+    logits: Tensor,
+    network: NetworkLike | None,
 ) -> dict[str, Any]:
     """Measure the student, and that of hard labels where it is another one."""
     test = parts.test.open("measure the delivered student and that of hard labels")
-    ours = logits_on(student, test)
     found: dict[str, Any] = {
-        "student": quality_of(ours, test.labels, temperature=student.card.temperature)
+        "student": quality_of(logits, test.labels, temperature=student.card.temperature)
     }
     twin_folder = folder / "baseline"
     if not (twin_folder / "config.json").exists():
@@ -292,7 +306,7 @@ def _qualities(
     if twin.card == student.card:
         return found
     theirs = logits_on(twin, test)
-    predicted = ours.argmax(-1), theirs.argmax(-1)
+    predicted = logits.argmax(-1), theirs.argmax(-1)
     return found | {
         "hard_labels": quality_of(theirs, test.labels, temperature=twin.card.temperature),
         "changed_classes": class_changes(*predicted, test.labels, parts.class_names),

@@ -113,11 +113,7 @@ class Asking:
         other = few.roll(len(few) // 2 - 1 or 1)  # not reversed: what reverses would look right
         both = joined([self._asked(examples, some)[0] for some in (few, other)]).values
         said, again = both[: len(few)], both[len(few) :]
-        scale = max(float(np.abs(said[np.isfinite(said)]).max(initial=0.0)), 1e-12)
-
-        def same(one: Values, two: Values) -> bool:
-            return np.allclose(one, two, rtol=0, atol=_SAME * scale, equal_nan=True)
-
+        same = _sameness(said)
         if same(said[other.numpy()], again):
             self._check_same_teacher(examples, few, store)
             return ()
@@ -144,8 +140,7 @@ class Asking:
             return
         both = joined([_kept(store, file)[0], self._asked(examples, positions)[0]]).values
         before, now = both[: len(positions)][: len(few)], both[len(positions) :][: len(few)]
-        scale = max(float(np.abs(before[np.isfinite(before)]).max(initial=0.0)), 1e-12)
-        if not np.allclose(before, now, rtol=0, atol=_SAME * scale, equal_nan=True):
+        if not _sameness(before)(before, now):
             raise StudyError(
                 f"{store.root} holds the answers of another teacher: about the first examples this "
                 "one says something else. Name another folder for it; or, if its answers shall "
@@ -220,6 +215,16 @@ def as_numpy(batch: Any) -> Any:
     if isinstance(batch, dict):
         return {name: as_numpy(part) for name, part in batch.items()}
     return batch
+
+
+def _sameness(scores: Values) -> Callable[[Values, Values], bool]:
+    """Return what says whether scores are the same, but for rounding at the scale of some."""
+    scale = max(float(np.abs(scores[np.isfinite(scores)]).max(initial=0.0)), 1e-12)
+
+    def same(one: Values, two: Values) -> bool:
+        return np.allclose(one, two, rtol=0, atol=_SAME * scale, equal_nan=True)
+
+    return same
 
 
 def _file_of(examples: AskedOf, positions: Tensor) -> str:
