@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from goodteacher.config import Frozen
-from goodteacher.maths.calibration import adaptive_calibration_error
+from goodteacher.maths.calibration import adaptive_calibration_error, negative_log_likelihood
 from goodteacher.maths.statistics import accuracy_interval, paired_interval, simultaneous
 from goodteacher.records import Pair
 
@@ -76,15 +76,14 @@ def quality_of(logits: Tensor, labels: Tensor, *, temperature: float) -> Quality
     truth = torch.nn.functional.one_hot(labels, logits.shape[1])
     brier = (log_probs.exp() - truth).square().sum(-1)
     found = accuracy_interval(right.numpy()[None])
-    raw = logits.double()
     return Quality(
         num_examples=len(labels),
         accuracy=Estimate(value=found.mean, interval=(found.low, found.high)),
         nll=_mean(nll),
         brier=_mean(brier),
         calibration_error=_calibration_error(wide, labels),
-        uncalibrated_nll=float(-raw.log_softmax(-1).gather(1, labels[:, None]).mean()),
-        uncalibrated_calibration_error=adaptive_calibration_error(raw, labels),
+        uncalibrated_nll=negative_log_likelihood(logits, labels),
+        uncalibrated_calibration_error=adaptive_calibration_error(logits, labels),
         covered=_covered(log_probs.amax(-1), right),
     )
 

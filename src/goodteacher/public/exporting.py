@@ -17,7 +17,6 @@ from typing import Any, Protocol, TypedDict
 import torch
 from torch import Tensor
 
-from goodteacher.config import DistillConfig, StudyConfig
 from goodteacher.data import Split, StudyData
 from goodteacher.delivery import (
     FORMATS,
@@ -46,13 +45,13 @@ from goodteacher.networks import NetworkLike
 from goodteacher.public.exported import Export, ExportedFile, Int8, Timed
 from goodteacher.public.model_card import model_card
 from goodteacher.studies import (
-    RESULT_FILE,
     DataLike,
     Progress,
     Silent,
     Store,
     described_machine,
     say,
+    settings_of,
     study_data,
 )
 
@@ -190,9 +189,7 @@ def _student_folder(folder: Path) -> Path:
 
 def _data_of(folder: Path, data: DataLike | None) -> StudyData:
     store = Store.open(folder)
-    alone = store.exists(RESULT_FILE)
-    config = store.config(DistillConfig) if alone else store.config(StudyConfig)
-    return study_data(store, config, data=data, call="export")
+    return study_data(store, settings_of(store), data=data, call="export")
 
 
 @contextmanager

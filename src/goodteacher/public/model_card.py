@@ -6,12 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from goodteacher.config import DistillConfig, StudyConfig
 from goodteacher.delivery import Quality, StudentCard
 from goodteacher.public.distillation import Distillation
 from goodteacher.public.exported import Export
 from goodteacher.records import DataSummary, SweetSpot, Verdict, percent, points
-from goodteacher.studies import RESULT_FILE, SWEET_SPOT_FILE, VERDICT_FILE, Store
+from goodteacher.studies import RESULT_FILE, SWEET_SPOT_FILE, VERDICT_FILE, Store, settings_of
 
 _LIMITS = """## Limits
 
@@ -188,8 +187,7 @@ def _int8(export: Export) -> str:
 
 
 def _name_of(store: Store) -> str:
-    alone = store.exists(RESULT_FILE)
-    config = store.config(DistillConfig) if alone else store.config(StudyConfig)
+    config = settings_of(store)
     return config.data.rstrip("/").rpartition("/")[2] or config.data
 
 

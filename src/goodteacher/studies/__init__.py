@@ -22,6 +22,7 @@ from goodteacher.studies.setting_up import (
     name_of_data,
     prepare_context,
     resume_context,
+    settings_of,
     study_data,
 )
 from goodteacher.studies.several import (
@@ -83,6 +84,7 @@ __all__ = [
     "resume_context",
     "runner_of",
     "say",
+    "settings_of",
     "study_data",
     "study_folders",
     "weights_difference",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goodteacher.config import Frozen, StudyConfig
+from goodteacher.config import DistillConfig, Frozen, StudyConfig
 from goodteacher.data import (
     UNLABELLED,
     DataNote,
@@ -24,7 +24,7 @@ from goodteacher.networks import NetworkIdentity, Preparations
 from goodteacher.records import DataSummary
 from goodteacher.studies.door import BATCH_SETTINGS, Rehearsals, Settings, fitted_to_data, rehearse
 from goodteacher.studies.environment import enter
-from goodteacher.studies.files import NETWORKS_FILE
+from goodteacher.studies.files import NETWORKS_FILE, RESULT_FILE
 from goodteacher.studies.progress import Progress, say
 from goodteacher.studies.rehearsal import Role
 from goodteacher.studies.several import StudentsRecord, holds_several, read_students
@@ -194,6 +194,13 @@ def resume_context(
         return prepare_context(
             config, folder, data=config.data if data is None else data, progress=progress
         )
+
+
+def settings_of(store: Store) -> Settings:
+    """Return the settings of a folder: of a study, or of a single distillation."""
+    if store.exists(RESULT_FILE):
+        return store.config(DistillConfig)
+    return store.config(StudyConfig)
 
 
 def study_data(store: Store, config: Settings, *, data: DataLike | None, call: str) -> StudyData:
