@@ -7,6 +7,7 @@ The tree::
     │   ├── ConfigError              a setting, or an unknown one
     │   ├── DataError                a data set or a split of it
     │   ├── ModelError               an architecture specification or the network it makes
+    │   ├── PackageError (ImportError)   an optional package is not installed
     │   ├── ResponseError            a teacher's response: its shape, ids or values
     │   └── StudyError               a study folder: not writable, no study, other settings
     └── RunError (RuntimeError)      the input was fine and the work failed; exits with 1
@@ -16,6 +17,9 @@ order, in plain sentences: it is all that a user of the command line sees.
 """
 
 from __future__ import annotations
+
+import importlib
+from types import ModuleType
 
 
 class GoodteacherError(Exception):
@@ -38,6 +42,10 @@ class ModelError(InputError):
     """An architecture specification is malformed, or its network does not classify."""
 
 
+class PackageError(InputError, ImportError):
+    """A package that only some uses need is not installed; the message has the command."""
+
+
 class ResponseError(InputError):
     """A teacher's response does not fit the examples, the classes or the rules of numbers."""
 
@@ -48,3 +56,30 @@ class StudyError(InputError):
 
 class RunError(GoodteacherError, RuntimeError):
     """The input was fine, but the work failed."""
+
+
+def needed_package(package: str, *, extra: str, what: str) -> ModuleType:
+    """Import a package that only some uses need.
+
+    Args:
+        package: As it is imported.
+        extra: Of goodteacher, with which it is installed.
+        what: That needs it, to begin a sentence with.
+
+    Raises:
+        PackageError: It is not installed.
+
+    Example:
+        >>> needed_package("no_such_package", extra="hub", what="A data set of the hub")
+        Traceback (most recent call last):
+        ...
+        goodteacher.errors.PackageError: A data set of the hub needs the package no_such_package: \
+pip install 'goodteacher[hub]'
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise PackageError(
+            f"{what} needs the package {package.partition('.')[0]}: "
+            f"pip install 'goodteacher[{extra}]'"
+        ) from error

@@ -6,7 +6,7 @@ import pytest
 
 from goodteacher.data import load_dataset
 from goodteacher.data.hub import is_hub_name
-from goodteacher.errors import DataError
+from goodteacher.errors import DataError, PackageError
 
 from .conftest import encode, hub_table
 
@@ -108,7 +108,7 @@ def test_a_failure_of_the_library_becomes_one_clear_message(monkeypatch, error):
 
 def test_a_missing_library_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(DataError, match=r"pip install goodteacher\[hub\]"):
+    with pytest.raises(PackageError, match=r"pip install 'goodteacher\[hub\]'"):
         load_dataset("hf:owner/name")
 
 

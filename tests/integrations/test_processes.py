@@ -7,7 +7,7 @@ import torch.distributed
 
 from goodteacher.errors import ConfigError
 from goodteacher.integrations import processes
-from goodteacher.integrations.processes import Epochs, agreed, is_first, missing
+from goodteacher.integrations.processes import Epochs, agreed, is_first
 
 
 class Clock:
@@ -135,17 +135,3 @@ def test_other_processes_are_not_first_and_do_what_the_first_says(group, monkeyp
     monkeypatch.setattr(torch.distributed, "broadcast_object_list", said_by_the_first)
     assert not is_first()
     assert agreed(False), "all must stop together"
-
-
-@pytest.mark.parametrize(
-    ("package", "extra", "module"),
-    [
-        ("transformers", "hf", "transformers"),
-        ("pytorch_lightning", "lightning", "lightning"),
-        ("keras", "keras", "keras"),
-    ],
-)
-def test_missing_package_is_named_with_the_way_to_install_it(package, extra, module):
-    text = str(missing(package, extra))
-    assert f"goodteacher.integrations.{module} needs the package {package}" in text
-    assert text.endswith(f"pip install 'goodteacher[{extra}]'")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from goodteacher.data import Dataset, Split, prepare
-from goodteacher.errors import ModelError
+from goodteacher.errors import ModelError, PackageError
 from goodteacher.networks import (
     Preparations,
     build_model,
@@ -261,7 +261,7 @@ def test_tokens_of_a_network_without_a_tokenizer_are_refused():
 
 def test_a_missing_package_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
-    with pytest.raises(ModelError, match=r"pip install 'goodteacher\[hf\]'"):
+    with pytest.raises(PackageError, match=r"pip install 'goodteacher\[hf\]'"):
         network(tmp_path)
 
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from goodteacher.data import Dataset, InputSpec, Split, prepare
-from goodteacher.errors import ModelError
+from goodteacher.errors import ModelError, PackageError
 from goodteacher.networks import Preparations, build_model, canonical_spec
 from goodteacher.networks.examination import examine
 from goodteacher.networks.processing import LEVELS, hugging_face_pixels
@@ -293,7 +293,7 @@ def test_a_waveform_is_for_rows_of_numbers(tmp_path):
 def test_a_missing_package_is_named(monkeypatch, tmp_path):
     write_vit(tmp_path)
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
-    with pytest.raises(ModelError, match=r"pip install 'goodteacher\[hf\]'"):
+    with pytest.raises(PackageError, match=r"pip install 'goodteacher\[hf\]'"):
         network(tmp_path)
-    with pytest.raises(ModelError, match=r"pip install 'goodteacher\[hf\]'"):
+    with pytest.raises(PackageError, match=r"pip install 'goodteacher\[hf\]'"):
         build_model(f"hf:{tmp_path}", num_classes=2, inputs=(3, 16, 16), seed=0)

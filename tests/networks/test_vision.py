@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from goodteacher.data import Dataset, InputSpec, Split, prepare
-from goodteacher.errors import ModelError
+from goodteacher.errors import ModelError, PackageError
 from goodteacher.networks import (
     Preparations,
     build_model,
@@ -129,7 +129,7 @@ def test_other_examples_than_images_are_refused(inputs):
 @pytest.mark.parametrize("name", ["timm", "torchvision"])
 def test_a_missing_package_is_named(monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ModelError, match=rf"package {name}: pip install 'goodteacher\[vision\]'"):
+    with pytest.raises(PackageError, match=rf"package {name}: pip install 'goodteacher\[vision\]'"):
         made(f"{name}:resnet18")
 
 

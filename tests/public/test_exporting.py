@@ -18,7 +18,14 @@ from goodteacher.cli import app
 from goodteacher.data import Dataset, Split
 from goodteacher.delivery import checks, formats
 from goodteacher.delivery.onnx_model import ONNX_FILE, read_onnx
-from goodteacher.errors import ConfigError, DataError, ModelError, RunError, StudyError
+from goodteacher.errors import (
+    ConfigError,
+    DataError,
+    ModelError,
+    PackageError,
+    RunError,
+    StudyError,
+)
 from goodteacher.public import exporting
 from goodteacher.public.exporting import export
 from tests.made import SETTINGS, arrays, as_options, dataset
@@ -440,7 +447,7 @@ def test_distillation_is_exported_too(tmp_path):
 
 def test_missing_package_is_named_with_its_command(named, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(ConfigError, match=r"onnxscript: pip install 'goodteacher\[onnx\]'"):
+    with pytest.raises(PackageError, match=r"onnxscript: pip install 'goodteacher\[onnx\]'"):
         export(named, out=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

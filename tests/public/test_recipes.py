@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from goodteacher import ConfigError, import_recipe
+from goodteacher import ConfigError, PackageError, import_recipe
 from goodteacher.cli import app
 from goodteacher.config import DistillConfig, StudyConfig, parse
 from goodteacher.public.recipes import TOOLS
@@ -273,7 +273,7 @@ def test_weights_of_classes_are_told():
 
 def test_yaml_without_its_reader_names_the_command_that_installs_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "yaml", None)
-    with pytest.raises(ConfigError, match=r"pip install 'goodteacher\[recipes\]'"):
+    with pytest.raises(PackageError, match=r"pip install 'goodteacher\[recipes\]'"):
         import_recipe(written(tmp_path, "kd.yaml", TORCHDISTILL))
 
 

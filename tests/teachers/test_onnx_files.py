@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from goodteacher.errors import ConfigError, ModelError
+from goodteacher.errors import ModelError, PackageError
 from goodteacher.teachers import onnx_teacher
 
 WEIGHTS = np.array([[1.0, -1.0, 0.5], [0.0, 2.0, 1.0]], np.float32)
@@ -57,5 +57,5 @@ def test_a_missing_runtime_is_named_with_its_command(tmp_path, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ConfigError, match=r"pip install 'goodteacher\[onnx\]'"):
+    with pytest.raises(PackageError, match=r"pip install 'goodteacher\[onnx\]'"):
         onnx_teacher(tmp_path / "teacher.onnx")

@@ -20,7 +20,7 @@ from goodteacher.data.named_splits import choose_splits
 from goodteacher.data.reading import Reading
 from goodteacher.data.table_files import by_role
 from goodteacher.data.tables import dataset_from_tables
-from goodteacher.errors import DataError
+from goodteacher.errors import DataError, needed_package
 
 PREFIX = "hf:"
 """Marks a hub name explicitly: ``hf:owner/name`` or ``hf:owner/name:config``."""
@@ -79,15 +79,7 @@ def _parse(spec: str) -> tuple[str, str | None]:
 
 
 def _import_datasets() -> ModuleType:
-    try:
-        import datasets
-    except ImportError as error:
-        raise DataError(
-            "A Hugging Face data set name needs the `datasets` library, which is not installed."
-            " Run: pip install goodteacher[hub]"
-        ) from error
-    module: ModuleType = datasets
-    return module
+    return needed_package("datasets", extra="hub", what="The name of a Hugging Face data set")
 
 
 def _fetch(name: str, config: str | None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from goodteacher.delivery.classifier import Answers, StudentCard
 from goodteacher.delivery.graph import Graph, quiet, reason
-from goodteacher.errors import ConfigError, ModelError, StudyError
+from goodteacher.errors import ModelError, StudyError, needed_package
 from goodteacher.networks import Network, NetworkLike, Tokenize, as_texts, encoded_by
 from goodteacher.studies import Store, reading
 
@@ -128,10 +128,4 @@ def _check_whole(path: Path) -> None:
 
 
 def _transformers() -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        raise ConfigError(
-            "The format hf needs the package transformers: pip install 'goodteacher[hf]'"
-        ) from error
-    return transformers
+    return needed_package("transformers", extra="hf", what="The format hf")

@@ -7,7 +7,6 @@ and ``probabilities``. What the student is stands in its metadata, as JSON: ``ca
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +20,7 @@ from torch import Tensor
 from goodteacher.delivery.classifier import Answers, StudentCard
 from goodteacher.delivery.companions import noted, read_companion, write_companion
 from goodteacher.delivery.graph import OUTPUTS, Graph, as_taken, exported, quiet, reason
-from goodteacher.errors import ConfigError, ModelError, StudyError
+from goodteacher.errors import ModelError, StudyError, needed_package
 from goodteacher.networks import (
     Network,
     NetworkLike,
@@ -126,14 +125,9 @@ def needed(package: str) -> ModuleType:
     """Import a package of the extra ``onnx``.
 
     Raises:
-        ConfigError: It is not installed.
+        PackageError: It is not installed.
     """
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise ConfigError(
-            f"The format onnx needs the package {package}: pip install 'goodteacher[onnx]'"
-        ) from error
+    return needed_package(package, extra="onnx", what="The format onnx")
 
 
 def _translated(graph: Graph, card: StudentCard) -> Any:

@@ -15,21 +15,17 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from goodteacher.errors import ConfigError
+from goodteacher.errors import ConfigError, needed_package
 from goodteacher.integrations.processes import (
     Epochs,
     Weights,
     agreed,
     checked_weights,
     is_first,
-    missing,
 )
 from goodteacher.public.recording import Recorder
 
-try:
-    import keras
-except ImportError as error:
-    raise missing("keras", "keras") from error
+keras: Any = needed_package("keras", extra="keras", what=__name__)
 
 
 class RecorderCallback(keras.callbacks.Callback):

@@ -10,22 +10,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from goodteacher.errors import ConfigError
-from goodteacher.integrations.processes import Epochs, Weights, checked_weights, missing
+from goodteacher.errors import ConfigError, needed_package
+from goodteacher.integrations.processes import Epochs, Weights, checked_weights
 from goodteacher.public.recording import Recorder
 from goodteacher.studies import logger
 
-try:
-    from pytorch_lightning import Callback
-except ImportError as error:
-    raise missing("pytorch-lightning", "lightning") from error
+_package: Any = needed_package("pytorch_lightning", extra="lightning", what=__name__)
 try:
     from pytorch_lightning.callbacks import WeightAveraging
 except ImportError:  # before 2.6
     WeightAveraging = None
 
 
-class RecorderCallback(Callback):
+class RecorderCallback(_package.Callback):
     """Records the module at the end of each training epoch, on the first process alone.
 
     The module's ``forward`` must return logits.

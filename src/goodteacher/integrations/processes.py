@@ -80,19 +80,6 @@ def checked_weights(weights: Weights) -> Weights:
     raise ConfigError(f"weights must be 'raw' or 'ema', but is {weights!r}.")
 
 
-def missing(package: str, extra: str) -> ImportError:
-    """Return the error that names a package which is not installed, and how to install it.
-
-    Example:
-        >>> print(missing("keras", "keras"))
-        goodteacher.integrations.keras needs the package keras: pip install 'goodteacher[keras]'
-    """
-    return ImportError(
-        f"goodteacher.integrations.{extra if extra != 'hf' else 'transformers'} needs the package "
-        f"{package}: pip install 'goodteacher[{extra}]'"
-    )
-
-
 def is_first() -> bool:
     """Say whether this is the first of the processes that train together, or the only one."""
     return not _several() or torch.distributed.get_rank() == 0

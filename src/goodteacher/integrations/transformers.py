@@ -13,17 +13,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from goodteacher.integrations.processes import Epochs, agreed, is_first, missing
+from goodteacher.errors import needed_package
+from goodteacher.integrations.processes import Epochs, agreed, is_first
 from goodteacher.networks import encoded_by, separator_of
 from goodteacher.public.recording import Recorder
 
-try:
-    from transformers import TrainerCallback
-except ImportError as error:
-    raise missing("transformers", "hf") from error
+_package: Any = needed_package("transformers", extra="hf", what=__name__)
 
 
-class RecorderCallback(TrainerCallback):
+class RecorderCallback(_package.TrainerCallback):
     """Records the model at the end of each epoch, on the first process alone.
 
     Texts go through the trainer's ``processing_class`` (its tokenizer: padded, truncated) where the

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from goodteacher.data import InputSpec
-from goodteacher.errors import ModelError
+from goodteacher.errors import ModelError, PackageError
 from goodteacher.networks.adapting import (
     adapt,
     keep_logits,
@@ -100,7 +100,7 @@ def build_with(
     try:
         with _other_generators_seeded():
             network = factory(*arguments, **keywords)
-    except ModelError:
+    except (ModelError, PackageError):
         raise  # a source of ours says more
     except Exception as error:
         given = (*arguments, *(f"{name}={value}" for name, value in keywords.items()))

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from goodteacher.data import InputSpec, Text, shorten
-from goodteacher.errors import ModelError
+from goodteacher.errors import ModelError, PackageError, needed_package
 from goodteacher.networks.factory import build_with
 from goodteacher.networks.tokenizing import FIELDS, Tokenize, longest, padded
 
@@ -359,15 +359,7 @@ def _source(name: str) -> Path | str:
 
 
 def _transformers() -> ModuleType:
-    try:
-        import transformers
-    except ImportError as error:
-        raise ModelError(
-            "A network that begins with 'hf:' needs the package transformers: "
-            "pip install 'goodteacher[hf]'"
-        ) from error
-    found: ModuleType = transformers
-    return found
+    return needed_package("transformers", extra="hf", what="A network that begins with 'hf:'")
 
 
 @contextmanager
@@ -375,7 +367,7 @@ def _explained(name: str, what: str) -> Iterator[None]:
     """Say in our words what transformers could not do."""
     try:
         yield
-    except ModelError:
+    except (ModelError, PackageError):
         raise
     except Exception as error:  # OSError, ValueError, KeyError, and those of safetensors
         told = " ".join(str(error).split())[:300].rstrip(". ")

@@ -23,7 +23,7 @@ from goodteacher.data import (
     check_rows_of_texts,
     check_texts,
 )
-from goodteacher.errors import DataError, ModelError
+from goodteacher.errors import DataError, needed_package
 
 FIELDS = ("input_ids", "attention_mask", "token_type_ids")
 """What tokenizers make of a text, as far as classifiers take it."""
@@ -259,15 +259,9 @@ def _smallest(highest: int) -> type[np.integer[Any]]:
 
 
 def _tokenizer_of(content: Mapping[str, Any]) -> Any:
+    package = needed_package("tokenizers", extra="hf", what="A network that reads tokens")
     try:
-        from tokenizers import Tokenizer
-    except ImportError as error:
-        raise ModelError(
-            "A network that reads tokens needs the package tokenizers: "
-            "pip install 'goodteacher[hf]'"
-        ) from error
-    try:
-        return Tokenizer.from_str(json.dumps(content))
+        return package.Tokenizer.from_str(json.dumps(content))
     except Exception as error:  # the package raises Exception itself
         raise DataError(
             f"This is not the content of a tokenizer.json: {error}. Was the file edited?"

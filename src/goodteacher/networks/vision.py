@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from goodteacher.data import InputSpec
-from goodteacher.errors import ModelError
+from goodteacher.errors import ModelError, PackageError, needed_package
 from goodteacher.networks.factory import build_with
 from goodteacher.networks.preparation import Chain
 from goodteacher.networks.processing import Pixels, pixels_of
@@ -363,13 +363,7 @@ def _file(asked: _Asked) -> Path:
 
 
 def _package(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ModelError(
-            f"A network that begins with '{name}:' needs the package {name}: "
-            "pip install 'goodteacher[vision]'"
-        ) from error
+    return needed_package(name, extra="vision", what=f"A network that begins with '{name}:'")
 
 
 @contextmanager
@@ -377,7 +371,7 @@ def _explained(asked: _Asked, what: str) -> Iterator[None]:
     """Say in our words what a library could not do."""
     try:
         yield
-    except (ModelError, MemoryError):
+    except (ModelError, PackageError, MemoryError):
         raise
     except Exception as error:  # each of the libraries' networks has its own
         told = " ".join(str(error).split())[:300].rstrip(". ")

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from goodteacher.config import Augmentation, DistillConfig, StudyConfig, parse
 from goodteacher.data import UNLABELLED, StudyData
-from goodteacher.errors import ConfigError, InputError, ModelError
+from goodteacher.errors import ConfigError, InputError, ModelError, PackageError
 from goodteacher.networks import (
     NetworkIdentity,
     NetworkLike,
@@ -49,7 +49,7 @@ def checked_settings(
     for name, network in networks.items():
         try:
             specs[name] = canonical_spec(specification_of(network))
-        except ModelError as error:
+        except (ModelError, PackageError) as error:
             problems.append(error)
             specs[name] = str(network)
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from goodteacher.errors import ConfigError, ModelError
+from goodteacher.errors import ModelError, needed_package
 
 _TYPES = {
     "tensor(float)": np.float32,
@@ -30,16 +30,10 @@ def onnx_teacher(path: str | Path) -> Callable[[Any], Any]:
         path: The file.
 
     Raises:
-        ConfigError: ONNX Runtime is missing.
+        PackageError: ONNX Runtime is missing.
         ModelError: The file cannot be run, or has no such output.
     """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ConfigError(
-            f"{path} is run by ONNX Runtime, which is not installed: "
-            "pip install 'goodteacher[onnx]'."
-        ) from None
+    onnxruntime = needed_package("onnxruntime", extra="onnx", what=f"The teacher {path}")
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from goodteacher.config import read_toml
-from goodteacher.errors import ConfigError
+from goodteacher.errors import ConfigError, needed_package
 from goodteacher.public.recipes.given import brief
 
 _KINDS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml", ".py": "python"}
@@ -139,12 +139,7 @@ def _json(text: str, path: Path) -> Any:
 
 
 def _yaml(text: str, path: Path) -> Any:
-    try:
-        import yaml
-    except ModuleNotFoundError:
-        raise ConfigError(
-            f"{path} is YAML, and reading that needs PyYAML: pip install 'goodteacher[recipes]'."
-        ) from None
+    yaml: Any = needed_package("yaml", extra="recipes", what=f"Reading {path}, which is YAML,")
 
     # The safe loader, for which an unknown tag is no call but its data.
     loader_type: Any = type("Plain", (yaml.SafeLoader,), {})
