@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from goodteacher import search, verify
+from goodteacher.public.card_parts import escaped
 from goodteacher.public.exporting import export
-from goodteacher.public.model_card import _escaped
 from tests.made import SETTINGS, arrays
 
 QUICK = {**SETTINGS, "seeds": 3, "search_seeds": 1, "student_epochs": 4, "rungs": 1}
@@ -76,7 +76,7 @@ def test_verdict_is_told_once_there_is_one(study, tmp_path):
 
 
 def test_names_from_data_are_text_and_nothing_else():
-    assert _escaped("a|b<script>`x`*_[y](z)") == "a\\|b&lt;script&gt;\\`x\\`\\*\\_\\[y\\](z)"
+    assert escaped("a|b<script>`x`*_[y](z)") == "a\\|b&lt;script&gt;\\`x\\`\\*\\_\\[y\\](z)"
 
 
 def test_quality_stands_in_the_record_too(exported):

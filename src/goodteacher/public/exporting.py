@@ -7,10 +7,7 @@ cost too much is decided on the selection split.
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
@@ -39,11 +36,12 @@ from goodteacher.delivery import (
     read_onnx,
     size_of,
 )
-from goodteacher.errors import ConfigError, StudyError
+from goodteacher.errors import ConfigError
 from goodteacher.maths.statistics import paired_interval
 from goodteacher.networks import NetworkLike
 from goodteacher.public.exported import Export, ExportedFile, Int8, Timed
 from goodteacher.public.model_card import model_card
+from goodteacher.public.new_folder import check_new, under_way
 from goodteacher.studies import (
     DataLike,
     Progress,
@@ -122,12 +120,12 @@ def export(
     """
     folder = Path(study if isinstance(study, str | Path) else study.folder)
     target, watcher = Path(out), progress or Silent()
-    _check_target(target)
+    check_new(target)
     _check_loss(max_loss)
     student = load_student(_student_folder(folder), network=network)
     forms = _formats(format, int8, student.card)
     parts = _data_of(folder, data)
-    with _under_way(target) as place:
+    with under_way(target) as place:
         test = parts.test.open("compare exported files with the student")
         logits = logits_on(student, test)
         found = _written(place, forms, student, test, logits, watcher)
@@ -145,13 +143,6 @@ def export(
         Store(place).write_json(EXPORT_FILE, result)
         Store(place).write_text(CARD_FILE, model_card(Store(folder), student.card, result))
     return result
-
-
-def _check_target(path: Path) -> None:
-    if path.is_dir() and not any(path.iterdir()):
-        return
-    if path.exists():
-        raise StudyError(f"{path} exists and is not empty. Name a new folder with --out.")
 
 
 def _check_loss(max_loss: float) -> None:
@@ -190,25 +181,6 @@ def _student_folder(folder: Path) -> Path:
 def _data_of(folder: Path, data: DataLike | None) -> StudyData:
     store = Store.open(folder)
     return study_data(store, settings_of(store), data=data, call="export")
-
-
-@contextmanager
-def _under_way(target: Path) -> Iterator[Path]:
-    """Give a folder beside the target that becomes it when the block ends well."""
-    place = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        place.mkdir(parents=True)
-        yield place
-        if target.exists():
-            target.rmdir()
-        place.rename(target)
-    except OSError as error:
-        raise StudyError(
-            f"{target} cannot be written: {error.strerror or error}. Is the disk full, or the "
-            "folder yours? Name another one with --out."
-        ) from error
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def _written(

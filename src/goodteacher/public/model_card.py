@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from goodteacher.delivery import Quality, StudentCard
+from goodteacher.delivery import StudentCard
+from goodteacher.public.card_parts import (
+    LIMITS,
+    escaped,
+    front_matter,
+    metrics,
+    quality_table,
+    told_classes,
+    told_covered,
+)
 from goodteacher.public.distillation import Distillation
 from goodteacher.public.exported import Export
-from goodteacher.records import DataSummary, SweetSpot, Verdict, percent, points
+from goodteacher.records import DataSummary, SweetSpot, Verdict, points
 from goodteacher.studies import RESULT_FILE, SWEET_SPOT_FILE, VERDICT_FILE, Store, settings_of
-
-_LIMITS = """## Limits
-
-- It was measured on data like those that it was trained on, and on no others.
-- Each answer is one of the classes above, whatever it is shown."""
 
 _TASKS = {"images": "image-classification", "texts": "text-classification"}
 _OTHER = "tabular-classification"
@@ -30,22 +33,16 @@ def model_card(store: Store, card: StudentCard, export: Export) -> str:
         export: What was written, and how good it is.
     """
     parts = [_title(card), *_evidence(store), *_data(store, card), *_quality(export)]
-    parts += [*_files(export), _LIMITS]
+    parts += [*_files(export), LIMITS]
     return _metadata(store, card, export) + "\n\n".join(parts) + "\n"
 
 
 def _metadata(store: Store, card: StudentCard, export: Export) -> str:
     data = store.read_json("data.json", DataSummary)
-    quality = export.student
-    metrics = [
-        _metric("accuracy", quality.accuracy.value, quality.accuracy.interval, quality),
-        _metric("nll", quality.nll.value, quality.nll.interval, quality),
-        _metric("brier_score", quality.brier.value, quality.brier.interval, quality),
-    ]
     result = {
         "task": {"type": _TASKS.get(card.inputs.kind, _OTHER)},
         "dataset": {"name": _name_of(store), "type": data.fingerprint[:12], "split": "test"},
-        "metrics": metrics,
+        "metrics": metrics(export.student),
     }
     found: dict[str, Any] = {
         "library_name": "goodteacher",
@@ -53,32 +50,25 @@ def _metadata(store: Store, card: StudentCard, export: Export) -> str:
         "pipeline_tag": _TASKS.get(card.inputs.kind, _OTHER),
         "model-index": [{"name": card.architecture, "results": [result]}],
     }
-    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in found.items()]
-    return "\n".join(["---", *lines, "---", "", ""])
-
-
-def _metric(kind: str, value: float, interval: tuple[float, float], of: Quality) -> dict[str, Any]:
-    low, high = (round(end, 6) for end in interval)
-    about = {"interval_95": [low, high], "test_examples": of.num_examples}
-    return {"type": kind, "value": round(value, 6), "args": about}
+    return front_matter(found)
 
 
 def _title(card: StudentCard) -> str:
     classes = ", ".join(card.class_names[:12])
     more = f" and {len(card.class_names) - 12} more" if len(card.class_names) > 12 else ""
     return (
-        f"# {_escaped(card.architecture)}, a distilled classifier\n\n"
+        f"# {escaped(card.architecture)}, a distilled classifier\n\n"
         f"It takes {card.inputs} and tells {len(card.class_names)} classes apart: "
-        f"{_escaped(classes)}{more}."
+        f"{escaped(classes)}{more}."
     )
 
 
 def _evidence(store: Store) -> Iterator[str]:
     if store.exists(SWEET_SPOT_FILE):
         found = store.read_json(SWEET_SPOT_FILE, SweetSpot)
-        yield f"## Did a teacher help?\n\n{_escaped(found.summary)}"
+        yield f"## Did a teacher help?\n\n{escaped(found.summary)}"
         yield (
-            f"The sweet spot is {_escaped(found.teacher.described)}; its students learned with "
+            f"The sweet spot is {escaped(found.teacher.described)}; its students learned with "
             f"{found.recipe}. All comparisons are of {found.student.num_seeds} paired seeds."
         )
         yield (
@@ -90,12 +80,12 @@ def _evidence(store: Store) -> Iterator[str]:
         low, high = single.gain_interval
         yield (
             f"## Did the teacher's response help?\n\nDistill: {single.answer}. Students of "
-            f"{_escaped(single.arm)} gain {points(single.gain)} points [{points(low)}, "
+            f"{escaped(single.arm)} gain {points(single.gain)} points [{points(low)}, "
             f"{points(high)}] over those of hard labels ({single.num_seeds} paired seeds)."
         )
     if store.exists(VERDICT_FILE):
         verdict = store.read_json(VERDICT_FILE, Verdict)
-        yield f"**Verdict: {verdict.verdict}.** {_escaped(verdict.explanation)}"
+        yield f"**Verdict: {verdict.verdict}.** {escaped(verdict.explanation)}"
 
 
 def _teacher_time(found: SweetSpot) -> str:
@@ -115,16 +105,7 @@ def _data(store: Store, card: StudentCard) -> Iterator[str]:
 def _quality(export: Export) -> Iterator[str]:
     rows = [("this student", export.student), ("student of hard labels", export.hard_labels)]
     known = [(name, quality) for name, quality in rows if quality is not None]
-    table = ["| | accuracy, % | NLL, nats | Brier | calibration error |", "|---|---|---|---|---|"]
-    for name, found in known:
-        cells = (
-            _cell(found.accuracy.value, found.accuracy.interval, 100, 2),
-            _cell(found.nll.value, found.nll.interval, 1, 3),
-            _cell(found.brier.value, found.brier.interval, 1, 3),
-            _cell(found.calibration_error.value, found.calibration_error.interval, 1, 3),
-        )
-        table.append(f"| {name} | {' | '.join(cells)} |")
-    yield "## How good it is\n\n" + "\n".join(table)
+    yield "## How good it is\n\n" + quality_table(known)
     yield (
         f"On {export.student.num_examples:,} test examples, with 95 % intervals over examples. "
         f"Probabilities are calibrated: logits are divided by {export.temperature:.3g}, which was "
@@ -132,28 +113,8 @@ def _quality(export: Export) -> Iterator[str]:
         f"{export.student.uncalibrated_nll:.3f} and the calibration error "
         f"{export.student.uncalibrated_calibration_error:.3f}."
     )
-    surest = ", ".join(
-        f"{percent(each.accuracy)} % of the surest {100 * each.coverage:g} %"
-        for each in export.student.covered[1:]
-    )
-    yield f"Where unsure answers may be left out it is right about {surest}."
-    yield _classes(export)
-
-
-def _classes(export: Export) -> str:
-    if export.hard_labels is None:
-        return "It is the best student of hard labels itself, so no class is lost beside that one."
-    if not export.changed_classes:
-        return "No class is shown to lose or to gain beside the student of hard labels."
-    told = [
-        f"{_escaped(each.name)} {points(each.difference)} [{points(each.interval[0])}, "
-        f"{points(each.interval[1])}] (n = {each.num_examples:,})"
-        for each in export.changed_classes
-    ]
-    return (
-        "Classes whose accuracy differs from that of the student of hard labels, in points, with "
-        f"intervals that hold for all classes together: {'; '.join(told)}."
-    )
+    yield told_covered(export.student)
+    yield told_classes(export.hard_labels, export.changed_classes)
 
 
 def _files(export: Export) -> Iterator[str]:
@@ -189,15 +150,3 @@ def _int8(export: Export) -> str:
 def _name_of(store: Store) -> str:
     config = settings_of(store)
     return config.data.rstrip("/").rpartition("/")[2] or config.data
-
-
-def _cell(value: float, interval: tuple[float, float], scale: float, digits: int) -> str:
-    low, high = (f"{scale * end:.{digits}f}" for end in interval)
-    return f"{scale * value:.{digits}f} [{low}, {high}]"
-
-
-def _escaped(text: str) -> str:
-    """Return text in which Markdown and HTML are only text."""
-    for sign in "\\`*_[]<>|#":
-        text = text.replace(sign, f"\\{sign}" if sign not in "<>" else f"&{'lg'[sign == '>']}t;")
-    return text

@@ -1,0 +1,46 @@
+"""A folder that is written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from goodteacher.errors import StudyError
+
+
+def check_new(path: Path) -> None:
+    """Refuse a folder that holds something.
+
+    Raises:
+        StudyError: It does, or it is a file.
+    """
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if path.exists():
+        raise StudyError(f"{path} exists and is not empty. Name a new folder with --out.")
+
+
+@contextmanager
+def under_way(target: Path) -> Iterator[Path]:
+    """Give a folder beside the target that becomes it when the block ends well.
+
+    Raises:
+        StudyError: It cannot be written.
+    """
+    place = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        place.mkdir(parents=True)
+        yield place
+        if target.exists():
+            target.rmdir()
+        place.rename(target)
+    except OSError as error:
+        raise StudyError(
+            f"{target} cannot be written: {error.strerror or error}. Is the disk full, or the "
+            "folder yours? Name another one with --out."
+        ) from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
