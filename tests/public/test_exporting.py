@@ -1,9 +1,7 @@
 """Students that leave: checked, whole or not at all, and the same where goodteacher is not."""
 
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from goodteacher.errors import (
 from goodteacher.public import exporting
 from goodteacher.public.exporting import export
 from tests.made import SETTINGS, arrays, as_options, dataset
+from tests.processes import alone
 from tests.tiny_models import write_model
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "delivery.md"
@@ -55,33 +54,6 @@ def stripes():
     parts = zip(images.byte().split(240), labels.split(240), strict=True)
     train, test = (Split(x, y, torch.arange(len(y)) + 500 * len(y)) for x, y in parts)
     return Dataset("stripes", train, test, tuple("abcd"))
-
-
-_BARRED = """
-import sys
-
-class Barred:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {names!r}:
-            raise ImportError(name + " is not here")
-
-sys.meta_path.insert(0, Barred())
-"""
-
-
-def alone(code, folder, *, without):
-    """Run code in a process that cannot import some packages, in a folder; return its JSON."""
-    barred = _BARRED.format(names=without)
-    done = subprocess.run(
-        [sys.executable, "-c", barred + code],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")

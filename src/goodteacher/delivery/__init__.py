@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from goodteacher.delivery.best import deliver_best, savings_of
-from goodteacher.delivery.checks import Agreement, batches, check, compare, logits_on
+from goodteacher.delivery.checks import (
+    BATCH_SIZES,
+    TOLERANCE,
+    Agreement,
+    batches,
+    check,
+    compare,
+    logits_on,
+)
 from goodteacher.delivery.classifier import Answers, Classifier, StudentCard
 from goodteacher.delivery.export import load_student
 from goodteacher.delivery.formats import FORMATS, Format
+from goodteacher.delivery.graph import OUTPUTS, quiet, reason
 from goodteacher.delivery.latency import batches_of, measure_latencies
-from goodteacher.delivery.onnx_model import ONNX_FILE, read_onnx
+from goodteacher.delivery.onnx_model import ONNX_FILE, OPSET, read_onnx
 from goodteacher.delivery.quality import ClassChange, Quality, class_changes, quality_of
 from goodteacher.delivery.quantization import INT8_FILE, quantize
 from goodteacher.delivery.size import Size, size_of
 
 __all__ = [
+    "BATCH_SIZES",
     "FORMATS",
     "INT8_FILE",
     "ONNX_FILE",
+    "OPSET",
+    "OUTPUTS",
+    "TOLERANCE",
     "Agreement",
     "Answers",
     "ClassChange",
@@ -36,7 +49,9 @@ __all__ = [
     "measure_latencies",
     "quality_of",
     "quantize",
+    "quiet",
     "read_onnx",
+    "reason",
     "savings_of",
     "size_of",
 ]

@@ -4,9 +4,12 @@
 turns what it says into weighted rows for any student (`students`), and compares with students that
 had no teacher (`comparing`, `reports`). The library's own students go to its search (`networks`).
 What users give is checked in `tables`; data frames with words and gaps are encoded in `encoding`.
+A student leaves as an ONNX file (`exporting`): written in `graphs`, `table_inputs` and
+`converters`, asked beside itself in `asking`, described in `exported` and `pages`.
 """
 
 from goodteacher.integrations.sklearn.estimator import DistilledClassifier
+from goodteacher.integrations.sklearn.exported import TableExport
 from goodteacher.integrations.sklearn.reports import TableReport
 
-__all__ = ["DistilledClassifier", "TableReport"]
+__all__ = ["DistilledClassifier", "TableExport", "TableReport"]

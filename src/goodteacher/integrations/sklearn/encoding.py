@@ -36,7 +36,7 @@ def encoded(estimator: Any, rows: Any, *, always: bool = False) -> Any:
         >>> from sklearn.tree import DecisionTreeClassifier
         >>> rows = pd.DataFrame({"size": [1.0, None], "colour": ["red", "blue"]})
         >>> [step for step, _ in encoded(DecisionTreeClassifier(), rows).steps]
-        ['columntransformer', 'decisiontreeclassifier']
+        ['tableencoder', 'decisiontreeclassifier']
     """
     if not hasattr(rows, "iloc") or (isinstance(estimator, Pipeline) and not always):
         return estimator
@@ -45,7 +45,11 @@ def encoded(estimator: Any, rows: Any, *, always: bool = False) -> Any:
     return make_pipeline(encoder(), estimator)
 
 
-def encoder() -> ColumnTransformer:
+class TableEncoder(ColumnTransformer):
+    """The encoder of data frames, told apart from those that users write: `encoder` makes it."""
+
+
+def encoder() -> TableEncoder:
     """Return what turns a data frame into numbers without gaps."""
     numbers, others = (
         make_column_selector(dtype_include="number"),
@@ -55,7 +59,7 @@ def encoder() -> ColumnTransformer:
         handle_unknown="infrequent_if_exist", max_categories=_MOST, sparse_output=False
     )
     gaps = SimpleImputer(strategy="median", add_indicator=True)
-    return ColumnTransformer(
+    return TableEncoder(
         [("numbers", gaps, numbers), ("words", words, others)], verbose_feature_names_out=False
     )
 

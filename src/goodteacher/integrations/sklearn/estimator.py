@@ -36,6 +36,8 @@ from goodteacher.integrations.sklearn.comparing import (
     lesson_of,
 )
 from goodteacher.integrations.sklearn.encoding import encoded
+from goodteacher.integrations.sklearn.exported import TableExport
+from goodteacher.integrations.sklearn.exporting import Leaving, export_table
 from goodteacher.integrations.sklearn.networks import network_probabilities, study_of
 from goodteacher.integrations.sklearn.reports import NOTHING_APART, TableReport, report_of
 from goodteacher.integrations.sklearn.students import check_student, probabilities_of
@@ -219,6 +221,45 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         found = probabilities_of(self.student_, rows, self.classes_)
         assert found is not None
         return found
+
+    def export(
+        self,
+        out: str | Path,
+        X: Any,  # noqa: N803
+        y: Any = None,
+        *,
+        format: str = "onnx",
+    ) -> TableExport:
+        """Write the student that predicts as an ONNX file, and check that it answers alike.
+
+        The folder also gets ``export.json`` and ``README.md``, a model card.
+
+        Args:
+            out: A new folder.
+            X: Rows that the student did not learn from, with the columns of ``fit``: file and
+                student are compared on them.
+            y: The class of each row, [N]; the student is measured on them.
+            format: ``"onnx"``.
+
+        Returns:
+            What was written, how it compares with the student, how good and how fast it is.
+
+        Raises:
+            InputError: Something given cannot work; nothing has been written.
+            RunError: The file does not answer as the student does; nothing is delivered.
+        """
+        rows = self._checked(X)
+        leaving = Leaving(
+            self.student_,
+            self.baseline_,
+            getattr(self, "_encoder", None),
+            self.classes_,
+            learned_from=self.report_.delivered,
+            recipe=self.report_.recipe,
+            answer=self.answer_,
+            summary=self.summary_,
+        )
+        return export_table(leaving, out, rows, y, format)
 
     @property
     def verdict_(self) -> Verdict:
