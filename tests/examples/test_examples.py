@@ -2,8 +2,11 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -139,3 +142,50 @@ def test_a_forest_teaches_a_tree():
     done = run("distilled_classifier.py", "--trees=5")
     assert done.stdout.startswith("Distill: ")
     assert "without: 0.9" in done.stdout
+
+
+def posted(port, rows, *, seconds=60):
+    """Return what the server answers; it may need a while to start."""
+    asked = urllib.request.Request(f"http://localhost:{port}", json.dumps(rows).encode())
+    for _ in range(10 * seconds):
+        try:
+            with urllib.request.urlopen(asked) as answer:
+                return json.load(answer)
+        except urllib.error.URLError:
+            time.sleep(0.1)
+    raise AssertionError(f"nobody answers on port {port}")
+
+
+@pytest.mark.parametrize("kind", ["array", "frame"])
+def test_a_table_is_served(tmp_path, kind):
+    for package in ("skl2onnx", "onnx", "onnxruntime"):
+        pytest.importorskip(package, reason="needs goodteacher[sklearn,onnx]")
+    import pandas as pd
+    from sklearn.tree import DecisionTreeClassifier
+
+    from goodteacher import DistilledClassifier
+
+    rows = {"height": [0.5, 1.5, None, 2.5] * 15, "colour": ["red", "blue", "red", ""] * 15}
+    frame = pd.DataFrame(rows).replace({"colour": {"": None}})
+    given, asked = frame, {name: column[:3] for name, column in rows.items()}
+    if kind == "array":
+        given = frame[["height"]].fillna(0).to_numpy()
+        asked = {"inputs": [[0.5], [1.5]]}
+    tree = DecisionTreeClassifier(max_depth=3)
+    classifier = DistilledClassifier(tree, tree, cv=2, repeats=0, random_state=0)
+    classifier.fit(given, ["a", "b", "a", "b"] * 15).export(tmp_path / "shipped", given)
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, str(FOLDER / "serve_a_table.py"), str(tmp_path / "shipped")]
+    server = subprocess.Popen([*command, str(port)], stderr=subprocess.DEVNULL)
+    try:
+        answers = posted(port, asked)
+    finally:
+        server.terminate()
+        server.wait()
+    said = classifier.predict_proba(given[: len(answers)])
+    assert [list(answer) for answer in answers] == [["a", "b"]] * len(said)
+    assert [list(answer.values()) for answer in answers] == pytest.approx(
+        [pytest.approx(row, abs=1e-4) for row in said.tolist()]
+    )
