@@ -29,7 +29,7 @@ TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 test: $(READY)
 	$(TESTS)
 
-# What needs optional packages (transformers, Lightning, Keras, ONNX Runtime), in an environment of its own.
+# What needs optional packages (transformers, Lightning, Keras, ONNX Runtime, skl2onnx), in an environment of its own.
 test-extras:
 	test -x $(EXTRAS)/bin/python || $(PYTHON) -m venv $(EXTRAS)
 	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch

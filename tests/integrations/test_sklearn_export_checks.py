@@ -5,13 +5,22 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, SplineTransformer, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MinMaxScaler,
+    OneHotEncoder,
+    SplineTransformer,
+    StandardScaler,
+)
+from sklearn.tree import DecisionTreeClassifier
 
 from goodteacher import DistilledClassifier
 from goodteacher.errors import (
@@ -177,6 +186,49 @@ def test_a_reader_of_texts_is_named(tmp_path):
         ModelError, match=r"The step TfidfVectorizer reads texts.*goodteacher\.search"
     ):
         classifier.export(tmp_path / "out", texts)
+
+
+def test_an_array_of_words_is_refused(tmp_path):
+    words = np.array([["red", "big"], ["blue", "small"]] * 20, dtype=object)
+    student = make_pipeline(OneHotEncoder(), LogisticRegression())
+    y = np.array([0, 1] * 20)
+    classifier = fitted(student, words, y, teacher=np.eye(2)[y])
+    with pytest.raises(ModelError, match=r"an array of texts.* Fit the student to a data frame"):
+        classifier.export(tmp_path / "out", words)
+
+
+def test_a_frame_of_words_without_an_encoder_is_refused(tmp_path):
+    frame, y = mixed(gaps=False)
+
+    class Lengths(BaseEstimator, ClassifierMixin):
+        def fit(self, X, y, sample_weight=None):
+            self.classes_ = np.unique(y)
+            return self
+
+        def predict(self, X):
+            return self.classes_[X["colour"].str.len() % 2]
+
+        def predict_proba(self, X):
+            return np.eye(2)[X["colour"].str.len() % 2]
+
+    student = make_pipeline("passthrough", Lengths())
+    classifier = fitted(student, frame, y, teacher=RandomForestClassifier(3))
+    with pytest.raises(ModelError, match=r"takes the columns colour.* which are no numbers"):
+        classifier.export(tmp_path / "out", frame)
+
+
+@pytest.mark.parametrize(
+    ("student", "told"),
+    [
+        (make_pipeline(StandardScaler(), DecisionTreeClassifier()), "StandardScaler"),
+        (make_pipeline(MinMaxScaler(), HistGradientBoostingClassifier()), "MinMaxScaler"),
+        (make_pipeline(StandardScaler(), LogisticRegression()), None),
+        (make_pipeline(SimpleImputer(), DecisionTreeClassifier()), None),
+        (DecisionTreeClassifier(), None),
+    ],
+)
+def test_a_scaler_before_trees_is_found(student, told):
+    assert asking._scaler_before_trees(student) == told
 
 
 def test_categories_that_trees_split_themselves_are_refused(tmp_path):

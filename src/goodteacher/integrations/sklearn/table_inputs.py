@@ -129,9 +129,10 @@ def front_of(rows: Any, step: TableEncoder | None, *, by_name: bool) -> tuple[Fr
         by_name: Whether what follows takes columns by name.
 
     Raises:
-        ModelError: The student takes columns that are no numbers as they are.
+        ModelError: The student takes columns, or an array, of texts as they are.
     """
     if not is_frame(rows):
+        _check_numbers(rows)
         width = int(rows.shape[1])
         return Front([_value(INPUT, width)], {INPUT: INPUT}, width), ()
     columns = columns_of(rows)
@@ -156,6 +157,19 @@ def front_of(rows: Any, step: TableEncoder | None, *, by_name: bool) -> tuple[Fr
     made = Front(inputs, {INPUT: _TABLE}, len(columns))
     made.nodes.append(_node("Concat", [each.name for each in columns], [_TABLE], axis=1))
     return made, columns
+
+
+def _check_numbers(rows: Any) -> None:
+    """Refuse arrays of texts."""
+    if len(rows.shape) == 2 and rows.dtype.kind not in "OUST":
+        return
+    try:
+        np.asarray(rows[:1], np.float32).reshape(1, rows.shape[1])
+    except (ValueError, TypeError, IndexError) as error:
+        raise ModelError(
+            "X is an array of texts, and the file takes one of numbers. Fit the student to a data "
+            "frame: each of its columns is then an input of the file."
+        ) from error
 
 
 def _of_column(column: Column) -> Any:
