@@ -1,10 +1,11 @@
 """Soft targets for any classifier that takes ``sample_weight``.
 
-A row whose target is (0.7, 0.2, 0.1) becomes three rows of the same inputs, one for each class,
-with these weights. A learner that minimises a weighted sum of log losses over its rows
-(`LogisticRegression`, `MLPClassifier`, `SGDClassifier(loss="log_loss")`) then minimises the
-cross-entropy to the soft targets exactly. For other learners it is a translation: rules that count
-rows, such as a tree's ``min_samples_leaf``, count each copy; impurities and votes weigh them.
+LightGBM's and XGBoost's classifiers take them as they are (`boosting`). For any other, a row whose
+target is (0.7, 0.2, 0.1) becomes three rows of the same inputs, one for each class, with these
+weights. A learner that minimises a weighted sum of log losses over its rows (`LogisticRegression`,
+`MLPClassifier`, `SGDClassifier(loss="log_loss")`) then minimises the cross-entropy to the soft
+targets exactly. For other learners it is a translation: rules that count rows, such as a tree's
+``min_samples_leaf``, count each copy; impurities and votes weigh them.
 
 Memory: up to C copies of a row; classes below ``smallest_weight`` are left out, and their share
 goes to the others. The weights of a row's copies sum to the weight of the row.
@@ -25,9 +26,8 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import has_fit_parameter
 
 from goodteacher.errors import ConfigError
-
-Numbers = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
+from goodteacher.integrations.sklearn.boosting import fit_softly, learns_softly
+from goodteacher.integrations.sklearn.soft_targets import Numbers, Rows, SoftTargets
 
 WOULD_DO = (
     "LogisticRegression, SGDClassifier(loss='log_loss'), DecisionTreeClassifier, "
@@ -123,7 +123,8 @@ def weighted_rows(
 
     Args:
         targets: Probabilities [N, C].
-        smallest: Classes of a smaller probability are left out; the most probable one never is.
+        smallest: Classes of a smaller probability, or of none, are left out; the most probable
+            one never is.
         weights: Of each row, [N]; None for 1.
 
     Returns:
@@ -135,7 +136,7 @@ def weighted_rows(
         >>> rows.tolist(), codes.tolist(), weights.tolist()
         ([0, 0, 1], [0, 1, 1], [0.6, 0.4, 1.0])
     """
-    kept = targets >= smallest
+    kept = (targets >= smallest) & (targets > 0)
     kept[np.arange(len(targets)), targets.argmax(1)] = True
     shares = np.where(kept, targets, 0.0)
     shares /= shares.sum(axis=1, keepdims=True)
@@ -148,11 +149,10 @@ def weighted_rows(
 def fit_student(
     student: Any,
     inputs: Any,
-    targets: Numbers,
+    targets: SoftTargets,
     classes: npt.NDArray[Any],
     *,
     smallest: float,
-    weights: Numbers | None = None,
     seed: int = 0,
 ) -> Any:
     """Fit a clone of a classifier to soft targets.
@@ -160,24 +160,55 @@ def fit_student(
     Args:
         student: A classifier that takes sample weights.
         inputs: N rows.
-        targets: Probabilities [N, C].
+        targets: What is learned.
         classes: The classes, as the user names them, [C].
         smallest: See :func:`weighted_rows`.
-        weights: Of each row, [N], or None.
         seed: Where its ``random_state`` is None.
 
     Returns:
         The student; where the targets are of one class only, something that predicts that class.
     """
-    rows, codes, shares = weighted_rows(targets, smallest=smallest, weights=weights)
+    made = seeded(clone(student), seed)
+    if needs_no_copies(made, targets) and _fit_softly(made, inputs, targets, classes):
+        return made
+    weights = targets.weights
+    rows, codes, shares = weighted_rows(targets.mixed, smallest=smallest, weights=weights)
     if len(np.unique(codes)) < 2:
         return DummyClassifier(strategy="most_frequent").fit(inputs, classes[codes])
-    made = seeded(clone(student), seed)
     once = len(rows) == len(targets)
     copies = inputs if once else _safe_indexing(inputs, rows)
     plain = weights is None and once
     given = {} if plain else with_weights(made, shares, needed=True)
     return fitted(made, copies, classes[codes], given)
+
+
+def needs_no_copies(student: Any, targets: SoftTargets) -> bool:
+    """Say whether a student takes soft targets itself.
+
+    Labels alone go to every student as labels, and so does what holds a class that is that of no
+    row: LightGBM and XGBoost look for their classes in the labels.
+
+    Args:
+        student: A classifier.
+        targets: What it shall learn.
+    """
+    return (
+        learns_softly(_last_step(student)[1])
+        and not targets.are_labels
+        and len(np.unique(targets.codes)) == targets.labels.shape[1]
+    )
+
+
+def _fit_softly(student: Any, inputs: Any, targets: SoftTargets, classes: npt.NDArray[Any]) -> bool:
+    """Fit a classifier of LightGBM or XGBoost, or a pipeline that ends in one; say if it is."""
+    prefix, last = _last_step(student)
+
+    def fit(parameters: dict[str, Any], given: dict[str, Any]) -> None:
+        last.set_params(**parameters)
+        passed = {f"{prefix}{name}": value for name, value in given.items()}
+        fitted(student, inputs, classes[targets.codes], passed)
+
+    return fit_softly(last, targets, fit)
 
 
 def probabilities_of(student: Any, inputs: Any, classes: npt.NDArray[Any]) -> Numbers | None:
