@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from goodteacher import DistilledClassifier
 from goodteacher.config import Recipe
+from goodteacher.errors import ConfigError
 from goodteacher.integrations.sklearn import boosting, students
 from goodteacher.integrations.sklearn.comparing import TEACHER
 from goodteacher.integrations.sklearn.soft_targets import SoftTargets, targets_of
@@ -433,3 +434,32 @@ def test_distilled_boosted_trees_follow_a_teacher_that_knows_more(make, classes)
     assert ours < 0.6 * theirs
     assert type(classifier.student_) is type(student)
     assert (pickle.loads(pickle.dumps(classifier)).predict(x) == classifier.predict(x)).all()
+
+
+@pytest.mark.parametrize("student", ["alone", "in a pipeline"])
+def test_xgboost_with_classes_that_are_no_numbers_is_refused_before_anything_is_trained(student):
+    made_ = xgboost() if student == "alone" else make_pipeline(StandardScaler(), xgboost())
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    for y in (np.where(x[:, 0] > 0, "b", "a"), np.where(x[:, 0] > 0, 2, 1)):
+        classifier = DistilledClassifier(lambda _: pytest.fail("the teacher was asked"), made_)
+        with pytest.raises(ConfigError, match="XGBoost's classifiers take classes that are numb"):
+            classifier.fit(x, y)
+
+
+@pytest.mark.filterwarnings("ignore")  # of onnxmltools and its parts
+@BOTH
+@TWO_OR_THREE
+def test_it_can_be_written_as_onnx(make, classes):
+    onnxmltools = pytest.importorskip("onnxmltools", reason="onnxmltools is missing")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is missing")
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    x, targets = made(classes=classes, temperature=2.0)
+    student = taught(make, x, targets)
+    convert = getattr(onnxmltools, f"convert_{make.__name__}")
+    graph = convert(student, initial_types=[("x", FloatTensorType([None, 4]))])
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    said = session.run(None, {"x": x.astype(np.float32)})[1]
+    if make is lightgbm:
+        said = [[row[number] for number in range(classes)] for row in said]
+    assert np.asarray(said) == pytest.approx(student.predict_proba(x), abs=1e-5)

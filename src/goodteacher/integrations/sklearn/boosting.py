@@ -69,6 +69,16 @@ def learns_softly(estimator: Any) -> bool:
     return _kind(estimator) is not None
 
 
+def wants_numbers(estimator: Any) -> bool:
+    """Say whether an estimator takes classes that are numbered from 0 and no others.
+
+    Args:
+        estimator: A classifier; of a pipeline its last step.
+    """
+    xgboost = sys.modules.get("xgboost")
+    return xgboost is not None and isinstance(estimator, xgboost.XGBClassifier)
+
+
 def fit_softly(estimator: Any, targets: SoftTargets, fit: Fit) -> bool:
     """Fit an estimator to soft targets.
 

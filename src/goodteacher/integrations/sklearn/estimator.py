@@ -307,7 +307,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
     def _plan(self, teaching: Teaching, table: Table, seed: int) -> Comparing:
         """Return how students of scikit-learn's kind are compared."""
         student = _default_student() if self.student is None else self.student
-        check_student(student)
+        check_student(student, table.classes)
         kinds = _listed(self.synthetic)
         return Comparing(
             encoded(student, table.inputs, always=self.student is None),

@@ -25,8 +25,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import has_fit_parameter
 
+from goodteacher.data import shorten
 from goodteacher.errors import ConfigError
-from goodteacher.integrations.sklearn.boosting import fit_softly, learns_softly
+from goodteacher.integrations.sklearn.boosting import (
+    fit_softly,
+    learns_softly,
+    wants_numbers,
+)
 from goodteacher.integrations.sklearn.soft_targets import Numbers, Rows, SoftTargets
 
 WOULD_DO = (
@@ -97,11 +102,16 @@ def seeded(estimator: Any, seed: int) -> Any:
     return estimator.set_params(**unset) if unset else estimator
 
 
-def check_student(student: Any) -> None:
+def check_student(student: Any, classes: npt.NDArray[Any]) -> None:
     """Refuse what cannot learn from soft targets, by name, with what would do.
 
+    Args:
+        student: What was given as student.
+        classes: The data's, as the user names them.
+
     Raises:
-        ConfigError: It is a class, no classifier, or one that takes no sample weights.
+        ConfigError: It is a class, no classifier, one that takes no sample weights, or one that
+            takes no such classes.
     """
     if inspect.isclass(student):
         raise ConfigError(
@@ -114,6 +124,12 @@ def check_student(student: Any) -> None:
         )
     if not takes_weights(student):
         raise _refused(student)
+    if wants_numbers(_last_step(student)[1]) and classes.tolist() != list(range(len(classes))):
+        raise ConfigError(
+            f"XGBoost's classifiers take classes that are numbered from 0, but y has "
+            f"{shorten(classes.tolist())}. Give y as numbers: "
+            "sklearn.preprocessing.LabelEncoder().fit_transform(y)."
+        )
 
 
 def weighted_rows(
