@@ -355,9 +355,13 @@ def test_xgboost_with_another_loss_keeps_it(settings):
     assert not boosting.learns_softly(xgboost(**settings))
 
 
-def test_other_students_do_not_learn_so():
+def test_other_students_do_not_learn_so_and_the_report_says_how_they_do():
+    x, targets = made(60)
+    plain = DistilledClassifier(LogisticRegression(), LogisticRegression(), cv=2, repeats=0)
+    assert plain.fit(x / 5, targets.codes).report_.learned_by == "weighted rows"
+    assert students.learned_by(make_pipeline(StandardScaler(), lightgbm())) == "objective"
+    assert students.learned_by(lightgbm(class_weight="balanced")) == "weighted rows"
     assert not boosting.learns_softly(LogisticRegression())
-    _, targets = made()
     assert not students.needs_no_copies(make_pipeline(LogisticRegression()), targets)
 
 
@@ -432,6 +436,7 @@ def test_distilled_boosted_trees_follow_a_teacher_that_knows_more(make, classes)
     ours = np.abs(classifier.predict_proba(x) - truth).mean()
     theirs = np.abs(classifier.baseline_.predict_proba(x) - truth).mean()
     assert ours < 0.6 * theirs
+    assert classifier.report_.learned_by == "objective"
     assert type(classifier.student_) is type(student)
     assert (pickle.loads(pickle.dumps(classifier)).predict(x) == classifier.predict(x)).all()
 

@@ -42,7 +42,7 @@ from goodteacher.integrations.sklearn.reports import (
     TableReport,
     report_of,
 )
-from goodteacher.integrations.sklearn.students import check_student, probabilities_of
+from goodteacher.integrations.sklearn.students import check_student, learned_by, probabilities_of
 from goodteacher.integrations.sklearn.synthetic import check_synthetic
 from goodteacher.integrations.sklearn.tables import (
     as_rows,
@@ -284,6 +284,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         report = report_of(
             compared,
             best[DISTILLED],
+            by=learned_by(plan.student),
             level=self.level,
             memory=memory,
             trained_here=teaching.trains,

@@ -13,6 +13,7 @@ from goodteacher.integrations.sklearn.comparing import (
     Compared,
     SyntheticArm,
 )
+from goodteacher.integrations.sklearn.students import LearnedBy
 from goodteacher.maths.statistics import Interval
 from goodteacher.records import Answer, Arm, Effect, Pair, answer_of_gains, percent, points
 
@@ -61,6 +62,7 @@ class TableReport(Frozen):
     )
     families: dict[str, Reached] = Field(description="empty where nothing was compared")
     gains: dict[str, Gain] = Field(description="of distilled students over each reference")
+    learned_by: LearnedBy = Field(description="how the student learns from soft targets")
     num_examples: int
     num_unlabelled: int
     num_repeats: int
@@ -75,6 +77,7 @@ def report_of(
     compared: Compared | None,
     best: Arm,
     *,
+    by: LearnedBy,
     level: float,
     memory: str | None,
     trained_here: bool,
@@ -87,6 +90,7 @@ def report_of(
     Args:
         compared: The comparison, or None where there was none.
         best: The best arm of the teacher.
+        by: How the student learns from soft targets.
         level: Of the intervals of all gains together.
         memory: What the check for memory told, or None.
         trained_here: Whether the teacher was trained here, out of fold.
@@ -112,6 +116,7 @@ def report_of(
         synthetic=best.synthetic if isinstance(best, SyntheticArm) else None,
         families=families,
         gains=gains,
+        learned_by=by,
         num_examples=num_examples,
         num_unlabelled=num_unlabelled,
         num_repeats=repeats,

@@ -14,7 +14,7 @@ goes to the others. The weights of a row's copies sum to the weight of the row.
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,9 @@ from goodteacher.integrations.sklearn.boosting import (
     wants_numbers,
 )
 from goodteacher.integrations.sklearn.soft_targets import Numbers, Rows, SoftTargets
+
+LearnedBy = Literal["objective", "weighted rows"]
+"""How a student learns from soft targets: the loss is its own objective, or rows are copied."""
 
 WOULD_DO = (
     "LogisticRegression, SGDClassifier(loss='log_loss'), DecisionTreeClassifier, "
@@ -213,6 +216,20 @@ def needs_no_copies(student: Any, targets: SoftTargets) -> bool:
         and not targets.are_labels
         and len(np.unique(targets.codes)) == targets.labels.shape[1]
     )
+
+
+def learned_by(student: Any) -> LearnedBy:
+    """Return how a student learns from soft targets.
+
+    Args:
+        student: A classifier that takes sample weights, or a pipeline that ends in one.
+
+    Example:
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> learned_by(LogisticRegression())
+        'weighted rows'
+    """
+    return "objective" if learns_softly(_last_step(student)[1]) else "weighted rows"
 
 
 def _fit_softly(student: Any, inputs: Any, targets: SoftTargets, classes: npt.NDArray[Any]) -> bool:
