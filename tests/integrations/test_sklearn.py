@@ -217,6 +217,13 @@ def test_the_most_probable_class_always_stays():
     assert (rows.tolist(), codes.tolist(), weights.tolist()) == ([0], [0], [1.0])
 
 
+def test_classes_without_any_weight_are_no_copies_even_where_nothing_is_too_small():
+    from goodteacher.integrations.sklearn.students import weighted_rows
+
+    rows, codes, weights = weighted_rows(np.array([[1.0, 0.0], [0.0, 1.0]]), smallest=0)
+    assert (rows.tolist(), codes.tolist(), weights.tolist()) == ([0, 1], [0, 1], [1.0, 1.0])
+
+
 @pytest.mark.parametrize(
     "student",
     [
@@ -750,9 +757,15 @@ def test_a_pickled_student_predicts_the_same_and_has_no_study(studied):
     frame = pd.DataFrame(x, columns=list("uvwxyz"))
     again = pickle.loads(pickle.dumps(classifier))
     assert (again.predict_proba(frame) == classifier.predict_proba(frame)).all()
-    assert not hasattr(again, "verdict_")
-    with pytest.raises(AttributeError, match="temporary folder does not go with a pickled"):
+    with pytest.raises(AttributeError, match="do not go with a pickled or copied object"):
         again.verify()
+
+
+def test_a_verdict_goes_with_a_pickled_student_and_is_not_asked_for_twice(studied):
+    classifier, _, _ = studied
+    found = classifier.verify(seeds=3)
+    assert classifier.verdict_ is found
+    assert pickle.loads(pickle.dumps(classifier)).verdict_ == found
 
 
 def test_a_student_of_the_library_learns_from_unlabelled_rows_of_a_teacher_that_remembers(tmp_path):
@@ -778,10 +791,3 @@ def test_a_student_of_the_library_takes_numbers_without_weights():
     gaps = np.where(np.arange(120)[:, None] == 3, np.nan, x)
     with pytest.raises(DataError, match="numbers without gaps"):
         own().fit(gaps, y)
-
-
-def test_there_is_no_verdict_on_a_student_of_scikit_learns_kind():
-    classifier = quick().fit(*table())
-    assert not hasattr(classifier, "verdict_")
-    with pytest.raises(AttributeError, match="give a student such as 'linear'"):
-        _ = classifier.verdict_

@@ -20,6 +20,7 @@ from goodteacher.data import DataNote
 from goodteacher.errors import ConfigError, DataError, ModelError, ResponseError
 from goodteacher.integrations.sklearn import comparing, reports, students, tables, teaching
 from goodteacher.integrations.sklearn.comparing import DISTILLED, HARD_LABELS, SMOOTHING
+from goodteacher.integrations.sklearn.soft_targets import SoftTargets, targets_of
 from goodteacher.integrations.sklearn.teaching import Table, Teaching
 from goodteacher.public import given
 from goodteacher.public.given import check_search, search_response
@@ -61,10 +62,10 @@ def test_targets_mix_labels_and_the_softened_response():
     response = Response(torch.tensor([[0.0, 16.0]]).clamp_min(1).log(), torch.arange(1))
     codes = np.array([0])
     hot, mixed = FAMILIES[HARD_LABELS][0], FAMILIES[DISTILLED][3]
-    assert comparing.targets_of(hot, response, codes).tolist() == [[1, 0]]
-    assert comparing.targets_of(mixed, response, codes)[0] == pytest.approx([0.5 + 1 / 6, 1 / 3])
+    assert targets_of(hot, response, codes).mixed.tolist() == [[1, 0]]
+    assert targets_of(mixed, response, codes).mixed[0] == pytest.approx([0.5 + 1 / 6, 1 / 3])
     smooth = FAMILIES[SMOOTHING][1]
-    assert comparing.targets_of(smooth, response, codes)[0] == pytest.approx([0.9, 0.1])
+    assert targets_of(smooth, response, codes).mixed[0] == pytest.approx([0.9, 0.1])
 
 
 def test_the_most_accurate_arm_is_the_best_and_among_equals_the_lower_log_loss():
@@ -237,10 +238,18 @@ def test_seeds_go_where_none_are_and_nowhere_else():
     assert students.seeded(make_pipeline(DecisionTreeClassifier()), 3)[-1].random_state == 3
 
 
+def learned(response, temperature=1.0, alpha=1.0):
+    """Return targets of a response given as probabilities, its most probable class the label."""
+    codes = response.argmax(axis=1)
+    logits = np.log(np.maximum(response, 1e-300))
+    hot = np.eye(response.shape[1])[codes]
+    return SoftTargets(codes, hot, logits, np.full(len(codes), alpha), temperature)
+
+
 def test_a_class_without_weight_has_probability_zero():
     targets = np.tile([[0.5, 0.5, 0.0], [0.9, 0.1, 0.0]], (5, 1))
     x, classes = np.arange(10.0)[:, None], np.array(["a", "b", "c"])
-    made = students.fit_student(GaussianNB(), x, targets, classes, smallest=0.001)
+    made = students.fit_student(GaussianNB(), x, learned(targets), classes, smallest=0.001)
     said = students.probabilities_of(made, x, classes)
     assert said.shape == (10, 3)
     assert (said[:, 2] == 0).all()

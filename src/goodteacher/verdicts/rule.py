@@ -111,7 +111,7 @@ def judge(
     level: float,
     margin: float,
 ) -> Verdict:
-    """Apply the rule at one look.
+    """Apply the rule at one look, the strength of label smoothing chosen on the selection split.
 
     Args:
         correct: For each arm, who is right on the test split, bool [num_seeds, num_examples]; the
@@ -122,20 +122,72 @@ def judge(
         level: Level of the intervals.
         margin: Margin of practical equivalence, a difference of accuracies in [0, 1].
     """
-    smoothings = {n: a.source for n, a in arms.items() if isinstance(a.source, SmoothingSource)}
+    smoothings = [name for name, arm in arms.items() if isinstance(arm.source, SmoothingSource)]
     tuned = max(smoothings, key=lambda name: selection[name])
-    known = _Arms(
+    return judge_tuned(
         {**correct, TUNED: correct[tuned]},
         {**selection, TUNED: selection[tuned]},
-        {**arms, TUNED: arms[tuned]},
-        level,
+        arms={**arms, TUNED: arms[tuned]},
+        teacher=teacher,
+        level=level,
+        margin=margin,
     )
-    weighed = weigh(known.correct, known.selection, level=level)
+
+
+PairedInterval = Callable[..., Interval]
+"""From who is right of two arms, [num_repetitions, num_examples], to an interval of a minus b."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """How the arms were compared.
+
+    Attributes:
+        interval: Of the difference of two arms; it takes them and ``level``.
+        repetitions: What was repeated, in words.
+        examples: On how many examples of what arms were compared, in words.
+        best: Who is right of the best regularizer, where it was not chosen once for all.
+    """
+
+    interval: PairedInterval = paired_interval
+    repetitions: str = "seeds"
+    examples: str = "this test split of {} examples"
+    best: Correct | None = None
+
+
+def judge_tuned(
+    correct: Mapping[str, Correct],
+    selection: Mapping[str, float],
+    *,
+    arms: Mapping[str, Arm],
+    teacher: str,
+    level: float,
+    margin: float,
+    design: Design | None = None,
+) -> Verdict:
+    """Apply the rule at one look.
+
+    Args:
+        correct: For each arm, who is right on examples that take no part in choices, bool
+            [num_repetitions, num_examples]; tuned label smoothing under the name ``TUNED``.
+            Falsification arms may be missing.
+        selection: Mean accuracy of each arm where choices are made.
+        arms: The arm of each name.
+        teacher: What the report calls the teacher.
+        level: Level of the intervals.
+        margin: Margin of practical equivalence, a difference of accuracies in [0, 1].
+        design: How the arms were compared; None for seeds and a test split.
+    """
+    design = Design() if design is None else design
+    known = _Arms(correct, selection, arms, level, design)
+    weighed = weigh(correct, selection, level=level, design=design)
     verdict, plan = weighed.decide(margin), weighed.plan(margin)
-    controls = [name for name in (*FALSIFICATION, PSEUDO_LABELS) if name in correct]
+    controls = [name for name in (*FALSIFICATION, PSEUDO_LABELS, TUNED) if name in correct]
+    smoothing = arms[TUNED].source
+    assert isinstance(smoothing, SmoothingSource)
     return Verdict(
         verdict=verdict,
-        explanation=_EXPLANATIONS[verdict](weighed, plan),
+        explanation=_EXPLANATIONS[verdict](weighed, plan, design),
         teacher=teacher,
         recipe=arms[RUNGS[4]].recipe,
         gain=_effect(weighed.gain),
@@ -144,11 +196,11 @@ def judge(
         best_regularizer=weighed.best,
         over_best_regularizer=_effect(weighed.over_best),
         ladder=tuple(known.rung(number) for number in range(len(RUNGS))),
-        controls=tuple(known.control(name) for name in (*controls, TUNED)),
+        controls=tuple(map(known.control, controls)),
         num_seeds=weighed.gain.n_seeds,
         level=level,
         margin=margin,
-        smoothing=smoothings[tuned].smoothing,
+        smoothing=smoothing.smoothing,
         resolvable_margin=plan.smallest_margin,
         more_seeds=plan.further_seeds if verdict == "inconclusive" else None,
     )
@@ -162,9 +214,10 @@ class _Arms:
     selection: Mapping[str, float]
     arms: Mapping[str, Arm]
     level: float
+    design: Design
 
     def minus(self, first: str, second: str) -> Interval:
-        return paired_interval(self.correct[first], self.correct[second], level=self.level)
+        return self.design.interval(self.correct[first], self.correct[second], level=self.level)
 
     def rung(self, number: int) -> Rung:
         name = RUNGS[number]
@@ -194,11 +247,13 @@ class Weighed:
         knowledge: Full response minus rung 2.
         over: Full response minus each regularizer.
         best: The regularizer that is best on the selection split.
+        over_chosen: Full response minus the best regularizer, where it was not chosen once for all.
     """
 
     knowledge: Interval
     over: Mapping[str, Interval]
     best: str
+    over_chosen: Interval | None = None
 
     @property
     def gain(self) -> Interval:
@@ -208,7 +263,7 @@ class Weighed:
     @property
     def over_best(self) -> Interval:
         """Full response minus the best regularizer."""
-        return self.over[self.best]
+        return self.over[self.best] if self.over_chosen is None else self.over_chosen
 
     def decide(self, margin: float) -> Judged:
         """Return the verdict.
@@ -239,7 +294,11 @@ class Weighed:
 
 
 def weigh(
-    correct: Mapping[str, Correct], selection: Mapping[str, float], *, level: float
+    correct: Mapping[str, Correct],
+    selection: Mapping[str, float],
+    *,
+    level: float,
+    design: Design | None = None,
 ) -> Weighed:
     """Compare the full response with what it has to beat.
 
@@ -248,14 +307,18 @@ def weigh(
             and every regularizer, tuned label smoothing under the name ``TUNED``.
         selection: Mean accuracy of each on the selection split.
         level: Level of the intervals.
+        design: How they were compared; None for seeds and a test split.
     """
+    design = Design() if design is None else design
 
-    def full_minus(name: str) -> Interval:
-        return paired_interval(correct[RUNGS[4]], correct[name], level=level)
+    def full_minus(other: Correct) -> Interval:
+        return design.interval(correct[RUNGS[4]], other, level=level)
 
-    over = {name: full_minus(name) for name in (*REGULARIZERS, PSEUDO_LABELS) if name in correct}
+    names = [name for name in (*REGULARIZERS, PSEUDO_LABELS) if name in correct]
+    over = {name: full_minus(correct[name]) for name in names}
     best = max(over, key=lambda name: selection[name])
-    return Weighed(knowledge=over[RUNGS[2]], over=over, best=best)
+    chosen = None if design.best is None else full_minus(design.best)
+    return Weighed(knowledge=over[RUNGS[2]], over=over, best=best, over_chosen=chosen)
 
 
 def _effect(interval: Interval) -> Effect:
@@ -266,7 +329,7 @@ def _shown(interval: Interval) -> str:
     return f"{points(interval.mean)} points [{points(interval.low)}, {points(interval.high)}]"
 
 
-def _knowledge(found: Weighed, plan: SeedPlan) -> str:
+def _knowledge(found: Weighed, plan: SeedPlan, design: Design) -> str:
     return (
         "The students learned class similarity from the teacher. Distillation adds "
         f"{_shown(found.gain)} to training on the labels; {_shown(found.knowledge)} of it cannot "
@@ -275,7 +338,7 @@ def _knowledge(found: Weighed, plan: SeedPlan) -> str:
     )
 
 
-def _regularization(found: Weighed, plan: SeedPlan) -> str:
+def _regularization(found: Weighed, plan: SeedPlan, design: Design) -> str:
     cheaper = (
         "The teacher's most probable class for the unlabelled examples is enough."
         if PSEUDO_LABELS in found.over
@@ -288,30 +351,30 @@ def _regularization(found: Weighed, plan: SeedPlan) -> str:
     )
 
 
-def _no_gain(found: Weighed, plan: SeedPlan) -> str:
+def _no_gain(found: Weighed, plan: SeedPlan, design: Design) -> str:
     return (
         f"Distillation does not help here: it adds {_shown(found.gain)} to training on the labels, "
         "less than the margin."
     )
 
 
-def _inconclusive(found: Weighed, plan: SeedPlan) -> str:
+def _inconclusive(found: Weighed, plan: SeedPlan, design: Design) -> str:
     further = plan.further_seeds
     advice = (
-        f"The observed spread asks for {further} further seeds"
+        f"The observed spread asks for {further} further {design.repetitions}"
         if further is not None
-        else "No number of seeds would decide: this test split of "
-        f"{found.knowledge.n_examples} examples resolves differences of about "
+        else f"No number of {design.repetitions} would decide: "
+        f"{design.examples.format(found.knowledge.n_examples)} resolves differences of about "
         f"{100 * plan.smallest_margin:.2f} points at best. Use a larger one"
     )
     return (
-        f"These seeds do not decide. Gain over the labels: {_shown(found.gain)}; what similarity "
-        f"adds: {_shown(found.knowledge)}; over the best regularizer ({found.best}): "
-        f"{_shown(found.over_best)}. {advice}."
+        f"These {design.repetitions} do not decide. Gain over the labels: {_shown(found.gain)}; "
+        f"what similarity adds: {_shown(found.knowledge)}; over the best regularizer "
+        f"({found.best}): {_shown(found.over_best)}. {advice}."
     )
 
 
-_EXPLANATIONS: Mapping[Judged, Callable[[Weighed, SeedPlan], str]] = {
+_EXPLANATIONS: Mapping[Judged, Callable[[Weighed, SeedPlan, Design], str]] = {
     "knowledge": _knowledge,
     "regularization": _regularization,
     "no_gain": _no_gain,
@@ -323,8 +386,10 @@ __all__ = [
     "REGULARIZERS",
     "RUNGS",
     "TUNED",
+    "Design",
     "Weighed",
     "judge",
+    "judge_tuned",
     "plan_arms",
     "target_arm",
     "weigh",

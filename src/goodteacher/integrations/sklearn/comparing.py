@@ -6,15 +6,15 @@ tested on. Students of every arm - each temperature and alpha, each strength of 
 hard labels - get the same rows, the same seed and the same test rows.
 
 The best arm of a family is chosen, for each fold, by the rows of the other folds; so the accuracies
-of families are those of the whole procedure, its choice included. Recipes here soften the teacher's
-response alone: a classifier has no temperature of its own.
+of families are those of the whole procedure, its choice included. What an arm learns is in
+`soft_targets`, how a student learns it in `students`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,10 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
 from goodteacher.config import Recipe, parse
-from goodteacher.integrations.sklearn.students import Numbers, Rows, fit_student, probabilities_of
+from goodteacher.data import UNLABELLED
+from goodteacher.integrations.sklearn.soft_targets import Numbers, Rows, targets_of
+from goodteacher.integrations.sklearn.students import fit_student, probabilities_of
+from goodteacher.integrations.sklearn.synthetic import synthetic_rows
 from goodteacher.integrations.sklearn.tables import joined_rows
 from goodteacher.integrations.sklearn.teaching import Table, Teaching, some_of
 from goodteacher.maths.statistics import (
@@ -34,20 +37,56 @@ from goodteacher.maths.statistics import (
     folds_interval,
     folds_mean_interval,
 )
-from goodteacher.maths.targets import smoothing_targets
-from goodteacher.records import CROSS_ENTROPY, Arm, FileSource, SmoothingSource, smoothing_arm
+from goodteacher.records import (
+    CROSS_ENTROPY,
+    Arm,
+    FileSource,
+    SmoothingSource,
+    TargetSource,
+    smoothing_arm,
+)
 from goodteacher.responses import Response
 
 DISTILLED, HARD_LABELS, SMOOTHING = "distilled", "hard_labels", "label_smoothing"
 REFERENCES = (HARD_LABELS, SMOOTHING)
-_TEACHER = FileSource(content="teacher")
+TEACHER = FileSource(content="teacher")
 _SMALLEST = 1e-15  # what a class of probability 0 counts as in a log loss, as scikit-learn once had
 
 Families = Mapping[str, tuple[Arm, ...]]
 
 
+class SyntheticArm(Arm):
+    """An arm whose students learn from synthetic rows too, of which the teacher says what they are.
+
+    Attributes:
+        synthetic: How these are made.
+    """
+
+    synthetic: Literal["munge", "spunge"]
+
+    @property
+    def key(self) -> str:
+        """A readable name that no other arm has."""
+        return f"{super().key} | {self.synthetic}"
+
+
+def with_synthetic(arm: Arm, synthetic: str | None) -> Arm:
+    """Return an arm whose students learn from synthetic rows too; itself for None.
+
+    Args:
+        arm: One that asks the teacher.
+        synthetic: How synthetic rows are made.
+    """
+    if synthetic is None:
+        return arm
+    return parse(SyntheticArm, source=arm.source, recipe=arm.recipe, synthetic=synthetic)
+
+
 def families_of(
-    temperatures: Sequence[float], alphas: Sequence[float], smoothings: Sequence[float]
+    temperatures: Sequence[float],
+    alphas: Sequence[float],
+    smoothings: Sequence[float],
+    synthetic: Sequence[str | None] = (None,),
 ) -> Families:
     """Return the arms of each family: what students may learn from.
 
@@ -55,14 +94,16 @@ def families_of(
         temperatures: That soften the response.
         alphas: Weights of the response, against the labels.
         smoothings: Strengths of label smoothing.
+        synthetic: How synthetic rows are made; None for none.
 
     Raises:
         ConfigError: A value is out of range.
     """
     recipes = [parse(Recipe, temperature=t, alpha=a) for a in alphas for t in temperatures]
     spread = [parse(SmoothingSource, smoothing=value).smoothing for value in smoothings]
+    taught = [Arm(source=TEACHER, recipe=recipe) for recipe in recipes]
     return {
-        DISTILLED: tuple(Arm(source=_TEACHER, recipe=recipe) for recipe in recipes),
+        DISTILLED: tuple(with_synthetic(arm, kind) for kind in synthetic for arm in taught),
         HARD_LABELS: (CROSS_ENTROPY,),
         SMOOTHING: tuple(smoothing_arm(value) for value in spread),
     }
@@ -76,26 +117,17 @@ def best_arms(compared: Compared | None, families: Families) -> dict[str, Arm]:
     }
 
 
-def targets_of(arm: Arm, response: Response, codes: Rows) -> Numbers:
-    """Return what a student of an arm learns from, [N, C].
+@dataclass(frozen=True)
+class Unlabelled:
+    """Rows without a label, and what the teacher says of them.
 
-    ``(1 - alpha) * labels + alpha * softmax(logits / T)``; for arms without a teacher the labels,
-    smoothed or not.
-
-    Args:
-        arm: The arm.
-        response: The teacher's, for N rows.
-        codes: Class of each row.
+    Attributes:
+        inputs: M rows.
+        response: The teacher's.
     """
-    labels, classes = torch.from_numpy(codes), response.num_classes
-    strength = arm.source.smoothing if isinstance(arm.source, SmoothingSource) else 0.0
-    hot = smoothing_targets(labels, smoothing=strength, num_classes=classes, dtype=torch.float64)
-    if not isinstance(arm.source, FileSource):
-        return hot.numpy()
-    recipe = arm.recipe
-    soft = (response.logits.double() / recipe.temperature).softmax(-1)
-    mixed: Numbers = ((1 - recipe.alpha) * hot + recipe.alpha * soft).numpy()
-    return mixed
+
+    inputs: Any
+    response: Response
 
 
 @dataclass(frozen=True)
@@ -105,17 +137,17 @@ class Lesson:
     Attributes:
         table: Labelled rows.
         response: The teacher's, of the labelled rows.
-        others: Unlabelled rows, or None.
-        about_others: What the teacher says of these.
+        others: Unlabelled rows that the user gave, or None.
+        synthetic: Those that were made, by how they were.
     """
 
     table: Table
     response: Response
-    others: Any = None
-    about_others: Response | None = None
+    others: Unlabelled | None
+    synthetic: Mapping[str, Unlabelled]
 
     def fit(self, student: Any, arm: Arm, *, smallest: float, seed: int) -> Any:
-        """Fit a clone of a student; one of the teacher learns from unlabelled rows too.
+        """Fit a clone of a student; one of the teacher learns from rows without a label too.
 
         Args:
             student: A classifier that takes sample weights.
@@ -123,37 +155,66 @@ class Lesson:
             smallest: Classes of a smaller probability are left out.
             seed: Where its ``random_state`` is None.
         """
-        table, inputs = self.table, self.table.inputs
-        targets, weights = targets_of(arm, self.response, table.codes), table.weights
-        if isinstance(arm.source, FileSource) and self.about_others is not None:
-            more = (self.about_others.logits.double() / arm.recipe.temperature).softmax(-1).numpy()
-            inputs, targets = joined_rows(inputs, self.others), np.concatenate([targets, more])
-            if weights is not None:
-                weights = np.concatenate([weights, np.full(len(more), weights.mean())])
-        return fit_student(
-            student,
-            inputs,
-            targets,
-            table.classes,
-            smallest=smallest,
-            weights=weights,
-            seed=seed,
-        )
+        table, inputs, codes = self.table, self.table.inputs, self.table.codes
+        logits, weights = self.response.logits, self.table.weights
+        for more in self._further(arm):
+            inputs, logits = (
+                joined_rows(inputs, more.inputs),
+                torch.cat([logits, more.response.logits]),
+            )
+            added = len(logits) - len(codes)
+            codes = np.concatenate([codes, np.full(added, UNLABELLED)])
+            if weights is not None and table.weights is not None:
+                weights = np.concatenate([weights, np.full(added, table.weights.mean())])
+        response = Response(logits, torch.arange(len(logits)))
+        targets = targets_of(arm, response, codes, weights=weights, seed=seed)
+        return fit_student(student, inputs, targets, table.classes, smallest=smallest, seed=seed)
+
+    def _further(self, arm: Arm) -> tuple[Unlabelled, ...]:
+        """Return the rows without a label that students of an arm learn from."""
+        if not isinstance(arm.source, FileSource | TargetSource):
+            return ()
+        given = () if self.others is None else (self.others,)
+        made = (self.synthetic[arm.synthetic],) if isinstance(arm, SyntheticArm) else ()
+        return given + made
 
 
-def lesson_of(teaching: Teaching, table: Table, others: Any, response: Response) -> Lesson:
-    """Return what students learn from, the teacher asked about unlabelled rows too.
+def lesson_of(
+    teaching: Teaching,
+    table: Table,
+    others: Any,
+    response: Response,
+    *,
+    synthetic: Sequence[str] = (),
+    per_row: float = 1.0,
+    seed: int = 0,
+) -> Lesson:
+    """Return what students learn from, the teacher asked about rows without a label too.
 
     Args:
         teaching: The teacher.
         table: Labelled rows.
         others: Unlabelled rows, or None.
         response: What it says of the labelled ones.
+        synthetic: How synthetic rows are made, each way for itself.
+        per_row: Number of synthetic rows for each labelled one.
+        seed: Of the synthetic rows.
     """
-    if others is None:
-        return Lesson(table, response)
-    said = teaching.about_others(teaching.fitted(table), others, table.classes)
-    return Lesson(table, response, others, said)
+    if others is None and not synthetic:
+        return Lesson(table, response, None, {})
+    teacher = teaching.fitted(table)
+
+    def asked(inputs: Any) -> Unlabelled:
+        return Unlabelled(inputs, teaching.about_others(teacher, inputs, table.classes))
+
+    count = max(1, round(per_row * len(table)))
+    made = {kind: synthetic_rows(kind, table.inputs, count, seed=seed) for kind in synthetic}
+    return Lesson(
+        table,
+        response,
+        None if others is None else asked(others),
+        {kind: asked(inputs) for kind, inputs in made.items()},
+    )
 
 
 @dataclass(frozen=True)
@@ -169,6 +230,7 @@ class Comparing:
         repeats: How often the rows are divided into folds.
         seed: Of the first division.
         jobs: Folds at a time, as scikit-learn's ``n_jobs``.
+        per_row: Number of synthetic rows for each labelled one.
     """
 
     student: Any
@@ -179,11 +241,32 @@ class Comparing:
     repeats: int
     seed: int
     jobs: int | None = None
+    per_row: float = 1.0
 
     @property
     def arms(self) -> tuple[Arm, ...]:
         """Every arm of every family, once."""
         return tuple(dict.fromkeys(arm for arms in self.families.values() for arm in arms))
+
+    def lesson(self, teaching: Teaching, table: Table, others: Any, response: Response) -> Lesson:
+        """Return what students of every arm learn from.
+
+        Args:
+            teaching: The teacher, of these rows.
+            table: Labelled rows.
+            others: Unlabelled rows, or None.
+            response: What the teacher says of the labelled ones.
+        """
+        kinds = [arm.synthetic for arm in self.arms if isinstance(arm, SyntheticArm)]
+        return lesson_of(
+            teaching,
+            table,
+            others,
+            response,
+            synthetic=tuple(dict.fromkeys(kinds)),
+            per_row=self.per_row,
+            seed=self.seed,
+        )
 
     def run(self, table: Table, others: Any, response: Response) -> Compared:
         """Train students of every arm in every fold.
@@ -222,7 +305,7 @@ class Comparing:
         )
         teaching = self.teaching.within(part)
         inner = teaching.out_of_fold(part) if teaching.trains else some_of(response, seen)
-        lesson = lesson_of(teaching, part, others, inner)
+        lesson = self.lesson(teaching, part, others, inner)
         right, losses = [], []
         for arm in self.arms:
             made = lesson.fit(self.student, arm, smallest=self.smallest, seed=seed)

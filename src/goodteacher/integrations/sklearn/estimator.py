@@ -33,14 +33,19 @@ from goodteacher.integrations.sklearn.comparing import (
     Comparing,
     best_arms,
     families_of,
-    lesson_of,
 )
 from goodteacher.integrations.sklearn.encoding import encoded
 from goodteacher.integrations.sklearn.exported import TableExport
 from goodteacher.integrations.sklearn.exporting import Leaving, export_table
+from goodteacher.integrations.sklearn.judging import Judging
 from goodteacher.integrations.sklearn.networks import network_probabilities, study_of
-from goodteacher.integrations.sklearn.reports import NOTHING_APART, TableReport, report_of
-from goodteacher.integrations.sklearn.students import check_student, probabilities_of
+from goodteacher.integrations.sklearn.reports import (
+    NOTHING_APART,
+    TableReport,
+    report_of,
+)
+from goodteacher.integrations.sklearn.students import check_student, learned_by, probabilities_of
+from goodteacher.integrations.sklearn.synthetic import check_synthetic
 from goodteacher.integrations.sklearn.tables import (
     as_rows,
     check_alike,
@@ -84,10 +89,16 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         alphas: Weights of the response against the labels, tried.
         smoothings: Strengths of label smoothing, tried.
         smallest_weight: Classes of a smaller probability are left out of soft targets: each class
-            that stays is a copy of the row. For students of scikit-learn's kind.
+            that stays is a copy of the row. For students of scikit-learn's kind other than
+            LightGBM's and XGBoost's, which need no copies.
         repeats: How often students are compared on ``cv`` folds; each takes ``cv`` x ``cv``
             trainings of a teacher that is trained here. 0 compares nothing, and takes the first
             temperature and alpha. For students of scikit-learn's kind.
+        synthetic: Synthetic rows, of which the teacher says what they are, as further transfer
+            examples: ``"munge"``, ``"spunge"``, or None for none; or several of these, such as
+            ``(None, "munge")``, of which the comparison chooses. For students of scikit-learn's
+            kind.
+        synthetic_per_row: Number of synthetic rows for each labelled one.
         level: Of the intervals: 0.05 means 95 %.
         test_fraction: Share of the rows on which the answer is measured, for the library's own
             students: they do not learn from these.
@@ -119,6 +130,9 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         ((1, 3), 'undecided')
     """
 
+    _judged: Studied | Judging | None
+    _verdict: Verdict | None
+
     def __init__(
         self,
         teacher: Any = None,
@@ -131,6 +145,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         smoothings: Sequence[float] = (0.05, 0.1, 0.2),
         smallest_weight: float = 0.001,
         repeats: int = 1,
+        synthetic: str | Sequence[str | None] | None = None,
+        synthetic_per_row: float = 1.0,
         level: float = 0.05,
         test_fraction: float = 0.2,
         settings: Mapping[str, Any] | None = None,
@@ -147,6 +163,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         self.smoothings = smoothings
         self.smallest_weight = smallest_weight
         self.repeats = repeats
+        self.synthetic = synthetic
+        self.synthetic_per_row = synthetic_per_row
         self.level = level
         self.test_fraction = test_fraction
         self.settings = settings
@@ -263,63 +281,51 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def verdict_(self) -> Verdict:
-        """Whether a gain is knowledge or regularization; students are trained for it when asked.
+        """The last verdict; without one students are trained for it when it is first asked for.
 
         Raises:
-            AttributeError: The student is not one of the library's own, or the study is gone.
-        """
-        return self.verify()
-
-    def verify(self, **settings: Any) -> Verdict:
-        """Train students on every rung of the ladder, and return the verdict.
-
-        Args:
-            **settings: As `goodteacher.verify` takes them for a study, such as ``seeds=40``.
-
-        Raises:
-            AttributeError: The student is not one of the library's own, or the study is gone.
+            AttributeError: What it takes is gone; see :meth:`verify`.
         """
         check_is_fitted(self)
-        if not isinstance(self.student, str):
+        return self.verify() if self._verdict is None else self._verdict
+
+    def verify(self, **settings: Any) -> Verdict:
+        """Say whether a gain is knowledge or regularization: train students on every rung.
+
+        Args:
+            **settings: For a student of scikit-learn's kind ``repeats`` (5), ``margin`` (0.002) and
+                ``level``; for the library's own as `goodteacher.verify` takes them for a study,
+                such as ``seeds=40``.
+
+        Raises:
+            ConfigError: A setting is unknown or out of range.
+            AttributeError: The rows, or the study, are gone.
+        """
+        check_is_fitted(self)
+        if self._judged is None:
             raise AttributeError(
-                "There is no verdict on a student of scikit-learn's kind: the ladder is made for "
-                "the library's own students. answer_ and summary_ say whether the teacher helps. "
-                "For a verdict, give a student such as 'linear' or 'mlp:32'."
+                "The rows that this classifier learned from are not here, and neither is its "
+                "study: they do not go with a pickled or copied object. Ask for verdict_ before, "
+                "or fit again; of a student of the library's own, give out=FOLDER, fit, and call "
+                "goodteacher.verify on FOLDER/study."
             )
-        if self._studied is None:
-            raise AttributeError(
-                "The study of this classifier is not here: its temporary folder does not go with "
-                "a pickled or copied object. Give out=FOLDER, fit, and call goodteacher.verify on "
-                "FOLDER/study."
-            )
-        return self._studied.judge(**settings)
+        self._verdict = self._judged.judge(**settings)
+        return self._verdict
 
     # --- the two kinds of students ---------------------------------------------------------------
 
     def _fit_estimator(
         self, teaching: Teaching, table: Table, others: Any, seed: int, notes: tuple[str, ...]
     ) -> Self:
-        student = _default_student() if self.student is None else self.student
-        check_student(student)
-        student = encoded(student, table.inputs, always=self.student is None)
-        families = families_of(self.temperatures, self.alphas, self.smoothings)
+        plan = self._plan(teaching, table, seed)
         response = teaching.out_of_fold(table)
         memory = teaching.memory(table, response)
-        plan = Comparing(
-            student,
-            teaching,
-            families,
-            smallest=self.smallest_weight,
-            folds=teaching.folds,
-            repeats=self.repeats,
-            seed=seed,
-            jobs=self.n_jobs,
-        )
         compared = plan.run(table, others, response) if self.repeats else None
-        best = best_arms(compared, families)
+        best = best_arms(compared, plan.families)
         report = report_of(
             compared,
-            best[DISTILLED].recipe,
+            best[DISTILLED],
+            by=learned_by(plan.student),
             level=self.level,
             memory=memory,
             trained_here=teaching.trains,
@@ -327,15 +333,35 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
             num_examples=len(table),
             num_unlabelled=0 if others is None else int(others.shape[0]),
         )
-        lesson = lesson_of(teaching, table, others, response)
+        lesson = plan.lesson(teaching, table, others, response)
         self.student_, self.baseline_ = (
-            lesson.fit(student, best[name], smallest=self.smallest_weight, seed=seed)
+            lesson.fit(plan.student, best[name], smallest=plan.smallest, seed=seed)
             for name in (report.delivered, HARD_LABELS)
         )
-        if isinstance(self.student_, DummyClassifier) and not isinstance(student, DummyClassifier):
+        if isinstance(self.student_, DummyClassifier) and not isinstance(
+            plan.student, DummyClassifier
+        ):
             warnings.warn(NOTHING_APART, DataNote, stacklevel=3)
         self.report_: TableReport | SweetSpot = report
-        return self._answered(report.answer, report.summary, None, memory)
+        judged = Judging(plan, table, others, response, best[DISTILLED], memory, self.level)
+        return self._answered(report.answer, report.summary, judged, memory)
+
+    def _plan(self, teaching: Teaching, table: Table, seed: int) -> Comparing:
+        """Return how students of scikit-learn's kind are compared."""
+        student = _default_student() if self.student is None else self.student
+        check_student(student, table.classes)
+        kinds = _listed(self.synthetic)
+        return Comparing(
+            encoded(student, table.inputs, always=self.student is None),
+            teaching,
+            families_of(self.temperatures, self.alphas, self.smoothings, kinds),
+            smallest=self.smallest_weight,
+            folds=teaching.folds,
+            repeats=self.repeats,
+            seed=seed,
+            jobs=self.n_jobs,
+            per_row=self.synthetic_per_row,
+        )
 
     def _fit_network(
         self, student: str, teaching: Teaching, table: Table, others: Any, seed: int
@@ -373,9 +399,10 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         return self._answered(answer, summary, studied, memory)
 
     def _answered(
-        self, answer: Answer, summary: str, studied: Studied | None, memory: str | None
+        self, answer: Answer, summary: str, judged: Studied | Judging, memory: str | None
     ) -> Self:
-        self.answer_, self.summary_, self._studied = answer, summary, studied
+        self.answer_, self.summary_ = answer, summary
+        self._judged, self._verdict = judged, None
         if memory:
             warnings.warn(memory, DataNote, stacklevel=3)
         return self
@@ -397,6 +424,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         for name in ("temperatures", "alphas", "smoothings"):
             if not len(getattr(self, name)):
                 raise ConfigError(f"{name} must hold at least one value, such as (0.1,).")
+        self._check_synthetic()
         if not any(self.alphas):
             raise ConfigError("alphas must hold a value above 0: with 0 nobody asks the teacher.")
         for name in ("level", "test_fraction"):
@@ -410,10 +438,27 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         if self.prefit not in (True, False, "auto"):
             raise ConfigError(f"prefit must be 'auto', True or False, but is {self.prefit!r}.")
 
+    def _check_synthetic(self) -> None:
+        kinds = _listed(self.synthetic)
+        if not kinds:
+            raise ConfigError("synthetic must hold at least one value, such as (None, 'munge').")
+        for kind in kinds:
+            check_synthetic(kind)
+        if not self.synthetic_per_row > 0:
+            raise ConfigError(
+                f"synthetic_per_row must be above 0, but is {self.synthetic_per_row!r}: the number "
+                "of synthetic rows for each labelled one."
+            )
+        if isinstance(self.student, str) and any(kinds):
+            raise ConfigError(
+                f"Synthetic rows are for students of scikit-learn's kind, and {self.student!r} is "
+                "one of the library's own. Leave synthetic out, or give such rows as unlabelled."
+            )
+
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the study: its rows, and a folder that may be temporary."""
+        """Leave out what a verdict takes: the rows, and a folder that may be temporary."""
         state: dict[str, Any] = super().__getstate__()
-        return {**state, "_studied": None} if "_studied" in state else state
+        return {**state, "_judged": None} if "_judged" in state else state
 
     def __sklearn_tags__(self) -> Any:
         """Say what teacher and student both take."""
@@ -423,6 +468,12 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.sparse = len(asked) == 2 and all(each.sparse for each in asked)
         tags.input_tags.allow_nan = len(asked) == 2 and all(each.allow_nan for each in asked)
         return tags
+
+
+def _listed(synthetic: str | Sequence[str | None] | None) -> tuple[str | None, ...]:
+    """Return each way of making synthetic rows, once."""
+    several = (synthetic,) if synthetic is None or isinstance(synthetic, str) else synthetic
+    return tuple(dict.fromkeys(several))
 
 
 def _default_student() -> Any:

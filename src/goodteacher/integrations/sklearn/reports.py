@@ -11,9 +11,11 @@ from goodteacher.integrations.sklearn.comparing import (
     REFERENCES,
     SMOOTHING,
     Compared,
+    SyntheticArm,
 )
+from goodteacher.integrations.sklearn.students import LearnedBy
 from goodteacher.maths.statistics import Interval
-from goodteacher.records import Answer, Effect, Pair, answer_of_gains, percent, points
+from goodteacher.records import Answer, Arm, Effect, Pair, answer_of_gains, percent, points
 
 NOTHING_APART = (
     "The teacher gives every example the same class, and so does its student. Is the teacher any "
@@ -55,8 +57,12 @@ class TableReport(Frozen):
     notes: tuple[str, ...] = Field(description="what was seen in the data")
     delivered: str = Field(description="family of the student that predicts")
     recipe: Recipe = Field(description="the best of the temperatures and alphas")
+    synthetic: str | None = Field(
+        default=None, description="the best way to make synthetic rows; null for none"
+    )
     families: dict[str, Reached] = Field(description="empty where nothing was compared")
     gains: dict[str, Gain] = Field(description="of distilled students over each reference")
+    learned_by: LearnedBy = Field(description="how the student learns from soft targets")
     num_examples: int
     num_unlabelled: int
     num_repeats: int
@@ -69,8 +75,9 @@ class TableReport(Frozen):
 
 def report_of(
     compared: Compared | None,
-    recipe: Recipe,
+    best: Arm,
     *,
+    by: LearnedBy,
     level: float,
     memory: str | None,
     trained_here: bool,
@@ -82,7 +89,8 @@ def report_of(
 
     Args:
         compared: The comparison, or None where there was none.
-        recipe: The best of the temperatures and alphas.
+        best: The best arm of the teacher.
+        by: How the student learns from soft targets.
         level: Of the intervals of all gains together.
         memory: What the check for memory told, or None.
         trained_here: Whether the teacher was trained here, out of fold.
@@ -104,9 +112,11 @@ def report_of(
         ),
         notes=notes,
         delivered=best_family(families) if families else DISTILLED,
-        recipe=recipe,
+        recipe=best.recipe,
+        synthetic=best.synthetic if isinstance(best, SyntheticArm) else None,
         families=families,
         gains=gains,
+        learned_by=by,
         num_examples=num_examples,
         num_unlabelled=num_unlabelled,
         num_repeats=repeats,
@@ -180,17 +190,27 @@ def doubts_of(
     """
     if not repeats:
         return ("Nothing was compared: repeats = 0.",)
-    found = []
-    if memory:
-        found.append(memory)
-    elif not trained_here:
-        found.append(
-            "The teacher was not trained here. If it learned from these rows, its students know "
-            "something of the rows that they are tested on, and the gains are too large."
-        )
+    found = [*about_teacher(memory, trained_here=trained_here)]
     if open_ and repeats < _ENOUGH:
         found.append(f"More repetitions may narrow the intervals: repeats = {_ENOUGH}.")
     return tuple(found)
+
+
+def about_teacher(memory: str | None, *, trained_here: bool) -> tuple[str, ...]:
+    """Return why a teacher that comes from elsewhere leaves a doubt.
+
+    Args:
+        memory: What the check for memory told.
+        trained_here: Whether the teacher was trained here, out of fold.
+    """
+    if memory:
+        return (memory,)
+    if trained_here:
+        return ()
+    return (
+        "The teacher was not trained here. If it learned from these rows, its students know "
+        "something of the rows that they are tested on, and the gains are too large.",
+    )
 
 
 def summarized(report: TableReport) -> str:
@@ -201,7 +221,7 @@ def summarized(report: TableReport) -> str:
         held_out = f"on rows that nobody had seen ({times}, n = {report.num_examples})"
         first = report.families[DISTILLED]
         sentences.append(
-            f"Distilled students ({_told(report.recipe)}) reach {percent(first.accuracy)} % "
+            f"Distilled students ({_told(report)}) reach {percent(first.accuracy)} % "
             f"{held_out}{_loss(first)}."
         )
         sentences += [_against(name, report.families[name], report.gains[name]) for name in _CALLED]
@@ -233,5 +253,6 @@ def _loss(reached: Reached) -> str:
     return "" if reached.log_loss is None else f" (log loss {reached.log_loss:.3f} nats)"
 
 
-def _told(recipe: Recipe) -> str:
-    return f"T = {recipe.temperature:g}, alpha = {recipe.alpha:g}"
+def _told(report: TableReport) -> str:
+    recipe = f"T = {report.recipe.temperature:g}, alpha = {report.recipe.alpha:g}"
+    return f"{recipe}, synthetic rows by {report.synthetic}" if report.synthetic else recipe

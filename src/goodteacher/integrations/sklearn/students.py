@@ -1,10 +1,11 @@
 """Soft targets for any classifier that takes ``sample_weight``.
 
-A row whose target is (0.7, 0.2, 0.1) becomes three rows of the same inputs, one for each class,
-with these weights. A learner that minimises a weighted sum of log losses over its rows
-(`LogisticRegression`, `MLPClassifier`, `SGDClassifier(loss="log_loss")`) then minimises the
-cross-entropy to the soft targets exactly. For other learners it is a translation: rules that count
-rows, such as a tree's ``min_samples_leaf``, count each copy; impurities and votes weigh them.
+LightGBM's and XGBoost's classifiers take them as they are (`boosting`). For any other, a row whose
+target is (0.7, 0.2, 0.1) becomes three rows of the same inputs, one for each class, with these
+weights. A learner that minimises a weighted sum of log losses over its rows (`LogisticRegression`,
+`MLPClassifier`, `SGDClassifier(loss="log_loss")`) then minimises the cross-entropy to the soft
+targets exactly. For other learners it is a translation: rules that count rows, such as a tree's
+``min_samples_leaf``, count each copy; impurities and votes weigh them.
 
 Memory: up to C copies of a row; classes below ``smallest_weight`` are left out, and their share
 goes to the others. The weights of a row's copies sum to the weight of the row.
@@ -13,7 +14,7 @@ goes to the others. The weights of a row's copies sum to the weight of the row.
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +25,17 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import has_fit_parameter
 
+from goodteacher.data import shorten
 from goodteacher.errors import ConfigError
+from goodteacher.integrations.sklearn.boosting import (
+    fit_softly,
+    learns_softly,
+    wants_numbers,
+)
+from goodteacher.integrations.sklearn.soft_targets import Numbers, Rows, SoftTargets
 
-Numbers = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
+LearnedBy = Literal["objective", "weighted rows"]
+"""How a student learns from soft targets: the loss is its own objective, or rows are copied."""
 
 WOULD_DO = (
     "LogisticRegression, SGDClassifier(loss='log_loss'), DecisionTreeClassifier, "
@@ -97,11 +105,16 @@ def seeded(estimator: Any, seed: int) -> Any:
     return estimator.set_params(**unset) if unset else estimator
 
 
-def check_student(student: Any) -> None:
+def check_student(student: Any, classes: npt.NDArray[Any]) -> None:
     """Refuse what cannot learn from soft targets, by name, with what would do.
 
+    Args:
+        student: What was given as student.
+        classes: The data's, as the user names them.
+
     Raises:
-        ConfigError: It is a class, no classifier, or one that takes no sample weights.
+        ConfigError: It is a class, no classifier, one that takes no sample weights, or one that
+            takes no such classes.
     """
     if inspect.isclass(student):
         raise ConfigError(
@@ -114,6 +127,12 @@ def check_student(student: Any) -> None:
         )
     if not takes_weights(student):
         raise _refused(student)
+    if wants_numbers(_last_step(student)[1]) and classes.tolist() != list(range(len(classes))):
+        raise ConfigError(
+            f"XGBoost's classifiers take classes that are numbered from 0, but y has "
+            f"{shorten(classes.tolist())}. Give y as numbers: "
+            "sklearn.preprocessing.LabelEncoder().fit_transform(y)."
+        )
 
 
 def weighted_rows(
@@ -123,7 +142,8 @@ def weighted_rows(
 
     Args:
         targets: Probabilities [N, C].
-        smallest: Classes of a smaller probability are left out; the most probable one never is.
+        smallest: Classes of a smaller probability, or of none, are left out; the most probable
+            one never is.
         weights: Of each row, [N]; None for 1.
 
     Returns:
@@ -135,7 +155,7 @@ def weighted_rows(
         >>> rows.tolist(), codes.tolist(), weights.tolist()
         ([0, 0, 1], [0, 1, 1], [0.6, 0.4, 1.0])
     """
-    kept = targets >= smallest
+    kept = (targets >= smallest) & (targets > 0)
     kept[np.arange(len(targets)), targets.argmax(1)] = True
     shares = np.where(kept, targets, 0.0)
     shares /= shares.sum(axis=1, keepdims=True)
@@ -148,11 +168,10 @@ def weighted_rows(
 def fit_student(
     student: Any,
     inputs: Any,
-    targets: Numbers,
+    targets: SoftTargets,
     classes: npt.NDArray[Any],
     *,
     smallest: float,
-    weights: Numbers | None = None,
     seed: int = 0,
 ) -> Any:
     """Fit a clone of a classifier to soft targets.
@@ -160,24 +179,69 @@ def fit_student(
     Args:
         student: A classifier that takes sample weights.
         inputs: N rows.
-        targets: Probabilities [N, C].
+        targets: What is learned.
         classes: The classes, as the user names them, [C].
         smallest: See :func:`weighted_rows`.
-        weights: Of each row, [N], or None.
         seed: Where its ``random_state`` is None.
 
     Returns:
         The student; where the targets are of one class only, something that predicts that class.
     """
-    rows, codes, shares = weighted_rows(targets, smallest=smallest, weights=weights)
+    made = seeded(clone(student), seed)
+    if needs_no_copies(made, targets) and _fit_softly(made, inputs, targets, classes):
+        return made
+    weights = targets.weights
+    rows, codes, shares = weighted_rows(targets.mixed, smallest=smallest, weights=weights)
     if len(np.unique(codes)) < 2:
         return DummyClassifier(strategy="most_frequent").fit(inputs, classes[codes])
-    made = seeded(clone(student), seed)
     once = len(rows) == len(targets)
     copies = inputs if once else _safe_indexing(inputs, rows)
     plain = weights is None and once
     given = {} if plain else with_weights(made, shares, needed=True)
     return fitted(made, copies, classes[codes], given)
+
+
+def needs_no_copies(student: Any, targets: SoftTargets) -> bool:
+    """Say whether a student takes soft targets itself.
+
+    Labels alone go to every student as labels, and so does what holds a class that is that of no
+    row: LightGBM and XGBoost look for their classes in the labels.
+
+    Args:
+        student: A classifier.
+        targets: What it shall learn.
+    """
+    return (
+        learns_softly(_last_step(student)[1])
+        and not targets.are_labels
+        and len(np.unique(targets.codes)) == targets.labels.shape[1]
+    )
+
+
+def learned_by(student: Any) -> LearnedBy:
+    """Return how a student learns from soft targets.
+
+    Args:
+        student: A classifier that takes sample weights, or a pipeline that ends in one.
+
+    Example:
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> learned_by(LogisticRegression())
+        'weighted rows'
+    """
+    return "objective" if learns_softly(_last_step(student)[1]) else "weighted rows"
+
+
+def _fit_softly(student: Any, inputs: Any, targets: SoftTargets, classes: npt.NDArray[Any]) -> bool:
+    """Fit a classifier of LightGBM or XGBoost, or a pipeline that ends in one; say if it is."""
+    prefix, last = _last_step(student)
+
+    def fit(parameters: dict[str, Any], given: dict[str, Any]) -> None:
+        last.set_params(**parameters)
+        passed = {f"{prefix}{name}": value for name, value in given.items()}
+        fitted(student, inputs, classes[targets.codes], passed)
+
+    return fit_softly(last, targets, fit)
 
 
 def probabilities_of(student: Any, inputs: Any, classes: npt.NDArray[Any]) -> Numbers | None:

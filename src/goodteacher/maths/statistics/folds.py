@@ -140,6 +140,30 @@ def _interval(
     error = math.sqrt(variance * fewest / (fewest - 1))
     mean = float(by_example.mean())
     reach = float(stats.t.ppf(1 - check_level(level) / 2, freedom)) * error
+    falling, staying = _parts(values, error**2, fewest / (fewest - 1))
     return Interval(
-        mean, mean - reach, mean + reach, level, len(values), freedom + 1, error, float(freedom)
+        mean,
+        mean - reach,
+        mean + reach,
+        level,
+        len(values),
+        freedom + 1,
+        error,
+        float(freedom),
+        falling,
+        staying,
     )
+
+
+def _parts(values: FloatArray, variance: float, widened: float) -> tuple[float, float]:
+    """Return the part of a variance that falls with more repetitions, and the part that stays.
+
+    An example's answers differ between repetitions by the luck of folds and seeds; the mean of R
+    has 1/R of that variance. One repetition cannot tell the parts apart: NaN.
+    """
+    repeats, examples = values.shape
+    if repeats == 1:
+        return math.nan, math.nan
+    luck = float(values.var(axis=0, ddof=1).mean()) / (repeats * examples)
+    falling = min(widened * luck, variance)
+    return falling, variance - falling
