@@ -12,6 +12,7 @@ from goodteacher.config import Frozen
 from goodteacher.data import Split
 from goodteacher.delivery.classifier import Answers
 from goodteacher.errors import RunError
+from goodteacher.teachers import stored
 
 BATCH_SIZES = (1, 7, 64)
 """Sizes that are tried beside all examples: a graph may hold for the size of its tracing only."""
@@ -42,8 +43,7 @@ class Agreement(Frozen):
 def batches(split: Split, size: int = _AT_ONCE) -> Iterator[Any]:
     """Yield the examples of a split as they are stored."""
     for rows in torch.arange(len(split)).split(size):
-        part = split.stored.rows(rows)
-        yield list(part) if isinstance(part, tuple) else part
+        yield stored(split, rows)
 
 
 @torch.inference_mode()

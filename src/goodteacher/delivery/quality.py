@@ -14,7 +14,7 @@ from torch import Tensor
 
 from goodteacher.config import Frozen
 from goodteacher.maths.calibration import adaptive_calibration_error, negative_log_likelihood
-from goodteacher.maths.statistics import accuracy_interval, paired_interval, simultaneous
+from goodteacher.maths.statistics import accuracy_interval, differences_by_class
 from goodteacher.records import Pair
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
@@ -102,21 +102,17 @@ def class_changes(
     Returns:
         Those whose joint interval does not hold 0, the largest loss first.
     """
-    members = {n: labels == n for n in range(len(names)) if int((labels == n).sum()) > 1}
-    intervals = [
-        paired_interval((ours[m] == n).numpy()[None], (theirs[m] == n).numpy()[None])
-        for n, m in members.items()
-    ]
-    joint = zip(members.items(), simultaneous(intervals), strict=True)
+    truth = labels.numpy()
+    right, other = ((each.numpy() == truth)[None] for each in (ours, theirs))
     changes = [
         ClassChange(
-            name=names[number],
-            num_examples=int(member.sum()),
-            difference=found.mean,
-            interval=(found.low, found.high),
+            name=names[each.number],
+            num_examples=int((truth == each.number).sum()),
+            difference=each.joint.mean,
+            interval=(each.joint.low, each.joint.high),
         )
-        for (number, member), found in joint
-        if found.low > 0 or found.high < 0
+        for each in differences_by_class(right, other, truth, num_classes=len(names))
+        if each.joint.low > 0 or each.joint.high < 0
     ]
     return tuple(sorted(changes, key=lambda change: change.difference))
 
