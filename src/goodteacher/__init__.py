@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from goodteacher.public.checking import doctor
     from goodteacher.public.distillation import Distillation, distill
     from goodteacher.public.dividing import split
-    from goodteacher.public.exported import Export
     from goodteacher.public.exporting import export
     from goodteacher.public.predicting import Responded, respond
     from goodteacher.public.recipes import ImportedRecipe, import_recipe
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from goodteacher.public.several import SeveralStudies
     from goodteacher.public.study import Study
     from goodteacher.public.verification import verify
-    from goodteacher.records import Verdict
+    from goodteacher.records import Export, Verdict
     from goodteacher.responses import Response, read_response
     from goodteacher.training.machine import tuned_cpu
 
@@ -68,7 +67,7 @@ _HOMES = {
     "goodteacher.records.results": ("Verdict",),
     "goodteacher.public.predicting": ("Responded", "respond"),
     "goodteacher.public.dividing": ("split",),
-    "goodteacher.public.exported": ("Export",),
+    "goodteacher.records": ("Export",),
     "goodteacher.public.exporting": ("export",),
     "goodteacher.public.recording": ("Recorder",),
     "goodteacher.public.responding": ("record_checkpoints",),

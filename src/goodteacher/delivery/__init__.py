@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from goodteacher.delivery.best import deliver_best, savings_of
-from goodteacher.delivery.checks import Agreement, batches, check, compare, logits_on
+from goodteacher.delivery.checks import batches, check, compare, logits_on
 from goodteacher.delivery.classifier import Answers, Classifier, StudentCard
 from goodteacher.delivery.export import load_student
 from goodteacher.delivery.formats import FORMATS, Format
 from goodteacher.delivery.latency import batches_of, measure_latencies
-from goodteacher.delivery.onnx_model import ONNX_FILE, read_onnx
-from goodteacher.delivery.quality import ClassChange, Quality, class_changes, quality_of
-from goodteacher.delivery.quantization import INT8_FILE, quantize
-from goodteacher.delivery.size import Size, size_of
+from goodteacher.delivery.onnx_model import ONNX_FILE, Onnx, read_onnx
+from goodteacher.delivery.quality import class_changes, quality_of
+from goodteacher.delivery.quantization import INT8_FILE, in_8_bits
+from goodteacher.delivery.size import size_of
 
 __all__ = [
     "FORMATS",
     "INT8_FILE",
     "ONNX_FILE",
-    "Agreement",
     "Answers",
-    "ClassChange",
     "Classifier",
     "Format",
-    "Quality",
-    "Size",
+    "Onnx",
     "StudentCard",
     "batches",
     "batches_of",
@@ -31,11 +28,11 @@ __all__ = [
     "class_changes",
     "compare",
     "deliver_best",
+    "in_8_bits",
     "load_student",
     "logits_on",
     "measure_latencies",
     "quality_of",
-    "quantize",
     "read_onnx",
     "savings_of",
     "size_of",
