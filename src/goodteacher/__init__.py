@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from goodteacher.public.searching import search
     from goodteacher.public.several import SeveralStudies
     from goodteacher.public.study import Study
+    from goodteacher.public.tracking import track
     from goodteacher.public.verification import verify
     from goodteacher.records import Export, Verdict
     from goodteacher.responses import Response, read_response
@@ -76,6 +77,7 @@ _HOMES = {
     "goodteacher.public.searching": ("search",),
     "goodteacher.public.several": ("SeveralStudies",),
     "goodteacher.public.study": ("Study",),
+    "goodteacher.public.tracking": ("track",),
     "goodteacher.maths.targets": ("ladder_targets",),
     "goodteacher.training.machine": ("tuned_cpu",),
     "goodteacher.public.verification": ("verify",),
@@ -122,6 +124,7 @@ __all__ = [
     "search",
     "similarity_information",
     "split",
+    "track",
     "tuned_cpu",
     "verify",
 ]

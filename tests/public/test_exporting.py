@@ -182,6 +182,9 @@ def test_export_says_what_it_wrote(named, tmp_path, onnx):
     found = export(named, out=tmp_path / "out", format="onnx,safetensors", int8=True)
     written = json.loads((tmp_path / "out/export.json").read_text())
     assert written == found.model_dump(mode="json")
+    assert json.loads((named.folder / "export.json").read_text()) == written
+    assert (named.folder / "model_card.md").read_text() == (tmp_path / "out/README.md").read_text()
+    assert "The exported student" in named.report.read_text()
     assert [each.file for each in found.files] == ["model.onnx", "model.safetensors"]
     assert all(each.agreement.examples == 120 for each in found.files)
     assert [each.runtime for each in found.timed] == [

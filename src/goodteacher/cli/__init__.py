@@ -371,11 +371,11 @@ def split(
             stdout.print(f"{out}/splits.json: {counted}", markup=False, soft_wrap=True)
 
 
-_NOT_OF_RESPONDING = {"compile", "precision", "threads", "engine", "memory_gib", "stack_width"}
+_TRAINS = {"compile", "engine", "memory_gib", "precision", "stack_width", "threads", "tracker"}
 
 
 @app.command()
-@with_settings(RespondConfig, leave_out=frozenset({"data", *_NOT_OF_RESPONDING}))
+@with_settings(RespondConfig, leave_out=frozenset({"data", *_TRAINS}))
 def respond(
     data: Annotated[str, typer.Argument(help="digits, a folder, an .npz file or a hub name")],
     out: Out = ...,  # type: ignore[assignment]

@@ -53,7 +53,11 @@ from goodteacher.public.beside_teacher import (
 )
 from goodteacher.public.model_card import model_card
 from goodteacher.records import Export, ExportedFile, Int8, Timed
+from goodteacher.report import tell_trackers, write_report
 from goodteacher.studies import (
+    EXPORT_FILE,
+    MODEL_CARD_FILE,
+    SWEET_SPOT_FILE,
     DataLike,
     Progress,
     Silent,
@@ -64,7 +68,6 @@ from goodteacher.studies import (
     study_data,
 )
 
-EXPORT_FILE = "export.json"
 CARD_FILE = "README.md"
 """The model card, by the name that hubs of models show."""
 MAX_LOSS = 0.005
@@ -127,7 +130,7 @@ def export(
 
     Returns:
         What was written, how it compares with the student, and how long it takes; also in
-        ``export.json`` of the folder.
+        ``export.json`` of the folder and, of the last export, in that of the study.
 
     Raises:
         InputError: Something given cannot work; nothing has been written.
@@ -144,9 +147,7 @@ def export(
         work = _Work(place, student, parts, test, logits_on(student, test), watcher)
         found = work.written(forms)
         quantized = work.quantized(max_loss) if int8 else None
-        say(watcher, "measuring the student beside its teacher")
-        wanted = Wanted(onnx=(place / ONNX_FILE).exists(), int8=teacher_int8)
-        beside = teacher_beside(Store(folder), parts, test, teacher, wanted, Path(scratch))
+        beside = work.beside(folder, teacher, teacher_int8, Path(scratch))
         result = Export(
             architecture=student.card.architecture,
             size=size_of(student.network, student.card),
@@ -156,9 +157,20 @@ def export(
             **work.times(beside),
             **work.qualities(folder, network),
         )
+        text = model_card(Store(folder), student.card, result)
         Store(place).write_json(EXPORT_FILE, result)
-        Store(place).write_text(CARD_FILE, model_card(Store(folder), student.card, result))
+        Store(place).write_text(CARD_FILE, text)
+    _keep(Store(folder), result, text, watcher)
     return result
+
+
+def _keep(store: Store, result: Export, card: str, watcher: Progress) -> None:
+    """Note in the study what was found, for its report and its trackers."""
+    store.write_json(EXPORT_FILE, result)
+    store.write_text(MODEL_CARD_FILE, card)
+    if store.exists(SWEET_SPOT_FILE):
+        write_report(store)
+    tell_trackers(settings_of(store).tracker, store.root, watcher)
 
 
 def _check(path: Path, max_loss: float) -> None:
@@ -304,6 +316,14 @@ class _Work:
             "hard_labels": quality_of(theirs, labels, temperature=twin.card.temperature),
             "changed_classes": class_changes(*predicted, labels, names),
         }
+
+    def beside(
+        self, folder: Path, network: NetworkLike | None, int8: bool, scratch: Path
+    ) -> Beside:
+        """Find the study's teacher, and make it run as the student does."""
+        say(self.watcher, "measuring the student beside its teacher")
+        wanted = Wanted(onnx=(self.place / ONNX_FILE).exists(), int8=int8)
+        return teacher_beside(Store(folder), self.parts, self.test, network, wanted, scratch)
 
     def times(self, beside: Beside) -> dict[str, Any]:
         """Time the student and its teacher in turns, and say how they compare."""
