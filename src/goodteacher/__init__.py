@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from goodteacher.public.checking import doctor
     from goodteacher.public.distillation import Distillation, distill
     from goodteacher.public.dividing import split
-    from goodteacher.public.exported import Export
     from goodteacher.public.exporting import export
     from goodteacher.public.predicting import Responded, respond
     from goodteacher.public.recipes import ImportedRecipe, import_recipe
@@ -40,8 +39,9 @@ if TYPE_CHECKING:
     from goodteacher.public.searching import search
     from goodteacher.public.several import SeveralStudies
     from goodteacher.public.study import Study
+    from goodteacher.public.tracking import track
     from goodteacher.public.verification import verify
-    from goodteacher.records import Verdict
+    from goodteacher.records import Export, Verdict
     from goodteacher.responses import Response, read_response
     from goodteacher.training.machine import tuned_cpu
 
@@ -70,7 +70,7 @@ _HOMES = {
     "goodteacher.records.results": ("Verdict",),
     "goodteacher.public.predicting": ("Responded", "respond"),
     "goodteacher.public.dividing": ("split",),
-    "goodteacher.public.exported": ("Export",),
+    "goodteacher.records": ("Export",),
     "goodteacher.public.exporting": ("export",),
     "goodteacher.public.recording": ("Recorder",),
     "goodteacher.public.responding": ("record_checkpoints",),
@@ -79,6 +79,7 @@ _HOMES = {
     "goodteacher.public.searching": ("search",),
     "goodteacher.public.several": ("SeveralStudies",),
     "goodteacher.public.study": ("Study",),
+    "goodteacher.public.tracking": ("track",),
     "goodteacher.maths.targets": ("ladder_targets",),
     "goodteacher.training.machine": ("tuned_cpu",),
     "goodteacher.public.verification": ("verify",),
@@ -126,6 +127,7 @@ __all__ = [
     "search",
     "similarity_information",
     "split",
+    "track",
     "tuned_cpu",
     "verify",
 ]

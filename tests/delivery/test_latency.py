@@ -1,9 +1,11 @@
 """Latencies: who takes turns with whom, on how many threads, and what is made of the times."""
 
+import pytest
 import torch
 
 from goodteacher.delivery import latency
 from goodteacher.delivery.latency import measure_latencies
+from goodteacher.records import latency_of
 
 
 class Student:
@@ -51,6 +53,19 @@ def test_students_take_turns_on_one_thread(monkeypatch):
     assert {entry[2:] for entry in log} == {(1, True)}
     assert [entry[0] for entry in log] == [0, 1] * (len(log) // 2)
     assert {entry[1] for entry in log} == {"a", "b"}, "batches take turns, too"
+
+
+def test_a_slow_one_is_asked_in_some_of_the_rounds_all_along(monkeypatch):
+    (quick, slow), log = measured(monkeypatch, (0.01, 0.1), {1: ["a"]})
+    assert [e.repetitions for (e,) in (quick, slow)] == [100, 10]
+    turns = [entry[0] for entry in log[4:]]  # behind those that say how slow each is
+    assert turns == ([0] * 10 + [1]) * 10
+
+
+def test_p95_is_what_nineteen_of_twenty_batches_stay_below():
+    times = [(1, 0.01)] * 19 + [(1, 0.5)] + [(1, 0.01)] * 180
+    assert latency_of(times).p95 == pytest.approx(0.01)
+    assert latency_of([(1, 0.01)] * 90 + [(1, 0.5)] * 10).p95 == pytest.approx(0.5)
 
 
 def test_slow_students_are_measured_less_often(monkeypatch):

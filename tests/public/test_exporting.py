@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from goodteacher import load_student, search
 from goodteacher.cli import app
 from goodteacher.data import Dataset, Split
-from goodteacher.delivery import checks, formats
+from goodteacher.delivery import checks, formats, quantization
 from goodteacher.delivery.onnx_model import ONNX_FILE, read_onnx
 from goodteacher.errors import (
     ConfigError,
@@ -161,6 +161,9 @@ def test_export_says_what_it_wrote(named, tmp_path, onnx):
     found = export(named, out=tmp_path / "out", format="onnx,safetensors", int8=True)
     written = json.loads((tmp_path / "out/export.json").read_text())
     assert written == found.model_dump(mode="json")
+    assert json.loads((named.folder / "export.json").read_text()) == written
+    assert (named.folder / "model_card.md").read_text() == (tmp_path / "out/README.md").read_text()
+    assert "The exported student" in named.report.read_text()
     assert [each.file for each in found.files] == ["model.onnx", "model.safetensors"]
     assert all(each.agreement.examples == 120 for each in found.files)
     assert [each.runtime for each in found.timed] == [
@@ -170,7 +173,9 @@ def test_export_says_what_it_wrote(named, tmp_path, onnx):
     ]
     assert {one.batch_size for each in found.timed for one in each.latencies} == {1, 64}
     events = [e for e in named.store.events() if e["event"] == "test_split_opened"]
-    assert "compare exported files with the student" in {e["reason"] for e in events}
+    assert "compare exported files with the student, and with its teacher" in {
+        e["reason"] for e in events
+    }
     assert load_student(tmp_path / "out").card == named.student().card
 
 
@@ -269,7 +274,7 @@ def test_eight_bits_that_cost_too_much_are_not_delivered(named, tmp_path, monkey
                 tensor.CopyFrom(onnx.numpy_helper.from_array(coarse * 0, tensor.name))
         onnx.save(model, target)
 
-    monkeypatch.setattr(exporting, "quantize", destroyed)
+    monkeypatch.setattr(quantization, "quantize", destroyed)
     out = tmp_path / "out"
     result = runner.invoke(app, ["export", str(named.folder), "--out", str(out), "--int8"])
     assert result.exit_code == 1

@@ -28,7 +28,9 @@ def row(student, accuracy, parameters, *, half=0.01, seconds=(1e-3, 2e-2), **cha
         "num_seeds": 3,
         "num_test": 1000,
         "latencies": tuple(
-            Latency(batch_size=size, median=s, quartiles=(0.9 * s, 1.1 * s), repetitions=200)
+            Latency(
+                batch_size=size, median=s, quartiles=(0.9 * s, 1.1 * s), p95=2 * s, repetitions=200
+            )
             for size, s in zip((1, 128), seconds, strict=True)
         ),
     }
@@ -116,7 +118,7 @@ def test_one_seed_says_what_its_interval_covers(seeds, said):
 
 def test_repetitions_are_told_once_where_they_agree():
     found = row("mlp:8", 0.9, 100)
-    assert repetitions_of(found) == "200"
+    assert repetitions_of(found.latencies) == "200"
     first, second = found.latencies
-    fewer = second.model_copy(update={"repetitions": 50})
-    assert repetitions_of(found.model_copy(update={"latencies": (first, fewer)})) == "200 and 50"
+    fewer = [second.model_copy(update={"repetitions": count}) for count in (50, 7)]
+    assert repetitions_of([first, *fewer]) == "7 to 200"

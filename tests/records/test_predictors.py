@@ -6,7 +6,9 @@ from goodteacher.records import Latency, Savings, latency_of
 
 
 def latency(median, size=64):
-    return Latency(batch_size=size, median=median, quartiles=(median, median), repetitions=9)
+    return Latency(
+        batch_size=size, median=median, quartiles=(median, median), p95=median, repetitions=9
+    )
 
 
 def savings(**changes):

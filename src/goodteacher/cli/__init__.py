@@ -30,7 +30,13 @@ from goodteacher.cli.display import (
     stderr,
     stdout,
 )
-from goodteacher.cli.options import with_settings
+from goodteacher.cli.options import (
+    ExportFormat,
+    ExportInt8,
+    ExportMaxLoss,
+    ExportTeacherInt8,
+    with_settings,
+)
 from goodteacher.config import (
     DataConfig,
     DistillConfig,
@@ -365,11 +371,11 @@ def split(
             stdout.print(f"{out}/splits.json: {counted}", markup=False, soft_wrap=True)
 
 
-_NOT_OF_RESPONDING = {"compile", "precision", "threads", "engine", "memory_gib", "stack_width"}
+_TRAINS = {"compile", "engine", "memory_gib", "precision", "stack_width", "threads", "tracker"}
 
 
 @app.command()
-@with_settings(RespondConfig, leave_out=frozenset({"data", *_NOT_OF_RESPONDING}))
+@with_settings(RespondConfig, leave_out=frozenset({"data", *_TRAINS}))
 def respond(
     data: Annotated[str, typer.Argument(help="digits, a folder, an .npz file or a hub name")],
     out: Out = ...,  # type: ignore[assignment]
@@ -401,15 +407,10 @@ def respond(
 def export(
     folder: Annotated[Path, typer.Argument(help="a finished study or distillation")],
     out: Out = ...,  # type: ignore[assignment]
-    form: Annotated[
-        str, typer.Option("--format", help="onnx, torch, hf, safetensors; several with commas")
-    ] = "onnx",
-    int8: Annotated[
-        bool, typer.Option("--int8", help="also write the ONNX file in 8 bits")
-    ] = False,
-    max_loss: Annotated[
-        float, typer.Option(help="accuracy on the selection split that 8 bits may cost, 0 to 1")
-    ] = 0.005,
+    form: ExportFormat = "onnx",
+    int8: ExportInt8 = False,
+    max_loss: ExportMaxLoss = 0.005,
+    teacher_int8: ExportTeacherInt8 = True,
     as_json: AsJson = False,
 ) -> None:
     """Write the delivered student for other runtimes, and check that it answers alike there."""
@@ -417,10 +418,14 @@ def export(
         from goodteacher.public.exporting import export as run
         from goodteacher.training.machine import tuned_cpu
 
+        how: Any = {
+            "format": form,
+            "int8": int8,
+            "max_loss": max_loss,
+            "teacher_int8": teacher_int8,
+        }
         with tuned_cpu(), shown_progress() as progress:
-            found = run(
-                folder, out=out, format=form, int8=int8, max_loss=max_loss, progress=progress
-            )
+            found = run(folder, out=out, progress=progress, **how)
         if as_json:
             print_json(found.model_dump(mode="json"))
         else:

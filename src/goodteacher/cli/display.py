@@ -23,7 +23,9 @@ from rich.table import Table
 from goodteacher.records import (
     Cost,
     Effect,
+    Export,
     Front,
+    Int8,
     Reference,
     SweetSpot,
     Verdict,
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
 
     from goodteacher.data import Dataset, Finding
     from goodteacher.public.distillation import Distillation
-    from goodteacher.public.exported import Export, Int8
     from goodteacher.public.scoring import Score
 
 stdout = Console(highlight=False)
@@ -144,7 +145,7 @@ def print_front(found: Front, folder: str) -> None:
     stdout.print(_costs_table(found))
     stdout.print(
         "*: on the front, nobody is as accurate at less of it. Latency: medians of "
-        f"{repetitions_of(first)} repetitions,\non {found.machine}, one thread.\n\n"
+        f"{repetitions_of(found.latencies)} repetitions,\non {found.machine}, one thread.\n\n"
         f"{found.summary}\n\n{found.teacher_time}",
         markup=False,
     )
@@ -275,15 +276,31 @@ def print_export(found: Export, folder: str) -> None:
     if found.int8 is not None:
         stdout.print(_told_of_int8(found.int8), markup=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("median milliseconds, one thread")
+    table.add_column("median milliseconds (95 %), one thread")
     for latency in found.timed[0].latencies:
         table.add_column(f"batch of {latency.batch_size}", justify="right")
-    for timed in found.timed:
-        table.add_row(timed.runtime, *(f"{1000 * one.median:.3g}" for one in timed.latencies))
+    for who, all_timed in (("student", found.timed), ("teacher", found.teacher.timed)):
+        for timed in all_timed:
+            cells = (f"{1000 * one.median:.3g} ({1000 * one.p95:.3g})" for one in timed.latencies)
+            table.add_row(f"{who}, {timed.runtime}", *cells)
     stdout.print(table)
+    stdout.print(_told_of_teacher(found), markup=False, soft_wrap=True)
     stdout.print(
         f"Probabilities are calibrated: logits are divided by {found.temperature:.3g}.",
         markup=False,
+    )
+
+
+def _told_of_teacher(found: Export) -> str:
+    teacher, eight = found.teacher, found.teacher.quantized
+    if eight is None:
+        return f"Teacher: {teacher.name}. In 8 bits: not measured. {teacher.why_not_quantized}"
+    low, high = eight.interval
+    better = " The teacher in 8 bits is the better choice." if eight.wins else ""
+    return (
+        f"Teacher: {teacher.name}. In 8 bits it has {eight.num_bytes:,} bytes, and the student's "
+        f"accuracy minus its own is {points(eight.difference)} points [{points(low)}, "
+        f"{points(high)}].{better}"
     )
 
 

@@ -32,6 +32,17 @@ PANELS: Mapping[type[Frozen], str] = {
 """Heading in ``--help`` of each group of settings; what no group claims stands under Recipe."""
 _SWITCHES = "Yes or no"
 
+ExportFormat = Annotated[
+    str, typer.Option("--format", help="onnx, torch, hf, safetensors; several with commas")
+]
+ExportInt8 = Annotated[bool, typer.Option("--int8", help="also write the ONNX file in 8 bits")]
+ExportMaxLoss = Annotated[
+    float, typer.Option(help="accuracy on the selection split that 8 bits may cost, 0 to 1")
+]
+ExportTeacherInt8 = Annotated[
+    bool, typer.Option(help="also measure the teacher in 8 bits, the student's competitor")
+]
+
 
 def with_settings(
     kind: type[Frozen], *, leave_out: frozenset[str]

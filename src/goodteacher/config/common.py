@@ -11,6 +11,7 @@ from goodteacher.config.values import (
     PositiveFloat,
     PositiveInt,
     Seed,
+    TrackerName,
     split_commas,
 )
 
@@ -33,6 +34,11 @@ class RuntimeConfig(Frozen):
     )
     threads: PositiveInt | None = Field(None, description="CPU threads (default: PyTorch's choice)")
     engine: Literal["local"] = Field("local", description="where tasks run")
+    tracker: Annotated[tuple[TrackerName, ...], BeforeValidator(split_commas)] = Field(
+        (),
+        description="who is told what was found, beside the folder: mlflow, tensorboard or wandb, "
+        "or several with commas (default: nobody)",
+    )
     memory_gib: PositiveFloat | None = Field(
         None,
         description="memory in GiB that one stack of students may take; larger groups split "

@@ -44,6 +44,7 @@ ScoreName = Literal[
     "probe",
 ]
 VariantName = Literal["raw", "ema", "cooldown", "average", "blend"]
+TrackerName = Literal["mlflow", "tensorboard", "wandb"]
 LossName = Literal["kl", "mse", "dkd", "dist", "ttm"]
 
 

@@ -6,7 +6,6 @@ from goodteacher.delivery.best import deliver_best, savings_of
 from goodteacher.delivery.checks import (
     BATCH_SIZES,
     TOLERANCE,
-    Agreement,
     batches,
     check,
     compare,
@@ -17,10 +16,10 @@ from goodteacher.delivery.export import load_student
 from goodteacher.delivery.formats import FORMATS, Format
 from goodteacher.delivery.graph import OUTPUTS, quiet, reason
 from goodteacher.delivery.latency import batches_of, measure_latencies
-from goodteacher.delivery.onnx_model import ONNX_FILE, OPSET, read_onnx
-from goodteacher.delivery.quality import ClassChange, Quality, class_changes, quality_of
-from goodteacher.delivery.quantization import INT8_FILE, quantize
-from goodteacher.delivery.size import Size, size_of
+from goodteacher.delivery.onnx_model import ONNX_FILE, OPSET, Onnx, read_onnx
+from goodteacher.delivery.quality import class_changes, quality_of
+from goodteacher.delivery.quantization import INT8_FILE, in_8_bits
+from goodteacher.delivery.size import size_of
 
 __all__ = [
     "BATCH_SIZES",
@@ -30,13 +29,10 @@ __all__ = [
     "OPSET",
     "OUTPUTS",
     "TOLERANCE",
-    "Agreement",
     "Answers",
-    "ClassChange",
     "Classifier",
     "Format",
-    "Quality",
-    "Size",
+    "Onnx",
     "StudentCard",
     "batches",
     "batches_of",
@@ -44,11 +40,11 @@ __all__ = [
     "class_changes",
     "compare",
     "deliver_best",
+    "in_8_bits",
     "load_student",
     "logits_on",
     "measure_latencies",
     "quality_of",
-    "quantize",
     "quiet",
     "read_onnx",
     "reason",

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from goodteacher.config import Frozen
 from goodteacher.data import Split
 from goodteacher.delivery.classifier import Answers
 from goodteacher.errors import RunError
+from goodteacher.records import Agreement
+from goodteacher.teachers import stored
 
 BATCH_SIZES = (1, 7, 64)
 """Sizes that are tried beside all examples: a graph may hold for the size of its tracing only."""
@@ -23,27 +24,10 @@ of float32 is."""
 _AT_ONCE = 512
 
 
-class Agreement(Frozen):
-    """How what was written compares with the student."""
-
-    examples: int
-    largest_difference: float
-    """Of any logit."""
-    allowed_difference: float
-    changed: int
-    """Examples whose predicted class is another."""
-
-    @property
-    def holds(self) -> bool:
-        """Whether it answers as the student does."""
-        return not self.changed and self.largest_difference <= self.allowed_difference
-
-
 def batches(split: Split, size: int = _AT_ONCE) -> Iterator[Any]:
     """Yield the examples of a split as they are stored."""
     for rows in torch.arange(len(split)).split(size):
-        part = split.stored.rows(rows)
-        yield list(part) if isinstance(part, tuple) else part
+        yield stored(split, rows)
 
 
 @torch.inference_mode()

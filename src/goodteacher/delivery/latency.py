@@ -1,6 +1,6 @@
-"""How long delivered students take: on the CPU, one thread, their inputs as they are stored.
+"""How long students and teachers take: on the CPU, one thread, their inputs as they are stored.
 
-Students take turns, so that what else the machine does meets all of them alike.
+They take turns, so that what else the machine does meets all of them alike.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from goodteacher.data import Split
@@ -19,7 +18,7 @@ from goodteacher.records import Latency, latency_of
 from goodteacher.training import threads_of
 
 _REPETITIONS, _SECONDS, _FEWEST = 200, 1.0, 7
-"""Repetitions for each batch size; fewer where a student would take longer than these seconds."""
+"""Repetitions for each batch size; fewer for who would take longer than these seconds."""
 _BATCHES = 8
 """Batches of which latencies are measured, in turn."""
 
@@ -33,7 +32,7 @@ def batches_of(split: Split, size: int) -> list[Any]:
 def measure_latencies(
     students: Sequence[Answers], batches: Mapping[int, Sequence[Any]]
 ) -> tuple[tuple[Latency, ...], ...]:
-    """Measure how long students take, from stored inputs to logits.
+    """Measure how long students, or teachers, take from stored inputs to logits.
 
     Args:
         students: Delivered students of the same data.
@@ -51,15 +50,15 @@ def measure_latencies(
 def _measured(
     students: Sequence[Answers], size: int, batches: Sequence[Any]
 ) -> tuple[Latency, ...]:
-    warm = max(_seconds(student, batches[0]) for _ in range(2) for student in students)
-    repetitions = min(_REPETITIONS, max(_FEWEST, int(_SECONDS / warm)))
-    seconds = np.array(
-        [
-            [_seconds(student, batches[number % len(batches)]) for student in students]
-            for number in range(repetitions)
-        ]
-    )
-    return tuple(latency_of([(size, taken) for taken in own]) for own in seconds.T.tolist())
+    *_, warm = ([_seconds(student, batches[0]) for student in students] for _ in range(2))
+    wanted = [min(_REPETITIONS, max(_FEWEST, int(_SECONDS / each))) for each in warm]
+    rounds, taken = max(wanted), [list[tuple[int, float]]() for _ in students]
+    for number in range(rounds):
+        for student, count, own in zip(students, wanted, taken, strict=True):
+            # slower ones are left out of some rounds, at even distances
+            if (number + 1) * count // rounds > number * count // rounds:
+                own.append((size, _seconds(student, batches[number % len(batches)])))
+    return tuple(map(latency_of, taken))
 
 
 def _seconds(student: Answers, batch: Any) -> float:

@@ -9,13 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from goodteacher.config import Frozen
 from goodteacher.maths.calibration import adaptive_calibration_error, negative_log_likelihood
-from goodteacher.maths.statistics import accuracy_interval, paired_interval, simultaneous
-from goodteacher.records import Pair
+from goodteacher.maths.statistics import accuracy_interval, differences_by_class
+from goodteacher.records import ClassChange, Covered, Estimated, Quality
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 """Shares of the examples, the surest ones, on which accuracy is measured."""
@@ -24,51 +22,13 @@ _Z = 1.959964
 _RESAMPLES = 200
 
 
-class Estimate(Frozen):
-    """A value with its 95 % interval over test examples."""
-
-    value: float
-    interval: Pair
-
-
-class Covered(Frozen):
-    """How often a student is right about the examples that it is surest of."""
-
-    coverage: float = Field(description="their share")
-    accuracy: float
-
-
-class Quality(Frozen):
-    """A delivered student on the test split."""
-
-    num_examples: int
-    accuracy: Estimate
-    nll: Estimate = Field(description="negative log-likelihood, nats, of calibrated probabilities")
-    brier: Estimate = Field(description="0 to 2, of calibrated probabilities")
-    calibration_error: Estimate = Field(description="of calibrated probabilities, 15 equal bins")
-    uncalibrated_nll: float
-    uncalibrated_calibration_error: float
-    covered: tuple[Covered, ...] = Field(
-        description="accuracy where less sure answers are left out"
-    )
-
-
-class ClassChange(Frozen):
-    """A class about which one student is right more, or less, often than another."""
-
-    name: str
-    num_examples: int
-    difference: float
-    interval: Pair = Field(description="joint over all classes")
-
-
 def quality_of(logits: Tensor, labels: Tensor, *, temperature: float) -> Quality:
-    """Measure a student.
+    """Measure a model.
 
     Args:
         logits: Of the test split, [N, C].
         labels: Its classes, [N].
-        temperature: By which the student divides its logits.
+        temperature: By which the model divides its logits.
     """
     wide, right = logits.double() / temperature, logits.argmax(-1) == labels
     log_probs = wide.log_softmax(-1)
@@ -78,7 +38,7 @@ def quality_of(logits: Tensor, labels: Tensor, *, temperature: float) -> Quality
     found = accuracy_interval(right.numpy()[None])
     return Quality(
         num_examples=len(labels),
-        accuracy=Estimate(value=found.mean, interval=(found.low, found.high)),
+        accuracy=Estimated(value=found.mean, interval=(found.low, found.high)),
         nll=_mean(nll),
         brier=_mean(brier),
         calibration_error=_calibration_error(wide, labels),
@@ -102,31 +62,27 @@ def class_changes(
     Returns:
         Those whose joint interval does not hold 0, the largest loss first.
     """
-    members = {n: labels == n for n in range(len(names)) if int((labels == n).sum()) > 1}
-    intervals = [
-        paired_interval((ours[m] == n).numpy()[None], (theirs[m] == n).numpy()[None])
-        for n, m in members.items()
-    ]
-    joint = zip(members.items(), simultaneous(intervals), strict=True)
+    truth = labels.numpy()
+    right, other = ((each.numpy() == truth)[None] for each in (ours, theirs))
     changes = [
         ClassChange(
-            name=names[number],
-            num_examples=int(member.sum()),
-            difference=found.mean,
-            interval=(found.low, found.high),
+            name=names[each.number],
+            num_examples=int((truth == each.number).sum()),
+            difference=each.joint.mean,
+            interval=(each.joint.low, each.joint.high),
         )
-        for (number, member), found in joint
-        if found.low > 0 or found.high < 0
+        for each in differences_by_class(right, other, truth, num_classes=len(names))
+        if each.joint.low > 0 or each.joint.high < 0
     ]
     return tuple(sorted(changes, key=lambda change: change.difference))
 
 
-def _mean(values: Tensor) -> Estimate:
+def _mean(values: Tensor) -> Estimated:
     middle, error = float(values.mean()), float(values.std() / len(values) ** 0.5)
-    return Estimate(value=middle, interval=(max(0.0, middle - _Z * error), middle + _Z * error))
+    return Estimated(value=middle, interval=(max(0.0, middle - _Z * error), middle + _Z * error))
 
 
-def _calibration_error(logits: Tensor, labels: Tensor) -> Estimate:
+def _calibration_error(logits: Tensor, labels: Tensor) -> Estimated:
     """Return the error with a basic bootstrap interval: resampling alone makes it larger."""
     value = adaptive_calibration_error(logits, labels)
     random = np.random.default_rng(0)
@@ -135,7 +91,7 @@ def _calibration_error(logits: Tensor, labels: Tensor) -> Estimate:
         for rows in (random.integers(0, len(labels), len(labels)) for _ in range(_RESAMPLES))
     ]
     low, high = np.quantile(drawn, (0.025, 0.975))
-    return Estimate(
+    return Estimated(
         value=value, interval=(max(0.0, 2 * value - float(high)), max(0.0, 2 * value - float(low)))
     )
 

@@ -5,25 +5,17 @@ from __future__ import annotations
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from goodteacher.config import Frozen
 from goodteacher.delivery.classifier import StudentCard
 from goodteacher.delivery.graph import Graph
 from goodteacher.networks import Network, parameter_count
-
-
-class Size(Frozen):
-    """A student's size."""
-
-    parameters: int
-    multiply_adds: int
-    """For one example: of matrix products and convolutions, which are nearly all."""
+from goodteacher.records import Size
 
 
 def size_of(network: Network, card: StudentCard) -> Size:
-    """Measure a student.
+    """Measure a student, or its teacher.
 
     Args:
-        network: The student.
+        network: The network, on the CPU.
         card: What it is.
     """
     graph = Graph(network, card)

@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from goodteacher.delivery import ClassChange, Quality
-from goodteacher.records import Pair, percent, points
+from goodteacher.records import ClassChange, Pair, Quality, percent, points
 
 LIMITS = """## Limits
 

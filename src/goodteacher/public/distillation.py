@@ -19,6 +19,7 @@ from goodteacher.engines import engine_of
 from goodteacher.maths.statistics import Interval, accuracy_interval, paired_interval
 from goodteacher.networks import NetworkLike
 from goodteacher.records import CROSS_ENTROPY, MARGIN, Answer, Arm, Pair, StudentRow
+from goodteacher.report import tracked
 from goodteacher.responses import Response, ResponseLike, load_pair
 from goodteacher.students import (
     Students,
@@ -127,9 +128,9 @@ def distill(
     """
     networks = {"student": student}
     config = checked_settings(DistillConfig, networks=networks, data=name_of_data(data), **settings)
-    with borrowed(config):
+    with borrowed(config), tracked(config.tracker, out, progress or Silent()) as told:
         response, dataset = load_pair(responses, data, config, probabilities=probabilities)
-        context = prepare_context(config, out, data=dataset, progress=progress or Silent())
+        context = prepare_context(config, out, data=dataset, progress=told)
         with context.store.lock():
             _work(context, response)
     return context.store.read_json(RESULT_FILE, Distillation)

@@ -7,11 +7,12 @@ cost too much is decided on the selection split.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypedDict
 
-import torch
 from torch import Tensor
 
 from goodteacher.data import Split, StudyData
@@ -23,26 +24,38 @@ from goodteacher.delivery import (
     Classifier,
     Format,
     StudentCard,
-    batches,
     batches_of,
     check,
     class_changes,
     compare,
+    in_8_bits,
     load_student,
     logits_on,
     measure_latencies,
     quality_of,
-    quantize,
     read_onnx,
     size_of,
 )
 from goodteacher.errors import ConfigError
 from goodteacher.maths.statistics import paired_interval
 from goodteacher.networks import NetworkLike
-from goodteacher.public.exported import Export, ExportedFile, Int8, Timed
+from goodteacher.public.beside_teacher import (
+    EIGHT,
+    FLOATS,
+    TORCH,
+    Beside,
+    Ours,
+    Wanted,
+    teacher_beside,
+)
 from goodteacher.public.model_card import model_card
 from goodteacher.public.new_folder import check_new, under_way
+from goodteacher.records import Export, ExportedFile, Int8, Timed
+from goodteacher.report import tell_trackers, write_report
 from goodteacher.studies import (
+    EXPORT_FILE,
+    MODEL_CARD_FILE,
+    SWEET_SPOT_FILE,
     DataLike,
     Progress,
     Silent,
@@ -53,14 +66,10 @@ from goodteacher.studies import (
     study_data,
 )
 
-EXPORT_FILE = "export.json"
 CARD_FILE = "README.md"
 """The model card, by the name that hubs of models show."""
 MAX_LOSS = 0.005
 """Accuracy on the selection split that 8 bits may cost by default: half a point."""
-
-_CALIBRATION = 512
-"""Transfer examples that say in which range activations lie."""
 
 _SIZES = (1, 64)
 
@@ -79,8 +88,10 @@ class Exporting(TypedDict, total=False):
     format: str | Sequence[str]
     int8: bool
     max_loss: float
+    teacher_int8: bool
     data: DataLike | None
     network: NetworkLike | None
+    teacher: NetworkLike | None
     progress: Progress | None
 
 
@@ -92,8 +103,10 @@ def export(
     format: str | Sequence[str] = "onnx",
     int8: bool = False,
     max_loss: float = MAX_LOSS,
+    teacher_int8: bool = True,
     data: DataLike | None = None,
     network: NetworkLike | None = None,
+    teacher: NetworkLike | None = None,
     progress: Progress | None = None,
 ) -> Export:
     """Write the delivered student of a study for other runtimes, and check what was written.
@@ -106,13 +119,16 @@ def export(
         int8: Also write the ONNX file in 8 bits.
         max_loss: Accuracy on the selection split, 0 to 1, that 8 bits may cost; where they cost
             more, that file is not delivered.
+        teacher_int8: Also measure the teacher in 8 bits, the student's competitor, where the
+            student is written as ONNX; it is not delivered.
         data: The data again, where they were given in Python.
         network: The student's network again, where it was given in Python.
+        teacher: The teacher's network again, where it was given in Python.
         progress: Told how far the work is.
 
     Returns:
         What was written, how it compares with the student, and how long it takes; also in
-        ``export.json`` of the folder.
+        ``export.json`` of the folder and, of the last export, in that of the study.
 
     Raises:
         InputError: Something given cannot work; nothing has been written.
@@ -120,32 +136,43 @@ def export(
     """
     folder = Path(study if isinstance(study, str | Path) else study.folder)
     target, watcher = Path(out), progress or Silent()
-    check_new(target)
-    _check_loss(max_loss)
+    _check(target, max_loss)
     student = load_student(_student_folder(folder), network=network)
     forms = _formats(format, int8, student.card)
     parts = _data_of(folder, data)
-    with under_way(target) as place:
-        test = parts.test.open("compare exported files with the student")
-        logits = logits_on(student, test)
-        found = _written(place, forms, student, test, logits, watcher)
-        quantized = _quantized(place, student, parts, logits, max_loss, watcher) if int8 else None
+    with under_way(target) as place, TemporaryDirectory() as scratch:
+        test = parts.test.open("compare exported files with the student, and with its teacher")
+        work = _Work(place, student, parts, test, logits_on(student, test), watcher)
+        found = work.written(forms)
+        quantized = work.quantized(max_loss) if int8 else None
+        beside = work.beside(folder, teacher, teacher_int8, Path(scratch))
         result = Export(
             architecture=student.card.architecture,
             size=size_of(student.network, student.card),
             temperature=student.card.temperature,
             files=found,
             int8=quantized,
-            machine=described_machine("cpu float32"),
-            timed=_timed(place, student, parts),
-            **_qualities(folder, student, parts, logits, network),
+            **work.times(beside),
+            **work.qualities(folder, network),
         )
+        text = model_card(Store(folder), student.card, result)
         Store(place).write_json(EXPORT_FILE, result)
-        Store(place).write_text(CARD_FILE, model_card(Store(folder), student.card, result))
+        Store(place).write_text(CARD_FILE, text)
+    _keep(Store(folder), result, text, watcher)
     return result
 
 
-def _check_loss(max_loss: float) -> None:
+def _keep(store: Store, result: Export, card: str, watcher: Progress) -> None:
+    """Note in the study what was found, for its report and its trackers."""
+    store.write_json(EXPORT_FILE, result)
+    store.write_text(MODEL_CARD_FILE, card)
+    if store.exists(SWEET_SPOT_FILE):
+        write_report(store)
+    tell_trackers(settings_of(store).tracker, store.root, watcher)
+
+
+def _check(path: Path, max_loss: float) -> None:
+    check_new(path)
     if not 0 <= max_loss <= 1:
         raise ConfigError(
             f"max_loss must be between 0 and 1, a share of the examples, but is {max_loss:g}. "
@@ -183,72 +210,110 @@ def _data_of(folder: Path, data: DataLike | None) -> StudyData:
     return study_data(store, settings_of(store), data=data, call="export")
 
 
-def _written(
-    place: Path,
-    forms: Sequence[Format],
-    student: Classifier,
-    test: Split,
-    logits: Tensor,
-    watcher: Progress,
-) -> tuple[ExportedFile, ...]:
-    found, store = [], Store(place.parent)
-    before: set[Path] = set()
-    for form in forms:
-        say(watcher, f"writing the student as {form.name}")
-        form.write(store, place.name, student.network, student.card)
-        agreement = compare(form.read(place), logits, test)
-        check(agreement, form.name)
-        files = {path for path in place.rglob("*") if path.is_file()}
-        found.append(
-            ExportedFile(
-                format=form.name,
-                file=form.file,
-                num_bytes=sum(path.stat().st_size for path in files - before),
-                agreement=agreement,
+@dataclass(frozen=True)
+class _Work:
+    """An export under way.
+
+    Attributes:
+        place: The folder that will be the export.
+        student: The student.
+        parts: The study's data.
+        test: The test split, open.
+        logits: The student's on it, [N, C].
+        watcher: Told how far the work is.
+    """
+
+    place: Path
+    student: Classifier
+    parts: StudyData
+    test: Split
+    logits: Tensor
+    watcher: Progress
+
+    def written(self, forms: Sequence[Format]) -> tuple[ExportedFile, ...]:
+        """Write the student in each format, and check it."""
+        found, store = [], Store(self.place.parent)
+        before: set[Path] = set()
+        for form in forms:
+            say(self.watcher, f"writing the student as {form.name}")
+            form.write(store, self.place.name, self.student.network, self.student.card)
+            agreement = compare(form.read(self.place), self.logits, self.test)
+            check(agreement, form.name)
+            files = {path for path in self.place.rglob("*") if path.is_file()}
+            found.append(
+                ExportedFile(
+                    format=form.name,
+                    file=form.file,
+                    num_bytes=sum(path.stat().st_size for path in files - before),
+                    agreement=agreement,
+                )
             )
+            before = files
+        return tuple(found)
+
+    def quantized(self, max_loss: float) -> Int8:
+        """Write the ONNX file in 8 bits, and remove it where it costs too much."""
+        say(self.watcher, "writing the ONNX file in 8 bits")
+        eight, target = in_8_bits(self.place, self.parts.transfer), self.place / INT8_FILE
+        selection, size = self.parts.selection, target.stat().st_size
+        loss = _accuracy(self.student, selection) - _accuracy(eight, selection)
+        if loss > max_loss:
+            target.unlink()
+            return Int8(delivered=False, selection_loss=loss, max_loss=max_loss, num_bytes=size)
+        ours, theirs = self.logits.argmax(-1), logits_on(eight, self.test).argmax(-1)
+        labels = self.test.labels
+        difference = paired_interval(
+            (theirs == labels).numpy()[None], (ours == labels).numpy()[None]
         )
-        before = files
-    return tuple(found)
+        return Int8(
+            delivered=True,
+            selection_loss=loss,
+            max_loss=max_loss,
+            num_bytes=size,
+            test_difference=difference.mean,
+            interval=(difference.low, difference.high),
+            changed=int((ours != theirs).sum()),
+            examples=len(self.test),
+        )
 
+    def qualities(self, folder: Path, network: NetworkLike | None) -> dict[str, Any]:
+        """Measure the student, and that of hard labels where it is another one."""
+        labels, temperature = self.test.labels, self.student.card.temperature
+        found: dict[str, Any] = {
+            "student": quality_of(self.logits, labels, temperature=temperature)
+        }
+        twin_folder = folder / "baseline"
+        if not (twin_folder / "config.json").exists():
+            return found
+        twin = load_student(twin_folder, network=network)
+        if twin.card == self.student.card:
+            return found
+        theirs = logits_on(twin, self.test)
+        predicted, names = (self.logits.argmax(-1), theirs.argmax(-1)), self.student.class_names
+        return found | {
+            "hard_labels": quality_of(theirs, labels, temperature=twin.card.temperature),
+            "changed_classes": class_changes(*predicted, labels, names),
+        }
 
-def _quantized(
-    place: Path,
-    student: Classifier,
-    parts: StudyData,
-    logits: Tensor,
-    max_loss: float,
-    watcher: Progress,
-) -> Int8:
-    say(watcher, "writing the ONNX file in 8 bits")
-    floats, target = read_onnx(place / ONNX_FILE), place / INT8_FILE
-    few = parts.transfer.subset(_spread(len(parts.transfer)))
-    quantize(place / ONNX_FILE, target, (floats.arrays(batch) for batch in batches(few, 64)))
-    eight = read_onnx(target)
-    loss = _accuracy(student, parts.selection) - _accuracy(eight, parts.selection)
-    size = target.stat().st_size
-    if loss > max_loss:
-        target.unlink()
-        return Int8(delivered=False, selection_loss=loss, max_loss=max_loss, num_bytes=size)
-    test = parts.test.open("measure what 8 bits cost the student")
-    ours, theirs = logits.argmax(-1), logits_on(eight, test).argmax(-1)
-    difference = paired_interval(
-        (theirs == test.labels).numpy()[None], (ours == test.labels).numpy()[None]
-    )
-    return Int8(
-        delivered=True,
-        selection_loss=loss,
-        max_loss=max_loss,
-        num_bytes=size,
-        test_difference=difference.mean,
-        interval=(difference.low, difference.high),
-        changed=int((ours != theirs).sum()),
-        examples=len(test),
-    )
+    def beside(
+        self, folder: Path, network: NetworkLike | None, int8: bool, scratch: Path
+    ) -> Beside:
+        """Find the study's teacher, and make it run as the student does."""
+        say(self.watcher, "measuring the student beside its teacher")
+        wanted = Wanted(onnx=(self.place / ONNX_FILE).exists(), int8=int8)
+        return teacher_beside(Store(folder), self.parts, self.test, network, wanted, scratch)
 
-
-def _spread(count: int) -> Tensor:
-    """Return positions of a few of so many examples, from all over them."""
-    return torch.linspace(0, count - 1, min(count, _CALIBRATION)).round().long()
+    def times(self, beside: Beside) -> dict[str, Any]:
+        """Time the student and its teacher in turns, and say how they compare."""
+        runtimes: dict[str, Answers] = {TORCH: self.student}
+        files = {FLOATS: self.place / ONNX_FILE, EIGHT: self.place / INT8_FILE}
+        there = {name: path for name, path in files.items() if path.exists()}
+        runtimes |= {name: read_onnx(path, threads=1) for name, path in there.items()}
+        ours, theirs = _timed([runtimes, beside.runtimes], self.parts)
+        smallest = min((path.stat().st_size for path in there.values()), default=0)
+        teacher = beside.measured(theirs, self.test, Ours(self.logits, smallest), ours)
+        machine = described_machine("cpu float32")
+        return {"timed": ours, "teacher": teacher, "machine": machine}
 
 
 def _accuracy(student: Answers, split: Split) -> float:
@@ -256,40 +321,13 @@ def _accuracy(student: Answers, split: Split) -> float:
     return float(right.double().mean())
 
 
-def _qualities(
-    folder: Path,
-    student: Classifier,
-    parts: StudyData,
-    logits: Tensor,
-    network: NetworkLike | None,
-) -> dict[str, Any]:
-    """Measure the student, and that of hard labels where it is another one."""
-    test = parts.test.open("measure the delivered student and that of hard labels")
-    found: dict[str, Any] = {
-        "student": quality_of(logits, test.labels, temperature=student.card.temperature)
-    }
-    twin_folder = folder / "baseline"
-    if not (twin_folder / "config.json").exists():
-        return found
-    twin = load_student(twin_folder, network=network)
-    if twin.card == student.card:
-        return found
-    theirs = logits_on(twin, test)
-    predicted = logits.argmax(-1), theirs.argmax(-1)
-    return found | {
-        "hard_labels": quality_of(theirs, test.labels, temperature=twin.card.temperature),
-        "changed_classes": class_changes(*predicted, test.labels, parts.class_names),
-    }
-
-
-def _timed(place: Path, student: Classifier, parts: StudyData) -> tuple[Timed, ...]:
-    runtimes: dict[str, Answers] = {"PyTorch": student}
-    for name, file in (("ONNX Runtime", ONNX_FILE), ("ONNX Runtime, 8 bits", INT8_FILE)):
-        if (place / file).exists():
-            runtimes[name] = read_onnx(place / file, threads=1)
+def _timed(
+    models: Sequence[Mapping[str, Answers]], parts: StudyData
+) -> tuple[tuple[Timed, ...], ...]:
+    """Return how long each of several models takes in each of its runtimes, all in turns."""
     sizes = dict.fromkeys(min(size, len(parts.transfer)) for size in _SIZES)
     taken = {size: batches_of(parts.transfer, size) for size in sizes}
-    measured = measure_latencies(list(runtimes.values()), taken)
+    each = iter(measure_latencies([one for model in models for one in model.values()], taken))
     return tuple(
-        Timed(runtime=name, latencies=each) for name, each in zip(runtimes, measured, strict=True)
+        tuple(Timed(runtime=name, latencies=next(each)) for name in model) for model in models
     )

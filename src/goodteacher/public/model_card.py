@@ -16,8 +16,16 @@ from goodteacher.public.card_parts import (
     told_covered,
 )
 from goodteacher.public.distillation import Distillation
-from goodteacher.public.exported import Export
-from goodteacher.records import DataSummary, SweetSpot, Verdict, points
+from goodteacher.records import (
+    DataSummary,
+    Export,
+    SweetSpot,
+    Timed,
+    Verdict,
+    listed,
+    points,
+    repetitions_of,
+)
 from goodteacher.studies import RESULT_FILE, SWEET_SPOT_FILE, VERDICT_FILE, Store, settings_of
 
 _TASKS = {"images": "image-classification", "texts": "text-classification"}
@@ -33,7 +41,7 @@ def model_card(store: Store, card: StudentCard, export: Export) -> str:
         export: What was written, and how good it is.
     """
     parts = [_title(card), *_evidence(store), *_data(store, card), *_quality(export)]
-    parts += [*_files(export), LIMITS]
+    parts += [*_files(export), *_teacher(export), LIMITS]
     return _metadata(store, card, export) + "\n\n".join(parts) + "\n"
 
 
@@ -103,7 +111,13 @@ def _data(store: Store, card: StudentCard) -> Iterator[str]:
 
 
 def _quality(export: Export) -> Iterator[str]:
-    rows = [("this student", export.student), ("student of hard labels", export.hard_labels)]
+    eight = export.teacher.quantized
+    rows = [
+        ("this student", export.student),
+        ("student of hard labels", export.hard_labels),
+        ("teacher", export.teacher.quality),
+        ("teacher in 8 bits", None if eight is None else eight.quality),
+    ]
     known = [(name, quality) for name, quality in rows if quality is not None]
     yield "## How good it is\n\n" + quality_table(known)
     yield (
@@ -111,10 +125,22 @@ def _quality(export: Export) -> Iterator[str]:
         f"Probabilities are calibrated: logits are divided by {export.temperature:.3g}, which was "
         "found on the selection split; without it the NLL is "
         f"{export.student.uncalibrated_nll:.3f} and the calibration error "
-        f"{export.student.uncalibrated_calibration_error:.3f}."
+        f"{export.student.uncalibrated_calibration_error:.3f}. {_which_teacher(export)}"
     )
     yield told_covered(export.student)
     yield told_classes(export.hard_labels, export.changed_classes)
+
+
+def _which_teacher(export: Export) -> str:
+    name = escaped(export.teacher.name)
+    if export.teacher.quality is None:
+        return (
+            f"The teacher, {name}, is not in the table: its answers to the test split are unknown."
+        )
+    return (
+        f"The teacher is the most accurate one of the study, {name}; its probabilities are "
+        "calibrated in the same way."
+    )
 
 
 def _files(export: Export) -> Iterator[str]:
@@ -126,16 +152,68 @@ def _files(export: Export) -> Iterator[str]:
     if export.int8 is not None and export.int8.delivered:
         lines.append(f"- `model.int8.onnx`: {export.int8.num_bytes:,} bytes; {_int8(export)}")
     yield "## Files\n\n" + "\n".join(lines)
-    times = [
-        f"{timed.runtime} {' and '.join(f'{1000 * one.median:.3g}' for one in timed.latencies)} ms"
-        for timed in export.timed
-    ]
-    sizes = " and ".join(str(one.batch_size) for one in export.timed[0].latencies)
-    yield (
-        f"{export.size.parameters:,} parameters, {export.size.multiply_adds:,} multiply-adds for "
-        f"one example. Median time for a batch of {sizes} on one thread "
-        f"({export.machine}): {'; '.join(times)}."
+
+
+def _teacher(export: Export) -> Iterator[str]:
+    """Say how large and how fast the student and its teacher are, and who wins in 8 bits."""
+    sizes = [one.batch_size for one in export.timed[0].latencies]
+    heads = [f"batch of {size}, ms" for size in sizes]
+    table = [f"| | {' | '.join(heads)} |", f"|{'---|' * (len(sizes) + 1)}"]
+    for who, timed in (("student", export.timed), ("teacher", export.teacher.timed)):
+        table += [f"| {who}, {each.runtime} | {' | '.join(_times(each))} |" for each in timed]
+    larger = ""
+    if export.teacher.size is not None and export.teacher.num_bytes is not None:
+        larger = (
+            f" The teacher has {export.teacher.size.parameters:,} parameters "
+            f"({export.teacher.num_bytes:,} bytes) and {export.teacher.size.multiply_adds:,} "
+            "multiply-adds."
+        )
+    yield "## How large and how fast it is\n\n" + (
+        f"The student has {export.size.parameters:,} parameters and takes "
+        f"{export.size.multiply_adds:,} multiply-adds for one example.{larger}"
     )
+    counted = repetitions_of(one for each in export.timed for one in each.latencies)
+    yield "\n".join(table)
+    yield (
+        f"Medians of {counted} repetitions for the student, in brackets what 19 of 20 stay below; "
+        f"all in turns on one thread ({export.machine})."
+    )
+    if export.teacher.why_not_run is not None:
+        yield f"The teacher is not timed. {escaped(export.teacher.why_not_run)}"
+    yield _against_8_bits(export)
+
+
+def _times(timed: Timed) -> list[str]:
+    return [f"{1000 * one.median:.3g} ({1000 * one.p95:.3g})" for one in timed.latencies]
+
+
+def _against_8_bits(export: Export) -> str:
+    found = export.teacher.quantized
+    if found is None:
+        return (
+            "What the teacher in 8 bits would do is not known. "
+            f"{escaped(export.teacher.why_not_quantized or '')}".strip()
+        )
+    low, high = found.interval
+    differs = f"{points(found.difference)} points [{points(low)}, {points(high)}]"
+    facts = (
+        f"The teacher in 8 bits, made by the same code from the same transfer examples, is a file "
+        f"of {found.num_bytes:,} bytes. The student's accuracy minus its own: {differs}."
+    )
+    if found.wins:
+        return (
+            f"**The teacher in 8 bits is the better choice.** {facts} The student is no "
+            "smaller file, and is shown to be neither faster nor more accurate."
+        )
+    for_it = {
+        "smaller": found.student_smaller,
+        "faster": found.student_faster,
+        "more accurate": found.student_more_accurate,
+    }
+    shown = listed([name for name, holds in for_it.items() if holds])
+    others = [name for name, holds in for_it.items() if not holds]
+    rest = f", and not shown to be {listed(others)}" if others else ""
+    return f"{facts} The student is {shown}{rest}."
 
 
 def _int8(export: Export) -> str:

@@ -16,7 +16,7 @@ from goodteacher.errors import InputError, RunError
 from goodteacher.networks import NetworkLike
 from goodteacher.public.several import SeveralStudies, make_front
 from goodteacher.public.study import Study
-from goodteacher.report import write_front_report, write_report
+from goodteacher.report import tracked, write_front_report, write_report
 from goodteacher.studies import (
     CONFIG_FILE,
     FRONT_FILE,
@@ -114,9 +114,9 @@ def search(
     given = {"teacher": teacher, "student": student}
     networks = {name: network for name, network in given.items() if network is not None}
     config = checked_settings(StudyConfig, networks=networks, data=name_of_data(data), **settings)
-    with borrowed(config):
+    with borrowed(config), tracked(config.tracker, out, watcher) as told:
         check = partial(check_recorded_runs, config, folder=Path(out))
-        return _run(prepare_context(config, out, data=data, progress=watcher, check=check))
+        return _run(prepare_context(config, out, data=data, progress=told, check=check))
 
 
 def _run(context: Context, siblings: Sequence[Path] | None = None) -> Study:
@@ -144,12 +144,13 @@ def _search_several(
         for number, (folder, config) in enumerate(studies.items(), start=1):
             one = OneOfSeveral(watcher, config.student, number, len(studies))
             check = partial(check_recorded_runs, config, folder=folder)
-            context = prepare_context(
-                config, folder, data=data, progress=one, check=check, loaded=loaded
-            )
             siblings = [f for f in studies if f != folder and (f / CONFIG_FILE).exists()]
             try:
-                _run(context, siblings)
+                with tracked(config.tracker, folder, one) as told:
+                    context = prepare_context(
+                        config, folder, data=data, progress=told, check=check, loaded=loaded
+                    )
+                    _run(context, siblings)
             except RunError as error:
                 raise RunError(
                     f"The search for student {config.student!r} ended: {error}"

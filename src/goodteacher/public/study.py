@@ -8,11 +8,11 @@ from typing import Unpack
 from goodteacher.config import StudyConfig
 from goodteacher.delivery import Classifier, load_student
 from goodteacher.networks import NetworkLike
-from goodteacher.public.exported import Export
 from goodteacher.public.exporting import Exporting, export
 from goodteacher.records import (
     DataSummary,
     Evidence,
+    Export,
     StudentRow,
     SweetSpot,
     TrajectoryRecord,

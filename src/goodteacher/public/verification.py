@@ -21,7 +21,7 @@ from goodteacher.errors import ConfigError
 from goodteacher.networks import NetworkLike, give_again
 from goodteacher.public.study import Study
 from goodteacher.records import Verdict
-from goodteacher.report import write_report
+from goodteacher.report import tracked, write_report
 from goodteacher.responses import ResponseLike, load_pair
 from goodteacher.students import Students, keep_response, tell
 from goodteacher.studies import (
@@ -104,11 +104,11 @@ def verify(
         again = None if data is None else load_dataset(data)
         _give_networks(store.config(StudyConfig), teacher, student)
         work = settings_of_study(store, settings)
-        with borrowed(work[1]):
+        with borrowed(work[1]), tracked(work[1].tracker, store.root, watcher) as told:
             judged = of_study(
                 store,
                 *work,
-                watcher,
+                told,
                 data=again,
                 independent_responses=independent_responses,
                 probabilities=probabilities,
@@ -122,8 +122,8 @@ def verify(
     networks, name = {"student": student}, name_of_data(subject)
     config = checked_settings(VerifyConfig, networks=networks, data=name, **settings)
     given = _Given(subject, responses, independent_responses, probabilities)
-    with borrowed(config):
-        return _of_response(given, config, out, watcher)
+    with borrowed(config), tracked(config.tracker, out, watcher) as told:
+        return _of_response(given, config, out, told)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ same. That is a statement about means; which differences the intervals resolve i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -58,6 +58,11 @@ class Front(Frozen):
     summary: str
 
     @property
+    def latencies(self) -> tuple[Latency, ...]:
+        """Every latency of every student."""
+        return tuple(latency for row in self.rows for latency in row.latencies)
+
+    @property
     def teacher_time(self) -> str:
         """What sharing the teachers saved, in a sentence."""
         if not self.teacher_seconds_apart:
@@ -69,9 +74,16 @@ class Front(Frozen):
         )
 
 
-def repetitions_of(row: FrontRow) -> str:
-    """Say how often latencies were measured, at each batch size where that differs."""
-    return listed(list(dict.fromkeys(str(latency.repetitions) for latency in row.latencies)))
+def repetitions_of(latencies: Iterable[Latency]) -> str:
+    """Say how often each of some latencies was measured.
+
+    Example:
+        >>> from goodteacher.records.latencies import latency_of
+        >>> repetitions_of([latency_of([(1, 0.1)] * 7), latency_of([(1, 0.02)] * 50)])
+        '7 to 50'
+    """
+    found = {latency.repetitions for latency in latencies}
+    return f"{min(found)} to {max(found)}" if len(found) > 1 else str(*found)
 
 
 def undominated(points: Sequence[tuple[float, float]]) -> tuple[bool, ...]:

@@ -16,6 +16,7 @@ class Latency(Frozen):
     batch_size: int
     median: float = Field(description="seconds for the whole batch")
     quartiles: tuple[float, float] = Field(description="seconds")
+    p95: float = Field(description="seconds that 19 of 20 batches stay below")
     repetitions: int
     on_front: bool = Field(
         default=False, description="no other student is as accurate in less time (medians)"
@@ -44,5 +45,11 @@ def latency_of(times: Sequence[tuple[int, float]]) -> Latency:
     """
     size = max(count for count, _ in times)
     seconds = [taken for count, taken in times if count == size]
-    low, middle, high = map(float, np.quantile(seconds, (0.25, 0.5, 0.75)))
-    return Latency(batch_size=size, median=middle, quartiles=(low, high), repetitions=len(seconds))
+    low, middle, high, most = map(float, np.quantile(seconds, (0.25, 0.5, 0.75, 0.95)))
+    return Latency(
+        batch_size=size,
+        median=middle,
+        quartiles=(low, high),
+        p95=most,
+        repetitions=len(seconds),
+    )

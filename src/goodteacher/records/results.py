@@ -74,6 +74,11 @@ class Measured(Frozen):
         """The teacher's own accuracy on the selection split."""
         return self.at("selection").accuracy if self.measurements else 0.0
 
+    @property
+    def by_accuracy(self) -> tuple[float, float]:
+        """What the most accurate teacher has most of: accuracy on the selection split, then fit."""
+        return self.selection_accuracy, -self.best_nll
+
 
 class OfRun(Frozen):
     """What belongs to one run of a teacher."""

@@ -2,7 +2,7 @@
 
 | module       | owns                                                                             |
 |--------------|----------------------------------------------------------------------------------|
-| `findings`   | reading a study folder; the only module here that does                           |
+| `findings`   | reading a study folder; the only module here, trackers aside, that does          |
 | `rungs`      | what the search's students reached: means and spread of each arm on a rung       |
 | `quantities` | the table of what is said about a teacher: names, units, splits                  |
 | `headline`   | the answer: the table of confirmed students and the plot of their differences    |
@@ -15,9 +15,11 @@
 | `classes`    | which classes gain, where confusions move, which examples flip                   |
 | `judgement`  | the verdict and its evidence as sections                                         |
 | `facts`      | tables: cost, settings, data, environment                                        |
+| `exported`   | the last export: quality, size and times beside the teacher                      |
 | `parts`      | what a page is made of: tables, views, panels, sections                          |
 | `front`      | several students on one page                                                    |
 | `theme`      | colours, light and dark                                                          |
+| `trackers`   | what MLflow, TensorBoard and Weights & Biases are told                           |
 | `page`       | which parts, in which order, and the HTML around them                            |
 
 Every figure has a *data function* (findings to plain frozen data) and a *drawing function* (that
@@ -26,5 +28,6 @@ data to a Plotly figure). Figures read result files; nothing is drawn from live 
 
 from goodteacher.report.front import write_front_report
 from goodteacher.report.page import write_report
+from goodteacher.report.trackers import tell_trackers, tracked
 
-__all__ = ["write_front_report", "write_report"]
+__all__ = ["tell_trackers", "tracked", "write_front_report", "write_report"]

@@ -13,6 +13,7 @@ from goodteacher.records import (
     DataSummary,
     Decision,
     Evidence,
+    Export,
     StudentRow,
     SweetSpot,
     TrajectoryRecord,
@@ -23,6 +24,7 @@ from goodteacher.studies import (
     BLENDS_FILE,
     DECISIONS_FILE,
     EVIDENCE_FILE,
+    EXPORT_FILE,
     Environment,
     Store,
     environments,
@@ -77,6 +79,8 @@ class Findings:
         blends: Means of recorded responses that were measured.
         branches: Moving averages and cooldowns of checkpoints that did not diverge, by variant,
             run and epoch.
+        decisions: What the search decided.
+        export: What the last export found; None while there was none.
     """
 
     name: str
@@ -90,6 +94,7 @@ class Findings:
     blends: tuple[BlendRecord, ...] = ()
     branches: tuple[TrajectoryRecord, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    export: Export | None = None
 
     @cached_property
     def axis(self) -> RunAxis:
@@ -149,6 +154,7 @@ def read_findings(store: Store) -> Findings:
         sweet_spot=store.read_json("sweet_spot.json", SweetSpot) if finished else None,
         judgement=_judgement(store),
         blends=_blends(store),
+        export=store.read_json(EXPORT_FILE, Export) if store.exists(EXPORT_FILE) else None,
         decisions=tuple(store.read_records(DECISIONS_FILE, Decision)),
         branches=tuple(
             record

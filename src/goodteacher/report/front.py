@@ -123,6 +123,7 @@ def _notes(front: Front) -> tuple[str, ...]:
 def front_table(front: Front) -> Table:
     """Return a row for each student, with the way to its own report."""
     share, first = confidence(front.level), front.rows[0]
+    times = repetitions_of(front.latencies)
     sizes = [latency.batch_size for latency in first.latencies]
     head = (
         "student",
@@ -140,7 +141,7 @@ def front_table(front: Front) -> Table:
     caption = (
         f"Accuracy on the test split (n = {first.num_test:,} examples), mean of {first.num_seeds} "
         f"seeds; brackets: {share} intervals of each student by itself, the difference is paired. "
-        f"Latency: median of {repetitions_of(first)} repetitions, brackets: quartiles, measured on "
+        f"Latency: median of {times} repetitions, brackets: quartiles, measured on "
         f"{front.machine}, one thread. On the front: of accuracy over parameters (P), and over "
         f"each latency ({', '.join(f'L{size}' for size in sizes)})."
     )
@@ -248,8 +249,9 @@ def _latency_view(front: Front, place: int) -> View:
     )
     first = latency(front.rows[0])
     title = f"latency of {latency_title(first.batch_size)}, ms"
+    times = repetitions_of(map(latency, front.rows))
     caption = (
-        f"Test accuracy over the median of {first.repetitions} repetitions for "
+        f"Test accuracy over the median of {times} repetitions for "
         f"{latency_title(first.batch_size)} (logarithmic), on {front.machine}, one thread, "
         f"{_basis(front)} Students whose quartiles overlap, in the table above, are not told "
         "apart in speed."

@@ -15,7 +15,7 @@ from goodteacher.config import in_words, read_toml
 from goodteacher.data import selection_note
 from goodteacher.errors import StudyError
 from goodteacher.records import TrajectoryRecord
-from goodteacher.report import curves, facts, headline, judgement, maps, means, students
+from goodteacher.report import curves, exported, facts, headline, judgement, maps, means, students
 from goodteacher.report.findings import Findings, Verified, read_findings, read_verified
 from goodteacher.report.parts import Page, Panel, Section
 from goodteacher.report.rungs import RungScores, first_rung
@@ -199,6 +199,7 @@ def sections(findings: Findings) -> tuple[Section, ...]:
         _curve_section(findings),
         _student_section(findings, rung),
         *means.means_sections(findings, rung),
+        *exported.export_sections(findings.export),
         Section("cost", "Cost", tables=(facts.cost_table(findings),)),
         *_closing_sections(findings),
     )

@@ -173,7 +173,7 @@ def converged(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:
 
 def most_accurate(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:
     """Return the teacher with the highest accuracy on the selection split."""
-    return max(records, key=lambda record: (record.selection_accuracy, -record.best_nll))
+    return max(records, key=lambda record: record.by_accuracy)
 
 
 def _arms(config: StudyConfig, teachers: Sequence[TeacherSource]) -> tuple[Arm, ...]:

@@ -23,6 +23,7 @@ from goodteacher.teachers.checkpoints import (
 )
 from goodteacher.teachers.foreign import Asked, Model, Prepare, stored
 from goodteacher.teachers.hugging_face import HUGGING_FACE, HuggingFaceTeacher
+from goodteacher.teachers.kept import KeptTeacher, most_accurate_teacher
 from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of
 from goodteacher.teachers.onnx_files import onnx_teacher
 from goodteacher.teachers.plan import (
@@ -83,6 +84,7 @@ __all__ = [
     "ForeignCheckpoint",
     "GivenTeacher",
     "HuggingFaceTeacher",
+    "KeptTeacher",
     "Model",
     "Predict",
     "Prepare",
@@ -108,6 +110,7 @@ __all__ = [
     "forget_states",
     "load_teacher",
     "measured_run",
+    "most_accurate_teacher",
     "onnx_teacher",
     "places_of",
     "plan_branch",

@@ -11,13 +11,14 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.utils import _safe_indexing
 
-from goodteacher.delivery import BATCH_SIZES, TOLERANCE, Agreement, Classifier
+from goodteacher.delivery import BATCH_SIZES, TOLERANCE, Classifier
 from goodteacher.errors import RunError, needed_package
 from goodteacher.integrations.sklearn.converters import parts_of
 from goodteacher.integrations.sklearn.graphs import PROBABILITIES
 from goodteacher.integrations.sklearn.networks import network_probabilities
 from goodteacher.integrations.sklearn.students import probabilities_of
 from goodteacher.integrations.sklearn.table_inputs import Columns, fed, is_frame
+from goodteacher.records import Agreement
 
 Numbers = npt.NDArray[np.float64]
 Ask = Callable[[Any], Numbers]

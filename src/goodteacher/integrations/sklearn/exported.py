@@ -5,10 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from goodteacher.config import Frozen
-from goodteacher.delivery import ClassChange, Quality, Size
 from goodteacher.integrations.sklearn.table_inputs import Columns
-from goodteacher.public.exported import ExportedFile, Timed
-from goodteacher.records import Answer
+from goodteacher.records import Answer, ClassChange, ExportedFile, Quality, Size, Timed
 
 
 class TableCard(Frozen):

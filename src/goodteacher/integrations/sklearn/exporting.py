@@ -22,7 +22,6 @@ from goodteacher.data import shorten
 from goodteacher.delivery import (
     ONNX_FILE,
     Classifier,
-    Quality,
     class_changes,
     measure_latencies,
     quality_of,
@@ -35,9 +34,8 @@ from goodteacher.integrations.sklearn.exported import TableCard, TableExport
 from goodteacher.integrations.sklearn.graphs import OPSETS, graph_of, steps_of
 from goodteacher.integrations.sklearn.pages import table_page
 from goodteacher.maths.targets import logits_of
-from goodteacher.public.exported import ExportedFile, Timed
 from goodteacher.public.new_folder import check_new, under_way
-from goodteacher.records import Answer
+from goodteacher.records import Answer, ExportedFile, Quality, Timed
 from goodteacher.studies import Store, described_machine
 
 EXPORT_FILE, PAGE_FILE = "export.json", "README.md"

@@ -5,10 +5,12 @@
 | `intervals` | the crossed model of seeds and examples; accuracies and paired differences        |
 | `folds`     | differences from repeated cross-validation                                        |
 | `decisions` | superiority, equivalence, many comparisons, and how many seeds a decision takes   |
+| `by_class`  | differences class by class, joint over the classes                                |
 | `sequential`| looking again after adding seeds: what each look may spend of the level           |
 | `ranks`     | rank correlation and regret of a score                                            |
 """
 
+from goodteacher.maths.statistics.by_class import ClassDifference, differences_by_class
 from goodteacher.maths.statistics.decisions import (
     SeedPlan,
     adjusted_level,
@@ -37,6 +39,7 @@ from goodteacher.maths.statistics.ranks import (
 from goodteacher.maths.statistics.sequential import PlannedLook, plan_looks
 
 __all__ = [
+    "ClassDifference",
     "Interval",
     "MatrixCorrelation",
     "PlannedLook",
@@ -46,6 +49,7 @@ __all__ = [
     "accuracy_interval",
     "adjusted_level",
     "crossed_interval",
+    "differences_by_class",
     "equivalence_p_value",
     "folds_interval",
     "folds_mean_interval",

@@ -139,12 +139,16 @@ def joint_effects(intervals: Sequence[Interval], *, level: float) -> list[JointE
         level: Level of each and of all together.
     """
     joint = simultaneous(intervals, level=level)
-    return [
-        JointEffect(
-            mean=one.mean, interval=(one.low, one.high), adjusted_interval=(wide.low, wide.high)
-        )
-        for one, wide in zip(intervals, joint, strict=True)
-    ]
+    return [joint_effect(one, wide) for one, wide in zip(intervals, joint, strict=True)]
+
+
+def joint_effect(single: Interval, joint: Interval) -> JointEffect:
+    """Return a difference with its own interval, and the one that holds for its whole family."""
+    return JointEffect(
+        mean=single.mean,
+        interval=(single.low, single.high),
+        adjusted_interval=(joint.low, joint.high),
+    )
 
 
 def estimate(hits: npt.NDArray[np.bool_], *, level: float) -> Estimate:

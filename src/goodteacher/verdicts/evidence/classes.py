@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from goodteacher.errors import InputError
 from goodteacher.maths.similarity import similarity_information
-from goodteacher.maths.statistics import mantel, paired_interval
+from goodteacher.maths.statistics import differences_by_class, mantel
 from goodteacher.records import Association, ClassGain, Confusion, PairChange
 from goodteacher.students import Correct, Predicted
-from goodteacher.verdicts.evidence.case import CONFIDENT, FULL, Case, joint_effects
+from goodteacher.verdicts.evidence.case import CONFIDENT, FULL, Case, joint_effect
 
 MOST_CLASSES = 100
 """With more classes only the pairs that change most enter the result, not the matrices."""
@@ -63,12 +63,8 @@ def compare_classes(
         level: Level of the intervals, and of the joint ones together.
     """
     members = [labels == number for number in range(len(class_names))]
-    measured = [number for number, member in enumerate(members) if member.sum() > 1]
-    intervals = [
-        paired_interval(full[:, members[n]], confident[:, members[n]], level=level)
-        for n in measured
-    ]
-    gains = dict(zip(measured, joint_effects(intervals, level=level), strict=True))
+    found = differences_by_class(full, confident, labels, num_classes=len(class_names), level=level)
+    gains = {each.number: joint_effect(each.single, each.joint) for each in found}
     return tuple(
         ClassGain(
             number=number,
