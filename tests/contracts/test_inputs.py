@@ -12,7 +12,16 @@ from PIL import Image
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from goodteacher.data import AT_ONCE, Dataset, Sparse, Split, at_once, prepare
+from goodteacher.data import (
+    AT_ONCE,
+    Dataset,
+    Sparse,
+    Split,
+    TableRows,
+    at_once,
+    prepare,
+    rows_spec,
+)
 from goodteacher.data.array_folders import open_arrow
 from goodteacher.data.encoded import Files, OnDemand
 from goodteacher.data.inputs import Fields, InMemory, Mapped, as_inputs
@@ -72,6 +81,10 @@ CASES = {
     "texts": lambda folder: Texts(tuple(f"text {n % 9}" for n in range(N))),
     "columns of texts": lambda folder: TextColumns(
         {"title": tuple(f"title {n % 9}" for n in range(N)), "body": ("the body",) * N}
+    ),
+    "rows of a table": lambda folder: TableRows(
+        torch.from_numpy(np.stack([NUMBERS[:, 0], TOKENS[:, 0] % 3], 1)).float(),
+        rows_spec({"size": None, "colour": ("blue", "green", "red")}),
     ),
     "mapped images": lambda folder: npy(folder, IMAGES),
     "images in files, on demand": lambda folder: on_demand(folder, IMAGES, files=True),

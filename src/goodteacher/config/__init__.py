@@ -46,6 +46,7 @@ from goodteacher.config.values import (
     Training,
     VariantName,
     digest_of,
+    paths,
     split_commas,
 )
 
@@ -83,6 +84,7 @@ __all__ = [
     "group_of",
     "in_words",
     "parse",
+    "paths",
     "read_toml",
     "run_order",
     "shown_attribute",

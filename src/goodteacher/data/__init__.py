@@ -23,6 +23,15 @@ from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
 from goodteacher.data.sparse import Sparse
 from goodteacher.data.spec import InputSpec, Kind, numbers_spec
 from goodteacher.data.splits import Opening, SealedSplit, StudyData, prepare
+from goodteacher.data.table_rows import (
+    TableRows,
+    as_table,
+    is_table,
+    rows_of_table,
+    rows_spec,
+    table_of,
+    words_of,
+)
 from goodteacher.data.texts import (
     TextColumns,
     Texts,
@@ -55,6 +64,7 @@ __all__ = [
     "Sparse",
     "Split",
     "StudyData",
+    "TableRows",
     "Text",
     "TextColumns",
     "Texts",
@@ -62,11 +72,13 @@ __all__ = [
     "are_identifiers",
     "are_texts",
     "as_inputs",
+    "as_table",
     "as_text_inputs",
     "at_once",
     "check_rows_of_texts",
     "check_texts",
     "doctor",
+    "is_table",
     "load_dataset",
     "load_for",
     "numbers_rows",
@@ -75,6 +87,10 @@ __all__ = [
     "prepare",
     "resolvable_difference",
     "rows_of_columns",
+    "rows_of_table",
+    "rows_spec",
     "selection_note",
     "shorten",
+    "table_of",
+    "words_of",
 ]

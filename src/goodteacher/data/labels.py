@@ -211,7 +211,7 @@ def _whole(labels: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
         raise DataError(
             f"Labels must be integers or text, but those of the {where} are of type {labels.type}"
             f" and hold {shorten(known.filter(broken).unique().to_pylist())}. Is it a column of"
-            " measurements? Name the label column with --label-column, or cut the measurement into"
+            " measurements? Name the label column with --target, or cut the measurement into"
             " classes."
         )
     return known.cast(pa.int64())

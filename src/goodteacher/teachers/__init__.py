@@ -21,6 +21,7 @@ from goodteacher.teachers.checkpoints import (
     read_checkpoint,
     weights_for,
 )
+from goodteacher.teachers.estimators import FOLDS, Classifying
 from goodteacher.teachers.foreign import Asked, Model, Prepare, stored
 from goodteacher.teachers.hugging_face import HUGGING_FACE, HuggingFaceTeacher
 from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of
@@ -61,6 +62,7 @@ from goodteacher.teachers.recording import (
 from goodteacher.teachers.reuse import reusing, take_branches
 from goodteacher.teachers.running import forget_states, load_teacher, stop_run
 from goodteacher.teachers.taking import (
+    TAKEN_FILE,
     TakenTask,
     check_recorded_runs,
     plan_keys,
@@ -70,14 +72,17 @@ from goodteacher.teachers.taking import (
 
 __all__ = [
     "ASKED",
+    "FOLDS",
     "HUGGING_FACE",
     "MEANS",
+    "TAKEN_FILE",
     "Asked",
     "AskedOf",
     "Asking",
     "AverageTask",
     "BlendTask",
     "Branch",
+    "Classifying",
     "Contents",
     "CooldownTask",
     "ForeignCheckpoint",
