@@ -4,6 +4,7 @@
 `prepare` divides it into the parts that a study uses.
 """
 
+from goodteacher.data.column_types import as_floats, is_numeric
 from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.doctor import doctor, resolvable_difference, selection_note
 from goodteacher.data.inputs import (
@@ -24,6 +25,7 @@ from goodteacher.data.sparse import Sparse
 from goodteacher.data.spec import InputSpec, Kind, numbers_spec
 from goodteacher.data.splits import Opening, SealedSplit, StudyData, prepare
 from goodteacher.data.table_rows import (
+    Frame,
     TableRows,
     as_table,
     is_table,
@@ -52,6 +54,7 @@ __all__ = [
     "Dataset",
     "Fields",
     "Finding",
+    "Frame",
     "InMemory",
     "InputSpec",
     "Inputs",
@@ -71,6 +74,7 @@ __all__ = [
     "are_dates",
     "are_identifiers",
     "are_texts",
+    "as_floats",
     "as_inputs",
     "as_table",
     "as_text_inputs",
@@ -78,6 +82,7 @@ __all__ = [
     "check_rows_of_texts",
     "check_texts",
     "doctor",
+    "is_numeric",
     "is_table",
     "load_dataset",
     "load_for",

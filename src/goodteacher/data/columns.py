@@ -265,7 +265,8 @@ class _Inputs:
     def choose(self) -> dict[str, Any]:
         """Return the fields of a `Layout` that say what the inputs are."""
         self._leave_out(self._empty(), "hold no value")
-        if self.reading.target is None or self._has_texts():
+        named = self.reading.target is not None
+        if not named or (self._has_texts() and not are_rows(self.train, self.names)):
             self._leave_out(
                 self._other_labels(),
                 "are labels by their names",

@@ -20,7 +20,8 @@ from goodteacher.data.odd_columns import are_dates, not_numbers
 from goodteacher.errors import DataError
 
 _SAMPLE = 1000  # values that are looked at
-_LONG = 6  # words of a value, on average, from which on a column of strings is running text
+_LONG = 6  # words of a value, on average, from which on a column of strings is running text ...
+_LONG_ALONE = 3  # ... and where there is no column of numbers
 _OWN = 0.9  # share of rows with a value of their own from which on a column says nothing of others
 _DIFFERENT = 0.5  # share of different values without which a column is no running text
 _FEWEST_ROWS = 20  # with fewer, values that are all different may well be categories
@@ -50,7 +51,8 @@ def are_rows(train: pa.Table, names: Sequence[str]) -> bool:
         return False
     if len(of_their_own(train, strings)) == len(names):
         return False
-    return not any(_is_running_text(train.column(name), name) for name in strings)
+    length = _LONG if len(strings) < len(names) else _LONG_ALONE
+    return not any(_is_running_text(train.column(name), name, length) for name in strings)
 
 
 def of_their_own(train: pa.Table, names: Sequence[str]) -> list[str]:
@@ -114,12 +116,12 @@ def _is_plain(kind: pa.DataType) -> bool:
     return is_numeric(kind) or is_text(kind) or bool(pa.types.is_null(kind))
 
 
-def _is_running_text(column: pa.ChunkedArray, name: str) -> bool:
+def _is_running_text(column: pa.ChunkedArray, name: str, length: int) -> bool:
     values = [value for value in column.slice(0, _SAMPLE).to_pylist() if value]
     if not values or len(set(values)) < _DIFFERENT * len(values):
         return False
     named = name.strip().casefold() in _NAMES_OF_TEXTS
-    return named or sum(len(value.split()) for value in values) >= _LONG * len(values)
+    return named or sum(len(value.split()) for value in values) >= length * len(values)
 
 
 def _has_own_values(column: pa.ChunkedArray) -> bool:

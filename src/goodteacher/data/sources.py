@@ -32,9 +32,11 @@ from goodteacher.data.reading import Reading
 from goodteacher.data.table_files import (
     is_table_file,
     is_table_folder,
+    load_frame,
     load_table_file,
     load_table_folder,
 )
+from goodteacher.data.table_rows import Frame, is_table
 from goodteacher.errors import DataError
 
 
@@ -54,7 +56,7 @@ class Source:
 
 
 def load_dataset(
-    spec: str | Path | Mapping[str, Any] | Dataset,
+    spec: str | Path | Mapping[str, Any] | Frame | Dataset,
     *,
     resize: tuple[int, int] | None = None,
     skip_corrupt: bool = False,
@@ -70,7 +72,8 @@ def load_dataset(
 
     Args:
         spec: a name or path that a source of `SOURCES` understands; or arrays by name
-            (``x_train, y_train, x_test, y_test``); or a `Dataset`, which is returned as it is.
+            (``x_train, y_train, x_test, y_test``); or a data frame of pandas or Polars or an Arrow
+            table, which is divided as one file is; or a `Dataset`, which is returned as it is.
         resize: ``(height, width)`` that every image gets; images of different sizes are refused
             without it.
         skip_corrupt: leave unreadable images out, with a warning, instead of refusing the data.
@@ -97,6 +100,8 @@ def load_dataset(
         return spec
     if isinstance(spec, Mapping):
         dataset = dataset_from_arrays("arrays", spec, reading)
+    elif is_table(spec):
+        dataset = load_frame(spec, reading)
     else:
         dataset = _load(str(spec), reading)
     for note in dataset.notes:
@@ -110,7 +115,9 @@ def _columns(given: str | Sequence[str] | None) -> tuple[str, ...]:
     return tuple(map(str, names))
 
 
-def load_for(config: ReadingConfig, data: str | Path | Mapping[str, Any] | Dataset) -> Dataset:
+def load_for(
+    config: ReadingConfig, data: str | Path | Mapping[str, Any] | Frame | Dataset
+) -> Dataset:
     """Load a data set as the settings of a study say.
 
     Args:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -97,8 +97,8 @@ def rows_spec(columns: Mapping[str, tuple[str, ...] | None]) -> InputSpec:
 
 
 def words_of(column: pa.ChunkedArray) -> tuple[str, ...] | None:
-    """Return the words that a column holds, sorted; None if it holds numbers."""
-    if not is_text(column.type):
+    """Return the words that a column holds, sorted, categories too; None if it holds numbers."""
+    if not is_text(column.type) and not pa.types.is_dictionary(column.type):
         return None
     return in_order(_plain(column).unique().drop_null().to_pylist())
 
@@ -124,8 +124,6 @@ def rows_of_table(table: pa.Table, spec: InputSpec, where: str = "table") -> Ten
     found = np.empty((table.num_rows, len(spec.columns)), np.float32)
     for place, name in enumerate(spec.columns):
         column = table.column(name)
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
         words = spec.words.get(name)
         with np.errstate(over="ignore"):  # too large for float32: refused as infinite
             found[:, place] = (
@@ -166,17 +164,31 @@ def table_of(given: Any, columns: Sequence[str]) -> pa.Table:
         raise _no_rows(given, columns, str(error)) from error
 
 
-def is_table(given: Any) -> bool:
-    """Say whether something is a data frame or a table, by Arrow's own protocol."""
+class Frame(Protocol):
+    """A data frame of pandas or Polars, an Arrow table, or anything else that Arrow reads."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Hand the columns over, by Arrow's PyCapsule interface."""
+
+
+def is_table(given: object) -> TypeGuard[Frame]:
+    """Say whether something is a data frame or a table, by Arrow's own protocol.
+
+    Example:
+        >>> is_table(pa.table({"a": [1]})), is_table({"a": [1]})
+        (True, False)
+    """
     return hasattr(given, "__arrow_c_stream__")
 
 
-def as_table(frame: Any) -> pa.Table:
+def as_table(frame: Frame) -> pa.Table:
     """Return a data frame of pandas or Polars, or anything else that Arrow reads, as a table.
 
     Raises:
         DataError: A column holds what Arrow has no type for, such as words and numbers in one.
     """
+    if isinstance(frame, pa.Table):
+        return frame
     try:
         return pa.table(frame)
     except (pa.ArrowException, TypeError, ValueError) as error:
@@ -211,6 +223,8 @@ def _listed(values: Any) -> Any:
 def _numbers(column: pa.ChunkedArray, name: str, where: str) -> npt.NDArray[np.float64]:
     if pa.types.is_null(column.type):
         return np.full(len(column), np.nan)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     if not is_numeric(column.type):
         shown = shorten(map(repr, column.drop_null().unique().to_pylist()))
         raise DataError(
@@ -230,5 +244,7 @@ def _places(column: pa.ChunkedArray, words: Sequence[str]) -> npt.NDArray[np.flo
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return words without spaces around them; an empty one is missing, as in a CSV file."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     text = pc.utf8_trim_whitespace(column.cast(pa.string()))
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from goodteacher.data.column_types import as_floats, is_numeric
-from goodteacher.data.columns import Layout, find_layout
+from goodteacher.data.columns import Layout, find_layout, label_column
 from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.encoded import Buffers, Either, Files, Many
 from goodteacher.data.images import decode_images
@@ -63,8 +63,10 @@ def dataset_from_tables(
     places = {split: f"{split} split of {name!r}" for split in tables}
     for split, table in tables.items():
         _check_rows(table, places[split])
-    tables = {split: _without_dictionaries(table) for split, table in tables.items()}
-    columns = find_layout(tables, reading, f"the train split of {name!r}")
+    where = f"the train split of {name!r}"
+    label = label_column({split: table.schema for split, table in tables.items()}, reading, where)
+    tables = {split: _without_dictionaries(table, label) for split, table in tables.items()}
+    columns = find_layout(tables, reading, where)
     raw = [_labels(table, columns, split, places[split]) for split, table in tables.items()]
     labels = dict(zip(tables, alike(raw), strict=True))
     classes = (
@@ -217,11 +219,16 @@ class _Split:
         )
 
 
-def _without_dictionaries(table: pa.Table) -> pa.Table:
-    """Return a table with plain columns for those of categories, as pandas writes them."""
+def _without_dictionaries(table: pa.Table, label: str) -> pa.Table:
+    """Return a table with plain columns for those of categories, as pandas writes them.
+
+    Categories that are numbers are words then, but for labels.
+    """
     for position, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             plain = table.column(position).cast(field.type.value_type)
+            if field.name != label and is_numeric(plain.type):
+                plain = plain.cast(pa.string())
             table = table.set_column(position, field.name, plain)
     return table
 

@@ -11,7 +11,6 @@ What becomes of each column is fitted by scikit-learn's `SimpleImputer`, `Standa
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -235,9 +234,7 @@ def _fitted_words(values: npt.NDArray[np.float64], name: str, count: int) -> Wor
         handle_unknown="infrequent_if_exist", max_categories=MOST_WORDS, sparse_output=False
     ).fit(values)
     asked = np.array([-1.0, np.nan, *range(count)])[:, None]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that some of these are unknown is why they are asked
-        told = encoder.transform(asked)
+    told = encoder.transform(asked)
     found = np.where(told.any(axis=1), told.argmax(axis=1), _NONE).tolist()
     return WordColumn(
         name=name, width=told.shape[1], unseen=found[0], missing=found[1], places=tuple(found[2:])

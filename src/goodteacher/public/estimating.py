@@ -120,8 +120,12 @@ def _record(
     _tell_of_small_classes(recorder, name, progress)
     begun = time.perf_counter()
     progress.begin(f"training {recorder.name} out of fold", float(FOLDS + 1))
-    parts = {"transfer": recorder.transfer.split, "selection": recorder.selection.split}
-    said = classifying.said(recorder.training.split, {**parts, "test": data.test}, progress.advance)
+    said = classifying.said(
+        recorder.training.split,
+        recorder.transfer.split,
+        {"selection": recorder.selection.split, "test": data.test},
+        progress.advance,
+    )
     recorder.predictor = said.predictor
     recorder.record(logits=said.logits, epoch=1, seconds=time.perf_counter() - begun)
 

@@ -14,8 +14,10 @@ from goodteacher.data import (
     UNLABELLED,
     DataNote,
     Dataset,
+    Frame,
     Split,
     StudyData,
+    is_table,
     load_for,
     prepare,
 )
@@ -40,7 +42,7 @@ class Networks(Frozen):
     student: NetworkIdentity | None = None
 
 
-DataLike = str | Path | Dataset | Mapping[str, Any]
+DataLike = str | Path | Dataset | Mapping[str, Any] | Frame
 """What names data, or is them."""
 
 
@@ -254,9 +256,11 @@ def _told_to_give_again(
 
 
 def name_of_data(data: DataLike) -> str:
-    """Return what a study calls its data: their name or path, or ``arrays``."""
+    """Return what a study calls its data: their name or path, ``table`` or ``arrays``."""
     if isinstance(data, Dataset):
         return data.name
+    if is_table(data):
+        return "table"
     return "arrays" if isinstance(data, Mapping) else str(data)
 
 

@@ -82,38 +82,45 @@ class Classifying:
         return re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(self.estimator).split()))
 
     def said(
-        self, training: Split, parts: Mapping[str, Split], advance: Callable[[float], None]
+        self,
+        training: Split,
+        transfer: Split,
+        others: Mapping[str, Split],
+        advance: Callable[[float], None] = lambda _: None,
     ) -> Said:
         """Train it, and ask it about parts of the data.
 
         Args:
-            training: What it is trained on; examples without a label are answered alone.
-            parts: What it is asked about. Examples of the training part, by their ids, are answered
-                by a fold without them.
+            training: What it is trained on, as far as it is labelled.
+            transfer: Of the training part, each example with its id; what is not in it, such as an
+                unlabelled example, is answered by who was trained on all of it.
+            others: Parts that have nothing to do with the training part, by their names.
             advance: Told of each training that is done.
+
+        Returns:
+            What it says about ``transfer`` and each of the others.
 
         Raises:
             ModelError: It cannot be trained on such examples.
         """
-        known = torch.nonzero(training.labels != UNLABELLED)[:, 0]
-        labelled = training.subset(known)
+        labelled = training.subset(torch.nonzero(training.labels != UNLABELLED)[:, 0])
         held_out = self._out_of_fold(labelled, advance)
         fitted = self._trained(labelled)
         advance(1.0)
-        found, times = {}, list[tuple[int, float]]()
         rows = {int(each): row for row, each in enumerate(labelled.ids.tolist())}
-        for name, part in parts.items():
-            own = [rows.get(each, -1) for each in part.ids.tolist()]
-            values = np.empty((len(part), self.num_classes))
-            seen = np.array(own) >= 0
-            values[seen] = held_out[np.array(own)[seen]]
-            others = np.flatnonzero(~seen)
-            if len(others):
-                values[others] = fitted.about(part.subset(others.tolist()), times)
-            found[name] = logits_of(torch.from_numpy(values)).float()
+        own = np.array([rows.get(each, -1) for each in transfer.ids.tolist()])
+        values = held_out[own]
+        rest = np.flatnonzero(own < 0)
+        if len(rest):
+            values[rest] = fitted.about(transfer.subset(rest.tolist()))
+        times = list[tuple[int, float]]()
+        found = {name: fitted.about(part, times) for name, part in others.items()}
+        said = {
+            name: logits_of(torch.from_numpy(each)).float()
+            for name, each in {"transfer": values, **found}.items()
+        }
         size = len(pickle.dumps(fitted.estimator))
-        latency = latency_of(times) if times else None
-        return Said(found, Predictor(latency=latency, num_bytes=size))
+        return Said(said, Predictor(latency=latency_of(times), num_bytes=size))
 
     def _out_of_fold(self, labelled: Split, advance: Callable[[float], None]) -> Probabilities:
         """Return what it says about each example, trained on the folds without it, [N, C]."""
