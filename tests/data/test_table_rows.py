@@ -257,7 +257,7 @@ GIVEN = {
     "columns": {"size": [1.0, None, 3.0], "colour": ["red", "green", None], "more": [0, 0, 0]},
     "records": [{"size": 1, "colour": "red"}, {"colour": "green"}, {"size": 3.0}],
     "rows": [(1, "red"), (None, "green"), (3.0, None)],
-    "an array of objects": np.array([[1, "red"], [None, "green"], [3.0, None]], object),
+    "an array of objects": np.array([[1, "red"], [None, "green"], [3.0, float("nan")]], object),
     "categories": pd.DataFrame(
         {"size": [1, None, 3], "colour": pd.Categorical(["red", "green", None])}
     ),

@@ -208,12 +208,15 @@ def test_a_pipeline_that_takes_no_words_is_told_so():
 
 
 def test_a_pipeline_needs_pandas_for_words(monkeypatch):
-    data = table()
+    part, plain = table().train, dataset().train
+    pipeline = make_pipeline(LogisticRegression())
+    words = Classifying(pipeline, 3, 0, names=("size", "kind"))._taken(part)
+    numbers = Classifying(pipeline, 4, 0, names=tuple("abcdef"))._taken(plain)
+    assert list(numbers(plain).columns) == list("abcdef")
     monkeypatch.setitem(sys.modules, "pandas", None)
+    assert numbers(plain).shape == (240, 6)
     with pytest.raises(ModelError, match="pip install pandas"):
-        said_by(make_pipeline(LogisticRegression()), parts_of(data), 3, names=data.feature_names)
-    said = said_by(make_pipeline(LogisticRegression()), parts_of(dataset()), names=tuple("abcdef"))
-    assert said.logits["transfer"].shape[1] == 4
+        words(part)
 
 
 def test_a_word_that_training_lacks_is_a_word_of_its_own_for_a_pipeline():

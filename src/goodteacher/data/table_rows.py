@@ -155,10 +155,10 @@ def table_of(given: Any, columns: Sequence[str]) -> pa.Table:
         if isinstance(given, Mapping):
             listed = {str(name): _listed(values) for name, values in given.items()}
             one = not any(isinstance(values, list | tuple) for values in listed.values())
-            return pa.table({k: pa.array([v] if one else v) for k, v in listed.items()})
+            return pa.table({k: _array([v] if one else v) for k, v in listed.items()})
         rows = _listed(given)
         if isinstance(rows, list | tuple) and rows and all(isinstance(r, Mapping) for r in rows):
-            return pa.table({name: pa.array([r.get(name) for r in rows]) for name in columns})
+            return pa.table({name: _array([r.get(name) for r in rows]) for name in columns})
         return _by_position(rows, columns)
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise _no_rows(given, columns, str(error)) from error
@@ -205,7 +205,7 @@ def _by_position(rows: Any, columns: Sequence[str]) -> pa.Table:
     if not isinstance(rows, list | tuple) or any(len(row) != len(columns) for row in rows):
         raise TypeError(f"each row must have {len(columns)} values")
     turned = zip(*rows, strict=True) if rows else [()] * len(columns)
-    return pa.table({n: pa.array(list(v)) for n, v in zip(columns, turned, strict=True)})
+    return pa.table({n: _array(list(v)) for n, v in zip(columns, turned, strict=True)})
 
 
 def _no_rows(given: Any, columns: Sequence[str], why: str) -> DataError:
@@ -214,6 +214,11 @@ def _no_rows(given: Any, columns: Sequence[str], why: str) -> DataError:
         f"the order of the columns ({shorten(columns)}), but a {type(given).__name__} is none that "
         f"can be read: {why.rstrip('.')}."
     )
+
+
+def _array(values: Any) -> pa.Array:
+    """Return values for Arrow; NaN, as pandas has it among words too, is a missing one."""
+    return pa.array(values, from_pandas=True)
 
 
 def _listed(values: Any) -> Any:

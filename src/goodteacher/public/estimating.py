@@ -7,17 +7,17 @@ study, and the search goes on as with any recorded run.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from goodteacher.config import StudyConfig, TeacherConfig, parse, paths
 from goodteacher.data import UNLABELLED, Dataset, shorten
-from goodteacher.errors import ConfigError
+from goodteacher.errors import ConfigError, StudyError
 from goodteacher.networks import estimator_of
 from goodteacher.public.recording import Recorder
-from goodteacher.studies import RECORDED_FOLDER, Progress, say
-from goodteacher.teachers import FOLDS, TAKEN_FILE, Classifying
+from goodteacher.studies import RECORDED_FOLDER, Progress, Store, say
+from goodteacher.teachers import FOLDS, Classifying, TakenRun, taken_runs
 
 _OF_CLASSIFIERS = {"teacher", "teacher_seeds", "teachers_of", "trajectories", "variants", "views"}
 _OF_NETWORKS = TeacherConfig.model_fields.keys() - _OF_CLASSIFIERS
@@ -74,12 +74,14 @@ def record_runs(
             "training part alone. To have it asked as it is, record it and search its run: "
             "goodteacher.respond(teacher.predict_proba, ...).",
         )
+    taken = taken_runs(Store(out))
     for seed, folder in _folders(name, out, config.teacher_seeds).items():
-        if (out / TAKEN_FILE).exists() and not folder.exists():
-            continue  # the study has what it took
         classifying = Classifying(
             estimator, data.num_classes, seed, categories=categories, names=data.feature_names
         )
+        if taken and not folder.exists():
+            _check_taken(classifying, taken, out)
+            continue  # the study has what it took
         _record(classifying, name, folder, config, data, progress)
 
 
@@ -90,6 +92,17 @@ def _folders(name: str, out: Path, seeds: tuple[int, ...]) -> dict[int, Path]:
         seed: out / RECORDED_FOLDER / (safe if len(seeds) == 1 else f"{safe}-seed-{seed}")
         for seed in seeds
     }
+
+
+def _check_taken(classifying: Classifying, taken: Sequence[TakenRun], out: Path) -> None:
+    """Refuse another classifier than a study was begun with."""
+    known = [taken_run.run.attributes.get("classifier") for taken_run in taken]
+    if classifying.description not in known:
+        shown = shorten(filter(None, known)) or "recorded runs"
+        raise StudyError(
+            f"{out} was begun with other teachers: {shown}, not {classifying.description}. Give "
+            "the same again, or name a new folder with --out."
+        )
 
 
 def _record(

@@ -15,7 +15,7 @@ from goodteacher.config import (
     StudyConfig,
     VerifyConfig,
 )
-from goodteacher.data import load_dataset
+from goodteacher.data import load_for
 from goodteacher.engines import engine_of
 from goodteacher.errors import ConfigError
 from goodteacher.networks import NetworkLike, give_again
@@ -101,8 +101,9 @@ def verify(
     watcher = progress or Silent()
     if responses is None:
         store = subject.store if isinstance(subject, Study) else Store.open(_as_path(subject))
-        again = None if data is None else load_dataset(data)
-        _give_networks(store.config(StudyConfig), teacher, student)
+        begun = store.config(StudyConfig)
+        again = None if data is None else load_for(begun, data)
+        _give_networks(begun, teacher, student)
         work = settings_of_study(store, settings)
         with borrowed(work[1]):
             judged = of_study(

@@ -62,12 +62,13 @@ from goodteacher.teachers.recording import (
 from goodteacher.teachers.reuse import reusing, take_branches
 from goodteacher.teachers.running import forget_states, load_teacher, stop_run
 from goodteacher.teachers.taking import (
-    TAKEN_FILE,
+    TakenRun,
     TakenTask,
     check_recorded_runs,
     plan_keys,
     plan_taken,
     predictor_of,
+    taken_runs,
 )
 
 __all__ = [
@@ -75,7 +76,6 @@ __all__ = [
     "FOLDS",
     "HUGGING_FACE",
     "MEANS",
-    "TAKEN_FILE",
     "Asked",
     "AskedOf",
     "Asking",
@@ -95,6 +95,7 @@ __all__ = [
     "RecordedTeachers",
     "RunNotes",
     "SplitIds",
+    "TakenRun",
     "TakenTask",
     "Teacher",
     "Teachers",
@@ -131,6 +132,7 @@ __all__ = [
     "stop_run",
     "stored",
     "take_branches",
+    "taken_runs",
     "weights_for",
     "why_other_data",
     "why_other_notes",
