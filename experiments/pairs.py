@@ -36,7 +36,7 @@ from goodteacher.studies.files import EVIDENCE_FILE, VERDICT_FILE
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
-NAMES_OF_DATA = ("data", "label_column", "text_column", "test_split")
+NAMES_OF_DATA = ("data", "target", "text_column", "test_split")
 """Settings that say which data are meant; no default of theirs can change a search."""
 
 PAIR_FILE = "pair.json"

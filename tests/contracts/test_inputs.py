@@ -12,7 +12,16 @@ from PIL import Image
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from goodteacher.data import AT_ONCE, Dataset, Sparse, Split, at_once, prepare
+from goodteacher.data import (
+    AT_ONCE,
+    Dataset,
+    Sparse,
+    Split,
+    TableRows,
+    at_once,
+    prepare,
+    rows_spec,
+)
 from goodteacher.data.array_folders import open_arrow
 from goodteacher.data.encoded import Files, OnDemand
 from goodteacher.data.inputs import Fields, InMemory, Mapped, as_inputs
@@ -72,6 +81,10 @@ CASES = {
     "texts": lambda folder: Texts(tuple(f"text {n % 9}" for n in range(N))),
     "columns of texts": lambda folder: TextColumns(
         {"title": tuple(f"title {n % 9}" for n in range(N)), "body": ("the body",) * N}
+    ),
+    "rows of a table": lambda folder: TableRows(
+        torch.from_numpy(np.stack([NUMBERS[:, 0], TOKENS[:, 0] % 3], 1)).float(),
+        rows_spec({"size": None, "colour": ("blue", "green", "red")}),
     ),
     "mapped images": lambda folder: npy(folder, IMAGES),
     "images in files, on demand": lambda folder: on_demand(folder, IMAGES, files=True),
@@ -150,11 +163,11 @@ def test_what_an_example_is_says_what_its_rows_are(inputs):
     def agrees(spec, rows):
         if spec.kind == "fields":
             return all(agrees(spec.fields[name], part) for name, part in rows.items())
-        if spec.columns:
+        if spec.columns and spec.kind == "texts":
             return all(len(row) == len(spec.columns) and agrees_as_text(row) for row in rows)
         if spec.kind == "texts":
             return agrees_as_text(rows)
-        types = {"images": torch.uint8, "numbers": torch.float32}
+        types = {"images": torch.uint8, "numbers": torch.float32, "rows": torch.float32}
         whole = not rows.is_floating_point() and spec.low <= rows.min() <= rows.max() <= spec.high
         right = whole if spec.kind == "integers" else rows.dtype == types[spec.kind]
         return right and tuple(rows.shape[1:]) == spec.shape

@@ -195,9 +195,9 @@ WAYS = {
 @pytest.mark.parametrize("name", WAYS)
 def test_one_table_is_the_same_data_however_it_is_stored(tmp_path, name):
     as_csv(tmp_path / "reference.csv")
-    reference, _ = noted(tmp_path / "reference.csv", label_column="kind")
+    reference, _ = noted(tmp_path / "reference.csv", target="kind")
     WAYS[name](tmp_path / name)
-    found, _ = noted(tmp_path / name, label_column="kind")
+    found, _ = noted(tmp_path / name, target="kind")
     assert found.class_names == reference.class_names == ("down", "left", "up")
     assert found.fingerprint == reference.fingerprint
     torch.testing.assert_close(found.train.inputs, reference.train.inputs)
@@ -208,7 +208,7 @@ def test_order_of_columns_is_that_of_the_features_and_no_class_depends_on_it(tmp
     names = np.array(["kind", "a", "b"])[order].tolist()
     columns = {"kind": CLASSES.tolist(), "a": NUMBERS[:, 0], "b": NUMBERS[:, 1]}
     pq.write_table(pa.table({name: columns[name] for name in names}), tmp_path / "d.parquet")
-    data, _ = noted(tmp_path / "d.parquet", label_column="kind")
+    data, _ = noted(tmp_path / "d.parquet", target="kind")
     assert data.feature_names == tuple(name for name in names if name != "kind")
     ids = data.train.ids.numpy()
     expected = NUMBERS[ids][:, [0, 1] if data.feature_names == ("a", "b") else [1, 0]]

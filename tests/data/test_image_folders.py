@@ -126,5 +126,5 @@ def test_the_folder_to_test_on_can_be_named(tmp_path):
     assert (len(data.test), len(data.validation), notes) == (8, 8, [])
     with pytest.raises(ConfigError, match=r"test_split = 'holdut' .* Did you mean 'holdout'"):
         load_dataset(tmp_path, test_split="holdut")
-    with pytest.raises(ConfigError, match="label_column = 'x' means nothing for a folder"):
-        load_dataset(tmp_path, label_column="x")
+    with pytest.raises(ConfigError, match="target = 'x' means nothing for a folder"):
+        load_dataset(tmp_path, target="x")

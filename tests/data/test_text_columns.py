@@ -458,9 +458,9 @@ def test_texts_and_ids_are_found_by_the_names_that_people_use(tmp_path, text, in
 def test_several_columns_that_may_be_the_label_are_refused_by_name(tmp_path):
     columns = {"text": QUESTIONS, "topic": ["a", "b"] * 12}
     folder = save(tmp_path, columns, label="sentiment")
-    with pytest.raises(DataError, match=r"has 'topic', 'sentiment'\. Name it, such as --label-co"):
+    with pytest.raises(DataError, match=r"has 'topic', 'sentiment'\. Name it, such as --target to"):
         load_dataset(folder)
-    assert load_dataset(folder, label_column="sentiment", text_column="text").num_classes == 3
+    assert load_dataset(folder, target="sentiment", text_column="text").num_classes == 3
 
 
 def test_the_fine_label_is_taken_and_the_coarse_one_where_it_is_named(tmp_path):
@@ -469,7 +469,7 @@ def test_the_fine_label_is_taken_and_the_coarse_one_where_it_is_named(tmp_path):
     data, told = noted(folder)
     assert data.num_classes == 3
     assert "'coarse_label' is a label by its name" in " ".join(told)
-    data, told = noted(folder, label_column="coarse_label")
+    data, told = noted(folder, target="coarse_label")
     assert data.class_names == ("x", "y")
     assert "'fine_label' is a label by its name" in " ".join(told)
 

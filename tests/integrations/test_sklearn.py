@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 import sklearn
 from joblib import parallel_config
@@ -406,13 +405,6 @@ def test_unlabelled_rows_may_be_frames_and_sparse():
 def test_unlabelled_rows_of_another_kind_are_refused(unlabelled, told):
     with pytest.raises(DataError, match=told):
         quick().fit(*table(), unlabelled=unlabelled)
-
-
-def test_rows_that_cannot_be_joined_are_refused_and_arrow_tables_too():
-    x, y = table()
-    frame = pa.table({str(n): column for n, column in enumerate(x.T)})
-    with pytest.raises(DataError, match=r"X is an Arrow table.*X.to_pandas\(\)"):
-        quick().fit(frame, y)
 
 
 def test_folds_can_be_worked_on_at_the_same_time():

@@ -47,6 +47,7 @@ from goodteacher.config.values import (
     Training,
     VariantName,
     digest_of,
+    paths,
     split_commas,
 )
 
@@ -85,6 +86,7 @@ __all__ = [
     "group_of",
     "in_words",
     "parse",
+    "paths",
     "read_toml",
     "run_order",
     "shown_attribute",

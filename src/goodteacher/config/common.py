@@ -55,7 +55,7 @@ class ReadingConfig(Frozen):
     """How a data set is read."""
 
     data: str = Field(description="data set: digits, a folder, an .npz file or a hub name")
-    label_column: str | None = Field(
+    target: str | None = Field(
         None,
         description="column of labels in a table (default: label, labels, target or class, or else "
         "a name such as intent or category)",

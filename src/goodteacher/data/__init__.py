@@ -4,6 +4,7 @@
 `prepare` divides it into the parts that a study uses.
 """
 
+from goodteacher.data.column_types import as_floats, is_numeric
 from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.doctor import doctor, resolvable_difference, selection_note
 from goodteacher.data.inputs import (
@@ -23,6 +24,17 @@ from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
 from goodteacher.data.sparse import Sparse
 from goodteacher.data.spec import InputSpec, Kind, numbers_spec
 from goodteacher.data.splits import Opening, SealedSplit, StudyData, prepare
+from goodteacher.data.table_rows import (
+    UNSEEN,
+    Frame,
+    TableRows,
+    as_table,
+    is_table,
+    rows_of_table,
+    rows_spec,
+    table_of,
+    words_of,
+)
 from goodteacher.data.texts import (
     TextColumns,
     Texts,
@@ -39,10 +51,12 @@ __all__ = [
     "AT_ONCE",
     "SOURCES",
     "UNLABELLED",
+    "UNSEEN",
     "DataNote",
     "Dataset",
     "Fields",
     "Finding",
+    "Frame",
     "InMemory",
     "InputSpec",
     "Inputs",
@@ -55,18 +69,23 @@ __all__ = [
     "Sparse",
     "Split",
     "StudyData",
+    "TableRows",
     "Text",
     "TextColumns",
     "Texts",
     "are_dates",
     "are_identifiers",
     "are_texts",
+    "as_floats",
     "as_inputs",
+    "as_table",
     "as_text_inputs",
     "at_once",
     "check_rows_of_texts",
     "check_texts",
     "doctor",
+    "is_numeric",
+    "is_table",
     "load_dataset",
     "load_for",
     "numbers_rows",
@@ -75,6 +94,10 @@ __all__ = [
     "prepare",
     "resolvable_difference",
     "rows_of_columns",
+    "rows_of_table",
+    "rows_spec",
     "selection_note",
     "shorten",
+    "table_of",
+    "words_of",
 ]

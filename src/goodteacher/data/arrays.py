@@ -73,7 +73,7 @@ def dataset_from_arrays(name: str, arrays: Mapping[str, Any], reading: Reading) 
         >>> dataset_from_arrays("black", arrays, Reading()).input_shape
         (1, 8, 8)
     """
-    reading.check_unused("arrays", "label_column", "text_column")
+    reading.check_unused("arrays", "target", "text_column")
     arrays = _with_fields(arrays)
     names = _split_names(name, arrays, reading)
     given = {role: _array_or_inputs(arrays[f"x_{split}"]) for role, split in names.items()}

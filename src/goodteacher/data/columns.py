@@ -8,7 +8,8 @@
 - **ids**: a column ``id`` or ``ids`` of integers; otherwise row numbers.
 - **texts**: the columns that the user names, or the only column of strings that is left, or those
   that go together by their names (:mod:`goodteacher.data.text_columns`).
-- **features**: where there is neither, every column that is left, which must then be numeric.
+- **features**: where there is neither, every column that is left, if all are numbers without gaps.
+- **rows**: the same where there are words or gaps (:mod:`goodteacher.data.row_columns`).
 
 Indexes, copies of the label and columns without any value are left out, with a note
 (:mod:`goodteacher.data.odd_columns`). For the `datasets` library an unnamed row index is a column
@@ -37,6 +38,7 @@ from goodteacher.data.column_names import (
     column_of_class_names,
     only_labels,
 )
+from goodteacher.data.column_types import as_floats, is_numeric
 from goodteacher.data.labels import is_text, plain_labels
 from goodteacher.data.listing import shorten
 from goodteacher.data.odd_columns import (
@@ -47,6 +49,13 @@ from goodteacher.data.odd_columns import (
     numbers_rows,
 )
 from goodteacher.data.reading import Reading, check_known
+from goodteacher.data.row_columns import (
+    are_rows,
+    check_no_dates,
+    check_values,
+    have_gaps,
+    of_their_own,
+)
 from goodteacher.data.text_columns import check_are_texts, choose_texts
 from goodteacher.errors import DataError
 
@@ -70,6 +79,7 @@ class Layout:
         image: the column of encoded images, or None.
         texts: the columns of texts, in the order of an example's texts.
         features: the numeric columns, where there is no column of images or texts.
+        rows: the columns of numbers and words, where there are words or gaps.
         id: the column of ids, or None: row numbers.
         paths: whether the images are given as strings that name files.
     """
@@ -79,13 +89,14 @@ class Layout:
     image: str | None = None
     texts: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
     id: str | None = None
     paths: bool = False
 
     @property
     def inputs(self) -> list[str]:
         """The columns that every split must have."""
-        named = (self.image, *self.texts, *self.features)
+        named = (self.image, *self.texts, *self.features, *self.rows)
         return [column for column in named if column is not None]
 
 
@@ -103,7 +114,7 @@ def needed_columns(schema: pa.Schema, reading: Reading, where: str) -> list[str]
     if image is None or reading.text_column:
         return None
     _check_no_text(schema, image, where)
-    labels = [n for n in schema.names if n == reading.label_column or _is_label(n, features)]
+    labels = [n for n in schema.names if n == reading.target or _is_label(n, features)]
     return [image, *labels, *(n for n in (*ID_COLUMNS, SPLIT_COLUMN) if n in schema.names)]
 
 
@@ -144,10 +155,10 @@ def label_column(schemas: Mapping[str, pa.Schema], reading: Reading, where: str)
         DataError: No split has one.
         ConfigError: The column that the user names is not there.
     """
-    if reading.label_column is not None:
+    if reading.target is not None:
         names = dict.fromkeys(name for schema in schemas.values() for name in schema.names)
-        check_known("label_column", reading.label_column, names, where)
-        return reading.label_column
+        check_known("target", reading.target, names, where)
+        return reading.target
     for schema in schemas.values():
         found = _labels_of(schema)
         if found:
@@ -159,12 +170,12 @@ def label_column(schemas: Mapping[str, pa.Schema], reading: Reading, where: str)
     if candidates:
         raise DataError(
             f"Which column holds the labels cannot be told: {where} has"
-            f" {shorten(map(repr, candidates))}. Name it, such as --label-column {candidates[0]}."
+            f" {shorten(map(repr, candidates))}. Name it, such as --target {candidates[0]}."
         )
     raise DataError(
         f"A table needs a column of labels named {' or '.join(LABEL_COLUMNS)}, but {where} has"
         f" {shorten(map(repr, first.names))}. Is it called something else? Name it with"
-        f" --label-column.{_about_header(first.names)}"
+        f" --target.{_about_header(first.names)}"
     )
 
 
@@ -214,7 +225,7 @@ def find_layout(tables: Mapping[str, pa.Table], reading: Reading, where: str) ->
         if label in reading.text_column:
             raise DataError(
                 f"text_column names {label!r}, which holds the labels: a student would be given "
-                "what it is to tell. Leave it out, or name the labels with --label-column."
+                "what it is to tell. Leave it out, or name the labels with --target."
             )
         return replace(known, texts=reading.text_column)
     if image is not None:
@@ -254,11 +265,12 @@ class _Inputs:
     def choose(self) -> dict[str, Any]:
         """Return the fields of a `Layout` that say what the inputs are."""
         self._leave_out(self._empty(), "hold no value")
-        if self.reading.label_column is None or self._has_texts():
+        named = self.reading.target is not None
+        if not named or (self._has_texts() and not are_rows(self.train, self.names)):
             self._leave_out(
                 self._other_labels(),
                 "are labels by their names",
-                f" Labels are taken from {self.label!r}; --label-column names another column.",
+                f" Labels are taken from {self.label!r}; --target names another column.",
             )
         self._leave_out(self._indexes(), "are indexes by their names")
         self._leave_out(self._row_numbers(), "number the rows")
@@ -271,6 +283,8 @@ class _Inputs:
             self._leave_out([n for n in self.names if n != paths], "stand beside images")
             return {"image": paths, "paths": True}
         texts = [name for name in texts if name in self.names]
+        if texts and are_rows(self.train, self.names):
+            return self._rows()
         if texts:
             chosen = choose_texts(
                 self.train,
@@ -280,8 +294,26 @@ class _Inputs:
                 where=self.where,
             )
             return {"texts": chosen}
+        return self._numbers()
+
+    def _rows(self) -> dict[str, Any]:
+        """Return the columns of words and numbers, without words that no other row has."""
+        check_values(self.train, self.names, self.where)
+        own = of_their_own(self.train, self.names)
+        advice = " --text-column takes one as a text to classify." if len(own) == 1 else ""
+        self._leave_out(own, "have another value in nearly every row", advice)
+        if not any(is_text(self._type(name)) for name in self.names):
+            return self._numbers()
+        return {"rows": tuple(self.names)}
+
+    def _numbers(self) -> dict[str, Any]:
         self._check_numeric()
-        return {"features": tuple(self.names)}
+        gaps = have_gaps(table.column(n) for table in self._having() for n in self.names)
+        return {"rows" if gaps else "features": tuple(self.names)}
+
+    def _having(self) -> list[pa.Table]:
+        """Return the tables that have all columns; a later check names those that lack some."""
+        return [t for t in (self.train, *self.others) if set(self.names) <= set(t.column_names)]
 
     def _has_texts(self) -> bool:
         own = {*LABEL_COLUMNS, *OTHER_LABELS}
@@ -350,14 +382,22 @@ class _Inputs:
 
     def _check_numeric(self) -> None:
         other = [n for n in self.names if not is_numeric(self._type(n))]
-        dates = [name for name in other if are_dates(self.train.column(name))] if other else []
-        hint = " Dates: the month, or days since an event, may be such a number." if dates else ""
-        if other or not self.names:
+        dates = [name for name in other if are_dates(self.train.column(name))]
+        check_no_dates(dates, self.where)
+        if other:
             listed = [f"{name}: {self._type(name)}" for name in other]
             raise DataError(
                 f"Without a column of images or texts, every column but the label must be numeric,"
-                f" but {self.where} has {shorten(listed) or 'no other column'}. Drop these columns"
-                f" or turn them into numbers.{hint}"
+                f" but {self.where} has {shorten(listed)}. Drop these columns or turn them into"
+                " numbers."
+            )
+        self._check_any()
+
+    def _check_any(self) -> None:
+        if not self.names:
+            raise DataError(
+                f"Beside the label, {self.where} has no column that could be an input. Is the file"
+                " whole, and the right column named with --target?"
             )
 
 
@@ -371,7 +411,7 @@ _FILES_ADVICE = {
 
 def _singular(verb: str) -> str:
     first, _, rest = verb.partition(" ")
-    one = {"are": "is"}.get(first, first + "s")
+    one = {"are": "is", "have": "has"}.get(first, first + "s")
     return f"{one} {rest}".replace("indexes by their names", "an index by its name").replace(
         "labels by their names", "a label by its name"
     )
@@ -386,24 +426,6 @@ def _class_numbers(tables: Mapping[str, pa.Table], label: str, where: str) -> np
         return np.array(pc.fill_null(labels.cast(pa.int64()), -1).to_numpy())
     known = pa.array(labels.unique().drop_null().to_pylist(), pa.string())
     return np.array(pc.fill_null(pc.index_in(labels, value_set=known), -1).to_numpy(), np.int64)
-
-
-def is_numeric(kind: pa.DataType) -> bool:
-    """Say whether a column of this type holds numbers."""
-    checks = (
-        pa.types.is_integer,
-        pa.types.is_floating,
-        pa.types.is_boolean,
-        pa.types.is_decimal,
-    )
-    return any(check(kind) for check in checks)
-
-
-def as_floats(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    """Return a column of numbers as float64, with NaN for a missing one."""
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
 
 
 def _is_number(name: str) -> bool:

@@ -18,6 +18,7 @@ from goodteacher.data.dataset import Dataset, Split, name_of
 from goodteacher.data.further_checks import FURTHER_CHECKS
 from goodteacher.data.listing import shorten
 from goodteacher.data.patient import Finding, Patient, ids_of, numbers_of
+from goodteacher.data.row_checks import ROW_CHECKS
 from goodteacher.maths.class_order import find_class_order
 
 _TINY_CLASS = 10  # examples in the training split
@@ -368,7 +369,8 @@ def _check_unlabelled(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "info",
             "unlabelled",
-            f"{unlabelled} of {len(patient.train)} training examples are unlabelled. They go to the"
+            f"{unlabelled} of {len(patient.train)} training examples are unlabelled (no value says"
+            " their class). They go to the"
             " transfer set, where students learn from the teacher's response alone.",
         )
 
@@ -389,5 +391,6 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     _check_conflicts,
     _check_resolution,
     *FURTHER_CHECKS,
+    *ROW_CHECKS,
 )
 """Every check, in the order of the report (within one severity)."""

@@ -47,7 +47,7 @@ def load_image_folder(folder: Path, reading: Reading) -> Dataset:
         DataError: A class is in another split and not in train, or see `decode_images` and
             `Dataset`.
     """
-    reading.check_unused("a folder of images", "label_column", "text_column")
+    reading.check_unused("a folder of images", "target", "text_column")
     name = folder.resolve().name
     subfolders = sorted(path.name for path in _folders(folder) if not _is_unlabelled(path.name))
     roles = choose_splits(subfolders, name, reading)

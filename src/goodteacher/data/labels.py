@@ -211,7 +211,7 @@ def _whole(labels: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
         raise DataError(
             f"Labels must be integers or text, but those of the {where} are of type {labels.type}"
             f" and hold {shorten(known.filter(broken).unique().to_pylist())}. Is it a column of"
-            " measurements? Name the label column with --label-column, or cut the measurement into"
+            " measurements? Name the label column with --target, or cut the measurement into"
             " classes."
         )
     return known.cast(pa.int64())
@@ -232,6 +232,7 @@ def _numbered(columns: Sequence[pa.ChunkedArray], name: str, reading: Reading) -
             f"Labels must number the classes from 0, with -1 for a missing label, but {name!r} has"
             f" a label {lowest}. Number the classes from 0, or give their names as text."
         )
+    _check_no_measurement(numbers, num_train, name)
     if highest > num_train:
         raise DataError(
             f"Labels must number the classes from 0, but {name!r} has a label {highest} and only"
@@ -247,6 +248,22 @@ def _numbered(columns: Sequence[pa.ChunkedArray], name: str, reading: Reading) -
         _note_from_one(name, highest, reading)
         return Classes(tuple(map(str, range(1, highest + 1))), first=1)
     return Classes(tuple(map(str, range(highest + 1))))
+
+
+_MANY_CLASSES = 50  # numbers of classes from which on they may be a measurement ...
+_FEW_EACH = 10  # ... where there are fewer training examples for each
+
+
+def _check_no_measurement(numbers: set[int], num_train: int, name: str) -> None:
+    """Refuse whole numbers that are a quantity by all appearances, such as a price."""
+    count, span = len(numbers), max(numbers, default=0) + 1
+    if count > _MANY_CLASSES and num_train < _FEW_EACH * count and count < span / 2:
+        raise DataError(
+            f"The labels of {name!r} look like a measurement, as for a regression: {count}"
+            f" different numbers from {min(numbers)} to {max(numbers)} in {num_train} training"
+            " examples. goodteacher tells classes apart: cut the measurement into classes, such as"
+            " low, middle and high, or name another column with --target."
+        )
 
 
 def _note_from_one(name: str, count: int, reading: Reading) -> None:

@@ -17,7 +17,7 @@ class Reading:
 
     Attributes:
         images: how images are treated.
-        label_column: the column of labels in a table, or None: found by its name.
+        target: the column of labels in a table, or None: found by its name.
         text_column: the columns of texts in a table, in the order of an example's texts; none: they
             are found.
         test_split: the name of the split to test on, or None: ``test``.
@@ -25,7 +25,7 @@ class Reading:
     """
 
     images: ImageOptions = field(default_factory=ImageOptions)
-    label_column: str | None = None
+    target: str | None = None
     text_column: tuple[str, ...] = ()
     test_split: str | None = None
     notes: list[Note] = field(default_factory=list, compare=False)
@@ -54,7 +54,7 @@ def check_known(setting: str, value: str, known: Iterable[str], where: str) -> N
         ConfigError: ``value`` is not among ``known``.
 
     Example:
-        >>> check_known("label_column", "kind", ["kind", "age"], "train.csv")
+        >>> check_known("target", "kind", ["kind", "age"], "train.csv")
     """
     names = list(known)
     if value in names:

@@ -32,9 +32,11 @@ from goodteacher.data.reading import Reading
 from goodteacher.data.table_files import (
     is_table_file,
     is_table_folder,
+    load_frame,
     load_table_file,
     load_table_folder,
 )
+from goodteacher.data.table_rows import Frame, is_table
 from goodteacher.errors import DataError
 
 
@@ -54,11 +56,11 @@ class Source:
 
 
 def load_dataset(
-    spec: str | Path | Mapping[str, Any] | Dataset,
+    spec: str | Path | Mapping[str, Any] | Frame | Dataset,
     *,
     resize: tuple[int, int] | None = None,
     skip_corrupt: bool = False,
-    label_column: str | None = None,
+    target: str | None = None,
     text_column: str | Sequence[str] | None = None,
     test_split: str | None = None,
     images_gib: float | None = None,
@@ -70,11 +72,12 @@ def load_dataset(
 
     Args:
         spec: a name or path that a source of `SOURCES` understands; or arrays by name
-            (``x_train, y_train, x_test, y_test``); or a `Dataset`, which is returned as it is.
+            (``x_train, y_train, x_test, y_test``); or a data frame of pandas or Polars or an Arrow
+            table, which is divided as one file is; or a `Dataset`, which is returned as it is.
         resize: ``(height, width)`` that every image gets; images of different sizes are refused
             without it.
         skip_corrupt: leave unreadable images out, with a warning, instead of refusing the data.
-        label_column: the column of labels in a table; None finds it by its name.
+        target: the column of labels in a table; None finds it by its name.
         text_column: the column of texts in a table, the others of which are then no inputs; or
             several, as a list or with commas between them, in the order of an example's texts; None
             finds them.
@@ -92,11 +95,13 @@ def load_dataset(
         (1437, 360, (1, 8, 8), 10)
     """
     images = ImageOptions(resize, skip_corrupt, images_gib)
-    reading = Reading(images, label_column, _columns(text_column), test_split)
+    reading = Reading(images, target, _columns(text_column), test_split)
     if isinstance(spec, Dataset):
         return spec
     if isinstance(spec, Mapping):
         dataset = dataset_from_arrays("arrays", spec, reading)
+    elif is_table(spec):
+        dataset = load_frame(spec, reading)
     else:
         dataset = _load(str(spec), reading)
     for note in dataset.notes:
@@ -110,7 +115,9 @@ def _columns(given: str | Sequence[str] | None) -> tuple[str, ...]:
     return tuple(map(str, names))
 
 
-def load_for(config: ReadingConfig, data: str | Path | Mapping[str, Any] | Dataset) -> Dataset:
+def load_for(
+    config: ReadingConfig, data: str | Path | Mapping[str, Any] | Frame | Dataset
+) -> Dataset:
     """Load a data set as the settings of a study say.
 
     Args:
@@ -124,7 +131,7 @@ def load_for(config: ReadingConfig, data: str | Path | Mapping[str, Any] | Datas
         data,
         resize=config.resize,
         skip_corrupt=config.skip_corrupt,
-        label_column=config.label_column,
+        target=config.target,
         text_column=config.text_column,
         test_split=config.test_split,
         images_gib=config.images_gib,
@@ -167,7 +174,7 @@ def _load_digits(_: str, reading: Reading) -> Dataset:
     Their ink counts 0..16 are stored as ``round(255 / 16 * count)``, so that 16 is white; nothing
     is lost. Ids are scikit-learn's row numbers.
     """
-    reading.check_unused("digits", "label_column", "text_column", "test_split")
+    reading.check_unused("digits", "target", "text_column", "test_split")
     source = load_digits()
     images = np.round(source.images * (255 / 16)).astype(np.uint8)
     labels = source.target.astype(np.int64)

@@ -8,8 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from goodteacher.config import Frozen
+from goodteacher.data.listing import shorten
 
-Kind = Literal["images", "numbers", "integers", "texts", "fields"]
+Kind = Literal["images", "numbers", "integers", "texts", "rows", "fields"]
 
 
 class InputSpec(Frozen):
@@ -17,12 +18,17 @@ class InputSpec(Frozen):
 
     Attributes:
         kind: ``images`` are bytes, ``numbers`` float32 of any shape, ``integers`` whole numbers of
-            any shape, such as token ids; ``fields`` are several of these by name.
-        shape: ``(channels, height, width)`` of images; nothing for texts and fields.
+            any shape, such as token ids; ``rows`` are rows of a table with words or gaps (see
+            `TableRows`); ``fields`` are several of these by name.
+        shape: ``(channels, height, width)`` of images, ``(columns,)`` of rows; nothing for texts
+            and fields.
         low: The smallest of integers.
         high: The largest of integers.
         fields: What each field is.
-        columns: The names of an example's texts, in their order, where it has several.
+        columns: The names of an example's texts, in their order, where it has several; or of a
+            row's columns.
+        words: Of rows, the values of each column that holds words, by its name: a value is stored
+            as its place among them.
 
     Example:
         >>> str(InputSpec(kind="integers", shape=(128,), high=30_521))
@@ -35,6 +41,7 @@ class InputSpec(Frozen):
     high: int = 0
     fields: dict[str, InputSpec] = Field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    words: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @property
     def shapes(self) -> tuple[int, ...] | dict[str, tuple[int, ...]]:
@@ -49,6 +56,8 @@ class InputSpec(Frozen):
             return ", ".join(f"{name} ({field})" for name, field in self.fields.items())
         if self.kind == "integers":
             return f"{sizes} whole numbers from {self.low} to {self.high}"
+        if self.kind == "rows":
+            return f"rows of {len(self.columns)} columns ({shorten(self.columns)})"
         if self.columns:
             return f"{len(self.columns)} texts ({', '.join(self.columns)})"
         return {"images": f"images {sizes}", "numbers": f"{sizes} numbers", "texts": "texts"}[
@@ -59,6 +68,7 @@ class InputSpec(Frozen):
         """Say whether examples of both are of one kind and shape, whatever the range."""
         return (
             (self.kind, self.shape, self.columns) == (other.kind, other.shape, other.columns)
+            and self.words == other.words
             and self.fields.keys() == other.fields.keys()
             and all(field.is_like(other.fields[name]) for name, field in self.fields.items())
         )

@@ -38,6 +38,7 @@ from goodteacher.data.mapped_tables import map_parquet, parquet_bytes, take_mapp
 from goodteacher.data.named_splits import VALIDATION_SPLITS, Roles, choose_splits, hold_out
 from goodteacher.data.reading import Reading
 from goodteacher.data.shards import check_shards, split_files, table_suffix
+from goodteacher.data.table_rows import Frame, as_table
 from goodteacher.data.tables import dataset_from_tables
 from goodteacher.errors import DataError
 
@@ -85,16 +86,39 @@ def load_table_file(path: Path, reading: Reading) -> Dataset:
     """
     check_shards([path])
     table = _read_tables([path], reading)
-    check_column_names(table.schema, str(path))
+    large = _is_large([path], reading)
+    return _divided(table, str(path), path.stem, reading, base=path.parent, large=large)
+
+
+def load_frame(frame: Frame, reading: Reading) -> Dataset:
+    """Divide a data frame of pandas or Polars, or an Arrow table, as one file is.
+
+    Raises:
+        DataError: See `load_table_file`.
+    """
+    table = as_table(frame)
+    return _divided(table, "the table", "table", reading, base=None, large=False)
+
+
+def _divided(
+    table: pa.Table, where: str, name: str, reading: Reading, *, base: Path | None, large: bool
+) -> Dataset:
+    check_column_names(table.schema, where)
+    label_column({"train": table.schema}, reading, where)
+    if not table.num_rows:
+        raise DataError(
+            f"{where} has no rows, but columns alone ({shorten(table.column_names)}). Is it whole,"
+            " or did a filter remove every row?"
+        )
     if id_column(table.schema) is None:
         others = [name for name in table.column_names if name not in ID_COLUMNS]
         rows = pa.array(np.arange(table.num_rows))
         table = table.select(others).append_column(ID_COLUMNS[0], rows)
-    parts = _divide(table, path, reading)
+    parts = _divide(table, where, reading)
     inputs = table.select([name for name in table.column_names if name != SPLIT_COLUMN])
-    take = take_mapped if _is_large([path], reading) else _take
+    take = take_mapped if large else _take
     tables = {split: take(inputs, rows) for split, rows in parts.items()}
-    return dataset_from_tables(path.stem, tables, reading=reading, base=path.parent)
+    return dataset_from_tables(name, tables, reading=reading, base=base)
 
 
 def _read_tables(paths: Sequence[Path], reading: Reading) -> pa.Table:
@@ -173,27 +197,52 @@ def _guarded(read: Callable[[Path, Reading], _T], path: Path, reading: Reading) 
         ) from error
 
 
-def _divide(table: pa.Table, path: Path, reading: Reading) -> dict[str, _Rows]:
+def _divide(table: pa.Table, where: str, reading: Reading) -> dict[str, _Rows]:
     if SPLIT_COLUMN in table.column_names:
-        return _rows_by_column(table, path, reading)
-    reading.check_unused(f"{path.name}, which has no column {SPLIT_COLUMN!r}", "test_split")
-    label = label_column({"train": table.schema}, reading, str(path))
-    labels = plain_labels(table.column(label), str(path))
-    classes = infer_classes([labels], path.name, Reading())
-    rows = hold_out(number_labels(labels, classes, path.name), str(path))
+        return _rows_by_column(table, where, reading)
+    name = Path(where).name
+    reading.check_unused(f"{name}, which has no column {SPLIT_COLUMN!r}", "test_split")
+    label = label_column({"train": table.schema}, reading, where)
+    labels = plain_labels(table.column(label), where)
+    classes = infer_classes([labels], name, Reading())
+    numbers = number_labels(labels, classes, name)
+    _check_several_each(numbers, classes.names, label, where)
+    rows = hold_out(numbers, where)
     return dict(zip(("train", "test"), rows, strict=True))
 
 
-def _rows_by_column(table: pa.Table, path: Path, reading: Reading) -> dict[str, _Rows]:
+def _check_several_each(
+    numbers: npt.NDArray[np.int64], names: Sequence[str], label: str, where: str
+) -> None:
+    """Refuse classes of one example: it cannot be in two splits."""
+    counts = np.bincount(numbers[numbers >= 0], minlength=len(names))
+    alone = [name for name, count in zip(names, counts.tolist(), strict=True) if count == 1]
+    if not alone:
+        return
+    several = f"{len(alone)} classes have one example each" * (len(alone) > 1)
+    many = (
+        " Most classes have no second one, as where a column holds names, ids or a measurement: is"
+        " it the right column?"
+        if len(alone) > len(names) / 2
+        else ""
+    )
+    raise DataError(
+        f"In the column {label!r} of {where}, {several or 'one class has one example'}"
+        f" ({shorten(map(repr, alone))}), and training and test need one of each.{many} Add"
+        " examples, join such classes with others, or drop these rows."
+    )
+
+
+def _rows_by_column(table: pa.Table, where: str, reading: Reading) -> dict[str, _Rows]:
     values = np.array(list(map(str, table.column(SPLIT_COLUMN).to_pylist())))
     names = dict.fromkeys(values.tolist())
-    roles = choose_splits(sorted(names), path.stem, reading)
+    roles = choose_splits(sorted(names), Path(where).stem, reading)
     known = {*roles.names, "test", *VALIDATION_SPLITS}
     if reading.test_split is None and (others := sorted(set(names) - known)):
         raise DataError(
-            f"The column {SPLIT_COLUMN!r} of {path} must say train or {roles.test} (or validation),"
-            f" but also says {shorten(others)}. Drop these rows, rename them, or name the split to"
-            " test on with --test-split."
+            f"The column {SPLIT_COLUMN!r} of {where} must say train or {roles.test} (or"
+            f" validation), but also says {shorten(others)}. Drop these rows, rename them,"
+            " or name the split to test on with --test-split."
         )
     return {
         role: np.flatnonzero(values == split)

@@ -17,7 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from goodteacher.data.columns import Layout, as_floats, find_layout, is_numeric
+from goodteacher.data.column_types import as_floats, is_numeric
+from goodteacher.data.columns import Layout, find_layout, label_column
 from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.encoded import Buffers, Either, Files, Many
 from goodteacher.data.images import decode_images
@@ -31,6 +32,8 @@ from goodteacher.data.labels import (
 )
 from goodteacher.data.listing import shorten
 from goodteacher.data.reading import Reading
+from goodteacher.data.spec import InputSpec
+from goodteacher.data.table_rows import TableRows, rows_of_table, rows_spec, words_of
 from goodteacher.errors import DataError
 
 _FOLDERS_OF_IMAGES = ("", "images", "image", "img")
@@ -60,8 +63,10 @@ def dataset_from_tables(
     places = {split: f"{split} split of {name!r}" for split in tables}
     for split, table in tables.items():
         _check_rows(table, places[split])
-    tables = {split: _without_dictionaries(table) for split, table in tables.items()}
-    columns = find_layout(tables, reading, f"the train split of {name!r}")
+    where = f"the train split of {name!r}"
+    label = label_column({split: table.schema for split, table in tables.items()}, reading, where)
+    tables = {split: _without_dictionaries(table, label) for split, table in tables.items()}
+    columns = find_layout(tables, reading, where)
     raw = [_labels(table, columns, split, places[split]) for split, table in tables.items()]
     labels = dict(zip(tables, alike(raw), strict=True))
     classes = (
@@ -72,10 +77,12 @@ def dataset_from_tables(
     if not has_labels(labels["train"]):
         note_unlabelled(name, reading)
     ids = _ids(tables, columns, reading, name)
-    splits = {}
     for split, table in tables.items():
         _check_columns(table.schema, columns, split, name)
-        reader = _Split(table, columns, places[split], reading, base, split)
+    spec = _rows_spec(tables["train"], columns)
+    splits = {}
+    for split, table in tables.items():
+        reader = _Split(table, columns, places[split], reading, base, split, spec)
         numbers = number_labels(labels[split], classes, places[split])
         splits[split] = reader.read(numbers, ids[split])
     return Dataset(
@@ -84,7 +91,7 @@ def dataset_from_tables(
         splits["test"],
         classes.names,
         splits.get("validation"),
-        columns.features,
+        columns.features or columns.rows,
         tuple(reading.notes),
     )
 
@@ -120,6 +127,11 @@ def separate_ids(
     return np.arange(first, first + len(validation), dtype=np.int64)
 
 
+def _rows_spec(train: pa.Table, columns: Layout) -> InputSpec:
+    """Say what a row is; the words of a column are those of the training split."""
+    return rows_spec({name: words_of(train.column(name)) for name in columns.rows})
+
+
 class _Split:
     """Read the examples of one table."""
 
@@ -131,7 +143,9 @@ class _Split:
         reading: Reading,
         base: Path | None,
         split: str,
+        spec: InputSpec,
     ) -> None:
+        self.spec = spec
         self.table = table
         self.columns = columns
         self.where = where
@@ -146,6 +160,9 @@ class _Split:
             columns = {name: _read_texts(self.table, name, self.where) for name in names}
             texts = columns if len(columns) > 1 else columns[names[0]]
             return Split.from_texts(texts, labels, ids)
+        if self.columns.rows:
+            rows = TableRows(rows_of_table(self.table, self.spec, self.where), self.spec)
+            return Split.from_arrays(rows, labels, ids)
         if self.columns.image is None:
             return Split.from_arrays(self._features(), labels, ids)
         images, kept = decode_images(
@@ -202,11 +219,16 @@ class _Split:
         )
 
 
-def _without_dictionaries(table: pa.Table) -> pa.Table:
-    """Return a table with plain columns for those of categories, as pandas writes them."""
+def _without_dictionaries(table: pa.Table, label: str) -> pa.Table:
+    """Return a table with plain columns for those of categories, as pandas writes them.
+
+    Categories that are numbers are words then, but for labels.
+    """
     for position, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             plain = table.column(position).cast(field.type.value_type)
+            if field.name != label and is_numeric(plain.type):
+                plain = plain.cast(pa.string())
             table = table.set_column(position, field.name, plain)
     return table
 

@@ -32,6 +32,8 @@ from goodteacher.networks.build import (
     rebuilt,
     weight_bytes,
 )
+from goodteacher.networks.encoding import Encode
+from goodteacher.networks.estimators import estimator_of, is_estimator
 from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import PREPARATIONS, fit_preparation, split_spec
 from goodteacher.networks.given import NetworkLike, give_again, specification_of
@@ -49,6 +51,7 @@ __all__ = [
     "PREPARATIONS",
     "Batch",
     "Chain",
+    "Encode",
     "Examples",
     "Finished",
     "Network",
@@ -69,11 +72,13 @@ __all__ = [
     "canonical_spec",
     "described",
     "encoded_by",
+    "estimator_of",
     "finished_classifier",
     "fit_preparation",
     "give_again",
     "identity_of",
     "inside",
+    "is_estimator",
     "is_users_own",
     "kind_of",
     "logits_of",

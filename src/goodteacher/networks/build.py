@@ -16,6 +16,7 @@ from torch import nn
 from goodteacher.data import InputSpec, numbers_spec
 from goodteacher.errors import ModelError
 from goodteacher.networks import factory, feedforward, given, pretrained, residual, vision
+from goodteacher.networks.estimators import ESTIMATORS, about_estimators
 from goodteacher.networks.fitting import WITH_PATHS, canonical_clause, split_spec
 
 NUMBER = r"0*[1-9][0-9]{0,6}"  # seven digits: larger widths are typing errors
@@ -397,12 +398,14 @@ def _without_spaces(spec: str) -> str:
 
 
 def _unknown_family(spec: str, name: str) -> str:
+    if name in ESTIMATORS:
+        return about_estimators(spec)
     nearest = difflib.get_close_matches(name, NETWORK_SOURCES, n=1, cutoff=0.4)
     hint = f" Did you mean {NETWORK_SOURCES[nearest[0]].example!r}?" if nearest else ""
     return (
         f"The model specification {spec!r} names the unknown family {name!r}: it must be one of "
         f"{', '.join(source for source in NETWORK_SOURCES if source != 'given')}, followed by a "
-        f"colon and its argument (linear has none).{hint}"
+        f"colon and its argument (linear has none).{hint}{about_estimators(spec)}"
     )
 
 

@@ -5,8 +5,9 @@ terms, ``mlp:64@raw`` numbers as they are stored, and a network with ``@integers
 they are. ``hf:folder@tokens:64`` reads texts by its own tokenizer, cut to 64 tokens, and
 ``timm:resnet18@pixels:96`` sees images as timm prepares them, at 96x96. Without an ``@``, images
 and numbers are normalised as the setting ``normalization`` says and texts have ``tfidf_features``
-terms, but networks that come with a preparation of their own have that. Of several fields, those of
-whole numbers stay as they are.
+terms, but networks that come with a preparation of their own have that. Rows of a table with words
+or gaps are encoded (:mod:`goodteacher.networks.encoding`). Of several fields, those of whole
+numbers stay as they are.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
+import torch
 from torch import Tensor
 
 from goodteacher.data import Fields, Inputs, InputSpec, Kind, Split, Text, TextColumns, Texts
-from goodteacher.errors import ModelError
+from goodteacher.errors import ConfigError, ModelError
+from goodteacher.networks.encoding import fit_encoding
 from goodteacher.networks.image_steps import Resize
 from goodteacher.networks.normalization import (
     NORMALIZATIONS,
@@ -110,6 +113,8 @@ def _fit_default(request: _Request) -> Chain:
         return request.each(_fit_field)
     if isinstance(request.training, Texts | TextColumns):
         return _fit_terms(request.training, request)
+    if request.kind == "rows":
+        return _fit_rows(request)
     return Chain(make_normalization(choice, request.training, table=NORMALIZATIONS))
 
 
@@ -125,6 +130,18 @@ def _fit_terms(training: Texts | TextColumns, request: _Request) -> Chain:
         vectorize, features = several, several.read(training.texts)
     normalization = make_normalization(request.normalization, features, table=TEXT_NORMALIZATIONS)
     return Chain(vectorize, normalization)
+
+
+def _fit_rows(request: _Request) -> Chain:
+    """Encode rows; ``normalization`` says whether numbers are scaled."""
+    chunks = cast("Iterator[Tensor]", request.training.chunks())
+    if isinstance(request.normalization, Normalization):
+        raise ConfigError(
+            "A Normalization of your own is for numbers, but these examples are "
+            f"{request.training.spec}. Use normalization='auto' or 'none'."
+        )
+    scaled = NORMALIZATIONS[request.normalization] is not NORMALIZATIONS["none"]
+    return Chain(fit_encoding(torch.cat([*chunks]), request.training.spec, scaled=scaled))
 
 
 def _fit_field(request: _Request) -> Chain:
@@ -161,7 +178,7 @@ def _fit_resize(request: _Request) -> Chain:
 
 
 def _fit_raw(request: _Request) -> Chain:
-    if request.kind == "texts":
+    if request.kind in ("texts", "rows"):
         raise request.refused("wants numbers as they are stored")
     if request.kind == "fields":
         return request.each(_fit_raw_field)

@@ -16,7 +16,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from goodteacher.data import InputSpec, check_rows_of_texts, rows_of_columns
+from goodteacher.data import (
+    InputSpec,
+    check_rows_of_texts,
+    rows_of_columns,
+    rows_of_table,
+    table_of,
+)
 from goodteacher.errors import DataError
 from goodteacher.networks.batches import Batch
 
@@ -58,7 +64,7 @@ def as_stored(inputs: Any, spec: InputSpec) -> Batch:
 
     Args:
         inputs: A tensor or array of N examples, or of one without the axis N; of several fields, a
-            dictionary of such.
+            dictionary of such; of rows, what `table_of` takes, or a tensor of them as stored.
         spec: What one example is.
 
     Returns:
@@ -72,8 +78,11 @@ def as_stored(inputs: Any, spec: InputSpec) -> Batch:
     """
     if spec.kind == "fields":
         return _fields(inputs, spec)
+    if spec.kind == "rows" and not isinstance(inputs, Tensor):
+        return rows_of_table(table_of(inputs, spec.columns), spec, "rows given")
     shaped = _shaped(_numbers(inputs, spec), spec)
-    return {"images": _pixels, "numbers": _finite, "integers": _whole}[spec.kind](shaped)
+    taken = {"images": _pixels, "numbers": _finite, "integers": _whole, "rows": Tensor.float}
+    return taken[spec.kind](shaped)
 
 
 def _fields(inputs: Any, spec: InputSpec) -> dict[str, Tensor]:

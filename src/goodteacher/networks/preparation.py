@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from goodteacher.data import Inputs, InputSpec, Text, numbers_spec
 from goodteacher.errors import DataError
+from goodteacher.networks.encoding import Encode
 from goodteacher.networks.image_steps import Channels, Crop, Resize
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.tokenizing import Tokenize
@@ -65,8 +66,9 @@ class Preparation(Protocol):
         """Prepare examples.
 
         Args:
-            raw: uint8 images [N, C, H, W] (or floats in their units), numbers [N, ...], a sequence
-                of N texts (of tuples, where an example has several), or a dictionary of fields.
+            raw: uint8 images [N, C, H, W] (or floats in their units), numbers [N, ...], rows of a
+                table [N, F] (see `TableRows`), a sequence of N texts (of tuples, where an example
+                has several), or a dictionary of fields.
 
         Returns:
             float32 or int64 [N, ...], on the device of ``raw``; of texts, on the CPU; of fields,
@@ -304,6 +306,7 @@ STEPS: Mapping[str, Any] = {
     "tfidf": Vectorize,
     "tfidf_columns": VectorizeColumns,
     "tokenizer": Tokenize,
+    "encode": Encode,
     "identity": Identity,
     "integers": Integers,
     "fields": Each,
@@ -321,7 +324,7 @@ def kind_of(step: Preparation) -> str:
 
 
 def _shape_of_numbers(spec: InputSpec) -> tuple[int, ...]:
-    if spec.kind in ("texts", "fields"):
+    if spec.kind in ("texts", "rows", "fields"):
         raise ValueError(f"{spec} are no numbers")
     return spec.shape
 

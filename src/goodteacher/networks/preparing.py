@@ -1,7 +1,8 @@
 """The networks of a study: each with its preparation, fitted when it is first asked for, and kept.
 
 Preparations are by what stands behind the ``@`` of a specification, so networks that want the same
-share one. What is costly to prepare, texts and smaller images, is prepared once for all of them.
+share one. What is costly to prepare - texts, rows of a table, smaller images - is prepared once for
+all of them.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ class Preparations:
     ) -> Prepared | None:
         """Return what is costly to prepare, made once; None where keeping does not pay."""
         preparation = self.of(spec)
-        if not preparation.from_texts and (augmentation or not self._is_smaller(preparation)):
+        if not preparation.from_texts and (augmentation or not self._is_kept(preparation)):
             return None
         kept = self._kept.setdefault(_key(self._with_clause(spec)), WeakKeyDictionary())
         if split not in kept:
@@ -164,9 +165,11 @@ class Preparations:
                 kept[split] = InMemory(torch.cat(parts)), None
         return kept[split]
 
-    def _is_smaller(self, preparation: Preparation) -> bool:
-        """Say whether prepared images take less memory than those that are stored there."""
+    def _is_kept(self, preparation: Preparation) -> bool:
+        """Say whether prepared images take less memory than those stored; rows always are kept."""
         training, spec = self.data.training.stored, self.data.spec
+        if spec.kind == "rows":
+            return True
         after = math.prod(preparation.output(spec).shape) * torch.float32.itemsize
         return spec.kind == "images" and after * len(training) <= training.nbytes
 

@@ -7,13 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
+from sklearn.base import BaseEstimator
 from torch import nn
 
 from goodteacher.config import StudyConfig
 from goodteacher.data import Dataset, load_for
 from goodteacher.engines import engine_of
 from goodteacher.errors import InputError, RunError
-from goodteacher.networks import NetworkLike
+from goodteacher.networks import NetworkLike, is_estimator
+from goodteacher.public.estimating import record_runs, with_recorded_runs
 from goodteacher.public.several import SeveralStudies, make_front
 from goodteacher.public.study import Study
 from goodteacher.report import tracked, write_front_report, write_report
@@ -46,7 +48,7 @@ from goodteacher.training import borrowed
 def search(
     data: DataLike,
     *,
-    teacher: NetworkLike | None = None,
+    teacher: NetworkLike | BaseEstimator | None = None,
     student: NetworkLike,
     out: str | Path,
     progress: Progress | None = None,
@@ -58,7 +60,7 @@ def search(
 def search(
     data: DataLike,
     *,
-    teacher: NetworkLike | None = None,
+    teacher: NetworkLike | BaseEstimator | None = None,
     student: Sequence[NetworkLike],
     out: str | Path,
     progress: Progress | None = None,
@@ -69,7 +71,7 @@ def search(
 def search(
     data: DataLike,
     *,
-    teacher: NetworkLike | None = None,
+    teacher: NetworkLike | BaseEstimator | None = None,
     student: NetworkLike | Sequence[NetworkLike],
     out: str | Path,
     progress: Progress | None = None,
@@ -84,8 +86,10 @@ def search(
     Args:
         data: A data set, or what :func:`~goodteacher.data.load_dataset` understands.
         teacher: Teacher architecture, such as ``"mlp:800,800"``; or a network, or a function that
-            makes one from ``num_classes`` (and ``input_shape``). Without it no teacher is trained,
-            and ``trajectories`` names recorded runs.
+            makes one from ``num_classes`` (and ``input_shape``); or a classifier, by a name such as
+            ``"forest"``, ``"boosting"`` or ``"logistic"`` or as an object of scikit-learn's kind,
+            which is trained out of fold and recorded. Without it no teacher is trained, and
+            ``trajectories`` names recorded runs.
         student: Student architecture, such as ``"mlp:64"``; or a function that makes a network; or
             a network, with whose weights every seed then starts. A list of such for several.
         out: The study's folder. An existing study with the same settings is resumed.
@@ -105,18 +109,27 @@ def search(
         >>> study.sweet_spot.teacher.run
         'batch 64'
     """
-    watcher = progress or Silent()
+    watcher, classifier = progress or Silent(), None
+    if is_estimator(teacher):
+        settings, classifier = with_recorded_runs(teacher, Path(out), settings), teacher
+        teacher = None
     if isinstance(student, Sequence) and not isinstance(student, str | nn.Module):
         name = name_of_data(data)
         configs = checked_students(student, teacher=teacher, data=name, **settings)
         with borrowed(configs[0]):
-            return _search_several(configs, data, Path(out), watcher)
+            return _search_several(configs, data, Path(out), watcher, classifier)
     given = {"teacher": teacher, "student": student}
     networks = {name: network for name, network in given.items() if network is not None}
     config = checked_settings(StudyConfig, networks=networks, data=name_of_data(data), **settings)
     with borrowed(config), tracked(config.tracker, out, watcher) as told:
+        loaded = None
+        if classifier is not None:
+            loaded = _checked({Path(out): config}, data, recorded=False)
+            record_runs(classifier, Path(out), config, loaded, told)
         check = partial(check_recorded_runs, config, folder=Path(out))
-        return _run(prepare_context(config, out, data=data, progress=told, check=check))
+        return _run(
+            prepare_context(config, out, data=data, progress=told, check=check, loaded=loaded)
+        )
 
 
 def _run(context: Context, siblings: Sequence[Path] | None = None) -> Study:
@@ -131,13 +144,19 @@ def _run(context: Context, siblings: Sequence[Path] | None = None) -> Study:
 
 
 def _search_several(
-    configs: Sequence[StudyConfig], data: DataLike, out: Path, watcher: Progress
+    configs: Sequence[StudyConfig],
+    data: DataLike,
+    out: Path,
+    watcher: Progress,
+    classifier: Any,
 ) -> SeveralStudies:
     """Search for one student after another; those that come later find teachers there."""
     record = begin_several(out, configs)
     by_student = {config.student: config for config in configs}
     studies = {out / folder: by_student[spec] for spec, folder in record.students.items()}
-    loaded = _checked(studies, data)
+    loaded = _checked(studies, data, recorded=classifier is None)
+    if classifier is not None:
+        record_runs(classifier, out, configs[0], loaded, watcher)
     store = Store(out)
     store.write_text(STUDENTS_FILE, record.to_toml())
     with store.lock():
@@ -163,8 +182,13 @@ def _search_several(
     return several
 
 
-def _checked(studies: Mapping[Path, StudyConfig], data: DataLike) -> Dataset:
+def _checked(studies: Mapping[Path, StudyConfig], data: DataLike, *, recorded: bool) -> Dataset:
     """Return the data, once every student could be set up; nothing is written.
+
+    Args:
+        studies: Settings by the folder of the study.
+        data: What the search gets.
+        recorded: Whether the runs that the settings name are to be there.
 
     Raises:
         InputError: Something cannot work; the message has a line for each thing.
@@ -179,7 +203,11 @@ def _checked(studies: Mapping[Path, StudyConfig], data: DataLike) -> Dataset:
     loaded = load_for(next(iter(studies.values())), data)
     for folder, config in studies.items():
         try:
-            check_study(config, folder, loaded, partial(check_recorded_runs, config, folder=folder))
+            if recorded:
+                check = partial(check_recorded_runs, config, folder=folder)
+                check_study(config, folder, loaded, check)
+            else:
+                check_study(config, folder, loaded)
         except InputError as error:
             problems.append(error)
     raise_all(problems)

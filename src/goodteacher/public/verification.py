@@ -15,7 +15,7 @@ from goodteacher.config import (
     StudyConfig,
     VerifyConfig,
 )
-from goodteacher.data import load_dataset
+from goodteacher.data import load_for
 from goodteacher.engines import engine_of
 from goodteacher.errors import ConfigError
 from goodteacher.networks import NetworkLike, give_again
@@ -101,15 +101,15 @@ def verify(
     watcher = progress or Silent()
     if responses is None:
         store = subject.store if isinstance(subject, Study) else Store.open(_as_path(subject))
-        again = None if data is None else load_dataset(data)
-        _give_networks(store.config(StudyConfig), teacher, student)
+        begun = store.config(StudyConfig)
+        _give_networks(begun, teacher, student)
         work = settings_of_study(store, settings)
         with borrowed(work[1]), tracked(work[1].tracker, store.root, watcher) as told:
             judged = of_study(
                 store,
                 *work,
                 told,
-                data=again,
+                data=None if data is None else load_for(begun, data),
                 independent_responses=independent_responses,
                 probabilities=probabilities,
             )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from goodteacher.config import DataConfig
-from goodteacher.data import Dataset, Split, load_for, shorten
+from goodteacher.data import Dataset, Frame, Split, load_for, shorten
 from goodteacher.errors import ResponseError
 from goodteacher.responses.columns import class_columns, difference
 from goodteacher.responses.containers import Response
@@ -255,7 +255,7 @@ def _rows_of(response: Response, ids: Tensor) -> Tensor:
 
 def load_pair(
     responses: ResponseLike,
-    data: str | Path | Mapping[str, Any] | Dataset,
+    data: str | Path | Mapping[str, Any] | Frame | Dataset,
     config: DataConfig,
     *,
     probabilities: bool,

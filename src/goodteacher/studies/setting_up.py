@@ -14,8 +14,10 @@ from goodteacher.data import (
     UNLABELLED,
     DataNote,
     Dataset,
+    Frame,
     Split,
     StudyData,
+    is_table,
     load_for,
     prepare,
 )
@@ -28,7 +30,7 @@ from goodteacher.studies.files import NETWORKS_FILE, RESULT_FILE
 from goodteacher.studies.progress import Progress, say
 from goodteacher.studies.rehearsal import Role
 from goodteacher.studies.several import StudentsRecord, holds_several, read_students
-from goodteacher.studies.store import CONFIG_FILE, Store, check_usable
+from goodteacher.studies.store import CONFIG_FILE, Store, check_usable, holds_other_things
 from goodteacher.studies.tasks import Context
 from goodteacher.training import Machine, choose_machine
 
@@ -40,7 +42,7 @@ class Networks(Frozen):
     student: NetworkIdentity | None = None
 
 
-DataLike = str | Path | Dataset | Mapping[str, Any]
+DataLike = str | Path | Dataset | Mapping[str, Any] | Frame
 """What names data, or is them."""
 
 
@@ -63,7 +65,7 @@ def begin_several(out: str | Path, configs: Sequence[StudyConfig]) -> StudentsRe
             f"{path} holds a study of one student. Several go into a folder of their own: name a "
             f"new one with --out. --teachers-of {path} takes its teachers over."
         )
-    if path.exists() and any(path.iterdir()):
+    if holds_other_things(path):
         raise StudyError(f"{path} is not empty and holds no study. Name a new folder with --out.")
     return begun
 
@@ -254,9 +256,11 @@ def _told_to_give_again(
 
 
 def name_of_data(data: DataLike) -> str:
-    """Return what a study calls its data: their name or path, or ``arrays``."""
+    """Return what a study calls its data: their name or path, ``table`` or ``arrays``."""
     if isinstance(data, Dataset):
         return data.name
+    if is_table(data):
+        return "table"
     return "arrays" if isinstance(data, Mapping) else str(data)
 
 
@@ -276,7 +280,7 @@ def summary_of(data: StudyData, *, given: bool) -> DataSummary:
         selection=len(data.selection),
         test=len(data.test),
         is_text=data.is_text,
-        text_columns=data.spec.columns,
+        text_columns=data.spec.columns if data.is_text else (),
         given_in_python=given,
     )
 

@@ -39,6 +39,7 @@ from torch import nn
 
 from goodteacher.config import Frozen, differences, parse, read_toml, to_toml
 from goodteacher.errors import ConfigError, StudyError
+from goodteacher.studies.files import RECORDED_FOLDER
 from goodteacher.studies.several import holds_several, study_folders, which_study
 
 ModelT = TypeVar("ModelT", bound=Frozen)
@@ -98,7 +99,7 @@ class Store:
             )
         if existing.exists():
             _check_same(path, _settings(existing, type(config)), config, but)
-        elif path.exists() and any(path.iterdir()):
+        elif holds_other_things(path):
             raise StudyError(
                 f"{path} is not empty and holds no {CONFIG_FILE}, so it is not a study. "
                 "Name a new folder with --out."
@@ -471,6 +472,11 @@ def check_usable(path: Path) -> None:
             f"{path} cannot be made: {parent} is not a folder that you may write to. "
             "Name another with --out."
         )
+
+
+def holds_other_things(path: Path) -> bool:
+    """Say whether a folder that holds no study holds anything but runs that a search recorded."""
+    return path.exists() and any(each.name != RECORDED_FOLDER for each in path.iterdir())
 
 
 def _settings(path: Path, kind: type[ConfigT]) -> ConfigT:

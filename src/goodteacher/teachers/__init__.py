@@ -21,6 +21,7 @@ from goodteacher.teachers.checkpoints import (
     read_checkpoint,
     weights_for,
 )
+from goodteacher.teachers.estimators import FOLDS, Classifying
 from goodteacher.teachers.foreign import Asked, Model, Prepare, stored
 from goodteacher.teachers.hugging_face import HUGGING_FACE, HuggingFaceTeacher
 from goodteacher.teachers.kept import KeptTeacher, most_accurate_teacher
@@ -62,15 +63,18 @@ from goodteacher.teachers.recording import (
 from goodteacher.teachers.reuse import reusing, take_branches
 from goodteacher.teachers.running import forget_states, load_teacher, stop_run
 from goodteacher.teachers.taking import (
+    TakenRun,
     TakenTask,
     check_recorded_runs,
     plan_keys,
     plan_taken,
     predictor_of,
+    taken_runs,
 )
 
 __all__ = [
     "ASKED",
+    "FOLDS",
     "HUGGING_FACE",
     "MEANS",
     "Asked",
@@ -79,6 +83,7 @@ __all__ = [
     "AverageTask",
     "BlendTask",
     "Branch",
+    "Classifying",
     "Contents",
     "CooldownTask",
     "ForeignCheckpoint",
@@ -92,6 +97,7 @@ __all__ = [
     "RecordedTeachers",
     "RunNotes",
     "SplitIds",
+    "TakenRun",
     "TakenTask",
     "Teacher",
     "Teachers",
@@ -129,6 +135,7 @@ __all__ = [
     "stop_run",
     "stored",
     "take_branches",
+    "taken_runs",
     "weights_for",
     "why_other_data",
     "why_other_notes",

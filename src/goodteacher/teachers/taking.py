@@ -131,7 +131,7 @@ def check_recorded_runs(config: StudyConfig, data: StudyData, folder: Path) -> N
         StudyError: There is none, one does not fit the data, or a study that goes on had others.
     """
     store = Store(folder)
-    kept = _kept(store)
+    kept = taken_runs(store)
     try:
         found = _found(config, SplitIds.of(config, data))
     except StudyError:
@@ -156,7 +156,7 @@ def plan_taken(config: StudyConfig, context: Context, key: DataKey) -> tuple[Tak
     Raises:
         StudyError: See :func:`check_recorded_runs`.
     """
-    runs = _kept(context.store)
+    runs = taken_runs(context.store)
     if not runs and config.trajectories:
         runs = _found(config, SplitIds.of(config, context.data))
         context.store.write_json(TAKEN_FILE, TakenRuns(runs=runs))
@@ -187,7 +187,8 @@ def plan_keys(config: StudyConfig, context: Context) -> tuple[DataKey, tuple[tup
     return key, tuple((task.run.name, task.key) for task in tasks)
 
 
-def _kept(store: Store) -> tuple[TakenRun, ...]:
+def taken_runs(store: Store) -> tuple[TakenRun, ...]:
+    """Return the recorded runs that a study has taken; none where it has not begun."""
     return store.read_json(TAKEN_FILE, TakenRuns).runs if store.exists(TAKEN_FILE) else ()
 
 

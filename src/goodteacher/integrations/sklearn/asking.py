@@ -29,16 +29,15 @@ _ROUNDING = 1e-6
 """What sums of a few hundred numbers of 32 bits may differ by."""
 
 
-def asked(student: Any, encoder: Any, classes: npt.NDArray[Any]) -> Ask:
+def asked(student: Any, classes: npt.NDArray[Any]) -> Ask:
     """Return how a fitted student is asked.
 
     Args:
         student: Of scikit-learn's kind, with ``predict_proba``, or one of the library's own.
-        encoder: What stands before one of the library's own, or None.
         classes: The classes, in the order of the probabilities.
     """
     if isinstance(student, Classifier):
-        return lambda rows: network_probabilities(student, rows, encoder)
+        return lambda rows: network_probabilities(student, rows)
 
     def ask(rows: Any) -> Numbers:
         found = probabilities_of(student, rows, classes)

@@ -25,7 +25,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from goodteacher.data import DataNote
+from goodteacher.data import DataNote, is_table
 from goodteacher.errors import ConfigError
 from goodteacher.integrations.sklearn.comparing import (
     DISTILLED,
@@ -177,9 +177,10 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
 
         Args:
             X: Rows [N, F]: an array, a data frame, a sparse matrix, or N texts, as teacher and
-                student take them. A data frame of pandas with words or gaps is encoded for those
-                that take neither, unless they are pipelines
-                (:mod:`~goodteacher.integrations.sklearn.encoding`).
+                student take them. A data frame with words or gaps is encoded for those that take
+                neither, unless they are pipelines
+                (:mod:`~goodteacher.integrations.sklearn.encoding`). Frames of Polars and Arrow
+                tables become frames of pandas.
             y: The class of each row, [N].
             sample_weight: Of each row, [N], for teacher and student. Accuracies weigh all rows
                 alike.
@@ -192,7 +193,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         """
         self._check_settings()
         rows = as_rows(X)
-        validate_data(self, X=X, y=y, skip_check_array=True)
+        validate_data(self, X=rows if is_table(X) else X, y=y, skip_check_array=True)
         self.classes_, codes = checked_classes(y, type(self).__name__)
         check_consistent_length(rows, codes)
         notes = check_columns(rows)
@@ -235,7 +236,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         """
         rows = self._checked(X)
         if isinstance(self.student, str):
-            return network_probabilities(self.student_, rows, self._encoder)
+            return network_probabilities(self.student_, rows)
         found = probabilities_of(self.student_, rows, self.classes_)
         assert found is not None
         return found
@@ -270,7 +271,6 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         leaving = Leaving(
             self.student_,
             self.baseline_,
-            getattr(self, "_encoder", None),
             self.classes_,
             learned_from=self.report_.delivered,
             recipe=self.report_.recipe,
@@ -373,7 +373,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
             )
         said = None if teaching.trains else teaching.out_of_fold(table)
         memory = None if said is None else teaching.memory(table, said)
-        studied, self._encoder = study_of(
+        studied = study_of(
             teaching,
             table,
             others,
@@ -412,7 +412,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
     def _checked(self, X: Any) -> Any:  # noqa: N803
         check_is_fitted(self)
         rows = as_rows(X)
-        validate_data(self, X=X, reset=False, skip_check_array=True)
+        given = rows if is_table(X) else X
+        validate_data(self, X=given, reset=False, skip_check_array=True)
         return rows
 
     def _check_settings(self) -> None:

@@ -51,7 +51,6 @@ class Leaving:
     Attributes:
         student: Of scikit-learn's kind, or one of the library's own.
         baseline: The student of hard labels.
-        encoder: What stands before one of the library's own, or None.
         classes: The classes, sorted.
         learned_from: The family of the student.
         recipe: The best of those that were tried.
@@ -61,7 +60,6 @@ class Leaving:
 
     student: Any
     baseline: Any
-    encoder: Any
     classes: npt.NDArray[Any]
     learned_from: str
     recipe: Recipe
@@ -94,10 +92,10 @@ def export_table(leaving: Leaving, out: str | Path, rows: Any, y: Any, format: s
     if not count:
         raise DataError("X has no rows. Give such rows as shall be predicted: the file is checked.")
     codes = None if y is None else _codes(y, leaving.classes, count)
-    model, columns = graph_of(leaving.student, leaving.encoder, rows, leaving.classes)
+    model, columns = graph_of(leaving.student, rows, leaving.classes)
     card = _card(leaving, columns, rows)
     _note(model, card, leaving.names)
-    ask = asked(leaving.student, leaving.encoder, leaving.classes)
+    ask = asked(leaving.student, leaving.classes)
     expected = ask(rows)
     with under_way(target) as place:
         (place / ONNX_FILE).write_bytes(model.SerializeToString())
@@ -187,7 +185,7 @@ def _qualities(
     found: dict[str, Any] = {"student": _quality(leaving.student, expected, codes)}
     if leaving.learned_from == HARD_LABELS:
         return found
-    theirs = asked(leaving.baseline, leaving.encoder, leaving.classes)(rows)
+    theirs = asked(leaving.baseline, leaving.classes)(rows)
     ours, other = (torch.from_numpy(each.argmax(axis=1)) for each in (expected, theirs))
     return found | {
         "hard_labels": _quality(leaving.baseline, theirs, codes),

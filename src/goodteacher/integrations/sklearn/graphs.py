@@ -23,7 +23,7 @@ from goodteacher.delivery import FORMATS, ONNX_FILE, OPSET, OUTPUTS, Classifier,
 from goodteacher.errors import ConfigError, ModelError, needed_package
 from goodteacher.integrations.sklearn.converters import parts_of, special
 from goodteacher.integrations.sklearn.encoding import TableEncoder
-from goodteacher.integrations.sklearn.table_inputs import Columns, Front, front_of
+from goodteacher.integrations.sklearn.table_inputs import Columns, Front, front_of, front_of_network
 from goodteacher.studies import Store
 
 OPSETS = {"": OPSET, "ai.onnx.ml": 3}
@@ -35,14 +35,11 @@ _STUDENT = "student/"
 """What every name in the student's own part begins with, so that none is that of a column."""
 
 
-def graph_of(
-    student: Any, encoder: TableEncoder | None, rows: Any, classes: npt.NDArray[Any]
-) -> tuple[Any, Columns]:
+def graph_of(student: Any, rows: Any, classes: npt.NDArray[Any]) -> tuple[Any, Columns]:
     """Return a student as a model of ONNX.
 
     Args:
         student: A fitted classifier of scikit-learn's kind, or one of the library's own.
-        encoder: What stands before one of the library's own, or None.
         rows: Such rows as it takes.
         classes: The classes, in the order of the probabilities.
 
@@ -55,7 +52,7 @@ def graph_of(
         PackageError: A package that writes it is missing.
     """
     if isinstance(student, Classifier):
-        front, columns = front_of(rows, encoder, by_name=False)
+        front, columns = front_of_network(rows, student.card.inputs)
         body, outputs, places = _of_network(student), {name: name for name in OUTPUTS}, None
     else:
         _check(student)

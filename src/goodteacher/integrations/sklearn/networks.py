@@ -8,7 +8,7 @@ on all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,18 @@ import torch
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array
 
-from goodteacher.data import UNLABELLED, Dataset, Split
+from goodteacher.data import (
+    UNLABELLED,
+    Dataset,
+    Split,
+    TableRows,
+    as_table,
+    rows_of_table,
+    rows_spec,
+    words_of,
+)
 from goodteacher.errors import DataError
-from goodteacher.integrations.sklearn.encoding import are_numbers, encoder
+from goodteacher.integrations.sklearn.encoding import are_numbers
 from goodteacher.integrations.sklearn.tables import joined_rows
 from goodteacher.integrations.sklearn.teaching import Rows, Table, Teaching, some_of
 from goodteacher.public.given import Studied, check_search, search_response
@@ -39,7 +48,7 @@ def study_of(
     test_fraction: float,
     seed: int,
     settings: Mapping[str, Any],
-) -> tuple[Studied, Any]:
+) -> Studied:
     """Search for a student of the library's own kind.
 
     Args:
@@ -55,8 +64,7 @@ def study_of(
         settings: Of the search.
 
     Returns:
-        The search, and the encoder that was fitted to the rows that students learn from; None for
-        rows of numbers.
+        The search.
 
     Raises:
         DataError: The rows are no numbers, nor a data frame that can be encoded.
@@ -72,19 +80,38 @@ def study_of(
         more = teaching.about_others(teaching.fitted(part), others, table.classes).logits
         rows, logits = joined_rows(rows, others), torch.cat([logits, more])
         codes = np.concatenate([codes, np.full(len(more), UNLABELLED)])
-    made = None
-    if hasattr(rows, "iloc") and not are_numbers(rows):
-        made = encoder().fit(rows)
-        names = tuple(made.get_feature_names_out())
+    split = _splits_of(rows)
     data = Dataset(
         "table",
-        Split.from_arrays(_numbers(rows, made), codes),
-        Split.from_arrays(_numbers(held_out.inputs, made), held_out.codes),
+        split(rows, codes),
+        split(held_out.inputs, held_out.codes),
         tuple(map(str, table.classes.tolist())),
         feature_names=names,
     )
     settings = {"split_seed": seed, **settings}
-    return search_response(data, logits, student=student, out=out, **settings), made
+    return search_response(data, logits, student=student, out=out, **settings)
+
+
+def _splits_of(rows: Any) -> Callable[[Any, Rows], Split]:
+    """Return what makes splits of rows: as they are where they are a data frame of words or gaps.
+
+    The student's own preparation then encodes them.
+    """
+    if not hasattr(rows, "iloc") or are_numbers(rows):
+        return lambda given, codes: Split.from_arrays(_numbers(given), codes)
+    table = as_table(_named(rows))
+    spec = rows_spec({name: words_of(table.column(name)) for name in table.column_names})
+
+    def split(given: Any, codes: Rows) -> Split:
+        stored = TableRows(rows_of_table(as_table(_named(given)), spec, "table"), spec)
+        return Split.from_arrays(stored, codes)
+
+    return split
+
+
+def _named(rows: Any) -> Any:
+    """Return a data frame without its index, whose columns have strings as names."""
+    return rows.rename(columns=str).reset_index(drop=True)
 
 
 def _divided(table: Table, test_fraction: float, seed: int) -> tuple[Rows, Rows]:
@@ -101,32 +128,31 @@ def _divided(table: Table, test_fraction: float, seed: int) -> tuple[Rows, Rows]
     return np.sort(learned), np.sort(test)
 
 
-def network_probabilities(student: Any, rows: Any, encoder: Any) -> npt.NDArray[np.float64]:
+def network_probabilities(student: Any, rows: Any) -> npt.NDArray[np.float64]:
     """Return a delivered student's probabilities, [N, C].
 
     Args:
         student: A `Classifier`.
-        rows: N rows.
-        encoder: What turns them into numbers, or None.
+        rows: N rows, as the student was trained on.
     """
-    found: npt.NDArray[np.float64] = student.predict_proba(_numbers(rows, encoder)).double().numpy()
+    given = _named(rows) if student.card.inputs.kind == "rows" else _numbers(rows)
+    found: npt.NDArray[np.float64] = student.predict_proba(given).double().numpy()
     return found
 
 
-def _numbers(rows: Any, encoder: Any) -> npt.NDArray[np.float32]:
+def _numbers(rows: Any) -> npt.NDArray[np.float32]:
     """Return rows as numbers, for a network.
 
     Raises:
         DataError: A column is none, or a value is missing.
     """
-    given = rows if encoder is None else encoder.transform(rows)
     try:
         found: npt.NDArray[np.float32] = check_array(
-            given.toarray() if hasattr(given, "toarray") else given, dtype=np.float32
+            rows.toarray() if hasattr(rows, "toarray") else rows, dtype=np.float32
         )
     except ValueError as error:
         raise DataError(
             f"The library's own students take numbers without gaps, or data frames of pandas, "
-            f"which are encoded for them: {error}"
+            f"whose words and gaps they take: {error}"
         ) from error
     return found

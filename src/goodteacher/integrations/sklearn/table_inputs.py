@@ -17,7 +17,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
 from goodteacher.config import Frozen
-from goodteacher.data import shorten
+from goodteacher.data import UNSEEN, InputSpec, shorten
 from goodteacher.errors import ModelError, needed_package
 from goodteacher.integrations.sklearn.encoding import TableEncoder
 
@@ -156,6 +156,34 @@ def front_of(rows: Any, step: TableEncoder | None, *, by_name: bool) -> tuple[Fr
         )
     made = Front(inputs, {INPUT: _TABLE}, len(columns))
     made.nodes.append(_node("Concat", [each.name for each in columns], [_TABLE], axis=1))
+    return made, columns
+
+
+def front_of_network(rows: Any, spec: InputSpec) -> tuple[Front, Columns]:
+    """Return the first part of the graph of one of the library's own, and its columns by name.
+
+    Args:
+        rows: Such rows as the student takes.
+        spec: What it takes for one row. Of rows with words, each word as its place among those of
+            its column.
+    """
+    if spec.kind != "rows":
+        return front_of(rows, None, by_name=False)
+    columns = tuple(
+        Column(name=name, kind="text" if name in spec.words else "number") for name in spec.columns
+    )
+    made = Front([_of_column(each) for each in columns], {INPUT: _TABLE}, len(columns))
+    pieces = []
+    for each in columns:
+        pieces.append(each.name if each.kind == "number" else f"{_TABLE}/{each.name}/place")
+        if each.kind == "number":
+            continue
+        words = spec.words[each.name]
+        places = dict(zip(words, map(float, range(len(words))), strict=True)) | {"": np.nan}
+        coding = {"keys_strings": list(places), "values_floats": list(places.values())}
+        unseen = {"domain": "ai.onnx.ml", "default_float": float(UNSEEN)}
+        made.nodes.append(_node("LabelEncoder", [each.name], pieces[-1:], **coding, **unseen))
+    made.nodes.append(_node("Concat", pieces, [_TABLE], axis=1))
     return made, columns
 
 

@@ -14,7 +14,18 @@ from scipy import sparse
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from goodteacher.data import DataNote, are_dates, are_identifiers, numbers_rows, shorten
+from goodteacher.data import (
+    DataNote,
+    Frame,
+    are_dates,
+    are_identifiers,
+    as_floats,
+    as_table,
+    is_numeric,
+    is_table,
+    numbers_rows,
+    shorten,
+)
 from goodteacher.errors import DataError
 
 _MANY = 1000
@@ -176,10 +187,8 @@ def as_rows(X: Any) -> Any:  # noqa: N803
     if sparse.issparse(X):
         compressed: Any = X
         return compressed.asformat("csr")
-    if isinstance(X, pa.Table | pa.RecordBatch):
-        raise DataError(
-            "X is an Arrow table, which scikit-learn's estimators do not take. Give X.to_pandas()."
-        )
+    if is_table(X) and not hasattr(X, "iloc"):
+        return _as_pandas(X)
     rows = X if hasattr(X, "shape") else np.asarray(X)
     if len(rows.shape) == 1 and getattr(rows, "dtype", np.dtype("O")).kind not in "OUST":
         raise DataError(
@@ -188,6 +197,25 @@ def as_rows(X: Any) -> Any:  # noqa: N803
             "row."
         )
     return rows
+
+
+def _as_pandas(frame: Frame) -> Any:
+    """Return a frame of Polars or an Arrow table as a frame of pandas, or as an array.
+
+    Raises:
+        DataError: It holds more than numbers, and pandas is not installed.
+    """
+    table = as_table(frame)
+    try:
+        import pandas  # noqa: F401 - what Arrow converts to
+    except ImportError:
+        if all(map(is_numeric, table.schema.types)):
+            return np.column_stack([as_floats(column) for column in table.columns])
+        raise DataError(
+            f"X is a {type(frame).__name__} with columns of words, which scikit-learn's estimators "
+            "take as a frame of pandas, and pandas is not installed: pip install pandas."
+        ) from None
+    return table.to_pandas()
 
 
 def _kind(rows: Any) -> str:

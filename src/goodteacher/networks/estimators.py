@@ -1,0 +1,170 @@
+"""Classifiers of scikit-learn's kind that teach: by a short name, or as an object.
+
+``forest``, ``forest:500`` and so on; what a name does not say is the package's own default. They
+have no gradients and so are no networks: they teach, and students are networks.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from goodteacher.errors import ModelError
+
+_COUNT = r"0*[1-9][0-9]{0,5}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedEstimator:
+    """A classifier by its short name.
+
+    Attributes:
+        build: Makes one; with the number that stands behind the colon, if there is one.
+        counts: What that number counts; "" where none may stand there.
+        categories: Whether it takes gaps and categories as they are, given which columns are such.
+    """
+
+    build: Callable[..., Any]
+    counts: str = ""
+    categories: bool = False
+
+
+def _forest(kind: type[Any], count: int = 100) -> Any:
+    return kind(count)
+
+
+def _boosting(count: int = 100) -> Any:
+    return HistGradientBoostingClassifier(max_iter=count)
+
+
+def _logistic() -> Any:
+    return LogisticRegression(max_iter=1000)
+
+
+def _of_package(package: str, name: str, count: int = 100, **settings: Any) -> Any:
+    try:
+        module = importlib.import_module(package)
+    except ImportError:
+        raise ModelError(
+            f"The teacher {package!r} needs the package {package}, which is not installed: pip "
+            f"install {package}. 'boosting' is scikit-learn's own and needs nothing."
+        ) from None
+    return getattr(module, name)(n_estimators=count, **settings)
+
+
+ESTIMATORS: Mapping[str, NamedEstimator] = {
+    "forest": NamedEstimator(build=partial(_forest, RandomForestClassifier), counts="trees"),
+    "extra-trees": NamedEstimator(build=partial(_forest, ExtraTreesClassifier), counts="trees"),
+    "boosting": NamedEstimator(build=_boosting, counts="rounds", categories=True),
+    "logistic": NamedEstimator(build=_logistic),
+    "lightgbm": NamedEstimator(
+        build=partial(_of_package, "lightgbm", "LGBMClassifier", verbose=-1), counts="rounds"
+    ),
+    "xgboost": NamedEstimator(
+        build=partial(_of_package, "xgboost", "XGBClassifier"), counts="rounds"
+    ),
+}
+"""Every classifier that can be named."""
+
+
+def is_estimator(teacher: object) -> bool:
+    """Say whether a teacher is a classifier of scikit-learn's kind: its name, or an object.
+
+    Example:
+        >>> is_estimator("forest:500"), is_estimator("mlp:8"), is_estimator(LogisticRegression())
+        (True, False, True)
+    """
+    if isinstance(teacher, str):
+        return _name_of(teacher) in ESTIMATORS
+    return not isinstance(teacher, nn.Module) and (
+        isinstance(teacher, BaseEstimator) or _has_methods(teacher, "fit", "predict_proba")
+    )
+
+
+def _has_methods(teacher: object, *names: str) -> bool:
+    return all(callable(getattr(teacher, name, None)) for name in names)
+
+
+def estimator_of(teacher: Any) -> tuple[str, Any, bool]:
+    """Return what a teacher is called, the classifier, and whether it takes gaps and categories.
+
+    Args:
+        teacher: Such as ``is_estimator`` accepts.
+
+    Raises:
+        ModelError: What stands behind the name is malformed, the package is missing, or the object
+            gives no probabilities.
+
+    Example:
+        >>> name, forest, _ = estimator_of("forest:500")
+        >>> name, forest.n_estimators
+        ('forest:500', 500)
+    """
+    if isinstance(teacher, str):
+        return _named(teacher)
+    if inspect.isclass(teacher):
+        raise ModelError(
+            f"teacher is the class {teacher.__name__}. Give an object of it: {teacher.__name__}()."
+        )
+    name = type(teacher).__name__
+    if not callable(getattr(teacher, "predict_proba", None)):
+        raise ModelError(
+            f"The teacher {name} has no predict_proba, and a class alone says nothing of the "
+            f"others. Use a classifier that gives probabilities, or wrap this one: "
+            f"CalibratedClassifierCV({name}(...))."
+        )
+    return name, teacher, False
+
+
+def about_estimators(spec: str) -> str:
+    """Return what to say of a specification that names a classifier, or nearly does; or ``""``.
+
+    Args:
+        spec: What is no network.
+    """
+    name = _name_of(spec)
+    if name in ESTIMATORS:
+        return (
+            f"The model specification {spec!r} names a classifier of scikit-learn's kind, which "
+            "can be the teacher of a search alone: its students are networks, such as 'linear' or "
+            "'mlp:32'. For a student of scikit-learn's kind use goodteacher.DistilledClassifier("
+            "teacher=..., student=...) in Python."
+        )
+    near = difflib.get_close_matches(name, ESTIMATORS, n=1, cutoff=0.7)
+    return f" A teacher can be {', '.join(ESTIMATORS)} too." * bool(near)
+
+
+def _name_of(spec: str) -> str:
+    return spec.partition(":")[0].partition("@")[0].strip().lower()
+
+
+def _named(spec: str) -> tuple[str, Any, bool]:
+    name, _, argument = "".join(spec.lower().split()).partition(":")
+    kind = ESTIMATORS.get(name)
+    if kind is None or (":" in spec and not (kind.counts and re.fullmatch(_COUNT, argument))):
+        name = _name_of(spec)
+        after = ESTIMATORS[name].counts
+        allowed = f" or {name}:{after.upper()} with the number of {after}" * bool(after)
+        raise ModelError(
+            f"The teacher {spec!r} is malformed: it must be {name}{allowed}. Give an object for "
+            "anything else, in Python: goodteacher.search(..., teacher=RandomForestClassifier"
+            "(max_depth=8))."
+        )
+    if not argument:
+        return name, kind.build(), kind.categories
+    return f"{name}:{int(argument)}", kind.build(count=int(argument)), kind.categories

@@ -1,0 +1,246 @@
+"""Classifiers of scikit-learn's kind as teachers: trained here, each example by a fold without it.
+
+A classifier's answers on its own training data are hard labels in disguise: a forest is certain of
+nearly every example that it has seen. So of the training part, which holds the transfer set, each
+example is answered by a classifier that was trained on the other folds; the selection split and the
+test split are answered by one that was trained on the whole training part.
+
+A classifier gets what a network of the library would get: rows are encoded, numbers standardised,
+texts turned into terms, all of it fitted to what it is trained on. A pipeline says itself what
+becomes of each column, and gets the rows as they are.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import Pipeline
+from torch import Tensor
+
+from goodteacher.data import UNLABELLED, InputSpec, Split
+from goodteacher.errors import ConfigError, ModelError
+from goodteacher.maths.targets import logits_of
+from goodteacher.networks import Chain, Encode, fit_preparation
+from goodteacher.records import Predictor, latency_of
+from goodteacher.teachers.foreign import stored
+
+FOLDS = 5
+"""Parts of the training part; fewer where a class has fewer examples."""
+
+_AT_ONCE = 64  # examples of a batch whose time is measured
+
+_UNSEEN = "(never seen in training)"
+
+Probabilities = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a classifier says about the parts of a data set.
+
+    Attributes:
+        logits: Of each part by its name, float32 [N, C].
+        predictor: How large and how fast the one that was trained on the whole training part is.
+    """
+
+    logits: Mapping[str, Tensor]
+    predictor: Predictor
+
+
+@dataclass(frozen=True)
+class Classifying:
+    """A classifier, and how it is trained on a data set.
+
+    Attributes:
+        estimator: Of scikit-learn's kind; it is cloned.
+        num_classes: Classes C of the data.
+        seed: Of the folds, and of a ``random_state`` that is None.
+        categories: Whether it takes gaps and categories as they are.
+        names: Of the columns, or nothing.
+    """
+
+    estimator: Any
+    num_classes: int
+    seed: int
+    categories: bool = False
+    names: tuple[str, ...] = ()
+
+    @property
+    def description(self) -> str:
+        """What it is, in its own words, without what differs from process to process."""
+        return re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(self.estimator).split()))
+
+    def said(
+        self,
+        training: Split,
+        transfer: Split,
+        others: Mapping[str, Split],
+        advance: Callable[[float], None] = lambda _: None,
+    ) -> Said:
+        """Train it, and ask it about parts of the data.
+
+        Args:
+            training: What it is trained on, as far as it is labelled.
+            transfer: Of the training part, each example with its id; what is not in it, such as an
+                unlabelled example, is answered by who was trained on all of it.
+            others: Parts that have nothing to do with the training part, by their names.
+            advance: Told of each training that is done.
+
+        Returns:
+            What it says about ``transfer`` and each of the others.
+
+        Raises:
+            ModelError: It cannot be trained on such examples.
+        """
+        labelled = training.subset(torch.nonzero(training.labels != UNLABELLED)[:, 0])
+        held_out = self._out_of_fold(labelled, advance)
+        fitted = self._trained(labelled)
+        advance(1.0)
+        rows = {int(each): row for row, each in enumerate(labelled.ids.tolist())}
+        own = np.array([rows.get(each, -1) for each in transfer.ids.tolist()])
+        values = held_out[own]
+        rest = np.flatnonzero(own < 0)
+        if len(rest):
+            values[rest] = fitted.about(transfer.subset(rest.tolist()))
+        times = list[tuple[int, float]]()
+        found = {name: fitted.about(part, times) for name, part in others.items()}
+        said = {
+            name: logits_of(torch.from_numpy(each)).float()
+            for name, each in {"transfer": values, **found}.items()
+        }
+        size = len(pickle.dumps(fitted.estimator))
+        return Said(said, Predictor(latency=latency_of(times), num_bytes=size))
+
+    def _out_of_fold(self, labelled: Split, advance: Callable[[float], None]) -> Probabilities:
+        """Return what it says about each example, trained on the folds without it, [N, C]."""
+        labels = labelled.labels.numpy()
+        fewest = int(np.bincount(labels, minlength=self.num_classes).min())
+        found = np.zeros((len(labelled), self.num_classes))
+        folds = StratifiedKFold(
+            max(2, min(FOLDS, fewest)), shuffle=True, random_state=self.seed % 2**32
+        )
+        with warnings.catch_warnings():
+            # a class with one example: said once, where the data are looked at
+            warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+            divided = list(folds.split(labels, labels))
+        for seen, rest in divided:
+            fitted = self._trained(labelled.subset(seen.tolist()))
+            found[rest] = fitted.about(labelled.subset(rest.tolist()))
+            advance(1.0)
+        return found
+
+    def _trained(self, part: Split) -> _Fitted:
+        taken = self._taken(part)
+        estimator = self._own(part.stored.spec)
+        try:
+            estimator.fit(taken(part), part.labels.numpy())
+        except (ValueError, TypeError) as error:
+            raise ModelError(self._failed(error, part.stored.spec)) from error
+        return _Fitted(estimator, taken, self.num_classes)
+
+    def _own(self, spec: InputSpec) -> Any:
+        """Return a clone with seeds, told which columns hold categories if it takes these."""
+        estimator = clone(self.estimator)
+        if self.categories and spec.kind == "rows":
+            places = [n for n, name in enumerate(spec.columns) if name in spec.words]
+            estimator.set_params(categorical_features=places or None)
+        parameters = estimator.get_params()
+        seeds = [n for n in parameters if n == "random_state" or n.endswith("__random_state")]
+        unset = {name: self.seed % 2**32 for name in seeds if parameters[name] is None}
+        return estimator.set_params(**unset)
+
+    def _taken(self, part: Split) -> Callable[[Split], Any]:
+        """Return what makes of examples what it takes, fitted to those that it is trained on."""
+        kind = part.stored.spec.kind
+        if isinstance(self.estimator, Pipeline):
+            return lambda split: _as_they_are(split, self.names)
+        if kind == "fields":
+            raise ConfigError(
+                f"A classifier takes one array, but the examples are {part.stored.spec}. Give a "
+                "network, or record what your teacher says: goodteacher.respond."
+            )
+        preparation = fit_preparation("linear", part)
+        if kind == "rows" and self.categories:
+            (encode,) = preparation.steps
+            return lambda split: cast("Encode", encode).ordinal(split.inputs).numpy()
+        return lambda split: _prepared(preparation, split)
+
+    def _failed(self, error: Exception, spec: InputSpec) -> str:
+        name = type(self.estimator).__name__
+        told = str(error).strip().partition("\n")[0][:300].rstrip(".")
+        hint = (
+            " A pipeline gets the columns as they are: encode words and fill gaps in it, or give "
+            "the classifier alone, which gets them encoded."
+            if isinstance(self.estimator, Pipeline)
+            else ""
+        )
+        return f"The teacher {name} cannot be trained on {spec}: {told}.{hint}"
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A trained classifier."""
+
+    estimator: Any
+    taken: Callable[[Split], Any]
+    num_classes: int
+
+    def about(self, split: Split, times: list[tuple[int, float]] | None = None) -> Probabilities:
+        """Return the probability of each class, [N, C].
+
+        Args:
+            split: The examples.
+            times: Where it is noted how long each batch takes; None asks about all at once.
+        """
+        found = np.zeros((len(split), self.num_classes))
+        size = len(split) if times is None else _AT_ONCE
+        for first in range(0, len(split), size):
+            rows = range(first, min(first + size, len(split)))
+            begun = time.perf_counter()
+            values = self.estimator.predict_proba(self.taken(split.subset(rows)))
+            if times is not None:
+                times.append((len(rows), time.perf_counter() - begun))
+            found[np.ix_(rows, self.estimator.classes_)] = values
+        return found
+
+
+def _prepared(preparation: Chain, split: Split) -> npt.NDArray[np.float32]:
+    made = preparation(stored(split, torch.arange(len(split))))
+    array: npt.NDArray[np.float32] = made.flatten(1).numpy()
+    return array
+
+
+def _as_they_are(split: Split, names: tuple[str, ...]) -> Any:
+    """Return examples for a pipeline: a data frame of rows with names, else an array or texts."""
+    spec = split.stored.spec
+    rows = stored(split, torch.arange(len(split)))
+    if not isinstance(rows, Tensor):
+        return rows
+    if not names:
+        return rows.numpy()
+    try:
+        import pandas as pd
+    except ImportError:
+        if spec.kind != "rows":
+            return rows.numpy()
+        raise ModelError(
+            "A pipeline gets rows as a data frame of pandas, which is not installed: pip install "
+            "pandas. Or give the classifier alone, which gets them encoded."
+        ) from None
+    frame = pd.DataFrame(rows.numpy(), columns=list(names))
+    for name, words in spec.words.items():
+        known = {float(place): word for place, word in enumerate(words)} | {-1.0: _UNSEEN}
+        found = [known.get(place) for place in frame[name].tolist()]
+        frame[name] = pd.Series(found, dtype=object)
+    return frame
