@@ -44,6 +44,9 @@ STUDENTS = {
     "bayes": GaussianNB(),
     "perceptron of log loss": make_pipeline(StandardScaler(), MLPClassifier((4,), max_iter=30)),
     "calibrated": CalibratedClassifierCV(GaussianNB(), cv=2),
+    "calibrated and boosted": CalibratedClassifierCV(
+        HistGradientBoostingClassifier(max_iter=3), cv=2
+    ),
 }
 TABLES = {"three classes": load_iris, "two classes": load_breast_cancer}
 
@@ -81,6 +84,27 @@ def test_boosted_trees_of_other_packages_leave_too(tmp_path, package, piped, tab
         classifier.export(tmp_path / "out", X)
         expected = classifier.predict_proba(X)
     said = run(tmp_path / "out", {"inputs": X.astype(np.float32)})
+    assert said == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("package", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize("frame", ["numbers", "words"])
+def test_boosted_trees_of_other_packages_take_frames(tmp_path, package, frame):
+    pytest.importorskip("onnxmltools", reason="needs goodteacher[sklearn]")
+    module = pytest.importorskip(package, reason=f"{package} is missing")
+    make = module.LGBMClassifier if package == "lightgbm" else module.XGBClassifier
+    settings = {"verbose": -1} if package == "lightgbm" else {}
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    if frame == "words":
+        X, names = mixed()
+        y = (names == "yes").astype(int)
+    classifier = fitted(make(n_estimators=6, n_jobs=1, **settings), X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        classifier.export(tmp_path / "out", X)
+        expected = classifier.predict_proba(X)
+    text = {"colour", "new", "floor"} if frame == "words" else ()
+    said = run(tmp_path / "out", given_as_columns(X, text))
     assert said == pytest.approx(expected, abs=1e-4)
 
 

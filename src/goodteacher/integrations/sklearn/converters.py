@@ -7,6 +7,7 @@ where it wants whole numbers, for `HistGradientBoostingClassifier`, which ONNX 1
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,10 @@ _BOOSTED = {
 
 
 def parts_of(estimator: Any) -> Iterator[Any]:
-    """Yield a fitted estimator and all those that it is made of, as fitted."""
+    """Yield a fitted estimator and all those that it is made of.
+
+    The steps of pipelines come as they were fitted; what other estimators wrap, as it was given.
+    """
     yield estimator
     for part in _below(estimator):
         yield from parts_of(part)
@@ -43,8 +47,10 @@ def _below(estimator: Any) -> Iterable[Any]:
         return [part for _, part, _ in used if isinstance(part, BaseEstimator)]
     if isinstance(estimator, FeatureUnion):
         return [part for _, part in estimator.transformer_list if isinstance(part, BaseEstimator)]
-    inner = getattr(estimator, "estimator_", None)
-    return [inner] if isinstance(inner, BaseEstimator) else []
+    given = estimator.get_params(deep=False).values()
+    listed = [each for several in given if isinstance(several, list) for each in several]
+    named = [each[1] for each in listed if isinstance(each, tuple) and len(each) == 2]
+    return [each for each in (*given, *named) if isinstance(each, BaseEstimator)]
 
 
 def special(estimator: Any) -> tuple[dict[type, Convert], dict[type, Callable[[Any], None]]]:
@@ -67,12 +73,27 @@ def special(estimator: Any) -> tuple[dict[type, Convert], dict[type, Callable[[A
         elif package in _BOOSTED and _is_a(part, _BOOSTED[package][0]):
             what = f"A student of {package} in an ONNX file"
             module = needed_package(_BOOSTED[package][1], extra="sklearn", what=what)
-            found[type(part)] = getattr(module, f"convert_{package}")
+            found[type(part)] = _named_by_number(getattr(module, f"convert_{package}"))
     return found, dict.fromkeys(found, _shapes)
 
 
 def _is_a(estimator: Any, name: str) -> bool:
     return name in {kind.__name__ for kind in type(estimator).__mro__}
+
+
+def _named_by_number(convert: Convert) -> Convert:
+    """Return a converter that does not see the names of a data frame's columns.
+
+    That of XGBoost takes no others than f0, f1 and so on.
+    """
+
+    def converted(scope: Any, operator: Any, container: Any) -> None:
+        if hasattr(operator.raw_operator, "get_booster"):
+            operator.raw_operator = deepcopy(operator.raw_operator)
+            operator.raw_operator.get_booster().feature_names = None
+        convert(scope, operator, container)
+
+    return converted
 
 
 def _shapes(operator: Any) -> None:
