@@ -94,7 +94,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
             temperature and alpha. For students of scikit-learn's kind.
         synthetic: Synthetic rows, of which the teacher says what they are, as further transfer
             examples: ``"munge"``, ``"spunge"``, or None for none; or several of these, such as
-            ``(None, "munge")``, of which the comparison chooses. For students of scikit-learn's
+            ``(None, "munge")``, of which the comparison chooses, for students of scikit-learn's
             kind.
         synthetic_per_row: Number of synthetic rows for each labelled one.
         level: Of the intervals: 0.05 means 95 %.
@@ -349,6 +349,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
                 "level": self.level,
                 **(self.settings or {}),
             },
+            synthetic=_listed(self.synthetic)[0],
+            per_row=self.synthetic_per_row,
         )
         found = studied.study.sweet_spot
         self.student_, self.baseline_ = studied.study.student(), studied.study.baseline()
@@ -408,10 +410,10 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
                 f"synthetic_per_row must be above 0, but is {self.synthetic_per_row!r}: the number "
                 "of synthetic rows for each labelled one."
             )
-        if isinstance(self.student, str) and any(kinds):
+        if isinstance(self.student, str) and len(kinds) > 1:
             raise ConfigError(
-                f"Synthetic rows are for students of scikit-learn's kind, and {self.student!r} is "
-                "one of the library's own. Leave synthetic out, or give such rows as unlabelled."
+                "A search for one of the library's own students has one transfer set: give one way "
+                f"of making synthetic rows, or None, but not {', '.join(map(repr, kinds))}."
             )
 
     def __getstate__(self) -> dict[str, Any]:
