@@ -116,6 +116,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         answer_: Whether to distill: ``"yes"``, ``"no"`` or ``"undecided"``.
         summary_: The same in sentences, with intervals and what stands against it.
         report_: The same as a record: a `TableReport`, or the `SweetSpot` of a search.
+        verdict_: Whether a gain is knowledge or regularization; trained for when first asked for.
 
     Example:
         >>> from sklearn.datasets import load_iris
