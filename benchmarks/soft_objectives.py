@@ -2,8 +2,8 @@
 
     python benchmarks/soft_objectives.py --out benchmarks/results/soft_objectives.json
 
-20,000 rows of 20 numbers, 10 classes, soft targets of a random teacher at T = 1; LightGBM and
-XGBoost with 20 trees a class and one thread. *labels* is the package's own training on hard labels,
+10,000 rows of 20 numbers, 10 classes, soft targets of a random teacher at T = 1; LightGBM and
+XGBoost with 10 trees a class and one thread. *labels* is the package's own training on hard labels,
 *objective* ours, *weighted rows* a row for each class of at least 0.001. Each is run in a process
 of its own, in turn, three times; time is the processor's, of the fit alone; memory is what the
 process grew by at most.
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 WAYS, PACKAGES, TIMES = ("labels", "objective", "weighted rows"), ("lightgbm", "xgboost"), 3
-ROWS, FEATURES, CLASSES, TREES = 20_000, 20, 10, 20
+ROWS, FEATURES, CLASSES, TREES = 10_000, 20, 10, 10
 
 
 def student(package: str) -> Any:

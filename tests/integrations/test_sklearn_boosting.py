@@ -198,6 +198,29 @@ def test_alpha_zero_is_the_package_s_own_log_loss(make, classes, weights):
     assert student.predict_proba(x) == pytest.approx(own.predict_proba(x), abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("make", "settings"),
+    [
+        (lightgbm, {"subsample": 0.5, "subsample_freq": 1}),
+        (lightgbm, {"data_sample_strategy": "goss"}),
+        (lightgbm, {"extra_trees": True}),
+        (xgboost, {"subsample": 0.5}),
+        (xgboost, {"booster": "dart"}),
+        (xgboost, {"num_parallel_tree": 3}),
+        (xgboost, {"multi_strategy": "multi_output_tree"}),
+    ],
+    ids=lambda each: each.__name__ if callable(each) else "-".join(each),
+)
+def test_so_it_is_with_other_ways_to_grow_trees(make, settings):
+    x, targets = made(alpha=0.0)
+    student = make(**settings)
+    assert boosting.fit_softly(
+        student, targets, lambda p, given: student.set_params(**p).fit(x, targets.codes, **given)
+    )
+    own = make(**settings).fit(x, targets.codes)
+    assert student.predict_proba(x) == pytest.approx(own.predict_proba(x), abs=1e-5)
+
+
 @BOTH
 @TWO_OR_THREE
 @pytest.mark.parametrize("weights", [False, True])
@@ -335,6 +358,7 @@ def test_frames_with_categories_go_to_it_as_they_are(make):
         {"objective": "multiclassova"},
         {"objective": lambda y, z: (z, z)},
         {"boosting_type": "rf"},
+        {"boosting_type": "dart"},
         {"linear_tree": True},
         {"boost_from_average": False},
     ],

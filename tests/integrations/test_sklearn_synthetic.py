@@ -312,7 +312,7 @@ def test_a_verdict_is_given_on_students_with_synthetic_rows():
         ({"synthetic": (None, 7)}, "holds 7"),
         ({"synthetic": ()}, "synthetic must hold at least one value"),
         ({"synthetic_per_row": 0}, "synthetic_per_row must be above 0, but is 0"),
-        ({"student": "mlp:4", "synthetic": "munge"}, "for students of scikit-learn's kind"),
+        ({"student": "mlp:4", "synthetic": (None, "munge")}, "has one transfer set: give one way"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, told):
@@ -331,6 +331,19 @@ def test_texts_and_sparse_rows_are_refused():
     student = LogisticRegression()
     with pytest.raises(DataError, match="Synthetic rows can be made of arrays and data frames"):
         quick(student, student, synthetic="munge", repeats=0).fit(sparse.csr_array(x), y)
+
+
+def test_a_student_of_the_library_learns_from_them_as_from_rows_without_a_label():
+    x, y = table(150)
+    settings = {"student_epochs": 3, "student_batch_size": 32, "seeds": 2, "search_seeds": 1}
+    settings |= {"rungs": 1, "extend": False, "device": "cpu", "selection_fraction": 0.2}
+    sizes = {}
+    for kind in (None, "munge"):
+        made = quick("linear", TREE, settings=settings, synthetic=kind, synthetic_per_row=2.0)
+        made.fit(x / x.std(axis=0), y)
+        assert made.predict_proba(x).shape == (150, 2)
+        sizes[kind] = made.verify(seeds=3).num_unlabelled
+    assert sizes == {None: 0, "munge": 2 * 120}
 
 
 def test_the_same_way_named_twice_is_tried_once():

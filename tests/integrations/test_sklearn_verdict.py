@@ -1,6 +1,7 @@
 """Ladder, rule and verdict on folds, for students of scikit-learn's kind."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -163,6 +164,16 @@ def test_the_best_regularizer_is_chosen_by_the_rows_of_other_folds():
         compared.correct[arm] = number == FOLDS
     found = ruled(compared)
     assert found.over_best_regularizer.mean > 0.95, "the choice for a fold is wrong there"
+
+
+@pytest.mark.parametrize(("rows", "equal"), [(2150, False), (2250, True)])
+def test_below_2200_rows_arms_that_never_differ_are_not_equal_within_the_margin(rows, equal):
+    """The page says so: for such tables regularization takes a larger margin."""
+    right = np.random.default_rng(0).random((2, rows)) < 0.7
+    folds = np.stack([np.random.default_rng(s).permutation(rows) % 5 for s in range(2)])
+    assert (folds_interval(right, right, folds).high < 0.002) is equal
+    page = (Path(__file__).parents[2] / "docs/tables-and-scikit-learn.md").read_text()
+    assert "Below about 2,200 rows" in page
 
 
 # --- repetitions ---------------------------------------------------------------------------------

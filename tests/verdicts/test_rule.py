@@ -2,15 +2,17 @@ import numpy as np
 import pytest
 
 from goodteacher.config import Recipe
-from goodteacher.maths.statistics import Interval
-from goodteacher.records.arms import CROSS_ENTROPY, FileSource, TargetSource
+from goodteacher.maths.statistics import Interval, paired_interval
+from goodteacher.records.arms import CROSS_ENTROPY, FileSource, TargetSource, smoothing_arm
 from goodteacher.verdicts.rule import (
     PSEUDO_LABELS,
     REGULARIZERS,
     RUNGS,
     TUNED,
+    Design,
     Weighed,
     judge,
+    judge_tuned,
     plan_arms,
     weigh,
 )
@@ -135,6 +137,66 @@ def test_undecided_verdict_asks_for_seeds_or_says_that_none_would_do():
     )
     assert found.verdict == "inconclusive"
     assert found.more_seeds is None or found.more_seeds > 0
+
+
+def test_where_the_best_regularizer_is_chosen_otherwise_that_choice_decides():
+    over = dict.fromkeys(REGULARIZERS, OPEN) | {RUNGS[0]: CLEAR}
+    for chosen, expected in ((None, "inconclusive"), (NONE, "regularization")):
+        found = Weighed(knowledge=OPEN, over=over, best=TUNED, over_chosen=chosen)
+        assert found.decide(MARGIN) == expected
+        assert found.over_best is (chosen or OPEN)
+
+
+def tuned_arms():
+    arms = plan_arms(BASE, RECIPE, (0.1,))
+    return {**{n: a for n, a in arms.items() if n != "label_smoothing_0.1"}, TUNED: SMOOTH}
+
+
+SMOOTH = smoothing_arm(0.1)
+
+
+def test_a_design_of_its_own_compares_every_pair_and_is_spoken_of():
+    asked = []
+
+    def compared(ours, theirs, *, level):
+        asked.append(level)
+        return paired_interval(ours, theirs, level=level)
+
+    arms, answers = tuned_arms(), np.random.default_rng(0).random((4, 300)) < 0.7
+    found = judge_tuned(
+        dict.fromkeys(arms, answers),
+        dict.fromkeys(arms, 0.7),
+        arms=arms,
+        teacher="it",
+        level=0.1,
+        margin=MARGIN,
+        design=Design(interval=compared, repetitions="repetitions", examples="a table of {} rows"),
+    )
+    assert set(asked) == {0.1}
+    assert len(asked) == 4 + 1 + 4 + 4, "what is weighed, regularization, steps and controls"
+    assert found.verdict == "inconclusive"
+    assert found.explanation.startswith("These repetitions do not decide.")
+    assert "a table of 300 rows resolves differences of about" in found.explanation
+    assert (found.smoothing, found.level) == (0.1, 0.1)
+
+
+def test_a_choice_that_is_not_clear_is_no_reason_for_further_repetitions():
+    """Rung 2 is as good, but the choice for each fold keeps missing it."""
+    arms, luck = tuned_arms(), np.random.default_rng(0).random((4, 20_000))
+    correct = dict.fromkeys(arms, luck < 0.7)
+    correct[RUNGS[2]] = correct[RUNGS[4]] = luck < 0.75
+    found = judge_tuned(
+        correct,
+        {name: float(each.mean()) for name, each in correct.items()},
+        arms=arms,
+        teacher="it",
+        level=0.05,
+        margin=MARGIN,
+        design=Design(best=luck < 0.7),
+    )
+    assert found.verdict == "inconclusive"
+    assert found.more_seeds is None
+    assert "it changes from fold to fold" in found.explanation
 
 
 def test_arms_share_the_recipe_and_differ_in_the_target():

@@ -202,7 +202,7 @@ def judge_tuned(
         margin=margin,
         smoothing=smoothing.smoothing,
         resolvable_margin=plan.smallest_margin,
-        more_seeds=plan.further_seeds if verdict == "inconclusive" else None,
+        more_seeds=(plan.further_seeds or None) if verdict == "inconclusive" else None,
     )
 
 
@@ -360,13 +360,16 @@ def _no_gain(found: Weighed, plan: SeedPlan, design: Design) -> str:
 
 def _inconclusive(found: Weighed, plan: SeedPlan, design: Design) -> str:
     further = plan.further_seeds
-    advice = (
-        f"The observed spread asks for {further} further {design.repetitions}"
-        if further is not None
-        else f"No number of {design.repetitions} would decide: "
-        f"{design.examples.format(found.knowledge.n_examples)} resolves differences of about "
-        f"{100 * plan.smallest_margin:.2f} points at best. Use a larger one"
-    )
+    if further:
+        advice = f"The observed spread asks for {further} further {design.repetitions}"
+    elif further == 0:  # where the best regularizer is not chosen once for all
+        advice = "Which regularizer is best is not clear: it changes from fold to fold"
+    else:
+        advice = (
+            f"No number of {design.repetitions} would decide: "
+            f"{design.examples.format(found.knowledge.n_examples)} resolves differences of about "
+            f"{100 * plan.smallest_margin:.2f} points at best. Use a larger one"
+        )
     return (
         f"These {design.repetitions} do not decide. Gain over the labels: {_shown(found.gain)}; "
         f"what similarity adds: {_shown(found.knowledge)}; over the best regularizer "

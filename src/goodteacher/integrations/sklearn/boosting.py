@@ -117,8 +117,8 @@ def _kind(estimator: Any) -> Callable[[Any, SoftTargets, Fit], None] | None:
 
 _OF_LIGHTGBM: dict[str, tuple[Any, ...]] = {
     "objective": (None, "binary", "multiclass"),
-    "boosting_type": ("gbdt", "dart"),
-    "boosting": (None, "gbdt", "dart"),
+    "boosting_type": ("gbdt",),  # dart drops its start with its first trees
+    "boosting": (None, "gbdt"),
     "class_weight": (None,),
     "is_unbalance": (None, False),
     "scale_pos_weight": (None, 1),

@@ -45,7 +45,7 @@ from goodteacher.integrations.sklearn.reports import (
     report_of,
 )
 from goodteacher.integrations.sklearn.students import check_student, learned_by, probabilities_of
-from goodteacher.integrations.sklearn.synthetic import check_synthetic
+from goodteacher.integrations.sklearn.synthetic import check_synthetic, ways_of
 from goodteacher.integrations.sklearn.tables import (
     as_rows,
     check_alike,
@@ -96,7 +96,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
             temperature and alpha. For students of scikit-learn's kind.
         synthetic: Synthetic rows, of which the teacher says what they are, as further transfer
             examples: ``"munge"``, ``"spunge"``, or None for none; or several of these, such as
-            ``(None, "munge")``, of which the comparison chooses. For students of scikit-learn's
+            ``(None, "munge")``, of which the comparison chooses, for students of scikit-learn's
             kind.
         synthetic_per_row: Number of synthetic rows for each labelled one.
         level: Of the intervals: 0.05 means 95 %.
@@ -118,6 +118,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         answer_: Whether to distill: ``"yes"``, ``"no"`` or ``"undecided"``.
         summary_: The same in sentences, with intervals and what stands against it.
         report_: The same as a record: a `TableReport`, or the `SweetSpot` of a search.
+        verdict_: Whether a gain is knowledge or regularization; trained for when first asked for.
 
     Example:
         >>> from sklearn.datasets import load_iris
@@ -350,7 +351,7 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         """Return how students of scikit-learn's kind are compared."""
         student = _default_student() if self.student is None else self.student
         check_student(student, table.classes)
-        kinds = _listed(self.synthetic)
+        kinds = ways_of(self.synthetic)
         return Comparing(
             encoded(student, table.inputs, always=self.student is None),
             teaching,
@@ -390,6 +391,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
                 "level": self.level,
                 **(self.settings or {}),
             },
+            synthetic=ways_of(self.synthetic)[0],
+            per_row=self.synthetic_per_row,
         )
         found = studied.study.sweet_spot
         self.student_, self.baseline_ = studied.study.student(), studied.study.baseline()
@@ -425,7 +428,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         for name in ("temperatures", "alphas", "smoothings"):
             if not len(getattr(self, name)):
                 raise ConfigError(f"{name} must hold at least one value, such as (0.1,).")
-        self._check_synthetic()
+        networks = isinstance(self.student, str)
+        check_synthetic(self.synthetic, self.synthetic_per_row, several=not networks)
         if not any(self.alphas):
             raise ConfigError("alphas must hold a value above 0: with 0 nobody asks the teacher.")
         for name in ("level", "test_fraction"):
@@ -438,23 +442,6 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
             )
         if self.prefit not in (True, False, "auto"):
             raise ConfigError(f"prefit must be 'auto', True or False, but is {self.prefit!r}.")
-
-    def _check_synthetic(self) -> None:
-        kinds = _listed(self.synthetic)
-        if not kinds:
-            raise ConfigError("synthetic must hold at least one value, such as (None, 'munge').")
-        for kind in kinds:
-            check_synthetic(kind)
-        if not self.synthetic_per_row > 0:
-            raise ConfigError(
-                f"synthetic_per_row must be above 0, but is {self.synthetic_per_row!r}: the number "
-                "of synthetic rows for each labelled one."
-            )
-        if isinstance(self.student, str) and any(kinds):
-            raise ConfigError(
-                f"Synthetic rows are for students of scikit-learn's kind, and {self.student!r} is "
-                "one of the library's own. Leave synthetic out, or give such rows as unlabelled."
-            )
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what a verdict takes: the rows, and a folder that may be temporary."""
@@ -469,12 +456,6 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.sparse = len(asked) == 2 and all(each.sparse for each in asked)
         tags.input_tags.allow_nan = len(asked) == 2 and all(each.allow_nan for each in asked)
         return tags
-
-
-def _listed(synthetic: str | Sequence[str | None] | None) -> tuple[str | None, ...]:
-    """Return each way of making synthetic rows, once."""
-    several = (synthetic,) if synthetic is None or isinstance(synthetic, str) else synthetic
-    return tuple(dict.fromkeys(several))
 
 
 def _default_student() -> Any:

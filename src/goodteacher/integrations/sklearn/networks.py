@@ -30,6 +30,7 @@ from goodteacher.data import (
 )
 from goodteacher.errors import DataError
 from goodteacher.integrations.sklearn.encoding import are_numbers
+from goodteacher.integrations.sklearn.synthetic import synthetic_rows
 from goodteacher.integrations.sklearn.tables import joined_rows
 from goodteacher.integrations.sklearn.teaching import Rows, Table, Teaching, some_of
 from goodteacher.public.given import Studied, check_search, search_response
@@ -48,6 +49,8 @@ def study_of(
     test_fraction: float,
     seed: int,
     settings: Mapping[str, Any],
+    synthetic: str | None = None,
+    per_row: float = 1.0,
 ) -> Studied:
     """Search for a student of the library's own kind.
 
@@ -62,6 +65,8 @@ def study_of(
         test_fraction: Share of the rows on which the answer is measured.
         seed: Of the division.
         settings: Of the search.
+        synthetic: How synthetic rows are made, or None.
+        per_row: Number of them for each labelled row that students learn from.
 
     Returns:
         The search.
@@ -76,6 +81,8 @@ def study_of(
     teaching = teaching.within(part)
     response = teaching.out_of_fold(part) if said is None else some_of(said, learned)
     rows, codes, logits = part.inputs, part.codes, response.logits
+    if synthetic is not None:
+        others = _with_synthetic(others, rows, synthetic, per_row, seed)
     if others is not None:
         more = teaching.about_others(teaching.fitted(part), others, table.classes).logits
         rows, logits = joined_rows(rows, others), torch.cat([logits, more])
@@ -112,6 +119,12 @@ def _splits_of(rows: Any) -> Callable[[Any, Rows], Split]:
 def _named(rows: Any) -> Any:
     """Return a data frame without its index, whose columns have strings as names."""
     return rows.rename(columns=str).reset_index(drop=True)
+
+
+def _with_synthetic(others: Any, rows: Any, synthetic: str, per_row: float, seed: int) -> Any:
+    count = max(1, round(per_row * rows.shape[0]))
+    made = synthetic_rows(synthetic, rows, count, seed=seed)
+    return made if others is None else joined_rows(others, made)
 
 
 def _divided(table: Table, test_fraction: float, seed: int) -> tuple[Rows, Rows]:

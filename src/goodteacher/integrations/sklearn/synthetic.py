@@ -17,7 +17,7 @@ Whole numbers stay whole, gaps travel with the values, categories stay categorie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,19 +37,51 @@ _CHANGED = 0.1  # share of the columns, and probability of noise, in spunge
 _NOISE = 0.1  # of a column's standard deviation, in spunge
 
 
-def check_synthetic(kind: str | None) -> None:
-    """Refuse a way of making synthetic rows that is none.
+def ways_of(synthetic: str | Sequence[str | None] | None) -> tuple[str | None, ...]:
+    """Return each way of making synthetic rows once; None among them is to make none.
 
     Args:
-        kind: A name, or None for no synthetic rows.
+        synthetic: One, or several.
+
+    Example:
+        >>> ways_of("munge"), ways_of((None, "munge", None))
+        (('munge',), (None, 'munge'))
+    """
+    several = (synthetic,) if synthetic is None or isinstance(synthetic, str) else synthetic
+    return tuple(dict.fromkeys(several))
+
+
+def check_synthetic(
+    synthetic: str | Sequence[str | None] | None, per_row: float, *, several: bool
+) -> None:
+    """Refuse ways of making synthetic rows that are none.
+
+    Args:
+        synthetic: One, or several.
+        per_row: Number of synthetic rows for each labelled one.
+        several: Whether folds can choose among several.
 
     Raises:
-        ConfigError: It is another.
+        ConfigError: There are none, one is unknown, or there are several where one can be.
     """
-    if kind is not None and kind not in SYNTHETIC:
+    ways = ways_of(synthetic)
+    if not ways:
+        raise ConfigError("synthetic must hold at least one value, such as (None, 'munge').")
+    for way in ways:
+        if way is not None and way not in SYNTHETIC:
+            raise ConfigError(
+                f"synthetic must be None, {' or '.join(map(repr, SYNTHETIC))}, or a list of these "
+                f"of which the folds choose, but holds {way!r}."
+            )
+    if not per_row > 0:
         raise ConfigError(
-            f"synthetic must be None, {' or '.join(map(repr, SYNTHETIC))}, or a list of these of "
-            f"which the folds choose, but holds {kind!r}."
+            f"synthetic_per_row must be above 0, but is {per_row!r}: the number of synthetic rows "
+            "for each labelled one."
+        )
+    if len(ways) > 1 and not several:
+        raise ConfigError(
+            "A search for one of the library's own students has one transfer set: give one way of "
+            f"making synthetic rows, or None, but not {', '.join(map(repr, ways))}."
         )
 
 
