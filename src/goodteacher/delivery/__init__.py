@@ -5,13 +5,12 @@ from __future__ import annotations
 from goodteacher.delivery.best import deliver_best, savings_of
 from goodteacher.delivery.checks import (
     BATCH_SIZES,
-    TOLERANCE,
     batches,
     check,
     compare,
     logits_on,
 )
-from goodteacher.delivery.classifier import Answers, Classifier, StudentCard
+from goodteacher.delivery.classifier import TOLERANCE, Answers, Classifier, StudentCard
 from goodteacher.delivery.export import load_student
 from goodteacher.delivery.formats import FORMATS, Format
 from goodteacher.delivery.graph import OUTPUTS, quiet, reason

@@ -17,10 +17,6 @@ from goodteacher.teachers import stored
 BATCH_SIZES = (1, 7, 64)
 """Sizes that are tried beside all examples: a graph may hold for the size of its tracing only."""
 
-TOLERANCE = 1e-4
-"""Largest difference of logits, for logits up to 10; in proportion for larger ones, since rounding
-of float32 is."""
-
 _AT_ONCE = 512
 
 
@@ -53,7 +49,7 @@ def compare(written: Answers, expected: Tensor, split: Split) -> Agreement:
     return Agreement(
         examples=len(split),
         largest_difference=largest,
-        allowed_difference=TOLERANCE * scale,
+        allowed_difference=written.tolerance * scale,
         changed=int((found.argmax(-1) != expected.argmax(-1)).sum()),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -12,6 +13,7 @@ from goodteacher.config import Frozen
 from goodteacher.data import InputSpec
 from goodteacher.networks import (
     Network,
+    NetworkLike,
     as_stored,
     as_texts,
     batch_device,
@@ -39,10 +41,20 @@ class StudentCard(Frozen):
     """Of the data that it was trained on."""
 
 
+TOLERANCE = 1e-4
+"""Largest difference of logits between a student and what was written of it, for logits up to 10;
+in proportion for larger ones, since rounding of float32 is."""
+
+
 class Answers(Protocol):
     """What a delivered student can be asked, whatever runs it."""
 
     card: StudentCard
+
+    @property
+    def tolerance(self) -> float:
+        """How much its logits may differ from the student's, for logits up to 10."""
+        return TOLERANCE
 
     def __call__(self, inputs: Any, /) -> Tensor:
         """Return logits [N, C] of examples as they are stored."""
@@ -86,6 +98,34 @@ class Classifier(nn.Module, Answers):
         super().__init__()
         self.network = network
         self.card = card
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        *,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        network: NetworkLike | None = None,
+    ) -> Classifier:
+        """Load a delivered student from a folder or from the Hugging Face hub.
+
+        Args:
+            name: A folder that ``goodteacher export --format safetensors`` or a search wrote; or a
+                repository of the hub that holds one, ``owner/name``.
+            revision: A branch, tag or commit of the repository.
+            local_files_only: Fetch nothing: take what was fetched before.
+            network: Where the student's network was given in Python, that network or the function
+                that makes it.
+
+        Raises:
+            InputError: There is no student of that name, or a file of it is damaged.
+        """
+        from goodteacher.delivery.export import load_student
+        from goodteacher.delivery.hub import folder_of
+
+        place = folder_of(name, revision=revision, local_files_only=local_files_only)
+        return load_student(place, network=network)
 
     def forward(self, inputs: Any) -> Tensor:
         """Return logits [N, C] of examples as stored: on their device, if they are a tensor.

@@ -1,58 +1,108 @@
 """The format ``hf``: a folder that ``from_pretrained`` of transformers reads, for ``hf:`` students.
 
-``hf/`` holds configuration, weights and tokenizer as ``save_pretrained`` writes them, with the
-names of the classes; ``hf/card.json`` says what the student is. The model gives raw logits: divide
-them by the card's temperature for calibrated probabilities.
+``hf/`` holds configuration, weights, and tokenizer or processor as ``save_pretrained`` writes them,
+with the names of the classes; ``hf/card.json`` says what the student is. The model gives raw
+logits: divide them by the card's temperature for calibrated probabilities.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from goodteacher.delivery.classifier import Answers, StudentCard
+from goodteacher.delivery.classifier import TOLERANCE, Answers, StudentCard
 from goodteacher.delivery.graph import Graph, quiet, reason
+from goodteacher.delivery.processors import (
+    ROUNDED,
+    image_settings,
+    pictures,
+    sound_settings,
+)
 from goodteacher.errors import ModelError, StudyError, needed_package
-from goodteacher.networks import Network, NetworkLike, Tokenize, as_texts, encoded_by
+from goodteacher.networks import Network, NetworkLike, Tokenize, as_stored, as_texts, encoded_by
 from goodteacher.studies import Store, reading
 
 FOLDER = "hf"
-_CARD = "card.json"
+_CARD, _PROCESSOR = "card.json", "preprocessor_config.json"
 _AT_ONCE = 256
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """What transformers calls the parts of a classifier of one kind of examples.
+
+    Attributes:
+        model: Loads the model.
+        reader: Loads what prepares examples.
+        files: What of that must be there.
+    """
+
+    model: str
+    reader: str
+    files: tuple[str, ...]
+
+
+_KINDS = {
+    "texts": _Kind(
+        "AutoModelForSequenceClassification",
+        "AutoTokenizer",
+        ("tokenizer.json", "tokenizer_config.json"),
+    ),
+    "images": _Kind("AutoModelForImageClassification", "AutoImageProcessor", (_PROCESSOR,)),
+    "sound": _Kind("AutoModelForAudioClassification", "AutoFeatureExtractor", (_PROCESSOR,)),
+}
+
+
+def _kind_of(card: StudentCard) -> str | None:
+    """Say what a student classifies, where the format holds it."""
+    if not card.architecture.startswith("hf:"):
+        return None
+    if card.inputs.kind == "numbers" and len(card.inputs.shape) == 1:
+        return "sound"
+    return card.inputs.kind if card.inputs.kind in _KINDS else None
+
+
 class HuggingFace:
-    """What ``save_pretrained`` writes, of the model and of its tokenizer."""
+    """What ``save_pretrained`` writes, of the model and of what prepares its examples."""
 
     name = "hf"
     file = FOLDER
 
     def takes(self, card: StudentCard) -> bool:
-        """Say whether a student is a model of transformers that classifies texts."""
-        return card.architecture.startswith("hf:") and card.inputs.kind == "texts"
+        """Say whether a student is a model of transformers that classifies what it can read."""
+        return _kind_of(card) is not None
 
     def write(self, store: Store, folder: str, network: Network, card: StudentCard) -> None:
-        """Write configuration, weights and tokenizer, and the card last."""
-        if not self.takes(card):
+        """Write configuration, weights, and tokenizer or processor, and the card last."""
+        kind, place = _kind_of(card), f"{folder}/{FOLDER}"
+        if kind is None:
             raise ModelError(
-                f"The format hf is for models of transformers that classify texts, but the student "
-                f"is {card.architecture!r}. Use --format onnx, torch or safetensors."
+                "The format hf is for models of transformers that classify texts, images or sound, "
+                f"but the student is {card.architecture!r}. Use --format onnx, torch or "
+                "safetensors."
             )
-        package, place = _transformers(), store.path(folder, FOLDER)
+        package = _transformers()
+        if kind == "images":
+            settings = image_settings(network.preparation, card.architecture)
+            store.write_json(f"{place}/{_PROCESSOR}", settings)
+        elif kind == "sound":
+            settings = sound_settings(network.preparation, card.architecture)
+            store.write_json(f"{place}/{_PROCESSOR}", settings)
         model: Any = network.module
         names = dict(enumerate(card.class_names))
         model.config.update({"id2label": names, "label2id": {v: k for k, v in names.items()}})
         with quiet("transformers"):
-            model.save_pretrained(place)
+            model.save_pretrained(store.path(place))
             reader = Graph(network, card).reader
             if isinstance(reader, Tokenize):
-                reader.as_transformers(package).save_pretrained(place)
-        store.write_json(f"{folder}/{FOLDER}/{_CARD}", card)
+                reader.as_transformers(package).save_pretrained(store.path(place))
+        store.write_json(f"{place}/{_CARD}", card)
 
     def read(self, folder: Path, *, network: NetworkLike | None = None) -> HuggingFaceClassifier:
         """Return the student as transformers loads it."""
@@ -62,50 +112,92 @@ class HuggingFace:
             raise StudyError(f"{path} cannot be read: there is no such file. Was it moved?")
         with reading(path, "the card of a student"):
             card = StudentCard.model_validate_json(path.read_bytes())
-        for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
-            _check_whole(place / name)
+        name = _kind_of(card)
+        if name is None:
+            raise StudyError(f"{path} is the card of a student that this folder cannot hold.")
+        kind = _KINDS[name]
+        for file in ("config.json", "model.safetensors", *kind.files):
+            _check_whole(place / file)
         try:
             with quiet("transformers"):
-                model = package.AutoModelForSequenceClassification.from_pretrained(place)
-                tokenizer = package.AutoTokenizer.from_pretrained(place)
+                model = getattr(package, kind.model).from_pretrained(place)
+                reader = getattr(package, kind.reader).from_pretrained(place)
         except Exception as error:
             raise StudyError(
                 f"{place} is none that transformers reads: {reason(error)}. Export it again."
             ) from error
-        return HuggingFaceClassifier(model.eval(), tokenizer, card)
+        return _CLASSIFIERS[name](model.eval(), reader, card)
 
 
 class HuggingFaceClassifier(Answers):
     """A student as transformers loads it, asked as a `Classifier` is.
 
     Args:
-        model: For the classification of texts.
-        tokenizer: Its own.
+        model: The model.
+        reader: What prepares its examples: a tokenizer, an image processor, a feature extractor.
         card: What the student is.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, card: StudentCard) -> None:
+    def __init__(self, model: Any, reader: Any, card: StudentCard) -> None:
         self.card = card
-        self._model, self._tokenizer = model, tokenizer
+        self._model, self._reader = model, reader
 
     @torch.inference_mode()
     def __call__(self, inputs: Any, /) -> Tensor:
-        """Return logits [N, C] of N texts."""
-        texts = as_texts(inputs, self.card.inputs.columns)
-        pieces = [texts[n : n + _AT_ONCE] for n in range(0, len(texts), _AT_ONCE)]
-        return torch.cat([self._logits(piece) for piece in pieces])
+        """Return logits [N, C]; see `Classifier.forward` for what is taken."""
+        examples = self._examples(inputs)
+        starts = range(0, max(1, len(examples)), _AT_ONCE)
+        return torch.cat([self._logits(examples[n : n + _AT_ONCE]) for n in starts])
 
-    def _logits(self, texts: Sequence[Any]) -> Tensor:
-        given = encoded_by(
-            self._tokenizer,
-            texts,
-            separator=self._tokenizer.sep_token or "",
+    def _examples(self, inputs: Any) -> Any:
+        return as_texts(inputs, self.card.inputs.columns)
+
+    def _given(self, examples: Any) -> Mapping[str, Any]:
+        """Return what the model takes of some examples."""
+        found: Mapping[str, Any] = encoded_by(
+            self._reader,
+            examples,
+            separator=self._reader.sep_token or "",
             padding=True,
             truncation=True,
             return_tensors="pt",
         )
-        logits: Tensor = self._model(**given).logits
+        return found
+
+    def _logits(self, examples: Any) -> Tensor:
+        logits: Tensor = self._model(**self._given(examples)).logits
         return logits
+
+
+class _OfImages(HuggingFaceClassifier):
+    """A student of images."""
+
+    @property
+    def tolerance(self) -> float:
+        """More than usual where pixels are rounded."""
+        return ROUNDED if self._reader.do_resize else TOLERANCE
+
+    def _examples(self, inputs: Any) -> Any:
+        return as_stored(inputs, self.card.inputs)
+
+    def _given(self, examples: Any) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._reader(pictures(examples), return_tensors="pt")
+        return {"pixel_values": found["pixel_values"]}
+
+
+class _OfSound(HuggingFaceClassifier):
+    """A student of waveforms."""
+
+    def _examples(self, inputs: Any) -> Any:
+        return as_stored(inputs, self.card.inputs)
+
+    def _given(self, examples: Any) -> Mapping[str, Any]:
+        rate, waves = self._reader.sampling_rate, list(examples.numpy())
+        found: Mapping[str, Any] = self._reader(waves, sampling_rate=rate, return_tensors="pt")
+        return {"input_values": found["input_values"]}
+
+
+_CLASSIFIERS = {"texts": HuggingFaceClassifier, "images": _OfImages, "sound": _OfSound}
 
 
 def _check_whole(path: Path) -> None:
