@@ -189,3 +189,16 @@ def test_a_table_is_served(tmp_path, kind):
     assert [list(answer.values()) for answer in answers] == pytest.approx(
         [pytest.approx(row, abs=1e-4) for row in said.tolist()]
     )
+
+
+def test_a_forest_teaches_a_network_of_a_table_in_a_file(tmp_path):
+    kinds = ("cat", "dog", "owl")
+    rows = [
+        f"{n % 3 + n % 7 / 20},{kinds[n % 3] if n % 9 else ''},{kinds[n % 3]}" for n in range(90)
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(["size,sound,species", *rows]))
+    arguments = ["--target=species", "--teacher=forest:5", "--quick", f"--out={tmp_path / 'study'}"]
+    done = run("forest_of_a_table.py", tmp_path / "table.csv", *arguments)
+    said = done.stdout.splitlines()[-3:]
+    assert [line.rpartition(" ")[2] for line in said] == list(kinds)
+    assert {line.partition(",")[0] for line in said} <= set(kinds)

@@ -256,6 +256,8 @@ class _Inputs:
     ) -> None:
         self.train = tables["train"]
         self.others = [table for split, table in tables.items() if split != "train"]
+        # asked for each column, and Arrow makes a new list of names each time
+        self.others_by_names = [(table, {*table.column_names}) for table in self.others]
         self.label = label
         self.reading = reading
         self.where = where
@@ -353,7 +355,7 @@ class _Inputs:
         return [name for name in numeric if self._numbers_rows(name)]
 
     def _numbers_rows(self, name: str) -> bool:
-        having = [table for table in self.others if name in table.column_names]
+        having = [table for table, names in self.others_by_names if name in names]
         having = [table for table in having if is_numeric(table.schema.field(name).type)]
         values = [as_floats(table.column(name)) for table in (self.train, *having)]
         return numbers_rows(values[0], values[1:])

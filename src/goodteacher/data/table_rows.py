@@ -114,7 +114,8 @@ def rows_of_table(table: pa.Table, spec: InputSpec, where: str = "table") -> Ten
     Raises:
         DataError: A column is missing, or holds other values than it should.
     """
-    missing = [name for name in spec.columns if name not in table.column_names]
+    given = {*table.column_names}
+    missing = [name for name in spec.columns if name not in given]
     if missing:
         raise DataError(
             f"The {where} lacks the columns {shorten(map(repr, missing))}; it has "

@@ -256,7 +256,8 @@ def _labels(table: pa.Table, columns: Layout, split: str, where: str) -> pa.Chun
 
 
 def _check_columns(schema: pa.Schema, columns: Layout, split: str, name: str) -> None:
-    missing = [column for column in columns.inputs if column not in schema.names]
+    names = {*schema.names}
+    missing = [column for column in columns.inputs if column not in names]
     if missing:
         raise DataError(
             f"All splits must have the same columns, but the {split} split of {name!r} lacks"
