@@ -160,6 +160,7 @@ def posted(port, rows, *, seconds=60):
 def test_a_table_is_served(tmp_path, kind):
     for package in ("skl2onnx", "onnx", "onnxruntime"):
         pytest.importorskip(package, reason="needs goodteacher[sklearn,onnx]")
+    import numpy as np
     import pandas as pd
     from sklearn.tree import DecisionTreeClassifier
 
@@ -186,9 +187,8 @@ def test_a_table_is_served(tmp_path, kind):
         server.wait()
     said = classifier.predict_proba(given[: len(answers)])
     assert [list(answer) for answer in answers] == [["a", "b"]] * len(said)
-    assert [list(answer.values()) for answer in answers] == pytest.approx(
-        [pytest.approx(row, abs=1e-4) for row in said.tolist()]
-    )
+    values = np.array([list(answer.values()) for answer in answers])
+    assert values == pytest.approx(said, abs=1e-4)
 
 
 def test_a_forest_teaches_a_network_of_a_table_in_a_file(tmp_path):
