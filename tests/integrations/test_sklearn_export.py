@@ -87,6 +87,25 @@ def test_boosted_trees_of_other_packages_leave_too(tmp_path, package, piped, tab
     assert said == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("package", ["lightgbm", "xgboost"])
+def test_boosted_trees_that_learned_soft_targets_leave_as_any(tmp_path, package, table):
+    """With a temperature of the loss, where their package takes one."""
+    pytest.importorskip("onnxmltools", reason="needs goodteacher[sklearn]")
+    module = pytest.importorskip(package, reason=f"{package} is missing")
+    make = module.LGBMClassifier if package == "lightgbm" else module.XGBClassifier
+    settings = {"verbose": -1} if package == "lightgbm" else {}
+    X, y = TABLES[table](return_X_y=True)
+    soft = {"temperatures": (2.0,), "alphas": (0.7,), "teacher": RandomForestClassifier(5)}
+    classifier = fitted(make(n_estimators=6, n_jobs=1, **settings), X, y, **soft)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        classifier.export(tmp_path / "out", X)
+        expected = classifier.predict_proba(X)
+    said = run(tmp_path / "out", {"inputs": X.astype(np.float32)})
+    assert said == pytest.approx(expected, abs=1e-4)
+
+
 @pytest.mark.parametrize("package", ["lightgbm", "xgboost"])
 @pytest.mark.parametrize("frame", ["numbers", "words"])
 def test_boosted_trees_of_other_packages_take_frames(tmp_path, package, frame):
