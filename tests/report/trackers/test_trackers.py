@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import time
 
 import pytest
 
@@ -90,11 +91,12 @@ def test_tensorboard_has_each_point_once(store):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_weights_and_biases_has_an_offline_run(store, monkeypatch):
+def test_weights_and_biases_has_an_offline_run(store, monkeypatch, caplog):
     pytest.importorskip("wandb", reason="needs goodteacher[wandb]")
     for name in ("WANDB_MODE", "WANDB_DIR", "WANDB_PROJECT", "WANDB_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     tell_trackers(["wandb"], store.root)
+    assert not [record.message for record in caplog.records if record.name == "goodteacher"]
     first = list(store.root.glob("wandb/offline-run-*/*.wandb"))
     assert len(first) == 1
     history, summary, settings = read_offline(first[0])
@@ -114,16 +116,25 @@ def test_weights_and_biases_has_an_offline_run(store, monkeypatch):
 
 def read_offline(path):
     """Return the history, the summary and the configuration in the file of an offline run."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
     history, summary, settings = [], {}, {}
-    for content in records(path.read_bytes()):
-        record = Record.FromString(content)
+    for record in finished(path):
         if record.HasField("history"):
             history.append(plain(record.history.item))
         summary |= plain(record.summary.update)
         settings |= plain(record.config.update) | plain(record.run.config.update)
     return history, summary, settings
+
+
+def finished(path):
+    """Return the records of a run that was closed: another process writes them, a little later."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    for _ in range(300):
+        found = [Record.FromString(content) for content in records(path.read_bytes())]
+        if any(record.HasField("exit") for record in found):
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{path} was not closed within 30 s")
 
 
 def plain(items):

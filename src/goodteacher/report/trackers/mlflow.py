@@ -32,12 +32,14 @@ class MlflowTracker:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         package_of("mlflow", "mlflow")
         self._entities = package_of("mlflow", "mlflow.entities")
-        self._client: Any = package_of("mlflow", "mlflow.tracking").MlflowClient()
+        self._client_of: Any = package_of("mlflow", "mlflow.tracking").MlflowClient
+        self._client: Any = None  # making one makes its store, too
         self._store = store
         self._run = ""
 
     def begin(self, run: str | None) -> str:
         """Open the run, or a new one where there is none of that name."""
+        self._client = self._client_of()
         if run is not None and self._is_there(run):
             self._client.update_run(run, status="RUNNING")
             self._run = run
