@@ -101,9 +101,8 @@ def verify(
     watcher = progress or Silent()
     if responses is None:
         store = subject.store if isinstance(subject, Study) else Store.open(_as_path(subject))
-        begun = store.config(StudyConfig)
-        again = None if data is None else load_for(begun, data)
-        _give_networks(begun, teacher, student)
+        again = None if data is None else load_for(store.config(StudyConfig), data)
+        _give_networks(store.config(StudyConfig), teacher, student)
         work = settings_of_study(store, settings)
         with borrowed(work[1]):
             judged = of_study(
