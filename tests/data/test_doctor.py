@@ -31,8 +31,8 @@ def codes(findings):
     return [finding.code for finding in findings]
 
 
-def test_sound_data_have_only_the_resolution_of_the_test_split_to_report():
-    assert codes(examine()) == ["test_resolution"]
+def test_sound_data_of_two_classes_have_that_and_the_resolution_of_the_test_split_to_report():
+    assert codes(examine()) == ["test_resolution", "two_classes"]
 
 
 def test_digits_are_sound_but_for_the_small_test_split():

@@ -11,7 +11,7 @@ import torch
 
 from goodteacher import Classifier, search
 from goodteacher.delivery.hub import FILES
-from goodteacher.errors import ConfigError, StudyError
+from goodteacher.errors import PackageError, StudyError
 from goodteacher.public.exporting import export
 from tests.made import SETTINGS, dataset
 
@@ -86,7 +86,7 @@ def test_what_was_never_fetched_is_told(monkeypatch, tmp_path):
 
 def test_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ConfigError, match=r"pip install 'goodteacher\[hub\]'"):
+    with pytest.raises(PackageError, match=r"pip install 'goodteacher\[hub\]'"):
         Classifier.from_pretrained("me/mine")
 
 

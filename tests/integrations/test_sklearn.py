@@ -662,7 +662,7 @@ def test_the_encoder_knows_where_gaps_were_and_joins_rare_words():
 
 def test_the_table_of_the_page_is_learned():
     page = Path(__file__).parent.parent.parent / "docs/tables-and-scikit-learn.md"
-    _, block = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    _, block, *_ = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     made = {}
     exec(block.replace("random_state=0)", "random_state=0, cv=2)"), made)
     assert made["clf"].score(made["X"], made["y"]) > 0.65

@@ -1,5 +1,8 @@
 """A search whose teacher is a classifier: out of fold, recorded, taken up again."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -204,3 +207,22 @@ def test_a_folder_of_other_things_is_refused(tmp_path):
     with pytest.raises(StudyError, match="is not empty"):
         search(tmp_path)
     assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_the_table_of_the_page_is_searched():
+    page = Path(__file__).parent.parent.parent / "docs/tables-and-scikit-learn.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    (block,) = [each for each in blocks if "goodteacher.search(" in each]
+    made = {}
+    exec(block, made)
+    assert made["study"].sweet_spot.teacher.run == "RandomForestClassifier"
+    assert made["student"].predict([{"size": 9.0, "colour": None}]) == ["owl"]
+
+
+def test_the_doctor_looks_at_a_frame_too():
+    rows = table().assign(same="x")
+    found = {each.code: each.message for each in goodteacher.doctor(rows, target="species")}
+    assert "'same' has one value only" in found["constant_inputs"]
+    assert "size: " in found["gaps"]
+    with pytest.raises(ConfigError, match="Did you mean 'species'"):
+        goodteacher.doctor(rows, target="specie")

@@ -14,7 +14,7 @@ from goodteacher.delivery.safetensors_folder import (
     PREPARATION_FILE,
     WEIGHTS_FILE,
 )
-from goodteacher.errors import ConfigError, StudyError
+from goodteacher.errors import StudyError, needed_package
 
 FILES = (CARD_FILE, WEIGHTS_FILE, PREPARATION_FILE, NETWORK_FILE)
 """Files of a student; nothing else of a repository is fetched."""
@@ -29,21 +29,19 @@ def folder_of(name: str | Path, *, revision: str | None, local_files_only: bool)
         local_files_only: Fetch nothing: take what was fetched before.
 
     Raises:
-        ConfigError: The package huggingface_hub is not installed.
+        PackageError: The package huggingface_hub is not installed.
         StudyError: There is neither such a folder nor such a repository.
     """
     path = Path(name)
     if path.exists() or str(name).count("/") != 1 or str(name).startswith((".", "/", "~")):
         return path
+    hub = needed_package(
+        "huggingface_hub",
+        extra="hub",
+        what=f"There is no folder {name}, and loading a repository of that name from the hub",
+    )
     try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise ConfigError(
-            f"There is no folder {name}, and to load a repository of that name from the hub the "
-            "package huggingface_hub is needed: pip install 'goodteacher[hub]'"
-        ) from error
-    try:
-        fetched = snapshot_download(
+        fetched = hub.snapshot_download(
             str(name),
             revision=revision,
             allow_patterns=list(FILES),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
-from goodteacher.data import Dataset, Finding, StudyData, load_dataset, prepare
+from goodteacher.config import ReadingConfig, parse
+from goodteacher.data import Dataset, Finding, StudyData, load_for, prepare
 from goodteacher.data import doctor as examine_data
 from goodteacher.errors import DataError, ResponseError
 from goodteacher.responses import (
@@ -15,15 +16,17 @@ from goodteacher.responses import (
     examine_response,
     fitted_response,
 )
+from goodteacher.studies import DataLike, name_of_data
 
 _ORDER = ("error", "warning", "info")
 
 
 def doctor(
-    data: str | Path | Dataset,
+    data: DataLike,
     *,
     responses: ResponseLike | None = None,
     probabilities: bool = False,
+    **settings: Any,
 ) -> list[Finding]:
     """Examine a data set, and a teacher's response to it, before anything is trained.
 
@@ -31,6 +34,7 @@ def doctor(
         data: A data set, or what :func:`~goodteacher.data.load_dataset` understands.
         responses: What ``distill`` takes: a file, an array, a tensor; None examines the data alone.
         probabilities: The response holds probabilities rather than logits.
+        **settings: Any field of :class:`~goodteacher.config.ReadingConfig`, such as ``target``.
 
     Returns:
         Findings, errors first, then warnings, then infos. A response that ``distill`` would refuse
@@ -38,6 +42,7 @@ def doctor(
 
     Raises:
         DataError: The data cannot be read.
+        ConfigError: A setting is not allowed.
 
     Example:
         >>> import torch
@@ -47,7 +52,7 @@ def doctor(
         >>> doctor(digits, responses=one_off)[0].code
         'response_order'
     """
-    dataset = load_dataset(data)
+    dataset = load_for(parse(ReadingConfig, data=name_of_data(data), **settings), data)
     findings = examine_data(dataset)
     if responses is not None:
         findings += _of_response(dataset, responses, probabilities)

@@ -101,15 +101,15 @@ def verify(
     watcher = progress or Silent()
     if responses is None:
         store = subject.store if isinstance(subject, Study) else Store.open(_as_path(subject))
-        begun = store.config(StudyConfig)
-        _give_networks(begun, teacher, student)
+        again = None if data is None else load_for(store.config(StudyConfig), data)
+        _give_networks(store.config(StudyConfig), teacher, student)
         work = settings_of_study(store, settings)
         with borrowed(work[1]), tracked(work[1].tracker, store.root, watcher) as told:
             judged = of_study(
                 store,
                 *work,
                 told,
-                data=None if data is None else load_for(begun, data),
+                data=again,
                 independent_responses=independent_responses,
                 probabilities=probabilities,
             )

@@ -39,6 +39,7 @@ FOLDS = 5
 """Parts of the training part; fewer where a class has fewer examples."""
 
 _AT_ONCE = 64  # examples of a batch whose time is measured
+_TIMED = 20  # batches whose time is measured; the rest is asked at once
 
 _UNSEEN = "(never seen in training)"
 
@@ -201,17 +202,18 @@ class _Fitted:
 
         Args:
             split: The examples.
-            times: Where it is noted how long each batch takes; None asks about all at once.
+            times: Where it is noted how long the first batches take; None times none.
         """
-        found = np.zeros((len(split), self.num_classes))
-        size = len(split) if times is None else _AT_ONCE
-        for first in range(0, len(split), size):
-            rows = range(first, min(first + size, len(split)))
+        found, first = np.zeros((len(split), self.num_classes)), 0
+        while first < len(split):
+            timed = times is not None and len(times) < _TIMED
+            rows = range(first, min(first + _AT_ONCE, len(split)) if timed else len(split))
             begun = time.perf_counter()
             values = self.estimator.predict_proba(self.taken(split.subset(rows)))
-            if times is not None:
+            if times is not None and timed:
                 times.append((len(rows), time.perf_counter() - begun))
             found[np.ix_(rows, self.estimator.classes_)] = values
+            first = rows.stop
         return found
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import goodteacher
-from goodteacher.errors import ConfigError, StudyError
+from goodteacher.errors import ConfigError, PackageError, StudyError
 from goodteacher.report import tell_trackers, tracked
 from goodteacher.report.trackers import TRACKERS, telling
 from goodteacher.report.trackers.told import Sent, Told, told_of
@@ -187,7 +187,7 @@ def test_nobody_is_told_where_nobody_is_named(tmp_path):
 )
 def test_missing_package_is_named_before_anything_is_done(tmp_path, monkeypatch, name, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ConfigError, match=rf"pip install 'goodteacher\[{name}\]'"):
+    with pytest.raises(PackageError, match=rf"pip install 'goodteacher\[{name}\]'"):
         goodteacher.search(dataset(), out=tmp_path / "s", tracker=name, **QUICK)
     assert not (tmp_path / "s").exists()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Protocol, cast
 from pydantic import Field
 
 from goodteacher.config import Frozen, TrackerName
-from goodteacher.errors import ConfigError
+from goodteacher.errors import needed_package
 from goodteacher.report.trackers.told import Sent, Told, told_of
 from goodteacher.studies import CONFIG_FILE, Progress, Silent, Store, say
 
@@ -64,14 +63,9 @@ def package_of(name: str, package: str) -> ModuleType:
         package: What is imported.
 
     Raises:
-        ConfigError: It is not installed.
+        PackageError: It is not installed.
     """
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise ConfigError(
-            f"The tracker {name} needs the package {name}: pip install 'goodteacher[{name}]'"
-        ) from error
+    return needed_package(package, extra=name, what=f"The tracker {name}")
 
 
 @dataclass
@@ -162,7 +156,7 @@ def tracked(
         progress: Who else watches.
 
     Raises:
-        ConfigError: The package of a tracker is not installed; before anything is done.
+        PackageError: The package of a tracker is not installed; before anything is done.
     """
     if not names:
         yield progress
@@ -188,7 +182,7 @@ def tell_trackers(
         progress: Told where a tracker fails.
 
     Raises:
-        ConfigError: The package of a tracker is not installed.
+        PackageError: The package of a tracker is not installed.
     """
     with tracked(names, folder, progress or Silent()):
         pass
