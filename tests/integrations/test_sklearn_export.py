@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from goodteacher.errors import ModelError
-from goodteacher.integrations.sklearn.table_inputs import texts_of
+from goodteacher.integrations.sklearn.table_inputs import columns_of, fed, table_of, texts_of
 from tests.integrations.tables import SCALED, fitted, given_as_columns, mixed, run
 
 for _package in ("onnx", "onnxruntime", "skl2onnx"):
@@ -261,3 +261,28 @@ def test_a_gap_and_an_empty_text_cannot_be_told_apart(tmp_path):
 )
 def test_values_as_texts(values, texts):
     assert texts_of(values).tolist() == texts
+
+
+def test_each_value_of_a_column_has_a_row_and_the_last_one_is_for_all_others():
+    coder = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=2)
+    coder.fit(np.array([["a"], ["a"], ["b"], [None]], dtype=object))
+    known, rows = table_of(coder, 0, "letter")
+    assert known == ["a", "b", ""]
+    assert rows.tolist() == [[1, 0], [0, 1], [0, 1], [0, 1]]
+    plain = OneHotEncoder(handle_unknown="ignore").fit(np.array([["a"], ["b"]], dtype=object))
+    assert table_of(plain, 0, "letter")[1].tolist() == [[1, 0], [0, 1], [0, 0]]
+
+
+def test_a_frame_is_fed_by_the_names_of_its_columns():
+    frame = pd.DataFrame({"size": [1, None], "new": [True, False], "colour": ["red", None]})
+    columns = columns_of(frame)
+    assert [each.kind for each in columns] == ["number", "number", "text"]
+    given = fed(frame[["colour", "new", "size"]], columns)
+    assert given["new"].tolist() == [[1.0], [0.0]]
+    assert given["colour"].tolist() == [["red"], [""]]
+    assert given["size"].dtype == np.float32
+    assert np.isnan(given["size"][1, 0])
+
+
+def test_numbers_beyond_32_bits_are_infinite_without_a_warning():
+    assert fed(np.array([[1e300, -1e300]]), ())["inputs"].tolist() == [[np.inf, -np.inf]]
