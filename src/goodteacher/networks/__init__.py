@@ -34,7 +34,13 @@ from goodteacher.networks.build import (
 )
 from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import PREPARATIONS, fit_preparation, split_spec
-from goodteacher.networks.given import NetworkLike, give_again, specification_of
+from goodteacher.networks.given import (
+    NetworkLike,
+    give_again,
+    given_networks,
+    specification_of,
+    take_given,
+)
 from goodteacher.networks.identity import NetworkIdentity, identity_of
 from goodteacher.networks.intake import as_stored, as_texts, warn_of_dark_images
 from goodteacher.networks.network import Network, build_network
@@ -72,6 +78,7 @@ __all__ = [
     "finished_classifier",
     "fit_preparation",
     "give_again",
+    "given_networks",
     "identity_of",
     "inside",
     "is_users_own",
@@ -86,6 +93,7 @@ __all__ = [
     "specification_of",
     "split_batch",
     "split_spec",
+    "take_given",
     "warn_of_dark_images",
     "weight_bytes",
 ]
