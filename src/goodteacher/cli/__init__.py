@@ -365,7 +365,9 @@ def split(
             stdout.print(f"{out}/splits.json: {counted}", markup=False, soft_wrap=True)
 
 
-_NOT_OF_RESPONDING = {"compile", "precision", "threads", "engine", "memory_gib", "stack_width"}
+_NOT_OF_RESPONDING = frozenset(
+    {"compile", "precision", "threads", "engine", "workers", "memory_gib", "stack_width"}
+)
 
 
 @app.command()

@@ -75,6 +75,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         """Say how tensors and arrays in files are written; cloudpickle knows the rest."""
         if isinstance(value, np.memmap) and (place := _place(value)) is not None:
             return _mapped, (*place, value.dtype, value.shape)
+        if isinstance(value, np.ndarray) and not (value.flags.forc or value.dtype.hasobject):
+            return np.asarray, (np.ascontiguousarray(value),)  # which lies aside, unlike its parts
         if type(value) is Tensor and value.device.type == "cpu" and value.layout is torch.strided:
             whole = value.detach().contiguous()
             array = whole.reshape(-1).view(torch.uint8).numpy()

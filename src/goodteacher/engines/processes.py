@@ -9,6 +9,7 @@ the numbers are those of one process.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import shutil
 import tempfile
@@ -54,6 +55,7 @@ class ProcessesEngine:
         self.context = context
         self.share = Share.of_host(processes=workers, threads=threads)
         self._alone = LocalEngine(context)
+        self._numbers = itertools.count()
 
     def run(self, stage: str, tasks: Sequence[Task]) -> None:
         """Run what is missing among ``tasks``; see :class:`LocalEngine`.
@@ -70,16 +72,23 @@ class ProcessesEngine:
         progress.advance(sum(task.work for task in tasks) - sum(task.work for task in missing))
         missing.sort(key=lambda task: task.work, reverse=True)
         executor = loky.get_reusable_executor(max_workers=self.share.processes, timeout=_IDLE)
+        begun: dict[Future[Outcome], Work] = {}
         try:
-            self._finish(stage, {executor.submit(do, w): w for w in self._works(stage, missing)})
+            for work in self._works(stage, missing):
+                begun[executor.submit(do, work)] = work
+            self._finish(stage, begun)
         except BaseException:
-            executor.shutdown(wait=True, kill_workers=True)
+            # Those that work on end with their files half written, which nobody takes for whole.
+            ended = [future.cancel() or future.done() for future in begun]
+            if not all(ended):
+                executor.shutdown(wait=True, kill_workers=True)
             raise
 
     def _works(self, stage: str, tasks: Sequence[Task]) -> list[Work]:
-        folder = self._folder
+        folder, numbers = self._folder, self._numbers
         return [
-            Work(stage, task, folder, folder / f"{task.key}.jsonl", self.share) for task in tasks
+            Work(stage, task, folder, folder / f"{number}.jsonl", self.share)
+            for task, number in zip(tasks, numbers, strict=False)
         ]
 
     @cached_property
