@@ -87,11 +87,13 @@ def test_tasks_run_elsewhere_with_their_share_of_the_machine(tmp_path):
 
 
 def test_a_task_alone_stays_here(tmp_path):
-    context = context_of(tmp_path / "s")
+    context, before = context_of(tmp_path / "s"), torch.get_num_threads()
     with pytest.warns(DataNote):
-        several(context).run("says", [Saying(1)])
-    ((process, *_),) = said(context)
+        several(context, threads=2).run("says", [Saying(1)])
+    ((process, threads, *_),) = said(context)
     assert int(process) == os.getpid()
+    assert threads == "2", "as a task elsewhere would have"
+    assert torch.get_num_threads() == before
 
 
 def test_notes_warnings_and_logs_reach_whoever_began_it(tmp_path, caplog):

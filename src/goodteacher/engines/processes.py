@@ -31,7 +31,7 @@ from goodteacher.engines.working import Outcome, Work, do
 from goodteacher.errors import RunError
 from goodteacher.networks import given_networks
 from goodteacher.studies import Context, Progress, Silent, Task, is_done, logger
-from goodteacher.training import Share
+from goodteacher.training import Share, threads_of
 
 _PAUSE = 0.2
 """Seconds between two looks at how far tasks are."""
@@ -65,7 +65,8 @@ class ProcessesEngine:
         """
         missing = [task for task in tasks if not is_done(task, self.context.store)]
         if len(missing) < 2:
-            self._alone.run(stage, tasks)
+            with threads_of(self.share.threads):  # as the others have: the last bits depend on it
+                self._alone.run(stage, tasks)
             return
         progress = self.context.progress
         progress.begin(stage, sum(task.work for task in tasks))
