@@ -96,7 +96,7 @@ def measure_speed(folder: Path, rounds: int, threads: int) -> dict[str, object]:
     order = example_order(len(split), 0, 0)
     shares = [[files[row] for row in order[begin::threads].tolist()] for begin in range(threads)]
     examples = Examples(split, Identity())
-    parts = order.split(examples.at_once(8192) // BATCH * BATCH)
+    parts = order.split(max(1, examples.at_once(8192) // BATCH) * BATCH)
     context = multiprocessing.get_context("spawn")
     with (
         tuned_cpu(threads=threads),

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from goodteacher.config import DistillConfig, parse
+from goodteacher.config import DistillConfig, RuntimeConfig, parse
 from goodteacher.data import prepare
 from goodteacher.engines import ENGINES
 from goodteacher.errors import ConfigError, RunError
@@ -83,6 +83,10 @@ def context_of(folder, progress=None):
     return Context(data, networks, store, machine, progress or Silent(), number)
 
 
+def engine_for(name, context):
+    return ENGINES[name](parse(RuntimeConfig, workers=2), context)
+
+
 TASKS = tuple(Squaring(number) for number in (1, 2, 3, 4))
 
 
@@ -96,7 +100,7 @@ def keys_of(context, event):
 
 def test_all_tasks_are_done_when_it_returns(engine, tmp_path):
     context = context_of(tmp_path / "s")
-    ENGINES[engine](context).run("squares", TASKS)
+    engine_for(engine, context).run("squares", TASKS)
     assert {name: text.split()[0] for name, text in results(context).items()} == {
         "square-1.txt": "1",
         "square-2.txt": "4",
@@ -107,38 +111,38 @@ def test_all_tasks_are_done_when_it_returns(engine, tmp_path):
 
 def test_only_what_is_missing_is_run(engine, tmp_path):
     context = context_of(tmp_path / "s")
-    ENGINES[engine](context).run("squares", TASKS[:2])
+    engine_for(engine, context).run("squares", TASKS[:2])
     context.store.write_text("square-1.txt", "kept\n")
-    ENGINES[engine](context).run("squares", TASKS)
+    engine_for(engine, context).run("squares", TASKS)
     assert context.store.path("square-1.txt").read_text() == "kept\n"
     assert sorted(keys_of(context, "task_done")) == [task.key for task in TASKS]
 
 
 def test_results_do_not_depend_on_the_order(engine, tmp_path):
     forwards, backwards = context_of(tmp_path / "a"), context_of(tmp_path / "b")
-    ENGINES[engine](forwards).run("squares", TASKS)
-    ENGINES[engine](backwards).run("squares", TASKS[::-1])
+    engine_for(engine, forwards).run("squares", TASKS)
+    engine_for(engine, backwards).run("squares", TASKS[::-1])
     assert len(results(forwards)) == len(TASKS)
     assert results(forwards) == results(backwards)
 
 
 def test_progress_adds_up_to_the_work_that_was_announced(engine, tmp_path):
     first, second = Watching(), Watching()
-    ENGINES[engine](context_of(tmp_path / "s", first)).run("squares", TASKS[:2])
-    ENGINES[engine](context_of(tmp_path / "s", second)).run("squares", TASKS)
+    engine_for(engine, context_of(tmp_path / "s", first)).run("squares", TASKS[:2])
+    engine_for(engine, context_of(tmp_path / "s", second)).run("squares", TASKS)
     assert (first.stages, first.units) == ([("squares", 3.0)], 3.0)
     assert (second.stages, second.units) == ([("squares", 10.0)], 10.0), "what was done counts"
 
 
 def test_no_tasks_are_no_work(engine, tmp_path):
     watching = Watching()
-    ENGINES[engine](context_of(tmp_path / "s", watching)).run("squares", [])
+    engine_for(engine, context_of(tmp_path / "s", watching)).run("squares", [])
     assert (watching.stages, watching.units) == ([("squares", 0.0)], 0.0)
 
 
 def test_each_task_done_says_how_long_and_in_which_environment(engine, tmp_path):
     context = context_of(tmp_path / "s")
-    ENGINES[engine](context).run("squares", TASKS)
+    engine_for(engine, context).run("squares", TASKS)
     done = [event for event in context.store.events() if event["event"] == "task_done"]
     assert {event["environment"] for event in done} == {0}
     assert {event["stage"] for event in done} == {"squares"}
@@ -150,11 +154,11 @@ def test_an_unforeseen_failure_names_the_task_and_the_study_goes_on(engine, tmp_
     hindrance = Path(context.store.path("square-3.unforeseen"))
     hindrance.touch()
     with pytest.raises(RunError, match=r"squares failed in the task square-3: IndexError: too far"):
-        ENGINES[engine](context).run("squares", TASKS)
+        engine_for(engine, context).run("squares", TASKS)
     assert keys_of(context, "task_failed") == ["square-3"]
     assert "square-3" not in keys_of(context, "task_done")
     hindrance.unlink()
-    ENGINES[engine](context).run("squares", TASKS)
+    engine_for(engine, context).run("squares", TASKS)
     assert len(results(context)) == len(TASKS)
 
 
@@ -162,15 +166,15 @@ def test_what_goodteacher_foresaw_passes_as_it_is(engine, tmp_path):
     context = context_of(tmp_path / "s")
     context.store.path("square-2.foreseen").touch()
     with pytest.raises(ConfigError, match="cannot be"):
-        ENGINES[engine](context).run("squares", TASKS)
+        engine_for(engine, context).run("squares", TASKS)
 
 
 def test_an_interrupt_passes_through_and_what_was_done_stays(engine, tmp_path):
     context = context_of(tmp_path / "s")
     context.store.path("square-4.interrupted").touch()
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
-        ENGINES[engine](context).run("squares", TASKS)
+        engine_for(engine, context).run("squares", TASKS)
     assert "square-4.txt" not in results(context)
     context.store.path("square-4.interrupted").unlink()
-    ENGINES[engine](context).run("squares", TASKS)
+    engine_for(engine, context).run("squares", TASKS)
     assert len(results(context)) == len(TASKS)

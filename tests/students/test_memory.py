@@ -114,7 +114,7 @@ def test_stack_may_take_half_of_what_is_free_or_what_is_asked_for():
 
 
 def test_measured_widths_are_kept_for_a_study_that_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("goodteacher.students.stacks._WORTH_MEASURING", 1)
+    monkeypatch.setattr("goodteacher.students.plan._WORTH_MEASURING", 1)
     study = search(dataset(), out=tmp_path / "s", **SETTINGS)
     files = sorted((study.folder / "students").glob("width-*.json"))
     assert files

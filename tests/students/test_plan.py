@@ -1,12 +1,14 @@
 """Tasks of students: who trains together, and what a task is named by."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from goodteacher.config import Recipe, StudyConfig, Training, parse
 from goodteacher.records.arms import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
 from goodteacher.students.kept import select_students
-from goodteacher.students.plan import Students, by_arm
+from goodteacher.students.plan import Students, WidthTask, by_arm
 from goodteacher.studies.tasks import DataKey
 
 TEACHER = Arm(source=Checkpoint(run="batch 32", epoch=1), recipe=Recipe(temperature=2.0))
@@ -31,7 +33,9 @@ class Engine:
 def students(**changes):
     settings = {"data": "digits", "teacher": "mlp:8", "student": "mlp:4", **changes}
     config = parse(StudyConfig, **settings)
-    return Students(config=config, context=None, engine=Engine(), key=KEY)
+    transfer = range(1000)
+    context = SimpleNamespace(machine="cpu float32", data=SimpleNamespace(transfer=transfer))
+    return Students(config=config, context=context, engine=Engine(), key=KEY)
 
 
 def tasks(arms, seeds=(0,), made=None, **options):
@@ -107,6 +111,48 @@ def test_training_runs_the_tasks_under_a_name_and_gives_them_back():
     planned = tasks([TEACHER], made=made)
     assert made.train("a round", planned) == planned
     assert made.engine.ran == [("a round", planned)]
+
+
+LONG = TRAINING.model_copy(update={"epochs": 13})  # of 32 steps each: more than 400
+
+
+def planned_widths(made, *arms, seeds=(0, 1)):
+    options = {"stage": "search", "seeds": seeds}
+    planned = made.tasks(arms, LONG, **options)
+    made.train("a round", planned)
+    ((stage, *_),) = made.engine.ran[-1:]
+    assert stage == "a round", "last, when the widths are there"
+    return planned, made.engine.ran[:-1]
+
+
+def test_widths_of_long_tasks_are_measured_before_once_for_all_alike():
+    planned, before = planned_widths(students(), TEACHER, CROSS_ENTROPY)
+    ((stage, (width,)),) = before
+    assert stage == "stack widths"
+    assert width.students == planned[0]
+    assert len(planned) == 2
+
+
+def test_each_batch_size_and_about_each_number_of_students_has_its_width():
+    smaller = CROSS_ENTROPY.trained(LONG.model_copy(update={"batch_size": 8}))
+    many = [smoothing_arm(0.01 * k) for k in range(1, 6)]
+    _, ((_, widths),) = planned_widths(students(), TEACHER, smaller, *many)
+    assert len({width.key for width in widths}) == 2
+    one, six = (
+        width.key.rpartition("-")[2] for width in sorted(widths, key=lambda w: len(w.students.arms))
+    )
+    assert (one, six) == ("1", "16")
+
+
+def test_another_machine_has_widths_of_its_own():
+    made = students()
+    (task,) = made.tasks([TEACHER], LONG, stage="search", seeds=(0,))
+    keys = {WidthTask(students=task, machine=name).key for name in ("cpu float32", "cuda:0")}
+    assert len(keys) == 2
+
+
+def test_a_width_that_is_set_is_not_measured():
+    assert planned_widths(students(stack_width=4), TEACHER)[1] == []
 
 
 def test_places_of_an_arm_are_in_the_order_of_seeds():

@@ -371,7 +371,9 @@ def split(
             stdout.print(f"{out}/splits.json: {counted}", markup=False, soft_wrap=True)
 
 
-_TRAINS = {"compile", "engine", "memory_gib", "precision", "stack_width", "threads", "tracker"}
+_TRAINS = frozenset(
+    {"compile", "engine", "memory_gib", "precision", "stack_width", "threads", "tracker", "workers"}
+)
 
 
 @app.command()

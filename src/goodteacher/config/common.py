@@ -33,7 +33,15 @@ class RuntimeConfig(Frozen):
         "for each shape, which only long runs of small networks on a GPU can earn back",
     )
     threads: PositiveInt | None = Field(None, description="CPU threads (default: PyTorch's choice)")
-    engine: Literal["local"] = Field("local", description="where tasks run")
+    engine: Literal["auto", "local", "processes"] = Field(
+        "auto",
+        description="where tasks run: local is one process, processes are several on this machine; "
+        "auto takes several where workers asks for more than one",
+    )
+    workers: PositiveInt | None = Field(
+        None,
+        description="processes that work at the same time (default: with processes, the cores)",
+    )
     tracker: Annotated[tuple[TrackerName, ...], BeforeValidator(split_commas)] = Field(
         (),
         description="who is told what was found, beside the folder: mlflow, tensorboard or wandb, "

@@ -1,11 +1,33 @@
-"""Where tasks run. ``local`` is this process; a cluster will be a module beside it."""
+"""Where tasks run: ``local`` is this process, ``processes`` are several on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import loky
 
 from goodteacher.config import RuntimeConfig
 from goodteacher.engines.local import LocalEngine
+from goodteacher.engines.processes import ProcessesEngine
 from goodteacher.studies import Context, Engine
 
-ENGINES = {"local": LocalEngine}
-"""Engines by the name that the ``engine`` setting gives them."""
+
+def _local(config: RuntimeConfig, context: Context) -> Engine:
+    return LocalEngine(context)
+
+
+def _processes(config: RuntimeConfig, context: Context) -> Engine:
+    cores = loky.cpu_count()
+    workers = config.workers or cores
+    threads = config.threads or max(1, cores // workers)
+    return ProcessesEngine(context, workers=workers, threads=threads)
+
+
+ENGINES: dict[str, Callable[[RuntimeConfig, Context], Engine]] = {
+    "local": _local,
+    "processes": _processes,
+}
+"""What makes an engine for one study, by the name that the ``engine`` setting gives it."""
 
 
 def engine_of(config: RuntimeConfig, context: Context) -> Engine:
@@ -15,7 +37,10 @@ def engine_of(config: RuntimeConfig, context: Context) -> Engine:
         config: The settings.
         context: The study.
     """
-    return ENGINES[config.engine](context)
+    name = config.engine
+    if name == "auto":
+        name = "processes" if (config.workers or 1) > 1 else "local"
+    return ENGINES[name](config, context)
 
 
-__all__ = ["ENGINES", "LocalEngine", "engine_of"]
+__all__ = ["ENGINES", "LocalEngine", "ProcessesEngine", "engine_of"]

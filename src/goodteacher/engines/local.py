@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Sequence
 
-from goodteacher.errors import GoodteacherError, RunError
+from goodteacher.engines.failures import Failure, raise_failure
+from goodteacher.errors import GoodteacherError
 from goodteacher.studies import Context, Task, is_done, runner_of
 
 
@@ -37,29 +37,20 @@ class LocalEngine:
             if is_done(task, store):
                 progress.advance(task.work)
                 continue
-            started = time.perf_counter()
-            store.log("task_started", stage=stage, task=task.key)
-            self._run(task, stage)
-            seconds = round(time.perf_counter() - started, 3)
-            store.log(
-                "task_done",
-                stage=stage,
-                task=task.key,
-                seconds=seconds,
-                environment=self.context.environment,
-            )
+            try:
+                run_logged(stage, task, self.context)
+            except (GoodteacherError, Warning):  # a warning is raised where somebody asked for that
+                raise
+            except Exception as error:
+                failure = Failure.of(error)
+                raise_failure(failure, store=store, stage=stage, task=task.key, cause=error)
 
-    def _run(self, task: Task, stage: str) -> None:
-        store = self.context.store
-        try:
-            runner_of(task).run(task, self.context)
-        except (GoodteacherError, Warning):  # a warning is raised where somebody asked for that
-            raise
-        except Exception as error:
-            store.log("task_failed", stage=stage, task=task.key, error=traceback.format_exc())
-            raise RunError(
-                f"{stage} failed in the task {task.key}: {type(error).__name__}: "
-                f"{str(error).strip().partition(chr(10))[0].rstrip('. ')}. Where it happened is at "
-                f"the end of {store.path('events.jsonl')}. What was finished before is kept: once "
-                "the cause is mended, the same command goes on from there."
-            ) from error
+
+def run_logged(stage: str, task: Task, context: Context) -> None:
+    """Do a task's work in this process, and log when it began and how long it took."""
+    started, store = time.perf_counter(), context.store
+    store.log("task_started", stage=stage, task=task.key)
+    runner_of(task).run(task, context)
+    seconds = round(time.perf_counter() - started, 3)
+    environment = context.environment
+    store.log("task_done", stage=stage, task=task.key, seconds=seconds, environment=environment)

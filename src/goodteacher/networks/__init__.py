@@ -36,7 +36,13 @@ from goodteacher.networks.encoding import Encode
 from goodteacher.networks.estimators import estimator_of, is_estimator
 from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import PREPARATIONS, fit_preparation, split_spec
-from goodteacher.networks.given import NetworkLike, give_again, specification_of
+from goodteacher.networks.given import (
+    NetworkLike,
+    give_again,
+    given_networks,
+    specification_of,
+    take_given,
+)
 from goodteacher.networks.identity import NetworkIdentity, identity_of
 from goodteacher.networks.intake import as_stored, as_texts, warn_of_dark_images
 from goodteacher.networks.network import Network, build_network
@@ -76,6 +82,7 @@ __all__ = [
     "finished_classifier",
     "fit_preparation",
     "give_again",
+    "given_networks",
     "identity_of",
     "inside",
     "is_estimator",
@@ -91,6 +98,7 @@ __all__ = [
     "specification_of",
     "split_batch",
     "split_spec",
+    "take_given",
     "warn_of_dark_images",
     "weight_bytes",
 ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import nn
 
@@ -75,6 +75,20 @@ def give_again(spec: str, network: NetworkLike) -> None:
             f"not the name {network!r}."
         )
     _GIVEN[spec.removeprefix(PREFIX)] = network
+
+
+def given_networks() -> dict[str, nn.Module | Callable[..., object]]:
+    """Return the networks given in this process, by name, for a process that works for it."""
+    return dict(_GIVEN)
+
+
+def take_given(networks: Mapping[str, nn.Module | Callable[..., object]]) -> None:
+    """Know the networks that were given in the process for which this one works.
+
+    Args:
+        networks: From :func:`given_networks`.
+    """
+    _GIVEN.update(networks)
 
 
 def build_given(name: str, *, num_classes: int, inputs: InputSpec) -> nn.Module:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -65,6 +66,10 @@ class Preparations:
         self._fitted: dict[str, Chain] = {}
         self._takes_integers: dict[str, bool] = {}
         self._kept: dict[str, WeakKeyDictionary[Split, Prepared]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out prepared examples, which another process makes again."""
+        return {**self.__dict__, "_kept": {}}
 
     def of(self, spec: str) -> Chain:
         """Return the preparation of the network of a specification, fitted to the training part.

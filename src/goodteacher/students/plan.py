@@ -8,14 +8,23 @@ batches, are tasks of their own. `running` trains them, `kept` reads what they l
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from goodteacher.config import DistillConfig, Frozen, Optimization, StudyConfig, Training
+from goodteacher.config import (
+    DistillConfig,
+    Frozen,
+    Optimization,
+    StudyConfig,
+    Training,
+    digest_of,
+)
 from goodteacher.records import Arm, Stage
 from goodteacher.studies import Context, DataKey, Engine
+from goodteacher.training import steps_per_epoch
 
 
 class StudentTask(Frozen):
@@ -56,6 +65,41 @@ class StudentTask(Frozen):
             batch_size=self.optimization.batch_size,
             learning_rate=self.optimization.learning_rate,
         )
+
+
+class WidthTask(Frozen):
+    """How many students like those of a task train in one stack on a machine: to be measured.
+
+    It is a task of its own, before those of the students, so that whichever process trains them
+    finds the same width, and stacks of one width agree to the last bit.
+    """
+
+    runner: ClassVar[str] = "goodteacher.students.running:WidthRunner"
+
+    students: StudentTask
+    machine: str
+
+    @property
+    def key(self) -> str:
+        """Name of the task: of about as many such students, on such a machine."""
+        task = self.students
+        cap = 4 ** math.ceil(math.log(len(task.arms), 4))
+        alike = [task.student, task.optimization.identity(), task.data.identity(), self.machine]
+        return f"width-{digest_of(alike)[:8]}-{cap}"
+
+    @property
+    def file(self) -> str:
+        """Where the width is kept."""
+        return f"students/{self.key}.json"
+
+    @property
+    def work(self) -> float:
+        """None that would be worth showing."""
+        return 0.0
+
+
+_WORTH_MEASURING = 400
+"""Steps of a task from which on widths are tried: all trials then take about a hundredth of it."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +178,23 @@ class Students:
             name: What a watcher calls them.
             tasks: From :meth:`tasks`.
         """
+        widths = self._widths(tasks)
+        if widths:
+            self.engine.run("stack widths", widths)
         self.engine.run(name, tasks)
         return tasks
+
+    def _widths(self, tasks: Iterable[StudentTask]) -> tuple[WidthTask, ...]:
+        """Return what is to be measured before tasks are worth starting: one for all alike."""
+        machine, count = str(self.context.machine), len(self.context.data.transfer)
+        long = [
+            WidthTask(students=task, machine=machine)
+            for task in tasks
+            if not task.stack_width
+            and task.student_epochs * steps_per_epoch(count, task.optimization.batch_size)
+            >= _WORTH_MEASURING
+        ]
+        return tuple({task.key: task for task in reversed(long)}.values())[::-1]
 
 
 def by_arm(tasks: Iterable[StudentTask]) -> dict[Arm, list[tuple[StudentTask, int]]]:

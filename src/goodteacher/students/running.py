@@ -15,7 +15,7 @@ from torch import Tensor
 from goodteacher.maths.calibration import calibrated_nll
 from goodteacher.records import Arm, LearningPoint, SmoothingSource, StudentRow, TeacherSource
 from goodteacher.students.kept import Shelf
-from goodteacher.students.plan import StudentTask
+from goodteacher.students.plan import StudentTask, WidthTask
 from goodteacher.students.stacks import Stacks
 from goodteacher.students.targets import TargetRequest, target_of
 from goodteacher.studies import Context, Store
@@ -48,6 +48,18 @@ class StudentRunner:
         if task.keep_state:
             shelf.write_state([part.state for part in parts])
         shelf.write_rows(row for part in parts for row in part.rows)
+
+
+class WidthRunner:
+    """Measures how wide stacks of students train fastest."""
+
+    def done(self, task: WidthTask, store: Store) -> bool:
+        """Say whether a width is kept, or was never needed since the students are there."""
+        return store.exists(task.file) or Shelf(store, task.students.key).finished
+
+    def run(self, task: WidthTask, context: Context) -> None:
+        """Try widths, and keep the fastest."""
+        _Group(task.students, context).measure_width()
 
 
 def target_request(task: StudentTask, context: Context) -> TargetRequest:
@@ -98,7 +110,7 @@ class _Group:
     def train(self) -> Iterator[_Trained]:
         """Train every student, in smaller stacks where memory runs out."""
         count, done = len(self.task.arms), 0
-        width = self.stacks.width(self._seconds).width
+        width = self.stacks.width()
         while done < count:
             chunk = [done + i for i in next(even_groups(count - done, width))]
             part = unless_memory_runs_out(partial(self._train, chunk))
@@ -107,6 +119,10 @@ class _Group:
                 continue
             yield part
             done += len(chunk)
+
+    def measure_width(self) -> None:
+        """Choose the width of stacks of such students by trying some."""
+        self.stacks.measure_width(self._seconds)
 
     def _seconds(self, width: int) -> float | None:
         """Measure a step of a stack of the first students; None if it does not fit."""

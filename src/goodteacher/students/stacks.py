@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from goodteacher.config import digest_of
 from goodteacher.data import Split
 from goodteacher.errors import RunError
 from goodteacher.networks import Batch, Network, map_batch
 from goodteacher.records import Arm
 from goodteacher.students.kept import Shelf
-from goodteacher.students.plan import StudentTask
+from goodteacher.students.plan import StudentTask, WidthTask
 from goodteacher.studies import Context
 from goodteacher.training import (
     Stack,
@@ -29,9 +27,6 @@ from goodteacher.training import (
     steps_per_epoch,
     widest_stack,
 )
-
-_WORTH_MEASURING = 400
-"""Steps of a task from which on widths are tried: all trials then take about a hundredth of it."""
 
 
 @dataclass(frozen=True)
@@ -64,33 +59,35 @@ class Stacks:
 
     def trained(self) -> Iterator[Stack]:
         """Yield the trained students, a stack after another, as they were trained."""
-        shelf, width = self._shelf, self.width().width
+        shelf, width = self._shelf, self.width()
         for group in even_groups(len(self.task.arms), width):
             stack = self.new(len(group))
             stack.load_state_dict(network_part(shelf.state(list(group))))
             yield stack
 
-    def width(self, seconds: Callable[[int], float | None] | None = None) -> WidthChoice:
-        """Return how many students stand in a stack: as was recorded here, or chosen now.
+    def width(self) -> int:
+        """Return how many students stand in a stack: as was recorded here, or as memory allows.
 
         Stacks of other widths agree but for rounding, so a study that goes on keeps its widths.
+        """
+        store, file = self.context.store, self._width_file
+        if store.exists(file):
+            return store.read_json(file, WidthChoice).width
+        count = len(self.task.arms)
+        limit = min(count, self.task.stack_width or self._memory_limit())
+        if limit < count:
+            self._keep_width(WidthChoice(width=limit))
+        return limit
+
+    def measure_width(self, seconds: Callable[[int], float | None]) -> None:
+        """Choose the width that is fastest for a student, and keep it.
 
         Args:
             seconds: Measures a step of a stack of some width; None where it does not fit.
         """
-        store, file = self.context.store, self._width_file
-        if store.exists(file):
-            return store.read_json(file, WidthChoice)
-        count = len(self.task.arms)
-        limit = min(count, self.task.stack_width or self._memory_limit())
-        few = self.task.student_epochs * self.steps_per_epoch < _WORTH_MEASURING
-        if self.task.stack_width or limit == 1 or few or seconds is None:
-            choice = WidthChoice(width=limit)
-        else:
-            choice = fastest_width(seconds, limit=limit)
-        if choice.trials or limit < count:
-            self._keep_width(choice)
-        return choice
+        limit = min(len(self.task.arms), self._memory_limit())
+        choice = WidthChoice(width=1) if limit == 1 else fastest_width(seconds, limit=limit)
+        self._keep_width(choice)
 
     def narrower(self, width: int) -> int:
         """Return half of a width that memory did not hold, and keep to it.
@@ -115,11 +112,7 @@ class Stacks:
 
     @property
     def _width_file(self) -> str:
-        """Where the width of stacks like this one is kept: of about as many such students, here."""
-        cap = 4 ** math.ceil(math.log(len(self.task.arms), 4))
-        task, machine = self.task, str(self.context.machine)
-        alike = [task.student, task.optimization.identity(), task.data.identity(), machine]
-        return f"students/width-{digest_of(alike)[:8]}-{cap}.json"
+        return WidthTask(students=self.task, machine=str(self.context.machine)).file
 
     def _keep_width(self, choice: WidthChoice) -> None:
         student, store = self.task.student, self.context.store
@@ -128,11 +121,14 @@ class Stacks:
         store.write_json(self._width_file, choice)
 
     def _memory_limit(self) -> int:
+        machine = self.context.machine
         return widest_stack(
             self.network().module,
             self._sample(),
             batch_size=self.task.optimization.batch_size,
-            memory_bytes=stack_memory(self.context.machine.device, self.task.memory_gib),
+            memory_bytes=stack_memory(
+                machine.device, self.task.memory_gib, sharing=machine.sharing
+            ),
         )
 
     def _sample(self) -> Batch:

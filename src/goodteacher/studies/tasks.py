@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import pkgutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, ClassVar, Protocol, cast
 
@@ -41,6 +41,10 @@ class Context:
     machine: Machine
     progress: Progress
     environment: int = 0
+
+    def watched_by(self, progress: Progress) -> Context:
+        """Return the same, watched by another."""
+        return replace(self, progress=progress)
 
     def note(self, text: str) -> None:
         """Tell who watches, and the log, something that a person should read."""

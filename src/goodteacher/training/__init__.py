@@ -5,7 +5,14 @@ from __future__ import annotations
 from goodteacher.training.averaging import refresh_batch_norm
 from goodteacher.training.evaluate import compute_logits, compute_predictions, most_probable
 from goodteacher.training.loop import Segment, Trainer, example_order, steps_per_epoch
-from goodteacher.training.machine import Machine, borrowed, choose_machine, threads_of
+from goodteacher.training.machine import (
+    Machine,
+    Share,
+    borrowed,
+    choose_machine,
+    take_share,
+    threads_of,
+)
 from goodteacher.training.memory import is_out_of_memory, stack_memory, unless_memory_runs_out
 from goodteacher.training.objective import StackObjective
 from goodteacher.training.stacking import Stack, stack_networks
@@ -14,6 +21,7 @@ from goodteacher.training.width import WidthChoice, even_groups, fastest_width, 
 __all__ = [
     "Machine",
     "Segment",
+    "Share",
     "Stack",
     "StackObjective",
     "Trainer",
@@ -31,6 +39,7 @@ __all__ = [
     "stack_memory",
     "stack_networks",
     "steps_per_epoch",
+    "take_share",
     "threads_of",
     "unless_memory_runs_out",
     "widest_stack",

@@ -25,6 +25,8 @@ class Machine:
     device: torch.device
     autocast: torch.dtype | None = None
     compiles: bool = False
+    sharing: int = 1
+    """Processes that share its memory, of which this is one."""
 
     def ready(self, network: nn.Module) -> Callable[[Any], Tensor]:
         """Return what runs a network's forward pass in training: the network, or it compiled.
@@ -167,6 +169,33 @@ def tuned_cpu(*, threads: int | None = None) -> Iterator[None]:
 def _flushes_small_numbers() -> bool:
     """Say whether this thread takes subnormal numbers for zero; PyTorch sets it and cannot tell."""
     return not bool(torch.full((1,), torch.finfo(torch.float32).tiny) / 2)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What of the machine each of several processes takes, and how it treats small numbers.
+
+    Attributes:
+        processes: How many there are.
+        threads: CPU threads of each.
+        flushes: Whether numbers too small for full precision become zero, as where they are begun.
+    """
+
+    processes: int
+    threads: int
+    flushes: bool
+
+    @classmethod
+    def of_host(cls, *, processes: int, threads: int) -> Share:
+        """Return a share for processes that are to compute the same numbers as this one."""
+        return cls(processes, threads, _flushes_small_numbers())
+
+
+def take_share(share: Share) -> None:
+    """Set this process, which was begun for the work, up for it."""
+    torch.set_num_threads(share.threads)
+    torch.set_flush_denormal(share.flushes)
+    _keep_freed_memory()
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4

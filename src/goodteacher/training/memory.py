@@ -15,14 +15,17 @@ _SHARE_OF_FREE = 0.5
 """Share of the free memory that one stack may take; the rest is for everything beside it."""
 
 
-def stack_memory(device: torch.device, wish_gib: float | None) -> float:
+def stack_memory(device: torch.device, wish_gib: float | None, *, sharing: int = 1) -> float:
     """Return the bytes that one stack of students may take.
 
     Args:
         device: Where it trains.
         wish_gib: The setting ``memory_gib``; None takes half of what is free.
+        sharing: Processes that share what is free.
     """
-    return wish_gib * 2**30 if wish_gib is not None else _SHARE_OF_FREE * free_memory(device)
+    if wish_gib is not None:
+        return wish_gib * 2**30
+    return _SHARE_OF_FREE * free_memory(device) / sharing
 
 
 def free_memory(device: torch.device) -> float:

@@ -1,0 +1,150 @@
+"""The other side of the engine of processes: a task is done, and who began it is told how far."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from goodteacher.engines.failures import Failure
+from goodteacher.engines.handing_over import take
+from goodteacher.engines.local import run_logged
+from goodteacher.errors import GoodteacherError
+from goodteacher.networks import take_given
+from goodteacher.studies import Context, Task, logger
+from goodteacher.training import Share, take_share
+
+_PAUSE = 0.2
+"""Seconds between two reports of how far a task is."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A task for another process.
+
+    Attributes:
+        stage: What a watcher calls the tasks.
+        task: The task.
+        folder: Where the study's context lies.
+        report: The file that the process writes its progress to.
+        share: What of the machine the process may take.
+    """
+
+    stage: str
+    task: Task
+    folder: Path
+    report: Path
+    share: Share
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended in another process.
+
+    Attributes:
+        error: What goodteacher foresaw, or a warning that is an error here.
+        failure: What nobody foresaw.
+        warned: Warnings, as (category, text).
+    """
+
+    error: Exception | None = None
+    failure: Failure | None = None
+    warned: tuple[tuple[type[Warning], str], ...] = ()
+
+
+def do(work: Work) -> Outcome:
+    """Do a task's work in this process."""
+    take_share(work.share)
+    watcher = Reporting(work.report)
+    context = replace(_context(work.folder), progress=watcher)
+    context = replace(context, machine=replace(context.machine, sharing=work.share.processes))
+    error: Exception | None = None
+    failure: Failure | None = None
+    with warnings.catch_warnings(record=True) as caught, watcher.listening():
+        warnings.simplefilter("default")
+        try:
+            run_logged(work.stage, work.task, context)
+        except (GoodteacherError, Warning) as foreseen:
+            error = foreseen
+        except Exception as unforeseen:
+            failure = Failure.of(unforeseen)
+    warned = dict.fromkeys((each.category, str(each.message)) for each in caught)
+    return Outcome(error, failure, tuple(warned))
+
+
+@lru_cache(maxsize=1)
+def _context(folder: Path) -> Context:
+    """Return the context of the study that this process works for, read once."""
+    context, given = cast("tuple[Context, dict[str, Any]]", take(folder))
+    take_given(given)
+    return context
+
+
+@dataclass
+class Reporting:
+    """A progress that writes to a file what another process shows.
+
+    Attributes:
+        file: Lines of JSON, appended.
+    """
+
+    file: Path
+    _units: float = 0.0
+    _last: float = field(default_factory=time.monotonic)
+
+    def begin(self, stage: str, total: float) -> None:
+        """Leave stages to the other process."""
+
+    def advance(self, units: float) -> None:
+        """Report units, a few times a second."""
+        self._units += units
+        if time.monotonic() - self._last >= _PAUSE:
+            self._flush()
+
+    def note(self, text: str) -> None:
+        """Report what a person should read."""
+        self._write(note=text)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Report what is logged too; what is left to report at the end."""
+        handler = _Handler(self)
+        logger.addHandler(handler)
+        before = logger.level
+        logger.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            logger.setLevel(before)
+            logger.removeHandler(handler)
+            self._flush()
+
+    def logged(self, record: logging.LogRecord) -> None:
+        """Report what was logged."""
+        self._write(log=record.getMessage(), level=record.levelno)
+
+    def _flush(self) -> None:
+        units, self._units, self._last = self._units, 0.0, time.monotonic()
+        if units:
+            self._write(units=units)
+
+    def _write(self, **line: Any) -> None:
+        with suppress(OSError), self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+class _Handler(logging.Handler):
+    def __init__(self, watcher: Reporting) -> None:
+        super().__init__()
+        self.watcher = watcher
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on."""
+        self.watcher.logged(record)

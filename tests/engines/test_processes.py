@@ -1,0 +1,181 @@
+"""Several processes: what is special about them; what all engines do is in the contract."""
+
+import logging
+import os
+import signal
+import time
+import warnings
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+import torch
+from tests.contracts.test_engines import context_of
+from tests.made import SETTINGS, dataset
+
+from goodteacher import search
+from goodteacher.config import RuntimeConfig, parse
+from goodteacher.data import DataNote
+from goodteacher.engines import LocalEngine, ProcessesEngine, engine_of
+from goodteacher.errors import RunError
+from goodteacher.studies.progress import Silent
+
+
+@dataclass(frozen=True)
+class Saying:
+    """A task that tells what it sees of the process it is in."""
+
+    runner: ClassVar[str] = f"{__name__}:Sayer"
+    number: int
+    dies: bool = False
+
+    @property
+    def key(self):
+        return f"say-{self.number}"
+
+    @property
+    def work(self):
+        return float(self.number)
+
+
+class Sayer:
+    def done(self, task, store):
+        return store.exists(f"{task.key}.txt")
+
+    def run(self, task, context):
+        if task.dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+        context.note(f"note of {task.number}")
+        context.warn(f"warning of {task.number}")
+        warnings.warn("the same in each", DataNote, stacklevel=1)
+        for _ in range(4):
+            context.progress.advance(task.work / 4)
+        subnormal = torch.full((1,), torch.finfo(torch.float32).tiny) / 2
+        said = [os.getpid(), torch.get_num_threads(), context.machine.sharing, bool(subnormal)]
+        context.store.write_text(f"{task.key}.txt", " ".join(map(str, said)))
+
+
+class Noting(Silent):
+    def __init__(self):
+        self.notes, self.units = [], 0.0
+
+    def advance(self, units):
+        self.units += units
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def said(context):
+    return [path.read_text().split() for path in sorted(context.store.root.glob("say-*.txt"))]
+
+
+def several(context, *, threads=1):
+    return ProcessesEngine(context, workers=2, threads=threads)
+
+
+def test_tasks_run_elsewhere_with_their_share_of_the_machine(tmp_path):
+    context = context_of(tmp_path / "s")
+    with pytest.warns(DataNote):
+        several(context).run("says", [Saying(1), Saying(2), Saying(3)])
+    processes, threads, sharing, subnormal = zip(*said(context), strict=True)
+    assert str(os.getpid()) not in processes
+    assert set(threads) == {"1"}
+    assert set(sharing) == {"2"}
+    here = bool(torch.full((1,), torch.finfo(torch.float32).tiny) / 2)
+    assert set(subnormal) == {str(here)}, "small numbers are treated as here"
+
+
+def test_a_task_alone_stays_here(tmp_path):
+    context, before = context_of(tmp_path / "s"), torch.get_num_threads()
+    with pytest.warns(DataNote):
+        several(context, threads=2).run("says", [Saying(1)])
+    ((process, threads, *_),) = said(context)
+    assert int(process) == os.getpid()
+    assert threads == "2", "as a task elsewhere would have"
+    assert torch.get_num_threads() == before
+
+
+def test_notes_warnings_and_logs_reach_whoever_began_it(tmp_path, caplog):
+    watching = Noting()
+    context = context_of(tmp_path / "s", watching)
+    with caplog.at_level(logging.INFO, logger="goodteacher"), pytest.warns(DataNote) as caught:
+        several(context).run("says", [Saying(1), Saying(2)])
+    told = {f"{kind} of {n}" for kind in ("note", "warning") for n in (1, 2)}
+    assert set(watching.notes) == told
+    assert watching.units == 3.0
+    levels = {record.getMessage(): record.levelno for record in caplog.records}
+    assert levels["note of 1"] == logging.INFO
+    assert levels["warning of 2"] == logging.WARNING
+    assert [str(each.message) for each in caught] == ["the same in each"] * 2
+
+
+def test_a_warning_that_is_an_error_here_ends_the_stage(tmp_path):
+    context = context_of(tmp_path / "s")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(DataNote, match="the same in each"):
+            several(context).run("says", [Saying(1), Saying(2)])
+
+
+def test_a_process_that_dies_is_said_and_the_rest_goes_on_later(tmp_path):
+    context = context_of(tmp_path / "s")
+    tasks = [Saying(1), Saying(2), Saying(3, dies=True)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataNote)
+        with pytest.raises(RunError, match=r"a process died .* with fewer --workers"):
+            several(context).run("says", tasks)
+    with pytest.warns(DataNote):
+        several(context).run("says", [Saying(1), Saying(2), Saying(3)])
+    assert len(said(context)) == 3
+
+
+def test_what_was_handed_over_goes_with_the_engine(tmp_path):
+    context = context_of(tmp_path / "s")
+    engine = several(context)
+    with pytest.warns(DataNote):
+        engine.run("says", [Saying(1), Saying(2)])
+    folder = engine._folder
+    assert folder.exists()
+    del engine
+    deadline = time.monotonic() + 5
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "workers"),
+    [
+        ({}, LocalEngine, None),
+        ({"workers": 1}, LocalEngine, None),
+        ({"workers": 3}, ProcessesEngine, 3),
+        ({"workers": 3, "engine": "local"}, LocalEngine, None),
+        ({"workers": 1, "engine": "processes"}, ProcessesEngine, 1),
+        ({"engine": "processes", "threads": 5}, ProcessesEngine, ...),
+    ],
+)
+def test_settings_say_which_engine_it_is(settings, kind, workers, tmp_path):
+    engine = engine_of(parse(RuntimeConfig, **settings), context_of(tmp_path / "s"))
+    assert type(engine) is kind
+    if isinstance(workers, int):
+        assert engine.share.processes == workers
+    if "threads" in settings:
+        assert engine.share.threads == settings["threads"]
+
+
+def rows_of(study):
+    return [row.model_copy(update={"student_seconds": 0.0}) for row in study.students()]
+
+
+def test_a_whole_search_in_two_processes_finds_the_same_to_the_last_bit(tmp_path):
+    def network(num_classes):
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(num_classes))
+
+    asked = {**SETTINGS, "student": network, "stack_width": 4, "threads": 1, "rungs": 2}
+    alone = search(dataset(), out=tmp_path / "alone", **asked)
+    both = search(dataset(), out=tmp_path / "both", workers=2, **asked)
+    assert rows_of(both) == rows_of(alone)
+    same = {"cost": None}
+    ours, theirs = (study.sweet_spot.model_copy(update=same) for study in (alone, both))
+    assert ours == theirs
