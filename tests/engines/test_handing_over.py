@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from goodteacher.data import load_dataset, prepare
 from goodteacher.engines.handing_over import hand_over, take
 from goodteacher.networks import Preparations
+from goodteacher.networks.given import specification_of
 
 DTYPES = (
     torch.float32,
@@ -90,6 +91,13 @@ def test_functions_and_networks_made_on_the_spot_go_along(tmp_path):
     function, copy = there_and_back((lambda x: factor * x, network), tmp_path)
     assert function(2) == 6
     assert torch.equal(copy.weight, network.weight)
+
+
+def test_networks_given_in_python_can_be_made_where_preparations_arrive(tmp_path, monkeypatch):
+    spec = specification_of(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)))
+    hand_over(Preparations(prepare(load_dataset("digits"))), tmp_path)
+    monkeypatch.setattr("goodteacher.networks.given._GIVEN", {})
+    assert take(tmp_path).network(spec, seed=0).module[1].out_features == 10
 
 
 def test_a_studys_data_and_preparations_arrive(tmp_path):

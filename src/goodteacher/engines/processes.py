@@ -29,7 +29,6 @@ from goodteacher.engines.handing_over import hand_over
 from goodteacher.engines.local import LocalEngine
 from goodteacher.engines.working import Outcome, Work, do
 from goodteacher.errors import RunError
-from goodteacher.networks import given_networks
 from goodteacher.studies import Context, Progress, Silent, Task, is_done, logger
 from goodteacher.training import Share, threads_of
 
@@ -97,7 +96,7 @@ class ProcessesEngine:
         """A folder with the context for the other processes; it goes when the engine does."""
         folder = Path(tempfile.mkdtemp(prefix="goodteacher-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        hand_over((self.context.watched_by(Silent()), given_networks()), folder)
+        hand_over(self.context.watched_by(Silent()), folder)
         return folder
 
     def _finish(self, stage: str, begun: dict[Future[Outcome], Work]) -> None:

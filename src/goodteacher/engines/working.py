@@ -17,7 +17,6 @@ from goodteacher.engines.failures import Failure
 from goodteacher.engines.handing_over import take
 from goodteacher.engines.local import run_logged
 from goodteacher.errors import GoodteacherError
-from goodteacher.networks import take_given
 from goodteacher.studies import Context, Task, logger
 from goodteacher.training import Share, take_share
 
@@ -82,9 +81,7 @@ def do(work: Work) -> Outcome:
 @lru_cache(maxsize=1)
 def _context(folder: Path) -> Context:
     """Return the context of the study that this process works for, read once."""
-    context, given = cast("tuple[Context, dict[str, Any]]", take(folder))
-    take_given(given)
-    return context
+    return cast("Context", take(folder))
 
 
 @dataclass

@@ -39,9 +39,7 @@ from goodteacher.networks.fitting import PREPARATIONS, fit_preparation, split_sp
 from goodteacher.networks.given import (
     NetworkLike,
     give_again,
-    given_networks,
     specification_of,
-    take_given,
 )
 from goodteacher.networks.identity import NetworkIdentity, identity_of
 from goodteacher.networks.intake import as_stored, as_texts, warn_of_dark_images
@@ -82,7 +80,6 @@ __all__ = [
     "finished_classifier",
     "fit_preparation",
     "give_again",
-    "given_networks",
     "identity_of",
     "inside",
     "is_estimator",
@@ -98,7 +95,6 @@ __all__ = [
     "specification_of",
     "split_batch",
     "split_spec",
-    "take_given",
     "warn_of_dark_images",
     "weight_bytes",
 ]

@@ -20,6 +20,7 @@ from goodteacher.errors import ConfigError, ModelError
 from goodteacher.networks.build import build_model, is_users_own, own_clause
 from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import OF_THE_NETWORK, fit_preparation, split_spec
+from goodteacher.networks.given import given_networks, take_given
 from goodteacher.networks.image_steps import Resize
 from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
@@ -68,8 +69,13 @@ class Preparations:
         self._kept: dict[str, WeakKeyDictionary[Split, Prepared]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out prepared examples, which another process makes again."""
-        return {**self.__dict__, "_kept": {}}
+        """Take networks given in Python along; leave out what another process prepares again."""
+        return {**self.__dict__, "_kept": {}, "given": given_networks()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Let the networks that were given in the other process be made in this one too."""
+        take_given(state.pop("given"))
+        self.__dict__.update(state)
 
     def of(self, spec: str) -> Chain:
         """Return the preparation of the network of a specification, fitted to the training part.
