@@ -16,7 +16,7 @@ from goodteacher.data.inputs import (
 )
 from goodteacher.data.listing import shorten
 from goodteacher.data.notes import DataNote, Note
-from goodteacher.data.numbers import AT_ONCE, at_once
+from goodteacher.data.numbers import AT_ONCE, at_once, decoded
 from goodteacher.data.odd_columns import are_dates, are_identifiers, numbers_rows
 from goodteacher.data.patient import Finding
 from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
@@ -66,6 +66,7 @@ __all__ = [
     "at_once",
     "check_rows_of_texts",
     "check_texts",
+    "decoded",
     "doctor",
     "load_dataset",
     "load_for",

@@ -21,7 +21,7 @@ from goodteacher.teachers.checkpoints import (
     read_checkpoint,
     weights_for,
 )
-from goodteacher.teachers.foreign import Asked, Model, Prepare, stored
+from goodteacher.teachers.foreign import Asked, Model, Prepare, checked_prepare, stored
 from goodteacher.teachers.hugging_face import HUGGING_FACE, HuggingFaceTeacher
 from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of
 from goodteacher.teachers.onnx_files import onnx_teacher
@@ -101,6 +101,7 @@ __all__ = [
     "check_kind",
     "check_pattern",
     "check_recorded_runs",
+    "checked_prepare",
     "classes_of",
     "combined",
     "epochs_of",

@@ -31,7 +31,7 @@ def onnx_teacher(path: str | Path) -> Callable[[Any], Any]:
 
     Raises:
         ConfigError: ONNX Runtime is missing.
-        ModelError: The file cannot be run, or has no such output.
+        ModelError: There is no such file, it cannot be run, or has no such output.
     """
     try:
         import onnxruntime
@@ -40,6 +40,11 @@ def onnx_teacher(path: str | Path) -> Callable[[Any], Any]:
             f"{path} is run by ONNX Runtime, which is not installed: "
             "pip install 'goodteacher[onnx]'."
         ) from None
+    if not Path(path).is_file():
+        raise ModelError(
+            f"There is no ONNX file at {Path(path).absolute()}. Name one, or give a function of a "
+            "batch, such as model.predict_proba; a model of transformers is 'hf:FOLDER'."
+        )
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:

@@ -8,7 +8,7 @@ from goodteacher.training.loop import Segment, Trainer, example_order, steps_per
 from goodteacher.training.machine import Machine, borrowed, choose_machine, threads_of
 from goodteacher.training.memory import is_out_of_memory, stack_memory, unless_memory_runs_out
 from goodteacher.training.objective import StackObjective
-from goodteacher.training.stacking import Stack, stack_networks
+from goodteacher.training.stacking import Stack, StackingWarning, stack_networks
 from goodteacher.training.width import WidthChoice, even_groups, fastest_width, widest_stack
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Segment",
     "Stack",
     "StackObjective",
+    "StackingWarning",
     "Trainer",
     "WidthChoice",
     "borrowed",
