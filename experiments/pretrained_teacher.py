@@ -37,7 +37,8 @@ from goodteacher.records import Verdict
 TRAINING, TEST = 2000, 3000
 NAME = "tf_efficientnet_lite0"
 SETTINGS: dict[str, Any] = {
-    "student": "cnn:8,16",
+    "student": "cnn:4,8",
+    "transfer_fraction": 0.5,
     "batch_sizes": (32,),
     "learning_rates": (5e-4,),
     "schedule": "cosine",
@@ -46,10 +47,11 @@ SETTINGS: dict[str, Any] = {
     "record_epochs": (3, 6),
     "patience": 0,
     "precision": "float32",
-    "student_epochs": 30,
+    "student_epochs": 20,
+    "student_learning_rate": 0.01,
     "student_batch_size": 32,
-    "shortlist": 2,
-    "temperatures": (1.0, 4.0),
+    "shortlist": 1,
+    "temperatures": (4.0,),
     "alphas": (1.0,),
     "smoothings": (0.1,),
     "extend": False,
