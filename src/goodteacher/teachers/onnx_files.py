@@ -33,25 +33,7 @@ def onnx_teacher(path: str | Path) -> Callable[[Any], Any]:
         ConfigError: ONNX Runtime is missing.
         ModelError: There is no such file, it cannot be run, or has no such output.
     """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ConfigError(
-            f"{path} is run by ONNX Runtime, which is not installed: "
-            "pip install 'goodteacher[onnx]'."
-        ) from None
-    if not Path(path).is_file():
-        raise ModelError(
-            f"There is no ONNX file at {Path(path).absolute()}. Name one, or give a function of a "
-            "batch, such as model.predict_proba; a model of transformers is 'hf:FOLDER'."
-        )
-    try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:
-        told = str(error).strip().partition("\n")[0][:300]
-        raise ModelError(
-            f"{path} cannot be run ({type(error).__name__}: {told}). Is it an ONNX file, and whole?"
-        ) from error
+    session = _session(path)
     wanted = {each.name: each for each in session.get_inputs()}
 
     def predict(batch: Any) -> Any:
@@ -76,6 +58,29 @@ def onnx_teacher(path: str | Path) -> Callable[[Any], Any]:
         return matrices[0]
 
     return predict
+
+
+def _session(path: str | Path) -> Any:
+    """Return what runs a file, where it and ONNX Runtime are there."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ConfigError(
+            f"{path} is run by ONNX Runtime, which is not installed: "
+            "pip install 'goodteacher[onnx]'."
+        ) from None
+    if not Path(path).is_file():
+        raise ModelError(
+            f"There is no ONNX file at {Path(path).absolute()}. Name one, or give a function of a "
+            "batch, such as model.predict_proba; a model of transformers is 'hf:FOLDER'."
+        )
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:
+        told = str(error).strip().partition("\n")[0][:300]
+        raise ModelError(
+            f"{path} cannot be run ({type(error).__name__}: {told}). Is it an ONNX file, and whole?"
+        ) from error
 
 
 def _as_wanted(values: Any, kind: str) -> Any:
