@@ -33,9 +33,9 @@ EACH = 64
 
 SETTINGS: dict[str, Any] = {
     "student": "linear",
-    "student_epochs": 40,
-    "student_batch_size": 128,
-    "student_learning_rate": 0.01,
+    "student_epochs": 30,
+    "student_batch_size": 64,
+    "student_learning_rate": 0.002,
     "temperatures": (1.0, 2.0),
     "alphas": (1.0,),
     "smoothings": (0.02, 0.1),
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("folders", nargs="+", type=Path, help="where files are taken from")
     parser.add_argument("--most", type=int, default=3_000, help="files")
-    parser.add_argument("--terms", type=int, default=4_096)
+    parser.add_argument("--terms", type=int, default=2_048)
     options = parser.parse_args()
     import magika
 
