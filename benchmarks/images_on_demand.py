@@ -33,14 +33,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
-from torch.nn import functional as F
 
-from goodteacher.config import Optimization
-from goodteacher.data import Split, load_dataset
-from goodteacher.networks import Examples, build_model, fit_preparation
+from goodteacher.data import load_dataset
+from goodteacher.networks import Examples
 from goodteacher.networks.preparation import Identity
-from goodteacher.training.loop import Trainer, example_order
-from goodteacher.training.machine import Machine, tuned_cpu
+from goodteacher.training.loop import example_order
+from goodteacher.training.machine import tuned_cpu
+from one_epoch import one_epoch, own_mib
 
 SIDE, CLASSES, BATCH, LITTLE = 224, 4, 64, 1e-6
 HELD_OUT = 40
@@ -150,43 +149,15 @@ def _ratios(ours: list[float], theirs: list[float]) -> list[float]:
     return [round(quartile, 3) for quartile in statistics.quantiles(ratios, n=4)]
 
 
-def own_mib() -> float:
-    """Return the memory that this process owns, in MiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith("RssAnon"))
-    return int(line.split()[1]) / 1024
-
-
 def measure_memory(folder: Path, gib: float | None, threads: int) -> dict[str, float]:
     """Load, fit a preparation and train one epoch; return the memory that this takes."""
     torch.set_num_threads(threads)
     before = own_mib()
     split = load_dataset(folder, images_gib=gib).train
     loaded = own_mib() - before
-    peak = max(own_mib() for _ in _trained(split))
+    epoch = one_epoch(split, "mlp:2", num_classes=CLASSES, batch_size=BATCH, every=5)
+    peak = max(own_mib() for _ in epoch)
     return {"loaded_mib": loaded, "peak_mib": peak - before}
-
-
-def _trained(split: Split):
-    """Train a tiny network, and yield after every few steps."""
-    examples = Examples(split, fit_preparation("mlp:2", split))
-    network = build_model("mlp:2", num_classes=CLASSES, inputs=split.stored.spec.shape, seed=0)
-
-    def cross_entropy(logits, positions, view):
-        return F.cross_entropy(logits, examples.labels(positions, num_classes=CLASSES))
-
-    trainer = Trainer(
-        network,
-        cross_entropy,
-        examples,
-        plan=Optimization(optimizer="adam", learning_rate=0.001, batch_size=BATCH),
-        total_steps=-(-len(split) // BATCH),
-        order_seed=0,
-        machine=Machine(torch.device("cpu")),
-    )
-    for step in range(0, trainer.total_steps, 5):
-        trainer.run_until(min(step + 5, trainer.total_steps))
-        yield step
 
 
 def all_memory(kinds: list[str], count: int, threads: int) -> list[dict[str, object]]:

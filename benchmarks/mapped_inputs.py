@@ -18,23 +18,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch.nn import functional as F
 
-from goodteacher.config import Optimization
 from goodteacher.data import Split
-from goodteacher.networks import Examples, build_model, fit_preparation
-from goodteacher.training.loop import Trainer
-from goodteacher.training.machine import Machine
+from one_epoch import one_epoch, own_mib
 
 FEATURES, CLASSES, BATCH = 1024, 10, 256
-
-
-def own_mib() -> float:
-    """Return the memory that this process owns, in MiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith("RssAnon"))
-    return int(line.split()[1]) / 1024
 
 
 def measure(folder: Path, *, mapped: bool) -> dict[str, float]:
@@ -42,27 +30,9 @@ def measure(folder: Path, *, mapped: bool) -> dict[str, float]:
     before = own_mib()
     inputs = np.load(folder / "x.npy", mmap_mode="r" if mapped else None)
     split = Split.from_arrays(inputs, np.load(folder / "y.npy"))
-    preparation = fit_preparation("mlp:32", split)
-    examples = Examples(split, preparation)
-    network = build_model("mlp:32", num_classes=CLASSES, inputs=(FEATURES,), seed=0)
-
-    def cross_entropy(logits, positions, view):
-        return F.cross_entropy(logits, examples.labels(positions, num_classes=CLASSES))
-
-    trainer = Trainer(
-        network,
-        cross_entropy,
-        examples,
-        plan=Optimization(optimizer="adam", learning_rate=0.001, batch_size=BATCH),
-        total_steps=-(-len(split) // BATCH),
-        order_seed=0,
-        machine=Machine(torch.device("cpu")),
-    )
     started = time.perf_counter()
-    peak = 0.0
-    for step in range(0, trainer.total_steps, 100):
-        trainer.run_until(min(step + 100, trainer.total_steps))
-        peak = max(peak, own_mib())
+    epoch = one_epoch(split, "mlp:32", num_classes=CLASSES, batch_size=BATCH, every=100)
+    peak = max(own_mib() for _ in epoch)
     seconds = time.perf_counter() - started
     return {"mib": peak - before, "examples_per_second": len(split) / seconds}
 

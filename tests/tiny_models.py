@@ -59,6 +59,24 @@ def write_model(folder, texts, *, weights=False, **settings):
     return folder
 
 
+def write_roberta(folder, texts, **settings):
+    """Write a folder with a RoBERTa of a few thousand weights, and a tokenizer without a limit."""
+    transformers = pytest.importorskip("transformers", reason="needs goodteacher[hf]")
+    small = {
+        "vocab_size": 200,
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+        "max_position_embeddings": 10,
+        "pad_token_id": 0,
+        "type_vocab_size": 2,
+    }
+    write_tokenizer(folder, texts)
+    transformers.RobertaConfig(**{**small, **settings}).save_pretrained(folder)
+    return folder
+
+
 HAS_TIMM = find_spec("timm") is not None
 """Whether networks of timm can be made here: goodteacher[vision]."""
 

@@ -336,5 +336,7 @@ def test_student_that_cannot_be_stacked_is_told_once(circle, tmp_path, monkeypat
     result = runner.invoke(app, ["search", str(circle), *chosen, f"--out={tmp_path / 's'}"])
     assert result.exit_code == 0, result.stderr
     told = " ".join(result.stderr.split())
-    assert told.count("These networks run by 'loop', which is slower") == 1
+    assert (
+        told.count("Students of this network are trained one after another, which is slower") == 1
+    )
     assert "torch.fx cannot trace it (TypeError" in told

@@ -8,29 +8,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from goodteacher.data import DataNote, load_dataset
 from goodteacher.errors import DataError, InputError
+from tests.any_arrays import any_arrays, asked_often
 
 from .conftest import noted
 
-PROPERTY = settings(max_examples=50, suppress_health_check=list(HealthCheck))
-
-TYPES = st.one_of(
-    hnp.floating_dtypes(sizes=(16, 32, 64)),
-    hnp.integer_dtypes(),
-    hnp.unsigned_integer_dtypes(),
-    hnp.boolean_dtypes(),
-    hnp.complex_number_dtypes(),
-    hnp.unicode_string_dtypes(max_len=4),
-    hnp.byte_string_dtypes(max_len=4),
-)
-ARRAYS = TYPES.flatmap(
-    lambda kind: hnp.arrays(kind, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
-)
+PROPERTY = asked_often(50)
+ARRAYS = any_arrays(max_dims=4)
 CELLS = st.one_of(
     st.none(),
     st.floats(),

@@ -20,6 +20,12 @@ def points(value):
     return f"{100 * value:.1f}"
 
 
+def gains(reference):
+    """What the student of the teacher gains over a reference, as the page says it."""
+    difference = reference["difference"]
+    return f"{'gains' if difference >= 0 else 'loses'} {points(abs(difference))}"
+
+
 def section():
     """The paragraph of the page, on one line."""
     text = PAGE.read_text()
@@ -32,9 +38,9 @@ def test_page_has_the_figures_of_the_results(found):
     for figure in (
         f"{points(found['teachers'][-1]['selection_accuracy'])} %",
         f"{points(found['teacher_test_accuracy'])} %",
-        f"gains {points(labels['difference'])} points",
+        f"{gains(labels)} points on hard labels",
         " to ".join(map(points, labels["interval"])),
-        f"loses {points(-smoothing['difference'])} on label smoothing",
+        f"{gains(smoothing)} on label smoothing",
         " to ".join(map(points, smoothing["interval"])),
         f"{points(found['student']['test_accuracy'])} %",
         f"{points(labels['test_accuracy'])} %",

@@ -14,7 +14,8 @@ from goodteacher.networks import (
     split_spec,
 )
 from goodteacher.networks.examination import examine
-from tests.tiny_models import bert_configuration, write_model, write_tokenizer
+from goodteacher.training import StackingWarning, stack_networks
+from tests.tiny_models import bert_configuration, write_model, write_roberta, write_tokenizer
 
 pytest.importorskip("transformers", reason="needs goodteacher[hf]")
 
@@ -170,6 +171,26 @@ def test_the_longest_text_is_cut_at_the_limit_of_the_model(tmp_path):
     assert network(tmp_path).preparation(["my card"])["input_ids"].shape == (1, 5)
     with pytest.raises(ModelError, match=r"the model takes at most 5. Write @tokens:5"):
         network(f"{tmp_path}@tokens:6")
+
+
+@pytest.mark.parametrize(("padding", "limit"), [(0, 9), (1, 8), (4, 5)])
+def test_positions_that_a_roberta_keeps_for_padding_are_no_room_for_tokens(
+    tmp_path, padding, limit
+):
+    write_roberta(tmp_path, TEXTS, pad_token_id=padding)
+    longest = "my card is lost " * 9
+    made = network(f"{tmp_path}@tokens:{limit}")
+    assert made.module(made.preparation([longest])).shape == (1, 2)
+    with pytest.raises(ModelError, match=rf"the model takes at most {limit}. Write @tokens"):
+        network(f"{tmp_path}@tokens:{limit + 1}")
+
+
+def test_why_students_of_transformers_are_not_stacked_is_said_plainly(tmp_path):
+    write_model(tmp_path, TEXTS)
+    made = network(tmp_path)
+    with pytest.warns(StackingWarning, match="a decorator wraps its forward") as told:
+        stack_networks([made.module] * 2, example_input=made.preparation(TEXTS[:2]))
+    assert "varnames" not in str(told[0].message)
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):

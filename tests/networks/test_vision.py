@@ -1,6 +1,7 @@
 """Networks of timm and torchvision; weights are made here, nothing is fetched."""
 
 import copy
+import math
 import sys
 import warnings
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
 
 from goodteacher.data import Dataset, InputSpec, Split, prepare
 from goodteacher.errors import ModelError, PackageError
@@ -171,6 +173,34 @@ def test_a_head_of_as_many_classes_is_drawn_from_the_seed_too(spec, tmp_path):
     stored = write_weights(file, spec, num_classes=3)
     found = made(f"{spec}+{file}").state_dict()
     assert any(not torch.equal(found[name], stored[name]) for name in HEADS[spec])
+
+
+EFFICIENT = {"timm:test_efficientnet": "classifier", "torchvision:efficientnet_b0": "classifier.1"}
+
+
+@pytest.mark.parametrize("spec", EFFICIENT)
+def test_a_head_that_a_library_draws_far_too_large_for_few_classes_is_brought_down(spec, tmp_path):
+    file = tmp_path / "weights.safetensors"
+    write_weights(file, spec)
+    one, other = (made(f"{spec}+{file}", seed=seed) for seed in (0, 1))
+    new = made(spec)
+    heads = [each.get_submodule(EFFICIENT[spec]).weight.detach() for each in (one, other, new)]
+    usual = 1 / math.sqrt(3 * heads[0].shape[1])
+    assert float(heads[2].std()) > 5 * usual  # a new network is the library's own
+    for head in heads[:2]:
+        assert float(head.std()) == pytest.approx(usual, rel=1e-4)
+    factor = float(heads[0].std() / heads[2].std())
+    torch.testing.assert_close(heads[0], heads[2] * factor, rtol=1e-4, atol=1e-7)
+    assert not torch.equal(heads[0], heads[1])
+
+
+def test_a_pretrained_network_of_large_heads_begins_without_confident_guesses(tmp_path):
+    file = tmp_path / "weights.safetensors"
+    write_weights(file, "timm:test_efficientnet")
+    images = torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    network = made(f"timm:test_efficientnet+{file}", num_classes=10).train()
+    loss = F.cross_entropy(network(images), torch.arange(16) % 10)
+    assert loss.item() < math.log(10) + 0.3
 
 
 def test_as_many_classes_as_imagenet_has_are_no_exception(tmp_path):

@@ -316,6 +316,12 @@ def test_texts_are_recorded_through_prepare(tmp_path):
     assert record.status == "ok"
 
 
+def test_a_preparation_that_is_no_function_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ConfigError, match=r"prepare must be a function .* but is 'pixels:96'"):
+        recorder(tmp_path, prepare="pixels:96")
+    assert not [*tmp_path.iterdir()]
+
+
 def test_unlabelled_transfer_examples_are_responded_to(tmp_path):
     arrays = made.arrays()
     arrays["y_train"][:100] = -1

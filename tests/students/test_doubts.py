@@ -1,10 +1,17 @@
 """What may be wrong with students' training: when it is said, and in which words."""
 
 import pytest
+import torch
 
 from goodteacher.errors import RunError
 from goodteacher.records.results import StudentRow
-from goodteacher.students.doubts import check_diverged, doubts, told_diverged, told_unfinished
+from goodteacher.students.doubts import (
+    check_diverged,
+    doubts,
+    told_diverged,
+    told_unfinished,
+    without_learning,
+)
 
 
 def rows(good, lost=0, **values):
@@ -88,20 +95,77 @@ def test_advice_is_what_has_not_been_tried(tuned, until_converged, said, not_sai
 )
 def test_each_doubt_is_a_sentence_and_no_doubt_is_none(improving, diverged, beginnings):
     by_name = {name: rows(3) for name in ("sweet_spot", "label_smoothing")}
-    told = doubts(by_name, improving, diverged, tuned=True)
+    told = doubts(by_name, improving, diverged, {}, tuned=True)
     assert len(told) == len(beginnings)
     assert all(map(str.startswith, told, beginnings))
 
 
 def test_longer_limit_is_offered_unless_it_was_taken():
     assert "--until-converged" in told_unfinished(["a"], [3], tuned=True)
-    (told,) = doubts({"a": rows(1)}, ["a"], {}, tuned=True)
+    (told,) = doubts({"a": rows(1)}, ["a"], {}, {}, tuned=True)
     assert told.endswith("Go on with --until-converged.")
-    (told,) = doubts({"a": rows(1)}, ["a"], {}, tuned=True, until_converged=True)
+    (told,) = doubts({"a": rows(1)}, ["a"], {}, {}, tuned=True, until_converged=True)
     assert "--student-epochs 90" in told
 
 
 def test_epochs_of_the_longest_of_those_that_improve_are_told():
     by_name = {"a": rows(1, student_epochs=10), "b": rows(1, student_epochs=90), "c": rows(1)}
-    (told,) = doubts(by_name, ["a", "c"], {}, tuned=False)
+    (told,) = doubts(by_name, ["a", "c"], {}, {}, tuned=False)
     assert "a and c were still getting better after 30 epochs" in told
+
+
+# --- students that did not learn -----------------------------------------------------------------
+
+
+def reaching(**accuracies):
+    """Two students of each name, around a mean accuracy on the selection split."""
+    return {
+        name: [*rows(1, selection_accuracy=mean - 0.01), *rows(1, selection_accuracy=mean + 0.01)]
+        for name, mean in accuracies.items()
+    }
+
+
+EVEN = torch.arange(100) % 10
+MOSTLY_ONE = torch.tensor([0] * 60 + [1] * 40)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "labels", "failed"),
+    [
+        ({"cross_entropy": 0.8, "label_smoothing": 0.79}, EVEN, []),
+        ({"cross_entropy": 0.8, "label_smoothing": 0.41}, EVEN, []),
+        ({"cross_entropy": 0.8, "label_smoothing": 0.39}, EVEN, ["label_smoothing"]),
+        ({"hard_labels": 0.3, "recipe": 0.14}, EVEN, ["recipe"]),
+        ({"cross_entropy": 0.1, "a": 0.08}, EVEN, ["cross_entropy", "a"]),
+        ({"cross_entropy": 0.11, "label_smoothing": 0.12}, EVEN, []),
+        ({"cross_entropy": 0.7, "label_smoothing": 0.6}, MOSTLY_ONE, ["label_smoothing"]),
+        ({"cross_entropy": 0.6, "label_smoothing": 0.61}, MOSTLY_ONE, ["cross_entropy"]),
+        ({"sweet_spot": 0.9, "cross_entropy": 0.05}, EVEN, ["cross_entropy"]),
+    ],
+)
+def test_students_that_name_one_class_or_are_far_below_hard_labels_did_not_learn(
+    accuracies, labels, failed
+):
+    found = without_learning(reaching(**accuracies), labels)
+    assert [*found] == failed
+    assert all(found[name] == pytest.approx(accuracies[name]) for name in failed)
+
+
+def test_students_that_diverged_are_not_told_twice():
+    good = reaching(cross_entropy=0.8)["cross_entropy"]
+    lost = [*good, *rows(0, 1, selection_accuracy=0.0)]
+    assert without_learning({"cross_entropy": good, "a": lost}, EVEN) == {}
+    assert without_learning({"cross_entropy": good, "a": rows(0, 2)}, EVEN) == {}
+
+
+def test_one_sentence_tells_all_that_did_not_learn_before_anything_else():
+    failed = {"label_smoothing": 0.031, "a": 0.2}
+    by_name = {"a": rows(1)}
+    told = doubts(by_name, ["a"], {}, failed, tuned=False)
+    assert len(told) == 2
+    assert told[0].startswith("Students of label smoothing and a did not learn: they are right")
+    assert "about 3.10 % and 20.00 % of the selection split" in told[0]
+    assert "Lower --student-learning-rate, or leave it out" in told[0]
+    (tuned,) = doubts(by_name, [], {}, failed, tuned=True)
+    assert "--student-learning-rate" not in tuned
+    assert "their curves in the report" in tuned

@@ -2,6 +2,7 @@
 
 import sys
 import types
+import warnings
 
 import pytest
 from safetensors.torch import load_file
@@ -12,6 +13,7 @@ from goodteacher.config import DistillConfig, StudyConfig, parse
 from goodteacher.data import prepare
 from goodteacher.errors import ConfigError, ModelError, RunError, StudyError
 from goodteacher.studies.door import checked_settings, fitted_to_data
+from goodteacher.training import StackingWarning
 from tests import users_networks as networks
 from tests.made import SETTINGS, arrays, dataset
 
@@ -60,6 +62,17 @@ def test_odd_network_is_trained_delivered_and_loaded_in_both_roles(offer, tmp_pa
     names = list(load_file(study.folder / "student" / "model.safetensors"))
     assert not [name for name in names if "module" in name or "_orig_mod" in name]
     assert study.student()(dataset().test.inputs).shape == (120, 4)
+
+
+def test_a_student_that_cannot_be_stacked_is_warned_of_once_in_a_study(offer, tmp_path):
+    spec = offer(networks.UNDERSTOOD["auxiliary head"])
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for folder in ("one", "two"):
+            search(dataset(), out=tmp_path / folder, **{**SHORT, "student": spec})
+    said = [str(each.message) for each in told if each.category is StackingWarning]
+    assert len(said) == 2  # one for each study, though students train in several tasks of each
+    assert all("which is slower than by stacked layers" in text for text in said)
 
 
 def test_tied_weights_are_in_the_delivered_file_once_and_tied_when_loaded(offer, tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from goodteacher import search
 from goodteacher.config import Recipe
 from goodteacher.errors import RunError
 from goodteacher.records.answers import answer_of
@@ -15,9 +16,11 @@ from goodteacher.records.arms import (
 )
 from goodteacher.records.results import Edge, References, StudentRow
 from goodteacher.students.doubts import check_diverged, told_unfinished
+from goodteacher.sweet_spot import conclude, shipping
 from goodteacher.sweet_spot.shipping import RISING, most_worth_shipping, told_of_teacher
 from goodteacher.sweet_spot.shipping import _on_limits as on_limits
 from goodteacher.sweet_spot.shipping import _teacher_edges as teacher_edges
+from tests.made import SETTINGS, dataset
 from tests.report.build import record, reference, settings
 
 OURS = Arm(source=Checkpoint(run="batch 128", epoch=2), recipe=Recipe(temperature=2.0))
@@ -241,3 +244,27 @@ def test_run_that_was_recorded_elsewhere_is_to_be_recorded_longer():
     assert told.endswith("Train it longer, and record it.")
     assert "--epochs" not in told
     assert told_of_teacher(run_of(0.8, 0.91, status="diverged")) == []
+
+
+@pytest.mark.parametrize(
+    ("failed", "doubted"),
+    [("label_smoothing", True), ("cross_entropy", True), ("sweet_spot", False)],
+)
+def test_a_reference_that_did_not_learn_leaves_the_answer_undecided(
+    tmp_path, monkeypatch, failed, doubted
+):
+    asked = []
+
+    def without_learning(rows, labels):
+        asked.append((set(rows), len(labels)))
+        return {failed: 0.01}
+
+    monkeypatch.setattr(shipping, "without_learning", without_learning)
+    monkeypatch.setattr(conclude, "answer_of", lambda references: "yes")
+    quick = {"epochs": 1, "student_epochs": 1, "search_seeds": 1, "rungs": 1, "seeds": 2}
+    monkeypatch.setattr(shipping, "unfinished", lambda *given: ())
+    found = search(dataset(), out=tmp_path / "s", **{**SETTINGS, **quick}).sweet_spot
+    assert asked == [(set(WINNERS), 48)]
+    assert found.answer == ("undecided" if doubted else "yes")
+    assert "did not learn: they are right about 1.00 %" in found.doubts[0]
+    assert found.doubts[0] in found.summary

@@ -53,6 +53,14 @@ def test_a_file_that_is_none_is_refused(tmp_path):
         onnx_teacher(tmp_path / "no.onnx")
 
 
+def test_a_file_that_is_not_there_is_named_with_what_else_a_teacher_can_be(tmp_path):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is missing")
+    with pytest.raises(ModelError, match=r"no ONNX file at .*gone.onnx\. .* a function of"):
+        onnx_teacher(tmp_path / "gone.onnx")
+    with pytest.raises(ModelError, match="There is no ONNX file at"):
+        onnx_teacher(tmp_path)
+
+
 def test_a_missing_runtime_is_named_with_its_command(tmp_path, monkeypatch):
     import sys
 

@@ -170,7 +170,7 @@ def test_students_do_not_influence_each_other(case):
 
 
 def test_falling_back_warns_with_the_reason():
-    with pytest.warns(StackingWarning, match=r"run by 'vmap'.*'cos' has no stacked form"):
+    with pytest.warns(StackingWarning, match=r"by torch.vmap.*'cos' has no stacked form"):
         stack_networks([Functional()] * 2, example_input=torch.randn(4, 12))
 
 

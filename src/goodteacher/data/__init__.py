@@ -17,7 +17,7 @@ from goodteacher.data.inputs import (
 )
 from goodteacher.data.listing import shorten
 from goodteacher.data.notes import DataNote, Note
-from goodteacher.data.numbers import AT_ONCE, at_once
+from goodteacher.data.numbers import AT_ONCE, at_once, decoded
 from goodteacher.data.odd_columns import are_dates, are_identifiers, numbers_rows
 from goodteacher.data.patient import Finding
 from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
@@ -83,6 +83,7 @@ __all__ = [
     "at_once",
     "check_rows_of_texts",
     "check_texts",
+    "decoded",
     "doctor",
     "is_numeric",
     "is_table",

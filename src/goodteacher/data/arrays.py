@@ -41,6 +41,7 @@ from goodteacher.data.labels import (
 )
 from goodteacher.data.listing import shorten
 from goodteacher.data.named_splits import VALIDATION_SPLITS, choose_splits
+from goodteacher.data.numbers import decoded
 from goodteacher.data.odd_columns import numbers_rows
 from goodteacher.data.reading import Reading
 from goodteacher.data.spec import InputSpec
@@ -318,7 +319,7 @@ def _labels(
         return pa.chunked_array([pa.nulls(num_examples, pa.int64())])
     array = np.asarray(arrays[f"y_{split}"])
     if array.dtype.kind == "S":
-        array = _decoded(array, f"y_{split} of {name!r}")
+        array = decoded(array, f"y_{split} of {name!r}", name="y")
     if array.ndim == 2 and array.shape[1] == 1:  # Keras gives CIFAR's labels as a column
         array = array[:, 0]
     if array.ndim == 2 and _is_one_hot(array):
@@ -341,15 +342,6 @@ def _labels(
             f" ({error}). Convert it, for example with y.astype('int64') or y.astype(str)."
         ) from error
     return plain_labels(pa.chunked_array([values]), where)
-
-
-def _decoded(array: _Array, where: str) -> _Array:
-    try:
-        return np.char.decode(array, "utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{where} holds bytes that are not UTF-8 ({error.reason}). Give text: y.astype(str)."
-        ) from None
 
 
 def _is_one_hot(array: _Array) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -83,6 +84,30 @@ def check_numbers(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
             f"A split needs at least one example with at least one value, but its inputs have"
             f" shape {list(shape)}. Is the source empty, or did a filter remove every row?"
         )
+
+
+def decoded(array: npt.NDArray[Any], where: str, *, name: str) -> npt.NDArray[Any]:
+    """Return texts that are given as bytes.
+
+    Args:
+        array: Of bytes.
+        where: What they are, for a message: the subject of its sentence.
+        name: What users may call the array.
+
+    Raises:
+        DataError: They are not UTF-8.
+
+    Example:
+        >>> decoded(np.array([b"cat"]), "y", name="y").tolist()
+        ['cat']
+    """
+    try:
+        return np.char.decode(array, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{where} holds bytes that are not UTF-8 ({error.reason}). Give text: "
+            f"{name}.astype(str)."
+        ) from None
 
 
 def digest_numbers(digest: hashlib._Hash, inputs: Rows) -> None:

@@ -1,4 +1,4 @@
-"""A callback for Keras 3, whatever its backend.
+"""A callback for Keras 3, on PyTorch or JAX.
 
 ::
 
@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,7 +51,12 @@ class RecorderCallback(keras.callbacks.Callback):
         self._epochs = Epochs(recorder, every)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Start the clock."""
+        """Start the clock, where the model can be asked by one process.
+
+        Raises:
+            ConfigError: JAX trains in several processes.
+        """
+        _check_processes()
         if self.weights == "ema":
             _averaging(self.model)
         self._epochs.begin(from_the_start=not (self.params or {}).get("initial_epoch", 0))
@@ -79,6 +85,21 @@ class RecorderCallback(keras.callbacks.Callback):
         inputs = named or (given[0] if len(given) == 1 else list(given))
         arrays = keras.tree.map_structure(_array, inputs)
         return keras.ops.convert_to_numpy(self.model(arrays, training=False))
+
+
+def _check_processes() -> None:
+    """Refuse a model whose weights lie on devices of several processes."""
+    if keras.backend.backend() != "jax":
+        return
+    count = importlib.import_module("jax").process_count()
+    if count > 1:
+        raise ConfigError(
+            f"Keras trains on JAX in {count} processes, and one of them alone cannot ask a model "
+            "that lies on the devices of all. Train in one process, over whose devices "
+            "keras.distribution.DataParallel spreads; or save the weights of each epoch by "
+            "keras.callbacks.ModelCheckpoint, and record them afterwards in one process: "
+            "recorder.record(predict, epoch)."
+        )
 
 
 @contextlib.contextmanager

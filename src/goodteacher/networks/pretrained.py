@@ -338,11 +338,32 @@ def _check_padding(name: str, tokenizer: Any) -> None:
 
 
 def _limit(name: str, tokenizer: Any) -> int | None:
+    package = _transformers()
     with _explained(name, "has no configuration that transformers can read"):
-        configuration = _transformers().AutoConfig.from_pretrained(_source(name))
-    positions = getattr(configuration, "max_position_embeddings", None)
+        configuration = package.AutoConfig.from_pretrained(_source(name))
+    positions = _positions(package, configuration)
     limits = [n for n in (positions, tokenizer.model_max_length) if n and 0 < n < 10**9]
     return int(min(limits)) if limits else None
+
+
+def _positions(package: ModuleType, configuration: Any) -> int | None:
+    """Return how many tokens a model has positions for; None where it does not say.
+
+    RoBERTa and its kin count positions from behind that of padding, so that of 514 rows of the
+    table 512 are left. Who does so gives the table a row of padding.
+    """
+    rows = getattr(configuration, "max_position_embeddings", None)
+    if rows is None or getattr(configuration, "pad_token_id", None) is None:
+        return rows
+    with torch.device("meta"), _quiet(package):
+        try:
+            model = package.AutoModel.from_config(configuration)
+        except Exception:  # of models that are no use here, which is said where they are built
+            return int(rows)
+    tables = [m for n, m in model.named_modules() if n.endswith("position_embeddings")]
+    padding = [getattr(table, "padding_idx", None) for table in tables]
+    skipped = max((number + 1 for number in padding if number is not None), default=0)
+    return int(rows) - skipped
 
 
 def _source(name: str) -> Path | str:

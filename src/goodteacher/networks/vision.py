@@ -24,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -157,7 +158,24 @@ def _made(asked: _Asked, num_classes: int, *, inputs: InputSpec) -> nn.Module:
     _check_state(asked, network, state, head)
     state = {name: value for name, value in state.items() if name not in head}
     network.load_state_dict(state, strict=False)
+    _soften(network, head)
     return network
+
+
+def _soften(network: nn.Module, head: set[str]) -> None:
+    """Bring new weights of a head that are far too large down to what PyTorch gives such a layer.
+
+    EfficientNets of both libraries draw a head as its number of classes says: for ten classes ten
+    times as large as for a thousand, so that a pretrained network begins with confident guesses,
+    and the first steps wash out what it knows.
+    """
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if name not in head or weight.dim() < 2:
+                continue
+            usual = 1 / math.sqrt(3 * weight[0].numel())
+            if (spread := float(weight.std())) > 2 * usual:
+                weight.mul_(usual / spread)
 
 
 def _new(asked: _Asked, num_classes: int, *, inputs: InputSpec) -> nn.Module:

@@ -32,6 +32,7 @@ from goodteacher.students import (
     rows_by_arm,
     tune,
     unfinished,
+    without_learning,
 )
 from goodteacher.studies import (
     RESULT_FILE,
@@ -161,6 +162,7 @@ def _conclude(students: Students, tuned: Tuned, tasks: Sequence[StudentTask]) ->
     improving = tuned.improving
     if not tuned.measured:
         improving = unfinished(students, tuned.winners, tasks)
+    failed = without_learning(by_name, context.data.selection.labels)
     correct = correct_by_arm(context, tasks)
     ours, plain = (correct[tuned.winners[name]] for name in ("recipe", "hard_labels"))
     reached = accuracy_interval(ours, level=level)
@@ -171,9 +173,9 @@ def _conclude(students: Students, tuned: Tuned, tasks: Sequence[StudentTask]) ->
     for folder, name in (("student", delivered), ("baseline", "hard_labels")):
         deliver_best(context, tuned.winners[name], tasks, correct, folder)
     result = Distillation(
-        answer="undecided" if improving else _answer(gain),
+        answer="undecided" if improving or "hard_labels" in failed else _answer(gain),
         delivered=delivered,
-        doubts=doubts(by_name, improving, diverged, tuned=tuned.measured),
+        doubts=doubts(by_name, improving, diverged, failed, tuned=tuned.measured),
         arm=tuned.winners["recipe"].trained(None).key,
         training=by_name["recipe"][0].training,
         hard_labels_training=by_name["hard_labels"][0].training,

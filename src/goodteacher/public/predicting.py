@@ -47,6 +47,7 @@ from goodteacher.teachers import (
     Values,
     as_numpy,
     check_kind,
+    checked_prepare,
     onnx_teacher,
     places_of,
     rows_of,
@@ -145,7 +146,7 @@ def respond(
     """
     asking = Asking(_teacher(predict, classes), at_once=at_once, retries=retries, pause=pause)
     path, alone = Path(out).expanduser(), examples_alone(data)
-    given = (prepare, teacher_inputs, tuple(classes), probabilities)
+    given = (checked_prepare(prepare), teacher_inputs, tuple(classes), probabilities)
     asked = _Asked(asking, *given, _answers(path, epoch), progress)
     check_kind(path, asked_once=epoch is None)
     size = size_of(predict, teacher_file)

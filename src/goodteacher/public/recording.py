@@ -44,6 +44,7 @@ from goodteacher.teachers import (
     RunNotes,
     SplitIds,
     check_kind,
+    checked_prepare,
     measured_run,
     same_responses,
     why_other_notes,
@@ -112,7 +113,7 @@ class Recorder:
             split_seed=split_seed,
         )
         _check_numbers(patience=patience, at_once=at_once)
-        self.prepare, self.probabilities = prepare, probabilities
+        self.prepare, self.probabilities = checked_prepare(prepare), probabilities
         self.record_test, self.patience, self.at_once = record_test, patience, at_once
         self.predictor: Predictor | None = None  # set where the teacher is asked once
         self._student = canonical_spec(specification_of(probe_student)) if probe_student else None

@@ -44,6 +44,7 @@ from goodteacher.teachers import (
     RecordedRun,
     attributes_of,
     check_pattern,
+    checked_prepare,
     classes_of,
     epochs_of,
     find_checkpoints,
@@ -104,7 +105,7 @@ def record_checkpoints(
     check_pattern(config.epoch_from)
     watcher = progress or Silent()
     loaded, parts = divided(config, data)
-    network = _network(config, parts, prepared=prepare is not None)
+    network = _network(config, parts, prepared=checked_prepare(prepare) is not None)
     runs = _checked_runs(config, network)
     for note in dict.fromkeys(n for _, each in runs for _, _, notes in each for n in notes):
         say(watcher, note)

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from goodteacher.data import decoded
 from goodteacher.errors import DataError, InputError, ResponseError
 from goodteacher.responses._arrays import (
     Array,
@@ -214,7 +215,7 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
         values = values[:, 0]
     class_names: tuple[str, ...] = ()
     if values.dtype.kind == "S":
-        values = _decoded(values, path)
+        values = decoded(values, f"The column of labels in {path}", name="labels")
     if values.dtype.kind in "UO" and not _are_numerals(values):
         names, values = np.unique(values.astype(str), return_inverse=True)
         class_names = tuple(names.tolist())
@@ -357,16 +358,6 @@ def _whole_numbers(values: Array, what: str, error: type[InputError]) -> Tensor:
             f"{values.ravel()[:_SHOWN].tolist()}. {_numbering(what)}"
         )
     return torch.from_numpy(wide.astype(np.int64))
-
-
-def _decoded(values: Array, path: Path) -> Array:
-    try:
-        return np.char.decode(values, "utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"Labels in {path} are bytes that are not UTF-8 ({error.reason}). Save them as text: "
-            "labels.astype(str)."
-        ) from None
 
 
 def _numbering(what: str) -> str:

@@ -1,6 +1,12 @@
 """Students: what they learn from, how they are trained and tuned, what they predict."""
 
-from goodteacher.students.doubts import check_diverged, doubts, told_diverged, told_unfinished
+from goodteacher.students.doubts import (
+    check_diverged,
+    doubts,
+    told_diverged,
+    told_unfinished,
+    without_learning,
+)
 from goodteacher.students.families import RECIPE_AXES, Explored, Family, Rules, explore
 from goodteacher.students.finished import unfinished
 from goodteacher.students.given import keep_response, tell
@@ -45,4 +51,5 @@ __all__ = [
     "tune",
     "tuning_rows",
     "unfinished",
+    "without_learning",
 ]

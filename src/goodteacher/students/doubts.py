@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+
+from torch import Tensor
 
 from goodteacher.errors import RunError
-from goodteacher.records import FAMILY, StudentRow, listed
+from goodteacher.records import FAMILY, StudentRow, listed, percent
+
+_ROUNDING = 1e-6
+"""Of a mean of accuracies that are equal."""
+
+_HARD_LABELS = ("cross_entropy", "hard_labels")
+"""What a search, and a distillation, call the students of labels alone."""
 
 
 def check_diverged(rows: Mapping[str, Sequence[StudentRow]]) -> dict[str, int]:
@@ -63,10 +72,51 @@ def told_unfinished(
     )
 
 
+def without_learning(rows: Mapping[str, Sequence[StudentRow]], labels: Tensor) -> dict[str, float]:
+    """Return what students did not learn from, with their mean accuracy on the selection split.
+
+    They did not learn where they do no better than naming the commonest class each time, or reach
+    not half of what students of hard labels do: what a learning rate that is too high makes of
+    them, as of label smoothing with few examples in many dimensions. Students that diverged are
+    told of elsewhere.
+
+    Args:
+        rows: The students by what they learned from; hard labels are among these.
+        labels: Of the selection split, int64 [N].
+    """
+    healthy = {name: [r for r in each if r.status == "ok"] for name, each in rows.items()}
+    reached = {n: fmean(r.selection_accuracy for r in each) for n, each in healthy.items() if each}
+    hard = max((reached[name] for name in _HARD_LABELS if name in reached), default=0.0)
+    commonest = float(labels.bincount().max()) / len(labels)
+    return {n: x for n, x in reached.items() if x <= commonest + _ROUNDING or x < hard / 2}
+
+
+def told_without_learning(failed: Mapping[str, float], *, tuned: bool) -> str:
+    """Say which students did not learn, and what to type.
+
+    Args:
+        failed: What they learned from, with their accuracy on the selection split.
+        tuned: Whether learning rates were looked for, rather than named by the user.
+    """
+    shares = listed([f"{percent(value)} %" for value in failed.values()])
+    advice = (
+        "Tuning did not help: look at their curves in the report, and at the data with "
+        "goodteacher doctor."
+        if tuned
+        else "Lower --student-learning-rate, or leave it out (and --student-epochs), so that both "
+        "are tuned."
+    )
+    return (
+        f"Students of {_called(failed)} did not learn: they are right about {shares} of the "
+        f"selection split, so a comparison with them says nothing. {advice}"
+    )
+
+
 def doubts(
     rows: Mapping[str, Sequence[StudentRow]],
     improving: Sequence[str],
     diverged: Mapping[str, int],
+    failed: Mapping[str, float],
     *,
     tuned: bool,
     until_converged: bool = False,
@@ -77,10 +127,11 @@ def doubts(
         rows: The students by what they learned from.
         improving: Of what those learned that were still getting better.
         diverged: How many of each diverged.
+        failed: What students did not learn from: see :func:`without_learning`.
         tuned: Whether the number of epochs was looked for, rather than named by the user.
         until_converged: Whether the largest limit was set already.
     """
-    told = []
+    told = [told_without_learning(failed, tuned=tuned)] if failed else []
     if improving:
         epochs = [rows[name][0].student_epochs for name in improving]
         told.append(

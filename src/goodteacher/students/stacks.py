@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from goodteacher.students.plan import StudentTask, WidthTask
 from goodteacher.studies import Context
 from goodteacher.training import (
     Stack,
+    StackingWarning,
     WidthChoice,
     compute_logits,
     compute_predictions,
@@ -52,10 +54,13 @@ class Stacks:
 
     def new(self, num_students: int) -> Stack:
         """Return a stack of initial students on this machine's device."""
-        networks = [self.network().module] * num_students
-        return stack_networks(networks, example_input=self._sample()).to(
-            self.context.machine.device
-        )
+        networks, sample = [self.network().module] * num_students, self._sample()
+        with warnings.catch_warnings():
+            if self.task.student in self.context.warned_of:
+                warnings.simplefilter("ignore", StackingWarning)
+            self.context.warned_of.add(self.task.student)
+            stack = stack_networks(networks, example_input=sample)
+        return stack.to(self.context.machine.device)
 
     def trained(self) -> Iterator[Stack]:
         """Yield the trained students, a stack after another, as they were trained."""

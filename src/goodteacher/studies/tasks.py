@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import pkgutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, ClassVar, Protocol, cast
 
@@ -33,6 +33,7 @@ class Context:
         machine: Where arithmetic happens.
         progress: Who watches.
         environment: Number of the environment that this is, among those of ``environment.json``.
+        warned_of: Students of which it was said that they cannot be stacked.
     """
 
     data: StudyData
@@ -41,6 +42,7 @@ class Context:
     machine: Machine
     progress: Progress
     environment: int = 0
+    warned_of: set[str] = field(default_factory=set)
 
     def watched_by(self, progress: Progress) -> Context:
         """Return the same, watched by another."""

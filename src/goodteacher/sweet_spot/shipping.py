@@ -19,6 +19,7 @@ from goodteacher.students import (
     doubts,
     rows_by_arm,
     unfinished,
+    without_learning,
 )
 from goodteacher.sweet_spot.search import Found, Search
 
@@ -30,6 +31,9 @@ SIMPLEST_FIRST: tuple[Family, ...] = (
     "most_accurate_teacher",
 )
 
+
+_TRAINED_TO_COMPARE: tuple[Family, ...] = ("cross_entropy", "label_smoothing")
+"""References that cost no teacher: without them, nothing says whether to distill."""
 
 RISING = 0.03
 """Selection accuracy that a teacher gained between its last two recorded epochs if it surely had
@@ -83,16 +87,23 @@ def doubts_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) ->
     improving = found.explored.improving
     if not tuned:
         improving = unfinished(search.students, found.winners, confirmed)
+    failed = without_learning(by_family, search.context.data.selection.labels)
     sentences = [
         *doubts(
-            by_family, improving, diverged, tuned=tuned, until_converged=config.until_converged
+            by_family,
+            improving,
+            diverged,
+            failed,
+            tuned=tuned,
+            until_converged=config.until_converged,
         ),
         *_on_limits(found.explored.edges),
         *_teacher_edges(config, found.winners["sweet_spot"]),
         *_recorded_edge(search, found.winners["sweet_spot"]),
         *_teacher_not_done(search, found.winners["converged_teacher"]),
     ]
-    return Doubts(improving, sum(diverged.values()), bool(improving), tuple(sentences))
+    untrained = bool(improving) or not failed.keys().isdisjoint(_TRAINED_TO_COMPARE)
+    return Doubts(improving, sum(diverged.values()), untrained, tuple(sentences))
 
 
 def _on_limits(edges: Sequence[Edge]) -> list[str]:

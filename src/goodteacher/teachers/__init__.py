@@ -22,7 +22,7 @@ from goodteacher.teachers.checkpoints import (
     weights_for,
 )
 from goodteacher.teachers.estimators import FOLDS, Classifying
-from goodteacher.teachers.foreign import Asked, Model, Prepare, stored
+from goodteacher.teachers.foreign import Asked, Model, Prepare, checked_prepare, stored
 from goodteacher.teachers.hugging_face import HUGGING_FACE, HuggingFaceTeacher
 from goodteacher.teachers.kept import KeptTeacher, most_accurate_teacher
 from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of
@@ -109,6 +109,7 @@ __all__ = [
     "check_kind",
     "check_pattern",
     "check_recorded_runs",
+    "checked_prepare",
     "classes_of",
     "combined",
     "epochs_of",

@@ -13,14 +13,14 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from goodteacher.data import Split, are_texts
-from goodteacher.errors import InputError, ModelError
+from goodteacher.errors import ConfigError, InputError, ModelError
 from goodteacher.networks import inside, logits_of
 from goodteacher.training import borrowed, is_out_of_memory, unless_memory_runs_out
 
@@ -30,6 +30,20 @@ Model = Callable[..., Any]
 Prepare = Callable[[Any], Any]
 """Turns a batch of stored examples into what a model wants: a tensor; a mapping, which becomes its
 keywords; or a tuple, its arguments."""
+
+
+def checked_prepare(prepare: Prepare | None) -> Prepare | None:
+    """Return what turns examples into what a model wants.
+
+    Raises:
+        ConfigError: It is no function.
+    """
+    if prepare is None or callable(cast("object", prepare)):
+        return prepare
+    raise ConfigError(
+        f"prepare must be a function that takes a batch of examples as they are stored, but is "
+        f"{prepare!r}. Without it, the model gets examples as they are."
+    )
 
 
 def stored(split: Split, positions: Tensor) -> Any:

@@ -31,16 +31,9 @@ def onnx_teacher(path: str | Path) -> Callable[[Any], Any]:
 
     Raises:
         PackageError: ONNX Runtime is missing.
-        ModelError: The file cannot be run, or has no such output.
+        ModelError: There is no such file, it cannot be run, or has no such output.
     """
-    onnxruntime = needed_package("onnxruntime", extra="onnx", what=f"The teacher {path}")
-    try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:
-        told = str(error).strip().partition("\n")[0][:300]
-        raise ModelError(
-            f"{path} cannot be run ({type(error).__name__}: {told}). Is it an ONNX file, and whole?"
-        ) from error
+    session = _session(path)
     wanted = {each.name: each for each in session.get_inputs()}
 
     def predict(batch: Any) -> Any:
@@ -65,6 +58,23 @@ def onnx_teacher(path: str | Path) -> Callable[[Any], Any]:
         return matrices[0]
 
     return predict
+
+
+def _session(path: str | Path) -> Any:
+    """Return what runs a file, where it and ONNX Runtime are there."""
+    onnxruntime = needed_package("onnxruntime", extra="onnx", what=f"The teacher {path}")
+    if not Path(path).is_file():
+        raise ModelError(
+            f"There is no ONNX file at {Path(path).absolute()}. Name one, or give a function of a "
+            "batch, such as model.predict_proba; a model of transformers is 'hf:FOLDER'."
+        )
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:
+        told = str(error).strip().partition("\n")[0][:300]
+        raise ModelError(
+            f"{path} cannot be run ({type(error).__name__}: {told}). Is it an ONNX file, and whole?"
+        ) from error
 
 
 def _as_wanted(values: Any, kind: str) -> Any:

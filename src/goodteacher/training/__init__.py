@@ -15,7 +15,7 @@ from goodteacher.training.machine import (
 )
 from goodteacher.training.memory import is_out_of_memory, stack_memory, unless_memory_runs_out
 from goodteacher.training.objective import StackObjective
-from goodteacher.training.stacking import Stack, stack_networks
+from goodteacher.training.stacking import Stack, StackingWarning, stack_networks
 from goodteacher.training.width import WidthChoice, even_groups, fastest_width, widest_stack
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Share",
     "Stack",
     "StackObjective",
+    "StackingWarning",
     "Trainer",
     "WidthChoice",
     "borrowed",

@@ -353,13 +353,20 @@ def _trace(plain: nn.Module) -> fx.Graph:
     try:
         graphs = [_graph(plain, training) for training in (True, False)]
     except Exception as error:
-        raise NotFusableError(f"torch.fx cannot trace it ({brief(error)})") from error
+        raise NotFusableError(f"torch.fx cannot trace it ({_why_untraced(error)})") from error
     finally:
         for module, training in modes:
             module.training = training
     if str(graphs[0]) != str(graphs[1]):
         raise NotFusableError("it computes something else in training than in evaluation")
     return graphs[0]
+
+
+def _why_untraced(error: Exception) -> str:
+    """Say what torch.fx could not do; where a decorator hides arguments, it does so in riddles."""
+    if "varnames is too small" in str(error):
+        return "a decorator wraps its forward(), as in networks of transformers"
+    return brief(error)
 
 
 def _graph(plain: nn.Module, training: bool) -> fx.Graph:

@@ -173,11 +173,17 @@ def stack_networks(
     return Stack(networks, kind="loop")
 
 
+_SLOWER_WAYS: Mapping[Kind, str] = {
+    "vmap": "are trained together by torch.vmap",
+    "loop": "are trained one after another",
+}
+
+
 def _warn(kind: Kind, reasons: Sequence[str]) -> None:
     if reasons:
         warnings.warn(
-            f"These networks run by {kind!r}, which is slower, with the same results. What stood "
-            f"against a faster way: {'; '.join(reasons)}.",
+            f"Students of this network {_SLOWER_WAYS[kind]}, which is slower than by stacked "
+            f"layers and gives the same results. What stood against it: {'; '.join(reasons)}.",
             StackingWarning,
             stacklevel=3,
         )
