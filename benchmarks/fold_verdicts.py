@@ -110,14 +110,22 @@ def table_of(lines: list[dict[str, Any]]) -> str:
         spread = f"{adds.mean():+.2f} ({adds.std(ddof=1):.2f})"
         named = [cell[0], cell[1], str(cell[2]), str(len(own))]
         told.append(f"| {' | '.join([*named, *shares, spread])} |")
-    false = [each["verdict"] == "knowledge" for each in lines if each["teacher"] != "posterior"]
-    most = stats.beta.ppf(0.95, sum(false) + 1, len(false) - sum(false))
+    nulls = [each for each in lines if each["teacher"] != "posterior"]
+    false = [each for each in nulls if each["verdict"] == "knowledge"]
+    tables, hit = {e["seed"] for e in nulls}, {e["seed"] for e in false}
     told += [
         "",
-        f"Without similarity: knowledge in {sum(false)} of {len(false)}, so at most "
-        f"{100 * most:.2f} % (95 %, one-sided).",
+        f"Without similarity: knowledge in {len(false)} of {len(nulls)} verdicts on {len(tables)} "
+        f"tables. At most {_most(len(false), len(nulls)):.2f} % if verdicts on one table were "
+        f"independent; at most {_most(len(hit), len(tables)):.2f} % of tables have any (95 %, "
+        "one-sided).",
     ]
     return "\n".join(told)
+
+
+def _most(errors: int, number: int) -> float:
+    """Return the upper end of the exact one-sided 95 % interval of a share, in per cent."""
+    return 100 * float(stats.beta.ppf(0.95, errors + 1, number - errors))
 
 
 def main() -> None:
