@@ -230,10 +230,10 @@ def test_files_that_are_no_tables_are_refused_in_one_line(tmp_path, name):
     assert message in said
 
 
-def test_ten_thousand_columns_are_read(tmp_path):
-    numbers = np.random.default_rng(0).normal(size=(30, 10_000)).round(2)
-    frame = pd.DataFrame(numbers, columns=[f"c{n}" for n in range(10_000)])
+def test_thousands_of_columns_are_read(tmp_path):
+    numbers = np.random.default_rng(0).normal(size=(30, 3_000)).round(2)
+    frame = pd.DataFrame(numbers, columns=[f"c{n}" for n in range(3_000)])
     frame["species"] = ["u", "v"] * 15
     frame.to_parquet(tmp_path / "wide.parquet")
     said = told("doctor", tmp_path / "wide.parquet", "--target", "species", code=0)
-    assert "inputs 10000 numbers" in said
+    assert "inputs 3000 numbers" in said

@@ -134,6 +134,13 @@ def test_a_frame_is_read_like_the_file_of_it(tmp_path, kind):
     assert data.fingerprint == from_file.fingerprint
 
 
+def test_categories_of_polars_are_words():
+    polars = pytest.importorskip("polars")
+    made = polars.from_pandas(frame()).with_columns(polars.col("colour").cast(polars.Categorical))
+    data = load_dataset(made, target="species")
+    assert data.fingerprint == load_dataset(frame(), target="species").fingerprint
+
+
 def test_a_frame_without_its_target_is_refused_with_the_nearest_name():
     with pytest.raises(ConfigError, match=r"target = 'specie' is not in .*Did you mean 'species'"):
         load_dataset(frame(), target="specie")

@@ -59,7 +59,9 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="print the result as JSON on stdout")]
-Data = Annotated[str | None, typer.Argument(help="digits, a folder, an .npz file or a hub name")]
+Data = Annotated[
+    str | None, typer.Argument(help="digits, a folder, a table, an .npz file or a hub name")
+]
 Out = Annotated[Path, typer.Option(help="folder of the result; made if it is missing")]
 
 
@@ -161,7 +163,9 @@ def _goodteacher(
 @with_settings(StudyConfig, leave_out=frozenset({"data", "teacher", "student"}))
 def search(
     data: Data = None,
-    teacher: Annotated[str | None, typer.Option(help="such as mlp:800,800 or resnet:20")] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="such as mlp:800,800, resnet:20, forest or boosting")
+    ] = None,
     student: Annotated[
         list[str] | None,
         typer.Option(help="such as mlp:64 or cnn:16,32,64; repeat it for several students"),

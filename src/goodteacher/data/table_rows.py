@@ -191,13 +191,29 @@ def as_table(frame: Frame) -> pa.Table:
     if isinstance(frame, pa.Table):
         return frame
     try:
-        return pa.table(frame)
+        table = pa.table(frame)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise DataError(
             f"The {type(frame).__name__} cannot be read as a table: {error}. Does a column hold "
             "values of several kinds? Give each column one type, such as with "
             "frame.astype({'column': str})."
         ) from error
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string_view(_held(field.type)):  # of Polars: Arrow can take no rows of it
+            plain = [_without_views(chunk) for chunk in table.column(place).chunks]
+            column = pa.chunked_array(plain, None if plain else pa.large_string())
+            table = table.set_column(place, field.name, column)
+    return table
+
+
+def _held(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _without_views(chunk: pa.Array) -> pa.Array:
+    if not pa.types.is_dictionary(chunk.type):
+        return chunk.cast(pa.large_string())
+    return chunk.dictionary.cast(pa.large_string()).take(chunk.indices)
 
 
 def _by_position(rows: Any, columns: Sequence[str]) -> pa.Table:
