@@ -16,8 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import pickle
-import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -52,7 +50,7 @@ from shipped_tables import (
     record_path,
     table,
 )
-from tables_autogluon import NETWORK_TABLES, SMALL
+from tables_autogluon import SMALL
 
 ROOT = Path(__file__).parent
 RESULTS = ROOT / "results/tables_beside_others.json"
@@ -63,21 +61,25 @@ SMALLEST = 1e-15
 PLAIN = {
     "goodteacher lightgbm": "plain lightgbm",
     "goodteacher logistic": "plain logistic",
-    "goodteacher network": "plain network",
-    "autogluon distill lightgbm": "autogluon plain lightgbm",
-    "autogluon distill ensemble, lightgbm": "autogluon plain lightgbm",
-    "autogluon distill network": "autogluon plain network",
+    **{
+        f"autogluon {how} {teacher}lightgbm": "autogluon plain lightgbm"
+        for how in ("distill", "repaired")
+        for teacher in ("", "ensemble, ")
+    },
 }
 """Each distilled student, and the same student of hard labels."""
 
 DIRECT = ("forest", "tuned", "autogluon forest", "autogluon ensemble")
 METHODS = (*dict.fromkeys(each for pair in PLAIN.items() for each in pair[::-1]), *DIRECT)
-AGAINST = (
-    ("goodteacher lightgbm", "autogluon distill lightgbm"),
-    ("goodteacher lightgbm", "autogluon distill ensemble, lightgbm"),
-    ("goodteacher network", "autogluon distill network"),
-    ("goodteacher lightgbm", "tuned"),
-    ("goodteacher lightgbm", "autogluon ensemble"),
+AGAINST = tuple(
+    ("goodteacher lightgbm", other)
+    for other in (
+        "autogluon distill lightgbm",
+        "autogluon repaired lightgbm",
+        "autogluon repaired ensemble, lightgbm",
+        "tuned",
+        "autogluon ensemble",
+    )
 )
 """Further pairs that are compared."""
 
@@ -143,14 +145,11 @@ def distilled(student: Any, rows: Any, labels: np.ndarray, seed: int) -> Any:
     return DistilledClassifier(forest(), student, random_state=seed).fit(rows, labels)
 
 
-def run(work: Path, name: str, seed: int, networks: bool) -> None:
+def run(work: Path, name: str, seed: int) -> None:
     """Record every method on one division of a table, unless it is there."""
     rows, labels = table(name)
     seen, held_out = division(labels, seed)
     train, known, test = rows.iloc[seen], labels[seen], rows.iloc[held_out]
-    if networks:
-        _network(work, name, seed, train, known, test)
-        return
     fits: dict[str, Callable[[], tuple[Any, Any, str]]] = {
         "plain lightgbm": lambda: _direct(lightgbm(), train, known, seed),
         "plain logistic": lambda: _direct(logistic(), train, known, seed),
@@ -162,9 +161,8 @@ def run(work: Path, name: str, seed: int, networks: bool) -> None:
     for method, fit in fits.items():
         path = record_path(work, name, seed, method)
         if not path.exists():
-            began = time.perf_counter()
             asked, stored, choice = fit()
-            keep(path, asked, pickle.dumps(stored), test, began, choice)
+            keep(path, asked, pickle.dumps(stored), test, choice)
 
 
 def _direct(model: Any, rows: Any, labels: np.ndarray, seed: int) -> tuple[Any, Any, str]:
@@ -181,33 +179,14 @@ def _taught(student: Any, rows: Any, labels: np.ndarray, seed: int) -> tuple[Any
     return made, made.student_, f"{made.report_.delivered}, {made.answer_}"
 
 
-def _network(work: Path, name: str, seed: int, rows: Any, labels: np.ndarray, test: Any) -> None:
-    """Record the library's own student and its counterpart of hard labels, of one search."""
-    ours, plain = (
-        record_path(work, name, seed, f"{who} network") for who in ("goodteacher", "plain")
-    )
-    if ours.exists() and plain.exists():
-        return
-    began = time.perf_counter()
-    made = distilled("mlp:32", rows, labels, seed)
-    for path, student in ((ours, made.student_), (plain, made.baseline_)):
-        made.student_ = student
-        with tempfile.TemporaryDirectory() as folder:
-            student.save(folder)
-            stored = b"".join(p.read_bytes() for p in Path(folder).rglob("*") if p.is_file())
-        keep(path, made, stored, test, began, made.answer_)
-
-
-def keep(path: Path, asked: Any, stored: bytes, rows: Any, began: float, choice: str) -> None:
+def keep(path: Path, asked: Any, stored: bytes, rows: Any, choice: str) -> None:
     """Record what a model says, how fast, and its size."""
-    seconds = time.perf_counter() - began
     keep_record(
         path,
         rows,
         np.asarray(asked.predict_proba(rows)),
         latency=latencies(asked.predict_proba, rows),
         bytes=len(stored),
-        seconds=seconds,
         choice=choice,
     )
 
@@ -279,7 +258,6 @@ def summary_of(one: Reached, folds: np.ndarray) -> dict[str, Any]:
         "ms_1": [each["latency"]["1"] for each in one.records],
         "ms_64": [each["latency"]["64"] for each in one.records],
         "bytes": [each["bytes"] for each in one.records],
-        "seconds": [each["seconds"] for each in one.records],
         "choices": [each.get("choice", "") for each in one.records],
     }
 
@@ -404,17 +382,17 @@ def reached_table(results: dict[str, Any], figure: str, scale: float, digits: in
 
 
 def costs(results: dict[str, Any]) -> str:
-    """Return milliseconds, bytes and seconds of fitting: geometric means over the tables."""
+    """Return milliseconds and bytes: geometric means over the tables."""
     lines = [
-        "| | tables | ms, 1 row | ms, 64 rows | kB | seconds to fit |",
-        "|---|---|---|---|---|---|",
+        "| | tables | ms, 1 row | ms, 64 rows | kB |",
+        "|---|---|---|---|---|",
     ]
     for method in METHODS:
         each = [o["methods"][method] for o in results["tables"].values() if method in o["methods"]]
         if each:
             cells = [
                 "{:.3g} [{:.3g}, {:.3g}]".format(*geometric([one[kind] for one in each], unit))
-                for kind, unit in (("ms_1", 1), ("ms_64", 1), ("bytes", 1e3), ("seconds", 1))
+                for kind, unit in (("ms_1", 1), ("ms_64", 1), ("bytes", 1e3))
             ]
             lines.append(f"| {method} | {len(each)} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -456,15 +434,13 @@ def main() -> None:
     parser.add_argument("what", choices=("train", "join", "page"))
     parser.add_argument("work", type=Path, nargs="?", default=Path("tables"), help="the records")
     parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--networks", action="store_true", help="networks in place of the others")
     given = parser.parse_args()
     if given.what == "train":
         warnings.simplefilter("ignore")
         for seed in range(given.seeds):
-            for name in NETWORK_TABLES if given.networks else TABLES:
-                began = time.perf_counter()
-                run(given.work, name, seed, given.networks)
-                print(name, seed, f"{time.perf_counter() - began:.1f} s", flush=True)
+            for name in TABLES:
+                run(given.work, name, seed)
+                print(name, seed, flush=True)
         return
     if given.what == "join":
         RESULTS.write_text(json.dumps(join(given.work), indent=1) + "\n")

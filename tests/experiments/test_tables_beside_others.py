@@ -38,7 +38,6 @@ def records(right_rows, confidence=0.8, **more):
                 "probabilities": every[test].tolist(),
                 "latency": latency,
                 "bytes": 1000 + seed,
-                "seconds": 3.0,
                 **more,
             }
         )
@@ -205,7 +204,7 @@ def test_tables_of_the_page_say_what_the_results_hold(planted):
     accuracy = experiment.reached_table(found, "accuracy", 100, 1)
     assert "| plain lightgbm | 50.0 ± " in accuracy
     assert "made (100, 2)" in accuracy
-    assert "network" not in accuracy, "a method without results has no row"
+    assert "logistic" not in accuracy, "a method without results has no row"
     assert "| plain lightgbm | 1 | 0.5 [0.5, 0.5] | 2 [2, 2] | 1 [1, 1.01] |" in (
         experiment.costs(found)
     )
@@ -281,10 +280,10 @@ def quick(monkeypatch):
 
 def test_a_run_records_each_method_once_and_goes_on_where_it_was_stopped(tmp_path, quick):
     for _ in range(2):
-        experiment.run(tmp_path, "iris", 6, networks=False)
+        experiment.run(tmp_path, "iris", 6)
     assert len(quick) == 2, "LightGBM and logistic regression, neither of them twice"
     shipped_tables.record_path(tmp_path, "iris", 6, "goodteacher logistic").unlink()
-    experiment.run(tmp_path, "iris", 6, networks=False)
+    experiment.run(tmp_path, "iris", 6)
     assert quick[2:] == [None]
     found = {each.stem for each in (tmp_path / "iris/6").iterdir()}
     assert found == {
@@ -294,7 +293,7 @@ def test_a_run_records_each_method_once_and_goes_on_where_it_was_stopped(tmp_pat
 
 
 def test_records_of_a_run_are_of_the_test_rows_and_say_what_was_chosen(tmp_path, quick):
-    experiment.run(tmp_path, "iris", 0, networks=False)
+    experiment.run(tmp_path, "iris", 0)
     rows, labels = shipped_tables.table("iris")
     test = shipped_tables.division(labels, 0)[1]
     for method, choice in (("goodteacher lightgbm", "distilled, undecided"), ("tuned", "tree")):
@@ -310,8 +309,7 @@ def test_records_of_a_run_are_of_the_test_rows_and_say_what_was_chosen(tmp_path,
 
 
 def test_methods_of_autogluon_are_those_that_are_joined():
-    plans = (*tables_autogluon.PLANS, *tables_autogluon.NETWORK_PLANS)
-    made = {name for plan in plans for name in plan[1:3] if name is not None}
+    made = {name for _, kept, students in tables_autogluon.PLANS for name in (kept, *students)}
     assert made == {name for name in experiment.METHODS if name.startswith("autogluon")}
 
 
@@ -326,40 +324,64 @@ def test_both_tools_train_the_same_small_lightgbm():
     )
 
 
-def test_a_distilled_student_is_no_ensemble_of_students():
-    class Predictor:
-        def distill(self, **settings):
-            assert settings["time_limit"] == 60
-            return ["WeightedEnsemble_L2_DSTL", "LightGBM_DSTL"]
+def score_of(y_true):
+    """A score as AutoGluon makes it: it takes numbers to be classes before rows."""
 
-    assert tables_autogluon.student(Predictor(), {"GBM": {}}, 60) == "LightGBM_DSTL"
+    def generator(metric, problem_type):
+        def score(scores, data):
+            return metric, scores.reshape(y_true.shape[1], -1).T, True
+
+        return score
+
+    return generator
+
+
+def test_a_repaired_score_is_of_the_rows_in_their_order():
+    scores = np.arange(6.0).reshape(3, 2)  # as LightGBM gives them: rows before classes
+    generator = score_of(np.zeros((3, 2)))
+    wrong = generator("loss", problem_type="softclass")(scores, None)[1]
+    assert not np.array_equal(wrong, scores)
+    repaired = tables_autogluon.in_order(generator)(metric="loss", problem_type="softclass")
+    np.testing.assert_array_equal(repaired(scores, None)[1], scores)
+
+
+def test_scores_of_other_problems_stay_as_they_are():
+    made = tables_autogluon.in_order(lambda **settings: settings["problem_type"])
+    assert made(problem_type="regression") == "regression"
 
 
 def test_autogluon_trains_what_is_missing_alone_and_never_sees_test_rows(tmp_path, monkeypatch):
-    trained, kept = [], []
+    trained, kept, deleted = [], [], []
 
     class Predictor:
         model_best = "best"
 
-    def predictor(folder, train, models, limit):
+        def delete_models(self, **which):
+            deleted.append(which)
+
+    def predictor(folder, train, models):
         trained.append((models, len(train), "target" in train))
         return Predictor()
 
-    def keep(path, made, model, rows, classes, began):
+    def keep(path, made, model, rows, classes):
         kept.append((path.stem, model, len(rows)))
         shipped_tables.keep_record(path, rows, np.ones((len(rows), len(classes))))
 
     monkeypatch.setattr(tables_autogluon, "predictor", predictor)
-    monkeypatch.setattr(tables_autogluon, "student", lambda made, kind, limit: "small")
+    monkeypatch.setattr(tables_autogluon, "student", lambda made, repaired: f"student {repaired}")
     monkeypatch.setattr(tables_autogluon, "keep", keep)
     for _ in range(2):
-        tables_autogluon.run(tmp_path, "iris", 2, networks=False)
+        tables_autogluon.run(tmp_path, "iris", 2)
     assert [models for models, _, _ in trained] == [plan[0] for plan in tables_autogluon.PLANS]
     assert {(count, target) for _, count, target in trained} == {(120, True)}
     assert kept == [
         ("autogluon forest", "best", 30),
-        ("autogluon distill lightgbm", "small", 30),
+        ("autogluon distill lightgbm", "student False", 30),
+        ("autogluon repaired lightgbm", "student True", 30),
         ("autogluon plain lightgbm", "best", 30),
         ("autogluon ensemble", "best", 30),
-        ("autogluon distill ensemble, lightgbm", "small", 30),
+        ("autogluon distill ensemble, lightgbm", "student False", 30),
+        ("autogluon repaired ensemble, lightgbm", "student True", 30),
     ]
+    keeps = {"models_to_keep": ["best"], "dry_run": False}
+    assert deleted == [keeps] * 4, "a student must not become the teacher of the next one"
