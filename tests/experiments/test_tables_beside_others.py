@@ -119,6 +119,10 @@ def test_a_class_of_probability_zero_has_a_finite_loss():
     assert reached(range(70), confidence=1.0).losses.max() == pytest.approx(-np.log(1e-15))
 
 
+def test_a_probability_above_one_has_no_loss_below_zero():
+    assert reached(range(70), confidence=1.03).losses.min() == 0
+
+
 def test_a_record_of_other_rows_is_refused():
     wrong = records(range(70))
     wrong[4]["rows"] = wrong[3]["rows"]
@@ -225,6 +229,28 @@ def test_only_students_of_scikit_learns_kind_say_how_often_they_were_the_teacher
 def test_a_page_without_a_mark_is_refused(planted):
     with pytest.raises(ValueError, match="no mark <!-- counted -->"):
         experiment.page_of("no marks", experiment.join(planted))
+
+
+def test_page_holds_the_tables_of_the_results():
+    text, found = experiment.PAGE.read_text(), json.loads(experiment.RESULTS.read_text())
+    assert experiment.page_of(text, found) == text, (
+        "run python experiments/tables_beside_others.py page"
+    )
+
+
+def test_the_results_are_of_ten_seeds_and_of_at_least_six_tables_for_the_main_pairs():
+    found = json.loads(experiment.RESULTS.read_text())
+    assert found["seeds"] == 10
+    for ours, theirs in (
+        ("goodteacher lightgbm", "plain lightgbm"),
+        ("goodteacher logistic", "plain logistic"),
+        ("goodteacher lightgbm", "autogluon distill lightgbm"),
+        ("autogluon distill lightgbm", "autogluon plain lightgbm"),
+        ("goodteacher lightgbm", "tuned"),
+    ):
+        key = f"{ours} - {theirs}"
+        assert sum(key in one["pairs"] for one in found["tables"].values()) >= 6, key
+    assert found["comparisons"] == 2 * sum(len(one["pairs"]) for one in found["tables"].values())
 
 
 # --- training ------------------------------------------------------------------------------------
