@@ -42,7 +42,7 @@ class Context:
     machine: Machine
     progress: Progress
     environment: int = 0
-    warned_of: set[str] = field(default_factory=set)
+    warned_of: set[str] = field(default_factory=set, compare=False)
 
     def note(self, text: str) -> None:
         """Tell who watches, and the log, something that a person should read."""
