@@ -42,7 +42,7 @@ class Context:
     machine: Machine
     progress: Progress
     environment: int = 0
-    warned_of: set[str] = field(default_factory=set)
+    warned_of: set[str] = field(default_factory=set, compare=False)
 
     def watched_by(self, progress: Progress) -> Context:
         """Return the same, watched by another."""
