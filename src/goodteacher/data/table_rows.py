@@ -100,7 +100,7 @@ def words_of(column: pa.ChunkedArray) -> tuple[str, ...] | None:
     """Return the words that a column holds, sorted, categories too; None if it holds numbers."""
     if not is_text(column.type) and not pa.types.is_dictionary(column.type):
         return None
-    return in_order(_plain(column).unique().drop_null().to_pylist())
+    return in_order(plain_words(column).unique().drop_null().to_pylist())
 
 
 def rows_of_table(table: pa.Table, spec: InputSpec, where: str = "table") -> Tensor:
@@ -257,15 +257,20 @@ def _numbers(column: pa.ChunkedArray, name: str, where: str) -> npt.NDArray[np.f
 
 
 def _places(column: pa.ChunkedArray, words: Sequence[str]) -> npt.NDArray[np.float64]:
-    plain = _plain(column)
+    plain = plain_words(column)
     found = pc.index_in(plain, value_set=pa.array(words, pa.string())).cast(pa.float64())
     unseen = pc.and_(pc.is_null(found), pc.is_valid(plain))
     filled = pc.if_else(unseen, pa.scalar(float(UNSEEN)), found)
     return np.asarray(filled.to_numpy(), np.float64)
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return words without spaces around them; an empty one is missing, as in a CSV file."""
+def plain_words(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return words as they are known: without spaces around; an empty one is missing, as in a file.
+
+    Example:
+        >>> plain_words(pa.chunked_array([[" red", " ", None]])).to_pylist()
+        ['red', None, None]
+    """
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     text = pc.utf8_trim_whitespace(column.cast(pa.string()))
