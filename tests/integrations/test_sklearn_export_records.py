@@ -303,7 +303,7 @@ def test_words_for_a_file_are_those_of_its_companion():
     column = pd.Series([" red", None, "", "blue", " ", "never"], index=range(6, 0, -1))
     assert known_words(column).tolist() == ["red", "", "", "blue", "", "never"]
     spec = rows_spec({"colour": ("blue", "red")})
-    stored = rows_of_table(table_of({"colour": column.tolist()}, ["colour"]), spec)[:, 0]
+    stored = rows_of_table(table_of({"colour": column.tolist()}, ["colour"]), spec)[:, 0].tolist()
     known = ["" if np.isnan(n) else spec.words["colour"][int(n)] for n in stored[:5]]
     assert known == known_words(column).tolist()[:5]
     assert stored[5] == UNSEEN

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from goodteacher import load_student, search
 from goodteacher.cli import app
-from goodteacher.data import Dataset, Split, load_dataset
+from goodteacher.data import Dataset, InputSpec, Split, load_dataset
 from goodteacher.delivery import checks, formats, quantization
 from goodteacher.delivery.onnx_model import ONNX_FILE, read_onnx
 from goodteacher.errors import (
@@ -209,7 +209,33 @@ def test_columns_and_words_stand_beside_every_graph_of_rows(rows, tmp_path, onnx
             formats.FORMATS[name].read(tmp_path / "out")
 
 
-def test_nothing_stands_beside_graphs_of_numbers(named, tmp_path, onnx):
+def test_students_of_named_numbers_take_columns_by_name_everywhere(tmp_path, onnx):
+    drawn, codes = np.random.default_rng(0), np.arange(240) % 3
+    table = pd.DataFrame({name: codes + drawn.normal(0, 0.5, 240) for name in "abc"}).round(3)
+    table["c"] = table["c"].round(0).astype(int)
+    table.assign(species=codes).to_csv(tmp_path / "table.csv", index=False)
+    settings = {**FEW, "student": "mlp:6", "target": "species"}
+    made = search(tmp_path / "table.csv", out=tmp_path / "study", **settings)
+    student = load_student(tmp_path / "study/student")
+    assert student.card.inputs == InputSpec(kind="numbers", shape=(3,), columns=("a", "b", "c"))
+    expected = student.predict(table.to_numpy(np.float32))
+    mixed = table.assign(extra="x")[["c", "extra", "a", "b"]]
+    assert student.predict(mixed) == expected
+    assert student.predict(mixed.to_dict("records")) == expected
+    with pytest.raises(DataError, match="lacks the columns 'a', 'b'"):
+        student.predict(mixed[["c"]])
+    made.export(tmp_path / "shipped", format="onnx,torch")
+    known = json.loads((tmp_path / "shipped/columns.json").read_text())
+    assert known == {"columns": ["a", "b", "c"], "words": {}}
+    assert read_onnx(tmp_path / "shipped" / ONNX_FILE).card.inputs.columns == ("a", "b", "c")
+    rows = mixed.to_dict("records")
+    code = block("serve-rows") + f"\nprint(json.dumps(classify({rows!r})))"
+    found = alone(code, tmp_path, without=["goodteacher", "torch", "pandas"])
+    assert [name for name, _ in found] == expected
+    assert len(set(expected)) > 1
+
+
+def test_nothing_stands_beside_graphs_of_numbers_without_names(named, tmp_path, onnx):
     named.export(tmp_path / "out", format="onnx,torch")
     assert not (tmp_path / "out/columns.json").exists()
 

@@ -117,10 +117,11 @@ def rows_of_table(table: pa.Table, spec: InputSpec, where: str = "table") -> Ten
     given = {*table.column_names}
     missing = [name for name in spec.columns if name not in given]
     if missing:
+        gaps = "; a value that nobody knows is left empty (None)" if spec.kind == "rows" else ""
         raise DataError(
             f"The {where} lacks the columns {shorten(map(repr, missing))}; it has "
             f"{shorten(map(repr, table.column_names)) or 'none'}. Give all columns that the "
-            "training data had; a value that nobody knows is left empty (None)."
+            f"training data had{gaps}."
         )
     found = np.empty((table.num_rows, len(spec.columns)), np.float32)
     for place, name in enumerate(spec.columns):
@@ -159,7 +160,8 @@ def table_of(given: Any, columns: Sequence[str]) -> pa.Table:
             return pa.table({k: _array([v] if one else v) for k, v in listed.items()})
         rows = _listed(given)
         if isinstance(rows, list | tuple) and rows and all(isinstance(r, Mapping) for r in rows):
-            return pa.table({name: _array([r.get(name) for r in rows]) for name in columns})
+            there = [name for name in columns if any(name in row for row in rows)]
+            return pa.table({name: _array([r.get(name) for r in rows]) for name in there})
         return _by_position(rows, columns)
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise _no_rows(given, columns, str(error)) from error
@@ -180,6 +182,17 @@ def is_table(given: object) -> TypeGuard[Frame]:
         (True, False)
     """
     return hasattr(given, "__arrow_c_stream__")
+
+
+def has_columns(given: Any) -> bool:
+    """Say whether values come with the names of their columns: a table, or dictionaries.
+
+    Example:
+        >>> has_columns({"a": [1]}), has_columns([{"a": 1}]), has_columns([[1]])
+        (True, True, False)
+    """
+    first = given[0] if isinstance(given, list | tuple) and given else given
+    return is_table(given) or isinstance(first, Mapping)
 
 
 def as_table(frame: Frame) -> pa.Table:

@@ -35,7 +35,7 @@ _CONTENT = "tokenizer"
 
 
 def write_companion(store: Store, folder: str, spec: InputSpec, reader: Preparation | None) -> None:
-    """Write what makes numbers of texts or table rows; nothing where examples are numbers.
+    """Write what makes numbers of texts or table rows; nothing where numbers have no names.
 
     Args:
         store: Of the study.
@@ -52,7 +52,7 @@ def write_companion(store: Store, folder: str, spec: InputSpec, reader: Preparat
 def noted(spec: InputSpec, reader: Preparation | None) -> dict[str, Any]:
     """Return what is kept with a graph about its companion, beside that; see `write_companion`."""
     if reader is None:
-        return {"kind": _ROWS} if spec.kind == "rows" else {}
+        return {"kind": _ROWS} if spec.kind in ("rows", "numbers") and spec.columns else {}
     kind = kind_of(reader)
     rest = {key: value for key, value in reader.to_dict().items() if key != _CONTENT}
     return {"kind": kind, **(rest if kind == "tokenizer" else {})}
