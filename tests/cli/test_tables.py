@@ -5,10 +5,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import save_model
 from sklearn.datasets import load_iris
 from typer.testing import CliRunner
 
 from goodteacher.cli import app
+from goodteacher.data import load_dataset, prepare
+from goodteacher.networks import Preparations
 
 QUICK = [
     *("--student-epochs", "20", "--student-batch-size", "16", "--seeds", "2", "--rungs", "1"),
@@ -125,6 +128,25 @@ def test_search_refuses_with_a_way_out(tmp_path, save, options, message):
     said = told("search", save(table()), "--target", "species", "--out", tmp_path / "s", *options)
     assert message in said
     assert not (tmp_path / "s").exists()
+
+
+def test_checkpoints_are_asked_about_the_table_of_a_target(tmp_path, save):
+    frame = table().rename(columns={"colour": "class"})
+    frame.loc[::7, "size"] = None
+    path = save(frame)
+    network = Preparations(prepare(load_dataset(path, target="species"))).network("mlp:4", seed=0)
+    (tmp_path / "bs8").mkdir()
+    save_model(network.module, tmp_path / "bs8/epoch-2.safetensors")
+    command = ["respond", path, "--target", "species", "--model", "mlp:4", "--json"]
+    command += ["--checkpoints", tmp_path / "bs8/*", "--out", tmp_path / "said", "--device", "cpu"]
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {str(tmp_path / "said/bs8"): [2]}
+    searched = ["search", path, "--target", "species", "--student", "linear"]
+    searched += ["--trajectories", tmp_path / "said/bs8", "--out", tmp_path / "s", *QUICK]
+    assert run(*searched).exit_code == 0
+    command[command.index("species")] = "specie"
+    assert "Did you mean 'species'" in told(*command)
 
 
 # --- doctor --------------------------------------------------------------------------------------

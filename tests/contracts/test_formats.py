@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch._subclasses.fake_tensor import FakeTensor
 
-from goodteacher.data import Dataset, Split, load_dataset, prepare
+from goodteacher.data import Dataset, Split, TableRows, load_dataset, prepare, rows_spec
 from goodteacher.delivery.classifier import StudentCard
 from goodteacher.delivery.companions import FILES
 from goodteacher.delivery.formats import FORMATS
@@ -27,18 +27,22 @@ from tests.tiny_models import (
 )
 
 CLASSES = ("cat", "dog", "eel")
+GAP = float("nan")
+COLUMNS = rows_spec({"size": None, "colour": ("blue", "rot grün")})
 INPUTS = {
     "features": lambda: torch.randn(60, 4, generator=torch.Generator().manual_seed(0)),
     "images": lambda: (torch.arange(60 * 64) * 37 % 256).to(torch.uint8).reshape(60, 1, 8, 8),
     "sound": lambda: torch.randn(60, 90, generator=torch.Generator().manual_seed(0)),
     "texts": lambda: [f"a {word} and a bird" for word in ("red", "blue", "green") * 20],
     "pairs": lambda: [(f"a {word}", "and a bird") for word in ("red", "blue", "green") * 20],
+    "rows": lambda: torch.tensor([[0.5, 1], [GAP, -1], [-3, GAP], [8, 0]] * 15),
 }
 SPECS = {
     "features": ["mlp:5", "mlp:5@raw"],
     "images": ["mlp:5", "cnn:2,3", "resnet:8", "mlp:4@resize:4"],
     "texts": ["mlp:5", "mlp:5@tfidf:3"],
     "pairs": ["mlp:5", "mlp:5@tfidf:3"],
+    "rows": ["mlp:5", "linear"],
 }
 if HAS_TRANSFORMERS:
     SPECS["texts"].append("hf:tiny bert@home")
@@ -72,7 +76,7 @@ def student(request, tmp_path_factory):
     before, source = Path.cwd(), tmp_path_factory.mktemp("models")
     os.chdir(source)
     write_source(source, spec, inputs)
-    data = dataset_of(inputs)
+    data = dataset_of(TableRows(inputs, COLUMNS) if kind == "rows" else inputs)
     networks = Preparations(prepare(data))
     network = networks.network(spec, seed=3)
     with torch.no_grad():

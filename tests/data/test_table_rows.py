@@ -1,5 +1,7 @@
 """Rows with words, categories and gaps: what becomes of files, frames and what people give."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -7,7 +9,16 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from goodteacher.data import DataNote, TableRows, load_dataset, rows_of_table, rows_spec, table_of
+from goodteacher.data import (
+    DataNote,
+    InputSpec,
+    TableRows,
+    load_dataset,
+    prepare,
+    rows_of_table,
+    rows_spec,
+    table_of,
+)
 from goodteacher.data.row_columns import are_rows, have_gaps, of_their_own
 from goodteacher.data.table_rows import UNSEEN, as_table, words_of
 from goodteacher.errors import ConfigError, DataError
@@ -87,6 +98,19 @@ def test_numbers_without_gaps_stay_numbers_and_with_one_become_rows(tmp_path):
     table.loc[N // 2, "size"] = None
     table.to_csv(tmp_path / "a.csv", index=False)
     assert load_dataset(tmp_path / "a.csv", target="species").spec.kind == "rows"
+
+
+def test_numbers_have_the_names_of_their_columns(tmp_path):
+    table = frame().drop(columns="colour").assign(weight=np.arange(N) % 7)
+    table.to_csv(tmp_path / "a.csv", index=False)
+    data = load_dataset(tmp_path / "a.csv", target="species")
+    assert data.spec == InputSpec(kind="numbers", shape=(2,), columns=("size", "weight"))
+    assert prepare(data).spec == data.spec
+    assert str(data.spec) == "2 numbers"
+    same = replace(data, feature_names=("a", "b"))
+    assert same.fingerprint == data.fingerprint  # it is of the contents, as it was before
+    assert replace(data, feature_names=("a", "a")).spec.columns == ()
+    assert replace(data, feature_names=()).spec.columns == ()
 
 
 def test_a_column_called_class_is_an_input_where_the_target_is_named(tmp_path):

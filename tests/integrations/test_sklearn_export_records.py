@@ -14,9 +14,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeClassifier
 
 from goodteacher import DistilledClassifier
+from goodteacher.data import UNSEEN, rows_of_table, rows_spec, table_of
 from goodteacher.errors import ConfigError
 from goodteacher.integrations.sklearn import TableExport
 from goodteacher.integrations.sklearn.pages import table_page
+from goodteacher.integrations.sklearn.table_inputs import known_words
 from tests.integrations.tables import PLAIN, TEACHER, fitted, given_as_columns, mixed, run
 from tests.processes import alone
 
@@ -270,3 +272,38 @@ def test_a_network_for_a_frame_has_its_encoder_in_the_file(tmp_path):
     assert [each.name for each in model.graph.input] == list(frame.columns)
     said = run(tmp_path / "out", given_as_columns(frame, {"colour", "floor"}))
     assert said == pytest.approx(classifier.predict_proba(frame), abs=1e-4)
+
+
+def test_words_are_those_that_the_student_knows_with_spaces_and_truth_values(tmp_path):
+    pytest.importorskip("onnxscript", reason="needs goodteacher[onnx]")
+    drawn = np.random.default_rng(0)
+    frame = pd.DataFrame({"size": drawn.normal(size=240)})
+    frame["new"] = pd.Categorical(np.where(np.arange(240) % 2, True, False))
+    frame["colour"] = np.array([" red", "blue ", "green"])[np.arange(240) % 3]
+    y = np.array(list("uvw"))[(np.arange(240) % 3 + np.arange(240) % 2) % 3]
+    classifier = fitted("linear", frame, y, settings=QUICK, out=tmp_path / "search")
+    found = classifier.export(tmp_path / "out", frame)
+    spec = classifier.student_.card.inputs
+    assert spec.words == {"new": ("false", "true"), "colour": ("blue", "green", "red")}
+    assert {each.name: each.kind for each in found.card.columns} == {
+        "size": "number",
+        "new": "word",
+        "colour": "word",
+    }
+    given = {
+        "size": frame["size"].to_numpy(np.float32)[:, None],
+        "new": np.array([str(each).lower() for each in frame["new"]], object)[:, None],
+        "colour": np.array([each.strip() for each in frame["colour"]], object)[:, None],
+    }
+    assert run(tmp_path / "out", given) == pytest.approx(classifier.predict_proba(frame), abs=1e-4)
+
+
+def test_words_for_a_file_are_those_of_its_companion():
+    """What a frame's column becomes is what the loader of a study's students makes of it."""
+    column = pd.Series([" red", None, "", "blue", " ", "never"], index=range(6, 0, -1))
+    assert known_words(column).tolist() == ["red", "", "", "blue", "", "never"]
+    spec = rows_spec({"colour": ("blue", "red")})
+    stored = rows_of_table(table_of({"colour": column.tolist()}, ["colour"]), spec)[:, 0].tolist()
+    known = ["" if np.isnan(n) else spec.words["colour"][int(n)] for n in stored[:5]]
+    assert known == known_words(column).tolist()[:5]
+    assert stored[5] == UNSEEN

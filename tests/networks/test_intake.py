@@ -5,14 +5,17 @@ import shutil
 import warnings
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 
 from goodteacher import load_student, search
+from goodteacher.data import rows_spec
 from goodteacher.data.spec import InputSpec
 from goodteacher.delivery.classifier import Classifier, StudentCard
 from goodteacher.errors import DataError, StudyError
-from goodteacher.networks import Chain, Network, Normalization, build_model
+from goodteacher.networks import Chain, Network, Normalization, as_stored, build_model
 from tests.made import SETTINGS, dataset
 
 GRAY, COLOUR, FEATURES = (1, 8, 6), (3, 8, 6), (5,)
@@ -230,3 +233,68 @@ def test_missing_or_misnamed_student_is_refused(delivered, tmp_path):
     (copy / "model.safetensors").mkdir()
     with pytest.raises(StudyError, match="it is a folder, not a file"):
         load_student(copy)
+
+
+# --- numbers of a table, by the names of their columns -------------------------------------------
+
+NAMED = InputSpec(kind="numbers", shape=(3,), columns=("a", "b", "c"))
+TABLE = {"c": [3.0, 6.0], "more": ["x", "y"], "a": [1, 4], "b": [2.5, 5.5]}
+IN_ORDER = [[1.0, 2.5, 3.0], [4.0, 5.5, 6.0]]
+
+
+def polars_of(table):
+    return pytest.importorskip("polars").DataFrame(table)
+
+
+KINDS_OF_TABLE = {
+    "pandas": pd.DataFrame,
+    "pandas with an index": lambda table: pd.DataFrame(table, index=[7, 3]),
+    "polars": polars_of,
+    "arrow": pa.table,
+    "dictionary": dict,
+    "dictionaries": lambda table: pd.DataFrame(table).to_dict("records"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_TABLE)
+def test_numbers_are_taken_by_the_names_of_their_columns(kind):
+    found = as_stored(KINDS_OF_TABLE[kind](TABLE), NAMED)
+    assert found.dtype == torch.float32
+    assert found.tolist() == IN_ORDER
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_TABLE)
+def test_columns_of_numbers_that_are_missing_are_named(kind):
+    table = {name: values for name, values in TABLE.items() if name not in ("a", "c")}
+    with pytest.raises(DataError, match=r"lacks the columns 'a', 'c'; it has .*'b'.* had\.$"):
+        as_stored(KINDS_OF_TABLE[kind](table), NAMED)
+
+
+def test_one_row_of_numbers_may_be_a_dictionary():
+    assert as_stored({"c": 3, "b": 2.5, "a": 1}, NAMED).tolist() == IN_ORDER[:1]
+
+
+@pytest.mark.parametrize("make", [np.array, torch.tensor, list])
+def test_numbers_without_names_are_taken_by_their_places(make):
+    assert as_stored(make(IN_ORDER), NAMED).tolist() == IN_ORDER
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ([1.0, None], r"1 of 2 examples hold NaN.*\(rows 1\)"),
+        ([1e39, 1.0], r"too large for float32 \(rows 0\)"),
+        (["x", "2"], r"Column 'b' must hold numbers.*'x'"),
+    ],
+)
+def test_gaps_and_words_among_numbers_are_refused(column, message):
+    with pytest.raises(DataError, match=message):
+        as_stored({**TABLE, "b": column}, NAMED)
+
+
+def test_a_key_that_no_dictionary_has_is_no_gap():
+    spec = rows_spec({"a": None, "b": ("x",)})
+    with pytest.raises(DataError, match=r"lacks the columns 'b'.*left empty"):
+        as_stored([{"a": 1}, {"a": 2, "bb": "x"}], spec)
+    stored = as_stored([{"a": 1}, {"b": "x"}], spec)
+    assert stored.isnan().tolist() == [[False, True], [True, False]]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from goodteacher import load_student, search
 from goodteacher.cli import app
-from goodteacher.data import Dataset, Split
+from goodteacher.data import Dataset, InputSpec, Split, load_dataset
 from goodteacher.delivery import checks, formats, quantization
 from goodteacher.delivery.onnx_model import ONNX_FILE, read_onnx
 from goodteacher.errors import (
@@ -132,6 +133,111 @@ def test_students_of_texts_are_served_as_the_page_says(student, tmp_path, onnx):
     code = block(name) + f"\nimport json\nprint(json.dumps(probabilities_of({asked!r}).tolist()))"
     found = torch.tensor(alone(code, tmp_path, without=without))
     torch.testing.assert_close(found, made.student().predict_proba(asked), atol=1e-5, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """A study of a table with words and gaps, whose test split has words that training lacks."""
+    root, drawn = tmp_path_factory.mktemp("rows"), np.random.default_rng(0)
+    for name, count in (("train", 240), ("test", 60)):
+        codes = np.arange(count) % 3
+        table = pd.DataFrame(
+            {
+                "size": codes + drawn.normal(0, 0.5, count),
+                "colour": np.array([" red", "blue", "grün, dunkel"])[codes],
+                "shape": drawn.choice(["round", "1", "NA"], count),
+                "kept": drawn.choice([True, False], count).astype(int),
+            }
+        ).assign(species=np.array(list("uvw"))[codes])
+        table.loc[::7, "size"], table.loc[::5, "colour"], table.loc[::11, "shape"] = None, None, " "
+        if name == "test":
+            table.loc[1::9, "colour"] = "violet"
+        (root / "data").mkdir(exist_ok=True)
+        table.to_csv(root / "data" / f"{name}.csv", index=False)
+    settings = {**FEW, "student": "mlp:6", "student_epochs": 30, "target": "species"}
+    return search(root / "data", out=root / "study", **settings)
+
+
+def stored_test(study):
+    """The test split of the study of rows, as it is stored."""
+    return load_dataset(study.folder.parent / "data", target="species").test.inputs
+
+
+def test_students_of_rows_are_served_as_the_page_says(rows, tmp_path, onnx):
+    rows.export(tmp_path / "shipped")
+    path = rows.folder.parent / "data/test.csv"
+    odd = [
+        {"size": None, "colour": " blue ", "shape": 1, "kept": True, "more": "x"},
+        {"size": float("nan"), "colour": None, "shape": "oval", "kept": 0},
+        {"size": "2.5", "colour": "", "shape": "round", "kept": " 1 "},
+    ]
+    code = (
+        block("serve-rows")
+        + f"\nimport csv\nrows = list(csv.DictReader(open({str(path)!r}, encoding='utf-8')))\n"
+        + f"nan = float('nan')\nprint(json.dumps(classify([*rows, *{odd!r}])))"
+    )
+    found = alone(code, tmp_path, without=["goodteacher", "torch", "pandas", "sklearn"])
+    student = load_student(rows.folder / "student")
+    frame = pd.DataFrame(pd.read_csv(path, dtype=str, keep_default_na=False))
+    asked = pd.concat([frame, pd.DataFrame(odd)]).astype({"kept": float})
+    asked["size"] = pd.to_numeric(asked["size"])
+    asked["shape"] = asked["shape"].astype(str)
+    assert [name for name, _ in found] == student.predict(asked)
+    highest = student.predict_proba(asked).max(dim=1).values
+    torch.testing.assert_close(torch.tensor([p for _, p in found]), highest, atol=1e-5, rtol=0)
+    stored = stored_test(rows)
+    assert bool((stored == -1).any()), "no word of the test split is unseen"
+    assert bool(stored.isnan().any(dim=0)[:3].all()), "no gap in numbers or words"
+    assert student.predict(stored) == [name for name, _ in found[: len(stored)]]
+    assert len(set(student.predict(stored))) == 3
+
+
+def test_columns_and_words_stand_beside_every_graph_of_rows(rows, tmp_path, onnx):
+    rows.export(tmp_path / "out", format="onnx,torch,safetensors")
+    known = json.loads((tmp_path / "out/columns.json").read_text(encoding="utf-8"))
+    assert known == {
+        "columns": ["size", "colour", "shape", "kept"],
+        "words": {"colour": ["blue", "grün, dunkel", "red"], "shape": ["1", "NA", "round"]},
+    }
+    program = torch.export.load(tmp_path / "out/model.pt2").module()
+    stored = stored_test(rows)
+    torch.testing.assert_close(program(stored)[0], rows.student()(stored).detach())
+    known["words"]["colour"].reverse()
+    (tmp_path / "out/columns.json").write_text(json.dumps(known))
+    for name in ("onnx", "torch"):
+        with pytest.raises(StudyError, match=r"columns\.json .*are not those of the student"):
+            formats.FORMATS[name].read(tmp_path / "out")
+
+
+def test_students_of_named_numbers_take_columns_by_name_everywhere(tmp_path, onnx):
+    drawn, codes = np.random.default_rng(0), np.arange(240) % 3
+    table = pd.DataFrame({name: codes + drawn.normal(0, 0.5, 240) for name in "abc"}).round(3)
+    table["c"] = table["c"].round(0).astype(int)
+    table.assign(species=codes).to_csv(tmp_path / "table.csv", index=False)
+    settings = {**FEW, "student": "mlp:6", "target": "species"}
+    made = search(tmp_path / "table.csv", out=tmp_path / "study", **settings)
+    student = load_student(tmp_path / "study/student")
+    assert student.card.inputs == InputSpec(kind="numbers", shape=(3,), columns=("a", "b", "c"))
+    expected = student.predict(table.to_numpy(np.float32))
+    mixed = table.assign(extra="x")[["c", "extra", "a", "b"]]
+    assert student.predict(mixed) == expected
+    assert student.predict(mixed.to_dict("records")) == expected
+    with pytest.raises(DataError, match="lacks the columns 'a', 'b'"):
+        student.predict(mixed[["c"]])
+    made.export(tmp_path / "shipped", format="onnx,torch")
+    known = json.loads((tmp_path / "shipped/columns.json").read_text())
+    assert known == {"columns": ["a", "b", "c"], "words": {}}
+    assert read_onnx(tmp_path / "shipped" / ONNX_FILE).card.inputs.columns == ("a", "b", "c")
+    rows = mixed.to_dict("records")
+    code = block("serve-rows") + f"\nprint(json.dumps(classify({rows!r})))"
+    found = alone(code, tmp_path, without=["goodteacher", "torch", "pandas"])
+    assert [name for name, _ in found] == expected
+    assert len(set(expected)) > 1
+
+
+def test_nothing_stands_beside_graphs_of_numbers_without_names(named, tmp_path, onnx):
+    named.export(tmp_path / "out", format="onnx,torch")
+    assert not (tmp_path / "out/columns.json").exists()
 
 
 @pytest.mark.filterwarnings(VMAP)

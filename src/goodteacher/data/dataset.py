@@ -217,8 +217,11 @@ class Dataset:
 
     @property
     def spec(self) -> InputSpec:
-        """What one example is."""
-        return self.train.stored.spec
+        """What one example is, with the names of the columns of a table of numbers."""
+        spec, names = self.train.stored.spec, self.feature_names
+        if spec.kind != "numbers" or spec.shape != (len(names),) or len({*names}) < len(names):
+            return spec
+        return spec.model_copy(update={"columns": names})
 
     @property
     def input_shape(self) -> tuple[int, ...]:

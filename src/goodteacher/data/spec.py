@@ -26,7 +26,7 @@ class InputSpec(Frozen):
         high: The largest of integers.
         fields: What each field is.
         columns: The names of an example's texts, in their order, where it has several; or of a
-            row's columns.
+            row's columns; or of numbers ``(columns,)``, where the source had names for them.
         words: Of rows, the values of each column that holds words, by its name: a value is stored
             as its place among them.
 
@@ -58,7 +58,7 @@ class InputSpec(Frozen):
             return f"{sizes} whole numbers from {self.low} to {self.high}"
         if self.kind == "rows":
             return f"rows of {len(self.columns)} columns ({shorten(self.columns)})"
-        if self.columns:
+        if self.kind == "texts" and self.columns:
             return f"{len(self.columns)} texts ({', '.join(self.columns)})"
         return {"images": f"images {sizes}", "numbers": f"{sizes} numbers", "texts": "texts"}[
             self.kind

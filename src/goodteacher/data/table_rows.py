@@ -100,7 +100,7 @@ def words_of(column: pa.ChunkedArray) -> tuple[str, ...] | None:
     """Return the words that a column holds, sorted, categories too; None if it holds numbers."""
     if not is_text(column.type) and not pa.types.is_dictionary(column.type):
         return None
-    return in_order(_plain(column).unique().drop_null().to_pylist())
+    return in_order(plain_words(column).unique().drop_null().to_pylist())
 
 
 def rows_of_table(table: pa.Table, spec: InputSpec, where: str = "table") -> Tensor:
@@ -117,10 +117,11 @@ def rows_of_table(table: pa.Table, spec: InputSpec, where: str = "table") -> Ten
     given = {*table.column_names}
     missing = [name for name in spec.columns if name not in given]
     if missing:
+        gaps = "; a value that nobody knows is left empty (None)" if spec.kind == "rows" else ""
         raise DataError(
             f"The {where} lacks the columns {shorten(map(repr, missing))}; it has "
             f"{shorten(map(repr, table.column_names)) or 'none'}. Give all columns that the "
-            "training data had; a value that nobody knows is left empty (None)."
+            f"training data had{gaps}."
         )
     found = np.empty((table.num_rows, len(spec.columns)), np.float32)
     for place, name in enumerate(spec.columns):
@@ -159,7 +160,8 @@ def table_of(given: Any, columns: Sequence[str]) -> pa.Table:
             return pa.table({k: _array([v] if one else v) for k, v in listed.items()})
         rows = _listed(given)
         if isinstance(rows, list | tuple) and rows and all(isinstance(r, Mapping) for r in rows):
-            return pa.table({name: _array([r.get(name) for r in rows]) for name in columns})
+            there = [name for name in columns if any(name in row for row in rows)]
+            return pa.table({name: _array([r.get(name) for r in rows]) for name in there})
         return _by_position(rows, columns)
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise _no_rows(given, columns, str(error)) from error
@@ -180,6 +182,17 @@ def is_table(given: object) -> TypeGuard[Frame]:
         (True, False)
     """
     return hasattr(given, "__arrow_c_stream__")
+
+
+def has_columns(given: Any) -> bool:
+    """Say whether values come with the names of their columns: a table, or dictionaries.
+
+    Example:
+        >>> has_columns({"a": [1]}), has_columns([{"a": 1}]), has_columns([[1]])
+        (True, True, False)
+    """
+    first = given[0] if isinstance(given, list | tuple) and given else given
+    return is_table(given) or isinstance(first, Mapping)
 
 
 def as_table(frame: Frame) -> pa.Table:
@@ -257,15 +270,20 @@ def _numbers(column: pa.ChunkedArray, name: str, where: str) -> npt.NDArray[np.f
 
 
 def _places(column: pa.ChunkedArray, words: Sequence[str]) -> npt.NDArray[np.float64]:
-    plain = _plain(column)
+    plain = plain_words(column)
     found = pc.index_in(plain, value_set=pa.array(words, pa.string())).cast(pa.float64())
     unseen = pc.and_(pc.is_null(found), pc.is_valid(plain))
     filled = pc.if_else(unseen, pa.scalar(float(UNSEEN)), found)
     return np.asarray(filled.to_numpy(), np.float64)
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return words without spaces around them; an empty one is missing, as in a CSV file."""
+def plain_words(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return words as they are known: without spaces around; an empty one is missing, as in a file.
+
+    Example:
+        >>> plain_words(pa.chunked_array([[" red", " ", None]])).to_pylist()
+        ['red', None, None]
+    """
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     text = pc.utf8_trim_whitespace(column.cast(pa.string()))

@@ -132,7 +132,9 @@ class Classifier(nn.Module, Answers):
 
         Args:
             inputs: A tensor or an array of images [N, channels, height, width] with values 0 to
-                255, or of numbers [N, ...]; of a student of texts, a list of N strings; of one of
+                255, or of numbers [N, ...]; of a student of a table, also a data frame of pandas or
+                Polars, an Arrow table or a list of dictionaries: columns are found by their names,
+                others are not looked at. Of a student of texts, a list of N strings; of one of
                 several texts each, a list of N tuples in the order of ``card.inputs.columns``, or a
                 dictionary or data frame with a column for each; of one of several fields, a
                 dictionary. One example without the axis N is a batch of one, and gray images may

@@ -31,7 +31,7 @@ _CARD, _READS = "card.json", "reads.json"
 
 
 class ExportedProgram:
-    """A traced program with its weights in one file; for texts, a companion file beside it."""
+    """A traced program with its weights; a companion beside it for texts and table rows."""
 
     name = "torch"
     file = PROGRAM_FILE
@@ -45,8 +45,8 @@ class ExportedProgram:
         graph = Graph(network, card)
         with quiet("torch.export"):
             program = _traced(graph, card)
-            write_companion(store, folder, graph.reader)
-            told = {"fields": graph.names, "reads": noted(graph.reader)}
+            write_companion(store, folder, card.inputs, graph.reader)
+            told = {"fields": graph.names, "reads": noted(card.inputs, graph.reader)}
             extra = {_CARD: card.model_dump_json(), _READS: json.dumps(told)}
             # a file object: PyTorch wants the ending .pt2 of a path, which one under way lacks
             with store.writing(f"{folder}/{PROGRAM_FILE}") as path, path.open("wb") as file:
@@ -60,7 +60,7 @@ class ExportedProgram:
             program = _loaded(file, extra)
             card = StudentCard.model_validate_json(extra[_CARD])
             told = json.loads(extra[_READS])
-            reader = read_companion(folder, told["reads"])
+            reader = read_companion(folder, told["reads"], card.inputs)
         return ProgramClassifier(program, card, reader, list(told["fields"]))
 
 

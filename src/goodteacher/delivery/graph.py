@@ -3,7 +3,8 @@
 The graph begins with examples as they are stored, and holds everything that is done to them: bytes
 of images are scaled, resized and normalised in it. Only what becomes of a text before it is numbers
 (terms, tokens) is no arithmetic; the graph of a student of texts begins behind that step, and a
-companion file says what the step does.
+companion file says what the step does. Words of a table's rows come in as their places among those
+of their column, which a companion file lists.
 """
 
 from __future__ import annotations

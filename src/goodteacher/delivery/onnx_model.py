@@ -36,7 +36,7 @@ _AT_ONCE = 1024
 
 
 class Onnx:
-    """A graph with its weights in one file; for texts, a companion file beside it."""
+    """A graph with its weights in one file; a companion beside it for texts and table rows."""
 
     name = "onnx"
     file = ONNX_FILE
@@ -53,7 +53,7 @@ class Onnx:
             program = _translated(graph, card)
             _strip(program.model)
             program.model.metadata_props.update(_metadata(graph, card))
-            write_companion(store, folder, graph.reader)
+            write_companion(store, folder, card.inputs, graph.reader)
             with store.writing(f"{folder}/{ONNX_FILE}") as path:
                 program.save(str(path))
 
@@ -117,7 +117,7 @@ def read_onnx(path: Path, *, threads: int = 0) -> OnnxClassifier:
     known = session.get_modelmeta().custom_metadata_map
     with reading(path, "a student that goodteacher exported"):
         card = StudentCard.model_validate_json(known["card"])
-        reader = read_companion(path.parent, json.loads(known["reads"]))
+        reader = read_companion(path.parent, json.loads(known["reads"]), card.inputs)
     return OnnxClassifier(session, card, reader)
 
 
@@ -166,5 +166,5 @@ def _metadata(graph: Graph, card: StudentCard) -> dict[str, str]:
     return {
         "card": card.model_dump_json(),
         "class_names": json.dumps(card.class_names),
-        "reads": json.dumps(noted(graph.reader)),
+        "reads": json.dumps(noted(card.inputs, graph.reader)),
     }

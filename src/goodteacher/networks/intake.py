@@ -19,6 +19,7 @@ from torch import Tensor
 from goodteacher.data import (
     InputSpec,
     check_rows_of_texts,
+    has_columns,
     rows_of_columns,
     rows_of_table,
     table_of,
@@ -64,7 +65,8 @@ def as_stored(inputs: Any, spec: InputSpec) -> Batch:
 
     Args:
         inputs: A tensor or array of N examples, or of one without the axis N; of several fields, a
-            dictionary of such; of rows, what `table_of` takes, or a tensor of them as stored.
+            dictionary of such; of rows, and of numbers whose columns have names, what `table_of`
+            takes, by these names; or a tensor of them as stored.
         spec: What one example is.
 
     Returns:
@@ -80,6 +82,8 @@ def as_stored(inputs: Any, spec: InputSpec) -> Batch:
         return _fields(inputs, spec)
     if spec.kind == "rows" and not isinstance(inputs, Tensor):
         return rows_of_table(table_of(inputs, spec.columns), spec, "rows given")
+    if spec.kind == "numbers" and spec.columns and has_columns(inputs):
+        return _finite(rows_of_table(table_of(inputs, spec.columns), spec, "rows given"))
     shaped = _shaped(_numbers(inputs, spec), spec)
     taken = {"images": _pixels, "numbers": _finite, "integers": _whole, "rows": Tensor.float}
     return taken[spec.kind](shaped)

@@ -10,15 +10,35 @@ import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
 
-from goodteacher.data import UNLABELLED, Dataset, Split, check_texts
-from goodteacher.errors import DataError
+from goodteacher.data import UNLABELLED, Dataset, Split, check_texts, is_table, load_dataset
+from goodteacher.errors import ConfigError, DataError
 
 
-def examples_alone(data: Any) -> Any:
-    """Return examples of which nobody knows the class; None where it is a data set."""
-    if isinstance(data, str | Path | Dataset | Mapping):
-        return None
-    return data
+def dataset_or_examples(data: Any, target: str | None) -> tuple[Dataset | None, Any]:
+    """Return what is given as a data set, or as examples of which nobody knows the class.
+
+    Args:
+        data: A `Dataset`, what `load_dataset` understands, or examples; a data frame is a data set
+            where ``target`` is named, else it is examples.
+        target: The column of labels in a table; None finds it by its name.
+
+    Returns:
+        The data set and None, or None and the examples.
+
+    Raises:
+        ConfigError: There is a target, but what is given has no columns.
+        InputError: See `load_dataset`.
+    """
+    of_labels = isinstance(data, str | Path | Dataset | Mapping)
+    if not of_labels and target is None:
+        return None, data
+    if not of_labels and not is_table(data):
+        raise ConfigError(
+            f"target = {target!r} names a column of labels, but a {type(data).__name__} has no "
+            "columns with names. Give a data frame or a file of a table; or leave target out, and "
+            "nobody knows the class of these examples."
+        )
+    return load_dataset(data, target=target), None
 
 
 def unlabelled(examples: Any) -> Split:

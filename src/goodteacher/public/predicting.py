@@ -22,10 +22,14 @@ from scipy.special import softmax
 from torch import nn
 
 from goodteacher.config import Attribute
-from goodteacher.data import UNLABELLED, Dataset, Split, load_dataset, shorten
+from goodteacher.data import UNLABELLED, Dataset, InputSpec, Split, shorten
 from goodteacher.errors import ConfigError, DataError, ResponseError
 from goodteacher.networks import weight_bytes
-from goodteacher.public.examples_alone import divided_at_random, examples_alone, unlabelled
+from goodteacher.public.examples_alone import (
+    dataset_or_examples,
+    divided_at_random,
+    unlabelled,
+)
 from goodteacher.public.recording import Recorder
 from goodteacher.records import Predictor, TrajectoryRecord, latency_of
 from goodteacher.responses import (
@@ -46,8 +50,10 @@ from goodteacher.teachers import (
     Predict,
     Values,
     as_numpy,
+    check_instead,
     check_kind,
     checked_prepare,
+    framed,
     onnx_teacher,
     places_of,
     rows_of,
@@ -75,6 +81,7 @@ def respond(
     data: DataLike | Sequence[str] | npt.NDArray[Any] | torch.Tensor,
     *,
     out: str | Path,
+    target: str | None = None,
     classes: Sequence[str] = (),
     teacher_inputs: Any = None,
     prepare: Callable[[Any], Any] | None = None,
@@ -102,17 +109,20 @@ def respond(
             :mod:`goodteacher.responses.scored`), such as ``model.predict_proba``, a pipeline of
             transformers or a function that calls an API; or the path of an ONNX file; or
             ``hf:FOLDER``, a model of transformers that was trained to classify texts.
-        data: A data set, or what :func:`~goodteacher.data.load_dataset` understands; or examples
-            alone, texts (tuples of texts) or arrays [N, ...], of which nobody knows the class.
+        data: A data set, or what :func:`~goodteacher.data.load_dataset` understands (a data frame
+            with ``target``); or examples alone, texts (tuples of texts) or arrays [N, ...], of
+            which nobody knows the class.
         out: The recorded run's folder.
+        target: The column of labels in a table; None finds it by its name in a file, and takes a
+            data frame as examples alone.
         classes: The class of each column that ``predict`` returns, where it does not say, or says
             ``LABEL_0`` and so on. Columns are matched to the data's classes by name, in whatever
             order; needed for examples alone, unless ``predict`` names its classes.
         teacher_inputs: What the teacher gets in place of the stored examples: paths, bytes, rows of
             a data frame, one for each example; for a data set a dictionary by split
             (``{"train": ..., "validation": ..., "test": ...}``).
-        prepare: Turns a batch of examples as they are stored (arrays, a list of texts) into what
-            ``predict`` takes.
+        prepare: Turns a batch of examples as they are stored (arrays, a list of texts, of table
+            rows with words or gaps a data frame of pandas) into what ``predict`` takes.
         probabilities: Whether scores are probabilities rather than logits; None tells it from them.
         at_once: Examples in a batch.
         retries: How often a batch is asked again after an error, as of an API.
@@ -145,9 +155,9 @@ def respond(
         (1, True)
     """
     asking = Asking(_teacher(predict, classes), at_once=at_once, retries=retries, pause=pause)
-    path, alone = Path(out).expanduser(), examples_alone(data)
+    path, (dataset, alone) = Path(out).expanduser(), dataset_or_examples(data, target)
     given = (checked_prepare(prepare), teacher_inputs, tuple(classes), probabilities)
-    asked = _Asked(asking, *given, _answers(path, epoch), progress)
+    asked = _Asked(asking, *given, _answers(path, epoch), progress, takes_frames=callable(predict))
     check_kind(path, asked_once=epoch is None)
     size = size_of(predict, teacher_file)
     settings: dict[str, Any] = {
@@ -156,9 +166,8 @@ def respond(
         "split_seed": split_seed,
         "record_test": record_test and alone is None,
         "progress": progress,
-        **attributes,
     }
-    recorder, values = asked.recorded_by(data, alone, path, settings, test_fraction)
+    recorder, values = asked.recorded_by(dataset, alone, path, settings | attributes, test_fraction)
     asked.describe_to(recorder, size, asked_once=epoch is None)
     record = recorder.record(logits=values, epoch=epoch or 1)
     return Responded(recorder.folder, recorder.data, record)
@@ -190,11 +199,14 @@ class _Asked:
         probabilities: bool | None,
         answers: Store,
         progress: Progress | None,
+        *,
+        takes_frames: bool,
     ) -> None:
         if isinstance(asking.predict, HuggingFaceTeacher):
             probabilities = False
         self.asking, self.answers = asking, answers
         self.form = as_numpy if prepare is None else lambda batch: prepare(as_numpy(batch))
+        self._prepare, self._takes_frames = prepare, takes_frames
         self._told_otherwise = prepare is not None or instead is not None
         self.instead, self.classes = instead, classes
         self.are_probabilities = bool(probabilities)
@@ -204,11 +216,16 @@ class _Asked:
         self._watcher = progress or Silent()
 
     def recorded_by(
-        self, data: Any, alone: Any, path: Path, settings: dict[str, Any], test_fraction: float
+        self,
+        data: Dataset | None,
+        alone: Any,
+        path: Path,
+        settings: dict[str, Any],
+        test_fraction: float,
     ) -> tuple[Recorder, dict[str, Values]]:
         """Ask about a data set, or examples alone; return who records it, and what was said."""
-        if alone is None:
-            dataset, known = self.labelled(load_dataset(data))
+        if data is not None:
+            dataset, known = self.labelled(data)
             recorder = Recorder(path, dataset, **settings)
             parts = _parts(recorder, settings["record_test"])
             if known is None:
@@ -226,13 +243,18 @@ class _Asked:
         self, parts: Mapping[str, tuple[Split, Split, str]], data: Dataset
     ) -> dict[str, Values]:
         """Ask about parts of a data set, by name: each with the split it is of."""
-        _check_instead(self.instead, data)
+        check_instead(self.instead, data)
         examples = {}
         for name, (part, whole, source) in parts.items():
             instead = None if self.instead is None else self.instead[source]
             own = None if instead is None else rows_of(instead, places_of(part, whole))
-            examples[name] = AskedOf(part, own, self.form)
+            examples[name] = AskedOf(part, own, self.form_of(data.spec))
         return self._aligned(self._said(examples), data.class_names)
+
+    def form_of(self, spec: InputSpec) -> Callable[[Any], Any]:
+        """Return what makes of stored examples what the teacher takes: of table rows a frame."""
+        frames = spec.kind == "rows" and self._takes_frames
+        return framed(spec, self._prepare) if frames else self.form
 
     def labelled(self, data: Dataset) -> tuple[Dataset, Values | None]:
         """Label training examples by the teacher's answers where nobody else has labelled any.
@@ -456,23 +478,6 @@ def _parts(recorder: Recorder, record_test: bool) -> dict[str, tuple[Split, Spli
         "selection": (recorder.selection.split, whole, name),
     }
     return {**parts, "test": (data.test, data.test, "test")} if record_test else parts
-
-
-def _check_instead(instead: Any, data: Dataset) -> None:
-    if instead is None:
-        return
-    wanted = {name: len(split) for name, split in data.splits.items() if name != "test"}
-    if not isinstance(instead, Mapping) or not wanted.keys() <= instead.keys():
-        raise ConfigError(
-            "teacher_inputs of a data set must be a dictionary with an entry for each of "
-            f"{', '.join(wanted)}."
-        )
-    for name, count in wanted.items():
-        if len(instead[name]) != count:
-            raise DataError(
-                f"teacher_inputs must have one entry for each of the {count} examples of "
-                f"{name}, but has {len(instead[name])}."
-            )
 
 
 def _are_probabilities(values: Values) -> bool:

@@ -7,6 +7,7 @@ from goodteacher.teachers.asking import (
     Predict,
     Values,
     as_numpy,
+    check_instead,
     places_of,
     rows_of,
 )
@@ -23,6 +24,7 @@ from goodteacher.teachers.checkpoints import (
 )
 from goodteacher.teachers.estimators import FOLDS, Classifying
 from goodteacher.teachers.foreign import Asked, Model, Prepare, checked_prepare, stored
+from goodteacher.teachers.frames import framed
 from goodteacher.teachers.hugging_face import HUGGING_FACE, HuggingFaceTeacher
 from goodteacher.teachers.kept import KeptTeacher, most_accurate_teacher
 from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of
@@ -106,6 +108,7 @@ __all__ = [
     "as_numpy",
     "attributes_of",
     "blends_of",
+    "check_instead",
     "check_kind",
     "check_pattern",
     "check_recorded_runs",
@@ -115,6 +118,7 @@ __all__ = [
     "epochs_of",
     "find_checkpoints",
     "forget_states",
+    "framed",
     "load_teacher",
     "measured_run",
     "most_accurate_teacher",

@@ -10,7 +10,7 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from goodteacher.data import Split
-from goodteacher.errors import ConfigError, InputError, ModelError, StudyError
+from goodteacher.data import Dataset, Split
+from goodteacher.errors import ConfigError, DataError, InputError, ModelError, StudyError
 from goodteacher.responses import Scored, joined, scored
 from goodteacher.studies import Store, logger
 from goodteacher.teachers.foreign import stored
@@ -215,6 +215,28 @@ def as_numpy(batch: Any) -> Any:
     if isinstance(batch, dict):
         return {name: as_numpy(part) for name, part in batch.items()}
     return batch
+
+
+def check_instead(instead: Any, data: Dataset) -> None:
+    """Refuse what a teacher shall get in place of a data set's examples, where it does not fit.
+
+    Raises:
+        InputError: A split of it is missing, or has another number of entries.
+    """
+    if instead is None:
+        return
+    wanted = {name: len(split) for name, split in data.splits.items() if name != "test"}
+    if not isinstance(instead, Mapping) or not wanted.keys() <= instead.keys():
+        raise ConfigError(
+            "teacher_inputs of a data set must be a dictionary with an entry for each of "
+            f"{', '.join(wanted)}."
+        )
+    for name, count in wanted.items():
+        if len(instead[name]) != count:
+            raise DataError(
+                f"teacher_inputs must have one entry for each of the {count} examples of "
+                f"{name}, but has {len(instead[name])}."
+            )
 
 
 def _sameness(scores: Values) -> Callable[[Values, Values], bool]:

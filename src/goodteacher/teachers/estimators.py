@@ -34,14 +34,13 @@ from goodteacher.maths.targets import logits_of
 from goodteacher.networks import Chain, Encode, fit_preparation
 from goodteacher.records import Predictor, latency_of
 from goodteacher.teachers.foreign import stored
+from goodteacher.teachers.frames import frame_of
 
 FOLDS = 5
 """Parts of the training part; fewer where a class has fewer examples."""
 
 _AT_ONCE = 64  # examples of a batch whose time is measured
 _TIMED = 20  # batches whose time is measured; the rest is asked at once
-
-_UNSEEN = "(never seen in training)"
 
 Probabilities = npt.NDArray[np.float64]
 
@@ -231,18 +230,10 @@ def _as_they_are(split: Split, names: tuple[str, ...]) -> Any:
         return rows
     if not names:
         return rows.numpy()
-    try:
-        import pandas as pd
-    except ImportError:
-        if spec.kind != "rows":
-            return rows.numpy()
+    frame = frame_of(rows, names, spec.words)
+    if frame is None and spec.kind == "rows":
         raise ModelError(
             "A pipeline gets rows as a data frame of pandas, which is not installed: pip install "
             "pandas. Or give the classifier alone, which gets them encoded."
-        ) from None
-    frame = pd.DataFrame(rows.numpy(), columns=list(names))
-    for name, words in spec.words.items():
-        known = {float(place): word for place, word in enumerate(words)} | {-1.0: _UNSEEN}
-        found = [known.get(place) for place in frame[name].tolist()]
-        frame[name] = pd.Series(found, dtype=object)
-    return frame
+        )
+    return rows.numpy() if frame is None else frame

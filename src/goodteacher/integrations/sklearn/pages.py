@@ -83,6 +83,7 @@ def _takes(card: TableCard) -> Iterator[str]:
 _KINDS = {
     "number": "float32; a gap is NaN, true is 1",
     "text": "text; a gap is an empty text",
+    "word": "text without spaces around it; a gap is an empty text",
 }
 
 
@@ -138,6 +139,7 @@ _FAMILIES = {
 def _made_up(card: TableCard) -> str:
     if not card.columns:
         return f'rows = {{"inputs": np.zeros((1, {card.num_columns}), np.float32)}}'
-    values = {"number": "np.array([[0.0]], np.float32)", "text": 'np.array([[""]], object)'}
+    text = 'np.array([[""]], object)'
+    values = {"number": "np.array([[0.0]], np.float32)", "text": text, "word": text}
     lines = [f"    {each.name!r}: {values[each.kind]}," for each in card.columns]
     return "\n".join(["rows = {", *lines, "}"])

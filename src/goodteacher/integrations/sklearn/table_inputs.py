@@ -6,7 +6,7 @@ columns, by their names: numbers as float32, all else as text, a gap as NaN or a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
 from goodteacher.config import Frozen
-from goodteacher.data import UNSEEN, InputSpec, shorten
+from goodteacher.data import UNSEEN, InputSpec, as_table, plain_words, shorten
 from goodteacher.errors import ModelError, needed_package
 from goodteacher.integrations.sklearn.encoding import TableEncoder
 
@@ -29,10 +29,15 @@ _TABLE = "table"
 
 
 class Column(Frozen):
-    """A column that a graph takes by name."""
+    """A column that a graph takes by name.
+
+    Attributes:
+        name: Of the column.
+        kind: A ``word`` is a text as the library's own students know it, see `plain_words`.
+    """
 
     name: str
-    kind: Literal["number", "text"]
+    kind: Literal["number", "text", "word"]
 
 
 Columns = tuple[Column, ...]
@@ -65,15 +70,25 @@ def fed(rows: Any, columns: Columns) -> dict[str, npt.NDArray[Any]]:
             dense = given.toarray() if sparse.issparse(rows) else np.asarray(rows)
             return {INPUT: dense.astype(np.float32)}
         by_name = {str(name): name for name in rows.columns}
-        named = {each.name: rows[by_name[each.name]] for each in columns}
         return {
-            each.name: (
-                named[each.name].to_numpy(dtype=np.float32, na_value=np.nan)[:, None]
-                if each.kind == "number"
-                else texts_of(named[each.name])[:, None]
-            )
-            for each in columns
+            each.name: _AS_FED[each.kind](rows[by_name[each.name]])[:, None] for each in columns
         }
+
+
+def _numbers_of(column: Any) -> npt.NDArray[np.float32]:
+    found: npt.NDArray[np.float32] = column.to_numpy(dtype=np.float32, na_value=np.nan)
+    return found
+
+
+def known_words(column: Any) -> npt.NDArray[np.object_]:
+    """Return a column's words as the library's own students know them; a gap is empty.
+
+    Args:
+        column: Of a data frame of pandas.
+    """
+    table = as_table(column.to_frame("word").reset_index(drop=True))
+    known = plain_words(table.column("word")).fill_null("")
+    return np.array(known.to_pylist(), dtype=object)
 
 
 def texts_of(values: Any) -> npt.NDArray[np.object_]:
@@ -97,6 +112,13 @@ def _text(value: Any) -> str:
         return str(int(value))
     return str(value)
 
+
+_AS_FED: Mapping[str, Callable[[Any], npt.NDArray[Any]]] = {
+    "number": _numbers_of,
+    "text": texts_of,
+    "word": known_words,
+}
+"""What a column of a data frame becomes for a graph, by its kind."""
 
 # --- from columns to one tensor ------------------------------------------------------------------
 
@@ -170,7 +192,7 @@ def front_of_network(rows: Any, spec: InputSpec) -> tuple[Front, Columns]:
     if spec.kind != "rows":
         return front_of(rows, None, by_name=False)
     columns = tuple(
-        Column(name=name, kind="text" if name in spec.words else "number") for name in spec.columns
+        Column(name=name, kind="word" if name in spec.words else "number") for name in spec.columns
     )
     made = Front([_of_column(each) for each in columns], {INPUT: _TABLE}, len(columns))
     pieces = []
@@ -201,7 +223,7 @@ def _check_numbers(rows: Any) -> None:
 
 
 def _of_column(column: Column) -> Any:
-    return _value(column.name, 1, text=column.kind == "text")
+    return _value(column.name, 1, text=column.kind != "number")
 
 
 def _value(name: str, width: int, *, text: bool = False) -> Any:
