@@ -58,16 +58,17 @@ class Watch:
     """Keeps what a search tells."""
 
     def __init__(self):
-        self.notes, self.begun = [], []
+        self.notes, self.begun, self.work = [], [], {}
 
     def begin(self, name, work):
         self.begun.append(name)
+        self.work[name] = [work, 0.0]
 
     def note(self, text):
         self.notes.append(text)
 
     def advance(self, work):
-        pass
+        self.work[self.begun[-1]][1] += work
 
 
 def test_a_forest_teaches_a_network_of_the_same_table(study):
@@ -181,6 +182,8 @@ def test_a_small_class_is_told_of(tmp_path):
     (told,) = [note for note in watch.notes if "fewer training examples than the 5 folds" in note]
     assert "(rare: 2)" in told
     assert "there are 2 folds" in told
+    (work,) = [work for name, work in watch.work.items() if "out of fold" in name]
+    assert work == [3.0, 3.0], "the two folds and the whole"
 
 
 @pytest.mark.parametrize(
