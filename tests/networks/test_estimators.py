@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from torch import nn
 
-from goodteacher.errors import ConfigError, ModelError
+from goodteacher.errors import ConfigError, ModelError, PackageError
 from goodteacher.networks import (
     canonical_spec,
     estimator_of,
@@ -41,7 +41,7 @@ def test_a_name_makes_a_classifier(name):
 @pytest.mark.parametrize("package, name", [("lightgbm", "LGBMClassifier"), ("xgboost", "XGB")])
 def test_packages_are_asked_for_theirs(package, name, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ModelError, match=f"pip install {package}. 'boosting' is"):
+    with pytest.raises(PackageError, match=f"pip install {package}. 'boosting' is"):
         estimator_of(package)
     monkeypatch.undo()
     pytest.importorskip(package)

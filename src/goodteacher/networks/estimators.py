@@ -28,7 +28,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from torch import nn
 
-from goodteacher.errors import ConfigError, ModelError
+from goodteacher.errors import ConfigError, ModelError, PackageError
 
 Codes = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
@@ -67,7 +67,7 @@ def _of_package(package: str, name: str, count: int = 100, **settings: Any) -> A
     try:
         module = importlib.import_module(package)
     except ImportError:
-        raise ModelError(
+        raise PackageError(
             f"The teacher {package!r} needs the package {package}, which is not installed: pip "
             f"install {package}. 'boosting' is scikit-learn's own and needs nothing."
         ) from None
@@ -115,7 +115,8 @@ def estimator_of(teacher: Any) -> tuple[str, Any, bool]:
 
     Raises:
         ConfigError: It is a class, or gives no probabilities.
-        ModelError: What stands behind the name is malformed, or the package is missing.
+        ModelError: What stands behind the name is malformed.
+        PackageError: Its package is not installed.
 
     Example:
         >>> name, forest, _ = estimator_of("forest:500")

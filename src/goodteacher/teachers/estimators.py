@@ -27,7 +27,7 @@ from sklearn.pipeline import Pipeline
 from torch import Tensor
 
 from goodteacher.data import UNLABELLED, InputSpec, Split
-from goodteacher.errors import ConfigError, ModelError
+from goodteacher.errors import ConfigError, ModelError, PackageError
 from goodteacher.maths.targets import logits_of
 from goodteacher.networks import (
     Chain,
@@ -109,6 +109,7 @@ class Classifying:
 
         Raises:
             ModelError: It cannot be trained on such examples.
+            PackageError: It is a pipeline, and pandas is not installed.
         """
         labelled = training.subset(torch.nonzero(training.labels != UNLABELLED)[:, 0])
         held_out = self._out_of_fold(labelled, advance)
@@ -234,7 +235,7 @@ def _as_they_are(split: Split, names: tuple[str, ...]) -> Any:
     except ImportError:
         if spec.kind != "rows":
             return rows.numpy()
-        raise ModelError(
+        raise PackageError(
             "A pipeline gets rows as a data frame of pandas, which is not installed: pip install "
             "pandas. Or give the classifier alone, which gets them encoded."
         ) from None
