@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from goodteacher.engines import ENGINES
+from goodteacher.engines import engine_of
 from goodteacher.public.study import Study
 from goodteacher.studies.progress import Silent
 from goodteacher.studies.setting_up import resume_context
@@ -19,4 +19,4 @@ def resumed(folder: Path) -> Search:
     """
     study = Study(folder)
     context = resume_context(study.folder, study.config, Silent())
-    return Search(study.config, context, ENGINES[study.config.engine](context))
+    return Search(study.config, context, engine_of(study.config, context))

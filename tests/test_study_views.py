@@ -55,12 +55,12 @@ def study(data, tmp_path_factory):
 
 
 def test_teacher_responds_once_to_each_view_as_students_see_it(study, data):
-    from goodteacher.engines import ENGINES
+    from goodteacher.engines import LocalEngine
     from goodteacher.studies.setting_up import prepare_context
     from goodteacher.sweet_spot.search import Search
 
     context = prepare_context(study.config, study.folder, data=data, progress=Silent())
-    task = Search(study.config, context, ENGINES["local"](context)).teachers.trajectories[0]
+    task = Search(study.config, context, LocalEngine(context)).teachers.trajectories[0]
     teacher = load_teacher(context, task, 2)
     responses = []
     for view in range(3):

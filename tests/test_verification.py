@@ -17,7 +17,7 @@ from goodteacher import search, verify
 from goodteacher.cli import app
 from goodteacher.config import Recipe, Training, VerifyConfig, parse
 from goodteacher.data import Dataset, load_dataset
-from goodteacher.engines import ENGINES
+from goodteacher.engines import LocalEngine
 from goodteacher.errors import ConfigError, ResponseError
 from goodteacher.maths.targets import FALSIFICATION, ladder_targets
 from goodteacher.records.arms import FileSource, TargetSource
@@ -324,7 +324,7 @@ def test_labels_alone_are_learned_as_if_the_unlabelled_were_not_there(half_label
         config = parse(VerifyConfig, data=name, student="mlp:8", device="cpu", **HALF)
         context = prepare_context(config, tmp_path / name, data=data, progress=Silent())
         key = DataKey.of(config, context.data)
-        students = Students(config, context, ENGINES["local"](context), key)
+        students = Students(config, context, LocalEngine(context), key)
         size = len(context.data.transfer)
         plan = Training(epochs=3, batch_size=size, learning_rate=2e-3)
         arms = [CROSS_ENTROPY, smoothing_arm(0.2)]

@@ -335,3 +335,9 @@ def test_words_are_sorted_as_numbers_where_all_are():
     assert words_of(pa.chunked_array([["10", "9", None, " 9"]])) == ("9", "10")
     assert words_of(pa.chunked_array([[1, 2]])) is None
     assert as_table(pa.table({"a": [1]})).num_rows == 1
+
+
+def test_names_of_columns_may_be_numbers_in_each_way_of_giving_rows():
+    spec = rows_spec({"0": None, "1": None})
+    for given in ({0: [1.0], 1: [2.0]}, [{0: 1.0, 1: 2.0}], [(1.0, 2.0)]):
+        assert rows_of_table(table_of(given, spec.columns), spec).tolist() == [[1, 2]]

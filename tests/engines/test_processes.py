@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import threading
 import time
 import warnings
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from goodteacher import search
 from goodteacher.config import RuntimeConfig, parse
 from goodteacher.data import DataNote
 from goodteacher.engines import LocalEngine, ProcessesEngine, engine_of
-from goodteacher.errors import RunError
+from goodteacher.errors import ConfigError, RunError
 from goodteacher.studies.progress import Silent
 
 
@@ -47,6 +48,7 @@ class Sayer:
             os.kill(os.getpid(), signal.SIGKILL)
         context.note(f"note of {task.number}")
         context.warn(f"warning of {task.number}")
+        context.warned_of.add(f"student {task.number}")
         warnings.warn("the same in each", DataNote, stacklevel=1)
         for _ in range(4):
             context.progress.advance(task.work / 4)
@@ -107,7 +109,45 @@ def test_notes_warnings_and_logs_reach_whoever_began_it(tmp_path, caplog):
     levels = {record.getMessage(): record.levelno for record in caplog.records}
     assert levels["note of 1"] == logging.INFO
     assert levels["warning of 2"] == logging.WARNING
-    assert [str(each.message) for each in caught] == ["the same in each"] * 2
+    assert [str(each.message) for each in caught] == ["the same in each"]
+
+
+def test_a_warning_of_several_tasks_is_issued_once_in_a_study(tmp_path):
+    engine = several(context_of(tmp_path / "s"))
+    with pytest.warns(DataNote):
+        engine.run("says", [Saying(1), Saying(2)])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        engine.run("says again", [Saying(3), Saying(4)])
+        several(context_of(tmp_path / "another")).run("says", [Saying(1), Saying(2)])
+    assert [str(each.message) for each in caught] == ["the same in each"], "the other study's"
+
+
+def test_of_what_tasks_elsewhere_have_warned_a_task_here_knows(tmp_path):
+    context = context_of(tmp_path / "s")
+    with pytest.warns(DataNote):
+        several(context).run("says", [Saying(1), Saying(2)])
+    assert context.warned_of == {"student 1", "student 2"}
+
+
+def test_what_cannot_go_to_other_processes_is_said(tmp_path):
+    context = context_of(tmp_path / "s")
+    context.networks.hindrance = threading.Lock()
+    engine = several(context)
+    with pytest.raises(ConfigError, match=r"cannot be sent .* cannot pickle .*lock.* workers=1"):
+        engine.run("says", [Saying(1), Saying(2)])
+    del context.networks.hindrance
+    with pytest.warns(DataNote):
+        engine.run("says", [Saying(1), Saying(2)])
+    assert len(said(context)) == 2
+
+
+def test_what_was_handed_over_and_cannot_be_read_is_a_failure_of_the_task(tmp_path):
+    context = context_of(tmp_path / "s")
+    engine = several(context)
+    (engine._folder / "objects.pickle").write_bytes(b"")
+    with pytest.raises(RunError, match=r"says failed in the task say-\d: EOFError"):
+        engine.run("says", [Saying(1), Saying(2)])
 
 
 def test_a_warning_that_is_an_error_here_ends_the_stage(tmp_path):

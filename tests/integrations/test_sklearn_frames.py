@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from goodteacher import DistilledClassifier
-from goodteacher.errors import DataError
+from goodteacher.errors import PackageError
 from goodteacher.integrations.sklearn.tables import as_rows
 
 QUICK = {"temperatures": (1.0,), "alphas": (1.0,), "smoothings": (0.1,), "random_state": 0}
@@ -75,7 +75,7 @@ def test_an_arrow_table_needs_pandas_for_words_alone(monkeypatch):
     rows = as_rows(pa.table({"a": [1, 2], "b": [0.5, None]}))
     assert rows[0].tolist() == [1.0, 0.5]
     assert np.isnan(rows[1, 1])
-    with pytest.raises(DataError, match=r"columns of words.*pip install pandas"):
+    with pytest.raises(PackageError, match=r"columns of words.*pip install pandas"):
         as_rows(pa.table({"a": ["x", "y"]}))
 
 

@@ -2,14 +2,21 @@
 
 import sys
 
+import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from torch import nn
 
-from goodteacher.errors import ModelError
-from goodteacher.networks import canonical_spec, estimator_of, is_estimator
+from goodteacher.errors import ConfigError, ModelError, PackageError
+from goodteacher.networks import (
+    canonical_spec,
+    estimator_of,
+    is_estimator,
+    out_of_fold,
+    possible_folds,
+)
 from goodteacher.networks.estimators import ESTIMATORS, about_estimators
 
 
@@ -34,7 +41,7 @@ def test_a_name_makes_a_classifier(name):
 @pytest.mark.parametrize("package, name", [("lightgbm", "LGBMClassifier"), ("xgboost", "XGB")])
 def test_packages_are_asked_for_theirs(package, name, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ModelError, match=f"pip install {package}. 'boosting' is"):
+    with pytest.raises(PackageError, match=f"pip install {package}. 'boosting' is"):
         estimator_of(package)
     monkeypatch.undo()
     pytest.importorskip(package)
@@ -64,9 +71,11 @@ def test_an_object_keeps_the_name_of_its_class():
     forest = RandomForestClassifier(3)
     assert estimator_of(forest) == ("RandomForestClassifier", forest, False)
     assert estimator_of(HistGradientBoostingClassifier())[2] is False
-    with pytest.raises(ModelError, match=r"LinearSVC has no predict_proba.*CalibratedClassifierCV"):
+    with pytest.raises(
+        ConfigError, match=r"LinearSVC has no predict_proba.*CalibratedClassifierCV"
+    ):
         estimator_of(LinearSVC())
-    with pytest.raises(ModelError, match=r"the class Own. Give an object of it: Own\(\)"):
+    with pytest.raises(ConfigError, match=r"the class Own. Give an object of it: Own\(\)"):
         estimator_of(Own)
 
 
@@ -76,3 +85,22 @@ def test_a_student_cannot_be_one_and_is_told_what_can():
     with pytest.raises(ModelError, match=r"unknown family 'forrest'.*A teacher can be forest"):
         canonical_spec("forrest")
     assert about_estimators("resnet:9") == ""
+
+
+@pytest.mark.parametrize("counts, folds", [((9, 9), 5), ((9, 3), 3), ((9, 1), 2), ((0, 9, 4), 4)])
+def test_folds_are_as_many_as_the_rarest_class_can_fill(counts, folds):
+    assert possible_folds(np.repeat(np.arange(len(counts)), counts), 5) == folds
+
+
+def test_each_row_is_answered_once_by_who_did_not_see_it():
+    codes, asked = np.repeat([0, 1, 2], [6, 6, 1]), []
+
+    def about(seen, held_out):
+        assert not {*seen} & {*held_out}
+        assert len(seen) + len(held_out) == len(codes)
+        asked.extend(held_out)
+        return np.eye(3)[held_out % 3]
+
+    said = out_of_fold(codes, 3, about, folds=3, seed=0)
+    assert sorted(asked) == list(range(len(codes)))
+    np.testing.assert_array_equal(said, np.eye(3)[np.arange(len(codes)) % 3])

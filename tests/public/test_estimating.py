@@ -1,6 +1,7 @@
 """A search whose teacher is a classifier: out of fold, recorded, taken up again."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -57,16 +58,17 @@ class Watch:
     """Keeps what a search tells."""
 
     def __init__(self):
-        self.notes, self.begun = [], []
+        self.notes, self.begun, self.work = [], [], {}
 
     def begin(self, name, work):
         self.begun.append(name)
+        self.work[name] = [work, 0.0]
 
     def note(self, text):
         self.notes.append(text)
 
     def advance(self, work):
-        pass
+        self.work[self.begun[-1]][1] += work
 
 
 def test_a_forest_teaches_a_network_of_the_same_table(study):
@@ -100,8 +102,10 @@ def test_the_delivered_student_takes_rows_with_new_words_and_gaps(study):
         student.predict(rows.drop(columns="kind"))
 
 
-def test_a_verdict_can_be_had_on_such_a_study(study):
-    found = goodteacher.verify(study, data=table(), seeds=3)
+def test_a_verdict_can_be_had_on_such_a_study(study, tmp_path):
+    mine = tmp_path / "study"  # a copy: the other tests need the study as the search left it
+    shutil.copytree(study.folder, mine)
+    found = goodteacher.verify(mine, data=table(), seeds=3)
     assert found.verdict in (
         "knowledge",
         "regularization",
@@ -131,8 +135,6 @@ def test_another_classifier_needs_another_folder(study):
 
 
 def test_a_study_that_took_its_runs_needs_them_no_longer(tmp_path):
-    import shutil
-
     study = search(tmp_path / "study", student="linear")
     shutil.rmtree(study.folder / "recorded")
     assert search(tmp_path / "study", student="linear").sweet_spot == study.sweet_spot
@@ -180,6 +182,8 @@ def test_a_small_class_is_told_of(tmp_path):
     (told,) = [note for note in watch.notes if "fewer training examples than the 5 folds" in note]
     assert "(rare: 2)" in told
     assert "there are 2 folds" in told
+    (work,) = [work for name, work in watch.work.items() if "out of fold" in name]
+    assert work == [3.0, 3.0], "the two folds and the whole"
 
 
 @pytest.mark.parametrize(

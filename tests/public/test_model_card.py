@@ -72,7 +72,7 @@ def test_text_says_what_was_found(study, exported):
 
 def test_verdict_is_told_once_there_is_one(study, tmp_path):
     mine = tmp_path / "study"  # a copy: the other tests need the study as the search left it
-    shutil.copytree(study.path, mine)
+    shutil.copytree(study.folder, mine)
     judged = verify(mine, seeds=3)
     export(mine, out=tmp_path / "again", format="safetensors")
     assert f"**Verdict: {judged.verdict}.**" in (tmp_path / "again/README.md").read_text()

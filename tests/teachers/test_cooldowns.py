@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from goodteacher import search, verify
-from goodteacher.engines import ENGINES
+from goodteacher.engines import LocalEngine
 from goodteacher.report.findings import read_findings
 from goodteacher.report.page import render
 from goodteacher.studies.progress import Silent
@@ -32,7 +32,7 @@ def study(tmp_path_factory):
 @pytest.fixture
 def plan(study):
     context = prepare_context(study.config, study.folder, data=dataset(), progress=Silent())
-    return Search(study.config, context, ENGINES["local"](context))
+    return Search(study.config, context, LocalEngine(context))
 
 
 def test_each_checkpoint_has_a_cooldown_and_the_trunk_is_untouched(study, tmp_path):

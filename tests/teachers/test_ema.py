@@ -9,7 +9,7 @@ import torch
 from goodteacher import search, verify
 from goodteacher.config import Optimization, Run
 from goodteacher.data import Dataset
-from goodteacher.engines import ENGINES
+from goodteacher.engines import LocalEngine
 from goodteacher.errors import ConfigError
 from goodteacher.records.results import Cost
 from goodteacher.report.facts import cost_of, cost_table
@@ -40,7 +40,7 @@ def study(tmp_path_factory):
 
 def plan_of(study, data):
     context = prepare_context(study.config, study.folder, data=data, progress=Silent())
-    return Search(study.config, context, ENGINES["local"](context))
+    return Search(study.config, context, LocalEngine(context))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from goodteacher.data import UNLABELLED, Split, TableRows, load_dataset, prepare, rows_spec
-from goodteacher.errors import ConfigError, ModelError
+from goodteacher.errors import ConfigError, ModelError, PackageError
 from goodteacher.teachers import FOLDS, Classifying
 from tests.made import dataset
 
@@ -215,7 +215,7 @@ def test_a_pipeline_needs_pandas_for_words(monkeypatch):
     assert list(numbers(plain).columns) == list("abcdef")
     monkeypatch.setitem(sys.modules, "pandas", None)
     assert numbers(plain).shape == (240, 6)
-    with pytest.raises(ModelError, match="pip install pandas"):
+    with pytest.raises(PackageError, match="pip install pandas"):
         words(part)
 
 

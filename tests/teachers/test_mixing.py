@@ -175,14 +175,14 @@ def test_rows_of_a_blends_students_say_so(study):
 
 
 def test_test_accuracy_of_a_blend_is_that_of_its_members_mean(study):
-    from goodteacher.engines import ENGINES
+    from goodteacher.engines import LocalEngine
     from goodteacher.studies.progress import Silent
     from goodteacher.studies.setting_up import prepare_context
     from goodteacher.sweet_spot.search import Search
     from goodteacher.training.evaluate import compute_logits
 
     context = prepare_context(study.config, study.folder, data=dataset(), progress=Silent())
-    plan = Search(study.config, context, ENGINES["local"](context))
+    plan = Search(study.config, context, LocalEngine(context))
     test = context.data.test.open("a test")
     tasks = {task.run.name: task for task in plan.teachers.trajectories}
     mean = 0

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +16,6 @@ import typer
 
 from goodteacher.cli.display import (
     print_distillation,
-    print_error,
     print_export,
     print_findings,
     print_front,
@@ -30,6 +27,7 @@ from goodteacher.cli.display import (
     stderr,
     stdout,
 )
+from goodteacher.cli.door import door
 from goodteacher.cli.options import (
     ExportFormat,
     ExportInt8,
@@ -48,7 +46,7 @@ from goodteacher.config import (
     parse,
     read_toml,
 )
-from goodteacher.errors import ConfigError, GoodteacherError, InputError
+from goodteacher.errors import ConfigError
 
 app = typer.Typer(
     name="goodteacher",
@@ -63,49 +61,6 @@ Data = Annotated[
     str | None, typer.Argument(help="digits, a folder, a table, an .npz file or a hub name")
 ]
 Out = Annotated[Path, typer.Option(help="folder of the result; made if it is missing")]
-
-
-@contextmanager
-def _door(as_json: bool) -> Iterator[None]:
-    """Turn what goes wrong into one message and an exit code."""
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _shown_once()
-            yield
-    except GoodteacherError as error:
-        raise _told(error, str(error), as_json, 2 if isinstance(error, InputError) else 1) from None
-    except BrokenPipeError:
-        raise  # whoever reads the output has enough: click ends quietly
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        text = f"{where}{error.strerror or error}. Mend that, and give the same command again."
-        raise _told(error, text, as_json, 1) from None
-    except KeyboardInterrupt:
-        print_error("interrupted. Give the same command again to go on where it stopped.")
-        raise typer.Exit(130) from None
-
-
-def _told(error: Exception, text: str, as_json: bool, code: int) -> typer.Exit:
-    """Print why the command ends; return what ends it."""
-    if as_json:
-        print_json({"error": {"type": type(error).__name__, "message": text}})
-    print_error(text)
-    return typer.Exit(code)
-
-
-def _shown_once() -> Callable[..., None]:
-    """Return what prints a warning, and the same one never again.
-
-    The filter ``once`` would keep its list for the life of the process, this one is of a command.
-    """
-    shown: set[str] = set()
-
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        if str(message) not in shown:
-            shown.add(str(message))
-            stderr.print(f"warning: {message}", markup=False)
-
-    return show
 
 
 _NO_SETTINGS = ("out", "config", "json", "responses", "probabilities", "independent_responses")
@@ -182,7 +137,7 @@ def search(
     With several students, for each of them, over shared teachers.
     The same command on the same folder goes on where it stopped.
     """
-    with _door(as_json):
+    with door(as_json):
         from goodteacher.public.searching import search as run
         from goodteacher.public.several import SeveralStudies
         from goodteacher.training.machine import tuned_cpu
@@ -221,7 +176,7 @@ def distill(
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
     """Train one student with one recipe, beside a twin that learns from the labels alone."""
-    with _door(as_json):
+    with door(as_json):
         from goodteacher.public.distillation import distill as run
         from goodteacher.training.machine import tuned_cpu
 
@@ -260,7 +215,7 @@ def verify(
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
     """Tell whether the students' gain is knowledge or only regularization."""
-    with _door(as_json):
+    with door(as_json):
         from goodteacher.public.verification import verify as run
         from goodteacher.training.machine import tuned_cpu
 
@@ -293,7 +248,7 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Measure the similarity information of any teacher's response."""
-    with _door(as_json):
+    with door(as_json):
         from goodteacher.public.scoring import score as run
 
         result = run(
@@ -319,7 +274,7 @@ def doctor(
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
     """Check a data set, and a teacher's response to it, before anything is trained on it."""
-    with _door(as_json):
+    with door(as_json):
         from goodteacher.data import DataNote, load_for
         from goodteacher.public.checking import doctor as examine
 
@@ -362,7 +317,7 @@ def split(
 
     Train a teacher of your own on the training part only: choices are made on the selection split.
     """
-    with _door(as_json):
+    with door(as_json):
         from goodteacher.public.dividing import split as divide
 
         ids = divide(data, out=out, **settings)
@@ -389,7 +344,7 @@ def respond(
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
     """Record what a model, or checkpoints of your own trainer, say, for search --trajectories."""
-    with _door(as_json):
+    with door(as_json):
         from goodteacher.public.responding import ask_model, record_checkpoints
 
         merged = _merged(
@@ -420,7 +375,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the delivered student for other runtimes, and check that it answers alike there."""
-    with _door(as_json):
+    with door(as_json):
         from goodteacher.public.exporting import export as run
         from goodteacher.training.machine import tuned_cpu
 
@@ -446,7 +401,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write the report of a study, of several or of a verification again from its result files."""
-    with _door(as_json):
+    with door(as_json):
         from goodteacher.report import write_front_report, write_report
         from goodteacher.studies import Store, holds_several
 
@@ -478,7 +433,7 @@ def import_recipe(
     as_json: AsJson = False,
 ) -> None:
     """Translate a recipe of another tool into settings for --config, and say what differs."""
-    with _door(as_json):
+    with door(as_json):
         from goodteacher.public.recipes import import_recipe as translate
 
         imported = translate(" ".join(source), tool=tool, num_classes=classes)

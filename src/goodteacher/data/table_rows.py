@@ -160,8 +160,9 @@ def table_of(given: Any, columns: Sequence[str]) -> pa.Table:
             return pa.table({k: _array([v] if one else v) for k, v in listed.items()})
         rows = _listed(given)
         if isinstance(rows, list | tuple) and rows and all(isinstance(r, Mapping) for r in rows):
-            there = [name for name in columns if any(name in row for row in rows)]
-            return pa.table({name: _array([r.get(name) for r in rows]) for name in there})
+            named = [{str(name): value for name, value in row.items()} for row in rows]
+            there = [name for name in columns if any(name in row for row in named)]
+            return pa.table({name: _array([r.get(name) for r in named]) for name in there})
         return _by_position(rows, columns)
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise _no_rows(given, columns, str(error)) from error

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import pickle
 import shutil
 import tempfile
 import warnings
@@ -28,8 +29,8 @@ from goodteacher.engines.failures import raise_failure
 from goodteacher.engines.handing_over import hand_over
 from goodteacher.engines.local import LocalEngine
 from goodteacher.engines.working import Outcome, Work, do
-from goodteacher.errors import RunError
-from goodteacher.studies import Context, Progress, Silent, Task, is_done, logger
+from goodteacher.errors import ConfigError, RunError
+from goodteacher.studies import Context, Progress, Silent, Task, is_done, say
 from goodteacher.training import Share, threads_of
 
 _PAUSE = 0.2
@@ -55,11 +56,13 @@ class ProcessesEngine:
         self.share = Share.of_host(processes=workers, threads=threads)
         self._alone = LocalEngine(context)
         self._numbers = itertools.count()
+        self._warned: set[tuple[type[Warning], str]] = set()
 
     def run(self, stage: str, tasks: Sequence[Task]) -> None:
         """Run what is missing among ``tasks``; see :class:`LocalEngine`.
 
         Raises:
+            ConfigError: A network or function that was given in Python cannot be pickled.
             RunError: A task failed in a way that goodteacher did not foresee, or its process died.
         """
         missing = [task for task in tasks if not is_done(task, self.context.store)]
@@ -96,7 +99,15 @@ class ProcessesEngine:
         """A folder with the context for the other processes; it goes when the engine does."""
         folder = Path(tempfile.mkdtemp(prefix="goodteacher-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        hand_over(self.context.watched_by(Silent()), folder)
+        try:
+            hand_over(self.context.watched_by(Silent()), folder)
+        except (TypeError, AttributeError, pickle.PicklingError) as error:
+            first = str(error).strip().partition("\n")[0].rstrip(".")
+            raise ConfigError(
+                f"A network or function that was given in Python cannot be sent to other "
+                f"processes: {first}. Make it without such an object, or use one process: "
+                "workers=1."
+            ) from error
         return folder
 
     def _finish(self, stage: str, begun: dict[Future[Outcome], Work]) -> None:
@@ -122,8 +133,12 @@ class ProcessesEngine:
                 "before is kept: the same command goes on from there, with fewer --workers if "
                 "memory was short."
             ) from error
+        self.context.warned_of.update(outcome.warned_of)
         for category, text in outcome.warned:
-            warnings.warn(text, category, stacklevel=2)
+            # every process warns once, where one process alone would warn once in all
+            if (category, text) not in self._warned:
+                self._warned.add((category, text))
+                warnings.warn(text, category, stacklevel=2)
         if outcome.error is not None:
             raise outcome.error
         if outcome.failure is not None:
@@ -158,7 +173,5 @@ class _Report:
         match line:
             case {"units": float(units)}:
                 self.progress.advance(units)
-            case {"note": str(text)}:
-                self.progress.note(text)
-            case {"log": str(text), "level": int(level)}:
-                logger.log(level, text)
+            case {"said": str(text), "level": int(level)}:
+                say(self.progress, text, level=level)

@@ -51,31 +51,37 @@ class Outcome:
         error: What goodteacher foresaw, or a warning that is an error here.
         failure: What nobody foresaw.
         warned: Warnings, as (category, text).
+        warned_of: See :class:`~goodteacher.studies.Context`, as the task has left it.
     """
 
     error: Exception | None = None
     failure: Failure | None = None
     warned: tuple[tuple[type[Warning], str], ...] = ()
+    warned_of: frozenset[str] = frozenset()
 
 
 def do(work: Work) -> Outcome:
     """Do a task's work in this process."""
     take_share(work.share)
     watcher = Reporting(work.report)
-    context = replace(_context(work.folder), progress=watcher)
-    context = replace(context, machine=replace(context.machine, sharing=work.share.processes))
+    caught: list[warnings.WarningMessage] = []
+    warned_of: frozenset[str] = frozenset()
     error: Exception | None = None
     failure: Failure | None = None
-    with warnings.catch_warnings(record=True) as caught, watcher.listening():
-        warnings.simplefilter("default")
-        try:
+    try:
+        context = _context(work.folder)
+        machine = replace(context.machine, sharing=work.share.processes)
+        context = replace(context, machine=machine, progress=watcher)
+        with warnings.catch_warnings(record=True) as caught, watcher.listening():
+            warnings.simplefilter("default")
             run_logged(work.stage, work.task, context)
-        except (GoodteacherError, Warning) as foreseen:
-            error = foreseen
-        except Exception as unforeseen:
-            failure = Failure.of(unforeseen)
+        warned_of = frozenset(context.warned_of)
+    except (GoodteacherError, Warning) as foreseen:
+        error = foreseen
+    except Exception as unforeseen:
+        failure = Failure.of(unforeseen)
     warned = dict.fromkeys((each.category, str(each.message)) for each in caught)
-    return Outcome(error, failure, tuple(warned))
+    return Outcome(error, failure, tuple(warned), warned_of)
 
 
 @lru_cache(maxsize=1)
@@ -106,8 +112,7 @@ class Reporting:
             self._flush()
 
     def note(self, text: str) -> None:
-        """Report what a person should read."""
-        self._write(note=text)
+        """Leave what a person should read to the log, which hears it too: see :meth:`listening`."""
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -125,7 +130,7 @@ class Reporting:
 
     def logged(self, record: logging.LogRecord) -> None:
         """Report what was logged."""
-        self._write(log=record.getMessage(), level=record.levelno)
+        self._write(said=record.getMessage(), level=record.levelno)
 
     def _flush(self) -> None:
         units, self._units, self._last = self._units, 0.0, time.monotonic()

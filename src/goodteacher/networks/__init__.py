@@ -32,8 +32,15 @@ from goodteacher.networks.build import (
     rebuilt,
     weight_bytes,
 )
-from goodteacher.networks.encoding import Encode
-from goodteacher.networks.estimators import estimator_of, is_estimator
+from goodteacher.networks.encoding import Encode, one_hot_encoder
+from goodteacher.networks.estimators import (
+    check_teaches,
+    estimator_of,
+    is_estimator,
+    out_of_fold,
+    possible_folds,
+    seeded,
+)
 from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import PREPARATIONS, fit_preparation, split_spec
 from goodteacher.networks.given import (
@@ -74,6 +81,7 @@ __all__ = [
     "build_model",
     "build_network",
     "canonical_spec",
+    "check_teaches",
     "described",
     "encoded_by",
     "estimator_of",
@@ -88,9 +96,13 @@ __all__ = [
     "logits_of",
     "map_batch",
     "needs_description",
+    "one_hot_encoder",
+    "out_of_fold",
     "parameter_count",
+    "possible_folds",
     "preparation_from",
     "rebuilt",
+    "seeded",
     "separator_of",
     "specification_of",
     "split_batch",

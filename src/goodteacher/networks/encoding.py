@@ -187,6 +187,13 @@ class Encode(nn.Module):
         return cls(numbers, words, columns)
 
 
+def one_hot_encoder() -> OneHotEncoder:
+    """Return what gives the commonest words of a column a column each, and the rest one."""
+    return OneHotEncoder(
+        handle_unknown="infrequent_if_exist", max_categories=MOST_WORDS, sparse_output=False
+    )
+
+
 def fit_encoding(rows: Tensor, spec: InputSpec, *, scaled: bool = True) -> Encode:
     """Fit the encoding of rows by scikit-learn's transformers.
 
@@ -230,9 +237,7 @@ def _fitted_numbers(
 
 
 def _fitted_words(values: npt.NDArray[np.float64], name: str, count: int) -> WordColumn:
-    encoder = OneHotEncoder(
-        handle_unknown="infrequent_if_exist", max_categories=MOST_WORDS, sparse_output=False
-    ).fit(values)
+    encoder = one_hot_encoder().fit(values)
     asked = np.array([-1.0, np.nan, *range(count)])[:, None]
     told = encoder.transform(asked)
     found = np.where(told.any(axis=1), told.argmax(axis=1), _NONE).tolist()

@@ -1,4 +1,4 @@
-"""Classifiers of scikit-learn's kind that teach: by a short name, or as an object.
+"""Classifiers of scikit-learn's kind that teach: by a short name, or as an object; out of fold.
 
 ``forest``, ``forest:500`` and so on; what a name does not say is the package's own default. They
 have no gradients and so are no networks: they teach, and students are networks.
@@ -10,11 +10,14 @@ import difflib
 import importlib
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -22,9 +25,13 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
 from torch import nn
 
-from goodteacher.errors import ModelError
+from goodteacher.errors import ConfigError, ModelError, PackageError
+
+Codes = npt.NDArray[np.int64]
+Probabilities = npt.NDArray[np.float64]
 
 _COUNT = r"0*[1-9][0-9]{0,5}"
 
@@ -60,7 +67,7 @@ def _of_package(package: str, name: str, count: int = 100, **settings: Any) -> A
     try:
         module = importlib.import_module(package)
     except ImportError:
-        raise ModelError(
+        raise PackageError(
             f"The teacher {package!r} needs the package {package}, which is not installed: pip "
             f"install {package}. 'boosting' is scikit-learn's own and needs nothing."
         ) from None
@@ -107,8 +114,9 @@ def estimator_of(teacher: Any) -> tuple[str, Any, bool]:
         teacher: Such as ``is_estimator`` accepts.
 
     Raises:
-        ModelError: What stands behind the name is malformed, the package is missing, or the object
-            gives no probabilities.
+        ConfigError: It is a class, or gives no probabilities.
+        ModelError: What stands behind the name is malformed.
+        PackageError: Its package is not installed.
 
     Example:
         >>> name, forest, _ = estimator_of("forest:500")
@@ -117,18 +125,101 @@ def estimator_of(teacher: Any) -> tuple[str, Any, bool]:
     """
     if isinstance(teacher, str):
         return _named(teacher)
-    if inspect.isclass(teacher):
-        raise ModelError(
-            f"teacher is the class {teacher.__name__}. Give an object of it: {teacher.__name__}()."
+    check_teaches(teacher)
+    return type(teacher).__name__, teacher, False
+
+
+def check_teaches(estimator: Any) -> None:
+    """Refuse what is no object, or gives no probabilities.
+
+    Args:
+        estimator: What was given as teacher.
+
+    Raises:
+        ConfigError: It is a class, or has no ``predict_proba``.
+    """
+    if inspect.isclass(estimator):
+        raise ConfigError(
+            f"teacher is the class {estimator.__name__}. Give an object of it: "
+            f"{estimator.__name__}()."
         )
-    name = type(teacher).__name__
-    if not callable(getattr(teacher, "predict_proba", None)):
-        raise ModelError(
+    name = type(estimator).__name__
+    if not callable(getattr(estimator, "predict_proba", None)):
+        raise ConfigError(
             f"The teacher {name} has no predict_proba, and a class alone says nothing of the "
             f"others. Use a classifier that gives probabilities, or wrap this one: "
             f"CalibratedClassifierCV({name}(...))."
         )
-    return name, teacher, False
+
+
+def seeded(estimator: Any, seed: int) -> Any:
+    """Give an estimator, and what it is made of, a seed wherever ``random_state`` is None.
+
+    Args:
+        estimator: It is changed in place.
+        seed: From 0, below 2^32.
+
+    Example:
+        >>> seeded(RandomForestClassifier(), 3)
+        RandomForestClassifier(random_state=3)
+    """
+    if not hasattr(estimator, "get_params"):
+        return estimator
+    unset = {
+        name: seed
+        for name, value in estimator.get_params(deep=True).items()
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    }
+    return estimator.set_params(**unset) if unset else estimator
+
+
+def possible_folds(codes: Codes, folds: int) -> int:
+    """Return how many folds each class can fill: at most as many as are wanted, at least two.
+
+    Args:
+        codes: The class of each row, [N].
+        folds: How many are wanted.
+
+    Example:
+        >>> possible_folds(np.array([0, 0, 0, 1, 1, 1]), 5)
+        3
+    """
+    return max(2, min(folds, int(np.unique(codes, return_counts=True)[1].min())))
+
+
+def out_of_fold(
+    codes: Codes,
+    num_classes: int,
+    about: Callable[[Codes, Codes], Probabilities],
+    *,
+    folds: int,
+    seed: int,
+) -> Probabilities:
+    """Return what a classifier says about each row, trained on the folds without it.
+
+    A classifier's answers on its own training data are hard labels in disguise: a forest is certain
+    of nearly every example that it has seen.
+
+    Args:
+        codes: The class of each row, [N].
+        num_classes: Number C of classes.
+        about: Trains on the rows of the first positions, and gives the probabilities of those of
+            the second, M of them: [M, C].
+        folds: Number of folds, stratified and shuffled.
+        seed: Of the folds, from 0, below 2^32.
+
+    Returns:
+        Probabilities [N, C].
+    """
+    found = np.zeros((len(codes), num_classes))
+    parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # of a class with fewer rows than folds: who gives the data is told of it beforehand
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        divided = list(parts.split(codes, codes))
+    for seen, held_out in divided:
+        found[held_out] = about(seen, held_out)
+    return found
 
 
 def about_estimators(spec: str) -> str:

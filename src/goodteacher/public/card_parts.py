@@ -24,6 +24,22 @@ def front_matter(found: Mapping[str, Any]) -> str:
     return "\n".join(["---", *lines, "---", "", ""])
 
 
+def title(name: str, takes: str, class_names: Sequence[str]) -> str:
+    """Return the heading of a page, and what the student is in a sentence.
+
+    Args:
+        name: Of the student.
+        takes: What it takes, in words.
+        class_names: Its classes; the first twelve are named.
+    """
+    classes = ", ".join(class_names[:12])
+    more = f" and {len(class_names) - 12} more" if len(class_names) > 12 else ""
+    return (
+        f"# {escaped(name)}, a distilled classifier\n\n"
+        f"It takes {takes} and tells {len(class_names)} classes apart: {escaped(classes)}{more}."
+    )
+
+
 def metrics(quality: Quality) -> list[dict[str, Any]]:
     """Return what was measured, for the metadata."""
     found = (

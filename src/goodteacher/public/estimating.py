@@ -14,7 +14,7 @@ from typing import Any
 from goodteacher.config import StudyConfig, TeacherConfig, parse, paths
 from goodteacher.data import UNLABELLED, Dataset, shorten
 from goodteacher.errors import ConfigError, StudyError
-from goodteacher.networks import estimator_of
+from goodteacher.networks import estimator_of, possible_folds
 from goodteacher.public.recording import Recorder
 from goodteacher.studies import RECORDED_FOLDER, Progress, Store, say
 from goodteacher.teachers import FOLDS, Classifying, TakenRun, taken_runs
@@ -130,9 +130,9 @@ def _record(
     )
     if recorder.records:
         return
-    _tell_of_small_classes(recorder, name, progress)
+    folds = _folds(recorder, name, progress)
     begun = time.perf_counter()
-    progress.begin(f"training {recorder.name} out of fold", float(FOLDS + 1))
+    progress.begin(f"training {recorder.name} out of fold", float(folds + 1))
     said = classifying.said(
         recorder.training.split,
         recorder.transfer.split,
@@ -143,16 +143,19 @@ def _record(
     recorder.record(logits=said.logits, epoch=1, seconds=time.perf_counter() - begun)
 
 
-def _tell_of_small_classes(recorder: Recorder, name: str, progress: Progress) -> None:
-    """Say so where a class has fewer examples than folds."""
+def _folds(recorder: Recorder, name: str, progress: Progress) -> int:
+    """Return how many folds there are; say so where a class has too few examples for all."""
     labels = recorder.training.labels
-    counts = labels[labels != UNLABELLED].bincount(minlength=recorder.num_classes).tolist()
+    known = labels[labels != UNLABELLED]
+    folds = possible_folds(known.numpy(), FOLDS)
+    counts = known.bincount(minlength=recorder.num_classes).tolist()
     few = {n: c for n, c in zip(recorder.data.class_names, counts, strict=True) if c < FOLDS}
     if few:
         told = shorten(f"{each}: {count}" for each, count in few.items())
         say(
             progress,
             f"Classes with fewer training examples than the {FOLDS} folds in which {name} is "
-            f"trained ({told}): there are {max(2, min(few.values()))} folds, so its answers are "
-            "those of classifiers that saw fewer examples.",
+            f"trained ({told}): there are {folds} folds, so its answers are those of classifiers "
+            "that saw fewer examples.",
         )
+    return folds

@@ -12,6 +12,7 @@ from goodteacher.public.card_parts import (
     front_matter,
     metrics,
     quality_table,
+    title,
     told_classes,
     told_covered,
 )
@@ -40,7 +41,12 @@ def model_card(store: Store, card: StudentCard, export: Export) -> str:
         card: What the student is.
         export: What was written, and how good it is.
     """
-    parts = [_title(card), *_evidence(store), *_data(store, card), *_quality(export)]
+    parts = [
+        title(card.architecture, str(card.inputs), card.class_names),
+        *_evidence(store),
+        *_data(store, card),
+        *_quality(export),
+    ]
     parts += [*_files(export), *_teacher(export), LIMITS]
     return _metadata(store, card, export) + "\n\n".join(parts) + "\n"
 
@@ -59,16 +65,6 @@ def _metadata(store: Store, card: StudentCard, export: Export) -> str:
         "model-index": [{"name": card.architecture, "results": [result]}],
     }
     return front_matter(found)
-
-
-def _title(card: StudentCard) -> str:
-    classes = ", ".join(card.class_names[:12])
-    more = f" and {len(card.class_names) - 12} more" if len(card.class_names) > 12 else ""
-    return (
-        f"# {escaped(card.architecture)}, a distilled classifier\n\n"
-        f"It takes {card.inputs} and tells {len(card.class_names)} classes apart: "
-        f"{escaped(classes)}{more}."
-    )
 
 
 def _evidence(store: Store) -> Iterator[str]:

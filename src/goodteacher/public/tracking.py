@@ -22,7 +22,8 @@ def track(
         progress: Told where a tracker fails.
 
     Raises:
-        ConfigError: There is no such tracker, or its package is not installed.
+        ConfigError: There is no such tracker.
+        PackageError: Its package is not installed.
         StudyError: There is no study.
     """
     names = parse(RuntimeConfig, tracker=tracker).tracker

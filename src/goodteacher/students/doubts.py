@@ -131,12 +131,14 @@ def doubts(
         tuned: Whether the number of epochs was looked for, rather than named by the user.
         until_converged: Whether the largest limit was set already.
     """
-    told = [told_without_learning(failed, tuned=tuned)] if failed else []
+    told = []
     if improving:
         epochs = [rows[name][0].student_epochs for name in improving]
         told.append(
             told_unfinished(improving, epochs, tuned=tuned, until_converged=until_converged)
         )
+    if failed:  # after what may be the reason
+        told.append(told_without_learning(failed, tuned=tuned))
     return (*told, *([told_diverged(diverged)] if diverged else []))
 
 

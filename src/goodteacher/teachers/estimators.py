@@ -15,7 +15,6 @@ from __future__ import annotations
 import pickle
 import re
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -24,14 +23,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import clone
-from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 from torch import Tensor
 
 from goodteacher.data import UNLABELLED, InputSpec, Split
-from goodteacher.errors import ConfigError, ModelError
+from goodteacher.errors import ConfigError, ModelError, PackageError
 from goodteacher.maths.targets import logits_of
-from goodteacher.networks import Chain, Encode, fit_preparation
+from goodteacher.networks import (
+    Chain,
+    Encode,
+    fit_preparation,
+    out_of_fold,
+    possible_folds,
+    seeded,
+)
 from goodteacher.records import Predictor, latency_of
 from goodteacher.teachers.foreign import stored
 from goodteacher.teachers.frames import frame_of
@@ -42,6 +47,7 @@ FOLDS = 5
 _AT_ONCE = 64  # examples of a batch whose time is measured
 _TIMED = 20  # batches whose time is measured; the rest is asked at once
 
+Codes = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
 
 
@@ -102,6 +108,7 @@ class Classifying:
 
         Raises:
             ModelError: It cannot be trained on such examples.
+            PackageError: It is a pipeline, and pandas is not installed.
         """
         labelled = training.subset(torch.nonzero(training.labels != UNLABELLED)[:, 0])
         held_out = self._out_of_fold(labelled, advance)
@@ -124,21 +131,16 @@ class Classifying:
 
     def _out_of_fold(self, labelled: Split, advance: Callable[[float], None]) -> Probabilities:
         """Return what it says about each example, trained on the folds without it, [N, C]."""
-        labels = labelled.labels.numpy()
-        fewest = int(np.bincount(labels, minlength=self.num_classes).min())
-        found = np.zeros((len(labelled), self.num_classes))
-        folds = StratifiedKFold(
-            max(2, min(FOLDS, fewest)), shuffle=True, random_state=self.seed % 2**32
-        )
-        with warnings.catch_warnings():
-            # a class with one example: said once, where the data are looked at
-            warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-            divided = list(folds.split(labels, labels))
-        for seen, rest in divided:
+
+        def about(seen: Codes, rest: Codes) -> Probabilities:
             fitted = self._trained(labelled.subset(seen.tolist()))
-            found[rest] = fitted.about(labelled.subset(rest.tolist()))
+            said = fitted.about(labelled.subset(rest.tolist()))
             advance(1.0)
-        return found
+            return said
+
+        codes, seed = labelled.labels.numpy(), self.seed % 2**32
+        folds = possible_folds(codes, FOLDS)
+        return out_of_fold(codes, self.num_classes, about, folds=folds, seed=seed)
 
     def _trained(self, part: Split) -> _Fitted:
         taken = self._taken(part)
@@ -155,10 +157,7 @@ class Classifying:
         if self.categories and spec.kind == "rows":
             places = [n for n, name in enumerate(spec.columns) if name in spec.words]
             estimator.set_params(categorical_features=places or None)
-        parameters = estimator.get_params()
-        seeds = [n for n in parameters if n == "random_state" or n.endswith("__random_state")]
-        unset = {name: self.seed % 2**32 for name in seeds if parameters[name] is None}
-        return estimator.set_params(**unset)
+        return seeded(estimator, self.seed % 2**32)
 
     def _taken(self, part: Split) -> Callable[[Split], Any]:
         """Return what makes of examples what it takes, fitted to those that it is trained on."""
@@ -232,7 +231,7 @@ def _as_they_are(split: Split, names: tuple[str, ...]) -> Any:
         return rows.numpy()
     frame = frame_of(rows, names, spec.words)
     if frame is None and spec.kind == "rows":
-        raise ModelError(
+        raise PackageError(
             "A pipeline gets rows as a data frame of pandas, which is not installed: pip install "
             "pandas. Or give the classifier alone, which gets them encoded."
         )

@@ -21,7 +21,7 @@ NOTHING = Told({}, {}, {}, {}, {})
 class Listens:
     """A tracker that keeps what it is told, of every study, by the name of its run."""
 
-    heard, number, failing = [], 0, False
+    heard, number, failing, refusing = [], 0, False, False
 
     def __init__(self, store):
         self.store = store
@@ -34,6 +34,8 @@ class Listens:
         return run or f"run {self.number}"
 
     def tell(self, news):
+        if self.refusing:
+            raise ValueError("no such metric")
         self.heard.append(news)
 
     def end(self):
@@ -44,6 +46,7 @@ class Listens:
 def listens(monkeypatch):
     monkeypatch.setattr(Listens, "heard", [])
     monkeypatch.setattr(Listens, "failing", False)
+    monkeypatch.setattr(Listens, "refusing", False)
     here = f"{__name__}:Listens"
     monkeypatch.setattr(telling, "TRACKERS", dict.fromkeys(TRACKERS, here))
     return Listens
@@ -163,6 +166,16 @@ def test_a_tracker_that_fails_is_left_out_and_the_way_on_is_told(store, listens,
     assert "no route to the server. Once" in record.message
     assert "goodteacher.track(folder, 'mlflow')" in record.message
     assert not store.exists("trackers.json")
+
+
+def test_a_run_of_which_something_cannot_be_told_is_closed_and_told_later(store, listens):
+    listens.refusing = True
+    with tracked(["mlflow", "wandb"], store.root, Silent()):
+        pass
+    assert listens.heard == ["end", "end"]
+    listens.refusing = False
+    tell_trackers(["mlflow"], store.root)
+    assert listens.heard[-2].settings, "nothing counts as told"
 
 
 def test_work_that_fails_closes_the_run(store, listens):

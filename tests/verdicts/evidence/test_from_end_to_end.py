@@ -11,7 +11,7 @@ from goodteacher import search, verify
 from goodteacher.cli import app
 from goodteacher.config import VerifyConfig, parse
 from goodteacher.data import load_dataset
-from goodteacher.engines import ENGINES
+from goodteacher.engines import LocalEngine
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.maths.targets import ladder_targets
 from goodteacher.records.arms import CROSS_ENTROPY
@@ -141,7 +141,7 @@ def prepared(folder, **changes):
 def planned(context, config, source, **changes):
     arms = [CROSS_ENTROPY, target_arm(source, "class_similarity", config.recipe)]
     key = DataKey.of(config, context.data)
-    students = Students(config, context, ENGINES["local"](context), key)
+    students = Students(config, context, LocalEngine(context), key)
     training = config.first_training(len(context.data.transfer))
     return students.tasks(arms, training, stage="verify", seeds=[VERIFY_SEED], **changes)[0]
 

@@ -12,11 +12,9 @@ from typing import Any
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import get_tags
 
-_MOST = 50
-"""Values of a column that get a column of their own."""
+from goodteacher.networks import one_hot_encoder
 
 
 def encoded(estimator: Any, rows: Any, *, always: bool = False) -> Any:
@@ -55,12 +53,10 @@ def encoder() -> TableEncoder:
         make_column_selector(dtype_include="number"),
         make_column_selector(dtype_exclude="number"),
     )
-    words = OneHotEncoder(
-        handle_unknown="infrequent_if_exist", max_categories=_MOST, sparse_output=False
-    )
     gaps = SimpleImputer(strategy="median", add_indicator=True)
     return TableEncoder(
-        [("numbers", gaps, numbers), ("words", words, others)], verbose_feature_names_out=False
+        [("numbers", gaps, numbers), ("words", one_hot_encoder(), others)],
+        verbose_feature_names_out=False,
     )
 
 

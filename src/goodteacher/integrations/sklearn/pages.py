@@ -12,6 +12,7 @@ from goodteacher.public.card_parts import (
     front_matter,
     metrics,
     quality_table,
+    title,
     told_classes,
     told_covered,
 )
@@ -38,9 +39,11 @@ print([classes[number] for number in probabilities.argmax(axis=1)])
 
 def table_page(found: TableExport) -> str:
     """Return a model card in Markdown, with metadata that the Hugging Face hub reads."""
-    parts = [_title(found.card), *_takes(found.card)]
+    card = found.card
+    takes = f"rows of {card.num_columns} columns"
+    parts = [title(card.student, takes, card.class_names), *_takes(card)]
     parts.append(f"## Did a teacher help?\n\n{escaped(found.summary)}")
-    parts += [*_quality(found), *_file(found), _SERVED.format(rows=_made_up(found.card)), LIMITS]
+    parts += [*_quality(found), *_file(found), _SERVED.format(rows=_made_up(card)), LIMITS]
     return _metadata(found) + "\n\n".join(parts) + "\n"
 
 
@@ -58,16 +61,6 @@ def _metadata(found: TableExport) -> str:
         }
         told["model-index"] = [{"name": found.card.student, "results": [result]}]
     return front_matter(told)
-
-
-def _title(card: TableCard) -> str:
-    classes = ", ".join(card.class_names[:12])
-    more = f" and {len(card.class_names) - 12} more" if len(card.class_names) > 12 else ""
-    return (
-        f"# {escaped(card.student)}, a distilled classifier\n\n"
-        f"It takes rows of {card.num_columns} columns and tells {len(card.class_names)} classes "
-        f"apart: {escaped(classes)}{more}."
-    )
 
 
 def _takes(card: TableCard) -> Iterator[str]:

@@ -33,6 +33,7 @@ from goodteacher.integrations.sklearn.boosting import (
     wants_numbers,
 )
 from goodteacher.integrations.sklearn.soft_targets import Numbers, Rows, SoftTargets
+from goodteacher.networks import seeded
 
 LearnedBy = Literal["objective", "weighted rows"]
 """How a student learns from soft targets: the loss is its own objective, or rows are copied."""
@@ -85,24 +86,6 @@ def fitted(estimator: Any, inputs: Any, labels: Any, given: dict[str, Numbers]) 
     """
     with config_context(enable_metadata_routing=False):
         return estimator.fit(inputs, labels, **given)
-
-
-def seeded(estimator: Any, seed: int) -> Any:
-    """Give an estimator, and what it is made of, a seed wherever ``random_state`` is None.
-
-    Example:
-        >>> from sklearn.tree import DecisionTreeClassifier
-        >>> seeded(DecisionTreeClassifier(), 3)
-        DecisionTreeClassifier(random_state=3)
-    """
-    if not hasattr(estimator, "get_params"):
-        return estimator
-    unset = {
-        name: seed
-        for name, value in estimator.get_params(deep=True).items()
-        if value is None and (name == "random_state" or name.endswith("__random_state"))
-    }
-    return estimator.set_params(**unset) if unset else estimator
 
 
 def check_student(student: Any, classes: npt.NDArray[Any]) -> None:

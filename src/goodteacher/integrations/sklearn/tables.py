@@ -26,7 +26,7 @@ from goodteacher.data import (
     numbers_rows,
     shorten,
 )
-from goodteacher.errors import DataError
+from goodteacher.errors import DataError, PackageError
 
 _MANY = 1000
 """Columns beyond this are not looked at one by one."""
@@ -203,7 +203,7 @@ def _as_pandas(frame: Frame) -> Any:
     """Return a frame of Polars or an Arrow table as a frame of pandas, or as an array.
 
     Raises:
-        DataError: It holds more than numbers, and pandas is not installed.
+        PackageError: It holds more than numbers, and pandas is not installed.
     """
     table = as_table(frame)
     try:
@@ -211,7 +211,7 @@ def _as_pandas(frame: Frame) -> Any:
     except ImportError:
         if all(map(is_numeric, table.schema.types)):
             return np.column_stack([as_floats(column) for column in table.columns])
-        raise DataError(
+        raise PackageError(
             f"X is a {type(frame).__name__} with columns of words, which scikit-learn's estimators "
             "take as a frame of pandas, and pandas is not installed: pip install pandas."
         ) from None

@@ -18,15 +18,15 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from goodteacher.data import Split, shorten
 from goodteacher.errors import ConfigError, ResponseError
 from goodteacher.integrations.sklearn.encoding import encoded
-from goodteacher.integrations.sklearn.students import fitted, seeded, with_weights
+from goodteacher.integrations.sklearn.students import fitted, with_weights
 from goodteacher.maths.targets import logits_of
+from goodteacher.networks import check_teaches, out_of_fold, possible_folds, seeded
 from goodteacher.responses import (
     Response,
     as_response,
@@ -110,7 +110,7 @@ class Teaching:
 
     def within(self, table: Table) -> Teaching:
         """Return the same teacher with no more folds than each class of these rows can fill."""
-        folds = max(2, min(self.folds, int(np.bincount(table.codes).min())))
+        folds = possible_folds(table.codes, self.folds)
         return Teaching(self.teacher, folds=folds, prefit=self.prefit, seed=self.seed)
 
     def out_of_fold(self, table: Table) -> Response:
@@ -193,16 +193,17 @@ def trained_out_of_fold(teacher: Any, table: Table, folds: int, seed: int) -> Pr
     Returns:
         Probabilities [N, C], columns in the order of the table's classes.
     """
-    found = np.zeros((len(table), len(table.classes)))
-    parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    for seen, held_out in parts.split(np.zeros(len(table)), table.codes):
+
+    def about(seen: Rows, held_out: Rows) -> Probabilities:
         model = _trained(teacher, table.rows(seen), seed)
         inputs = _safe_indexing(table.inputs, held_out)
+        found = np.zeros((len(held_out), len(table.classes)))
         # Where a class has two rows, a fold may have been trained without it.
         columns = np.isin(table.classes, model.classes_)
-        values = _probabilities_of(model, inputs, table.classes[columns])
-        found[np.ix_(held_out, columns)] = values
-    return found
+        found[:, columns] = _probabilities_of(model, inputs, table.classes[columns])
+        return found
+
+    return out_of_fold(table.codes, len(table.classes), about, folds=folds, seed=seed)
 
 
 def _trained(teacher: Any, table: Table, seed: int) -> Any:
@@ -227,10 +228,8 @@ def some_of(response: Response, positions: Rows) -> Response:
 
 
 def _kind(teacher: Any, prefit: Prefit) -> str:
-    if inspect.isclass(teacher):
-        raise ConfigError(
-            f"teacher is the class {teacher.__name__}. Give an object of it: {teacher.__name__}()."
-        )
+    if inspect.isclass(teacher) or hasattr(teacher, "fit"):
+        check_teaches(teacher)
     if hasattr(teacher, "fit"):
         return _kind_of_estimator(teacher, prefit)
     if hasattr(teacher, "predict_proba") or callable(teacher):
@@ -246,12 +245,6 @@ def _kind(teacher: Any, prefit: Prefit) -> str:
 
 def _kind_of_estimator(teacher: Any, prefit: Prefit) -> str:
     name = type(teacher).__name__
-    if not hasattr(teacher, "predict_proba"):
-        raise ConfigError(
-            f"The teacher {name} has no predict_proba, and a class alone says nothing of the "
-            f"others. Use a classifier that gives probabilities, or wrap this one: "
-            f"CalibratedClassifierCV({name}(...))."
-        )
     taught = is_fitted(teacher)
     if prefit is True and not taught:
         raise ConfigError(

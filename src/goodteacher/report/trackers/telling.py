@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -105,6 +105,8 @@ class Telling:
             try:
                 self._tell(name, tracker)
             except Exception as error:  # of many kinds; no tracker may end the work
+                with suppress(Exception):  # a run that has begun is not left open
+                    tracker.end()
                 self._give_up(name, error)
 
     def end(self) -> None:
