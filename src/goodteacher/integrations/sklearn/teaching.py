@@ -231,6 +231,11 @@ def _kind(teacher: Any, prefit: Prefit) -> str:
         raise ConfigError(
             f"teacher is the class {teacher.__name__}. Give an object of it: {teacher.__name__}()."
         )
+    if isinstance(teacher, str):
+        raise ConfigError(
+            f"teacher is the name {teacher!r}. Give an object, such as RandomForestClassifier(): "
+            "names of teachers are for goodteacher.search and the command line."
+        )
     if hasattr(teacher, "fit"):
         return _kind_of_estimator(teacher, prefit)
     if hasattr(teacher, "predict_proba") or callable(teacher):
