@@ -791,3 +791,18 @@ def test_a_student_of_the_library_takes_numbers_without_weights():
     gaps = np.where(np.arange(120)[:, None] == 3, np.nan, x)
     with pytest.raises(DataError, match="numbers without gaps"):
         own().fit(gaps, y)
+
+
+class LosesFilters(LogisticRegression):
+    """Leaves no warning filters behind, as scikit-learn's threads do by chance."""
+
+    def fit(self, x, y, sample_weight=None):
+        warnings.resetwarnings()
+        return super().fit(x, y, sample_weight)
+
+
+def test_an_estimator_that_loses_the_warning_filters_does_not_spoil_those_of_the_process():
+    with warnings.catch_warnings():
+        before = list(warnings.filters)
+        quick(LosesFilters(), LosesFilters()).fit(*table())
+        assert list(warnings.filters) == before

@@ -1,6 +1,7 @@
 """Classifiers by short names, and what is said where one cannot be meant."""
 
 import sys
+import warnings
 
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -10,7 +11,7 @@ from torch import nn
 
 from goodteacher.errors import ModelError
 from goodteacher.networks import canonical_spec, estimator_of, is_estimator
-from goodteacher.networks.estimators import ESTIMATORS, about_estimators
+from goodteacher.networks.estimators import ESTIMATORS, about_estimators, filters_kept
 
 
 class Own:
@@ -76,3 +77,19 @@ def test_a_student_cannot_be_one_and_is_told_what_can():
     with pytest.raises(ModelError, match=r"unknown family 'forrest'.*A teacher can be forest"):
         canonical_spec("forrest")
     assert about_estimators("resnet:9") == ""
+
+
+def test_filters_that_threads_lose_come_back():
+    with warnings.catch_warnings():
+        before = list(warnings.filters)
+        with filters_kept():
+            warnings.resetwarnings()  # what is left where two threads put filters aside at once
+        assert list(warnings.filters) == before != []
+
+
+def test_filters_that_come_while_an_estimator_is_fitted_stay():
+    with warnings.catch_warnings():
+        with filters_kept():
+            warnings.filterwarnings("ignore", "of a package that was imported then")
+        patterns = [message.pattern for _, message, *_ in warnings.filters if message]
+        assert "of a package that was imported then" in patterns

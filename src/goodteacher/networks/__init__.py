@@ -33,7 +33,7 @@ from goodteacher.networks.build import (
     weight_bytes,
 )
 from goodteacher.networks.encoding import Encode
-from goodteacher.networks.estimators import estimator_of, is_estimator
+from goodteacher.networks.estimators import estimator_of, filters_kept, is_estimator
 from goodteacher.networks.examples import Examples
 from goodteacher.networks.fitting import PREPARATIONS, fit_preparation, split_spec
 from goodteacher.networks.given import (
@@ -77,6 +77,7 @@ __all__ = [
     "described",
     "encoded_by",
     "estimator_of",
+    "filters_kept",
     "finished_classifier",
     "fit_preparation",
     "give_again",

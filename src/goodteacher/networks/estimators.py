@@ -10,7 +10,9 @@ import difflib
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -129,6 +131,21 @@ def estimator_of(teacher: Any) -> tuple[str, Any, bool]:
             f"CalibratedClassifierCV({name}(...))."
         )
     return name, teacher, False
+
+
+@contextmanager
+def filters_kept() -> Iterator[None]:
+    """Keep the warning filters of the process while an estimator is fitted or asked.
+
+    Threads of scikit-learn put the filters aside for a moment. Where two do so at once, filters are
+    lost for good, and every later call in parallel warns.
+    """
+    before = list(warnings.filters)
+    try:
+        yield
+    finally:
+        if any(each not in warnings.filters for each in before):
+            warnings.filters = before
 
 
 def about_estimators(spec: str) -> str:

@@ -31,7 +31,7 @@ from torch import Tensor
 from goodteacher.data import UNLABELLED, InputSpec, Split
 from goodteacher.errors import ConfigError, ModelError
 from goodteacher.maths.targets import logits_of
-from goodteacher.networks import Chain, Encode, fit_preparation
+from goodteacher.networks import Chain, Encode, filters_kept, fit_preparation
 from goodteacher.records import Predictor, latency_of
 from goodteacher.teachers.foreign import stored
 
@@ -145,7 +145,8 @@ class Classifying:
         taken = self._taken(part)
         estimator = self._own(part.stored.spec)
         try:
-            estimator.fit(taken(part), part.labels.numpy())
+            with filters_kept():
+                estimator.fit(taken(part), part.labels.numpy())
         except (ValueError, TypeError) as error:
             raise ModelError(self._failed(error, part.stored.spec)) from error
         return _Fitted(estimator, taken, self.num_classes)

@@ -33,6 +33,7 @@ from goodteacher.integrations.sklearn.boosting import (
     wants_numbers,
 )
 from goodteacher.integrations.sklearn.soft_targets import Numbers, Rows, SoftTargets
+from goodteacher.networks import filters_kept
 
 LearnedBy = Literal["objective", "weighted rows"]
 """How a student learns from soft targets: the loss is its own objective, or rows are copied."""
@@ -83,7 +84,7 @@ def fitted(estimator: Any, inputs: Any, labels: Any, given: dict[str, Numbers]) 
     Metadata routing, where it is on, is for what the user passes; it is off here, since it would
     ask every step of a pipeline whether it wants the weights of copies.
     """
-    with config_context(enable_metadata_routing=False):
+    with config_context(enable_metadata_routing=False), filters_kept():
         return estimator.fit(inputs, labels, **given)
 
 
