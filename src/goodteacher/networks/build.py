@@ -409,8 +409,9 @@ def _meant(spec: str, family: str) -> str:
 def _unknown_family(spec: str, name: str) -> str:
     if name in ESTIMATORS:
         return about_estimators(spec)
-    nearest = difflib.get_close_matches(name, NETWORK_SOURCES, n=1, cutoff=0.4)
-    hint = f" Did you mean {_meant(spec, nearest[0])!r}?" if nearest else ""
+    nearest = difflib.get_close_matches(name, [*NETWORK_SOURCES, *ESTIMATORS], n=1, cutoff=0.4)
+    network = bool(nearest) and nearest[0] in NETWORK_SOURCES
+    hint = f" Did you mean {_meant(spec, nearest[0])!r}?" if network else ""
     return (
         f"The model specification {spec!r} names the unknown family {name!r}: it must be one of "
         f"{', '.join(source for source in NETWORK_SOURCES if source != 'given')}, followed by a "
