@@ -9,6 +9,7 @@ import warnings
 from dataclasses import dataclass
 from typing import ClassVar
 
+import loky
 import pytest
 import torch
 from tests.contracts.test_engines import context_of
@@ -86,6 +87,23 @@ def test_tasks_run_elsewhere_with_their_share_of_the_machine(tmp_path):
     assert set(sharing) == {"2"}
     here = bool(torch.full((1,), torch.finfo(torch.float32).tiny) / 2)
     assert set(subnormal) == {str(here)}, "small numbers are treated as here"
+
+
+def test_no_more_processes_are_started_than_there_are_tasks(tmp_path, monkeypatch):
+    asked, start = [], loky.get_reusable_executor
+
+    def noting(max_workers, **settings):
+        asked.append(max_workers)
+        return start(max_workers=max_workers, **settings)
+
+    monkeypatch.setattr(loky, "get_reusable_executor", noting)
+    context = context_of(tmp_path / "s")
+    engine = ProcessesEngine(context, workers=100, threads=1)
+    for numbers in ([1, 2], [3, 4, 5], [6, 7]):
+        with pytest.warns(DataNote):
+            engine.run("says", [Saying(number) for number in numbers])
+    assert asked == [2, 3, 3], "and those of an earlier stage stay"
+    assert {sharing for _, _, sharing, _ in said(context)} == {"100"}
 
 
 def test_a_task_alone_stays_here(tmp_path):

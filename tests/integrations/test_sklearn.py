@@ -18,7 +18,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -258,9 +258,14 @@ def test_boosted_trees_learn(package):
             "The student KNeighborsClassifier takes no sample_weight",
         ),
         (LogisticRegression, "student is the class LogisticRegression"),
+        (LinearRegression(), "The student LinearRegression is a regressor"),
+        (
+            make_pipeline(StandardScaler(), LinearRegression()),
+            "The student LinearRegression is a regressor",
+        ),
         (7, "student is a int, which cannot be fitted"),
     ],
-    ids=["neighbours", "pipeline", "class", "number"],
+    ids=["neighbours", "pipeline", "class", "regressor", "pipeline of one", "number"],
 )
 def test_a_student_that_cannot_learn_is_refused_with_what_would_do(student, told):
     with pytest.raises(ConfigError, match=told) as refused:
@@ -356,9 +361,10 @@ def test_a_teacher_of_other_classes_is_refused():
     [
         (LinearSVC(), "LinearSVC has no predict_proba.*CalibratedClassifierCV"),
         (RandomForestClassifier, "teacher is the class RandomForestClassifier"),
+        ("forest", r"teacher is the name 'forest'.*RandomForestClassifier\(\)"),
         (7, "teacher is a int, which does not predict"),
     ],
-    ids=["margins", "class", "number"],
+    ids=["margins", "class", "name", "number"],
 )
 def test_what_is_no_teacher_is_refused(teacher, told):
     with pytest.raises(ConfigError, match=told):
@@ -688,6 +694,8 @@ def test_texts_go_through_pipelines():
         ({"test_fraction": 0}, "test_fraction must lie between 0 and 0.5, but is 0"),
         ({"smallest_weight": 0.7}, r"smallest_weight must lie in 0 \.\. 0.5"),
         ({"prefit": "maybe"}, "prefit must be 'auto', True or False"),
+        ({"temperatures": 2.0}, "temperatures must be a list of numbers, but is 2.0"),
+        ({"alphas": "0.5"}, "alphas must be a list of numbers, but is '0.5'"),
         ({"temperatures": (-1.0,)}, "temperature"),
         ({"smoothings": (2.0,)}, "smoothing"),
     ],
@@ -783,3 +791,18 @@ def test_a_student_of_the_library_takes_numbers_without_weights():
     gaps = np.where(np.arange(120)[:, None] == 3, np.nan, x)
     with pytest.raises(DataError, match="numbers without gaps"):
         own().fit(gaps, y)
+
+
+class LosesFilters(LogisticRegression):
+    """Leaves no warning filters behind, as scikit-learn's threads do by chance."""
+
+    def fit(self, x, y, sample_weight=None):
+        warnings.resetwarnings()
+        return super().fit(x, y, sample_weight)
+
+
+def test_an_estimator_that_loses_the_warning_filters_does_not_spoil_those_of_the_process():
+    with warnings.catch_warnings():
+        before = list(warnings.filters)
+        quick(LosesFilters(), LosesFilters()).fit(*table())
+        assert list(warnings.filters) == before

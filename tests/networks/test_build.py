@@ -101,7 +101,10 @@ def test_specifications_that_mean_the_same_have_one_form(written, canonical):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("mpl:64", r"unknown family 'mpl'.*Did you mean 'mlp:1200,1200'"),
+        ("mpl:64", r"unknown family 'mpl'.*Did you mean 'mlp:64'"),
+        ("mpl:64@resize:7", r"unknown family 'mpl'.*Did you mean 'mlp:64@resize:7'"),
+        ("mpl:few", r"unknown family 'mpl'.*Did you mean 'mlp:1200,1200'"),
+        ("frest", r"unknown family 'frest'.*none\)\. A teacher can be forest"),
         ("64", "unknown family '64'"),
         ("mlp", r"malformed: it must be mlp:WIDTH"),
         ("mlp:", "malformed"),

@@ -1,6 +1,7 @@
 """Classifiers by short names, and what is said where one cannot be meant."""
 
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from goodteacher.networks import (
     out_of_fold,
     possible_folds,
 )
-from goodteacher.networks.estimators import ESTIMATORS, about_estimators
+from goodteacher.networks.estimators import ESTIMATORS, about_estimators, filters_kept
 
 
 class Own:
@@ -104,3 +105,19 @@ def test_each_row_is_answered_once_by_who_did_not_see_it():
     said = out_of_fold(codes, 3, about, folds=3, seed=0)
     assert sorted(asked) == list(range(len(codes)))
     np.testing.assert_array_equal(said, np.eye(3)[np.arange(len(codes)) % 3])
+
+
+def test_filters_that_threads_lose_come_back():
+    with warnings.catch_warnings():
+        before = list(warnings.filters)
+        with filters_kept():
+            warnings.resetwarnings()  # what is left where two threads put filters aside at once
+        assert list(warnings.filters) == before != []
+
+
+def test_filters_that_come_while_an_estimator_is_fitted_stay():
+    with warnings.catch_warnings():
+        with filters_kept():
+            warnings.filterwarnings("ignore", "of a package that was imported then")
+        patterns = [message.pattern for _, message, *_ in warnings.filters if message]
+        assert "of a package that was imported then" in patterns

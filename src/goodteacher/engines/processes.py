@@ -47,7 +47,7 @@ class ProcessesEngine:
 
     Args:
         context: The study's data, folder, machine and watcher.
-        workers: Processes, at least 1.
+        workers: Processes at most, at least 1; no more are started than a stage has tasks.
         threads: CPU threads of each.
     """
 
@@ -57,6 +57,7 @@ class ProcessesEngine:
         self._alone = LocalEngine(context)
         self._numbers = itertools.count()
         self._warned: set[tuple[type[Warning], str]] = set()
+        self._started = 0
 
     def run(self, stage: str, tasks: Sequence[Task]) -> None:
         """Run what is missing among ``tasks``; see :class:`LocalEngine`.
@@ -74,7 +75,9 @@ class ProcessesEngine:
         progress.begin(stage, sum(task.work for task in tasks))
         progress.advance(sum(task.work for task in tasks) - sum(task.work for task in missing))
         missing.sort(key=lambda task: task.work, reverse=True)
-        executor = loky.get_reusable_executor(max_workers=self.share.processes, timeout=_IDLE)
+        # No more than there are tasks; those that were started for an earlier stage stay.
+        self._started = max(self._started, min(self.share.processes, len(missing)))
+        executor = loky.get_reusable_executor(max_workers=self._started, timeout=_IDLE)
         begun: dict[Future[Outcome], Work] = {}
         try:
             for work in self._works(stage, missing):

@@ -36,6 +36,7 @@ from goodteacher.networks.encoding import Encode, one_hot_encoder
 from goodteacher.networks.estimators import (
     check_teaches,
     estimator_of,
+    filters_kept,
     is_estimator,
     out_of_fold,
     possible_folds,
@@ -85,6 +86,7 @@ __all__ = [
     "described",
     "encoded_by",
     "estimator_of",
+    "filters_kept",
     "finished_classifier",
     "fit_preparation",
     "give_again",

@@ -397,11 +397,21 @@ def _without_spaces(spec: str) -> str:
     return re.sub(r"(?<!\w)\s+|\s+(?!\w)", "", spec)
 
 
+def _meant(spec: str, family: str) -> str:
+    """Return a specification with another family, or the family's example where that is none."""
+    _, colon, argument = spec.strip().partition(":")
+    try:
+        return canonical_spec(f"{family}{colon}{argument}")
+    except ModelError:
+        return NETWORK_SOURCES[family].example
+
+
 def _unknown_family(spec: str, name: str) -> str:
     if name in ESTIMATORS:
         return about_estimators(spec)
-    nearest = difflib.get_close_matches(name, NETWORK_SOURCES, n=1, cutoff=0.4)
-    hint = f" Did you mean {NETWORK_SOURCES[nearest[0]].example!r}?" if nearest else ""
+    nearest = difflib.get_close_matches(name, [*NETWORK_SOURCES, *ESTIMATORS], n=1, cutoff=0.4)
+    network = bool(nearest) and nearest[0] in NETWORK_SOURCES
+    hint = f" Did you mean {_meant(spec, nearest[0])!r}?" if network else ""
     return (
         f"The model specification {spec!r} names the unknown family {name!r}: it must be one of "
         f"{', '.join(source for source in NETWORK_SOURCES if source != 'given')}, followed by a "

@@ -11,7 +11,8 @@ import importlib
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -220,6 +221,21 @@ def out_of_fold(
     for seen, held_out in divided:
         found[held_out] = about(seen, held_out)
     return found
+
+
+@contextmanager
+def filters_kept() -> Iterator[None]:
+    """Keep the warning filters of the process while an estimator is fitted or asked.
+
+    Threads of scikit-learn put the filters aside for a moment. Where two do so at once, filters are
+    lost for good, and every later call in parallel warns.
+    """
+    before = list(warnings.filters)
+    try:
+        yield
+    finally:
+        if any(each not in warnings.filters for each in before):
+            warnings.filters = before
 
 
 def about_estimators(spec: str) -> str:

@@ -20,7 +20,7 @@ def check_new(path: Path) -> None:
     if path.is_dir() and not any(path.iterdir()):
         return
     if path.exists():
-        raise StudyError(f"{path} exists and is not empty. Name a new folder with --out.")
+        raise StudyError(f"{path} exists and is not empty. Name a new folder (--out).")
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def under_way(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise StudyError(
             f"{target} cannot be written: {error.strerror or error}. Is the disk full, or the "
-            "folder yours? Name another one with --out."
+            "folder yours? Name another one (--out)."
         ) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)

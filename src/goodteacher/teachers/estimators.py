@@ -32,6 +32,7 @@ from goodteacher.maths.targets import logits_of
 from goodteacher.networks import (
     Chain,
     Encode,
+    filters_kept,
     fit_preparation,
     out_of_fold,
     possible_folds,
@@ -146,7 +147,8 @@ class Classifying:
         taken = self._taken(part)
         estimator = self._own(part.stored.spec)
         try:
-            estimator.fit(taken(part), part.labels.numpy())
+            with filters_kept():
+                estimator.fit(taken(part), part.labels.numpy())
         except (ValueError, TypeError) as error:
             raise ModelError(self._failed(error, part.stored.spec)) from error
         return _Fitted(estimator, taken, self.num_classes)

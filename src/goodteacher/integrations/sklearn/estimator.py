@@ -426,7 +426,10 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
             if isinstance(value, bool) or not isinstance(value, Integral) or value < lowest:
                 raise ConfigError(f"{name} must be a whole number from {lowest}, but is {value!r}.")
         for name in ("temperatures", "alphas", "smoothings"):
-            if not len(getattr(self, name)):
+            value = getattr(self, name)
+            if isinstance(value, str) or not hasattr(value, "__len__"):
+                raise ConfigError(f"{name} must be a list of numbers, but is {value!r}.")
+            if not len(value):
                 raise ConfigError(f"{name} must hold at least one value, such as (0.1,).")
         networks = isinstance(self.student, str)
         check_synthetic(self.synthetic, self.synthetic_per_row, several=not networks)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from sklearn import config_context
-from sklearn.base import clone
+from sklearn.base import clone, is_regressor
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
@@ -33,7 +33,7 @@ from goodteacher.integrations.sklearn.boosting import (
     wants_numbers,
 )
 from goodteacher.integrations.sklearn.soft_targets import Numbers, Rows, SoftTargets
-from goodteacher.networks import seeded
+from goodteacher.networks import filters_kept, seeded
 
 LearnedBy = Literal["objective", "weighted rows"]
 """How a student learns from soft targets: the loss is its own objective, or rows are copied."""
@@ -84,7 +84,7 @@ def fitted(estimator: Any, inputs: Any, labels: Any, given: dict[str, Numbers]) 
     Metadata routing, where it is on, is for what the user passes; it is off here, since it would
     ask every step of a pipeline whether it wants the weights of copies.
     """
-    with config_context(enable_metadata_routing=False):
+    with config_context(enable_metadata_routing=False), filters_kept():
         return estimator.fit(inputs, labels, **given)
 
 
@@ -96,8 +96,8 @@ def check_student(student: Any, classes: npt.NDArray[Any]) -> None:
         classes: The data's, as the user names them.
 
     Raises:
-        ConfigError: It is a class, no classifier, one that takes no sample weights, or one that
-            takes no such classes.
+        ConfigError: It is a class, no classifier, a regressor, one that takes no sample weights, or
+            one that takes no such classes.
     """
     if inspect.isclass(student):
         raise ConfigError(
@@ -107,6 +107,11 @@ def check_student(student: Any, classes: npt.NDArray[Any]) -> None:
         raise ConfigError(
             f"student is a {type(student).__name__}, which cannot be fitted. These would do: "
             f"{WOULD_DO}."
+        )
+    if hasattr(student, "__sklearn_tags__") and is_regressor(student):
+        raise ConfigError(
+            f"The student {type(_last_step(student)[1]).__name__} is a regressor: it predicts "
+            f"numbers, not classes. These would do: {WOULD_DO}."
         )
     if not takes_weights(student):
         raise _refused(student)

@@ -84,9 +84,9 @@ def checked_folds(
     named = shorten(classes[counts == fewest].tolist())
     if fewest < 2:
         raise DataError(
-            f"The class {named} has 1 example, so no fold can be tested on it after others taught "
-            f"it: {needed} takes at least 2 of each class. Leave such classes out, join them with "
-            "others, or collect more."
+            f"The class {named} has 1 example, and {needed} takes at least 2 of each class: one to "
+            "learn from and one to be asked about. Leave such classes out, join them with others, "
+            "or collect more."
         )
     if fewest >= folds:
         return folds

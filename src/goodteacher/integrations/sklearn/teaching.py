@@ -228,6 +228,11 @@ def some_of(response: Response, positions: Rows) -> Response:
 
 
 def _kind(teacher: Any, prefit: Prefit) -> str:
+    if isinstance(teacher, str):
+        raise ConfigError(
+            f"teacher is the name {teacher!r}. Give an object, such as RandomForestClassifier(): "
+            "names of teachers are for goodteacher.search and the command line."
+        )
     if inspect.isclass(teacher) or hasattr(teacher, "fit"):
         check_teaches(teacher)
     if hasattr(teacher, "fit"):
