@@ -90,7 +90,7 @@ def check_verdict_seeds(seeds: int) -> int:
     if seeds < 3:
         raise ValueError(
             "a verdict needs at least 3 paired seeds: fewer do not show how far seeds differ. "
-            "Leave it out for the default of 20, or use goodteacher distill for a single student"
+            "Leave it out, or use goodteacher distill for a single student"
         )
     return seeds
 
