@@ -99,7 +99,8 @@ def test_no_more_processes_are_started_than_there_are_tasks(tmp_path, monkeypatc
     monkeypatch.setattr(loky, "get_reusable_executor", noting)
     context = context_of(tmp_path / "s")
     engine = ProcessesEngine(context, workers=100, threads=1)
-    with pytest.warns(DataNote):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataNote)
         for numbers in ([1, 2], [3, 4, 5], [6, 7]):
             engine.run("says", [Saying(number) for number in numbers])
     assert asked == [2, 3, 3], "and those of an earlier stage stay"
