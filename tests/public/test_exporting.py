@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -528,6 +529,26 @@ def test_distillation_is_exported_too(tmp_path):
     result = runner.invoke(app, [*map(str, arguments), "--out", str(tmp_path / "d"), *options])
     assert result.exit_code == 0, result.stderr
     assert export(tmp_path / "d", out=tmp_path / "o", format="torch").files
+
+
+@pytest.mark.parametrize("hindrance", ["tracker", "read-only"])
+def test_what_hinders_notes_in_the_study_does_not_hinder_the_export(
+    hindrance, named, tmp_path, monkeypatch, caplog
+):
+    mine = tmp_path / "study"
+    shutil.copytree(named.folder, mine)
+    if hindrance == "tracker":
+        settings = (mine / "study.toml").read_text()
+        monkeypatch.setitem(sys.modules, "mlflow", None)
+        (mine / "study.toml").write_text(settings.replace("tracker = []", 'tracker = ["mlflow"]'))
+    else:
+        (mine / "export.json").unlink(missing_ok=True)
+        (mine / "export.json").mkdir()  # no file can take its place, for a superuser neither
+    found = export(mine, out=tmp_path / "out", format="safetensors")
+    assert (tmp_path / "out/export.json").is_file()
+    assert found.files
+    (told,) = [r.getMessage() for r in caplog.records if "The export is complete" in r.getMessage()]
+    assert ("goodteacher[mlflow]" if hindrance == "tracker" else "cannot be written") in told
 
 
 def test_missing_package_is_named_with_its_command(named, tmp_path, monkeypatch):

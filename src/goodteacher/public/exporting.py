@@ -7,6 +7,7 @@ cost too much is decided on the selection split.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ from goodteacher.delivery import (
     read_onnx,
     size_of,
 )
-from goodteacher.errors import ConfigError
+from goodteacher.errors import ConfigError, PackageError, StudyError
 from goodteacher.maths.statistics import paired_interval
 from goodteacher.networks import NetworkLike
 from goodteacher.public.beside_teacher import (
@@ -163,12 +164,22 @@ def export(
 
 
 def _keep(store: Store, result: Export, card: str, watcher: Progress) -> None:
-    """Note in the study what was found, for its report and its trackers."""
-    store.write_json(EXPORT_FILE, result)
-    store.write_text(MODEL_CARD_FILE, card)
-    if store.exists(SWEET_SPOT_FILE):
-        write_report(store)
-    tell_trackers(settings_of(store).tracker, store.root, watcher)
+    """Note in the study what was found, for its report and its trackers.
+
+    By then the export is complete, so what hinders this is told and hinders nothing else.
+    """
+    try:
+        store.write_json(EXPORT_FILE, result)
+        store.write_text(MODEL_CARD_FILE, card)
+        if store.exists(SWEET_SPOT_FILE):
+            write_report(store)
+        tell_trackers(settings_of(store).tracker, store.root, watcher)
+    except (StudyError, PackageError) as error:
+        say(
+            watcher,
+            f"The export is complete, but its study could not take all of it down: {error}",
+            level=logging.WARNING,
+        )
 
 
 def _check(path: Path, max_loss: float) -> None:
