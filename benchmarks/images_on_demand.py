@@ -11,6 +11,7 @@ Memory: what a process owns at most (``RssAnon``) while it loads images and trai
 for a number of images and for four times as many, in processes of their own.
 
     python benchmarks/images_on_demand.py --images 4000 --out images_on_demand.json
+    python benchmarks/images_on_demand.py --images 500 --only speed --photos
 """
 
 from __future__ import annotations
@@ -46,15 +47,23 @@ HELD_OUT = 40
 BASE = "processes, into batches"
 
 
-def write(folder: Path, count: int, kind: str) -> None:
-    """Write random smooth pictures: files in class folders, or shards of Parquet."""
+def write(folder: Path, count: int, kind: str, *, photos: bool = False) -> None:
+    """Write random smooth pictures: files in class folders, or shards of Parquet.
+
+    Photos are larger and noisy, as a camera's.
+    """
+    size = (500, 375) if photos else (SIDE, SIDE)
     draw = np.random.default_rng(0)
     for split, number in (("train", count), ("test", HELD_OUT)):
         paths = [folder / split / f"c{n % CLASSES}" / f"{n:06d}.jpg" for n in range(number)]
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             coarse = Image.fromarray(draw.integers(0, 256, (28, 28, 3), dtype=np.uint8))
-            coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(path, quality=90)
+            picture = coarse.resize(size, Image.Resampling.BICUBIC)
+            if photos:
+                noisy = np.asarray(picture) + draw.normal(0, 12, (*size[::-1], 3))
+                picture = Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+            picture.save(path, quality=90)
         if kind == "parquet":
             _write_shards(folder, split, paths)
 
@@ -75,22 +84,27 @@ def into_batches(paths: list[str]) -> None:
     for first in range(0, len(paths), BATCH):
         batch = np.empty((BATCH, 3, SIDE, SIDE), dtype=np.uint8)
         for pixels, path in zip(batch, paths[first : first + BATCH], strict=False):
-            with Image.open(path) as image:
-                pixels[:] = np.asarray(image).transpose(2, 0, 1)
+            pixels[:] = _decoded(path)
 
 
 def thrown_away(paths: list[str]) -> None:
     """Decode files one after another, each over the one before."""
     pixels = np.empty((3, SIDE, SIDE), dtype=np.uint8)
     for path in paths:
-        with Image.open(path) as image:
-            pixels[:] = np.asarray(image).transpose(2, 0, 1)
+        pixels[:] = _decoded(path)
+
+
+def _decoded(path: str) -> np.ndarray:
+    with Image.open(path) as image:
+        sized = image.size == (SIDE, SIDE)
+        fitting = image if sized else image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+        return np.asarray(fitting).transpose(2, 0, 1)
 
 
 def measure_speed(folder: Path, rounds: int, threads: int) -> dict[str, object]:
     """Return images a second of each way, and of the ratio to plain loops in processes."""
     torch.set_num_threads(threads)
-    split = load_dataset(folder, images_gib=LITTLE).train
+    split = load_dataset(folder, images_gib=LITTLE, resize=(SIDE, SIDE)).train
     files = [str(split.stored.encoded[row]) for row in range(len(split))]
     order = example_order(len(split), 0, 0)
     shares = [[files[row] for row in order[begin::threads].tolist()] for begin in range(threads)]
@@ -186,6 +200,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=["folder", "parquet"])
     parser.add_argument("--folder", type=Path, help="where images are (for its own use)")
     parser.add_argument("--way", choices=("on demand", "in memory"))
+    parser.add_argument("--photos", action="store_true", help="of 500x375, for the speed")
     parser.add_argument("--only", choices=("speed", "memory"))
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
@@ -196,7 +211,7 @@ def main() -> None:
     found: dict[str, object] = {"images": args.images, "threads": args.threads, "n": args.rounds}
     if args.only != "memory":
         with tempfile.TemporaryDirectory() as folder:
-            write(Path(folder), args.images, "folder")
+            write(Path(folder), args.images, "folder", photos=args.photos)
             found["speed"] = measure_speed(Path(folder), args.rounds, args.threads)
     if args.only != "speed":
         found["memory"] = all_memory(args.kinds, args.images, args.threads)
