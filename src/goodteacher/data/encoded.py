@@ -2,9 +2,9 @@
 
 Decoded, a 224x224 image takes 150 kB, ten times what its file takes, and a million of them 150 GB.
 So what would not fit into memory is decoded anew for each epoch, ahead of whoever asks. Pillow
-decodes without the interpreter's lock, so two threads are as fast as two processes
-(benchmarks/images_on_demand.py), hand no copies over, and leave nothing behind when the program
-ends.
+decodes without the interpreter's lock, so threads do it: they hand no copies over, and leave
+nothing behind when the program ends. Small files are decoded faster by processes, photographs are
+not (benchmarks/images_on_demand.py).
 """
 
 from __future__ import annotations
