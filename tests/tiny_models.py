@@ -30,18 +30,20 @@ def write_tokenizer(folder, texts, **settings):
     return fast
 
 
+FEW_WEIGHTS = {
+    "vocab_size": 200,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+}
+"""Settings with which a model that reads texts has a few thousand weights."""
+
+
 def bert_configuration(**settings):
     """A BERT of a few thousand weights."""
     transformers = pytest.importorskip("transformers", reason="needs goodteacher[hf]")
-    small = {
-        "vocab_size": 200,
-        "hidden_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 24,
-        "max_position_embeddings": 32,
-    }
-    return transformers.BertConfig(**{**small, **settings})
+    return transformers.BertConfig(**{**FEW_WEIGHTS, "max_position_embeddings": 32, **settings})
 
 
 def write_model(folder, texts, *, weights=False, **settings):
@@ -62,18 +64,9 @@ def write_model(folder, texts, *, weights=False, **settings):
 def write_roberta(folder, texts, **settings):
     """Write a folder with a RoBERTa of a few thousand weights, and a tokenizer without a limit."""
     transformers = pytest.importorskip("transformers", reason="needs goodteacher[hf]")
-    small = {
-        "vocab_size": 200,
-        "hidden_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 24,
-        "max_position_embeddings": 10,
-        "pad_token_id": 0,
-        "type_vocab_size": 2,
-    }
+    own = {"max_position_embeddings": 10, "pad_token_id": 0, "type_vocab_size": 2}
     write_tokenizer(folder, texts)
-    transformers.RobertaConfig(**{**small, **settings}).save_pretrained(folder)
+    transformers.RobertaConfig(**{**FEW_WEIGHTS, **own, **settings}).save_pretrained(folder)
     return folder
 
 

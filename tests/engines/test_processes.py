@@ -18,7 +18,8 @@ from tests.made import SETTINGS, dataset
 from goodteacher import search
 from goodteacher.config import RuntimeConfig, parse
 from goodteacher.data import DataNote
-from goodteacher.engines import LocalEngine, ProcessesEngine, engine_of
+from goodteacher.engines import LocalEngine, engine_of
+from goodteacher.engines.processes import ProcessesEngine
 from goodteacher.errors import ConfigError, RunError
 from goodteacher.studies.progress import Silent
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import loky
-
 from goodteacher.config import RuntimeConfig
 from goodteacher.engines.local import LocalEngine
-from goodteacher.engines.processes import ProcessesEngine
 from goodteacher.studies import Context, Engine
 
 
@@ -17,6 +14,11 @@ def _local(config: RuntimeConfig, context: Context) -> Engine:
 
 
 def _processes(config: RuntimeConfig, context: Context) -> Engine:
+    # Here, since loky takes as long to import as the rest of the engines, and few searches need it.
+    import loky
+
+    from goodteacher.engines.processes import ProcessesEngine
+
     cores = loky.cpu_count()
     workers = config.workers or cores
     threads = config.threads or max(1, cores // workers)
@@ -43,4 +45,4 @@ def engine_of(config: RuntimeConfig, context: Context) -> Engine:
     return ENGINES[name](config, context)
 
 
-__all__ = ["ENGINES", "LocalEngine", "ProcessesEngine", "engine_of"]
+__all__ = ["ENGINES", "LocalEngine", "engine_of"]
