@@ -164,16 +164,16 @@ class _Work:
         self.at_work: dict[Future[Outcome], str] = {}
         self._waiting: dict[str, _Waiting] = {}  # by key, those at work too
         self._left: dict[int, tuple[Begun, set[str]]] = {}  # by flow, what its stage needs
+        self._lone: _Waiting | None = None  # a task that nothing runs beside
 
     def finish(self) -> None:
         """Run tasks until every flow has ended."""
         self._open()
         while self._left:
-            ready = self._ready()
-            if len(ready) == 1 and not self.at_work and self.pool.stays_here:
-                self._alone(ready[0])
+            if self.pool.stays_here and self._lone is not None:
+                self._alone(self._lone)
                 continue
-            self._begin(ready)
+            self._begin(self._ready())
             done, _ = wait(self.at_work, timeout=_PAUSE, return_when=FIRST_COMPLETED)
             self._tell()
             for future in done:
@@ -191,6 +191,8 @@ class _Work:
             for begun, missing in list(self._left.values()):
                 if not missing:
                     self._end(begun)
+            alone = len(self._waiting) == 1 and not self.at_work
+            self._lone = next(iter(self._waiting.values())) if alone else None
 
     def _enter(self, name: str, begun: Sequence[Begun]) -> None:
         """Enter the tasks of stages of one name."""
@@ -232,6 +234,7 @@ class _Work:
 
     def _alone(self, waiting: _Waiting) -> None:
         self.engine.alone(waiting.stage, waiting.task)
+        self._lone = None
         self._done(waiting)
         self._open()
 
