@@ -1,6 +1,6 @@
 """The sweet spot: which teacher, at which temperature and alpha, makes the best student.
 
-The search runs in stages, each a list of tasks handed to an engine:
+The search runs in stages, each of tasks that an engine runs; the first two beside one another:
 
 1. the student's own training, tuned on hard labels;
 2. trajectories, one for each batch size, learning rate and seed;
