@@ -403,9 +403,9 @@ def report(
     """Write the report of a study, of several or of a verification again from its result files."""
     with door(as_json):
         from goodteacher.report import write_front_report, write_report
-        from goodteacher.studies import Store, holds_several
+        from goodteacher.studies import Store, holds_several, place_of
 
-        if holds_several(folder):
+        if holds_several(place_of(folder)):
             path = write_front_report(Store(folder))
         else:
             path = write_report(Store.open(folder))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from goodteacher.engines.failures import Failure, raise_failure
 from goodteacher.errors import GoodteacherError
-from goodteacher.studies import Context, Task, is_done, runner_of
+from goodteacher.studies import Context, Task, done_among, runner_of
 
 
 class LocalEngine:
@@ -33,8 +33,9 @@ class LocalEngine:
         """
         progress, store = self.context.progress, self.context.store
         progress.begin(stage, sum(task.work for task in tasks))
+        finished = done_among(tasks, store)
         for task in tasks:
-            if is_done(task, store):
+            if task.key in finished:
                 progress.advance(task.work)
                 continue
             try:

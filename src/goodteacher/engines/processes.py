@@ -30,7 +30,7 @@ from goodteacher.engines.handing_over import hand_over
 from goodteacher.engines.local import LocalEngine
 from goodteacher.engines.working import Outcome, Work, do
 from goodteacher.errors import ConfigError, RunError
-from goodteacher.studies import Context, Progress, Silent, Task, is_done, say
+from goodteacher.studies import Context, Progress, Silent, Task, done_among, say
 from goodteacher.training import Share, threads_of
 
 _PAUSE = 0.2
@@ -66,7 +66,8 @@ class ProcessesEngine:
             ConfigError: A network or function that was given in Python cannot be pickled.
             RunError: A task failed in a way that goodteacher did not foresee, or its process died.
         """
-        missing = [task for task in tasks if not is_done(task, self.context.store)]
+        finished = done_among(tasks, self.context.store)
+        missing = [task for task in tasks if task.key not in finished]
         if len(missing) < 2:
             with threads_of(self.share.threads):  # as the others have: the last bits depend on it
                 self._alone.run(stage, tasks)

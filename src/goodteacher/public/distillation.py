@@ -43,6 +43,7 @@ from goodteacher.studies import (
     Silent,
     checked_settings,
     name_of_data,
+    place_of,
     prepare_context,
 )
 from goodteacher.training import borrowed
@@ -78,11 +79,11 @@ class Distillation(Frozen):
 
     def student(self) -> Classifier:
         """Return the delivered student: the best on the selection split."""
-        return load_student(Path(self.folder) / "student")
+        return load_student(place_of(self.folder) / "student")
 
     def baseline(self) -> Classifier:
         """Return the best student of hard labels."""
-        return load_student(Path(self.folder) / "baseline")
+        return load_student(place_of(self.folder) / "baseline")
 
 
 def distill(
