@@ -133,7 +133,7 @@ def distill(
     with borrowed(config), tracked(config.tracker, out, progress or Silent()) as told:
         response, dataset = load_pair(responses, data, config, probabilities=probabilities)
         context = prepare_context(config, out, data=dataset, progress=told)
-        with context.store.lock():
+        with context.store.lock(context.progress):
             _work(context, response)
     return context.store.read_json(RESULT_FILE, Distillation)
 

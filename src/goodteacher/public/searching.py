@@ -139,7 +139,7 @@ def _run(context: Context, siblings: Sequence[Place] | None = None) -> Study:
     """Search in a folder that has been set up, until the answer is written."""
     config = context.store.config(StudyConfig)
     plan = Search(config, context, engine_of(config, context), siblings=siblings)
-    with context.store.lock():
+    with context.store.lock(context.progress):
         run_search(plan)
         write_report(context.store)
         context.store.log("search_finished")
@@ -162,7 +162,7 @@ def _search_several(
         record_runs(classifier, out, configs[0], loaded, watcher)
     store = Store(out)
     store.write_text(STUDENTS_FILE, record.to_toml())
-    with store.lock():
+    with store.lock(watcher):
         for number, (folder, config) in enumerate(studies.items(), start=1):
             one = OneOfSeveral(watcher, config.student, number, len(studies))
             check = partial(check_recorded_runs, config, folder=folder)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from goodteacher.studies.local_files import LocalFiles
 from goodteacher.studies.places import Place, Url
+from goodteacher.studies.progress import Progress
 
 
 class Files(Protocol):
@@ -100,8 +101,11 @@ class Files(Protocol):
     def logged(self) -> Iterable[str]:
         """Return the lines of the log; the last one of a writer that was ended may be torn."""
 
-    def lock(self) -> AbstractContextManager[None]:
+    def lock(self, progress: Progress) -> AbstractContextManager[None]:
         """Hold the study alone.
+
+        Args:
+            progress: Told where that takes a while.
 
         Raises:
             StudyError: Another process holds it.

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from goodteacher.errors import StudyError
 from goodteacher.studies.files import EVENTS_FILE
+from goodteacher.studies.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class LocalFiles:
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, progress: Progress) -> Iterator[None]:
         """Hold the folder by a lock of the system, which ends with the process."""
         lock = FileLock(self.place / ".lock")
         try:

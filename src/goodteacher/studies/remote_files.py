@@ -24,6 +24,7 @@ from goodteacher.errors import PackageError, StudyError
 from goodteacher.studies.fetched import fetched
 from goodteacher.studies.files import EVENTS_FOLDER
 from goodteacher.studies.places import Url
+from goodteacher.studies.progress import Progress
 from goodteacher.studies.remote_errors import missing_bucket, persistently
 from goodteacher.studies.remote_lock import RemoteLock
 from goodteacher.studies.remote_log import RemoteLog
@@ -243,9 +244,9 @@ class RemoteFiles:
         return self._log.lines()
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, progress: Progress) -> Iterator[None]:
         """Hold the study by an object that is renewed; see :mod:`remote_lock`."""
-        with RemoteLock(self) as lock:
+        with RemoteLock(self, progress) as lock:
             self._lock = lock
             try:
                 yield

@@ -23,6 +23,7 @@ from typing import Any, Protocol, Self, TypeVar, cast
 
 from goodteacher.errors import StudyError
 from goodteacher.studies.places import Url
+from goodteacher.studies.progress import Progress, say
 from goodteacher.studies.remote_errors import OvertakenError, missing_bucket, persistently
 
 T = TypeVar("T")
@@ -54,10 +55,11 @@ class RemoteLock:
 
     Args:
         files: Of the study.
+        progress: Told where another holder may have ended.
     """
 
-    def __init__(self, files: Objects) -> None:
-        self._files = files
+    def __init__(self, files: Objects, progress: Progress) -> None:
+        self._files, self._progress = files, progress
         self._id = uuid.uuid4().hex
         self._count = 0
         self._ended = threading.Event()
@@ -134,6 +136,11 @@ class RemoteLock:
             FileNotFoundError: It has given the lock back.
         """
         begun = time.monotonic()
+        say(
+            self._progress,
+            f"{self._files.place} is held by {_holder(before)}. If that has ended, this goes on in "
+            f"{STALE:.0f} seconds.",
+        )
         while time.monotonic() - begun < STALE:
             time.sleep(min(1.0, STALE / 10))
             if self._read() != before:

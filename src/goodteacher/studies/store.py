@@ -42,6 +42,7 @@ from goodteacher.studies.backends import Files, files_of
 from goodteacher.studies.damage import damage, parsed, reading
 from goodteacher.studies.files import EVENTS_FILE, RECORDED_FOLDER
 from goodteacher.studies.places import Place, Url, place_of
+from goodteacher.studies.progress import Progress, Silent
 from goodteacher.studies.several import holds_several, study_folders, which_study
 from goodteacher.studies.tensor_files import saved_once, tensors_of
 
@@ -189,13 +190,16 @@ class Store:
         """Return the size of all files below a folder."""
         return self.files.num_bytes(folder)
 
-    def lock(self) -> AbstractContextManager[None]:
+    def lock(self, progress: Progress | None = None) -> AbstractContextManager[None]:
         """Hold the study alone.
+
+        Args:
+            progress: Told where it takes a while to see whether another holder is still at work.
 
         Raises:
             StudyError: Another process holds it.
         """
-        return self.files.lock()
+        return self.files.lock(progress or Silent())
 
     # Writing: whole or not at all.
 
@@ -285,9 +289,13 @@ class Store:
         Raises:
             StudyError: The file is damaged or was not written by this version.
         """
-        if not self.exists(name):
-            return []
-        return [parsed(self.root / name, kind, line) for line in self.read_text(name).splitlines()]
+        place = self.root / name
+        with reading(place, "text"):
+            try:
+                lines = self.files.read(name).decode("utf-8").splitlines()
+            except FileNotFoundError:
+                return []
+        return [parsed(place, kind, line) for line in lines]
 
     def read_table(self, name: str, kind: type[ModelT]) -> list[ModelT]:
         """Read the rows of a Parquet table.
