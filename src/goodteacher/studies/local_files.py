@@ -45,7 +45,7 @@ class LocalFiles:
 
     def matching(self, pattern: str) -> list[str]:
         """Return the names that a pattern fits."""
-        found = self.place.glob(pattern)
+        found = (path for path in self.place.glob(pattern) if path.is_file())
         return sorted(path.relative_to(self.place).as_posix() for path in found)
 
     def read(self, name: str) -> bytes:

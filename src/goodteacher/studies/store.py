@@ -267,6 +267,8 @@ class Store:
         try:
             self.files.take_over(name, path)
         except OSError as error:
+            with reading(lender.root / source, "a file"):
+                path.stat()
             raise self._not_written(name, error) from error
 
     def remove(self, name: str) -> None:
