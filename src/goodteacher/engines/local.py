@@ -61,7 +61,8 @@ class LocalEngine:
         with Going(flows) as going:
             while begun := going.begun:
                 stages = [each for each in begun if each.needs.stage == begun[0].needs.stage]
-                self.run(stages[0].needs.stage, [t for each in stages for t in each.needs.tasks])
+                tasks = {task.key: task for each in stages for task in each.needs.tasks}
+                self.run(stages[0].needs.stage, list(tasks.values()))
                 for each in stages:
                     going.end(each)
             return going.results
