@@ -24,10 +24,9 @@ from goodteacher.engines.expected import Job, Kind
 from goodteacher.engines.processes import ProcessesEngine
 from goodteacher.engines.trials import StepTrial
 from goodteacher.errors import ConfigError
-from goodteacher.studies import environments
+from goodteacher.studies import Silent, environments
 from goodteacher.training import borrowed
 from goodteacher.training.machine import Machine
-from tests.engines.test_processes import Noting
 
 
 def kind(role="student", batch_size=32):
@@ -189,6 +188,14 @@ SIZES, STEPS = (32, 128, 512, 1024), (9000.0, 4500.0, 2200.0, 300.0)
 
 LONG = {"student_epochs": 1000}
 """Some 14,000 steps a task."""
+
+
+class Noting(Silent):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
 
 
 @pytest.fixture
