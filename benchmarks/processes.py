@@ -32,7 +32,7 @@ from goodteacher.studies import Store, environments
 
 TENTH = {"transfer-fraction": "0.1", "epochs": "4"}
 SEARCHES: dict[str, dict[str, str]] = {
-    "digits": {"teacher": "mlp:256", "student": "mlp:16", "student-epochs": "150"},
+    "digits": {"teacher": "mlp:256", "student": "mlp:16", "student-epochs": "60"},
     "fashion_mnist": {"teacher": "mlp:256", "student": "mlp:16", "student-epochs": "30", **TENTH},
     "banking77": {"teacher": "mlp:256", "student": "mlp:16", "student-epochs": "60", **TENTH},
 }

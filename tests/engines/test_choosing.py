@@ -7,9 +7,10 @@ import loky
 import pytest
 import torch
 from tests.contracts.test_engines import context_of
+from tests.made import SETTINGS, dataset
 
 import goodteacher.engines as engines
-from goodteacher import tuned_cpu
+from goodteacher import search, tuned_cpu
 from goodteacher.config import DistillConfig, Optimization, parse
 from goodteacher.engines import LocalEngine, choosing, engine_of
 from goodteacher.engines.choosing import (
@@ -477,3 +478,38 @@ def test_a_daemon_is_told_that_it_cannot_have_processes(monkeypatch, tmp_path):
 def test_predictions_grow_with_the_work():
     less, more = (predicted([tasks(2, n)], [trial()], Division(2, 1)) for n in (10, 20))
     assert math.isclose(more - less, choosing._CROWDED * 10)
+
+
+# --- a whole search ------------------------------------------------------------------------------
+
+SHORT = {**SETTINGS, "epochs": 1, "student_epochs": 2, "search_seeds": 1, "rungs": 1}
+
+
+def rows_of(study):
+    return [row.model_copy(update={"student_seconds": 0.0}) for row in study.students()]
+
+
+def test_every_task_of_a_search_computes_with_the_chosen_threads(
+    two_threads, timed, monkeypatch, tmp_path
+):
+    seen, plain = set(), Machine.arithmetic
+    monkeypatch.setattr(
+        Machine, "arithmetic", lambda self: seen.add(torch.get_num_threads()) or plain(self)
+    )
+    timed(gain=0.7)
+    monkeypatch.setattr(choosing, "_FEW", 0)
+    monkeypatch.setattr(choosing, "_MINOR", 0)
+    watching = Noting()
+    named = search(dataset(), out=tmp_path / "named", **SHORT, threads=1)
+    seen.clear()
+    chosen = search(dataset(), out=tmp_path / "chosen", progress=watching, **SHORT)
+    assert seen == {1, 2}, "the rehearsal came before the choice"
+    assert torch.get_num_threads() == 2
+    assert rows_of(chosen) == rows_of(named)
+    (place,) = environments(chosen.store)
+    assert place.threads == 1
+    assert any(
+        note.startswith("1 process with 1 thread: 2 threads make") for note in watching.notes
+    )
+    done = [e["environment"] for e in chosen.store.events() if e["event"] == "task_done"]
+    assert set(done) == {0}

@@ -24,8 +24,8 @@ from goodteacher.engines.trials import StepTrial, measure
 from goodteacher.studies import Context, described_machine
 from goodteacher.training import free_memory, may_start_processes, threads_are_named
 
-START = 5.0
-"""Seconds until processes work: they import PyTorch, and read the data."""
+START = 3.0
+"""Seconds until processes work: they import PyTorch, and read the data (1.5 to 3 on two cores)."""
 
 _CROWDED = 1.1
 """How much longer a task takes where all cores are busy: they share memory and caches (two searches
