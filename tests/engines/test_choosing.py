@@ -213,6 +213,19 @@ def two_cores(monkeypatch):
     monkeypatch.setattr(choosing, "free_memory", lambda device: 8 * 2.0**30)
 
 
+class Asked(ProcessesEngine):
+    """An engine of processes that knows with which numbers it was made."""
+
+    def __init__(self, context, *, workers, threads):
+        super().__init__(context, workers=workers, threads=threads)
+        self.asked = (workers, threads)
+
+
+@pytest.fixture(autouse=True)
+def known_processes(monkeypatch):
+    monkeypatch.setattr("goodteacher.engines.processes.ProcessesEngine", Asked)
+
+
 @pytest.fixture
 def timed(monkeypatch):
     """Plants what steps take, and says what was asked."""
@@ -249,7 +262,7 @@ def test_on_the_command_line_processes_are_started_where_they_pay(two_threads, t
     asked = timed(gain=1.1)
     engine = started(context_of(tmp_path / "s"))
     assert isinstance(engine, ProcessesEngine)
-    assert (engine.share.processes, engine.share.threads) == (2, 1)
+    assert engine.asked == (2, 1)
     assert torch.get_num_threads() == 1, "this process, too"
     assert asked == [(("student",), 2)]
 
@@ -267,7 +280,7 @@ def test_processes_that_are_asked_for_by_name_are_divided_by_measurement(
     timed(gain=1.1)
     engine = engine_of(settings(engine="processes"), context_of(tmp_path / "s"))
     assert isinstance(engine, ProcessesEngine)
-    assert (engine.share.processes, engine.share.threads) == (2, 1)
+    assert engine.asked == (2, 1)
 
 
 def test_one_process_that_is_asked_for_by_name_stays_one(two_threads, timed, tmp_path):
@@ -289,16 +302,15 @@ def test_one_process_that_is_asked_for_by_name_stays_one(two_threads, timed, tmp
 )
 def test_what_is_named_holds_and_nothing_is_measured(named, engine, two_threads, untimed, tmp_path):
     found = started(context_of(tmp_path / "s"), **named)
-    assert type(found) is engine
+    assert isinstance(found, engine)
     assert torch.get_num_threads() == 2
     if engine is ProcessesEngine:
-        assert found.share.threads == named.get("threads", 1)
-        assert found.share.processes == 2
+        assert found.asked == (2, named.get("threads", 1))
 
 
 def test_processes_with_named_threads_share_the_cores(tmp_path):
     two = engine_of(settings(engine="processes", threads=2), context_of(tmp_path / "s"))
-    assert (two.share.processes, two.share.threads) == (1, 2)
+    assert two.asked == (1, 2)
 
 
 def test_threads_that_the_host_named_hold(two_threads, untimed, tmp_path):
@@ -319,7 +331,7 @@ def test_one_thread_by_the_environment_still_has_processes(timed, tmp_path):
     watching = Noting()
     timed(gain=1.0)
     engine = started(context_of(tmp_path / "s", watching))
-    assert (engine.share.processes, engine.share.threads) == (2, 1)
+    assert engine.asked == (2, 1)
     assert watching.notes == ["2 processes with 1 thread each: PyTorch is limited to 1 thread"]
 
 
@@ -370,7 +382,7 @@ def test_a_study_that_goes_on_keeps_its_threads(two_threads, timed, tmp_path):
     again = context_of(tmp_path / "s")
     engine = started(again)
     assert len(asked) == 1, "it was not measured again"
-    assert (engine.share.processes, engine.share.threads) == (2, 1), "with processes, now"
+    assert engine.asked == (2, 1), "with processes, now"
     assert torch.get_num_threads() == 1
 
 
