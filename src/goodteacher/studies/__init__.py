@@ -2,7 +2,12 @@
 
 from goodteacher.studies.damage import reading
 from goodteacher.studies.door import checked_settings, checked_students, raise_all
-from goodteacher.studies.environment import Environment, described_machine, environments
+from goodteacher.studies.environment import (
+    Environment,
+    described_machine,
+    enter_anew,
+    environments,
+)
 from goodteacher.studies.files import (
     BLENDS_FILE,
     DECISIONS_FILE,
@@ -91,6 +96,7 @@ __all__ = [
     "checked_students",
     "described_machine",
     "done_among",
+    "enter_anew",
     "environments",
     "holds_several",
     "is_done",
