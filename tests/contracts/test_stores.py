@@ -1,7 +1,6 @@
 """What every store keeps to: in a folder, in fsspec's memory, on a server of S3's protocol."""
 
 import pickle
-import threading
 import uuid
 
 import pytest
@@ -133,21 +132,6 @@ def test_what_is_removed_is_gone_and_may_be_gone_before(store):
     store.remove("a.txt")
     store.remove("a.txt")
     assert not store.exists("a.txt")
-
-
-def test_one_of_several_makes_a_file(store):
-    made = []
-
-    def make(content):
-        if store.files.create("made/only.txt", content):
-            made.append(content)
-
-    threads = [threading.Thread(target=make, args=(b"%d" % n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert made == [store.files.read("made/only.txt")]
 
 
 def test_what_was_taken_over_is_read_as_it_was_there(store, tmp_path):
