@@ -14,7 +14,7 @@ import fsspec
 import pytest
 
 import goodteacher
-from goodteacher.errors import StudyError
+from goodteacher.errors import PackageError, StudyError
 from goodteacher.studies import Store, done_among, place_of, remote_errors, remote_lock
 from goodteacher.studies.fetched import fetched
 from goodteacher.studies.places import Url
@@ -274,7 +274,7 @@ def test_protocol_that_nobody_knows_is_refused():
 
 def test_package_that_is_missing_is_named_with_its_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(fsspec.registry.registry.target, "s3", raising=False)
+    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
     object_stores.remote_files.cache_clear()
     with pytest.raises(PackageError, match=r"^s3://b/s needs .*: pip install 'goodteacher\[s3\]'$"):
         Store("s3://b/s").files.check()
