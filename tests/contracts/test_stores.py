@@ -124,6 +124,8 @@ def test_names_match_part_by_part(store):
     assert store.matching("t/b/y.*") == ["t/b/y.txt"]
     assert store.matching("v/*/x.txt") == []
     assert store.num_bytes("t") == 4
+    assert store.num_bytes("t/a/x.txt") == 1
+    assert store.num_bytes("v") == 0
     assert {"t", "u", "t-2"} <= set(store.files.top())
 
 

@@ -82,7 +82,7 @@ class Files(Protocol):
         """Remove a file, if it is there."""
 
     def num_bytes(self, folder: str) -> int:
-        """Return the size of all files below a name."""
+        """Return the size of a file, or of all files below a name."""
 
     @property
     def log_place(self) -> Place:

@@ -96,9 +96,10 @@ class LocalFiles:
         self.place.joinpath(name).unlink(missing_ok=True)
 
     def num_bytes(self, folder: str) -> int:
-        """Return the size of all files below a folder."""
-        files = self.place.joinpath(folder).rglob("*")
-        return sum(path.stat().st_size for path in files if path.is_file())
+        """Return the size of all files below a folder, or of a file."""
+        path = self.place.joinpath(folder)
+        files = [path, *path.rglob("*")]
+        return sum(each.stat().st_size for each in files if each.is_file())
 
     @property
     def log_place(self) -> Path:
