@@ -32,15 +32,21 @@ class RuntimeConfig(Frozen):
         description="torch.compile networks for training, with CUDA graphs on a GPU: half a minute "
         "for each shape, which only long runs of small networks on a GPU can earn back",
     )
-    threads: PositiveInt | None = Field(None, description="CPU threads (default: PyTorch's choice)")
+    threads: PositiveInt | None = Field(
+        None,
+        description="CPU threads of each process (default: where threads and workers are not "
+        "named, the faster of one and all, by a short trial)",
+    )
     engine: Literal["auto", "local", "processes"] = Field(
         "auto",
         description="where tasks run: local is one process, processes are several on this machine; "
-        "auto takes several where workers asks for more than one",
+        "auto takes several where workers asks for more than one, and on the command line where a "
+        "short trial says that they pay",
     )
     workers: PositiveInt | None = Field(
         None,
-        description="processes that work at the same time (default: with processes, the cores)",
+        description="processes that work at the same time (default: on the command line, and with "
+        "processes, as many as pay by a short trial; else one)",
     )
     tracker: Annotated[tuple[TrackerName, ...], BeforeValidator(split_commas)] = Field(
         (),

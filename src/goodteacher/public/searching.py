@@ -138,8 +138,8 @@ def search(
 def _run(context: Context, siblings: Sequence[Place] | None = None) -> Study:
     """Search in a folder that has been set up, until the answer is written."""
     config = context.store.config(StudyConfig)
-    plan = Search(config, context, engine_of(config, context), siblings=siblings)
     with context.store.lock(context.progress):
+        plan = Search(config, context, engine_of(config, context), siblings=siblings)
         run_search(plan)
         write_report(context.store)
         context.store.log("search_finished")

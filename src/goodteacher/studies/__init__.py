@@ -2,7 +2,12 @@
 
 from goodteacher.studies.damage import reading
 from goodteacher.studies.door import checked_settings, checked_students, raise_all
-from goodteacher.studies.environment import Environment, described_machine, environments
+from goodteacher.studies.environment import (
+    Environment,
+    described_machine,
+    enter_anew,
+    environments,
+)
 from goodteacher.studies.files import (
     BLENDS_FILE,
     DECISIONS_FILE,
@@ -39,7 +44,18 @@ from goodteacher.studies.several import (
     which_study,
 )
 from goodteacher.studies.store import CONFIG_FILE, Store
-from goodteacher.studies.tasks import Context, DataKey, Engine, Task, done_among, is_done, runner_of
+from goodteacher.studies.tasks import (
+    Context,
+    DataKey,
+    Engine,
+    Flow,
+    Needs,
+    Task,
+    Until,
+    done_among,
+    is_done,
+    runner_of,
+)
 from goodteacher.studies.tensor_files import load_weights, read_tensors, weights_difference
 
 __all__ = [
@@ -62,6 +78,8 @@ __all__ = [
     "DataLike",
     "Engine",
     "Environment",
+    "Flow",
+    "Needs",
     "OneOfSeveral",
     "Place",
     "Progress",
@@ -69,6 +87,7 @@ __all__ = [
     "Store",
     "StudentsRecord",
     "Task",
+    "Until",
     "Url",
     "begin_several",
     "check_place",
@@ -77,6 +96,7 @@ __all__ = [
     "checked_students",
     "described_machine",
     "done_among",
+    "enter_anew",
     "environments",
     "holds_several",
     "is_done",

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import logging
 import pkgutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from goodteacher.config import Augmentation, DataConfig, Frozen, StudyConfig
 from goodteacher.data import Split, StudyData
@@ -121,11 +121,49 @@ def done_among(tasks: Iterable[Task], store: Store) -> set[str]:
     return {task.key for task in tasks if is_done(task, listed)}
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a flow needs done before it goes on: tasks that do not depend on one another.
+
+    Attributes:
+        stage: What a watcher calls them.
+        tasks: The tasks; those whose output exists count as done.
+    """
+
+    stage: str
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class Until:
+    """What a flow waits for that other flows bring about.
+
+    Attributes:
+        holds: Says whether it has come about; asked again whenever another flow has gone on. It
+            looks at what flows have found, never at a clock.
+    """
+
+    holds: Callable[[], bool]
+
+
+ResultT = TypeVar("ResultT")
+
+Flow = Generator[Needs | Until, None, ResultT]
+"""Work that is decided on the way: a generator that yields what has to be done, and goes on once
+that is done. Several flows are the graph of a study's tasks, as far as it is known."""
+
+
 class Engine(Protocol):
     """Where tasks run."""
 
     def run(self, stage: str, tasks: Sequence[Task]) -> None:
         """Run tasks that do not depend on one another; return when all are done."""
+
+    def together(self, *flows: Flow[Any]) -> list[Any]:
+        """Run flows beside one another; return what they return, in their order.
+
+        Which tasks there are depends on what tasks find, never on where or in which order they run.
+        """
 
 
 class DataKey(Frozen):
