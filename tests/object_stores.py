@@ -15,6 +15,9 @@ CREDENTIALS = {
 }
 
 
+_SERVERS = []
+
+
 def forget():
     """Let the next one who asks for a URL begin anew, with the environment as it is then."""
     remote_files.cache_clear()
@@ -38,6 +41,7 @@ def served(port=0):
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
+    _SERVERS.append(server)
     host, port = server.get_host_and_port()
     before = {name: os.environ.get(name) for name in (*CREDENTIALS, "AWS_ENDPOINT_URL")}
     os.environ.update(CREDENTIALS, AWS_ENDPOINT_URL=f"http://{host}:{port}")
@@ -45,10 +49,20 @@ def served(port=0):
     try:
         yield os.environ["AWS_ENDPOINT_URL"]
     finally:
-        server.stop()
+        _SERVERS.pop().stop()
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
         forget()
+
+
+def stopped():
+    """Stop the server, and return one for its port that has what it had, to be started."""
+    from moto.server import ThreadedMotoServer
+
+    host, port = _SERVERS[-1].get_host_and_port()
+    _SERVERS[-1].stop()
+    _SERVERS[-1] = ThreadedMotoServer(ip_address=host, port=port, verbose=False)
+    return _SERVERS[-1]
 
 
 def bucket():

@@ -1,7 +1,6 @@
 """What every store keeps to: in a folder, in fsspec's memory, on a server of S3's protocol."""
 
 import pickle
-import threading
 import uuid
 
 import pytest
@@ -125,6 +124,8 @@ def test_names_match_part_by_part(store):
     assert store.matching("t/b/y.*") == ["t/b/y.txt"]
     assert store.matching("v/*/x.txt") == []
     assert store.num_bytes("t") == 4
+    assert store.num_bytes("t/a/x.txt") == 1
+    assert store.num_bytes("v") == 0
     assert {"t", "u", "t-2"} <= set(store.files.top())
 
 
@@ -133,21 +134,6 @@ def test_what_is_removed_is_gone_and_may_be_gone_before(store):
     store.remove("a.txt")
     store.remove("a.txt")
     assert not store.exists("a.txt")
-
-
-def test_one_of_several_makes_a_file(store):
-    made = []
-
-    def make(content):
-        if store.files.create("made/only.txt", content):
-            made.append(content)
-
-    threads = [threading.Thread(target=make, args=(b"%d" % n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert made == [store.files.read("made/only.txt")]
 
 
 def test_what_was_taken_over_is_read_as_it_was_there(store, tmp_path):

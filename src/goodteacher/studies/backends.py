@@ -75,13 +75,6 @@ class Files(Protocol):
     def writing(self, name: str) -> AbstractContextManager[Path]:
         """Give a path of this machine whose content becomes the file when the block ends well."""
 
-    def create(self, name: str, content: bytes) -> bool:
-        """Write a file unless there is one; of several at a time one succeeds.
-
-        Returns:
-            Whether it was written.
-        """
-
     def take_over(self, name: str, source: Path) -> None:
         """Take a file of this machine over, which nobody will write into."""
 
@@ -89,7 +82,7 @@ class Files(Protocol):
         """Remove a file, if it is there."""
 
     def num_bytes(self, folder: str) -> int:
-        """Return the size of all files below a name."""
+        """Return the size of a file, or of all files below a name."""
 
     @property
     def log_place(self) -> Place:

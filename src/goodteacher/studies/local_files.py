@@ -80,20 +80,6 @@ class LocalFiles:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
-    def create(self, name: str, content: bytes) -> bool:
-        """Link a file that is whole to the name, which fails if there is one."""
-        target = self.place.joinpath(name)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-            os.link(temporary, target)
-        except FileExistsError:
-            return False
-        finally:
-            temporary.unlink(missing_ok=True)
-        return True
-
     def take_over(self, name: str, source: Path) -> None:
         """Link the file where the disk allows it, else copy it.
 
@@ -110,9 +96,10 @@ class LocalFiles:
         self.place.joinpath(name).unlink(missing_ok=True)
 
     def num_bytes(self, folder: str) -> int:
-        """Return the size of all files below a folder."""
-        files = self.place.joinpath(folder).rglob("*")
-        return sum(path.stat().st_size for path in files if path.is_file())
+        """Return the size of all files below a folder, or of a file."""
+        path = self.place.joinpath(folder)
+        files = [path, *path.rglob("*")]
+        return sum(each.stat().st_size for each in files if each.is_file())
 
     @property
     def log_place(self) -> Path:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from goodteacher.errors import StudyError
+from goodteacher.errors import GoodteacherError, StudyError
 from goodteacher.studies.places import Url
 from goodteacher.studies.progress import logger
 
@@ -51,7 +51,7 @@ def persistently(place: Url, call: Callable[[], T], *, patience: float | None = 
     while True:
         try:
             return call()
-        except (FileNotFoundError, FileExistsError, StudyError):
+        except (FileNotFoundError, FileExistsError, GoodteacherError):
             raise
         except Exception as error:
             if code_of(error) in ("412", "PreconditionFailed"):

@@ -182,40 +182,9 @@ class RemoteFiles:
         except FileNotFoundError as error:
             raise missing_bucket(self.place, error) from error
 
-    def put_bytes(self, name: str, content: bytes, **conditions: str) -> Any:
-        """Put an object.
-
-        Args:
-            name: What it is called.
-            content: What it holds.
-            **conditions: Such as ``IfMatch`` (S3 alone has it).
-
-        Raises:
-            OvertakenError: A condition does not hold.
-        """
-
-        def put() -> Any:
-            return self.fs.pipe_file(self.at(name), content, **conditions)
-
-        try:
-            return persistently(self.place, put)
-        except FileNotFoundError as error:
-            raise missing_bucket(self.place, error) from error
-
-    def create(self, name: str, content: bytes) -> bool:
-        """Put an object with ``If-None-Match: *``, where the service has that."""
-
-        def put() -> None:
-            self.fs.pipe_file(self.at(name), content, mode="create")
-
-        try:
-            persistently(self.place, put)
-        except FileExistsError:
-            # Perhaps it was put, and the answer was lost on its way.
-            return self.read(name) == content
-        except FileNotFoundError as error:
-            raise missing_bucket(self.place, error) from error
-        return True
+    def put_bytes(self, name: str, content: bytes) -> None:
+        """Put an object."""
+        persistently(self.place, lambda: self.fs.pipe_file(self.at(name), content))
 
     def take_over(self, name: str, source: Path) -> None:
         """Put a copy."""
