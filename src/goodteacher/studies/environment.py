@@ -89,11 +89,23 @@ def enter(store: Store, device: str) -> tuple[int, str | None]:
     Returns:
         The number of this environment, and what to tell where tasks of the study ran elsewhere.
     """
-    known, here = environments(store), environment(device)
-    if here not in known:
-        known = (*known, here)
+    here = environment(device)
+    number = environment_number(store, here)
+    return number, _told(store, environments(store), here)
+
+
+def environment_number(store: Store, found: Environment) -> int:
+    """Return the number of an environment among those of a study, and note it there if it is new.
+
+    Args:
+        store: The study's folder.
+        found: The environment.
+    """
+    known = environments(store)
+    if found not in known:
+        known = (*known, found)
         store.write_json(ENVIRONMENT_FILE, Environments(environments=known))
-    return known.index(here), _told(store, known, here)
+    return known.index(found)
 
 
 def _told(store: Store, known: tuple[Environment, ...], here: Environment) -> str | None:

@@ -1,0 +1,378 @@
+"""The engine of Ray: tasks beside one another on the machines of a cluster.
+
+Ray places tasks: each says what it needs, and Ray starts it where that is free. What a task
+computes is a function of its description and of the study's data, so the numbers are those of one
+process. A task whose process or node is lost runs again; its output is one whole file, so whatever
+was finished is not done twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import queue
+import threading
+import time
+import uuid
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import (
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayError,
+    RayTaskError,
+    TaskCancelledError,
+    WorkerCrashedError,
+)
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from goodteacher.engines.failures import Failure, raise_failure
+from goodteacher.engines.handing_over import pack
+from goodteacher.engines.local import LocalEngine
+from goodteacher.engines.ray_cluster import Needs, check_nodes, join, leave, nodes
+from goodteacher.engines.ray_working import (
+    Errand,
+    Returned,
+    SharedStudy,
+    Teller,
+    Told,
+    await_store,
+    carry_out,
+    reachable,
+)
+from goodteacher.engines.working import Outcome
+from goodteacher.errors import ConfigError, GoodteacherError, RunError
+from goodteacher.studies import (
+    Context,
+    Silent,
+    Store,
+    Task,
+    environment_number,
+    environments,
+    is_done,
+    say,
+)
+from goodteacher.training import Share, threads_of
+
+_PAUSE = 0.2
+"""Seconds between two looks at how far tasks are."""
+
+RETRIES = 3
+"""How often a task runs again whose process or node was lost with it."""
+
+PATIENCE = 120.0
+"""Seconds for which the study's folder may be out of reach."""
+
+_SEEN_WITHIN = 30.0
+"""Seconds in which a file that one machine has written must be seen by another."""
+
+_FRESH = 2.0
+"""Seconds for which what is known of the nodes is believed."""
+
+_SHARED = ".shared"
+"""Folder of a study with arrays that processes of a cluster map."""
+
+_LOST = (
+    WorkerCrashedError,
+    NodeDiedError,
+    LocalRayletDiedError,
+    OutOfMemoryError,
+    ObjectLostError,
+)
+
+
+@dataclass(frozen=True)
+class Where:
+    """What is asked of a cluster.
+
+    Attributes:
+        address: Of a running one; None starts one on this machine.
+        workers: Tasks at the same time, at most; None is as many as there is room for.
+        needs: What each task needs.
+    """
+
+    address: str | None
+    workers: int | None
+    needs: Needs
+
+    def join(self) -> None:
+        """Connect with the cluster; see :func:`~goodteacher.engines.ray_cluster.join`."""
+        join(self.address, cpus=(self.workers or 1) * self.needs.cpus)
+        if self.address is not None:
+            check_nodes(self.needs)
+
+
+@dataclass
+class _Run:
+    """A task that is under way.
+
+    Attributes:
+        stage: What a watcher calls its stage.
+        task: The task.
+        future: Where its outcome goes.
+        attempt: 0 at first; one more whenever a process or a node was lost with it.
+        short_of_memory: Whether one of those ran out of memory.
+        reference: Ray's, of the present attempt.
+    """
+
+    stage: str
+    task: Task
+    future: Future[Outcome]
+    attempt: int = 0
+    short_of_memory: bool = False
+    reference: Any = None
+
+
+class RayPool:
+    """Does tasks on a cluster that this process is connected with.
+
+    Args:
+        context: The study's data, folder, machine and watcher.
+        where: What is asked of the cluster.
+        patience: Seconds for which the study's folder may be out of reach.
+    """
+
+    def __init__(self, context: Context, where: Where, *, patience: float = PATIENCE) -> None:
+        self.context, self.where, self.patience = context, where, patience
+        self._home = ray.get_runtime_context().get_node_id()
+        self._study = _shared(context)
+        weakref.finalize(self, self._study.arrays.unlink, missing_ok=True)
+        here = NodeAffinitySchedulingStrategy(node_id=self._home, soft=True)
+        actor = ray.remote(num_cpus=0, max_restarts=-1)(Teller)
+        self._teller = actor.options(scheduling_strategy=here).remote()
+        self._send = ray.remote(max_retries=0)(carry_out)
+        self._rooms: tuple[float, int, int] = (float("-inf"), 1, 1)
+        self._told: dict[str, Told] = {}
+        self._under_way: set[Future[Outcome]] = set()
+        self._runs: dict[Future[Outcome], _Run] = {}
+        self._ended: queue.SimpleQueue[tuple[_Run, Any] | None] = queue.SimpleQueue()
+        threading.Thread(target=_attend, args=(weakref.ref(self), self._ended), daemon=True).start()
+        weakref.finalize(self, self._ended.put, None)
+
+    @property
+    def workers(self) -> int:
+        """Tasks that may be under way at the same time: it grows when a node is added."""
+        return self._looked()[0]
+
+    def _looked(self) -> tuple[int, int]:
+        """Return how many tasks may be under way, in all and on one node."""
+        seen, total, on_one = self._rooms
+        if time.monotonic() - seen > _FRESH:
+            rooms = [self.where.needs.fit_on(resources) for resources in nodes().values()]
+            most = self.where.workers or max(1, sum(rooms))
+            total, on_one = most, max(1, min(most, max(rooms, default=1)))
+            self._rooms = (time.monotonic(), total, on_one)
+        return total, on_one
+
+    def submit(self, stage: str, task: Task) -> Future[Outcome]:
+        """Begin a task; its outcome comes in time, whatever is lost on the way."""
+        future: Future[Outcome] = Future()
+        future.set_running_or_notify_cancel()
+        run = self._runs[future] = _Run(stage, task, future)
+        self.context.store.log("task_started", stage=stage, task=task.key)
+        self._begin(run)
+        return future
+
+    def _begin(self, run: _Run) -> None:
+        needs = self.where.needs
+        on_one = self._looked()[1]
+        errand = Errand(
+            task=run.task,
+            attempt=run.attempt,
+            study=self._study,
+            share=Share.of_host(processes=on_one, threads=needs.cpus),
+            home=self._home,
+            teller=self._teller,
+            patience=self.patience,
+        )
+        cpus = _whole_node(needs) if run.short_of_memory else needs.cpus
+        placed = self._send.options(
+            num_cpus=cpus, num_gpus=needs.gpus, memory=needs.memory or None, name=run.task.key
+        )
+        run.reference = placed.remote(errand)
+        ended = self._ended
+        run.reference.future().add_done_callback(lambda future: ended.put((run, future)))
+
+    def attend(self, run: _Run, ended: Any) -> None:
+        """Take in how an attempt ended: pass its outcome on, or begin another."""
+        try:
+            outcome = self._outcome(run, ended)
+        except BaseException as error:
+            del self._runs[run.future]
+            run.future.set_exception(error)
+            return
+        if outcome is not None:
+            del self._runs[run.future]
+            run.future.set_result(outcome)
+
+    def _outcome(self, run: _Run, ended: Any) -> Outcome | None:
+        """Return the outcome of an attempt; None where another was begun."""
+        try:
+            returned: Returned = ended.result()
+        except _LOST as error:
+            return self._again(run, error)
+        except (TaskCancelledError, CancelledError):
+            raise CancelledError from None
+        except (RayTaskError, RayError) as error:
+            raise RunError(
+                f"{run.stage} ended because a node of the Ray cluster could not do the task "
+                f"{run.task.key}: {_first_line(error)}. Does every node have the same environment "
+                "as this process? What was finished before is kept: the same command goes on from "
+                "there."
+            ) from error
+        self._hear(returned.told)
+        if returned.interrupted:
+            raise KeyboardInterrupt
+        outcome = returned.outcome
+        if outcome.error is None and outcome.failure is None:
+            self._finish(run, returned)
+        return outcome
+
+    def _finish(self, run: _Run, returned: Returned) -> None:
+        """Log that a task is done, once its output is seen from here."""
+        store, deadline = self.context.store, time.monotonic() + _SEEN_WITHIN
+        if not reachable(store):
+            await_store(store, self.patience)
+        while not is_done(run.task, store):
+            if time.monotonic() > deadline:
+                raise RunError(
+                    f"The node {returned.node} says that it has done the task {run.task.key}, but "
+                    f"its output is not seen here in {store.root}. Does every node mount the same "
+                    "disk there?"
+                )
+            time.sleep(_PAUSE)
+        if returned.environment is not None:
+            store.log(
+                "task_done",
+                stage=run.stage,
+                task=run.task.key,
+                seconds=round(returned.seconds, 3),
+                environment=self._number(returned),
+                node=returned.node,
+            )
+
+    def _number(self, returned: Returned) -> int:
+        """Return which of the study's environments a task ran in: this one, or one of its own."""
+        here, found = self.context.environment, returned.environment
+        known = environments(self.context.store)
+        if found is None or len(known) <= here:
+            return here
+        # The threads of a task are those that were asked for, wherever it runs.
+        found = found.model_copy(update={"threads": known[here].threads})
+        return environment_number(self.context.store, found)
+
+    def _again(self, run: _Run, error: Exception) -> Outcome | None:
+        """Begin a task again with which a process or a node was lost."""
+        store, key = self.context.store, run.task.key
+        if not reachable(store):
+            await_store(store, self.patience)
+        if is_done(run.task, store):
+            return Outcome()
+        short = isinstance(error, OutOfMemoryError)
+        why = "for want of memory" if short else "perhaps for want of memory, or its node was lost"
+        if run.attempt >= RETRIES:
+            raise RunError(
+                f"{run.stage} ended because the process of the task {key} died {RETRIES + 1} times,"
+                f" {why}. What was finished before is kept: the same command goes on from there, "
+                "with fewer --workers or a --memory-gib if memory was short."
+            ) from error
+        run.attempt += 1
+        run.short_of_memory |= short
+        store.log("task_lost", stage=run.stage, task=key, error=type(error).__name__)
+        self.context.note(
+            f"The process of the task {key} died, {why}. It runs again, attempt {run.attempt + 1} "
+            f"of {RETRIES + 1}."
+        )
+        self._begin(run)
+        return None
+
+    def reports(self) -> None:
+        """Pass on how far tasks are, and what they said."""
+        with contextlib.suppress(RayError):  # it comes again with the outcome
+            for told in ray.get(self._teller.news.remote(), timeout=_PAUSE):
+                self._hear(told)
+
+    def _hear(self, told: Told) -> None:
+        """Show what is new; an attempt that begins again is not counted twice."""
+        before = self._told.get(told.key, Told(told.key, told.attempt))
+        again = told.attempt > before.attempt
+        if told.attempt < before.attempt:
+            return
+        heard = 0 if again else len(before.said)
+        for text, level in told.said[heard:]:
+            say(self.context.progress, text, level=level)
+        if told.units > before.units:
+            self.context.progress.advance(told.units - before.units)
+        said = told.said if again else max(told.said, before.said, key=len)
+        self._told[told.key] = replace(told, units=max(told.units, before.units), said=said)
+
+    def close(self, *, kill: bool) -> None:
+        """End what is under way.
+
+        Args:
+            kill: Whether something went wrong: a cluster that was started here ends, too.
+        """
+        for run in list(self._runs.values()):
+            with contextlib.suppress(Exception):
+                ray.cancel(run.reference, force=True)
+        if kill:
+            leave()
+
+
+def _attend(pool: weakref.ref[RayPool], ended: queue.SimpleQueue[Any]) -> None:
+    """Attend to what ends, in a thread: Ray calls back from one in which it must not be asked."""
+    while (item := ended.get()) is not None:
+        attending = pool()
+        if attending is None:
+            return
+        attending.attend(*item)
+        del attending, item
+
+
+def _whole_node(needs: Needs) -> int:
+    """Return the CPUs of the smallest node on which a task can run."""
+    cpus = [int(each.get("CPU", 0)) for each in nodes().values() if needs.fit_on(each)]
+    return max(needs.cpus, min(cpus, default=needs.cpus))
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    return (lines[-1] if isinstance(error, RayTaskError) and lines else "".join(lines[:1])).rstrip(
+        ". "
+    ) or type(error).__name__
+
+
+def _shared(context: Context) -> SharedStudy:
+    """Put a study where every node finds it.
+
+    Raises:
+        ConfigError: A network or function that was given in Python cannot be pickled.
+    """
+    store, token = Store(context.store.root.absolute()), uuid.uuid4().hex[:12]
+    # Who works in a study holds its lock, so others of these were left by a process that was killed.
+    for left in store.path(_SHARED).glob("*.arrays"):
+        left.unlink(missing_ok=True)
+    sent = replace(context, store=store, progress=Silent())
+    name = f"{token}.arrays"
+    try:
+        with store.writing(_SHARED, name) as path:
+            packed = pack(sent, path)
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        first = str(error).strip().partition("\n")[0].rstrip(".")
+        raise ConfigError(
+            f"A network or function that was given in Python cannot be sent to other processes: "
+            f"{first}. Make it without such an object, or use one process: engine=local."
+        ) from error
+    arrays = store.path(_SHARED, name)
+    size = arrays.stat().st_size
+    return SharedStudy(token, ray.put(packed), arrays, size, Path.cwd(), store)

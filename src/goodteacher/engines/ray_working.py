@@ -1,0 +1,319 @@
+"""The other side of the Ray engine: a task is done on some node of a cluster.
+
+Small objects of the study's context travel through Ray. Its arrays lie in a file of the study's
+folder, which each process maps; they never pass through Ray's object store. A process keeps the
+context for its next task.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, cast
+
+import ray
+
+from goodteacher.engines.failures import Failure
+from goodteacher.engines.handing_over import Packed, unpack
+from goodteacher.engines.working import Outcome, Reporting, outcome_of
+from goodteacher.errors import GoodteacherError, StudyError
+from goodteacher.studies import (
+    CONFIG_FILE,
+    Context,
+    Environment,
+    Store,
+    Task,
+    environment,
+    is_done,
+    runner_of,
+)
+from goodteacher.training import Share
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+"""Seconds between two looks whether a folder is there again; each pause is twice the one before."""
+
+
+@dataclass(frozen=True)
+class SharedStudy:
+    """A study's context as every node of a cluster finds it.
+
+    Attributes:
+        token: Names it; a process reads it once.
+        packed: Ray's reference to its small objects.
+        arrays: The file of its arrays, in the study's folder.
+        size: Bytes of that file.
+        began_in: The folder that relative paths of data start from.
+        store: The study's folder.
+    """
+
+    token: str
+    packed: Any
+    arrays: Path
+    size: int
+    began_in: Path
+    store: Store
+
+
+@dataclass(frozen=True)
+class Errand:
+    """A task for a node of a cluster.
+
+    Attributes:
+        task: The task.
+        attempt: 0 at first; one more whenever a process or a node was lost with it.
+        study: What it works with.
+        share: What of the node it may take.
+        home: The node that the study was begun on.
+        teller: Ray's handle of who is told how far the task is; None tells nobody.
+        patience: Seconds for which the study's folder may be out of reach.
+    """
+
+    task: Task
+    attempt: int
+    study: SharedStudy
+    share: Share
+    home: str
+    teller: Any
+    patience: float
+
+
+@dataclass(frozen=True)
+class Told:
+    """How far one attempt at a task is: all of it so far, so that the last word is enough.
+
+    Attributes:
+        key: Of the task.
+        attempt: See :class:`Errand`.
+        units: Units of its progress.
+        said: What it noted and logged, as (text, level).
+    """
+
+    key: str
+    attempt: int
+    units: float = 0.0
+    said: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What comes back from a node.
+
+    Attributes:
+        outcome: How the task ended.
+        told: The last word on its progress.
+        seconds: How long it took.
+        environment: Where it ran; None where it did not, or its output was there already.
+        node: The node's name.
+        interrupted: Whether the task was interrupted, as by Ctrl-C.
+    """
+
+    outcome: Outcome
+    told: Told
+    seconds: float
+    environment: Environment | None
+    node: str
+    interrupted: bool = False
+
+
+@dataclass
+class Telling(Reporting):
+    """A progress that tells who began the study, through Ray, a few times a second.
+
+    Attributes:
+        teller: Ray's handle; None tells nobody.
+        told: All so far.
+    """
+
+    teller: Any = None
+    told: Told = field(default_factory=lambda: Told("", 0))
+
+    def begin_again(self) -> None:
+        """Count from nothing, since the task is done once more."""
+        self.told, self._units = replace(self.told, units=0.0), 0.0
+
+    def _write(self, **line: Any) -> None:
+        match line:
+            case {"units": float(units)}:
+                self.told = replace(self.told, units=self.told.units + units)
+            case {"said": str(text), "level": int(level)}:
+                self.told = replace(self.told, said=(*self.told.said, (text, level)))
+        if self.teller is not None:
+            self.teller.tell.remote(self.told)
+
+
+class Teller:
+    """Keeps the last word on every task until somebody asks; an actor of Ray."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Told] = {}
+
+    def tell(self, told: Told) -> None:
+        """Take note."""
+        self._last[told.key] = told
+
+    def news(self) -> list[Told]:
+        """Return what is new since the last question."""
+        news, self._last = list(self._last.values()), {}
+        return news
+
+
+def carry_out(errand: Errand) -> Returned:
+    """Do a task's work in this process."""
+    began = time.perf_counter()
+    key, attempt = errand.task.key, errand.attempt
+    watcher = Telling(Path(), teller=errand.teller, told=Told(key, attempt))
+    found: list[Environment] = []
+    interrupted = False
+    outcome = Outcome()
+    try:
+        outcome = outcome_of(
+            partial(_run, errand, found),
+            context_of=partial(_context_of, errand.study),
+            share=errand.share,
+            watcher=watcher,
+        )
+    except KeyboardInterrupt:  # which Ray would take for a task that somebody cancelled
+        interrupted = True
+    seconds = time.perf_counter() - began
+    ran = found[0] if found else None
+    return Returned(
+        _placed(outcome, errand), watcher.told, seconds, ran, name_of_node(), interrupted
+    )
+
+
+def _run(errand: Errand, found: list[Environment], context: Context) -> None:
+    """Run a task, again if the study's folder was out of reach when its output was written."""
+    if is_done(errand.task, context.store):  # by a process that was given up too early
+        return
+    began = time.monotonic()
+    while True:
+        try:
+            runner_of(errand.task).run(errand.task, context)
+            break
+        except (StudyError, OSError) as error:
+            left = errand.patience - (time.monotonic() - began)
+            if disk_is_full(error) or reachable(context.store) or left <= 0:
+                raise
+            await_store(context.store, left)
+            cast("Telling", context.progress).begin_again()
+    found.append(environment(str(context.machine)))
+
+
+def reachable(store: Store) -> bool:
+    """Say whether a study's folder can be read and written from here."""
+    probe = store.path(f".reachable.{socket.gethostname()}.{os.getpid()}")
+    try:
+        if not store.exists(CONFIG_FILE):
+            return False
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def await_store(store: Store, seconds: float) -> None:
+    """Wait until a study's folder is within reach, but no longer than so many seconds.
+
+    Raises:
+        StudyError: It is not, after that time.
+    """
+    deadline, pause = time.monotonic() + seconds, _FIRST_PAUSE
+    while not reachable(store):
+        if time.monotonic() >= deadline:
+            raise StudyError(
+                f"{store.root} was out of reach for {seconds:.0f} seconds on the node "
+                f"{name_of_node()}. Is it on a disk that every node mounts, and may you write "
+                "there? What was finished before is kept: the same command goes on from there."
+            )
+        time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Say whether an error, or what it came from, is that of a disk without room."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _FULL:
+            return True
+        seen = seen.__cause__
+    return False
+
+
+def _context_of(study: SharedStudy) -> Context:
+    with contextlib.suppress(OSError):  # a node need not have it: most data lie in arrays
+        os.chdir(study.began_in)
+    return _contexts(_Known(study.token, study))
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A study, compared by its token alone."""
+
+    token: str
+    study: SharedStudy = field(compare=False)
+
+
+@lru_cache(maxsize=1)
+def _contexts(known: _Known) -> Context:
+    """Return the context of the study that this process works for, read once."""
+    study = known.study
+    with _seeing(study):
+        return cast("Context", unpack(cast("Packed", ray.get(study.packed)), study.arrays))
+
+
+@contextlib.contextmanager
+def _seeing(study: SharedStudy) -> Iterator[None]:
+    """Say so where this node does not see the study's folder or the files of its data."""
+    try:
+        size = study.arrays.stat().st_size
+        if size != study.size:
+            raise StudyError(
+                f"The node {name_of_node()} sees {size} of the {study.size} bytes of "
+                f"{study.arrays}. Does it mount the same folder as the others?"
+            )
+        yield
+    except OSError as error:
+        raise StudyError(
+            f"The node {name_of_node()} lacks the data: {error.filename or study.arrays} cannot be "
+            f"read there ({error.strerror or error}). Every node of the cluster needs the study's "
+            f"folder, {study.store.root}, and the files of its data, under the same paths. Give an "
+            "--out on a disk that all of them mount."
+        ) from error
+    except ModuleNotFoundError as error:
+        raise StudyError(
+            f"The node {name_of_node()} lacks the module {error.name}, which a network or function "
+            "given in Python comes from. Install it on every node, or put its file beside the "
+            "script on a disk that all of them mount."
+        ) from error
+
+
+def name_of_node() -> str:
+    """Return what this node is called in messages: its host, and how its id in Ray begins."""
+    return named(socket.gethostname(), ray.get_runtime_context().get_node_id())
+
+
+def named(host: str, node: str) -> str:
+    """Return what a node is called in messages."""
+    return f"{host} ({node[:8]})"
+
+
+def _placed(outcome: Outcome, errand: Errand) -> Outcome:
+    """Name the node in what went wrong, where it is not the one that the study was begun on."""
+    if ray.get_runtime_context().get_node_id() == errand.home:
+        return outcome
+    where = name_of_node()
+    error, failure = outcome.error, outcome.failure
+    if isinstance(error, GoodteacherError) and where not in str(error):
+        error = type(error)(f"{error} This happened on the node {where}.")
+    if failure is not None:
+        failure = Failure(f"{failure.reason} (on the node {where})", failure.trace)
+    return replace(outcome, error=error, failure=failure)
