@@ -399,7 +399,7 @@ class Stages:
     def begin(self, stage, total):
         self.names.append(stage)
 
-    def advance(self, units):
+    def advance(self, units, stage=None):
         pass
 
     def note(self, text):

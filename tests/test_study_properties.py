@@ -187,7 +187,7 @@ class StopAt(Silent):
         if self.now == self.stage and not self.begun:
             raise KeyboardInterrupt
 
-    def advance(self, units):
+    def advance(self, units, stage=None):
         if self.now == self.stage and self.begun:
             raise KeyboardInterrupt
 

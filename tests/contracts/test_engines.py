@@ -15,7 +15,7 @@ from goodteacher.networks import Preparations
 from goodteacher.studies.environment import enter
 from goodteacher.studies.progress import Silent
 from goodteacher.studies.store import Store
-from goodteacher.studies.tasks import Context
+from goodteacher.studies.tasks import Context, Stage, Until
 from goodteacher.training.machine import Machine
 from tests.made import dataset
 
@@ -69,7 +69,7 @@ class Watching(Silent):
     def begin(self, stage, total):
         self.stages.append((stage, total))
 
-    def advance(self, units):
+    def advance(self, units, stage=None):
         self.units += units
 
 
@@ -178,3 +178,106 @@ def test_an_interrupt_passes_through_and_what_was_done_stays(engine, tmp_path):
     context.store.path("square-4.interrupted").unlink()
     engine_for(engine, context).run("squares", TASKS)
     assert len(results(context)) == len(TASKS)
+
+
+def squares(*numbers, name="squares"):
+    yield Stage(name, tuple(Squaring(number) for number in numbers))
+    return sum(number**2 for number in numbers)
+
+
+def test_flows_return_what_they_found_in_their_order(engine, tmp_path):
+    context = context_of(tmp_path / "s")
+    assert engine_for(engine, context).together(squares(1, 2), squares(3), squares()) == [5, 9, 0]
+    assert len(results(context)) == 3
+
+
+def test_no_flows_are_no_work(engine, tmp_path):
+    assert engine_for(engine, context_of(tmp_path / "s")).together() == []
+
+
+def test_a_flow_goes_on_once_its_own_tasks_are_done(engine, tmp_path):
+    context = context_of(tmp_path / "s")
+
+    def one_after_another(first, second):
+        yield from squares(first)
+        assert f"square-{first}.txt" in results(context)
+        return (yield from squares(second, name="more"))
+
+    engine = engine_for(engine, context)
+    assert engine.together(one_after_another(1, 2), one_after_another(3, 4)) == [4, 16]
+    began = [
+        (event["stage"], event["task"])
+        for event in context.store.events()
+        if event["event"] == "task_started"
+    ]
+    assert sorted(began) == [
+        ("more", "square-2"),
+        ("more", "square-4"),
+        ("squares", "square-1"),
+        ("squares", "square-3"),
+    ]
+
+
+def test_a_task_that_several_flows_need_is_done_once(engine, tmp_path):
+    context = context_of(tmp_path / "s")
+    assert engine_for(engine, context).together(squares(1, 2), squares(2, 3)) == [5, 13]
+    assert sorted(keys_of(context, "task_done")) == ["square-1", "square-2", "square-3"]
+
+
+def test_a_flow_waits_until_another_has_brought_something_about(engine, tmp_path):
+    context, said = context_of(tmp_path / "s"), []
+
+    def first():
+        yield Until(lambda: "second" in said)
+        yield from squares(1)
+        said.append("first")
+
+    def second():
+        yield from squares(2)
+        said.append("second")
+
+    engine_for(engine, context).together(first(), second())
+    assert said == ["second", "first"]
+    assert keys_of(context, "task_done") == ["square-2", "square-1"]
+
+
+def test_flows_that_wait_for_one_another_are_an_error(engine, tmp_path):
+    def waiting():
+        yield Until(lambda: False)
+
+    with pytest.raises(RuntimeError, match="flows wait for one another"):
+        engine_for(engine, context_of(tmp_path / "s")).together(waiting(), squares(1))
+
+
+def test_flows_are_closed_when_a_task_fails(engine, tmp_path):
+    context, closed = context_of(tmp_path / "s"), []
+    context.store.path("square-2.foreseen").touch()
+
+    def watched(number):
+        try:
+            yield from squares(number)
+        finally:
+            closed.append(number)
+
+    with pytest.raises(ConfigError, match="cannot be"):
+        engine_for(engine, context).together(watched(2), watched(3))
+    assert 2 in closed
+
+
+def test_an_error_in_a_flow_passes_through(engine, tmp_path):
+    context = context_of(tmp_path / "s")
+
+    def failing():
+        yield from squares(1)
+        raise RunError("nothing is left")
+
+    with pytest.raises(RunError, match="nothing is left"):
+        engine_for(engine, context).together(failing(), squares(2, 3))
+
+
+def test_stages_of_one_name_are_one_to_who_watches(engine, tmp_path):
+    watching = Watching()
+    context = context_of(tmp_path / "s", watching)
+    engine_for(engine, context).together(squares(1), squares(2, 3), squares(4, name="others"))
+    assert sorted(watching.stages) == [("others", 4.0), ("squares", 6.0)]
+    assert watching.units == 10.0

@@ -278,7 +278,7 @@ def test_every_epoch_is_told(tmp_path, caplog):
         def begin(self, stage, total):
             self.total = total
 
-        def advance(self, units):
+        def advance(self, units, stage=None):
             self.units += units
 
         def note(self, text):

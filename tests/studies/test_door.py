@@ -42,7 +42,7 @@ class Notes:
     def begin(self, stage, total):
         pass
 
-    def advance(self, units):
+    def advance(self, units, stage=None):
         pass
 
     def note(self, text):

@@ -55,18 +55,25 @@ class ShownProgress:
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
-        self._stage: TaskID | None = None
+        self._going: dict[str, TaskID] = {}
+        self._last: TaskID | None = None
 
     def begin(self, stage: str, total: float) -> None:
-        """Show a new bar."""
-        self._stage = self._bars.add_task(stage, total=total)
+        """Show a new bar, or make that of a stage that goes on longer."""
+        going = self._going.get(stage)
+        if going is not None and not self._bars.tasks[going].finished:
+            self._last = going
+            self._bars.update(going, total=(self._bars.tasks[going].total or 0.0) + total)
+            return
+        self._last = self._going[stage] = self._bars.add_task(stage, total=total)
         if not stderr.is_terminal:
             stderr.print(f"{stage} ...")
 
-    def advance(self, units: float) -> None:
-        """Move the bar."""
-        if self._stage is not None:
-            self._bars.advance(self._stage, units)
+    def advance(self, units: float, stage: str | None = None) -> None:
+        """Move a bar."""
+        moved = self._last if stage is None else self._going[stage]
+        if moved is not None:
+            self._bars.advance(moved, units)
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""

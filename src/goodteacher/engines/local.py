@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from goodteacher.engines.failures import Failure, raise_failure
+from goodteacher.engines.going import Going
 from goodteacher.errors import GoodteacherError
-from goodteacher.studies import Context, Task, is_done, runner_of
+from goodteacher.studies import Context, Flow, Task, is_done, runner_of
 
 
 class LocalEngine:
@@ -36,14 +38,32 @@ class LocalEngine:
         for task in tasks:
             if is_done(task, store):
                 progress.advance(task.work)
-                continue
-            try:
-                run_logged(stage, task, self.context)
-            except (GoodteacherError, Warning):  # a warning is raised where somebody asked for that
-                raise
-            except Exception as error:
-                failure = Failure.of(error)
-                raise_failure(failure, store=store, stage=stage, task=task.key, cause=error)
+            else:
+                self.do(stage, task)
+
+    def do(self, stage: str, task: Task) -> None:
+        """Run one task; see :meth:`run`."""
+        try:
+            run_logged(stage, task, self.context)
+        except (GoodteacherError, Warning):  # a warning is raised where somebody asked for that
+            raise
+        except Exception as error:
+            store = self.context.store
+            raise_failure(Failure.of(error), store=store, stage=stage, task=task.key, cause=error)
+
+    def together(self, *flows: Flow[Any]) -> list[Any]:
+        """Run flows; stages of one name that are ready run as one.
+
+        Args:
+            flows: Those that come first go first.
+        """
+        with Going(flows) as going:
+            while begun := going.begun:
+                stages = [each for each in begun if each.stage.name == begun[0].stage.name]
+                self.run(stages[0].stage.name, [t for each in stages for t in each.stage.tasks])
+                for each in stages:
+                    going.end(each)
+            return going.results
 
 
 def run_logged(stage: str, task: Task, context: Context) -> None:

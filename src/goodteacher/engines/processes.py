@@ -14,10 +14,9 @@ import json
 import pickle
 import shutil
 import tempfile
-import warnings
 import weakref
-from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,81 +24,104 @@ from pathlib import Path
 
 import loky
 
-from goodteacher.engines.failures import raise_failure
 from goodteacher.engines.handing_over import hand_over
-from goodteacher.engines.local import LocalEngine
+from goodteacher.engines.pooled import PooledEngine, Report
 from goodteacher.engines.working import Outcome, Work, do
 from goodteacher.errors import ConfigError, RunError
-from goodteacher.studies import Context, Progress, Silent, Task, is_done, say
-from goodteacher.training import Share, threads_of
-
-_PAUSE = 0.2
-"""Seconds between two looks at how far tasks are."""
+from goodteacher.studies import Context, Silent, Task
+from goodteacher.training import Share
 
 _IDLE = 60
 """Seconds for which processes that have nothing to do are kept."""
 
 
-class ProcessesEngine:
-    """Run tasks in processes of this machine, the longest first.
+class ProcessesEngine(PooledEngine):
+    """Run tasks in processes of this machine.
 
-    A task that is alone in its stage runs in this process.
+    A task that is alone runs in this process.
 
     Args:
         context: The study's data, folder, machine and watcher.
-        workers: Processes at most, at least 1; no more are started than a stage has tasks.
+        workers: Processes at most, at least 1; no more are started than there are tasks.
         threads: CPU threads of each.
     """
 
     def __init__(self, context: Context, *, workers: int, threads: int) -> None:
-        self.context = context
-        self.share = Share.of_host(processes=workers, threads=threads)
-        self._alone = LocalEngine(context)
-        self._numbers = itertools.count()
-        self._warned: set[tuple[type[Warning], str]] = set()
-        self._started = 0
+        super().__init__(context, Processes(context, workers=workers, threads=threads))
 
-    def run(self, stage: str, tasks: Sequence[Task]) -> None:
-        """Run what is missing among ``tasks``; see :class:`LocalEngine`.
+
+class Processes:
+    """A pool of processes; see :class:`~goodteacher.engines.pooled.Pool`.
+
+    Args:
+        context: Of the study that they work for.
+        workers: Processes at most.
+        threads: CPU threads of each.
+    """
+
+    stays_here = True
+
+    def __init__(self, context: Context, *, workers: int, threads: int) -> None:
+        self.context, self.threads = context, threads
+        self.share = Share.of_host(processes=workers, threads=threads)
+        self._numbers = itertools.count()
+        self._started = 0
+        self._reporting: dict[Future[Outcome], _Reporting] = {}
+
+    def ready_for(self, tasks: int) -> int:
+        """Start no more processes than there are tasks; those that were started before stay."""
+        # To change their number, loky waits until none is at work.
+        if all(future.done() for future in self._reporting):
+            self._started = max(self._started, min(self.share.processes, tasks))
+        return self._started
+
+    def submit(self, stage: str, task: Task) -> Future[Outcome]:
+        """Begin a task in a process.
 
         Raises:
             ConfigError: A network or function that was given in Python cannot be pickled.
-            RunError: A task failed in a way that goodteacher did not foresee, or its process died.
         """
-        missing = [task for task in tasks if not is_done(task, self.context.store)]
-        if len(missing) < 2:
-            with threads_of(self.share.threads):  # as the others have: the last bits depend on it
-                self._alone.run(stage, tasks)
-            return
-        progress = self.context.progress
-        progress.begin(stage, sum(task.work for task in tasks))
-        progress.advance(sum(task.work for task in tasks) - sum(task.work for task in missing))
-        missing.sort(key=lambda task: task.work, reverse=True)
-        # No more than there are tasks; those that were started for an earlier stage stay.
-        self._started = max(self._started, min(self.share.processes, len(missing)))
+        folder = self._folder
+        report = folder / f"{next(self._numbers)}.jsonl"
         executor = loky.get_reusable_executor(max_workers=self._started, timeout=_IDLE)
-        begun: dict[Future[Outcome], Work] = {}
-        try:
-            for work in self._works(stage, missing):
-                begun[executor.submit(do, work)] = work
-            self._finish(stage, begun)
-        except BaseException:
-            # Those that work on end with their files half written, which nobody takes for whole.
-            ended = [future.cancel() or future.done() for future in begun]
-            if not all(ended):
-                executor.shutdown(wait=True, kill_workers=True)
-            raise
+        future: Future[Outcome] = executor.submit(do, Work(stage, task, folder, report, self.share))
+        self._reporting[future] = _Reporting(report, task.key)
+        return future
 
-    def _works(self, stage: str, tasks: Sequence[Task]) -> list[Work]:
-        folder, numbers = self._folder, self._numbers
-        return [
-            Work(stage, task, folder, folder / f"{number}.jsonl", self.share)
-            for task, number in zip(tasks, numbers, strict=False)
-        ]
+    def outcome(self, future: Future[Outcome], stage: str, task: Task) -> Outcome:
+        """Return how a task has ended.
+
+        Raises:
+            RunError: Its process, or another, has died.
+        """
+        try:
+            return future.result()
+        except BrokenProcessPool as error:
+            raise RunError(
+                f"{stage} ended because a process died in or beside the task {task.key}, perhaps "
+                f"for want of memory: {self.share.processes} processes worked. What was finished "
+                "before is kept: the same command goes on from there, with fewer --workers if "
+                "memory was short."
+            ) from error
+
+    def reports(self) -> Iterator[Report]:
+        """Read what processes have written since this was asked last."""
+        for future, reporting in list(self._reporting.items()):
+            if future.done():
+                del self._reporting[future]
+            yield from reporting.read()
+
+    def stop(self, futures: Iterable[Future[Outcome]]) -> None:
+        """End the processes that work on tasks, if there are any."""
+        ended = [future.cancel() or future.done() for future in futures]
+        if not all(ended):
+            executor = loky.get_reusable_executor(max_workers=self._started, timeout=_IDLE)
+            executor.shutdown(wait=True, kill_workers=True)
+        self._reporting.clear()
 
     @cached_property
     def _folder(self) -> Path:
-        """A folder with the context for the other processes; it goes when the engine does."""
+        """A folder with the context for the other processes; it goes when the pool does."""
         folder = Path(tempfile.mkdtemp(prefix="goodteacher-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         try:
@@ -113,68 +135,31 @@ class ProcessesEngine:
             ) from error
         return folder
 
-    def _finish(self, stage: str, begun: dict[Future[Outcome], Work]) -> None:
-        """Wait for tasks, and show how far they are."""
-        reports = {
-            work.report: _Report(work.report, self.context.progress) for work in begun.values()
-        }
-        waiting = set(begun)
-        while waiting:
-            done, waiting = wait(waiting, timeout=_PAUSE, return_when=FIRST_COMPLETED)
-            for report in reports.values():
-                report.read()
-            for future in done:
-                self._end(stage, begun[future].task, future)
-
-    def _end(self, stage: str, task: Task, future: Future[Outcome]) -> None:
-        try:
-            outcome = future.result()
-        except BrokenProcessPool as error:
-            raise RunError(
-                f"{stage} ended because a process died in or beside the task {task.key}, perhaps "
-                f"for want of memory: {self.share.processes} processes worked. What was finished "
-                "before is kept: the same command goes on from there, with fewer --workers if "
-                "memory was short."
-            ) from error
-        self.context.warned_of.update(outcome.warned_of)
-        for category, text in outcome.warned:
-            # every process warns once, where one process alone would warn once in all
-            if (category, text) not in self._warned:
-                self._warned.add((category, text))
-                warnings.warn(text, category, stacklevel=2)
-        if outcome.error is not None:
-            raise outcome.error
-        if outcome.failure is not None:
-            raise_failure(outcome.failure, store=self.context.store, stage=stage, task=task.key)
-
 
 @dataclass
-class _Report:
-    """What the process of a task reports, as far as it was read.
+class _Reporting:
+    """The file to which a process writes how far its task is, as far as it was read.
 
     Attributes:
         file: Written by the process.
-        progress: Told of it.
+        task: Key of the task.
         read_bytes: Where the next line begins.
     """
 
     file: Path
-    progress: Progress
+    task: str
     read_bytes: int = 0
 
-    def read(self) -> None:
-        """Pass on what is new."""
+    def read(self) -> Iterator[Report]:
+        """Yield what is new."""
         with contextlib.suppress(FileNotFoundError), self.file.open("rb") as file:
             file.seek(self.read_bytes)
             for line in file:
                 if not line.endswith(b"\n"):
                     return
                 self.read_bytes += len(line)
-                self._tell(json.loads(line))
-
-    def _tell(self, line: dict[str, object]) -> None:
-        match line:
-            case {"units": float(units)}:
-                self.progress.advance(units)
-            case {"said": str(text), "level": int(level)}:
-                say(self.progress, text, level=level)
+                match json.loads(line):
+                    case {"units": float(units)}:
+                        yield Report(self.task, units=units)
+                    case {"said": str(text), "level": int(level)}:
+                        yield Report(self.task, said=(text, level))

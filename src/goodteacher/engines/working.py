@@ -127,7 +127,7 @@ class Reporting:
     def begin(self, stage: str, total: float) -> None:
         """Leave stages to the other process."""
 
-    def advance(self, units: float) -> None:
+    def advance(self, units: float, stage: str | None = None) -> None:
         """Report units, a few times a second."""
         self._units += units
         if time.monotonic() - self._last >= _PAUSE:

@@ -49,7 +49,17 @@ from goodteacher.studies.store import (
     reading,
     weights_difference,
 )
-from goodteacher.studies.tasks import Context, DataKey, Engine, Task, is_done, runner_of
+from goodteacher.studies.tasks import (
+    Context,
+    DataKey,
+    Engine,
+    Flow,
+    Stage,
+    Task,
+    Until,
+    is_done,
+    runner_of,
+)
 
 __all__ = [
     "BLENDS_FILE",
@@ -70,12 +80,15 @@ __all__ = [
     "DataLike",
     "Engine",
     "Environment",
+    "Flow",
     "OneOfSeveral",
     "Progress",
     "Silent",
+    "Stage",
     "Store",
     "StudentsRecord",
     "Task",
+    "Until",
     "begin_several",
     "check_place",
     "check_study",

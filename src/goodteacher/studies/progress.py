@@ -19,10 +19,10 @@ class Progress(Protocol):
     """A watcher of long work."""
 
     def begin(self, stage: str, total: float) -> None:
-        """A stage of ``total`` units of work begins."""
+        """A stage of ``total`` units of work begins; one of its name that goes on grows by them."""
 
-    def advance(self, units: float) -> None:
-        """``units`` of the stage's work are done."""
+    def advance(self, units: float, stage: str | None = None) -> None:
+        """``units`` of a stage's work are done: of the one that began last, if none is named."""
 
     def note(self, text: str) -> None:
         """Something happened that a person should read."""
@@ -38,7 +38,7 @@ class Silent:
     def begin(self, stage: str, total: float) -> None:
         """Ignore the stage."""
 
-    def advance(self, units: float) -> None:
+    def advance(self, units: float, stage: str | None = None) -> None:
         """Ignore the units."""
 
     def note(self, text: str) -> None:
@@ -66,15 +66,18 @@ class OneOfSeveral:
 
     def begin(self, stage: str, total: float) -> None:
         """A stage of this student begins."""
-        self.watcher.begin(f"student {self.number} of {self.count}, {self.student}: {stage}", total)
+        self.watcher.begin(self._told(stage), total)
 
-    def advance(self, units: float) -> None:
+    def advance(self, units: float, stage: str | None = None) -> None:
         """Pass the units on."""
-        self.watcher.advance(units)
+        self.watcher.advance(units, None if stage is None else self._told(stage))
 
     def note(self, text: str) -> None:
         """Pass on what a person should read, with the student that it is about."""
         self.watcher.note(f"{self.student}: {text}")
+
+    def _told(self, stage: str) -> str:
+        return f"student {self.number} of {self.count}, {self.student}: {stage}"
 
 
 def say(progress: Progress, text: str, *, level: int = logging.INFO) -> None:

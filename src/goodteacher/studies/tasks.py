@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import logging
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from goodteacher.config import Augmentation, DataConfig, Frozen, StudyConfig
 from goodteacher.data import Split, StudyData
@@ -115,11 +115,49 @@ def is_done(task: Task, store: Store) -> bool:
     return runner_of(task).done(task, store)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Tasks that do not depend on one another.
+
+    Attributes:
+        name: What a watcher calls them.
+        tasks: The tasks; those whose output exists count as done.
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class Until:
+    """What a flow waits for that other flows bring about.
+
+    Attributes:
+        holds: Says whether it has come about; asked again whenever another flow has gone on. It
+            looks at what flows have found, never at a clock.
+    """
+
+    holds: Callable[[], bool]
+
+
+ResultT = TypeVar("ResultT")
+
+Flow = Generator[Stage | Until, None, ResultT]
+"""Work that is decided on the way: a generator that yields what has to be done, and goes on once
+that is done. Several flows are the graph of a study's tasks, as far as it is known."""
+
+
 class Engine(Protocol):
     """Where tasks run."""
 
     def run(self, stage: str, tasks: Sequence[Task]) -> None:
         """Run tasks that do not depend on one another; return when all are done."""
+
+    def together(self, *flows: Flow[Any]) -> list[Any]:
+        """Run flows beside one another; return what they return, in their order.
+
+        Which tasks there are depends on what tasks find, never on where or in which order they run.
+        """
 
 
 class DataKey(Frozen):

@@ -89,9 +89,9 @@ class Telling:
         self.catch_up()
         self.watcher.begin(stage, total)
 
-    def advance(self, units: float) -> None:
+    def advance(self, units: float, stage: str | None = None) -> None:
         """Pass the units on."""
-        self.watcher.advance(units)
+        self.watcher.advance(units, stage)
 
     def note(self, text: str) -> None:
         """Pass on what a person should read."""
