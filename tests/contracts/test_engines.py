@@ -18,8 +18,20 @@ from goodteacher.studies.store import Store
 from goodteacher.studies.tasks import Context, Stage, Until
 from goodteacher.training.machine import Machine
 from tests.made import dataset
+from tests.ray_clusters import one_node
 
-pytestmark = pytest.mark.parametrize("engine", sorted(ENGINES))
+pytestmark = pytest.mark.parametrize("engine", sorted(ENGINES), scope="module")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ready(engine):
+    """Start what an engine uses once, and not for each test."""
+    if engine != "ray":
+        yield
+        return
+    pytest.importorskip("ray", reason="goodteacher[ray] is not installed")
+    with one_node():
+        yield
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ that it starts and for as long as these work. Nothing is ever unpickled from a s
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedWriter, BytesIO
 from pathlib import Path
@@ -22,10 +23,32 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from goodteacher.errors import ConfigError
+
 _OBJECTS, _ARRAYS, _PLACES = "objects.pickle", "arrays.bin", "places.npy"
 
 _ALIGNED = 64
 """Arrays begin at multiples of so many bytes, which every vector instruction can read."""
+
+
+@contextlib.contextmanager
+def sending(instead: str) -> Iterator[None]:
+    """Say so where something that was given in Python cannot go to another process.
+
+    Args:
+        instead: The setting that keeps it in this one.
+
+    Raises:
+        ConfigError: It cannot be pickled.
+    """
+    try:
+        yield
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        first = str(error).strip().partition("\n")[0].rstrip(".")
+        raise ConfigError(
+            f"A network or function that was given in Python cannot be sent to other processes: "
+            f"{first}. Make it without such an object, or use one process: {instead}."
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
+import loky
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -119,7 +120,7 @@ def _start(cpus: int) -> None:
         if not _Started.cpus or _Started.cpus >= cpus:
             return
         leave()
-    count = max(cpus, os.cpu_count() or 1)
+    count = max(cpus, loky.cpu_count())
     with _undisturbed():
         ray.init(
             address="local",
@@ -143,24 +144,20 @@ def leave() -> None:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let Ray set up what it needs, and give this process back as it was: Ray takes the signal that
-    ends a process, and prints what concerns nobody here.
-    """
+    """Let Ray set up what it needs, quietly, and leave this process's signals as they were."""
     handled = signal.getsignal(signal.SIGTERM)
     logger = logging.getLogger("ray")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.ERROR)
-    before = {name: os.environ.get(name) for name in _QUIET}
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
+    new = {name: value for name, value in _QUIET.items() if name not in os.environ}
+    os.environ.update(new)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
+        for name in new:
+            os.environ.pop(name, None)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handled)
 
@@ -264,7 +261,9 @@ def check_nodes(needs: Needs) -> None:
         check_versions(here, found, node)
 
 
-def check_versions(here: Mapping[str, str | None], there: Mapping[str, str | None], at: str) -> None:
+def check_versions(
+    here: Mapping[str, str | None], there: Mapping[str, str | None], at: str
+) -> None:
     """Refuse a node that has other versions.
 
     Args:
@@ -276,7 +275,9 @@ def check_versions(here: Mapping[str, str | None], there: Mapping[str, str | Non
         ConfigError: They differ.
     """
     parts = [
-        f"it has no {name}" if there.get(name) is None else f"{name} {there[name]} instead of {ours}"
+        f"it has no {name}"
+        if there.get(name) is None
+        else f"{name} {there[name]} instead of {ours}"
         for name, ours in here.items()
         if there.get(name) != ours
     ]

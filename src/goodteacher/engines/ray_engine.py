@@ -9,17 +9,14 @@ was finished is not done twice.
 from __future__ import annotations
 
 import contextlib
-import pickle
 import queue
 import threading
 import time
 import uuid
-import warnings
 import weakref
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +33,8 @@ from ray.exceptions import (
 )
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from goodteacher.engines.failures import Failure, raise_failure
-from goodteacher.engines.handing_over import pack
-from goodteacher.engines.local import LocalEngine
+from goodteacher.engines.handing_over import pack, sending
+from goodteacher.engines.pooled import PooledEngine, Report
 from goodteacher.engines.ray_cluster import Needs, check_nodes, join, leave, nodes
 from goodteacher.engines.ray_working import (
     Errand,
@@ -51,7 +47,7 @@ from goodteacher.engines.ray_working import (
     reachable,
 )
 from goodteacher.engines.working import Outcome
-from goodteacher.errors import ConfigError, GoodteacherError, RunError
+from goodteacher.errors import RunError
 from goodteacher.studies import (
     Context,
     Silent,
@@ -60,9 +56,8 @@ from goodteacher.studies import (
     environment_number,
     environments,
     is_done,
-    say,
 )
-from goodteacher.training import Share, threads_of
+from goodteacher.training import Share
 
 _PAUSE = 0.2
 """Seconds between two looks at how far tasks are."""
@@ -111,6 +106,12 @@ class Where:
         if self.address is not None:
             check_nodes(self.needs)
 
+    def rooms(self) -> tuple[int, int]:
+        """Return how many tasks can be at work now, in all and on one node."""
+        rooms = [self.needs.fit_on(resources) for resources in nodes().values()]
+        most = self.workers or max(1, sum(rooms))
+        return most, max(1, min(most, max(rooms, default=1)))
+
 
 @dataclass
 class _Run:
@@ -123,97 +124,124 @@ class _Run:
         attempt: 0 at first; one more whenever a process or a node was lost with it.
         short_of_memory: Whether one of those ran out of memory.
         reference: Ray's, of the present attempt.
+        told: All that it has said.
     """
 
     stage: str
     task: Task
     future: Future[Outcome]
+    told: Told
     attempt: int = 0
     short_of_memory: bool = False
     reference: Any = None
 
 
-class RayPool:
-    """Does tasks on a cluster that this process is connected with.
+class RayEngine(PooledEngine):
+    """Run tasks on the machines of a Ray cluster.
+
+    Without an address, a task that is alone runs in this process.
 
     Args:
         context: The study's data, folder, machine and watcher.
-        where: What is asked of the cluster.
+        where: What is asked of the cluster. It is joined, or started, when a task needs it.
         patience: Seconds for which the study's folder may be out of reach.
     """
 
     def __init__(self, context: Context, where: Where, *, patience: float = PATIENCE) -> None:
+        super().__init__(context, RayPool(context, where, patience=patience))
+
+
+class RayPool:
+    """Does tasks on a cluster; see :class:`~goodteacher.engines.pooled.Pool`.
+
+    Args:
+        context: Of the study.
+        where: What is asked of the cluster.
+        patience: Seconds for which the study's folder may be out of reach.
+    """
+
+    def __init__(self, context: Context, where: Where, *, patience: float) -> None:
         self.context, self.where, self.patience = context, where, patience
+        self.threads, self.stays_here = where.needs.cpus, where.address is None
+        self._rooms: tuple[float, int, int] = (float("-inf"), 1, 1)
+        self._runs: dict[str, _Run] = {}
+        self._joined = False
+        self._hearing = threading.Lock()
+        self._news: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[tuple[_Run, Any] | None] = queue.SimpleQueue()
+
+    def ready_for(self, tasks: int) -> int:
+        """Join the cluster; return how many tasks it has room for: more, once a node is added.
+
+        Raises:
+            InputError: There is no such cluster, or one of its nodes cannot work for this study.
+        """
+        if not self._joined:
+            self._join()
+        if time.monotonic() - self._rooms[0] > _FRESH:
+            self._rooms = (time.monotonic(), *self.where.rooms())
+        return self._rooms[1]
+
+    def _join(self) -> None:
+        self.where.join()
         self._home = ray.get_runtime_context().get_node_id()
-        self._study = _shared(context)
+        self._study = shared(self.context)
         weakref.finalize(self, self._study.arrays.unlink, missing_ok=True)
         here = NodeAffinitySchedulingStrategy(node_id=self._home, soft=True)
         actor = ray.remote(num_cpus=0, max_restarts=-1)(Teller)
         self._teller = actor.options(scheduling_strategy=here).remote()
         self._send = ray.remote(max_retries=0)(carry_out)
-        self._rooms: tuple[float, int, int] = (float("-inf"), 1, 1)
-        self._told: dict[str, Told] = {}
-        self._under_way: set[Future[Outcome]] = set()
-        self._runs: dict[Future[Outcome], _Run] = {}
-        self._ended: queue.SimpleQueue[tuple[_Run, Any] | None] = queue.SimpleQueue()
         threading.Thread(target=_attend, args=(weakref.ref(self), self._ended), daemon=True).start()
         weakref.finalize(self, self._ended.put, None)
-
-    @property
-    def workers(self) -> int:
-        """Tasks that may be under way at the same time: it grows when a node is added."""
-        return self._looked()[0]
-
-    def _looked(self) -> tuple[int, int]:
-        """Return how many tasks may be under way, in all and on one node."""
-        seen, total, on_one = self._rooms
-        if time.monotonic() - seen > _FRESH:
-            rooms = [self.where.needs.fit_on(resources) for resources in nodes().values()]
-            most = self.where.workers or max(1, sum(rooms))
-            total, on_one = most, max(1, min(most, max(rooms, default=1)))
-            self._rooms = (time.monotonic(), total, on_one)
-        return total, on_one
+        self._joined = True
 
     def submit(self, stage: str, task: Task) -> Future[Outcome]:
         """Begin a task; its outcome comes in time, whatever is lost on the way."""
         future: Future[Outcome] = Future()
         future.set_running_or_notify_cancel()
-        run = self._runs[future] = _Run(stage, task, future)
+        run = self._runs[task.key] = _Run(stage, task, future, Told(task.key, 0))
         self.context.store.log("task_started", stage=stage, task=task.key)
         self._begin(run)
         return future
 
     def _begin(self, run: _Run) -> None:
         needs = self.where.needs
-        on_one = self._looked()[1]
         errand = Errand(
             task=run.task,
             attempt=run.attempt,
             study=self._study,
-            share=Share.of_host(processes=on_one, threads=needs.cpus),
+            share=Share.of_host(processes=self._rooms[2], threads=needs.cpus),
             home=self._home,
             teller=self._teller,
             patience=self.patience,
         )
-        cpus = _whole_node(needs) if run.short_of_memory else needs.cpus
         placed = self._send.options(
-            num_cpus=cpus, num_gpus=needs.gpus, memory=needs.memory or None, name=run.task.key
+            num_cpus=whole_node(needs) if run.short_of_memory else needs.cpus,
+            num_gpus=needs.gpus,
+            memory=needs.memory or None,
+            name=run.task.key,
         )
-        run.reference = placed.remote(errand)
         ended = self._ended
+        run.reference = placed.remote(errand)
         run.reference.future().add_done_callback(lambda future: ended.put((run, future)))
+
+    def outcome(self, future: Future[Outcome], stage: str, task: Task) -> Outcome:
+        """Return how a task has ended.
+
+        Raises:
+            RunError: Its process died too often, or a node cannot do it.
+        """
+        return future.result()
 
     def attend(self, run: _Run, ended: Any) -> None:
         """Take in how an attempt ended: pass its outcome on, or begin another."""
         try:
             outcome = self._outcome(run, ended)
         except BaseException as error:
-            del self._runs[run.future]
             run.future.set_exception(error)
-            return
-        if outcome is not None:
-            del self._runs[run.future]
-            run.future.set_result(outcome)
+        else:
+            if outcome is not None:
+                run.future.set_result(outcome)
 
     def _outcome(self, run: _Run, ended: Any) -> Outcome | None:
         """Return the outcome of an attempt; None where another was begun."""
@@ -230,7 +258,7 @@ class RayPool:
                 "as this process? What was finished before is kept: the same command goes on from "
                 "there."
             ) from error
-        self._hear(returned.told)
+        self._hear(run, returned.told)
         if returned.interrupted:
             raise KeyboardInterrupt
         outcome = returned.outcome
@@ -296,37 +324,40 @@ class RayPool:
         self._begin(run)
         return None
 
-    def reports(self) -> None:
-        """Pass on how far tasks are, and what they said."""
-        with contextlib.suppress(RayError):  # it comes again with the outcome
+    def reports(self) -> Iterator[Report]:
+        """Return what tasks have said since this was asked last."""
+        with contextlib.suppress(RayError):  # all of it comes again with the outcome
             for told in ray.get(self._teller.news.remote(), timeout=_PAUSE):
-                self._hear(told)
+                if (run := self._runs.get(told.key)) is not None and not run.future.done():
+                    self._hear(run, told)
+        while not self._news.empty():
+            yield self._news.get()
 
-    def _hear(self, told: Told) -> None:
-        """Show what is new; an attempt that begins again is not counted twice."""
-        before = self._told.get(told.key, Told(told.key, told.attempt))
-        again = told.attempt > before.attempt
-        if told.attempt < before.attempt:
-            return
-        heard = 0 if again else len(before.said)
-        for text, level in told.said[heard:]:
-            say(self.context.progress, text, level=level)
-        if told.units > before.units:
-            self.context.progress.advance(told.units - before.units)
-        said = told.said if again else max(told.said, before.said, key=len)
-        self._told[told.key] = replace(told, units=max(told.units, before.units), said=said)
+    def _hear(self, run: _Run, told: Told) -> None:
+        """Report what is new; units of an attempt that was lost are not counted twice."""
+        with self._hearing:
+            before = run.told
+            if told.attempt < before.attempt:
+                return
+            heard = 0 if told.attempt > before.attempt else len(before.said)
+            units = max(told.units, before.units)
+            said = told.said if len(told.said) >= heard else before.said
+            run.told = replace(told, units=units, said=said)
+            for text in told.said[heard:]:
+                self._news.put(Report(told.key, said=text))
+            if units > before.units:
+                self._news.put(Report(told.key, units=units - before.units))
 
-    def close(self, *, kill: bool) -> None:
-        """End what is under way.
-
-        Args:
-            kill: Whether something went wrong: a cluster that was started here ends, too.
-        """
-        for run in list(self._runs.values()):
-            with contextlib.suppress(Exception):
-                ray.cancel(run.reference, force=True)
-        if kill:
+    def stop(self, futures: Iterable[Future[Outcome]]) -> None:
+        """End tasks, and the cluster if this process has started it."""
+        going = set(futures)
+        for run in self._runs.values():
+            if run.future in going and not run.future.done():
+                with contextlib.suppress(Exception):  # whatever is lost is ended
+                    ray.cancel(run.reference, force=True)
+        if going:
             leave()
+            self._joined = False
 
 
 def _attend(pool: weakref.ref[RayPool], ended: queue.SimpleQueue[Any]) -> None:
@@ -339,7 +370,7 @@ def _attend(pool: weakref.ref[RayPool], ended: queue.SimpleQueue[Any]) -> None:
         del attending, item
 
 
-def _whole_node(needs: Needs) -> int:
+def whole_node(needs: Needs) -> int:
     """Return the CPUs of the smallest node on which a task can run."""
     cpus = [int(each.get("CPU", 0)) for each in nodes().values() if needs.fit_on(each)]
     return max(needs.cpus, min(cpus, default=needs.cpus))
@@ -352,27 +383,20 @@ def _first_line(error: BaseException) -> str:
     ) or type(error).__name__
 
 
-def _shared(context: Context) -> SharedStudy:
+def shared(context: Context) -> SharedStudy:
     """Put a study where every node finds it.
 
     Raises:
         ConfigError: A network or function that was given in Python cannot be pickled.
+        StudyError: The folder cannot be written.
     """
     store, token = Store(context.store.root.absolute()), uuid.uuid4().hex[:12]
-    # Who works in a study holds its lock, so others of these were left by a process that was killed.
+    # Who works in a study holds its lock: others of these were left by a process that was killed.
     for left in store.path(_SHARED).glob("*.arrays"):
         left.unlink(missing_ok=True)
     sent = replace(context, store=store, progress=Silent())
     name = f"{token}.arrays"
-    try:
-        with store.writing(_SHARED, name) as path:
-            packed = pack(sent, path)
-    except (TypeError, AttributeError, pickle.PicklingError) as error:
-        first = str(error).strip().partition("\n")[0].rstrip(".")
-        raise ConfigError(
-            f"A network or function that was given in Python cannot be sent to other processes: "
-            f"{first}. Make it without such an object, or use one process: engine=local."
-        ) from error
+    with sending(instead="engine=local"), store.writing(_SHARED, name) as path:
+        packed = pack(sent, path)
     arrays = store.path(_SHARED, name)
-    size = arrays.stat().st_size
-    return SharedStudy(token, ray.put(packed), arrays, size, Path.cwd(), store)
+    return SharedStudy(token, ray.put(packed), arrays, arrays.stat().st_size, Path.cwd(), store)

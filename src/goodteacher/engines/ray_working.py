@@ -30,7 +30,7 @@ from goodteacher.studies import (
     Environment,
     Store,
     Task,
-    environment,
+    environment_here,
     is_done,
     runner_of,
 )
@@ -204,7 +204,7 @@ def _run(errand: Errand, found: list[Environment], context: Context) -> None:
                 raise
             await_store(context.store, left)
             cast("Telling", context.progress).begin_again()
-    found.append(environment(str(context.machine)))
+    found.append(environment_here(str(context.machine)))
 
 
 def reachable(store: Store) -> bool:

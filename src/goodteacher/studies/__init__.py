@@ -4,7 +4,7 @@ from goodteacher.studies.door import checked_settings, checked_students, raise_a
 from goodteacher.studies.environment import (
     Environment,
     described_machine,
-    environment,
+    environment_here,
     environment_number,
     environments,
 )
@@ -95,7 +95,7 @@ __all__ = [
     "checked_settings",
     "checked_students",
     "described_machine",
-    "environment",
+    "environment_here",
     "environment_number",
     "environments",
     "holds_several",

@@ -41,7 +41,7 @@ def described_machine(device: str) -> str:
     Args:
         device: Where arithmetic happens, and how precisely.
     """
-    return str(environment(device))
+    return str(environment_here(device))
 
 
 class Environments(Frozen):
@@ -50,7 +50,7 @@ class Environments(Frozen):
     environments: tuple[Environment, ...] = ()
 
 
-def environment(device: str) -> Environment:
+def environment_here(device: str) -> Environment:
     """Describe the machine and the versions here.
 
     Args:
@@ -89,7 +89,7 @@ def enter(store: Store, device: str) -> tuple[int, str | None]:
     Returns:
         The number of this environment, and what to tell where tasks of the study ran elsewhere.
     """
-    here = environment(device)
+    here = environment_here(device)
     number = environment_number(store, here)
     return number, _told(store, environments(store), here)
 

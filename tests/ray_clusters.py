@@ -1,0 +1,35 @@
+"""Clusters of Ray for tests: one node on this machine, or several."""
+
+import contextlib
+import logging
+import os
+import warnings
+
+NODE = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+
+
+@contextlib.contextmanager
+def quiet():
+    """Leave out what Ray prints and warns of while it starts."""
+    os.environ.update(QUIET)
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def one_node(cpus=2):
+    """Start a cluster, to which this process is connected."""
+    import ray
+
+    with quiet():
+        ray.init(
+            address="local", num_cpus=cpus, log_to_driver=False, configure_logging=False, **NODE
+        )
+    try:
+        yield
+    finally:
+        with quiet():
+            ray.shutdown()
