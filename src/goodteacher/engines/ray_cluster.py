@@ -133,13 +133,19 @@ def _start(cpus: int) -> None:
     _Started.cpus = count
 
 
-def leave() -> None:
-    """Stop the cluster if this process has started it; else leave it as it is."""
-    if _Started.cpus:
-        _Started.cpus = 0
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ray.shutdown()
+def leave() -> bool:
+    """Stop the cluster if this process has started it, else leave it as it is; say whether it was.
+
+    The processes of a cluster that ends stop at once, with their files half written, which nobody
+    takes for whole.
+    """
+    if not _Started.cpus:
+        return False
+    _Started.cpus = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ray.shutdown()
+    return True
 
 
 @contextlib.contextmanager

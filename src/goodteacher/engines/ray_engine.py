@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import sys
 import threading
 import time
 import uuid
@@ -20,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import ray
 from ray.exceptions import (
     LocalRayletDiedError,
@@ -40,11 +42,11 @@ from goodteacher.engines.ray_working import (
     Errand,
     Returned,
     SharedStudy,
-    Teller,
     Told,
     await_store,
     carry_out,
     reachable,
+    teller_class,
 )
 from goodteacher.engines.working import Outcome
 from goodteacher.errors import RunError
@@ -188,7 +190,7 @@ class RayPool:
         self._study = shared(self.context)
         weakref.finalize(self, self._study.arrays.unlink, missing_ok=True)
         here = NodeAffinitySchedulingStrategy(node_id=self._home, soft=True)
-        actor = ray.remote(num_cpus=0, max_restarts=-1)(Teller)
+        actor = ray.remote(num_cpus=0, max_restarts=-1)(teller_class())
         self._teller = actor.options(scheduling_strategy=here).remote()
         self._send = ray.remote(max_retries=0)(carry_out)
         threading.Thread(target=_attend, args=(weakref.ref(self), self._ended), daemon=True).start()
@@ -207,7 +209,8 @@ class RayPool:
     def _begin(self, run: _Run) -> None:
         needs = self.where.needs
         errand = Errand(
-            task=run.task,
+            key=run.task.key,
+            task=cloudpickle.dumps(run.task),
             attempt=run.attempt,
             study=self._study,
             share=Share.of_host(processes=self._rooms[2], threads=needs.cpus),
@@ -327,7 +330,8 @@ class RayPool:
     def reports(self) -> Iterator[Report]:
         """Return what tasks have said since this was asked last."""
         with contextlib.suppress(RayError):  # all of it comes again with the outcome
-            for told in ray.get(self._teller.news.remote(), timeout=_PAUSE):
+            for plain in ray.get(self._teller.news.remote(), timeout=_PAUSE):
+                told = Told(*plain)
                 if (run := self._runs.get(told.key)) is not None and not run.future.done():
                     self._hear(run, told)
         while not self._news.empty():
@@ -355,8 +359,7 @@ class RayPool:
             if run.future in going and not run.future.done():
                 with contextlib.suppress(Exception):  # whatever is lost is ended
                     ray.cancel(run.reference, force=True)
-        if going:
-            leave()
+        if going and leave():
             self._joined = False
 
 
@@ -399,4 +402,5 @@ def shared(context: Context) -> SharedStudy:
     with sending(instead="engine=local"), store.writing(_SHARED, name) as path:
         packed = pack(sent, path)
     arrays = store.path(_SHARED, name)
-    return SharedStudy(token, ray.put(packed), arrays, arrays.stat().st_size, Path.cwd(), store)
+    size, modules = arrays.stat().st_size, tuple(filter(None, sys.path))
+    return SharedStudy(token, ray.put(packed), arrays, size, Path.cwd(), modules, store)

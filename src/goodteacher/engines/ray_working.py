@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import pickle
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -51,6 +53,7 @@ class SharedStudy:
         arrays: The file of its arrays, in the study's folder.
         size: Bytes of that file.
         began_in: The folder that relative paths of data start from.
+        modules: Folders in which the process that began the study finds modules.
         store: The study's folder.
     """
 
@@ -59,6 +62,7 @@ class SharedStudy:
     arrays: Path
     size: int
     began_in: Path
+    modules: tuple[str, ...]
     store: Store
 
 
@@ -67,7 +71,8 @@ class Errand:
     """A task for a node of a cluster.
 
     Attributes:
-        task: The task.
+        key: The task's.
+        task: The task, pickled, so that what goes wrong in reading it is told in plain words.
         attempt: 0 at first; one more whenever a process or a node was lost with it.
         study: What it works with.
         share: What of the node it may take.
@@ -76,7 +81,8 @@ class Errand:
         patience: Seconds for which the study's folder may be out of reach.
     """
 
-    task: Task
+    key: str
+    task: bytes
     attempt: int
     study: SharedStudy
     share: Share
@@ -100,6 +106,11 @@ class Told:
     attempt: int
     units: float = 0.0
     said: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def plain(self) -> tuple[str, int, float, tuple[tuple[str, int], ...]]:
+        """The fields, in their order."""
+        return self.key, self.attempt, self.units, self.said
 
 
 @dataclass(frozen=True)
@@ -146,30 +157,34 @@ class Telling(Reporting):
             case {"said": str(text), "level": int(level)}:
                 self.told = replace(self.told, said=(*self.told.said, (text, level)))
         if self.teller is not None:
-            self.teller.tell.remote(self.told)
+            self.teller.tell.remote(self.told.key, self.told.plain)
 
 
-class Teller:
-    """Keeps the last word on every task until somebody asks; an actor of Ray."""
+def teller_class() -> type:
+    """Return the class of an actor that keeps the last word on every task until somebody asks.
 
-    def __init__(self) -> None:
-        self._last: dict[str, Told] = {}
+    It goes to its process as it is, and knows numbers and texts alone, so that this process need
+    not load what goodteacher needs.
+    """
 
-    def tell(self, told: Told) -> None:
-        """Take note."""
-        self._last[told.key] = told
+    class Teller:
+        def __init__(self) -> None:
+            self._last: dict[str, Any] = {}
 
-    def news(self) -> list[Told]:
-        """Return what is new since the last question."""
-        news, self._last = list(self._last.values()), {}
-        return news
+        def tell(self, key: str, told: Any) -> None:
+            self._last[key] = told
+
+        def news(self) -> list[Any]:
+            news, self._last = list(self._last.values()), {}
+            return news
+
+    return Teller
 
 
 def carry_out(errand: Errand) -> Returned:
     """Do a task's work in this process."""
     began = time.perf_counter()
-    key, attempt = errand.task.key, errand.attempt
-    watcher = Telling(Path(), teller=errand.teller, told=Told(key, attempt))
+    watcher = Telling(Path(), teller=errand.teller, told=Told(errand.key, errand.attempt))
     found: list[Environment] = []
     interrupted = False
     outcome = Outcome()
@@ -191,12 +206,14 @@ def carry_out(errand: Errand) -> Returned:
 
 def _run(errand: Errand, found: list[Environment], context: Context) -> None:
     """Run a task, again if the study's folder was out of reach when its output was written."""
-    if is_done(errand.task, context.store):  # by a process that was given up too early
+    with _seeing(errand.study):
+        task = cast("Task", pickle.loads(errand.task))
+    if is_done(task, context.store):  # by a process that was given up too early
         return
     began = time.monotonic()
     while True:
         try:
-            runner_of(errand.task).run(errand.task, context)
+            runner_of(task).run(task, context)
             break
         except (StudyError, OSError) as error:
             left = errand.patience - (time.monotonic() - began)
@@ -249,6 +266,7 @@ def disk_is_full(error: BaseException) -> bool:
 
 
 def _context_of(study: SharedStudy) -> Context:
+    sys.path += [each for each in study.modules if each not in sys.path]
     with contextlib.suppress(OSError):  # a node need not have it: most data lie in arrays
         os.chdir(study.began_in)
     return _contexts(_Known(study.token, study))
