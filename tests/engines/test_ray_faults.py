@@ -78,9 +78,12 @@ class Waiter:
         if task.first == "wait" and not attempts:
             until(lambda: store.exists("go"), what="the word to go on")
         context.progress.advance(task.work / 2)
-        inputs = context.data.transfer.inputs.take(torch.arange(50))
-        value = torch.linalg.svdvals(inputs * task.number).sum()
-        store.write_text(f"{task.key}.txt", f"{value.item().hex()}\n")
+        _compute(task, context)
+
+
+def _compute(task, context):
+    value = torch.linalg.svdvals(context.data.transfer.inputs[:50] * task.number).sum()
+    context.store.write_text(f"{task.key}.txt", f"{value.item().hex()}\n")
 
 
 def _grow():
@@ -150,22 +153,11 @@ TASKS = tuple(Waiting(number) for number in (1, 2, 3))
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):
-    """What the tasks find in one process."""
-    store = context_of(tmp_path_factory.mktemp("alone") / "s").store
-    store.write_text("go", "")
-    from goodteacher.engines import LocalEngine
-
-    context = context_of(store.root)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Waiter, "run", _computed)
-        LocalEngine(context).run("waits", TASKS)
+    """What the tasks find in this process, undisturbed."""
+    context = context_of(tmp_path_factory.mktemp("alone") / "s")
+    for task in TASKS:
+        _compute(task, context)
     return numbers(context)
-
-
-def _computed(self, task, context):
-    inputs = context.data.transfer.inputs.take(torch.arange(50))
-    value = torch.linalg.svdvals(inputs * task.number).sum()
-    context.store.write_text(f"{task.key}.txt", f"{value.item().hex()}\n")
 
 
 def numbers(context):
@@ -268,32 +260,29 @@ def mounted(tmp_path):
     return place, out_of_reach, back
 
 
+def leave_for(seconds, context, mounted):
+    """Take a folder away while tasks compute that are to write into it."""
+    _, out_of_reach, back = mounted
+    begun(context, 2)
+    context.store.write_text("go", "")
+    out_of_reach()
+    time.sleep(seconds)
+    back()
+
+
 def test_a_folder_that_is_out_of_reach_for_a_while_is_awaited(cluster, mounted, expected):
-    place, out_of_reach, back = mounted
-    context = context_of(place, Watching())
+    context = context_of(mounted[0], Watching())
     with running(engine_for(context, cluster, patience=60), TASKS):
-        begun(context, 2)
-        context.store.write_text("go", "")
-        out_of_reach()
-        time.sleep(3)
-        back()
+        leave_for(3, context, mounted)
     check_done_once(context, expected)
 
 
 def test_a_folder_that_stays_out_of_reach_is_said(cluster, mounted):
-    place, out_of_reach, back = mounted
-    context = context_of(place, Watching())
-    with (
-        pytest.raises(
-            StudyError, match=r"out of reach for \d+ seconds on the node .* goes on from"
-        ),
-        running(engine_for(context, cluster, patience=1), TASKS),
-    ):
-        begun(context, 2)
-        context.store.write_text("go", "")
-        out_of_reach()
-        time.sleep(8)
-        back()
+    context = context_of(mounted[0], Watching())
+    engine = engine_for(context, cluster, patience=1)
+    failed = pytest.raises(StudyError, match=r"out of reach for \d+ seconds on the node .* goes on")
+    with failed, running(engine, TASKS):
+        leave_for(8, context, mounted)
 
 
 def test_a_node_with_another_goodteacher_is_named(cluster, tmp_path):
@@ -359,7 +348,15 @@ def test_a_driver_that_is_killed_and_begun_again_finds_the_same(cluster, tmp_pat
 
 
 def _ended(processes):
-    return all(not each.is_running() or each.status() == "zombie" for each in processes)
+    """Say whether a cluster has ended; agents of Ray that only report look on for a while."""
+    left = [each for each in processes if each.is_running() and each.status() != "zombie"]
+    return all(_name(each) in ("ray::DashboardAgent", "ray::RuntimeEnvAgent", "") for each in left)
+
+
+def _name(process):
+    with contextlib.suppress(psutil.Error):
+        return process.name() if process.status() != "zombie" else ""
+    return ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -370,7 +367,7 @@ def test_a_driver_that_ends_leaves_no_cluster_that_it_started(number, tmp_path):
     made = subprocess.Popen([*command, json.dumps(asked)], stderr=subprocess.PIPE, text=True)
     until(lambda: sum(done_in(tmp_path / "s").values()) >= 2, seconds=120, what="two tasks")
     theirs = psutil.Process(made.pid).children(recursive=True)
-    assert any("raylet" in each.name() for each in theirs)
+    assert {"gcs_server", "raylet"} <= {_name(each) for each in theirs}
     made.send_signal(number)
     told = made.communicate(timeout=30)[1]
     until(lambda: _ended(theirs), seconds=30, what="the end of the cluster")
@@ -380,20 +377,19 @@ def test_a_driver_that_ends_leaves_no_cluster_that_it_started(number, tmp_path):
 
 def test_a_search_on_nodes_that_come_and_go_finds_the_same(cluster, tmp_path):
     search(dataset(), out=tmp_path / "alone", **ASKED)
-    finished = threading.Event()
+    folder, found = tmp_path / "s", []
 
-    def disturb():
-        until(lambda: sum(done_in(tmp_path / "s").values()) >= 3, seconds=120, what="three tasks")
-        (lost,) = cluster.worker_nodes
-        cluster.remove_node(lost)
-        until(lambda: sum(done_in(tmp_path / "s").values()) >= 6, seconds=120, what="six tasks")
-        cluster.add_node(num_cpus=1, **NODE)
-        finished.set()
+    def find():
+        found.append(search(dataset(), out=folder, address=cluster.address, **ASKED))
 
-    thread = threading.Thread(target=disturb)
+    thread = threading.Thread(target=find)
     thread.start()
-    search(dataset(), out=tmp_path / "s", address=cluster.address, **ASKED)
-    thread.join(timeout=120)
-    assert finished.is_set()
-    assert rows_of(tmp_path / "s") == rows_of(tmp_path / "alone")
-    assert set(done_in(tmp_path / "s").values()) == {1}
+    until(lambda: sum(done_in(folder).values()) >= 3, seconds=120, what="three tasks")
+    (lost,) = cluster.worker_nodes
+    cluster.remove_node(lost)
+    assert not Store(folder).exists("sweet_spot.json"), "it was lost on the way"
+    cluster.add_node(num_cpus=1, **NODE)
+    thread.join(timeout=180)
+    assert found
+    assert rows_of(folder) == rows_of(tmp_path / "alone")
+    assert set(done_in(folder).values()) == {1}
