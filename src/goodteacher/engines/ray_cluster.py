@@ -296,7 +296,7 @@ def check_versions(
 
 def _asked(known: Mapping[str, Any]) -> dict[str, dict[str, str | None]]:
     """Ask every node which versions it has; return them by the node's name."""
-    ask = ray.remote(num_cpus=0, max_retries=1)(_versions())
+    ask = ray.remote(num_cpus=0, max_retries=0)(_versions())  # Ray's own know no end
     asked = {
         ask.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node_id=node, soft=False)

@@ -45,7 +45,6 @@ from goodteacher.engines.ray_working import (
     Told,
     await_store,
     carry_out,
-    reachable,
     teller_class,
 )
 from goodteacher.engines.working import Outcome
@@ -202,9 +201,17 @@ class RayPool:
         future: Future[Outcome] = Future()
         future.set_running_or_notify_cancel()
         run = self._runs[task.key] = _Run(stage, task, future, Told(task.key, 0))
-        self.context.store.log("task_started", stage=stage, task=task.key)
+        self._log("task_started", stage=stage, task=task.key)
         self._begin(run)
         return future
+
+    def _log(self, event: str, **details: Any) -> None:
+        """Log an event, in time if the study's folder is out of reach now."""
+        try:
+            self.context.store.log(event, **details)
+        except OSError:
+            await_store(self.context.store, self.patience)
+            self.context.store.log(event, **details)
 
     def _begin(self, run: _Run) -> None:
         needs = self.where.needs
@@ -272,8 +279,7 @@ class RayPool:
     def _finish(self, run: _Run, returned: Returned) -> None:
         """Log that a task is done, once its output is seen from here."""
         store, deadline = self.context.store, time.monotonic() + _SEEN_WITHIN
-        if not reachable(store):
-            await_store(store, self.patience)
+        await_store(store, self.patience)
         while not is_done(run.task, store):
             if time.monotonic() > deadline:
                 raise RunError(
@@ -283,7 +289,7 @@ class RayPool:
                 )
             time.sleep(_PAUSE)
         if returned.environment is not None:
-            store.log(
+            self._log(
                 "task_done",
                 stage=run.stage,
                 task=run.task.key,
@@ -305,8 +311,7 @@ class RayPool:
     def _again(self, run: _Run, error: Exception) -> Outcome | None:
         """Begin a task again with which a process or a node was lost."""
         store, key = self.context.store, run.task.key
-        if not reachable(store):
-            await_store(store, self.patience)
+        await_store(store, self.patience)
         if is_done(run.task, store):
             return Outcome()
         short = isinstance(error, OutOfMemoryError)
@@ -319,7 +324,7 @@ class RayPool:
             ) from error
         run.attempt += 1
         run.short_of_memory |= short
-        store.log("task_lost", stage=run.stage, task=key, error=type(error).__name__)
+        self._log("task_lost", stage=run.stage, task=key, error=type(error).__name__)
         self.context.note(
             f"The process of the task {key} died, {why}. It runs again, attempt {run.attempt + 1} "
             f"of {RETRIES + 1}."

@@ -38,6 +38,9 @@ from goodteacher.studies import (
 )
 from goodteacher.training import Share
 
+_OUTAGES = 5
+"""How often a task is done again because the study's folder was out of reach at its end."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 """Seconds between two looks whether a folder is there again; each pause is twice the one before."""
@@ -78,7 +81,7 @@ class Errand:
         share: What of the node it may take.
         home: The node that the study was begun on.
         teller: Ray's handle of who is told how far the task is; None tells nobody.
-        patience: Seconds for which the study's folder may be out of reach.
+        patience: Seconds for which the study's folder may be out of reach at a time.
     """
 
     key: str
@@ -208,18 +211,17 @@ def _run(errand: Errand, found: list[Environment], context: Context) -> None:
     """Run a task, again if the study's folder was out of reach when its output was written."""
     with _seeing(errand.study):
         task = cast("Task", pickle.loads(errand.task))
+    await_store(context.store, errand.patience)
     if is_done(task, context.store):  # by a process that was given up too early
         return
-    began = time.monotonic()
-    while True:
+    for again in reversed(range(_OUTAGES + 1)):
         try:
             runner_of(task).run(task, context)
             break
         except (StudyError, OSError) as error:
-            left = errand.patience - (time.monotonic() - began)
-            if disk_is_full(error) or reachable(context.store) or left <= 0:
+            if not again or disk_is_full(error) or reachable(context.store):
                 raise
-            await_store(context.store, left)
+            await_store(context.store, errand.patience)
             cast("Telling", context.progress).begin_again()
     found.append(environment_here(str(context.machine)))
 
