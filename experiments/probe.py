@@ -30,10 +30,10 @@ def probe(exhaustive: Path, into: Path) -> None:
     search = resumed(exhaustive)
     store = search.context.store
     with store.lock():
-        healthy = [*search.train_teachers(), *search.teachers.branch()]
-        ranking = search.probe_all([record.source for record in healthy])
-        every = map(search.patience.probe_at, range(len(search.config.recorded_epochs) - 1))
-        watching = [probes for probes in every if probes.arms]  # none where all had diverged
+        healthy = [*search.train_teachers(), *search.teachers.branched()]
+        ranking = search.shortlist_probes.of_sources([record.source for record in healthy])
+        search.engine.run("probe students", [ranking])
+        watching = search.patience.probes()
         search.engine.run("probe students of each epoch", watching)
     for name, tasks in ((PROBES_FILE, [ranking]), (WATCHING_PROBES_FILE, watching)):
         Store(into).write_text(name, as_students_csv(all_rows(store, tasks)))

@@ -174,7 +174,7 @@ class Interrupter:
     def begin(self, stage, total):
         pass
 
-    def advance(self, units):
+    def advance(self, units, stage=None):
         self.left -= 1
         if self.left == 0:
             raise KeyboardInterrupt

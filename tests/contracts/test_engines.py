@@ -15,7 +15,7 @@ from goodteacher.networks import Preparations
 from goodteacher.studies.environment import enter
 from goodteacher.studies.progress import Silent
 from goodteacher.studies.store import Store
-from goodteacher.studies.tasks import Context, Stage, Until
+from goodteacher.studies.tasks import Context, Needs, Until
 from goodteacher.training.machine import Machine
 from tests.made import dataset
 from tests.ray_clusters import one_node
@@ -193,7 +193,7 @@ def test_an_interrupt_passes_through_and_what_was_done_stays(engine, tmp_path):
 
 
 def squares(*numbers, name="squares"):
-    yield Stage(name, tuple(Squaring(number) for number in numbers))
+    yield Needs(name, tuple(Squaring(number) for number in numbers))
     return sum(number**2 for number in numbers)
 
 

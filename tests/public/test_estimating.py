@@ -67,7 +67,7 @@ class Watch:
     def note(self, text):
         self.notes.append(text)
 
-    def advance(self, work):
+    def advance(self, work, stage=None):
         self.work[self.begun[-1]][1] += work
 
 

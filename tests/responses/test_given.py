@@ -264,7 +264,7 @@ class Heard:
     def begin(self, stage, total):
         self.notes.append(f"stage {stage}")
 
-    def advance(self, units):
+    def advance(self, units, stage=None):
         pass
 
     def note(self, text):

@@ -1,4 +1,4 @@
-"""Flows on their way: which stages are ready to run, and which flow goes on once one has ended."""
+"""Flows on their way: what they need done, and which flow goes on once that is."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from goodteacher.studies import Flow, Stage, Until
+from goodteacher.studies import Flow, Needs, Until
 
 
 @dataclass(frozen=True)
 class Begun:
-    """A stage whose tasks may run.
+    """Tasks that may run.
 
     Attributes:
-        flow: Number of the flow that waits for it.
-        stage: What has to be done.
+        flow: Number of the flow that waits for them.
+        needs: What it needs done.
     """
 
     flow: int
-    stage: Stage
+    needs: Needs
 
 
 class Going:
     """Flows on their way.
 
     Args:
-        flows: Each is run to its first stage at once. They are closed when the block ends.
+        flows: Each is run to its first need at once. They are closed when the block ends.
 
     Raises:
         RuntimeError: Flows wait for one another, so that none can go on.
@@ -34,7 +34,7 @@ class Going:
 
     def __init__(self, flows: Iterable[Flow[Any]]) -> None:
         self._flows = list(flows)
-        self._at: dict[int, Stage | Until] = {}
+        self._at: dict[int, Needs | Until] = {}
         self.results: list[Any] = [None] * len(self._flows)
         """What flows have returned."""
 
@@ -50,17 +50,17 @@ class Going:
 
     @property
     def begun(self) -> list[Begun]:
-        """The stages that flows wait for, in the order of the flows; none when all have ended."""
+        """What flows wait for, in the order of the flows; none when all have ended."""
         return [
-            Begun(flow, stage)
-            for flow, stage in sorted(self._at.items(), key=lambda each: each[0])
-            if isinstance(stage, Stage)
+            Begun(flow, needs)
+            for flow, needs in sorted(self._at.items(), key=lambda each: each[0])
+            if isinstance(needs, Needs)
         ]
 
     def end(self, begun: Begun) -> None:
-        """Let the flow go on whose stage has ended."""
-        if self._at.get(begun.flow) is not begun.stage:
-            raise ValueError(f"no flow waits for {begun.stage.name} any more")
+        """Let the flow go on whose tasks are done."""
+        if self._at.get(begun.flow) is not begun.needs:
+            raise ValueError(f"no flow waits for {begun.needs.stage} any more")
         self._go_on(begun.flow)
         self._ask()
 

@@ -59,8 +59,8 @@ class LocalEngine:
         """
         with Going(flows) as going:
             while begun := going.begun:
-                stages = [each for each in begun if each.stage.name == begun[0].stage.name]
-                self.run(stages[0].stage.name, [t for each in stages for t in each.stage.tasks])
+                stages = [each for each in begun if each.needs.stage == begun[0].needs.stage]
+                self.run(stages[0].needs.stage, [t for each in stages for t in each.needs.tasks])
                 for each in stages:
                     going.end(each)
             return going.results

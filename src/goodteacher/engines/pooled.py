@@ -15,7 +15,7 @@ from goodteacher.engines.failures import raise_failure
 from goodteacher.engines.going import Begun, Going
 from goodteacher.engines.local import LocalEngine
 from goodteacher.engines.working import Outcome
-from goodteacher.studies import Context, Flow, Stage, Task, is_done, say
+from goodteacher.studies import Context, Flow, Needs, Task, is_done, say
 from goodteacher.training import threads_of
 
 _PAUSE = 0.2
@@ -152,7 +152,7 @@ class PooledEngine:
 
 
 def _one(stage: str, tasks: Sequence[Task]) -> Flow[None]:
-    yield Stage(stage, tuple(tasks))
+    yield Needs(stage, tuple(tasks))
 
 
 class _Work:
@@ -186,8 +186,8 @@ class _Work:
     def _open(self) -> None:
         """Enter the tasks of stages that have become ready; those that need none end at once."""
         while new := [each for each in self.going.begun if each.flow not in self._left]:
-            for name in dict.fromkeys(each.stage.name for each in new):
-                self._enter(name, [each for each in new if each.stage.name == name])
+            for name in dict.fromkeys(each.needs.stage for each in new):
+                self._enter(name, [each for each in new if each.needs.stage == name])
             for begun, missing in list(self._left.values()):
                 if not missing:
                     self._end(begun)
@@ -196,7 +196,7 @@ class _Work:
 
     def _enter(self, name: str, begun: Sequence[Begun]) -> None:
         """Enter the tasks of stages of one name."""
-        tasks = {task.key: task for each in begun for task in each.stage.tasks}
+        tasks = {task.key: task for each in begun for task in each.needs.tasks}
         missing = {
             key: task
             for key, task in tasks.items()
@@ -210,7 +210,7 @@ class _Work:
         for key, task in missing.items():
             self._waiting.setdefault(key, _Waiting(task, name))
         for each in begun:
-            keys = {task.key for task in each.stage.tasks} & missing.keys()
+            keys = {task.key for task in each.needs.tasks} & missing.keys()
             self._left[each.flow] = each, keys
             for key in keys:
                 self._waiting[key].needed.append(each)

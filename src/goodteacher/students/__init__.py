@@ -16,7 +16,15 @@ from goodteacher.students.predictions import Correct, Predicted, correct_by_arm,
 from goodteacher.students.running import target_request
 from goodteacher.students.stacks import logits_of_students, trained_student
 from goodteacher.students.targets import target_of
-from goodteacher.students.tuning import Tuned, plan_student, rules_for, tune, tuning_rows
+from goodteacher.students.tuning import (
+    Tuned,
+    is_planned,
+    plan_student,
+    planning,
+    rules_for,
+    tune,
+    tuning_rows,
+)
 
 __all__ = [
     "RECIPE_AXES",
@@ -35,10 +43,12 @@ __all__ = [
     "correct_by_arm",
     "doubts",
     "explore",
+    "is_planned",
     "keep_response",
     "logits_of_students",
     "mean_accuracies",
     "plan_student",
+    "planning",
     "predicted_by_arm",
     "rows_by_arm",
     "rules_for",

@@ -12,7 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from goodteacher.config import (
     DistillConfig,
@@ -23,7 +23,7 @@ from goodteacher.config import (
     digest_of,
 )
 from goodteacher.records import Arm, Stage
-from goodteacher.studies import Context, DataKey, Engine
+from goodteacher.studies import Context, DataKey, Engine, Flow, Needs
 from goodteacher.training import steps_per_epoch
 
 
@@ -178,10 +178,15 @@ class Students:
             name: What a watcher calls them.
             tasks: From :meth:`tasks`.
         """
+        (done,) = self.engine.together(self.training(name, tasks))
+        return cast("tuple[StudentTask, ...]", done)
+
+    def training(self, name: str, tasks: tuple[StudentTask, ...]) -> Flow[tuple[StudentTask, ...]]:
+        """Do the same as a flow, beside others; see :meth:`train`."""
         widths = self._widths(tasks)
         if widths:
-            self.engine.run("stack widths", widths)
-        self.engine.run(name, tasks)
+            yield Needs("stack widths", widths)
+        yield Needs(name, tasks)
         return tasks
 
     def _widths(self, tasks: Iterable[StudentTask]) -> tuple[WidthTask, ...]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from goodteacher.config import StudentConfig, Training
 from goodteacher.records import CROSS_ENTROPY, Arm, StudentPlan, StudentRow, Trial
 from goodteacher.students.families import LONGER, RECIPE_AXES, TOLERANCE, Rules, explore
 from goodteacher.students.kept import Shelf, mean_accuracies
 from goodteacher.students.plan import Students, StudentTask
-from goodteacher.studies import Store
+from goodteacher.studies import Flow, Store
 
 PLAN_FILE = "student_training.json"
 TUNE_SEED = 5_000_000
@@ -41,14 +42,25 @@ def plan_student(students: Students) -> StudentPlan:
     Args:
         students: How they are made. The plan is kept in their folder.
     """
+    (plan,) = students.engine.together(planning(students))
+    return cast("StudentPlan", plan)
+
+
+def is_planned(store: Store) -> bool:
+    """Say whether a study knows how its students train first."""
+    return store.exists(PLAN_FILE)
+
+
+def planning(students: Students) -> Flow[StudentPlan]:
+    """Do the same as a flow, beside others; see :func:`plan_student`."""
     store, transfer = students.context.store, students.context.data.transfer
-    if store.exists(PLAN_FILE):
+    if is_planned(store):
         return store.read_json(PLAN_FILE, StudentPlan)
     config = students.config
     first = config.first_training(len(transfer))
     plan = StudentPlan(training=first, tuned=config.tunes_student)
     if plan.tuned and bool((transfer.labels >= 0).any()):
-        plan = _tuned(first, students)
+        plan = yield from _tuned(first, students)
         students.context.note(_told(plan))
     store.log("student_training", **plan.model_dump(mode="json"))
     store.write_json(PLAN_FILE, plan)
@@ -186,7 +198,7 @@ def _smallest_batch(config: StudentConfig, first: Training, num_examples: int) -
     return first.batch_size if lone else min(smaller, first.batch_size)
 
 
-def _tuned(first: Training, students: Students) -> StudentPlan:
+def _tuned(first: Training, students: Students) -> Flow[StudentPlan]:
     """Try learning rates on hard labels, further ones while the best lies on the edge."""
     start, seeds = first.learning_rate, range(TUNE_SEED, TUNE_SEED + NUM_SEEDS)
     found: dict[float, float] = {}
@@ -195,7 +207,7 @@ def _tuned(first: Training, students: Students) -> StudentPlan:
     while wanted:
         arms = {rate: CROSS_ENTROPY.trained(_at(first, rate)) for rate in wanted}
         tasks = students.tasks(arms.values(), first, stage="tune", seeds=seeds, keep_state=False)
-        students.train("the student's learning rate", tasks)
+        yield from students.training("the student's learning rate", tasks)
         scores = mean_accuracies(students.context.store, tasks)
         found |= {rate: scores[arm] for rate, arm in arms.items()}
         done += [task.key for task in tasks]

@@ -116,15 +116,15 @@ def is_done(task: Task, store: Store) -> bool:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Tasks that do not depend on one another.
+class Needs:
+    """What a flow needs done before it goes on: tasks that do not depend on one another.
 
     Attributes:
-        name: What a watcher calls them.
+        stage: What a watcher calls them.
         tasks: The tasks; those whose output exists count as done.
     """
 
-    name: str
+    stage: str
     tasks: tuple[Task, ...]
 
 
@@ -142,7 +142,7 @@ class Until:
 
 ResultT = TypeVar("ResultT")
 
-Flow = Generator[Stage | Until, None, ResultT]
+Flow = Generator[Needs | Until, None, ResultT]
 """Work that is decided on the way: a generator that yields what has to be done, and goes on once
 that is done. Several flows are the graph of a study's tasks, as far as it is known."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 
 from goodteacher.config import Training
-from goodteacher.students import StudentTask
+from goodteacher.students import StudentTask, is_planned
+from goodteacher.studies import Flow, Needs, Until
 from goodteacher.sweet_spot.probing import has_declined, outdone_by, probe_task, probed
 from goodteacher.sweet_spot.teachers import TeacherRuns
 from goodteacher.teachers import TrajectoryTask, stop_run
@@ -18,76 +21,98 @@ class Patience:
 
     Attributes:
         teachers: The teachers of a search.
-        training: Says how probe students train; asked for when the first is needed.
+        probe_training: Says how probe students train; asked for when the first is needed.
         keep_states: Whether stopped runs may go on for another student.
+        reached: Selection accuracies of each run's best probe students, in the order recorded.
+        ended: Runs that nothing more is asked of.
     """
 
     teachers: TeacherRuns
-    training: Callable[[], Training]
+    probe_training: Callable[[], Training]
     keep_states: bool = False
+    reached: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    ended: set[str] = field(default_factory=set)
 
-    def train(self, tasks: Sequence[TrajectoryTask]) -> None:
-        """Train from one recorded epoch to the next those that their probe students speak for.
+    def training(self, task: TrajectoryTask) -> Flow[None]:
+        """Train a run from one recorded epoch to the next while its probe students speak for it.
+
+        It waits for no other run, but for the probe students of those that cost less.
 
         Args:
-            tasks: The trajectories.
+            task: The trajectory.
         """
-        config, store = self.teachers.config, self.teachers.context.store
-        reached: dict[str, list[float]] = {task.run.name: [] for task in tasks}
-        going = list(tasks)
-        for number, epoch in enumerate(config.recorded_epochs):
-            parts = [task.model_copy(update={"until": epoch}) for task in going]
-            self.teachers.engine.run(f"teachers, to epoch {epoch}", parts)
-            probe = self.probe_at(number)
-            if epoch == config.epochs or not probe.arms:
-                return
-            self.teachers.engine.run(f"probe students, epoch {epoch}", [probe])
-            accuracies = probed(store, probe)
-            for checkpoint, accuracy in accuracies.items():
-                reached[checkpoint.run].append(accuracy)
-            runs = {checkpoint.run for checkpoint in accuracies}
-            healthy = [task for task in going if task.run.name in runs]
-            going = [task for task in healthy if not self._stops(task, epoch, reached)]
+        name, store = task.run.name, self.teachers.context.store
+        self.reached.pop(name, None)
+        try:
+            for number, epoch in enumerate(self.teachers.config.recorded_epochs):
+                part = task.model_copy(update={"until": epoch})
+                yield Needs(f"teachers, to epoch {epoch}", (part,))
+                if epoch == self.teachers.config.epochs:
+                    return
+                yield Until(lambda: is_planned(store))
+                probe = self.probe(task, number)
+                if probe is None:
+                    return
+                yield Needs(f"probe students, epoch {epoch}", (probe,))
+                self.reached[name].append(max(probed(store, probe).values()))
+                yield Until(partial(self._cheaper_have_reached, name, number))
+                if self._stops(task, number):
+                    return
+        finally:
+            self.ended.add(name)
 
     def probes(self) -> tuple[StudentTask, ...]:
         """Return the probe students of the epochs recorded so far."""
         epochs = self.teachers.config.recorded_epochs
-        found = (self.probe_at(number) for number in range(len(epochs) - 1))
-        return tuple(probe for probe in found if probe.arms)
+        found = [
+            self.probe(task, number)
+            for number in range(len(epochs) - 1)
+            for task in self.teachers.trajectories
+        ]
+        return tuple(probe for probe in found if probe is not None)
 
-    def probe_at(self, number: int) -> StudentTask:
-        """Return the probe students of every healthy teacher recorded at an epoch.
+    def probe(self, task: TrajectoryTask, number: int) -> StudentTask | None:
+        """Return the probe students of a run at an epoch; None if it has no healthy teacher there.
 
         Args:
+            task: The trajectory.
             number: Which of the recorded epochs, from 0.
         """
         teachers, epoch = self.teachers, self.teachers.config.recorded_epochs[number]
         checkpoints = [
             record.checkpoint
-            for task in teachers.trajectories
             for record in teachers.records(task)
             if record.epoch == epoch and record.status == "ok"
         ]
+        if not checkpoints:
+            return None
         return probe_task(
             teachers.config,
             teachers.data,
             checkpoints,
             number=number,
-            training=self.training(),
+            training=self.probe_training(),
             teachers=teachers.keys,
         )
 
-    def _stops(
-        self, task: TrajectoryTask, epoch: int, reached: Mapping[str, Sequence[float]]
-    ) -> bool:
+    def _cheaper_have_reached(self, run: str, number: int) -> bool:
+        """Say whether the runs that cost less have come as far, or ended."""
+        config = self.teachers.config
+        cheaper = config.cheaper_than(run) if config.lead_after else ()
+        return all(len(self.reached[r]) > number or r in self.ended for r in cheaper)
+
+    def _stops(self, task: TrajectoryTask, number: int) -> bool:
         """Stop a trajectory that has declined, or that a cheaper one has outdone."""
-        config, own = self.teachers.config, reached[task.run.name]
-        cheaper = {run: reached[run] for run in config.cheaper_than(task.run.name)}
+        config, own = self.teachers.config, self.reached[task.run.name]
+        # The others may be further by now; what they were then decides, whatever ran when.
+        cheaper = {
+            run: self.reached[run][: number + 1] for run in config.cheaper_than(task.run.name)
+        }
         rival = outdone_by(own, cheaper, config.lead_after)
         declined = has_declined(own, config.patience)
         if not declined and rival is None:
             return False
-        self._stop(task, epoch, None if declined else rival)
+        self._stop(task, config.recorded_epochs[number], None if declined else rival)
         return True
 
     def _stop(self, task: TrajectoryTask, epoch: int, rival: str | None) -> None:

@@ -26,7 +26,7 @@ def run_search(plan: Search) -> None:
         plan.context.note(coarse)
     store.log("search_resumed" if store.exists(SWEET_SPOT_FILE) else "search_started")
     records = plan.train_teachers()
-    others: list[TeacherRecord] = [*plan.branch_teachers(), *plan.teachers.mix(records)]
+    others: list[TeacherRecord] = [*plan.teachers.branched(), *plan.teachers.mix(records)]
     found = plan.explore(records, others)
     confirmed = plan.confirm(found.winners.values())
     if _unanswered(store, plan.config):

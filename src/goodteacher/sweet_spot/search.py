@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 
 from goodteacher.config import StudyConfig, Training
-from goodteacher.records import Arm, StudentPlan, TeacherRecord, TeacherSource, TrajectoryRecord
+from goodteacher.records import Arm, StudentPlan, TeacherRecord, TrajectoryRecord
 from goodteacher.students import (
     RECIPE_AXES,
     Explored,
@@ -32,18 +32,17 @@ from goodteacher.students import (
     all_rows,
     explore,
     plan_student,
+    planning,
     rules_for,
 )
-from goodteacher.studies import DECISIONS_FILE, Context, Engine
+from goodteacher.studies import DECISIONS_FILE, Context, Engine, Flow, Needs
 from goodteacher.sweet_spot.choice import compete, rivals
 from goodteacher.sweet_spot.patience import Patience
-from goodteacher.sweet_spot.probing import (
-    SHORTLIST_EPOCHS,
-    probe_task,
-)
-from goodteacher.sweet_spot.scores import SCORES, probe_accuracies
-from goodteacher.sweet_spot.teachers import BRANCHES, TeacherRuns
-from goodteacher.teachers import reusing, take_branches
+from goodteacher.sweet_spot.probing import SHORTLIST_EPOCHS
+from goodteacher.sweet_spot.scores import probe_accuracies
+from goodteacher.sweet_spot.shortlist_probes import PROBES, ShortlistProbes
+from goodteacher.sweet_spot.teachers import TeacherRuns
+from goodteacher.teachers import TrajectoryTask, reusing
 
 CONFIRM_SEED = 1_000_000
 """Confirmation seeds count from here, search seeds from 0, so that they never meet."""
@@ -93,6 +92,9 @@ class Search:
         self.teachers = TeacherRuns(config, context, engine)
         shared = siblings is not None
         self.patience = Patience(self.teachers, self._probe_training, keep_states=shared)
+        self.shortlist_probes = ShortlistProbes(
+            self.teachers, lambda: self._training_of(SHORTLIST_EPOCHS)
+        )
 
     @cached_property
     def plan(self) -> StudentPlan:
@@ -122,23 +124,31 @@ class Search:
     def train_teachers(self) -> list[TrajectoryRecord]:
         """Take recorded runs, train the others, and return every record that did not diverge.
 
+        Runs do not wait for one another: what branches off one, and the probe students that learn
+        from it, begin as soon as it is there. Meanwhile the student is tuned on hard labels.
+
         Raises:
             RunError: Every teacher diverged before its first record.
         """
         self.teachers.take()
         trajectories = self.teachers.trajectories
         tasks = reusing(self.config, self.context, trajectories, self.siblings)
-        if tasks and self.config.stops_teachers:
-            self.patience.train(tasks)
-        elif tasks:
-            self.engine.run("teachers", tasks)
+        runs = [self._run(task) for task in tasks]
+        taken = [self.shortlist_probes.of_run(task) for task in self.teachers.taken]
+        tuned = planning(self.students)
+        # Probe students need to know how students train; where there are none, that can wait.
+        first = self.config.stops_teachers or self.shortlist_probes.needed
+        self.engine.together(*([tuned, *runs, *taken] if first else [*runs, *taken, tuned]))
         return self.teachers.healthy()
 
-    def branch_teachers(self) -> list[TrajectoryRecord]:
-        """Make what ``variants`` asks for of each checkpoint; return what did not diverge."""
-        tasks = [task for variant in BRANCHES for task in self.teachers.branches(variant)]
-        take_branches(self.context.store, self.siblings, tasks)
-        return self.teachers.branch()
+    def _run(self, task: TrajectoryTask) -> Flow[None]:
+        """Train a run, and do what only needs that."""
+        if self.config.stops_teachers:
+            yield from self.patience.training(task)
+        else:
+            yield Needs("teachers", (task,))
+        yield from self.teachers.branching(task, self.siblings)
+        yield from self.shortlist_probes.of_run(task)
 
     @property
     def probes(self) -> tuple[StudentTask, ...]:
@@ -149,7 +159,9 @@ class Search:
         self, records: Sequence[TrajectoryRecord], others: Sequence[TeacherRecord] = ()
     ) -> Found:
         """Choose a winner for each family on the selection split."""
-        probes = self._probe_rivals(records, others)
+        probes = self.shortlist_probes.of(rivals(self.config, records, others))
+        if probes:  # those of means of responses; the others were trained beside the teachers
+            self.engine.run(PROBES, probes)
         accuracies = probe_accuracies(all_rows(self.context.store, probes))
         competitors = compete(self.config, records, others, accuracies)
         decided = competitors.decisions(self.config)
@@ -174,27 +186,6 @@ class Search:
             keep_state=False,
         )
         return self.students.train(f"students, round {number + 1}", tasks)
-
-    def probe_all(self, sources: Sequence[TeacherSource]) -> StudentTask:
-        """Train probe students of one epoch for each of some recorded teachers."""
-        task = probe_task(
-            self.config,
-            self.teachers.data,
-            sources,
-            number=len(self.config.recorded_epochs),
-            training=self._training_of(SHORTLIST_EPOCHS),
-            teachers=self.teachers.keys,
-        )
-        self.engine.run("probe students", [task])
-        return task
-
-    def _probe_rivals(
-        self, records: Sequence[TrajectoryRecord], others: Sequence[TeacherRecord]
-    ) -> tuple[StudentTask, ...]:
-        """Train the probe students that the shortlist's score needs, if it needs any."""
-        needed = SCORES[self.config.shortlist_by].needs_probes and not self.config.exhaustive
-        sources = [record.source for record in rivals(self.config, records, others)]
-        return (self.probe_all(sources),) if needed and sources else ()
 
     def confirm(self, winners: Iterable[Arm]) -> tuple[StudentTask, ...]:
         """Train the winners again with fresh paired seeds."""

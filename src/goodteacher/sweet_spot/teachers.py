@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import cast, get_args
 
 import torch
@@ -17,7 +18,7 @@ from goodteacher.networks import Network
 from goodteacher.records import BlendRecord, Checkpoint, Predictor, TrajectoryRecord
 from goodteacher.responses import Response
 from goodteacher.students import tell
-from goodteacher.studies import Context, DataKey, Engine
+from goodteacher.studies import Context, DataKey, Engine, Flow, Needs
 from goodteacher.teachers import (
     MEANS,
     AverageTask,
@@ -35,6 +36,7 @@ from goodteacher.teachers import (
     predictor_of,
     recorded,
     response_file,
+    take_branches,
 )
 from goodteacher.training import compute_logits
 
@@ -160,14 +162,23 @@ class TeacherRuns:
             if record.status == "ok"
         )
 
-    def branch(self) -> list[TrajectoryRecord]:
-        """Make what ``variants`` asks for of each checkpoint; return what did not diverge."""
-        found: list[TrajectoryRecord] = []
+    def branching(self, trunk: TrajectoryTask, siblings: Sequence[Path] = ()) -> Flow[None]:
+        """Make what ``variants`` asks for of each checkpoint of a run.
+
+        Args:
+            trunk: The run, trained.
+            siblings: Studies that may have made them before.
+        """
         for variant, stage in BRANCHES.items():
-            tasks = self.branches(variant)
+            tasks = tuple(t for t in self.branches(variant) if t.trunk.key == trunk.key)
+            take_branches(self.context.store, siblings, tasks)
             if tasks:
-                self.engine.run(stage, tasks)
-            found += (record for task in tasks for record in self.records(task))
+                yield Needs(stage, tasks)
+
+    def branched(self) -> list[TrajectoryRecord]:
+        """Return what was made of checkpoints and did not diverge."""
+        tasks = [task for variant in BRANCHES for task in self.branches(variant)]
+        found = [record for task in tasks for record in self.records(task)]
         return [record for record in found if record.status == "ok"]
 
     def mix(self, records: Sequence[TrajectoryRecord]) -> list[BlendRecord]:
