@@ -404,24 +404,26 @@ def rows_of(study):
     return [row.model_copy(update={"student_seconds": 0.0}) for row in study.students()]
 
 
-def test_a_whole_search_on_ray_and_in_processes_finds_the_same_to_the_last_bit(tmp_path):
+def test_a_study_that_was_begun_in_one_process_goes_on_on_a_cluster(tmp_path):
     def network(num_classes):
         return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(num_classes))
 
-    asked = {**SETTINGS, "student": network, "stack_width": 4, "threads": 1, "rungs": 2}
-    ways = {
-        "alone": {},
-        "processes": {"workers": 2},
-        "ray": {"workers": 2, "engine": "ray"},
-        "cluster": {"address": "auto"},
-    }
-    found = {
-        name: search(dataset(), out=tmp_path / name, **asked, **way) for name, way in ways.items()
-    }
-    alone = found.pop("alone")
-    answer = alone.sweet_spot.model_copy(update={"cost": None})
-    for name, study in found.items():
-        assert rows_of(study) == rows_of(alone), name
-        assert study.sweet_spot.model_copy(update={"cost": None}) == answer, name
-        done = [e["task"] for e in Store(study.folder).events() if e["event"] == "task_done"]
-        assert len(done) == len(set(done)), f"with {name}, a task was done twice"
+    class EnoughError(Exception):
+        """Stops a search in the middle."""
+
+    class Stopping(Silent):
+        def begin(self, stage, total):
+            if "student" in stage:
+                raise EnoughError
+
+    asked = {**SETTINGS, "student": network, "stack_width": 4, "threads": 1}
+    with pytest.raises(EnoughError):
+        search(dataset(), out=tmp_path / "s", progress=Stopping(), **asked)
+    begun = [e["task"] for e in Store(tmp_path / "s").events() if e["event"] == "task_done"]
+    study = search(dataset(), out=tmp_path / "s", address="auto", **asked)
+    assert rows_of(study) == rows_of(search(dataset(), out=tmp_path / "alone", **asked))
+    done = [e for e in Store(tmp_path / "s").events() if e["event"] == "task_done"]
+    assert begun
+    assert len({e["task"] for e in done}) == len(done) > len(begun)
+    assert {e["environment"] for e in done} == {0}, "the same machine"
+    assert all("node" in e for e in done[len(begun) :])
