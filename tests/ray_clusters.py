@@ -7,7 +7,7 @@ import time
 import warnings
 
 NODE = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 
 
 @contextlib.contextmanager

@@ -35,13 +35,9 @@ _LOOK = 60.0
 _OBJECTS = 100 * 2**20
 """Bytes of Ray's object store on this machine: arrays never pass through it."""
 
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "error",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 """What Ray is told in the environment of a cluster that is started here: report nothing to its
-makers, and log to its own files."""
+makers, and leave GPUs visible to tasks that reserve none."""
 
 
 @dataclass(frozen=True)
@@ -153,8 +149,7 @@ def _undisturbed() -> Iterator[None]:
     """Let Ray set up what it needs, quietly, and leave this process's signals as they were."""
     handled = signal.getsignal(signal.SIGTERM)
     logger = logging.getLogger("ray")
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.ERROR)
+    logger.setLevel(max(logger.level, logging.ERROR))
     new = {name: value for name, value in _QUIET.items() if name not in os.environ}
     os.environ.update(new)
     try:

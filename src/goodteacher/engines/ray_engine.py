@@ -9,6 +9,7 @@ was finished is not done twice.
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import sys
 import threading
@@ -126,6 +127,7 @@ class _Run:
         short_of_memory: Whether one of those ran out of memory.
         reference: Ray's, of the present attempt.
         told: All that it has said.
+        stopped: Whether nobody waits for it any more.
     """
 
     stage: str
@@ -135,6 +137,7 @@ class _Run:
     attempt: int = 0
     short_of_memory: bool = False
     reference: Any = None
+    stopped: bool = False
 
 
 class RayEngine(PooledEngine):
@@ -166,7 +169,8 @@ class RayPool:
         self.threads, self.stays_here = where.needs.cpus, where.address is None
         self._rooms: tuple[float, int, int] = (float("-inf"), 1, 1)
         self._runs: dict[str, _Run] = {}
-        self._joined = False
+        self._at = ""
+        self._asked: Any = None
         self._hearing = threading.Lock()
         self._news: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[tuple[_Run, Any] | None] = queue.SimpleQueue()
@@ -177,7 +181,7 @@ class RayPool:
         Raises:
             InputError: There is no such cluster, or one of its nodes cannot work for this study.
         """
-        if not self._joined:
+        if not self._joined:  # or no longer: it may have ended, or another was started since
             self._join()
         if time.monotonic() - self._rooms[0] > _FRESH:
             self._rooms = (time.monotonic(), *self.where.rooms())
@@ -194,7 +198,11 @@ class RayPool:
         self._send = ray.remote(max_retries=0)(carry_out)
         threading.Thread(target=_attend, args=(weakref.ref(self), self._ended), daemon=True).start()
         weakref.finalize(self, self._ended.put, None)
-        self._joined = True
+        self._asked, self._at = None, ray.get_runtime_context().gcs_address
+
+    @property
+    def _joined(self) -> bool:
+        return bool(ray.is_initialized() and ray.get_runtime_context().gcs_address == self._at)
 
     def submit(self, stage: str, task: Task) -> Future[Outcome]:
         """Begin a task; its outcome comes in time, whatever is lost on the way."""
@@ -258,6 +266,8 @@ class RayPool:
         try:
             returned: Returned = ended.result()
         except _LOST as error:
+            if run.stopped:
+                raise CancelledError from None
             return self._again(run, error)
         except (TaskCancelledError, CancelledError):
             raise CancelledError from None
@@ -278,8 +288,9 @@ class RayPool:
 
     def _finish(self, run: _Run, returned: Returned) -> None:
         """Log that a task is done, once its output is seen from here."""
-        store, deadline = self.context.store, time.monotonic() + _SEEN_WITHIN
+        store = self.context.store
         await_store(store, self.patience)
+        deadline = time.monotonic() + _SEEN_WITHIN
         while not is_done(run.task, store):
             if time.monotonic() > deadline:
                 raise RunError(
@@ -325,22 +336,35 @@ class RayPool:
         run.attempt += 1
         run.short_of_memory |= short
         self._log("task_lost", stage=run.stage, task=key, error=type(error).__name__)
-        self.context.note(
+        text = (
             f"The process of the task {key} died, {why}. It runs again, attempt {run.attempt + 1} "
             f"of {RETRIES + 1}."
         )
+        self._news.put(Report(key, said=(text, logging.INFO)))
         self._begin(run)
         return None
 
     def reports(self) -> Iterator[Report]:
         """Return what tasks have said since this was asked last."""
-        with contextlib.suppress(RayError):  # all of it comes again with the outcome
-            for plain in ray.get(self._teller.news.remote(), timeout=_PAUSE):
-                told = Told(*plain)
-                if (run := self._runs.get(told.key)) is not None and not run.future.done():
-                    self._hear(run, told)
+        for plain in self._answer():
+            told = Told(*plain)
+            if (run := self._runs.get(told.key)) is not None and not run.future.done():
+                self._hear(run, told)
         while not self._news.empty():
             yield self._news.get()
+
+    def _answer(self) -> list[Any]:
+        """Return what the last question found, if there is an answer yet, and ask the next one."""
+        found: list[Any] = []
+        if not self._joined:
+            return found
+        if self._asked is not None:
+            if not ray.wait([self._asked], timeout=0)[0]:
+                return found
+            with contextlib.suppress(RayError):  # all of it comes again with the outcome
+                found = ray.get(self._asked)
+        self._asked = self._teller.news.remote()
+        return found
 
     def _hear(self, run: _Run, told: Told) -> None:
         """Report what is new; units of an attempt that was lost are not counted twice."""
@@ -362,10 +386,11 @@ class RayPool:
         going = set(futures)
         for run in self._runs.values():
             if run.future in going and not run.future.done():
+                run.stopped = True
                 with contextlib.suppress(Exception):  # whatever is lost is ended
                     ray.cancel(run.reference, force=True)
-        if going and leave():
-            self._joined = False
+        if going:
+            leave()
 
 
 def _attend(pool: weakref.ref[RayPool], ended: queue.SimpleQueue[Any]) -> None:
