@@ -49,7 +49,7 @@ from goodteacher.engines.ray_working import (
     teller_class,
 )
 from goodteacher.engines.working import Outcome
-from goodteacher.errors import RunError
+from goodteacher.errors import RunError, StudyError
 from goodteacher.studies import (
     Context,
     Silent,
@@ -191,7 +191,7 @@ class RayPool:
         self.where.join()
         self._home = ray.get_runtime_context().get_node_id()
         self._study = shared(self.context)
-        weakref.finalize(self, self._study.arrays.unlink, missing_ok=True)
+        weakref.finalize(self, _forget, self._study)
         here = NodeAffinitySchedulingStrategy(node_id=self._home, soft=True)
         actor = ray.remote(num_cpus=0, max_restarts=-1)(teller_class())
         self._teller = actor.options(scheduling_strategy=here).remote()
@@ -217,7 +217,7 @@ class RayPool:
         """Log an event, in time if the study's folder is out of reach now."""
         try:
             self.context.store.log(event, **details)
-        except OSError:
+        except (StudyError, OSError):
             await_store(self.context.store, self.patience)
             self.context.store.log(event, **details)
 
@@ -425,12 +425,17 @@ def shared(context: Context) -> SharedStudy:
     """
     store, token = Store(context.store.root.absolute()), uuid.uuid4().hex[:12]
     # Who works in a study holds its lock: others of these were left by a process that was killed.
-    for left in store.path(_SHARED).glob("*.arrays"):
-        left.unlink(missing_ok=True)
-    sent = replace(context, store=store, progress=Silent())
-    name = f"{token}.arrays"
-    with sending(instead="engine=local"), store.writing(_SHARED, name) as path:
+    for left in store.matching(f"{_SHARED}/*.arrays"):
+        store.remove(left)
+    sent, name = replace(context, store=store, progress=Silent()), f"{_SHARED}/{token}.arrays"
+    with sending(instead="engine=local"), store.writing(name) as path:
         packed = pack(sent, path)
-    arrays = store.path(_SHARED, name)
-    size, modules = arrays.stat().st_size, tuple(filter(None, sys.path))
-    return SharedStudy(token, ray.put(packed), arrays, size, Path.cwd(), modules, store)
+        size = path.stat().st_size
+    modules = tuple(filter(None, sys.path))
+    return SharedStudy(token, ray.put(packed), name, size, Path.cwd(), modules, store)
+
+
+def _forget(study: SharedStudy) -> None:
+    """Remove the file of a study's arrays."""
+    with contextlib.suppress(StudyError, OSError):  # the next search in the study removes it
+        study.store.remove(study.arrays)

@@ -53,16 +53,16 @@ class SharedStudy:
     Attributes:
         token: Names it; a process reads it once.
         packed: Ray's reference to its small objects.
-        arrays: The file of its arrays, in the study's folder.
+        arrays: Name of the file of its arrays, in the study.
         size: Bytes of that file.
         began_in: The folder that relative paths of data start from.
         modules: Folders in which the process that began the study finds modules.
-        store: The study's folder.
+        store: The study's.
     """
 
     token: str
     packed: Any
-    arrays: Path
+    arrays: str
     size: int
     began_in: Path
     modules: tuple[str, ...]
@@ -209,7 +209,7 @@ def carry_out(errand: Errand) -> Returned:
 
 def _run(errand: Errand, found: list[Environment], context: Context) -> None:
     """Run a task, again if the study's folder was out of reach when its output was written."""
-    with _seeing(errand.study):
+    with _having_modules():
         task = cast("Task", pickle.loads(errand.task))
     await_store(context.store, errand.patience)
     if is_done(task, context.store):  # by a process that was given up too early
@@ -219,22 +219,28 @@ def _run(errand: Errand, found: list[Environment], context: Context) -> None:
             runner_of(task).run(task, context)
             break
         except (StudyError, OSError) as error:
-            if not again or disk_is_full(error) or reachable(context.store):
+            if not again or disk_is_full(error) or reachable(context.store, to_write=True):
                 raise
             await_store(context.store, errand.patience)
             cast("Telling", context.progress).begin_again()
     found.append(environment_here(str(context.machine)))
 
 
-def reachable(store: Store) -> bool:
-    """Say whether a study's folder can be read and written from here."""
-    probe = store.path(f".reachable.{socket.gethostname()}.{os.getpid()}")
+def reachable(store: Store, *, to_write: bool = False) -> bool:
+    """Say whether a study can be read from here.
+
+    Args:
+        store: The study.
+        to_write: Whether to see if it can be written, too.
+    """
+    probe = f".reachable.{socket.gethostname()}.{os.getpid()}"
     try:
         if not store.exists(CONFIG_FILE):
             return False
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError:
+        if to_write:
+            store.write_text(probe, "")
+            store.remove(probe)
+    except (StudyError, OSError):
         return False
     return True
 
@@ -250,8 +256,8 @@ def await_store(store: Store, seconds: float) -> None:
         if time.monotonic() >= deadline:
             raise StudyError(
                 f"{store.root} was out of reach for {seconds:.0f} seconds on the node "
-                f"{name_of_node()}. Is it on a disk that every node mounts, and may you write "
-                "there? What was finished before is kept: the same command goes on from there."
+                f"{name_of_node()}. Is it where every node finds it, and may you write there? What "
+                "was finished before is kept: the same command goes on from there."
             )
         time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
         pause = min(2 * pause, _LONGEST_PAUSE)
@@ -286,28 +292,36 @@ class _Known:
 def _contexts(known: _Known) -> Context:
     """Return the context of the study that this process works for, read once."""
     study = known.study
-    with _seeing(study):
-        return cast("Context", unpack(cast("Packed", ray.get(study.packed)), study.arrays))
+    with _seeing(study) as arrays, _having_modules():
+        return cast("Context", unpack(cast("Packed", ray.get(study.packed)), arrays))
 
 
 @contextlib.contextmanager
-def _seeing(study: SharedStudy) -> Iterator[None]:
-    """Say so where this node does not see the study's folder or the files of its data."""
+def _seeing(study: SharedStudy) -> Iterator[Path]:
+    """Give the file of arrays; say so where this node does not see it or the files of the data."""
     try:
-        size = study.arrays.stat().st_size
+        arrays = study.store.local(study.arrays)
+        size = arrays.stat().st_size
         if size != study.size:
             raise StudyError(
                 f"The node {name_of_node()} sees {size} of the {study.size} bytes of "
-                f"{study.arrays}. Does it mount the same folder as the others?"
+                f"{arrays}. Does it mount the same folder as the others?"
             )
-        yield
+        yield arrays
     except OSError as error:
         raise StudyError(
             f"The node {name_of_node()} lacks the data: {error.filename or study.arrays} cannot be "
-            f"read there ({error.strerror or error}). Every node of the cluster needs the study's "
-            f"folder, {study.store.root}, and the files of its data, under the same paths. Give an "
-            "--out on a disk that all of them mount."
+            f"read there ({error.strerror or error}). Every node of the cluster needs the study, "
+            f"{study.store.root}, and the files of its data, under the same paths. Give an --out "
+            "on a disk that all of them mount, or a URL."
         ) from error
+
+
+@contextlib.contextmanager
+def _having_modules() -> Iterator[None]:
+    """Say so where this node lacks a module of the user's."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         raise StudyError(
             f"The node {name_of_node()} lacks the module {error.name}, which a network or function "

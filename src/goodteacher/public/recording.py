@@ -30,11 +30,18 @@ from goodteacher.config import Attribute, DataConfig, parse
 from goodteacher.data import Dataset, Split
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.networks import NetworkLike, canonical_spec, specification_of
-from goodteacher.public.dividing import check_split, divided, make_folder, part_of, usable
+from goodteacher.public.dividing import (
+    as_folder,
+    check_split,
+    divided,
+    make_folder,
+    part_of,
+    usable,
+)
 from goodteacher.public.probes import keep_probe, probe, probes_of
 from goodteacher.records import Predictor, TrajectoryRecord, percent
 from goodteacher.responses import ResponseLike, as_response, examine_agreement, fitted_to_part
-from goodteacher.studies import DataLike, Progress, Silent, name_of_data, say
+from goodteacher.studies import DataLike, Place, Progress, Silent, name_of_data, say
 from goodteacher.sweet_spot.probing import has_declined
 from goodteacher.teachers import (
     Asked,
@@ -123,12 +130,12 @@ class Recorder:
         self.training = part_of(parts.training, train)
         self.transfer = part_of(parts.transfer, train)
         self.selection = part_of(parts.selection, own or train)
-        path = Path(folder).expanduser()
+        path = as_folder(folder)
         splits = SplitIds.of(config, parts)
         self._run = _begun(path, run, _checked_attributes(attributes), splits)
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> Place:
         """The recorded run's folder."""
         return self._run.store.root
 
@@ -355,7 +362,7 @@ class Recorder:
 
 
 def _begun(
-    path: Path, name: str | None, attributes: dict[str, Attribute], ids: SplitIds
+    path: Place, name: str | None, attributes: dict[str, Attribute], ids: SplitIds
 ) -> RecordedRun:
     """Return the run of a folder, which may not exist yet.
 

@@ -54,6 +54,11 @@ class Response:
                 f"{self.num_classes}. Name each column once, in the order of the columns."
             )
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what is written of it: logits, and ids where it has some."""
+        found = {"logits": self.logits.detach().cpu().contiguous()}
+        return {**found, "ids": self.ids.cpu().contiguous()} if self.has_ids else found
+
     @property
     def num_examples(self) -> int:
         """Number of examples."""

@@ -78,9 +78,7 @@ def write_response(
         raise ResponseError(
             f"Responses are written as .safetensors, but the name is {target.name!r}."
         )
-    arrays = {"logits": response.logits.detach().cpu().contiguous()}
-    if response.has_ids:
-        arrays["ids"] = response.ids.cpu().contiguous()
+    arrays = response.tensors()
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         save_file(arrays, temporary, metadata=dict(metadata or {}))

@@ -1,5 +1,6 @@
 """A study: its folder, what it is set up with, the tasks that are run in it, who watches."""
 
+from goodteacher.studies.damage import reading
 from goodteacher.studies.door import checked_settings, checked_students, raise_all
 from goodteacher.studies.environment import (
     Environment,
@@ -11,6 +12,7 @@ from goodteacher.studies.environment import (
 from goodteacher.studies.files import (
     BLENDS_FILE,
     DECISIONS_FILE,
+    EVENTS_FILE,
     EVIDENCE_FILE,
     EXPORT_FILE,
     FRONT_FILE,
@@ -22,6 +24,7 @@ from goodteacher.studies.files import (
     SWEET_SPOT_FILE,
     VERDICT_FILE,
 )
+from goodteacher.studies.places import Place, Url, place_of
 from goodteacher.studies.progress import OneOfSeveral, Progress, Silent, logger, say
 from goodteacher.studies.setting_up import (
     DataLike,
@@ -41,14 +44,7 @@ from goodteacher.studies.several import (
     study_folders,
     which_study,
 )
-from goodteacher.studies.store import (
-    CONFIG_FILE,
-    Store,
-    load_weights,
-    read_tensors,
-    reading,
-    weights_difference,
-)
+from goodteacher.studies.store import CONFIG_FILE, Store
 from goodteacher.studies.tasks import (
     Context,
     DataKey,
@@ -57,14 +53,17 @@ from goodteacher.studies.tasks import (
     Needs,
     Task,
     Until,
+    done_among,
     is_done,
     runner_of,
 )
+from goodteacher.studies.tensor_files import load_weights, read_tensors, weights_difference
 
 __all__ = [
     "BLENDS_FILE",
     "CONFIG_FILE",
     "DECISIONS_FILE",
+    "EVENTS_FILE",
     "EVIDENCE_FILE",
     "EXPORT_FILE",
     "FRONT_FILE",
@@ -83,18 +82,21 @@ __all__ = [
     "Flow",
     "Needs",
     "OneOfSeveral",
+    "Place",
     "Progress",
     "Silent",
     "Store",
     "StudentsRecord",
     "Task",
     "Until",
+    "Url",
     "begin_several",
     "check_place",
     "check_study",
     "checked_settings",
     "checked_students",
     "described_machine",
+    "done_among",
     "environment_here",
     "environment_number",
     "environments",
@@ -103,6 +105,7 @@ __all__ = [
     "load_weights",
     "logger",
     "name_of_data",
+    "place_of",
     "prepare_context",
     "raise_all",
     "read_students",

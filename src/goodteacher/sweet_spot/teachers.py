@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import cast, get_args
 
 import torch
@@ -18,7 +17,7 @@ from goodteacher.networks import Network
 from goodteacher.records import BlendRecord, Checkpoint, Predictor, TrajectoryRecord
 from goodteacher.responses import Response
 from goodteacher.students import tell
-from goodteacher.studies import Context, DataKey, Engine, Flow, Needs
+from goodteacher.studies import Context, DataKey, Engine, Flow, Needs, Place
 from goodteacher.teachers import (
     MEANS,
     AverageTask,
@@ -162,7 +161,7 @@ class TeacherRuns:
             if record.status == "ok"
         )
 
-    def branching(self, trunk: TrajectoryTask, siblings: Sequence[Path] = ()) -> Flow[None]:
+    def branching(self, trunk: TrajectoryTask, siblings: Sequence[Place] = ()) -> Flow[None]:
         """Make what ``variants`` asks for of each checkpoint of a run.
 
         Args:

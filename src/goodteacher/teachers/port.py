@@ -19,7 +19,7 @@ from goodteacher.maths.blends import mean_response
 from goodteacher.records import Blend, Checkpoint, FileSource, TeacherSource
 from goodteacher.responses import Response
 from goodteacher.studies import RESPONSE_FILE, Store
-from goodteacher.teachers.recording import load_response, recorded
+from goodteacher.teachers.recording import TRAJECTORY_FILE, load_response, recorded
 
 Teacher = Checkpoint | Blend | FileSource
 """Whoever responds: an epoch of a run, a mean of several, or the one of a file."""
@@ -111,8 +111,8 @@ class RecordedTeachers:
         return combined(teacher, own)
 
     def _branches(self, key: str, variant: str) -> list[str]:
-        found = sorted(self.store.path(f"teachers/{key}").glob(f"{variant}-*"))
-        return [f"{key}/{path.name}" for path in found]
+        found = self.store.matching(f"teachers/{key}/{variant}-*/{TRAJECTORY_FILE}")
+        return [f"{key}/{name.split('/')[2]}" for name in found]
 
 
 @dataclass(frozen=True)

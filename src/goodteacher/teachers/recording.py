@@ -16,7 +16,7 @@ from goodteacher.config import run_order
 from goodteacher.data import Split
 from goodteacher.maths.calibration import BestTemperature
 from goodteacher.records import Checkpoint, Measured, Measurement, TeacherVariant, TrajectoryRecord
-from goodteacher.responses import Response, read_recorded, write_response
+from goodteacher.responses import Response, read_recorded
 from goodteacher.responses.measurement import measure_splits
 from goodteacher.studies import Context, DataKey, Store
 from goodteacher.training import compute_logits
@@ -94,9 +94,8 @@ def _write_responses(
     for (name, view), logits in responses.items():
         response = Response(logits=logits, ids=split_of(context, name).ids)
         notes = {"split": name, "view": str(view), "teacher": teacher, "task": key}
-        path = context.store.path(response_file(key, epoch, name, view))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_response(path, response, metadata=notes)
+        file = response_file(key, epoch, name, view)
+        context.store.write_tensors(file, response.tensors(), **notes)
 
 
 def take_recorded(
@@ -121,7 +120,7 @@ def take_recorded(
     ]
     average = ema_file(key, record.epoch)
     for name in [*names, average] if lender.exists(average) else names:
-        store.take_over(name, lender.path(name))
+        store.take_over(name, lender, name)
 
 
 def checkpoint_file(task_key: str, epoch: int) -> str:
@@ -177,7 +176,7 @@ def load_response(
         Raw logits, float32 [len(split), C].
     """
     key = branch_key(task_key, checkpoint.variant, checkpoint.epoch)
-    path = store.path(response_file(key, checkpoint.epoch, name, view))
+    path = store.local(response_file(key, checkpoint.epoch, name, view))
     return read_recorded(path).aligned_to(split.ids)
 
 
@@ -201,9 +200,13 @@ def write_recorded(store: Store, key: str, records: Sequence[TrajectoryRecord]) 
     store.write_records(f"teachers/{key}/{TRAJECTORY_FILE}", records)
 
 
+def recorded_keys(store: Store) -> list[str]:
+    """Return the names of the folders of all trajectories that a study has recorded."""
+    return [name.split("/")[1] for name in store.matching(f"teachers/*/{TRAJECTORY_FILE}")]
+
+
 def recorded_teachers(store: Store) -> list[TrajectoryRecord]:
     """Return every recorded epoch of every trajectory of a study, by run and epoch."""
-    files = sorted(store.root.glob(f"teachers/*/{TRAJECTORY_FILE}"))
-    names = [str(path.relative_to(store.root)) for path in files]
+    names = store.matching(f"teachers/*/{TRAJECTORY_FILE}")
     records = [r for name in names for r in store.read_records(name, TrajectoryRecord)]
     return sorted(records, key=lambda record: (run_order(record.made_by), record.epoch))

@@ -21,11 +21,11 @@ from goodteacher.records import TeacherVariant, TrajectoryRecord
 from goodteacher.studies import Context, Store, load_weights
 from goodteacher.teachers.plan import RecordPoint, TeacherTask, TrajectoryTask, work_of
 from goodteacher.teachers.recording import (
-    TRAJECTORY_FILE,
     checkpoint_file,
     ema_file,
     record_teacher,
     recorded,
+    recorded_keys,
     resume_file,
     take_recorded,
     write_recorded,
@@ -83,10 +83,10 @@ def stop_run(
 
 def forget_states(store: Store) -> None:
     """Remove what stopped runs of a study would go on from."""
-    for path in sorted(store.root.glob(f"teachers/*/{TRAJECTORY_FILE}")):
-        last = recorded(store, path.parent.name)[-1]
+    for key in recorded_keys(store):
+        last = recorded(store, key)[-1]
         if last.stopped:
-            store.remove(resume_file(path.parent.name, last.epoch))
+            store.remove(resume_file(key, last.epoch))
 
 
 def train_branch(
@@ -124,7 +124,7 @@ def load_teacher(context: Context, task: TeacherTask, epoch: int) -> Network:
 
 def _loaded(context: Context, trunk: TrajectoryTask, store: Store, name: str) -> Network:
     network = network_of(context, trunk)
-    load_weights(network.module, store.read_tensors(name), store.path(name))
+    load_weights(network.module, store.read_tensors(name), store.root / name)
     return network.to(context.machine.device)
 
 
@@ -219,9 +219,9 @@ class _Run:
         for point in self.points[len(records) :]:
             if point.epoch not in theirs:
                 continue
-            state = lender.path(resume_file(key, point.epoch))
-            if state.exists():
-                store.take_over(resume_file(self.key, point.epoch), state)
+            state = resume_file(key, point.epoch)
+            if lender.exists(state):
+                store.take_over(resume_file(self.key, point.epoch), lender, state)
             if same:
                 record = self._taken_as_is(lender, theirs[point.epoch])
             else:
