@@ -1,6 +1,8 @@
 """A cluster of Ray: what is special about it; what all engines do is in the contract."""
 
+import contextlib
 import errno
+import gc
 import logging
 import os
 import socket
@@ -10,14 +12,16 @@ import threading
 import time
 import warnings
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import torch
+from tests import object_stores
 from tests.contracts.test_engines import context_of
 from tests.made import SETTINGS, dataset
-from tests.ray_clusters import one_node
+from tests.ray_clusters import one_node, until
 
 from goodteacher import search
 from goodteacher.config import RuntimeConfig, StudyConfig, parse
@@ -35,7 +39,11 @@ from goodteacher.engines.ray_cluster import Needs  # noqa: E402
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    with one_node():
+    """One node, which knows of a server of S3's protocol if that can be started here."""
+    with contextlib.ExitStack() as stack:
+        if find_spec("s3fs") and find_spec("moto"):
+            stack.enter_context(object_stores.served())
+        stack.enter_context(one_node())
         yield
 
 
@@ -172,6 +180,21 @@ def test_arrays_go_by_path_and_are_gone_with_the_engine(tmp_path, quietly, monke
     while arrays.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not arrays.exists()
+
+
+def test_a_study_at_a_url_needs_no_disk_that_nodes_share(tmp_path, quietly):
+    object_stores.packages()
+    context = context_of(f"{object_stores.bucket()}/study")
+    engine = engine_for(context, address="auto")
+    engine.run("says", TASKS)
+    store = context.store
+    assert [store.read_text(f"say-{n}.txt").split()[1:3] for n in (1, 2, 3)] == 3 * [["1", "2"]]
+    done = [event["task"] for event in store.events() if event["event"] == "task_done"]
+    assert sorted(done) == [task.key for task in TASKS]
+    assert len(store.matching(".shared/*.arrays")) == 1
+    del engine
+    gc.collect()
+    until(lambda: not store.matching(".shared/*.arrays"), seconds=10, what="that they are gone")
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path, quietly):
