@@ -1,17 +1,19 @@
-"""A study's context for other processes: two files, whose arrays every process maps.
+"""A study's context for other processes: small objects, and a file of arrays that all of them map.
 
 Functions and networks that were given in Python go along (by cloudpickle). Arrays and tensors lie
-in a file of their own, so that however many processes read it, memory holds them once. The files
-are written by one process for those that it starts, in a folder of their own for as long as these
-work; nothing is ever unpickled from a study.
+in a file of their own, so that however many processes of a machine read it, memory holds them once.
+Processes of this machine find the objects beside it, in a folder that one process made for those
+that it starts and for as long as these work. Nothing is ever unpickled from a study.
 """
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import pickle
-from collections.abc import Callable
-from io import BufferedWriter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BufferedWriter, BytesIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,10 +23,75 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from goodteacher.errors import ConfigError
+
 _OBJECTS, _ARRAYS, _PLACES = "objects.pickle", "arrays.bin", "places.npy"
 
 _ALIGNED = 64
 """Arrays begin at multiples of so many bytes, which every vector instruction can read."""
+
+
+@contextlib.contextmanager
+def sending(instead: str) -> Iterator[None]:
+    """Say so where something that was given in Python cannot go to another process.
+
+    Args:
+        instead: The setting that keeps it in this one.
+
+    Raises:
+        ConfigError: It cannot be pickled.
+    """
+    try:
+        yield
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        first = str(error).strip().partition("\n")[0].rstrip(".")
+        raise ConfigError(
+            f"A network or function that was given in Python cannot be sent to other processes: "
+            f"{first}. Make it without such an object, or use one process: {instead}."
+        ) from error
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A value without its arrays, which lie in a file.
+
+    Attributes:
+        objects: All that is small, pickled.
+        places: Where in the file each array begins, and its bytes.
+    """
+
+    objects: bytes
+    places: tuple[tuple[int, int], ...]
+
+
+def pack(value: object, arrays: Path) -> Packed:
+    """Write the arrays of a value into a file, and return the rest.
+
+    Args:
+        value: Anything that cloudpickle can write.
+        arrays: The file.
+    """
+    places: list[tuple[int, int]] = []
+    objects = BytesIO()
+    with arrays.open("wb") as file:
+        _Pickler(objects, _keeper(file, places)).dump(value)
+    return Packed(objects.getvalue(), tuple(places))
+
+
+def unpack(packed: Packed, arrays: Path) -> object:
+    """Return what :func:`pack` was given, its arrays mapped.
+
+    Who writes into them changes nothing for other processes.
+
+    Args:
+        packed: All but the arrays.
+        arrays: The file that they lie in.
+    """
+    with arrays.open("rb") as file:
+        empty = file.seek(0, 2) == 0  # which cannot be mapped
+        whole = memoryview(b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    buffers = [whole[begin : begin + size] for begin, size in packed.places]
+    return pickle.loads(packed.objects, buffers=buffers)
 
 
 def hand_over(value: object, folder: Path) -> None:
@@ -34,23 +101,15 @@ def hand_over(value: object, folder: Path) -> None:
         value: Anything that cloudpickle can write.
         folder: An empty folder.
     """
-    places: list[tuple[int, int]] = []
-    with (folder / _ARRAYS).open("wb") as arrays, (folder / _OBJECTS).open("wb") as objects:
-        _Pickler(objects, _keeper(arrays, places)).dump(value)
-    np.save(folder / _PLACES, np.array(places, dtype=np.int64).reshape(-1, 2))
+    packed = pack(value, folder / _ARRAYS)
+    (folder / _OBJECTS).write_bytes(packed.objects)
+    np.save(folder / _PLACES, np.array(packed.places, dtype=np.int64).reshape(-1, 2))
 
 
 def take(folder: Path) -> object:
-    """Return what :func:`hand_over` has written, its arrays mapped.
-
-    Who writes into them changes nothing for other processes.
-    """
-    places = np.load(folder / _PLACES).tolist()
-    with (folder / _ARRAYS).open("rb") as file:
-        empty = file.seek(0, 2) == 0  # which cannot be mapped
-        whole = memoryview(b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-    buffers = [whole[begin : begin + size] for begin, size in places]
-    return pickle.loads((folder / _OBJECTS).read_bytes(), buffers=buffers)
+    """Return what :func:`hand_over` has written, its arrays mapped."""
+    places = tuple(map(tuple, np.load(folder / _PLACES).tolist()))
+    return unpack(Packed((folder / _OBJECTS).read_bytes(), places), folder / _ARRAYS)
 
 
 def _keeper(
@@ -68,7 +127,7 @@ def _keeper(
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
     """Pickles with what lies in large memory aside: arrays do so themselves, tensors here."""
 
-    def __init__(self, file: BufferedWriter, keep: Callable[[pickle.PickleBuffer], None]) -> None:
+    def __init__(self, file: BytesIO, keep: Callable[[pickle.PickleBuffer], None]) -> None:
         super().__init__(file, protocol=5, buffer_callback=keep)
 
     def reducer_override(self, value: object) -> Any:

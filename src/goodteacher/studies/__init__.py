@@ -6,6 +6,8 @@ from goodteacher.studies.environment import (
     Environment,
     described_machine,
     enter_anew,
+    environment_here,
+    environment_number,
     environments,
 )
 from goodteacher.studies.files import (
@@ -97,6 +99,8 @@ __all__ = [
     "described_machine",
     "done_among",
     "enter_anew",
+    "environment_here",
+    "environment_number",
     "environments",
     "holds_several",
     "is_done",
