@@ -26,11 +26,10 @@ from pathlib import Path
 import loky
 
 from goodteacher.engines.failures import raise_failure
-from goodteacher.engines.handing_over import hand_over
 from goodteacher.engines.local import LocalEngine
 from goodteacher.engines.working import Outcome, Work, do
 from goodteacher.errors import ConfigError, RunError
-from goodteacher.studies import Context, Progress, Silent, Task, is_done, say
+from goodteacher.studies import Context, Progress, Silent, Task, hand_over, is_done, say
 from goodteacher.training import Share, threads_of
 
 _PAUSE = 0.2

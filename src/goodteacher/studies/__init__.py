@@ -16,6 +16,7 @@ from goodteacher.studies.files import (
     SWEET_SPOT_FILE,
     VERDICT_FILE,
 )
+from goodteacher.studies.handing_over import hand_over, take
 from goodteacher.studies.progress import OneOfSeveral, Progress, Silent, logger, say
 from goodteacher.studies.setting_up import (
     DataLike,
@@ -77,6 +78,7 @@ __all__ = [
     "checked_students",
     "described_machine",
     "environments",
+    "hand_over",
     "holds_several",
     "is_done",
     "load_weights",
@@ -93,6 +95,7 @@ __all__ = [
     "settings_of",
     "study_data",
     "study_folders",
+    "take",
     "weights_difference",
     "which_study",
 ]
