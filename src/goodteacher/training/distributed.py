@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -24,11 +23,15 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 
+from goodteacher.networks import Examples
 from goodteacher.training.group import Group, part_of
 from goodteacher.training.machine import Machine
 
 _PATIENCE = timedelta(hours=2)
 """For how long a process waits for the others. One that ends is noticed at once."""
+
+_DRAWS = 4
+"""How often a network is asked which weights it uses: some draw which layers they leave out."""
 
 _ROWS = 65536
 """Rows that one process sends to another at once."""
@@ -51,15 +54,15 @@ class SeveralProcesses(Group):
             return machine
         return replace(machine, device=torch.device("cuda", self.rank))
 
-    def ready(self, network: nn.Module, machine: Machine) -> Callable[[Any], Tensor]:
+    def ready(
+        self, network: nn.Module, machine: Machine, examples: Examples
+    ) -> Callable[[Any], Tensor]:
         """Return the network, wrapped so that its gradient is the mean of all processes'."""
         on_gpu = machine.device.type == "cuda"
-        # Layers that some steps leave out are known to many networks, and looking for unused
-        # parameters costs no more than a walk over the graph.
         return DistributedDataParallel(
             network,
             device_ids=[machine.device] if on_gpu else None,
-            find_unused_parameters=True,
+            find_unused_parameters=_leaves_some_out(network, machine, examples),
             gradient_as_bucket_view=True,
         )
 
@@ -74,9 +77,6 @@ class SeveralProcesses(Group):
                 stack.enter_context(SharedBatchNorm())
             if not last:
                 stack.enter_context(forward.no_sync())
-            stack.enter_context(warnings.catch_warnings())
-            # Most networks have no unused parameter, which PyTorch finds worth a warning.
-            warnings.filterwarnings("ignore", "find_unused_parameters=True", UserWarning)
             yield
 
     def mean(self, value: Tensor) -> Tensor:
@@ -155,6 +155,29 @@ def _at_home() -> Iterator[None]:
             os.environ["GLOO_SOCKET_IFNAME"] = known
         elif found:
             del os.environ["GLOO_SOCKET_IFNAME"]
+
+
+def _leaves_some_out(network: nn.Module, machine: Machine, examples: Examples) -> bool:
+    """Say whether the output does not depend on some weights, in some draws at least.
+
+    Wrongly told that it does, ``DistributedDataParallel`` prints a warning; that it does not, it
+    stops. The network is left as it was.
+    """
+    inputs = examples.inputs(torch.arange(min(2, len(examples))))
+    kept = [buffer.clone() for buffer in network.buffers()]
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    network.train()
+    left_out = False
+    with torch.random.fork_rng(devices=[machine.device] if machine.device.type == "cuda" else []):
+        for draw in range(_DRAWS):
+            torch.manual_seed(draw)
+            with machine.arithmetic():
+                output = network(inputs)
+            found = torch.autograd.grad(output.float().sum(), weights, allow_unused=True)
+            left_out = left_out or any(gradient is None for gradient in found)
+    for buffer, value in zip(network.buffers(), kept, strict=True):
+        buffer.copy_(value)
+    return left_out
 
 
 class SharedBatchNorm(TorchFunctionMode):

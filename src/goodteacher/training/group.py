@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from goodteacher.networks import Examples
 from goodteacher.training.machine import Machine
 
 
@@ -112,8 +113,16 @@ class Group:
         """Return where this process computes: of several GPUs, its own."""
         return machine
 
-    def ready(self, network: nn.Module, machine: Machine) -> Callable[[Any], Tensor]:
-        """Return what runs a network's forward pass in training."""
+    def ready(
+        self, network: nn.Module, machine: Machine, examples: Examples
+    ) -> Callable[[Any], Tensor]:
+        """Return what runs a network's forward pass in training.
+
+        Args:
+            network: The network, on its device.
+            machine: Where it trains.
+            examples: What it sees.
+        """
         return machine.ready(network)
 
     def computing(

@@ -146,7 +146,7 @@ class Trainer:
         self.average = (
             None if average_window is None else WeightAverage(self.network, window=average_window)
         )
-        self._forward = group.ready(self.network, machine)
+        self._forward = group.ready(self.network, machine, examples)
         parameters = [p for p in network.parameters() if p.requires_grad]
         fused = machine.device.type in ("cpu", "cuda", "mps")
         self._peak, self._own = plan.learning_rate, None
