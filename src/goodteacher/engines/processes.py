@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import pickle
 import shutil
 import tempfile
 import warnings
@@ -28,7 +27,7 @@ import loky
 from goodteacher.engines.failures import raise_failure
 from goodteacher.engines.local import LocalEngine
 from goodteacher.engines.working import Outcome, Work, do
-from goodteacher.errors import ConfigError, RunError
+from goodteacher.errors import RunError
 from goodteacher.studies import Context, Progress, Silent, Task, hand_over, is_done, say
 from goodteacher.training import Share, threads_of
 
@@ -101,15 +100,7 @@ class ProcessesEngine:
         """A folder with the context for the other processes; it goes when the engine does."""
         folder = Path(tempfile.mkdtemp(prefix="goodteacher-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        try:
-            hand_over(self.context.watched_by(Silent()), folder)
-        except (TypeError, AttributeError, pickle.PicklingError) as error:
-            first = str(error).strip().partition("\n")[0].rstrip(".")
-            raise ConfigError(
-                f"A network or function that was given in Python cannot be sent to other "
-                f"processes: {first}. Make it without such an object, or use one process: "
-                "workers=1."
-            ) from error
+        hand_over(self.context.watched_by(Silent()), folder)
         return folder
 
     def _finish(self, stage: str, begun: dict[Future[Outcome], Work]) -> None:

@@ -21,6 +21,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from goodteacher.errors import ConfigError
+
 _OBJECTS, _ARRAYS, _PLACES = "objects.pickle", "arrays.bin", "places.npy"
 
 _ALIGNED = 64
@@ -33,7 +35,22 @@ def hand_over(value: object, folder: Path) -> None:
     Args:
         value: Anything that cloudpickle can write.
         folder: An empty folder.
+
+    Raises:
+        ConfigError: A network or function that was given in Python cannot be pickled.
     """
+    try:
+        _hand_over(value, folder)
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        first = str(error).strip().partition("\n")[0].rstrip(".")
+        raise ConfigError(
+            f"A network or function that was given in Python cannot be sent to other "
+            f"processes: {first}. Make it without such an object, or use one process: "
+            "workers=1 and teacher_workers=1."
+        ) from error
+
+
+def _hand_over(value: object, folder: Path) -> None:
     places: list[tuple[int, int]] = []
     with (folder / _ARRAYS).open("wb") as arrays, (folder / _OBJECTS).open("wb") as objects:
         _Pickler(objects, _keeper(arrays, places)).dump(value)

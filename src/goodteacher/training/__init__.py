@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from goodteacher.training.averaging import refresh_batch_norm
+from goodteacher.training.distributed import joined
 from goodteacher.training.evaluate import compute_logits, compute_predictions, most_probable
 from goodteacher.training.group import ALONE, Group
 from goodteacher.training.loop import Segment, Trainer, example_order, steps_per_epoch
@@ -38,6 +39,7 @@ __all__ = [
     "example_order",
     "fastest_width",
     "is_out_of_memory",
+    "joined",
     "most_probable",
     "refresh_batch_norm",
     "stack_memory",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -132,7 +133,10 @@ def joined(meeting: Path, *, rank: int, size: int, device: torch.device) -> Iter
             timeout=_PATIENCE,
         )
     try:
-        yield SeveralProcesses(rank, size)
+        with warnings.catch_warnings():
+            # In channels-last order the strides of a 1x1 convolution have two names.
+            warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)
+            yield SeveralProcesses(rank, size)
     finally:
         dist.destroy_process_group()
 
