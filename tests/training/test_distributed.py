@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -307,8 +308,10 @@ def test_batch_norm_in_evaluation_is_left_alone():
 
 
 def test_the_group_ends_with_its_block(tmp_path):
+    hook = sys.excepthook
     with joined(tmp_path / "meeting", rank=0, size=1, device=CPU.device) as group:
         assert torch.distributed.is_initialized()
         assert group.leads
     assert not torch.distributed.is_initialized()
     assert "GLOO_SOCKET_IFNAME" not in os.environ
+    assert sys.excepthook is hook

@@ -20,7 +20,7 @@ def _processes(config: RuntimeConfig, context: Context) -> Engine:
     from goodteacher.engines.processes import ProcessesEngine
 
     cores = loky.cpu_count()
-    workers = config.workers or cores
+    workers = config.workers or max(1, cores // config.teacher_workers)
     threads = config.threads or max(1, cores // workers)
     return ProcessesEngine(context, workers=workers, threads=threads)
 

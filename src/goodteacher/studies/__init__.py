@@ -44,7 +44,15 @@ from goodteacher.studies.store import (
     reading,
     weights_difference,
 )
-from goodteacher.studies.tasks import Context, DataKey, Engine, Task, is_done, runner_of
+from goodteacher.studies.tasks import (
+    Context,
+    DataKey,
+    Engine,
+    Task,
+    is_done,
+    processes_of,
+    runner_of,
+)
 
 __all__ = [
     "BLENDS_FILE",
@@ -85,6 +93,7 @@ __all__ = [
     "logger",
     "name_of_data",
     "prepare_context",
+    "processes_of",
     "raise_all",
     "read_students",
     "read_tensors",

@@ -115,6 +115,16 @@ def is_done(task: Task, store: Store) -> bool:
     return runner_of(task).done(task, store)
 
 
+def processes_of(task: Task, machine: Machine) -> int:
+    """Return how many processes a task takes, for who shares out CPUs or GPUs.
+
+    Args:
+        task: The task. Its class says so by ``divided = True`` if it trains a teacher.
+        machine: Says over how many processes teachers are trained.
+    """
+    return machine.teacher_workers if getattr(task, "divided", False) else 1
+
+
 class Engine(Protocol):
     """Where tasks run."""
 

@@ -200,15 +200,23 @@ def help_out(orders: _Orders, line: Connection) -> None:
     logging.disable()  # the first process says the same
     warnings.simplefilter("ignore")
     take_share(orders.share)
-    try:
+    meeting, rank, size = orders.folder / _MEETING, orders.rank, orders.size
+    with _telling(line):
         work = cast("Callable[[Group], object]", take(orders.folder))
         line.send(_READY)
-        meeting = orders.folder / _MEETING
-        with joined(meeting, rank=orders.rank, size=orders.size, device=orders.device) as group:
+        with joined(meeting, rank=rank, size=size, device=orders.device) as group, _telling(line):
             work(group)
+    os._exit(0)  # it has nothing to finish, and gloo's threads may fail to
+
+
+@contextlib.contextmanager
+def _telling(line: Connection) -> Iterator[None]:
+    """Say what fails, before others lose their connection, and end with it."""
+    try:
+        yield
     except Exception as error:
         line.send(_Told.of(error))
-    os._exit(0)  # it has nothing to finish, and gloo's threads may fail to
+        os._exit(1)
 
 
 def _end_with(line: Connection) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -121,7 +122,7 @@ def joined(meeting: Path, *, rank: int, size: int, device: torch.device) -> Iter
         size: How many there are.
         device: Where they compute: over gloo on CPUs, over NCCL on GPUs.
     """
-    on_gpu = device.type == "cuda"
+    on_gpu, hook = device.type == "cuda", sys.excepthook
     if on_gpu:
         torch.cuda.set_device(rank)
     with _at_home():
@@ -139,6 +140,7 @@ def joined(meeting: Path, *, rank: int, size: int, device: torch.device) -> Iter
             yield SeveralProcesses(rank, size)
     finally:
         dist.destroy_process_group()
+        sys.excepthook = hook  # PyTorch has put the rank before every line of every error
 
 
 @contextlib.contextmanager
