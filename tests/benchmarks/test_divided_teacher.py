@@ -21,8 +21,8 @@ def benchmark(monkeypatch):
 
 
 def test_each_way_trains_the_same_teacher_in_turns(benchmark):
-    options = argparse.Namespace(batch_size=16, epochs=2, rounds=3)
-    found = benchmark.compare("mlp:4", options, benchmark.images(80))
+    options = argparse.Namespace(batch_size=64, epochs=2, rounds=3)
+    found = benchmark.compare("mlp:4", options, benchmark.images(300))
     assert {len(seconds) for seconds in found["seconds_of_an_epoch"].values()} == {3}
     assert found["loss_apart"] == {"second": 0.0}
     middle, least, most = found["speedup"]["second"]

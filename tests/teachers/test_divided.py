@@ -12,14 +12,15 @@ import warnings
 from dataclasses import replace
 from functools import partial
 
+import loky
 import psutil
 import pytest
 import torch
 from torch import nn
 
-from goodteacher.config import Optimization, Run, StudyConfig, parse
+from goodteacher.config import Optimization, Run, RuntimeConfig, StudyConfig, parse
 from goodteacher.data import DataNote, Dataset, prepare
-from goodteacher.engines import LocalEngine
+from goodteacher.engines import LocalEngine, engine_of
 from goodteacher.engines.processes import ProcessesEngine
 from goodteacher.errors import ConfigError, RunError
 from goodteacher.networks import Network, Preparations
@@ -163,6 +164,14 @@ def test_tasks_of_several_processes_have_helpers_of_their_own(one, tmp_path):
         ProcessesEngine(two, workers=2, threads=1).run("teachers", tasks)
     for task in tasks:
         assert_same_teachers(one, two, task)
+
+
+@pytest.mark.parametrize("each", [1, 2, 64])
+def test_by_default_teachers_of_several_processes_are_fewer(two, each):
+    config = parse(RuntimeConfig, engine="processes", teacher_workers=each)
+    engine, cores = engine_of(config, two), loky.cpu_count()
+    assert engine.share.processes == max(1, cores // each)
+    assert engine.share.threads == max(1, cores // engine.share.processes)
 
 
 class Killer(threading.Thread):

@@ -219,6 +219,32 @@ def test_weights_that_are_left_out_are_no_matter(processes):
     assert torch.equal(found[0][0]["network.unused.weight"], untouched)
 
 
+class DroppingLayers(nn.Module):
+    """Leaves a layer out in half of the steps, by chance."""
+
+    def __init__(self):
+        super().__init__()
+        self.used, self.sometimes, self.norm = nn.Linear(48, C), nn.Linear(C, C), nn.BatchNorm1d(C)
+
+    def forward(self, x):
+        found = self.norm(self.used(x.flatten(1)))
+        return found + self.sometimes(found) if torch.rand(()) < 0.5 else found
+
+
+@pytest.mark.parametrize(
+    ("network", "leaves_out"),
+    [(mlp, False), (cnn_with_batch_norm, False), (PartlyUsed, True), (DroppingLayers, True)],
+)
+def test_networks_that_leave_weights_out_are_found_and_left_as_they_were(network, leaves_out):
+    network = network()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    drawn = torch.get_rng_state()
+    assert distributed._leaves_some_out(network, CPU, examples()) is leaves_out
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert all(weight.grad is None for weight in network.parameters())
+    assert torch.equal(torch.get_rng_state(), drawn)
+
+
 def test_each_process_draws_its_own(processes):
     def kept(group=ALONE):
         run = trainer(Dropping, group=group)
