@@ -87,9 +87,12 @@ def train(context, task):
 
 
 def children():
-    """Those of loky that do some work; it has others that count resources, and they stay."""
-    found = psutil.Process().children(recursive=True)
-    return {child.pid for child in found if "loky.backend.popen_loky_posix" in child.cmdline()}
+    """Those that do some work: loky has others that count resources, and they stay."""
+    return {child.pid for child in psutil.Process().children(recursive=True) if helps(child)}
+
+
+def helps(process):
+    return "loky.backend.popen_loky_posix" in process.cmdline()
 
 
 @pytest.fixture
@@ -341,14 +344,17 @@ def test_all_processes_end_with_the_first(tmp_path, to_all, sign):
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not list(tmp_path.glob("s/teachers/*/trajectory.jsonl")):
-        assert first.poll() is None, first.stderr.read()
-        time.sleep(0.05)
-    others = psutil.Process(first.pid).children(recursive=True)
-    assert any("loky.backend.popen_loky_posix" in other.cmdline() for other in others)
-    (os.killpg if to_all else os.kill)(first.pid, sign)
-    _, said = first.communicate(timeout=20)
-    assert psutil.wait_procs(others, timeout=10)[1] == []
+    try:
+        while not list(tmp_path.glob("s/teachers/*/trajectory.jsonl")):
+            assert first.poll() is None, first.stderr.read()
+            time.sleep(0.05)
+        others = psutil.Process(first.pid).children(recursive=True)
+        assert any(map(helps, others))
+        (os.killpg if to_all else os.kill)(first.pid, sign)
+        _, said = first.communicate(timeout=60)
+    finally:
+        first.kill()
+    assert psutil.wait_procs(others, timeout=30)[1] == []
     if to_all:
         assert said.rstrip().endswith("KeyboardInterrupt")
         assert "[rank0]" not in said

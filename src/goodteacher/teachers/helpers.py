@@ -126,10 +126,10 @@ class _Helper:
     @classmethod
     def begun(cls, orders: _Orders) -> _Helper:
         # Here, since loky takes as long to import as all engines, and few teachers need it.
-        from loky.backend import get_context
+        from loky.backend.process import LokyProcess
 
         ours, theirs = multiprocessing.Pipe()
-        process = get_context("loky").Process(target=help_out, args=(orders, theirs), daemon=True)
+        process = LokyProcess(target=help_out, args=(orders, theirs), daemon=True)
         process.start()
         theirs.close()
         return cls(process, ours)
