@@ -61,6 +61,12 @@ class RuntimeConfig(Frozen):
         description="with ray, GPUs that are reserved for each task, or a fraction of one "
         "(default: one where device is cuda, else none)",
     )
+    teacher_workers: PositiveInt = Field(
+        1,
+        description="processes over which each teacher is trained, by DistributedDataParallel on "
+        "this machine: its batch and the task's threads are divided among them, and batch "
+        "normalisation sees the whole batch (for large teachers)",
+    )
     tracker: Annotated[tuple[TrackerName, ...], BeforeValidator(split_commas)] = Field(
         (),
         description="who is told what was found, beside the folder: mlflow, tensorboard or wandb, "

@@ -29,7 +29,8 @@ def _processes(config: RuntimeConfig, context: Context) -> Engine:
             "kind, such as one of concurrent.futures."
         )
     cores = usable_cores()
-    workers = config.workers or max(1, cores // (config.threads or 1))
+    each = max(config.threads or 1, config.teacher_workers)
+    workers = config.workers or max(1, cores // each)
     threads = config.threads or max(1, cores // workers)
     return ProcessesEngine(context, workers=workers, threads=threads)
 

@@ -23,11 +23,10 @@ from pathlib import Path
 
 import loky
 
-from goodteacher.engines.handing_over import hand_over, sending
 from goodteacher.engines.pooled import PooledEngine, Report
 from goodteacher.engines.working import Outcome, Work, do
 from goodteacher.errors import RunError
-from goodteacher.studies import Context, Silent, Task
+from goodteacher.studies import Context, Silent, Task, hand_over
 from goodteacher.training import Share
 
 _IDLE = 60
@@ -123,8 +122,7 @@ class Processes:
         """A folder with the context for the other processes; it goes when the pool does."""
         folder = Path(tempfile.mkdtemp(prefix="goodteacher-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        with sending(instead="workers=1"):
-            hand_over(self.context.watched_by(Silent()), folder)
+        hand_over(self.context.watched_by(Silent()), folder)
         return folder
 
 

@@ -36,7 +36,6 @@ from ray.exceptions import (
 )
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from goodteacher.engines.handing_over import pack, sending
 from goodteacher.engines.pooled import PooledEngine, Report
 from goodteacher.engines.ray_cluster import Resources, check_nodes, join, leave, nodes
 from goodteacher.engines.ray_working import (
@@ -58,6 +57,9 @@ from goodteacher.studies import (
     environment_number,
     environments,
     is_done,
+    pack,
+    processes_of,
+    sending,
 )
 from goodteacher.training import Share
 
@@ -223,6 +225,7 @@ class RayPool:
 
     def _begin(self, run: _Run) -> None:
         wanted = self.where.wanted
+        processes = processes_of(run.task, self.context.machine)
         errand = Errand(
             key=run.task.key,
             task=cloudpickle.dumps(run.task),
@@ -234,8 +237,8 @@ class RayPool:
             patience=self.patience,
         )
         placed = self._send.options(
-            num_cpus=whole_node(wanted) if run.short_of_memory else wanted.cpus,
-            num_gpus=wanted.gpus,
+            num_cpus=whole_node(wanted) if run.short_of_memory else max(wanted.cpus, processes),
+            num_gpus=wanted.gpus * processes,
             memory=wanted.memory or None,
             name=run.task.key,
         )

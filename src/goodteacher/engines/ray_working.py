@@ -23,18 +23,19 @@ from typing import Any, cast
 import ray
 
 from goodteacher.engines.failures import Failure
-from goodteacher.engines.handing_over import Packed, unpack
 from goodteacher.engines.working import Outcome, Reporting, outcome_of
 from goodteacher.errors import GoodteacherError, StudyError
 from goodteacher.studies import (
     CONFIG_FILE,
     Context,
     Environment,
+    Packed,
     Store,
     Task,
     environment_here,
     is_done,
     runner_of,
+    unpack,
 )
 from goodteacher.training import Share
 

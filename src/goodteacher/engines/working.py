@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from goodteacher.engines.failures import Failure
-from goodteacher.engines.handing_over import take
 from goodteacher.engines.local import run_logged
 from goodteacher.errors import GoodteacherError
-from goodteacher.studies import Context, Task, logger
+from goodteacher.studies import Context, Task, logger, take
 from goodteacher.training import Share, take_share
 
 _PAUSE = 0.2

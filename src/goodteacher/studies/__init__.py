@@ -25,6 +25,7 @@ from goodteacher.studies.files import (
     SWEET_SPOT_FILE,
     VERDICT_FILE,
 )
+from goodteacher.studies.handing_over import Packed, hand_over, pack, sending, take, unpack
 from goodteacher.studies.places import Place, Url, place_of
 from goodteacher.studies.progress import OneOfSeveral, Progress, Silent, logger, say
 from goodteacher.studies.setting_up import (
@@ -56,6 +57,7 @@ from goodteacher.studies.tasks import (
     Until,
     done_among,
     is_done,
+    processes_of,
     runner_of,
 )
 from goodteacher.studies.tensor_files import load_weights, read_tensors, weights_difference
@@ -83,6 +85,7 @@ __all__ = [
     "Flow",
     "Needs",
     "OneOfSeveral",
+    "Packed",
     "Place",
     "Progress",
     "Silent",
@@ -102,13 +105,16 @@ __all__ = [
     "environment_here",
     "environment_number",
     "environments",
+    "hand_over",
     "holds_several",
     "is_done",
     "load_weights",
     "logger",
     "name_of_data",
+    "pack",
     "place_of",
     "prepare_context",
+    "processes_of",
     "raise_all",
     "read_students",
     "read_tensors",
@@ -116,9 +122,12 @@ __all__ = [
     "resume_context",
     "runner_of",
     "say",
+    "sending",
     "settings_of",
     "study_data",
     "study_folders",
+    "take",
+    "unpack",
     "weights_difference",
     "which_study",
 ]

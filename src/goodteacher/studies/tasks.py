@@ -121,6 +121,16 @@ def done_among(tasks: Iterable[Task], store: Store) -> set[str]:
     return {task.key for task in tasks if is_done(task, listed)}
 
 
+def processes_of(task: Task, machine: Machine) -> int:
+    """Return how many processes a task takes, for who shares out CPUs or GPUs.
+
+    Args:
+        task: The task. Its class says so by ``divided = True`` if it trains a teacher.
+        machine: Says over how many processes teachers are trained.
+    """
+    return machine.teacher_workers if getattr(task, "divided", False) else 1
+
+
 @dataclass(frozen=True)
 class Needs:
     """What a flow needs done before it goes on: tasks that do not depend on one another.

@@ -19,7 +19,7 @@ from goodteacher.records import Checkpoint, Measured, Measurement, TeacherVarian
 from goodteacher.responses import Response, read_recorded
 from goodteacher.responses.measurement import measure_splits
 from goodteacher.studies import Context, DataKey, Store
-from goodteacher.training import compute_logits
+from goodteacher.training import ALONE, Group, compute_logits
 
 RESPONSE_SPLITS = ("transfer", "selection")
 TRAJECTORY_FILE = "trajectory.jsonl"
@@ -34,6 +34,7 @@ def record_teacher(
     teacher: str,
     data: DataKey,
     temperatures: tuple[float, ...],
+    group: Group = ALONE,
 ) -> Measured:
     """Write a network's weights and responses and measure them; nothing if it diverged.
 
@@ -45,24 +46,19 @@ def record_teacher(
         teacher: Its specification, which says how it wants its inputs too.
         data: Says how views are augmented, and how many the teacher responds to.
         temperatures: Where responses are measured, beside 1 and the best one.
+        group: The processes that compute the responses, of which this is the first; the others
+            call :func:`responses_of`.
 
     Returns:
         Measurements on the transfer set and the selection split; without an optimal temperature if
         a response is not finite.
     """
     started = time.perf_counter()
-    examples = {
-        name: context.examples(teacher, split_of(context, name), data.augmentation)
-        for name in RESPONSE_SPLITS
-    }
-    respond = partial(compute_logits, network)
-    plain = {name: respond(examples[name]) for name in RESPONSE_SPLITS}
+    responses = responses_of(context, network, teacher=teacher, data=data, group=group)
     best: BestTemperature | None = None
     measurements: tuple[Measurement, ...] = ()
-    if all(bool(logits.isfinite().all()) for logits in plain.values()):
-        responses = {(name, 0): logits for name, logits in plain.items()}
-        for view in range(1, data.views):
-            responses["transfer", view] = respond(examples["transfer"], view=view)
+    if responses is not None:
+        plain = {name: responses[name, 0] for name in RESPONSE_SPLITS}
         context.store.write_tensors(checkpoint_file(key, epoch), network.state_dict())
         _write_preparation(context, key, teacher)
         _write_responses(context, responses, key=key, epoch=epoch, teacher=teacher)
@@ -74,6 +70,35 @@ def record_teacher(
         measurements=measurements,
         recording_seconds=time.perf_counter() - started,
     )
+
+
+def responses_of(
+    context: Context, network: nn.Module, *, teacher: str, data: DataKey, group: Group = ALONE
+) -> dict[tuple[str, int], Tensor] | None:
+    """Return what a network says on the splits, by split and view; None if it diverged.
+
+    Every process of a group calls it, with the network that all of them have trained. What the
+    others than the first one get is a share, of no use but for being sent.
+
+    Args:
+        context: The study.
+        network: The teacher's module, on the machine's device.
+        teacher: Its specification, which says how it wants its inputs too.
+        data: Says how views are augmented, and how many the teacher responds to.
+        group: The processes.
+    """
+    examples = {
+        name: context.examples(teacher, split_of(context, name), data.augmentation)
+        for name in RESPONSE_SPLITS
+    }
+    group.alike(network)
+    respond = partial(compute_logits, network, group=group)
+    responses = {(name, 0): respond(examples[name]) for name in RESPONSE_SPLITS}
+    if not group.agreed(all(bool(logits.isfinite().all()) for logits in responses.values())):
+        return None
+    for view in range(1, data.views):
+        responses["transfer", view] = respond(examples["transfer"], view=view)
+    return responses
 
 
 def _write_preparation(context: Context, key: str, teacher: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from goodteacher.training.averaging import refresh_batch_norm
+from goodteacher.training.distributed import joined
 from goodteacher.training.evaluate import compute_logits, compute_predictions, most_probable
+from goodteacher.training.group import ALONE, Group
 from goodteacher.training.loop import Segment, Trainer, example_order, steps_per_epoch
 from goodteacher.training.machine import (
     Machine,
@@ -26,6 +28,8 @@ from goodteacher.training.stacking import Stack, StackingWarning, stack_networks
 from goodteacher.training.width import WidthChoice, even_groups, fastest_width, widest_stack
 
 __all__ = [
+    "ALONE",
+    "Group",
     "Machine",
     "Segment",
     "Share",
@@ -43,6 +47,7 @@ __all__ = [
     "fastest_width",
     "free_memory",
     "is_out_of_memory",
+    "joined",
     "may_start_processes",
     "most_probable",
     "refresh_batch_norm",

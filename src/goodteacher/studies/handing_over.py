@@ -100,8 +100,12 @@ def hand_over(value: object, folder: Path) -> None:
     Args:
         value: Anything that cloudpickle can write.
         folder: An empty folder.
+
+    Raises:
+        ConfigError: A network or function that was given in Python cannot be pickled.
     """
-    packed = pack(value, folder / _ARRAYS)
+    with sending(instead="workers=1 and teacher_workers=1"):
+        packed = pack(value, folder / _ARRAYS)
     (folder / _OBJECTS).write_bytes(packed.objects)
     np.save(folder / _PLACES, np.array(packed.places, dtype=np.int64).reshape(-1, 2))
 
