@@ -240,7 +240,9 @@ def test_version_of_a_file_is_fetched_once(url, monkeypatch):
 def test_copies_that_were_not_used_make_room(tmp_path, monkeypatch):
     from goodteacher.studies import fetched as module
 
-    monkeypatch.setattr(module, "cache_folder", lambda: tmp_path / "copies")
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    monkeypatch.setattr(module, "cache_folder", lambda: copies)
     monkeypatch.setattr(module, "ROOM", 250)
     monkeypatch.setattr(module, "_LOOKED_AFTER", 1)
     for number in range(4):
@@ -248,6 +250,24 @@ def test_copies_that_were_not_used_make_room(tmp_path, monkeypatch):
         time.sleep(0.02)
     assert path.exists()
     assert len(list((tmp_path / "copies").glob("*/a.bin"))) == 2
+
+
+def test_copies_are_kept_where_nobody_else_can_put_some(tmp_path, monkeypatch):
+    from goodteacher.studies import fetched as module
+
+    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(module.getpass, "getuser", lambda: "somebody")
+    assert module.cache_folder.__wrapped__().parent == tmp_path  # that of a user who is not here
+    (tmp_path / "goodteacher-copies-somebody").rmdir()
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "goodteacher-copies-somebody").symlink_to(tmp_path / "theirs")
+    assert module.cache_folder.__wrapped__().name.startswith("goodteacher-")
+    assert not list((tmp_path / "theirs").iterdir())
+    monkeypatch.undo()
+    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
+    own = module.cache_folder.__wrapped__()
+    assert own.name.startswith("goodteacher-copies-")
+    assert own.stat().st_mode & 0o077 == 0
 
 
 def test_copy_that_fails_leaves_nothing(tmp_path, monkeypatch):
