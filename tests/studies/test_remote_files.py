@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import fsspec
 import pytest
+from fsspec.registry import _registry
 
 import goodteacher
 from goodteacher.errors import PackageError, StudyError
@@ -207,7 +207,9 @@ def test_tasks_are_looked_for_page_by_page(server, monkeypatch):
     tasks = [Task(number) for number in range(2_200)]
     assert len(done_among(tasks, store)) == 2_100
     requests = len(counts)
-    assert requests <= 8 + 2  # eight tasks asked for alone, then the list
+    assert (
+        counts == ["head_object"] * 8 + ["list_objects_v2"] * 3
+    )  # eight alone, then a thousand each
     done_among(tasks[:2], store)
     assert len(counts) - requests <= 2  # no list, where few are asked for
 
@@ -240,7 +242,9 @@ def test_version_of_a_file_is_fetched_once(url, monkeypatch):
 def test_copies_that_were_not_used_make_room(tmp_path, monkeypatch):
     from goodteacher.studies import fetched as module
 
-    monkeypatch.setattr(module, "cache_folder", lambda: tmp_path / "copies")
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    monkeypatch.setattr(module, "cache_folder", lambda: copies)
     monkeypatch.setattr(module, "ROOM", 250)
     monkeypatch.setattr(module, "_LOOKED_AFTER", 1)
     for number in range(4):
@@ -248,6 +252,24 @@ def test_copies_that_were_not_used_make_room(tmp_path, monkeypatch):
         time.sleep(0.02)
     assert path.exists()
     assert len(list((tmp_path / "copies").glob("*/a.bin"))) == 2
+
+
+def test_copies_are_kept_where_nobody_else_can_put_some(tmp_path, monkeypatch):
+    from goodteacher.studies import fetched as module
+
+    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(module.getpass, "getuser", lambda: "somebody")
+    assert module.cache_folder.__wrapped__().parent == tmp_path  # that of a user who is not here
+    (tmp_path / "goodteacher-copies-somebody").rmdir()
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "goodteacher-copies-somebody").symlink_to(tmp_path / "theirs")
+    assert module.cache_folder.__wrapped__().name.startswith("goodteacher-")
+    assert not list((tmp_path / "theirs").iterdir())
+    monkeypatch.undo()
+    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
+    own = module.cache_folder.__wrapped__()
+    assert own.name.startswith("goodteacher-copies-")
+    assert own.stat().st_mode & 0o077 == 0
 
 
 def test_copy_that_fails_leaves_nothing(tmp_path, monkeypatch):
@@ -274,7 +296,7 @@ def test_protocol_that_nobody_knows_is_refused():
 
 def test_package_that_is_missing_is_named_with_its_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
+    monkeypatch.delitem(_registry, "s3", raising=False)
     object_stores.remote_files.cache_clear()
     with pytest.raises(PackageError, match=r"^s3://b/s needs .*: pip install 'goodteacher\[s3\]'$"):
         Store("s3://b/s").files.check()

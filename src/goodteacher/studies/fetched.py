@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import getpass
 import hashlib
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 ROOM = 20 * 2**30
@@ -21,11 +24,20 @@ _fetched = [_LOOKED_AFTER]
 """Bytes that this process has fetched since it looked."""
 
 
+@cache
 def cache_folder() -> Path:
-    """Return the folder of all copies, below that for temporary files (``TMPDIR``)."""
-    with contextlib.suppress(OSError, KeyError):
-        return Path(tempfile.gettempdir()) / f"goodteacher-copies-{getpass.getuser()}"
-    return Path(tempfile.gettempdir()) / f"goodteacher-copies-{os.getpid()}"
+    """Return the folder of all copies, below that for temporary files (``TMPDIR``).
+
+    It is the user's own; where somebody else has made one of its name, it is this process's.
+    """
+    with contextlib.suppress(OSError, KeyError):  # of a user without a name
+        shared = Path(tempfile.gettempdir()) / f"goodteacher-copies-{getpass.getuser()}"
+        shared.mkdir(mode=0o700, exist_ok=True)
+        if not shared.is_symlink() and shared.owner() == getpass.getuser():
+            return shared
+    own = Path(tempfile.mkdtemp(prefix="goodteacher-"))
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    return own
 
 
 def fetched(version: str, name: str, fetch: Callable[[Path], None]) -> Path:
@@ -42,7 +54,7 @@ def fetched(version: str, name: str, fetch: Callable[[Path], None]) -> Path:
         with contextlib.suppress(OSError):
             os.utime(path)
         return path
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(exist_ok=True)
     temporary = folder / f".{uuid.uuid4().hex}.part"
     try:
         fetch(temporary)
