@@ -386,14 +386,16 @@ class RayPool:
 
     def stop(self, futures: Iterable[Future[Outcome]]) -> None:
         """End tasks, and the cluster if this process has started it."""
-        going = set(futures)
-        for run in self._runs.values():
-            if run.future in going and not run.future.done():
-                run.stopped = True
+        asked = set(futures)
+        going = [run for run in self._runs.values() if run.future in asked]
+        for run in going:
+            run.stopped = True
+        if not going or leave():
+            return
+        for run in going:
+            if not run.future.done():
                 with contextlib.suppress(Exception):  # whatever is lost is ended
                     ray.cancel(run.reference, force=True)
-        if going:
-            leave()
 
 
 def _attend(pool: weakref.ref[RayPool], ended: queue.SimpleQueue[Any]) -> None:
