@@ -1,0 +1,132 @@
+"""Responses that are larger than memory: their rows are made where they are asked for.
+
+What is measured of a response is a sum over its examples, so measuring takes a few thousand rows at
+a time (:func:`row_chunks`), from memory or from a file, by the same functions. Students take the
+rows of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeGuard
+
+import torch
+from torch import Tensor
+
+AT_ONCE = 2**18
+"""Numbers of a response that are measured at once: 2 MiB in float64, which caches hold."""
+
+Index = slice | Tensor
+"""Which rows: a range of them, or their numbers, int64."""
+
+
+@dataclass(frozen=True, eq=False)
+class LazyRows:
+    """Logits [N, C] that are not in memory; taking some of them gives a tensor.
+
+    Attributes:
+        shape: (N, C).
+        take: Gives the rows asked for, float32 [n, C].
+
+    Example:
+        >>> rows = LazyRows((4, 2), torch.eye(4)[:, :2].__getitem__)
+        >>> len(rows), rows[1:3].tolist(), rows.selected(torch.tensor([3, 0]))[1:].tolist()
+        (4, [[0.0, 1.0], [0.0, 0.0]], [[1.0, 0.0]])
+    """
+
+    shape: tuple[int, int]
+    take: Callable[[Index], Tensor]
+
+    dtype = torch.float32
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Index) -> Tensor:
+        return self.take(rows)
+
+    def selected(self, rows: Tensor) -> LazyRows:
+        """Return some rows in another order.
+
+        Args:
+            rows: Their numbers, int64 [n].
+        """
+        return LazyRows((len(rows), self.shape[1]), lambda index: self.take(rows[index]))
+
+    def mapped(
+        self, change: Callable[[Tensor], Tensor], num_classes: int | None = None
+    ) -> LazyRows:
+        """Return rows that are changed, each by itself, when they are taken.
+
+        Args:
+            change: From [n, C] to [n, C'].
+            num_classes: C'; C by default.
+        """
+        shape = (self.shape[0], num_classes or self.shape[1])
+        return LazyRows(shape, lambda index: change(self.take(index)))
+
+    def whole(self) -> Tensor:
+        """Return all rows, in memory, float32 [N, C]."""
+        return self.take(slice(None))
+
+
+Logits = Tensor | LazyRows
+"""A response [N, C], in memory or not."""
+
+
+def is_lazy(logits: Logits) -> TypeGuard[LazyRows]:
+    """Tell whether a response is not in memory."""
+    return isinstance(logits, LazyRows)
+
+
+def in_memory(logits: Logits) -> Tensor:
+    """Return a response as a tensor [N, C]: for what needs all of it at once."""
+    return logits.whole() if isinstance(logits, LazyRows) else logits
+
+
+def select_rows(logits: Logits, rows: Tensor) -> Logits:
+    """Return some rows [n, C] of a response; a copy where it is in memory.
+
+    Args:
+        logits: [N, C].
+        rows: Their numbers, int64 [n].
+    """
+    return logits.selected(rows) if isinstance(logits, LazyRows) else logits[rows]
+
+
+def select_classes(logits: Logits, columns: Sequence[int]) -> Logits:
+    """Return some columns of a response, in the order wanted.
+
+    Args:
+        logits: [N, C].
+        columns: Their numbers.
+    """
+    if list(columns) == list(range(logits.shape[1])):
+        return logits
+    order = list(columns)
+    if isinstance(logits, LazyRows):
+        return logits.mapped(lambda some: some[:, order], len(order))
+    return logits[:, order]
+
+
+def row_chunks(num_rows: int, num_classes: int) -> Iterator[slice]:
+    """Divide the rows of a response into ranges that are measured at once.
+
+    Example:
+        >>> list(row_chunks(3, AT_ONCE // 2))
+        [slice(0, 2, None), slice(2, 3, None)]
+    """
+    step = max(1, AT_ONCE // max(1, num_classes))
+    for first in range(0, num_rows, step):
+        yield slice(first, min(first + step, num_rows))
+
+
+def in_chunks(logits: Logits, measured: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return what is measured of each row.
+
+    Args:
+        logits: [N, C], N at least 1.
+        measured: From some rows [n, C] to [n, ...].
+    """
+    return torch.cat([measured(logits[rows]) for rows in row_chunks(*logits.shape)])
