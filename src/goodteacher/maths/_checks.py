@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from goodteacher.errors import ConfigError, ResponseError
-from goodteacher.maths.rows import LazyRows, Logits, in_chunks
+from goodteacher.maths.rows import LazyRows, Logits, count_unusable
 
 UNLABELLED = -1
 """The label of an example that has none: only the teacher speaks for it."""
@@ -172,22 +172,6 @@ def check_recipe(
             number_checks[name](value)
 
 
-def unusable_rows(logits: Tensor) -> Tensor:
-    """Tell which rows have no softmax: NaN, +infinity, or no finite logit at all.
-
-    Args:
-        logits: `[..., C]`; `-inf` is probability 0.
-
-    Returns:
-        bool `[...]`.
-
-    Example:
-        >>> unusable_rows(torch.tensor([[0.0, -torch.inf], [0.0, torch.inf], [-torch.inf] * 2]))
-        tensor([False,  True,  True])
-    """
-    return ~torch.isfinite(logits.amax(-1))
-
-
 def is_integer(tensor: Tensor) -> bool:
     """Tell whether a tensor holds integers (bool is not an integer here)."""
     return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
@@ -227,7 +211,7 @@ def _check_logits(logits: Logits) -> None:
             f"logits must cover at least 2 classes, but their shape is {list(logits.shape)}. "
             "Does the network end in one sigmoid unit? Use [0, logit] as two classes."
         )
-    bad_rows = int(in_chunks(logits, unusable_rows).sum())
+    bad_rows = count_unusable(logits)
     if bad_rows:
         raise ResponseError(
             f"logits must be finite, but {bad_rows} of {num_examples} rows hold NaN or infinity "

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -28,6 +27,8 @@ class LazyRows:
     Attributes:
         shape: (N, C).
         take: Gives the rows asked for, float32 [n, C].
+        usable: Known to have a softmax in every row.
+        dtype: The precision that holds the logits exactly: float32 or float16.
 
     Example:
         >>> rows = LazyRows((4, 2), torch.eye(4)[:, :2].__getitem__)
@@ -37,8 +38,8 @@ class LazyRows:
 
     shape: tuple[int, int]
     take: Callable[[Index], Tensor]
-
-    dtype = torch.float32
+    usable: bool = False
+    dtype: torch.dtype = torch.float32
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -52,19 +53,8 @@ class LazyRows:
         Args:
             rows: Their numbers, int64 [n].
         """
-        return LazyRows((len(rows), self.shape[1]), lambda index: self.take(rows[index]))
-
-    def mapped(
-        self, change: Callable[[Tensor], Tensor], num_classes: int | None = None
-    ) -> LazyRows:
-        """Return rows that are changed, each by itself, when they are taken.
-
-        Args:
-            change: From [n, C] to [n, C'].
-            num_classes: C'; C by default.
-        """
-        shape = (self.shape[0], num_classes or self.shape[1])
-        return LazyRows(shape, lambda index: change(self.take(index)))
+        shape = (len(rows), self.shape[1])
+        return LazyRows(shape, lambda index: self.take(rows[index]), self.usable, self.dtype)
 
     def whole(self) -> Tensor:
         """Return all rows, in memory, float32 [N, C]."""
@@ -73,11 +63,6 @@ class LazyRows:
 
 Logits = Tensor | LazyRows
 """A response [N, C], in memory or not."""
-
-
-def is_lazy(logits: Logits) -> TypeGuard[LazyRows]:
-    """Tell whether a response is not in memory."""
-    return isinstance(logits, LazyRows)
 
 
 def in_memory(logits: Logits) -> Tensor:
@@ -106,8 +91,35 @@ def select_classes(logits: Logits, columns: Sequence[int]) -> Logits:
         return logits
     order = list(columns)
     if isinstance(logits, LazyRows):
-        return logits.mapped(lambda some: some[:, order], len(order))
+        shape, take = (len(logits), len(order)), logits.take
+        return LazyRows(shape, lambda index: take(index)[:, order], dtype=logits.dtype)
     return logits[:, order]
+
+
+def concatenated(parts: Sequence[Logits]) -> Logits:
+    """Return the rows of responses one after another, [N, C]; in memory if all of them are.
+
+    Example:
+        >>> lazy = LazyRows((2, 2), torch.eye(2).__getitem__)
+        >>> concatenated([torch.zeros(1, 2), lazy])[torch.tensor([2, 0])].tolist()
+        [[0.0, 1.0], [0.0, 0.0]]
+    """
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    if len(tensors) == len(parts):
+        return torch.cat(tensors)
+    ends = torch.tensor([len(part) for part in parts]).cumsum(0)
+    every = torch.arange(int(ends[-1]))
+    shape = (len(every), parts[0].shape[1])
+
+    def take(index: Index) -> Tensor:
+        rows = every[index]
+        owner, found = torch.bucketize(rows, ends, right=True), torch.empty(len(rows), shape[1])
+        for number, part in enumerate(parts):
+            own = owner == number
+            found[own] = part[rows[own] - (ends[number] - len(part))]
+        return found
+
+    return LazyRows(shape, take)
 
 
 def row_chunks(num_rows: int, num_classes: int) -> Iterator[slice]:
@@ -130,3 +142,26 @@ def in_chunks(logits: Logits, measured: Callable[[Tensor], Tensor]) -> Tensor:
         measured: From some rows [n, C] to [n, ...].
     """
     return torch.cat([measured(logits[rows]) for rows in row_chunks(*logits.shape)])
+
+
+def unusable_rows(logits: Tensor) -> Tensor:
+    """Tell which rows have no softmax: NaN, +infinity, or no finite logit at all.
+
+    Args:
+        logits: `[..., C]`; `-inf` is probability 0.
+
+    Returns:
+        bool `[...]`.
+
+    Example:
+        >>> unusable_rows(torch.tensor([[0.0, -torch.inf], [0.0, torch.inf], [-torch.inf] * 2]))
+        tensor([False,  True,  True])
+    """
+    return ~torch.isfinite(logits.amax(-1))
+
+
+def count_unusable(logits: Logits) -> int:
+    """Count the rows `[N, C]` that have no softmax; see :func:`unusable_rows`."""
+    if isinstance(logits, LazyRows) and logits.usable:
+        return 0
+    return int(in_chunks(logits, unusable_rows).sum())

@@ -34,6 +34,19 @@ from goodteacher.maths._off_class import OffClass, divergence_from_uniform, entr
 from goodteacher.maths._sums import ClassBlock, Sums, add_up
 from goodteacher.maths.rows import Index, Logits
 
+__all__ = [
+    "EntropySums",
+    "MutualInformationSums",
+    "SimilarityInformation",
+    "SimilaritySums",
+    "VarianceSums",
+    "add_up",
+    "conditional_mutual_information",
+    "mean_entropy",
+    "similarity_information",
+    "wrong_class_variance",
+]
+
 ONE_HOT_BELOW = 1.05
 """An example with fewer effective classes than this counts as one-hot."""
 

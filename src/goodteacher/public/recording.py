@@ -33,7 +33,14 @@ from goodteacher.networks import NetworkLike, canonical_spec, specification_of
 from goodteacher.public.dividing import check_split, divided, make_folder, part_of, usable
 from goodteacher.public.probes import keep_probe, probe, probes_of
 from goodteacher.records import Predictor, TrajectoryRecord, percent
-from goodteacher.responses import ResponseLike, as_response, examine_agreement, fitted_to_part
+from goodteacher.responses import (
+    LazyRows,
+    Logits,
+    ResponseLike,
+    as_response,
+    examine_agreement,
+    fitted_to_part,
+)
 from goodteacher.studies import DataLike, Progress, Silent, name_of_data, say
 from goodteacher.sweet_spot.probing import has_declined
 from goodteacher.teachers import (
@@ -229,14 +236,14 @@ class Recorder:
         test = {"test": self._data.test} if self.record_test else {}
         return {"transfer": self.transfer.split, "selection": self.selection.split, **test}
 
-    def _asked(self, model: Model, epoch: int) -> dict[str, Tensor]:
+    def _asked(self, model: Model, epoch: int) -> dict[str, Logits]:
         asked = Asked(model, self.num_classes, self.prepare, self.at_once)
         splits = self._wanted
         self._progress.begin(f"recording epoch {epoch}", float(sum(map(len, splits.values()))))
         found = {name: asked(split, self._progress.advance) for name, split in splits.items()}
         return {name: self._as_logits(name, logits) for name, logits in found.items()}
 
-    def _given(self, given: Mapping[str, ResponseLike]) -> dict[str, Tensor]:
+    def _given(self, given: Mapping[str, ResponseLike]) -> dict[str, Logits]:
         unknown, missing = given.keys() - _PARTS.keys(), {"transfer", "selection"} - given.keys()
         if unknown or missing:
             raise ConfigError(
@@ -245,7 +252,7 @@ class Recorder:
             )
         return {name: self._as_logits(name, values) for name, values in given.items()}
 
-    def _as_logits(self, name: str, given: ResponseLike) -> Tensor:
+    def _as_logits(self, name: str, given: ResponseLike) -> Logits:
         """Return a split's logits [N, C], in its order; they may be those of a diverged teacher."""
         split = self._data.test if name == "test" else self._wanted[name]
         shape = (len(split), self.num_classes)
@@ -266,7 +273,7 @@ class Recorder:
             self._told.add(kind)
             say(self._progress, text, level=level)
 
-    def _examine(self, said: Tensor) -> None:
+    def _examine(self, said: Logits) -> None:
         """Warn where rows or classes seem to be in another order."""
         for found in examine_agreement(said, self.selection.labels, self._data.class_names):
             self._tell_once(found.code, f"{self.name}: {found.message}", level=logging.WARNING)
@@ -276,7 +283,7 @@ class Recorder:
     def _write(
         self,
         epoch: int,
-        said: Mapping[str, Tensor],
+        said: Mapping[str, Logits],
         facts: Mapping[str, float | None],
         started: float,
         *,
@@ -380,7 +387,9 @@ def _begun(
     return RecordedRun(store, notes, ids)
 
 
-def _diverged(logits: Tensor) -> bool:
+def _diverged(logits: Logits) -> bool:
+    if isinstance(logits, LazyRows):
+        return False  # it was looked through when it was read
     # Of a row without a softmax, that of NaN or infinities, the softmax is NaN; -inf alone is 0.
     return logits.is_floating_point() and bool(logits.float().softmax(-1).isnan().any())
 

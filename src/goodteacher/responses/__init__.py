@@ -27,6 +27,7 @@ classes in :mod:`~goodteacher.responses.columns`, and what else may stand in a t
 preferred, and one named ``logits`` is accepted if its rows are probabilities.
 """
 
+from goodteacher.maths.rows import LazyRows, Logits, concatenated, in_memory, row_chunks
 from goodteacher.responses.columns import (
     class_columns,
     columns_of,
@@ -38,6 +39,7 @@ from goodteacher.responses.examination import (
     examine_agreement,
     examine_response,
     look_alike,
+    most_probable,
     remembered,
 )
 from goodteacher.responses.files import (
@@ -50,31 +52,41 @@ from goodteacher.responses.files import (
 )
 from goodteacher.responses.fitting import fitted_response, fitted_to_part, load_pair
 from goodteacher.responses.scored import Scored, joined, scored
+from goodteacher.responses.stored import is_large, same_logits, save_arrays
 from goodteacher.responses.values import SUM_TOLERANCE, look_like_probabilities
 
 __all__ = [
     "SUM_TOLERANCE",
     "Labels",
+    "LazyRows",
+    "Logits",
     "Response",
     "ResponseLike",
     "Scored",
     "as_response",
     "class_columns",
     "columns_of",
+    "concatenated",
     "default_numbers",
     "difference",
     "examine_agreement",
     "examine_response",
     "fitted_response",
     "fitted_to_part",
+    "in_memory",
+    "is_large",
     "joined",
     "load_pair",
     "look_alike",
     "look_like_probabilities",
+    "most_probable",
     "read_labels",
     "read_recorded",
     "read_response",
     "remembered",
+    "row_chunks",
+    "same_logits",
+    "save_arrays",
     "scored",
     "write_response",
 ]

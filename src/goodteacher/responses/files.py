@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from goodteacher.data import decoded
 from goodteacher.errors import DataError, InputError, ResponseError
+from goodteacher.maths.rows import LazyRows, Logits
 from goodteacher.responses._arrays import (
     Array,
     Contents,
@@ -31,6 +30,7 @@ from goodteacher.responses._arrays import (
 )
 from goodteacher.responses._tables import ID_NAMES, LABEL_NAMES, UNNAMED, MalformedError
 from goodteacher.responses.containers import Labels, Response, check_ids
+from goodteacher.responses.stored import rows_of, save_arrays
 from goodteacher.responses.values import logits_of, look_like_probabilities
 
 _SHOWN = 5
@@ -78,14 +78,14 @@ def write_response(
         raise ResponseError(
             f"Responses are written as .safetensors, but the name is {target.name!r}."
         )
-    arrays = {"logits": response.logits.detach().cpu().contiguous()}
+    arrays: dict[str, Logits] = {"logits": response.logits}
     if response.has_ids:
-        arrays["ids"] = response.ids.cpu().contiguous()
+        arrays["ids"] = response.ids
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
-        save_file(arrays, temporary, metadata=dict(metadata or {}))
+        save_arrays(temporary, arrays, metadata or {})
         temporary.replace(target)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise ResponseError(
             f"Cannot write the response to {target}: {error}. Does its folder exist, and is there "
             "room?"
@@ -175,7 +175,7 @@ def read_recorded(path: str | os.PathLike[str]) -> Response:
     if "logits" not in arrays:
         raise ResponseError(f"{path} holds {_listed(arrays)}, but no 'logits'. Is it a response?")
     ids = arrays.get("ids")
-    logits = torch.from_numpy(arrays["logits"])
+    logits = rows_of(arrays["logits"])
     rows = torch.arange(len(logits)) if ids is None else torch.from_numpy(ids)
     return Response(logits, rows, ids is not None)
 
@@ -260,6 +260,8 @@ def _response_of(contents: Contents, what: str, *, probabilities: bool) -> Respo
 
 def _examined(response: Response, probabilities: bool) -> Response:
     """Examine a response made in memory: its numbers are logits, unless they cannot be."""
+    if isinstance(response.logits, LazyRows):
+        return response
     values = response.logits.detach().cpu().numpy()
     flag = probabilities and look_like_probabilities(values)
     logits, notes = logits_of(values, "the response", probabilities=flag)

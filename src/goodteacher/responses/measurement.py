@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from goodteacher.maths._sums import add_up
 from goodteacher.maths.calibration import BestTemperature, CalibrationSums, best_temperature
 from goodteacher.maths.rows import Logits
 from goodteacher.maths.similarity import (
@@ -14,6 +13,7 @@ from goodteacher.maths.similarity import (
     MutualInformationSums,
     SimilaritySums,
     VarianceSums,
+    add_up,
 )
 from goodteacher.records import Measurement
 

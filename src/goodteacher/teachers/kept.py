@@ -15,7 +15,7 @@ from torch import Tensor
 from goodteacher.data import Split, StudyData
 from goodteacher.networks import Network, build_network, preparation_from
 from goodteacher.records import TrajectoryRecord
-from goodteacher.responses import read_recorded
+from goodteacher.responses import in_memory, read_recorded
 from goodteacher.studies import Store, load_weights, read_tensors, reading
 from goodteacher.teachers.recording import (
     TRAJECTORY_FILE,
@@ -58,7 +58,7 @@ class KeptTeacher:
             test: The test split, open.
         """
         path = self.store.path(response_file(self.key, self.record.epoch, "test"))
-        return read_recorded(path).aligned_to(test.ids) if path.exists() else None
+        return in_memory(read_recorded(path).aligned_to(test.ids)) if path.exists() else None
 
     def network(self, spec: str, data: StudyData) -> Network:
         """Build it again, on the CPU.

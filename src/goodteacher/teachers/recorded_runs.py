@@ -27,7 +27,7 @@ from goodteacher.config import Attribute, DataConfig, Frozen, shown_attribute
 from goodteacher.data import Split, StudyData, shorten
 from goodteacher.errors import StudyError
 from goodteacher.records import Predictor, TrajectoryRecord
-from goodteacher.responses import difference, read_recorded
+from goodteacher.responses import Logits, difference, read_recorded, same_logits, save_arrays
 from goodteacher.responses.measurement import measure_splits
 from goodteacher.studies import CONFIG_FILE, Store
 from goodteacher.teachers.recording import RESPONSE_SPLITS, TRAJECTORY_FILE, response_name
@@ -188,7 +188,7 @@ class RecordedRun:
             )
         return sorted(found, key=lambda record: record.epoch)
 
-    def response(self, epoch: int, name: str, split: Split) -> Tensor:
+    def response(self, epoch: int, name: str, split: Split) -> Logits:
         """Return what was recorded of an epoch, aligned with a split by id, [len(split), C]."""
         return read_recorded(self.store.path(response_name(epoch, name))).aligned_to(split.ids)
 
@@ -277,7 +277,7 @@ def _shown(value: Attribute | None) -> str:
 def write_epoch(
     run: RecordedRun,
     records: Sequence[TrajectoryRecord],
-    responses: Mapping[str, tuple[Tensor, Tensor]],
+    responses: Mapping[str, tuple[Logits, Tensor]],
     *,
     epoch: int,
 ) -> None:
@@ -295,8 +295,9 @@ def write_epoch(
     if not store.exists(RUN_FILE):
         store.write_json(RUN_FILE, run.notes)
     for name, (logits, ids) in responses.items():
-        tensors = {"logits": logits.contiguous(), "ids": ids.contiguous()}
-        store.write_tensors(response_name(epoch, name), tensors, split=name, view="0")
+        notes = {"format": "pt", "split": name, "view": "0"}
+        with store.writing(response_name(epoch, name)) as path:
+            save_arrays(path, {"logits": logits, "ids": ids}, notes)
     for name in {*RESPONSE_SPLITS, "test"} - responses.keys():
         store.remove(response_name(epoch, name))  # of what was recorded of this epoch before
     by_epoch = {record.epoch: record for record in records}
@@ -304,7 +305,7 @@ def write_epoch(
 
 
 def measured_run(
-    said: Mapping[str, Tensor],
+    said: Mapping[str, Logits],
     labels: Mapping[str, Tensor],
     *,
     healthy: bool,
@@ -333,13 +334,13 @@ def measured_run(
 
 
 def same_responses(
-    run: RecordedRun, epoch: int, responses: Mapping[str, tuple[Tensor, Tensor]]
+    run: RecordedRun, epoch: int, responses: Mapping[str, tuple[Logits, Tensor]]
 ) -> bool:
     """Say whether an epoch was recorded before with the same numbers."""
     for name, (logits, ids) in responses.items():
         if not run.has_response(epoch, name):
             return False
         known = read_recorded(run.store.path(response_name(epoch, name)))
-        if not torch.equal(known.ids, ids) or not torch.equal(known.logits, logits):
+        if not torch.equal(known.ids, ids) or not same_logits(known.logits, logits):
             return False
     return True

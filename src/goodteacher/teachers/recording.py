@@ -16,7 +16,7 @@ from goodteacher.config import run_order
 from goodteacher.data import Split
 from goodteacher.maths.calibration import BestTemperature
 from goodteacher.records import Checkpoint, Measured, Measurement, TeacherVariant, TrajectoryRecord
-from goodteacher.responses import Response, read_recorded, write_response
+from goodteacher.responses import Logits, Response, read_recorded, write_response
 from goodteacher.responses.measurement import measure_splits
 from goodteacher.studies import Context, DataKey, Store
 from goodteacher.training import compute_logits
@@ -162,7 +162,7 @@ def load_response(
     *,
     name: str = "transfer",
     view: int = 0,
-) -> Tensor:
+) -> Logits:
     """Return a checkpoint's response, aligned with a split by id.
 
     Args:
@@ -174,7 +174,7 @@ def load_response(
         view: The view of them that the teacher saw.
 
     Returns:
-        Raw logits, float32 [len(split), C].
+        Raw logits, float32 [len(split), C]; large ones stay in their file.
     """
     key = branch_key(task_key, checkpoint.variant, checkpoint.epoch)
     path = store.path(response_file(key, checkpoint.epoch, name, view))

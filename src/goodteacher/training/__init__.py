@@ -13,7 +13,12 @@ from goodteacher.training.machine import (
     take_share,
     threads_of,
 )
-from goodteacher.training.memory import is_out_of_memory, stack_memory, unless_memory_runs_out
+from goodteacher.training.memory import (
+    is_out_of_memory,
+    stack_memory,
+    target_memory,
+    unless_memory_runs_out,
+)
 from goodteacher.training.objective import StackObjective
 from goodteacher.training.stacking import Stack, StackingWarning, stack_networks
 from goodteacher.training.width import WidthChoice, even_groups, fastest_width, widest_stack
@@ -41,6 +46,7 @@ __all__ = [
     "stack_networks",
     "steps_per_epoch",
     "take_share",
+    "target_memory",
     "threads_of",
     "unless_memory_runs_out",
     "widest_stack",
