@@ -27,7 +27,15 @@ classes in :mod:`~goodteacher.responses.columns`, and what else may stand in a t
 preferred, and one named ``logits`` is accepted if its rows are probabilities.
 """
 
-from goodteacher.maths.rows import LazyRows, Logits, concatenated, in_memory, row_chunks
+from goodteacher.maths.rows import (
+    LazyRows,
+    Logits,
+    concatenated,
+    in_memory,
+    row_chunks,
+    select_classes,
+    select_rows,
+)
 from goodteacher.responses.columns import (
     class_columns,
     columns_of,
@@ -88,5 +96,7 @@ __all__ = [
     "same_logits",
     "save_arrays",
     "scored",
+    "select_classes",
+    "select_rows",
     "write_response",
 ]

@@ -168,7 +168,7 @@ def _hard(logits: Tensor) -> Tensor:
 
 
 def _check_logits(logits: Logits) -> None:
-    if len(logits.shape) != 2 or logits.dtype != torch.float32:
+    if len(logits.shape) != 2 or (isinstance(logits, Tensor) and logits.dtype != torch.float32):
         raise ResponseError(
             f"A response must be float32 of shape [num_examples, num_classes], but is "
             f"{logits.dtype} of shape {list(logits.shape)}."

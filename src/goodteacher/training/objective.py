@@ -124,7 +124,10 @@ class StackObjective:
         return self._stacked(view, slice(None)).to(self._device)
 
     def _stacked(self, view: int, rows: slice | Tensor) -> Tensor:
-        return torch.stack([target[view % len(target)][rows] for target in self._targets])
+        found = [target[view % len(target)][rows] for target in self._targets]
+        return (
+            torch.stack(found) if len(found) > 1 else found[0][None]
+        )  # a view, where there is one
 
 
 def _losses(group: _Group, logits: Tensor, batch: Tensor, labels: Tensor) -> Tensor:
