@@ -25,7 +25,7 @@ from goodteacher.errors import ConfigError
 from goodteacher.maths._checks import check_response, check_temperature
 from goodteacher.maths._off_class import OffClass, taken_apart
 from goodteacher.maths._sums import Sums
-from goodteacher.maths.rows import Index, Logits, in_chunks, row_chunks
+from goodteacher.maths.rows import Index, Logits, each_chunk, in_chunks, row_chunks
 
 LOG_ZERO = math.log(torch.finfo(torch.float32).tiny)
 """What a label of probability 0 counts as, nats."""
@@ -329,13 +329,16 @@ _PASSES = 8  # over a large response by Newton's method, before intervals are ha
 
 def _ends(logits: Logits, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return each row's logit of the label and mean logit, both below its largest, float64 [N]."""
-    likely, means = [], []
-    for rows in row_chunks(*logits.shape):
+
+    def both(rows: slice) -> Tensor:
         wide = _below_largest(logits[rows])
-        likely.append(wide.gather(-1, labels[rows].unsqueeze(-1)).squeeze(-1))
+        likely = wide.gather(-1, labels[rows].unsqueeze(-1)).squeeze(-1)
         possible = wide > -torch.inf
-        means.append(torch.where(possible, wide, 0.0).sum(-1) / possible.sum(-1))
-    return torch.cat(likely), torch.cat(means)
+        means = torch.where(possible, wide, 0.0).sum(-1) / possible.sum(-1)
+        return torch.stack([likely, means], -1)
+
+    likely, means = each_chunk(len(logits), logits.shape[1], both).unbind(-1)
+    return likely, means
 
 
 def _below_largest(logits: Tensor) -> Tensor:

@@ -143,7 +143,28 @@ def in_chunks(logits: Logits, measured: Callable[[Tensor], Tensor]) -> Tensor:
         logits: [N, C], N at least 1.
         measured: From some rows [n, C] to [n, ...].
     """
-    return torch.cat([measured(logits[rows]) for rows in row_chunks(*logits.shape)])
+    return each_chunk(len(logits), logits.shape[1], lambda rows: measured(logits[rows]))
+
+
+def each_chunk(num_rows: int, num_classes: int, measured: Callable[[slice], Tensor]) -> Tensor:
+    """Return what is measured of each row, given which rows.
+
+    Args:
+        num_rows: N, at least 1.
+        num_classes: C.
+        measured: From a range of n rows to [n, ...].
+    """
+    found: Tensor | None = None
+    for rows in row_chunks(num_rows, num_classes):
+        some = measured(rows)
+        if found is None:
+            # In one piece: small results kept between large ones would hold the heap apart, and
+            # memory would grow by the size of the response.
+            found = some.new_empty((num_rows, *some.shape[1:]))
+        found[rows] = some
+    if found is None:
+        raise ValueError("there are no rows")
+    return found
 
 
 def unusable_rows(logits: Tensor) -> Tensor:

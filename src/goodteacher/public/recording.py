@@ -37,9 +37,12 @@ from goodteacher.responses import (
     LazyRows,
     Logits,
     ResponseLike,
+    TopK,
     as_response,
     examine_agreement,
     fitted_to_part,
+    keep_top,
+    told_of,
 )
 from goodteacher.studies import DataLike, Progress, Silent, name_of_data, say
 from goodteacher.sweet_spot.probing import has_declined
@@ -79,6 +82,9 @@ class Recorder:
         probe_student: A student, such as ``"mlp:16"``: short trainings of it on each response then
             decide `should_stop` in place of the NLL.
         at_once: Examples that the model sees at once; fewer where memory runs out.
+        top_k: Store so many of the most probable classes of each example, and what the others
+            share; what that loses is told. By default all classes are stored.
+        top_k_temperature: At which the others' share is kept: where students are to learn.
         progress: Told what was recorded; the logger ``goodteacher`` is told too.
         **attributes: What tells the run from others: batch_size, learning_rate, seed, whatever.
 
@@ -109,6 +115,8 @@ class Recorder:
         patience: int = 2,
         probe_student: NetworkLike | None = None,
         at_once: int = 256,
+        top_k: int | None = None,
+        top_k_temperature: float = 1.0,
         progress: Progress | None = None,
         **attributes: Attribute,
     ) -> None:
@@ -121,6 +129,7 @@ class Recorder:
         )
         _check_numbers(patience=patience, at_once=at_once)
         self.prepare, self.probabilities = checked_prepare(prepare), probabilities
+        self.top_k, self.top_k_temperature = top_k, top_k_temperature
         self.record_test, self.patience, self.at_once = record_test, patience, at_once
         self.predictor: Predictor | None = None  # set where the teacher is asked once
         self._student = canonical_spec(specification_of(probe_student)) if probe_student else None
@@ -290,6 +299,8 @@ class Recorder:
         overwrite: bool,
     ) -> TrajectoryRecord:
         healthy = not any(map(_diverged, said.values()))
+        kept = self._kept(said) if healthy else {}
+        said = {**said, **{name: each.logits for name, each in kept.items()}}
         splits = {"test": self._data.test, **self._wanted}
         known = {name: (logits, splits[name].ids) for name, logits in said.items()}
         earlier = {record.epoch: record for record in self._run.records()}
@@ -317,9 +328,18 @@ class Recorder:
             every = [*({**earlier, epoch: record}).values()]
             notes = self._run.notes.model_copy(update={"predictor": self.predictor})
             run = replace(self._run, notes=notes)
-            write_epoch(run, every, known if healthy else {}, epoch=epoch)
+            write_epoch(run, every, known if healthy else {}, epoch=epoch, kept=kept)
         say(self._progress, self._line(record))
         return record
+
+    def _kept(self, said: Mapping[str, Logits]) -> dict[str, TopK]:
+        """Return what is stored of responses of which the largest classes alone are kept."""
+        if self.top_k is None:
+            return {}
+        k, temperature = self.top_k, self.top_k_temperature
+        kept = {name: keep_top(each, k, temperature=temperature) for name, each in said.items()}
+        say(self._progress, f"{self.name}: {told_of(kept['transfer'].notes, 'the transfer set')}")
+        return kept
 
     def _probe(self, record: TrajectoryRecord, *, again: bool) -> None:
         """Train probe students of an epoch, if they are wanted and there are none yet."""

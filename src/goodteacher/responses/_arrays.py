@@ -42,11 +42,13 @@ class Contents:
         arrays: By name; one without a name is called ``UNNAMED``.
         class_names: Names of the classes in the order of the columns; empty where there are none.
         notes: What was left out.
+        header: Text in the file's header.
     """
 
     arrays: dict[str, Array]
     class_names: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
+    header: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,8 @@ def _read_safetensors(path: Path) -> Contents:
         # Through torch, since NumPy has no bfloat16; the tensors lie in the file, which is mapped.
         names = file.keys()
         contents = from_arrays({name: as_array(file.get_tensor(name)) for name in names})
-        contents.class_names = contents.class_names or _names_in(file.metadata() or {})
+        contents.header = file.metadata() or {}
+        contents.class_names = contents.class_names or _names_in(contents.header)
     return contents
 
 

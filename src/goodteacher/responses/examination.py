@@ -33,7 +33,7 @@ from torch import Tensor
 from goodteacher.data import Finding, Split, StudyData, shorten
 from goodteacher.maths.calibration import LOG_ZERO
 from goodteacher.maths.class_order import find_class_order
-from goodteacher.maths.rows import Logits, in_chunks, row_chunks
+from goodteacher.maths.rows import Logits, each_chunk, in_chunks
 from goodteacher.responses.containers import Response
 
 _MIN_HELD_OUT = 30  # examples that can show what a teacher has seen
@@ -169,11 +169,13 @@ def _fit(response: Response, split: Split) -> _Fit | None:
     if len(ids) < _MIN_HELD_OUT or not bool(torch.isin(ids, response.ids).all()):
         return None
     logits = response.aligned_to(ids)
-    likelihood = []
-    for rows in row_chunks(*logits.shape):
+
+    def likelihood(rows: slice) -> Tensor:
         log_probs = logits[rows].double().log_softmax(1)
-        likelihood.append(log_probs.gather(1, labels[rows, None])[:, 0])
-    return _Fit(most_probable(logits) == labels, torch.cat(likelihood).clamp_min(LOG_ZERO))
+        return log_probs.gather(1, labels[rows, None])[:, 0].clamp_min(LOG_ZERO)
+
+    fits = each_chunk(len(logits), logits.shape[1], likelihood)
+    return _Fit(most_probable(logits) == labels, fits)
 
 
 def _seen(response: Response, data: StudyData) -> Iterator[Finding]:

@@ -159,14 +159,14 @@ class _Facts:
 
 
 def _facts(values: Array) -> _Facts:
-    sums, lowest, zeros, several = [], [], 0, False
+    sums, lowest = np.empty((2, len(values)))
+    zeros, several = 0, False
     for rows in row_chunks(*values.shape):
         wide = _wide(values[rows])
-        sums.append(wide.sum(axis=1))
-        lowest.append(wide.min(axis=1))
+        sums[rows], lowest[rows] = wide.sum(axis=1), wide.min(axis=1)
         zeros += int((wide == 0).sum())
         several = several or bool(((wide > 0).sum(axis=1) > 1).any())
-    return _Facts(np.concatenate(sums), np.concatenate(lowest), zeros / values.size, several)
+    return _Facts(sums, lowest, zeros / values.size, several)
 
 
 def _from_probabilities(
@@ -339,8 +339,9 @@ def _from_log_probabilities(
     values: Array, some: Array, k: int, what: str
 ) -> tuple[Change, tuple[str, ...]]:
     """Read logits of the k largest classes where they are log-probabilities that lack a rest."""
-    chunks = row_chunks(*values.shape)
-    sums = np.concatenate([_shares(_wide(values[r]), k).sum(axis=1) for r in chunks])
+    sums = np.empty(len(values))
+    for rows in row_chunks(*values.shape):
+        sums[rows] = _shares(_wide(values[rows]), k).sum(axis=1)
     kept = some[some > _next_lower(some, k)]
     lacks = bool((sums <= 1 + SUM_TOLERANCE).all()) and np.median(sums) >= 0.5
     if bool((kept <= 0).all()) and lacks:

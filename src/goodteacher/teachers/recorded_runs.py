@@ -17,6 +17,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Self
 
 import torch
@@ -27,7 +28,7 @@ from goodteacher.config import Attribute, DataConfig, Frozen, shown_attribute
 from goodteacher.data import Split, StudyData, shorten
 from goodteacher.errors import StudyError
 from goodteacher.records import Predictor, TrajectoryRecord
-from goodteacher.responses import Logits, difference, read_recorded, same_logits, save_arrays
+from goodteacher.responses import Logits, TopK, difference, read_recorded, same_logits, save_arrays
 from goodteacher.responses.measurement import measure_splits
 from goodteacher.studies import CONFIG_FILE, Store
 from goodteacher.teachers.recording import RESPONSE_SPLITS, TRAJECTORY_FILE, response_name
@@ -280,6 +281,7 @@ def write_epoch(
     responses: Mapping[str, tuple[Logits, Tensor]],
     *,
     epoch: int,
+    kept: Mapping[str, TopK] = MappingProxyType({}),
 ) -> None:
     """Write an epoch's responses, and last the run's records.
 
@@ -288,6 +290,7 @@ def write_epoch(
         records: All of its records, that of the epoch included.
         responses: Logits [N, C] and ids [N] by split; none where the teacher diverged.
         epoch: The epoch.
+        kept: Of which splits the largest classes alone are stored.
     """
     store = run.store
     if not store.exists(SPLITS_FILE):
@@ -295,9 +298,10 @@ def write_epoch(
     if not store.exists(RUN_FILE):
         store.write_json(RUN_FILE, run.notes)
     for name, (logits, ids) in responses.items():
-        notes = {"format": "pt", "split": name, "view": "0"}
+        top = kept.get(name)
+        notes = {"format": "pt", "split": name, "view": "0", **(top.notes if top else {})}
         with store.writing(response_name(epoch, name)) as path:
-            save_arrays(path, {"logits": logits, "ids": ids}, notes)
+            save_arrays(path, {**(top.arrays if top else {"logits": logits}), "ids": ids}, notes)
     for name in {*RESPONSE_SPLITS, "test"} - responses.keys():
         store.remove(response_name(epoch, name))  # of what was recorded of this epoch before
     by_epoch = {record.epoch: record for record in records}
