@@ -140,7 +140,7 @@ def trainer(student: str, features: torch.Tensor, labels: torch.Tensor, rows: Lo
         stack_networks([network], example_input=examples.inputs(torch.arange(2))),
         objective,
         examples,
-        plan=Optimization(batch_size=BATCH),
+        plan=Optimization(optimizer="adam", learning_rate=1e-3, batch_size=BATCH),
         total_steps=10**6,
         order_seed=0,
         machine=machine,
