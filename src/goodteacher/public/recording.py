@@ -129,18 +129,16 @@ class Recorder:
         )
         _check_numbers(patience=patience, at_once=at_once)
         self.prepare, self.probabilities = checked_prepare(prepare), probabilities
-        self.top_k, self.top_k_temperature = top_k, top_k_temperature
-        self.record_test, self.patience, self.at_once = record_test, patience, at_once
+        self.patience, self.at_once, self._top = patience, at_once, (top_k, top_k_temperature)
         self.predictor: Predictor | None = None  # set where the teacher is asked once
         self._student = canonical_spec(specification_of(probe_student)) if probe_student else None
-        self._progress, self._told = progress or Silent(), set[str]()
+        self.record_test, self._progress, self._told = record_test, progress or Silent(), set[str]()
         self._data, self._parts = divided(config, data)
         parts, train, own = self._parts, self._data.train, self._data.validation
         self.training = part_of(parts.training, train)
         self.transfer = part_of(parts.transfer, train)
         self.selection = part_of(parts.selection, own or train)
-        path = Path(folder).expanduser()
-        splits = SplitIds.of(config, parts)
+        path, splits = Path(folder).expanduser(), SplitIds.of(config, parts)
         self._run = _begun(path, run, _checked_attributes(attributes), splits)
 
     @property
@@ -301,8 +299,7 @@ class Recorder:
         healthy = not any(map(_diverged, said.values()))
         kept = self._kept(said) if healthy else {}
         said = {**said, **{name: each.logits for name, each in kept.items()}}
-        splits = {"test": self._data.test, **self._wanted}
-        known = {name: (logits, splits[name].ids) for name, logits in said.items()}
+        known = self._by_id(said)
         earlier = {record.epoch: record for record in self._run.records()}
         if epoch in earlier and not overwrite:
             before = earlier[epoch].status == "ok"
@@ -324,19 +321,22 @@ class Recorder:
             }
         )
         make_folder(self.folder)
+        notes = self._run.notes.model_copy(update={"predictor": self.predictor})
+        run, every = replace(self._run, notes=notes), [*({**earlier, epoch: record}).values()]
         with self._run.store.lock():
-            every = [*({**earlier, epoch: record}).values()]
-            notes = self._run.notes.model_copy(update={"predictor": self.predictor})
-            run = replace(self._run, notes=notes)
             write_epoch(run, every, known if healthy else {}, epoch=epoch, kept=kept)
         say(self._progress, self._line(record))
         return record
 
+    def _by_id(self, said: Mapping[str, Logits]) -> dict[str, tuple[Logits, Tensor]]:
+        splits = {"test": self._data.test, **self._wanted}
+        return {name: (logits, splits[name].ids) for name, logits in said.items()}
+
     def _kept(self, said: Mapping[str, Logits]) -> dict[str, TopK]:
         """Return what is stored of responses of which the largest classes alone are kept."""
-        if self.top_k is None:
+        k, temperature = self._top
+        if k is None:
             return {}
-        k, temperature = self.top_k, self.top_k_temperature
         kept = {name: keep_top(each, k, temperature=temperature) for name, each in said.items()}
         say(self._progress, f"{self.name}: {told_of(kept['transfer'].notes, 'the transfer set')}")
         return kept
