@@ -74,8 +74,8 @@ class RuntimeConfig(Frozen):
     )
     memory_gib: PositiveFloat | None = Field(
         None,
-        description="memory in GiB that one stack of students may take; larger groups split "
-        "(default: half of what is free)",
+        description="memory in GiB that one stack of students may take; larger groups split, and "
+        "targets of more than half of it are read batch by batch (default: half of what is free)",
     )
     stack_width: PositiveInt | None = Field(
         None,

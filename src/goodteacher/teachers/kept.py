@@ -14,7 +14,7 @@ from torch import Tensor
 from goodteacher.data import Split, StudyData
 from goodteacher.networks import Network, build_network, preparation_from
 from goodteacher.records import TrajectoryRecord
-from goodteacher.responses import read_recorded
+from goodteacher.responses import in_memory, read_recorded
 from goodteacher.studies import Store, load_weights, reading
 from goodteacher.teachers.recording import (
     checkpoint_file,
@@ -60,7 +60,7 @@ class KeptTeacher:
         file = response_file(self.key, self.record.epoch, "test")
         if not self.store.exists(file):
             return None
-        return read_recorded(self.store.local(file)).aligned_to(test.ids)
+        return in_memory(read_recorded(self.store.local(file)).aligned_to(test.ids))
 
     def network(self, spec: str, data: StudyData) -> Network:
         """Build it again, on the CPU.

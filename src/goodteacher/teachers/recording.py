@@ -16,7 +16,7 @@ from goodteacher.config import run_order
 from goodteacher.data import Split
 from goodteacher.maths.calibration import BestTemperature
 from goodteacher.records import Checkpoint, Measured, Measurement, TeacherVariant, TrajectoryRecord
-from goodteacher.responses import Response, read_recorded
+from goodteacher.responses import Logits, Response, in_memory, read_recorded
 from goodteacher.responses.measurement import measure_splits
 from goodteacher.studies import Context, DataKey, Store
 from goodteacher.training import ALONE, Group, compute_logits
@@ -118,9 +118,10 @@ def _write_responses(
 ) -> None:
     for (name, view), logits in responses.items():
         response = Response(logits=logits, ids=split_of(context, name).ids)
+        tensors = {each: in_memory(rows).contiguous() for each, rows in response.arrays().items()}
         notes = {"split": name, "view": str(view), "teacher": teacher, "task": key}
         file = response_file(key, epoch, name, view)
-        context.store.write_tensors(file, response.tensors(), **notes)
+        context.store.write_tensors(file, tensors, **notes)
 
 
 def take_recorded(
@@ -186,7 +187,7 @@ def load_response(
     *,
     name: str = "transfer",
     view: int = 0,
-) -> Tensor:
+) -> Logits:
     """Return a checkpoint's response, aligned with a split by id.
 
     Args:
@@ -198,7 +199,7 @@ def load_response(
         view: The view of them that the teacher saw.
 
     Returns:
-        Raw logits, float32 [len(split), C].
+        Raw logits, float32 [len(split), C]; large ones stay in their file.
     """
     key = branch_key(task_key, checkpoint.variant, checkpoint.epoch)
     path = store.local(response_file(key, checkpoint.epoch, name, view))

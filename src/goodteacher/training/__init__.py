@@ -21,6 +21,7 @@ from goodteacher.training.memory import (
     free_memory,
     is_out_of_memory,
     stack_memory,
+    target_memory,
     unless_memory_runs_out,
 )
 from goodteacher.training.objective import StackObjective
@@ -55,6 +56,7 @@ __all__ = [
     "stack_networks",
     "steps_per_epoch",
     "take_share",
+    "target_memory",
     "threads_are_named",
     "threads_of",
     "unless_memory_runs_out",
