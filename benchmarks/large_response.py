@@ -68,10 +68,11 @@ def write(folder: Path, examples: int, classes: int) -> None:
 def peak_memory(found: dict[str, float]) -> Iterator[None]:
     """Note the most memory that this process owns meanwhile, in MiB above what it owns now."""
     before, ended = own_mib(), threading.Event()
+    found["peak_mib"] = 0.0
 
     def watch() -> None:
         while not ended.wait(0.02):
-            found["peak_mib"] = max(found.get("peak_mib", 0.0), own_mib() - before)
+            found["peak_mib"] = max(found["peak_mib"], own_mib() - before)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
