@@ -145,9 +145,8 @@ class Recorder:
         self.training = part_of(parts.training, train)
         self.transfer = part_of(parts.transfer, train)
         self.selection = part_of(parts.selection, own or train)
-        path = as_folder(folder)
         splits = SplitIds.of(config, parts)
-        self._run = _begun(path, run, _checked_attributes(attributes), splits)
+        self._run = _begun(as_folder(folder), run, _checked_attributes(attributes), splits)
 
     @property
     def folder(self) -> Place:
