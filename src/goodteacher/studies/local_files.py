@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import uuid
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ class LocalFiles:
     def writing(self, name: str) -> Iterator[Path]:
         """Give a temporary name beside the file, which is renamed."""
         target = self.place.joinpath(name)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")  # of any machine
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
