@@ -8,7 +8,7 @@ from goodteacher import search
 from goodteacher.config import StudyConfig, parse
 from goodteacher.errors import StudyError
 from goodteacher.studies import environment as module
-from goodteacher.studies.environment import enter, environments
+from goodteacher.studies.environment import enter, enter_anew, environments
 from goodteacher.studies.progress import Silent
 from goodteacher.studies.store import Store
 from goodteacher.training import machine
@@ -63,6 +63,41 @@ def test_another_number_of_threads_is_listed_and_not_told(store, monkeypatch):
     monkeypatch.setattr(module.torch, "get_num_threads", lambda: 77)
     assert enter(store, "cpu float32") == (1, None)
     assert [each.threads for each in environments(store)][1] == 77
+
+
+def threads_are(monkeypatch, count):
+    monkeypatch.setattr(module.torch, "get_num_threads", lambda: count)
+
+
+def test_threads_that_are_chosen_later_take_the_place_of_those_with_which_nothing_ran(
+    store, monkeypatch
+):
+    threads_are(monkeypatch, 2)
+    number, _ = enter(store, "cpu float32")
+    assert enter_anew(store, number, "cpu float32") == 0, "nothing changed"
+    threads_are(monkeypatch, 1)
+    assert enter_anew(store, number, "cpu float32") == 0
+    assert [each.threads for each in environments(store)] == [1]
+
+
+def test_a_study_that_goes_on_with_chosen_threads_is_where_it_was(store, monkeypatch):
+    threads_are(monkeypatch, 1)
+    enter(store, "cpu float32")
+    finish(store, 3, 0)
+    threads_are(monkeypatch, 2)  # as the next call begins
+    number, _ = enter(store, "cpu float32")
+    threads_are(monkeypatch, 1)
+    assert (number, enter_anew(store, number, "cpu float32")) == (1, 0)
+    assert [each.threads for each in environments(store)] == [1]
+
+
+def test_threads_with_which_something_ran_stay_listed(store, monkeypatch):
+    threads_are(monkeypatch, 2)
+    number, _ = enter(store, "cpu float32")
+    finish(store, 1, number)
+    threads_are(monkeypatch, 1)
+    assert enter_anew(store, number, "cpu float32") == 1
+    assert [each.threads for each in environments(store)] == [2, 1]
 
 
 def test_damaged_list_of_environments_is_named(store):

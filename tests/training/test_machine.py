@@ -7,7 +7,14 @@ import torch
 from goodteacher.config import RuntimeConfig, parse
 from goodteacher.errors import ConfigError
 from goodteacher.training import machine as machine_module
-from goodteacher.training.machine import choose_machine, threads_of, tuned_cpu
+from goodteacher.training.machine import (
+    borrowed,
+    choose_machine,
+    may_start_processes,
+    threads_are_named,
+    threads_of,
+    tuned_cpu,
+)
 
 
 def test_float32_means_no_autocast():
@@ -61,6 +68,45 @@ def test_tuned_cpu_is_undone_after_the_block(monkeypatch):
             assert (flushes(), torch.get_num_threads()) == (True, before + 1)
         assert flushes(), "an inner block does not end the outer one"
     assert (flushes(), torch.get_num_threads()) == (False, before)
+
+
+def test_processes_may_be_started_where_the_host_lets_them():
+    assert not may_start_processes()
+    with tuned_cpu(processes=True):
+        assert may_start_processes()
+        with tuned_cpu():
+            assert not may_start_processes(), "a library inside does not let them by itself"
+        assert may_start_processes()
+    assert not may_start_processes()
+
+
+def test_threads_of_a_block_are_named_until_it_ends():
+    assert not threads_are_named()
+    with tuned_cpu(threads=1):
+        assert threads_are_named()
+        with tuned_cpu(processes=True):
+            assert threads_are_named()
+    with tuned_cpu(processes=True):
+        assert not threads_are_named()
+    assert not threads_are_named()
+
+
+def test_what_the_block_allows_ends_with_an_error_too():
+    with pytest.raises(KeyError), tuned_cpu(threads=1, processes=True):
+        raise KeyError
+    assert not may_start_processes()
+    assert not threads_are_named()
+
+
+def test_borrowed_gives_threads_back_that_are_set_in_the_block():
+    before = torch.get_num_threads()
+    with borrowed():
+        torch.set_num_threads(before + 2)
+    assert torch.get_num_threads() == before
+    with borrowed(parse(RuntimeConfig, threads=before + 1)):
+        assert torch.get_num_threads() == before + 1
+        torch.set_num_threads(before + 2)
+    assert torch.get_num_threads() == before
 
 
 def test_tuned_cpu_refuses_no_threads_at_all():

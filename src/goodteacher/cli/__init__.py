@@ -145,7 +145,7 @@ def search(
         one = student[0] if student and len(student) == 1 else None
         own = {"data": data, "teacher": teacher, "student": one or student}
         merged = _merged(StudyConfig, config, settings, **own)
-        with tuned_cpu(), shown_progress() as progress:
+        with tuned_cpu(processes=True), shown_progress() as progress:
             found = run(merged.pop("data"), out=out, progress=progress, **merged)
         several = isinstance(found, SeveralStudies)
         if as_json:
@@ -181,7 +181,7 @@ def distill(
         from goodteacher.training.machine import tuned_cpu
 
         merged = _merged(DistillConfig, config, settings, data=data, student=student)
-        with tuned_cpu(), shown_progress() as progress:
+        with tuned_cpu(processes=True), shown_progress() as progress:
             result = run(
                 merged.pop("data"),
                 responses=responses,
@@ -219,7 +219,7 @@ def verify(
         from goodteacher.public.verification import verify as run
         from goodteacher.training.machine import tuned_cpu
 
-        with tuned_cpu(), shown_progress() as progress:
+        with tuned_cpu(processes=True), shown_progress() as progress:
             verdict = run(
                 data,
                 responses=responses,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
+from dataclasses import replace
+
+import torch
 
 from goodteacher.config import RuntimeConfig
+from goodteacher.engines.choosing import chosen_division
 from goodteacher.engines.local import LocalEngine
-from goodteacher.studies import Context, Engine
+from goodteacher.errors import ConfigError
+from goodteacher.studies import Context, Engine, enter_anew
 
 
 def _local(config: RuntimeConfig, context: Context) -> Engine:
@@ -14,15 +20,26 @@ def _local(config: RuntimeConfig, context: Context) -> Engine:
 
 
 def _processes(config: RuntimeConfig, context: Context) -> Engine:
+    from goodteacher.engines.processes import ProcessesEngine
+
+    if multiprocessing.current_process().daemon:
+        raise ConfigError(
+            "Python lets this process start no others: it is a daemon of multiprocessing, as those "
+            "of a Pool are. Leave engine and workers out here, or work in a process of another "
+            "kind, such as one of concurrent.futures."
+        )
+    cores = usable_cores()
+    workers = config.workers or max(1, cores // (config.threads or 1))
+    threads = config.threads or max(1, cores // workers)
+    return ProcessesEngine(context, workers=workers, threads=threads)
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use: those that its affinity and its cgroup leave."""
     # Here, since loky takes as long to import as the rest of the engines, and few searches need it.
     import loky
 
-    from goodteacher.engines.processes import ProcessesEngine
-
-    cores = loky.cpu_count()
-    workers = config.workers or cores
-    threads = config.threads or max(1, cores // workers)
-    return ProcessesEngine(context, workers=workers, threads=threads)
+    return int(loky.cpu_count())
 
 
 ENGINES: dict[str, Callable[[RuntimeConfig, Context], Engine]] = {
@@ -31,18 +48,40 @@ ENGINES: dict[str, Callable[[RuntimeConfig, Context], Engine]] = {
 }
 """What makes an engine for one study, by the name that the ``engine`` setting gives it."""
 
+_MEASURED = frozenset({"auto", "local", "processes"})
+"""Engines whose processes and threads are chosen by measurement, where they are not named."""
+
 
 def engine_of(config: RuntimeConfig, context: Context) -> Engine:
     """Return the engine that the settings name, for one study.
 
+    Where they name no number of threads and none of processes, both are chosen by what a few steps
+    of the study's networks take: see :mod:`~goodteacher.engines.choosing`. Then this process
+    computes with as many threads, until :func:`~goodteacher.training.borrowed` gives it back.
+
     Args:
         config: The settings.
         context: The study.
+
+    Raises:
+        ConfigError: Processes are asked for where none can be started.
     """
+    if config.threads is None and config.workers is None and config.engine in _MEASURED:
+        division = chosen_division(config, context, cores=usable_cores)
+        if division is not None:
+            config = config.model_copy(update=division.settings)
+            context = _settled(context, division.threads)
     name = config.engine
     if name == "auto":
         name = "processes" if (config.workers or 1) > 1 else "local"
     return ENGINES[name](config, context)
 
 
-__all__ = ["ENGINES", "LocalEngine", "engine_of"]
+def _settled(context: Context, threads: int) -> Context:
+    """Return a study that is computed with a number of threads, in this process as elsewhere."""
+    torch.set_num_threads(threads)
+    number = enter_anew(context.store, context.environment, str(context.machine))
+    return replace(context, environment=number)
+
+
+__all__ = ["ENGINES", "LocalEngine", "engine_of", "usable_cores"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from goodteacher.config import Frozen, StudyConfig, parse
 from goodteacher.data import StudyData
-from goodteacher.engines import engine_of
+from goodteacher.engines import LocalEngine
 from goodteacher.networks import Preparations
 from goodteacher.records import Checkpoint
 from goodteacher.studies import Context, DataKey, Silent, Store
@@ -58,7 +58,7 @@ def probe(run: RecordedRun, parts: StudyData, student: str, epoch: int) -> Probe
             training=training.model_copy(update={"epochs": epochs}),
             teachers=((run.notes.name, _KEY),),
         )
-        engine_of(config, context).run("probe students", [task])
+        LocalEngine(context).run("probe students", [task])
         return Probed(epoch=epoch, student=student, accuracy=probed(store, task)[source])
 
 

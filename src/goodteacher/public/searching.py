@@ -135,8 +135,8 @@ def search(
 def _run(context: Context, siblings: Sequence[Path] | None = None) -> Study:
     """Search in a folder that has been set up, until the answer is written."""
     config = context.store.config(StudyConfig)
-    plan = Search(config, context, engine_of(config, context), siblings=siblings)
     with context.store.lock():
+        plan = Search(config, context, engine_of(config, context), siblings=siblings)
         run_search(plan)
         write_report(context.store)
         context.store.log("search_finished")

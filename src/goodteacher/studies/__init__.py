@@ -1,7 +1,12 @@
 """A study: its folder, what it is set up with, the tasks that are run in it, who watches."""
 
 from goodteacher.studies.door import checked_settings, checked_students, raise_all
-from goodteacher.studies.environment import Environment, described_machine, environments
+from goodteacher.studies.environment import (
+    Environment,
+    described_machine,
+    enter_anew,
+    environments,
+)
 from goodteacher.studies.files import (
     BLENDS_FILE,
     DECISIONS_FILE,
@@ -89,6 +94,7 @@ __all__ = [
     "checked_settings",
     "checked_students",
     "described_machine",
+    "enter_anew",
     "environments",
     "holds_several",
     "is_done",

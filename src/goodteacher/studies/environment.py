@@ -96,6 +96,29 @@ def enter(store: Store, device: str) -> tuple[int, str | None]:
     return known.index(here), _told(store, known, here)
 
 
+def enter_anew(store: Store, number: int, device: str) -> int:
+    """Note that the study goes on here with another number of threads than it was entered with.
+
+    Args:
+        store: The folder.
+        number: That of the environment that it was entered with.
+        device: Where arithmetic happens, and how precisely.
+
+    Returns:
+        The number of this environment: the same where nothing has been done in the one before.
+    """
+    known, here = list(environments(store)), environment(device)
+    if known[number] == here:
+        return number
+    done = {e["environment"] for e in store.events() if e["event"] == "task_done"}
+    if number == len(known) - 1 and number not in done:
+        known.pop()
+    if here not in known:
+        known.append(here)
+    store.write_json(ENVIRONMENT_FILE, Environments(environments=tuple(known)))
+    return known.index(here)
+
+
 def _told(store: Store, known: tuple[Environment, ...], here: Environment) -> str | None:
     """Say which numbers come from which machine, where there is more than one."""
     done = (event for event in store.events() if event["event"] == "task_done")

@@ -10,10 +10,17 @@ from goodteacher.training.machine import (
     Share,
     borrowed,
     choose_machine,
+    may_start_processes,
     take_share,
+    threads_are_named,
     threads_of,
 )
-from goodteacher.training.memory import is_out_of_memory, stack_memory, unless_memory_runs_out
+from goodteacher.training.memory import (
+    free_memory,
+    is_out_of_memory,
+    stack_memory,
+    unless_memory_runs_out,
+)
 from goodteacher.training.objective import StackObjective
 from goodteacher.training.stacking import Stack, StackingWarning, stack_networks
 from goodteacher.training.width import WidthChoice, even_groups, fastest_width, widest_stack
@@ -34,13 +41,16 @@ __all__ = [
     "even_groups",
     "example_order",
     "fastest_width",
+    "free_memory",
     "is_out_of_memory",
+    "may_start_processes",
     "most_probable",
     "refresh_batch_norm",
     "stack_memory",
     "stack_networks",
     "steps_per_epoch",
     "take_share",
+    "threads_are_named",
     "threads_of",
     "unless_memory_runs_out",
     "widest_stack",

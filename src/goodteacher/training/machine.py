@@ -7,6 +7,7 @@ import ctypes
 import random
 import warnings
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,9 +114,11 @@ def borrowed(runtime: RuntimeConfig | None = None) -> Iterator[None]:
     generators of accelerators other than CUDA's are not given back.
 
     Args:
-        runtime: Its threads are those of the block; without it, they are as they were.
+        runtime: Its threads are those of the block to begin with; without it, they are as they
+            were.
     """
     runtime = runtime or parse(RuntimeConfig)
+    threads = runtime.threads or torch.get_num_threads()
     on_gpu = runtime.device in ("auto", "cuda") and torch.cuda.is_available()
     devices = [torch.cuda.current_device()] if on_gpu else []
     python, arrays = random.getstate(), np.random.get_state()
@@ -123,7 +126,7 @@ def borrowed(runtime: RuntimeConfig | None = None) -> Iterator[None]:
         with (
             warnings.catch_warnings(),  # a package imported here may add filters, as plotly does
             torch.random.fork_rng(devices=devices),
-            threads_of(runtime.threads),
+            threads_of(threads),
         ):
             yield
     finally:
@@ -131,8 +134,23 @@ def borrowed(runtime: RuntimeConfig | None = None) -> Iterator[None]:
         np.random.set_state(arrays)
 
 
+_THREADS_NAMED = ContextVar("_THREADS_NAMED", default=False)
+_PROCESSES_ALLOWED = ContextVar("_PROCESSES_ALLOWED", default=False)
+"""What :func:`tuned_cpu` says of the block that it is around."""
+
+
+def threads_are_named() -> bool:
+    """Say whether the threads here are those that :func:`tuned_cpu` was asked for."""
+    return _THREADS_NAMED.get()
+
+
+def may_start_processes() -> bool:
+    """Say whether processes may be started though nobody asks for a number of them."""
+    return _PROCESSES_ALLOWED.get()
+
+
 @contextlib.contextmanager
-def tuned_cpu(*, threads: int | None = None) -> Iterator[None]:
+def tuned_cpu(*, threads: int | None = None, processes: bool = False) -> Iterator[None]:
     """Make training on a CPU faster, by settings of the whole process, while the block runs.
 
     The command line always does this; a library leaves them to its host. Numbers too small for
@@ -143,6 +161,8 @@ def tuned_cpu(*, threads: int | None = None) -> Iterator[None]:
 
     Args:
         threads: CPU threads in the block; None leaves them alone.
+        processes: Let what is called in the block start processes where it measures that they pay,
+            as the command line does. Otherwise only ``workers`` or ``engine`` ask for them.
 
     Raises:
         ConfigError: ``threads`` is no positive whole number.
@@ -159,10 +179,14 @@ def tuned_cpu(*, threads: int | None = None) -> Iterator[None]:
     # teacher's step took 2.5 times as long (experiments/LOG.md).
     torch.set_flush_denormal(True)
     _keep_freed_memory()
+    named = _THREADS_NAMED.set(count is not None or threads_are_named())
+    allowed = _PROCESSES_ALLOWED.set(processes)
     try:
         with threads_of(count):
             yield
     finally:
+        _PROCESSES_ALLOWED.reset(allowed)
+        _THREADS_NAMED.reset(named)
         torch.set_flush_denormal(flushed)
 
 
