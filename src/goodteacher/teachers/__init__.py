@@ -57,6 +57,7 @@ from goodteacher.teachers.recorded_runs import (
     write_epoch,
 )
 from goodteacher.teachers.recording import (
+    branch_key,
     recorded,
     recorded_teachers,
     response_file,
@@ -110,6 +111,7 @@ __all__ = [
     "as_numpy",
     "attributes_of",
     "blends_of",
+    "branch_key",
     "check_instead",
     "check_kind",
     "check_pattern",
