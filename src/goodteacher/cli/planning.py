@@ -44,7 +44,8 @@ def plan(
         from goodteacher.training.machine import tuned_cpu
 
         if data is not None and config is None and data.endswith(".toml") and Path(data).is_file():
-            data, config = None, Path(data)
+            config = Path(data)
+            data = None
         place: Any = data
         if data is not None and config is None and (Path(data) / CONFIG_FILE).is_file():
             given = {"teacher": teacher, "student": student}

@@ -48,10 +48,14 @@ from goodteacher.teachers import (
 )
 from goodteacher.training import WidthChoice
 
-_REACHED, _GAIN, _OFF = 0.6, 0.02, 0.002
-"""Accuracy of pretended students that train as long as at first; what they gain by three times as
-many epochs while they gain; and what they lose for each doubling or halving of a number away from
-the best one, which is more than what the rules call a difference."""
+_REACHED, _OFF = 0.3, 0.002
+"""Accuracy of pretended students that train as long as at first; and what they lose for each
+doubling or halving of a number away from the best one: more than what the rules call a
+difference."""
+
+Gain = Literal["much", "little"]
+_LITTLE = 0.0015
+"""What students gain that makes a longer training the winner, but too little to try a longer one."""
 
 _FALLING = 0.1
 """Nats by which the negative log-likelihood of students falls that are not trained enough."""
@@ -69,31 +73,34 @@ class Assumption:
             as soon as they may, since they are ``outdone``; or ``never`` before their end.
     """
 
-    taught: tuple[float, ...] = ()
-    labels: tuple[float, ...] = ()
+    taught: tuple[Gain, ...] = ()
+    labels: tuple[Gain, ...] = ()
     goes_on: bool = False
     teachers: Literal["early", "outdone", "never"] = "outdone"
 
-    def gain(self, thirds: float, *, taught: bool) -> float:
-        """Return what students gain over those that train as long as at first.
+    def gains(self, thirds: float, *, taught: bool) -> dict[Gain, float]:
+        """Return how often students gain much, and little, over those that train as at first.
 
         Args:
             thirds: How often their epochs are three times as many; below 0 of shorter trainings.
             taught: Whether they learn from a teacher.
 
         Example:
-            >>> round(Assumption(taught=(0.02, 0.003)).gain(3, taught=True), 4)
-            0.023
+            >>> LIKELY.gains(3.0, taught=True)
+            {'much': 1.0, 'little': 1.0}
+            >>> LIKELY.gains(-0.5, taught=False)
+            {'much': -0.5, 'little': 0.0}
         """
+        found: dict[Gain, float] = {"much": 0.0, "little": 0.0}
         if thirds < 0 or self.goes_on:
-            return _GAIN * thirds
-        gains = self.taught if taught else self.labels
-        return sum(gain * min(1.0, max(0.0, thirds - n)) for n, gain in enumerate(gains))
+            return {**found, "much": thirds}
+        for number, gain in enumerate(self.taught if taught else self.labels):
+            found[gain] += min(1.0, max(0.0, thirds - number))
+        return found
 
 
 AT_LEAST = Assumption(teachers="early")
-LIKELY = Assumption(taught=(_GAIN, 0.003), labels=(_GAIN,))
-"""The second gain is one that is taken, but not enough to try still more epochs."""
+LIKELY = Assumption(taught=("much", "little"), labels=("much",))
 AT_MOST = Assumption(goes_on=True, teachers="never")
 
 
@@ -161,10 +168,12 @@ class Pretending:
     @_pretend.register
     def _(self, task: StudentTask) -> None:
         shelf, labels = Shelf(self.context.store, task.key), self.context.data.selection.labels
-        reached = [self._accuracy(task, arm) for arm in task.arms]
+        reached = [self._accuracy(task, arm, little=_LITTLE) for arm in task.arms]
+        # A little is less than an example, so it is no difference between what they predict.
+        right = [round(self._accuracy(task, arm, little=0.0) * len(labels)) for arm in task.arms]
         wrong = torch.remainder(labels + 1, self.context.data.num_classes)
         places = torch.arange(len(labels))
-        said = [torch.where(places < round(a * len(labels)), labels, wrong) for a in reached]
+        said = [torch.where(places < count, labels, wrong) for count in right]
         shelf.write_predictions("selection", torch.stack(said).int())
         shelf.write_rows(
             row_of(task, arm, self._curve(task, accuracy), healthy=True, seconds=0.0)
@@ -194,7 +203,7 @@ class Pretending:
             for temperature in sorted({1.0, *self.config.temperatures})
         )
 
-    def _accuracy(self, task: StudentTask, arm: Arm) -> float:
+    def _accuracy(self, task: StudentTask, arm: Arm, *, little: float) -> float:
         """Return what the students of an arm reach on the selection split."""
         if task.stage == "probe" and isinstance(arm.source, Checkpoint):
             return self._of_probe(arm.source)
@@ -212,8 +221,14 @@ class Pretending:
         if isinstance(arm.source, SmoothingSource):
             off.append((arm.source.smoothing, _middle(self.config.smoothings)))
         lost = sum(abs(math.log2(value / best)) for value, best in off)
-        gain = self.assumption.gain(thirds, taught=taught)
+        gains = self.assumption.gains(thirds, taught=taught)
+        gain = gains["much"] * self._much + gains["little"] * little
         return min(1.0, max(0.0, self.reached + gain - _OFF * lost))
+
+    @property
+    def _much(self) -> float:
+        """What the rules take for more than chance, with so few examples to tell by."""
+        return max(0.02, 4 / len(self.context.data.selection))
 
     def _of_probe(self, teacher: Checkpoint) -> float:
         """Return what probe students of a recorded epoch reach: by this, teachers stop or go on."""
