@@ -299,8 +299,8 @@ class _Planner:
         for name in ASSUMPTIONS:
             amounts[name], engines[name] = self._amount(name, timed)
             self.progress.advance(1.0)
-        on_workers = [self._on(count, timed, price) for count in counts]
         likely, config = engines["likely"].simulated, self.begun.config
+        on_workers = self._on_each(counts, most_at_once(likely), timed, price)
         return SearchPlan(
             data=config.data,
             teacher=config.teacher,
@@ -358,20 +358,29 @@ class _Planner:
         )
         return amount, engine
 
-    def _on(self, workers: int, timed: _Timed, price: float | None) -> OnWorkers:
-        """Return what the likely search takes on some number of workers."""
-        counting = _Counting(timed.clock, done=timed.done)
-        engine = self.begun.rehearsed(
-            f"on {workers}", "likely", counting, timed.folders["likely"], workers
-        )
-        self.progress.advance(1.0)
-        busy = sum(each.seconds for each in engine.simulated)
-        return OnWorkers(
-            workers=workers,
-            seconds=engine.seconds,
-            utilisation=busy / (workers * engine.seconds) if engine.seconds else 0.0,
-            money=None if price is None else cost(workers, engine.seconds, price),
-        )
+    def _on_each(
+        self, counts: Sequence[int], at_once: int, timed: _Timed, price: float | None
+    ) -> list[OnWorkers]:
+        """Return what the likely search takes on some numbers of workers."""
+        found: list[OnWorkers] = []
+        busy, seconds = 0.0, 0.0
+        for number, workers in enumerate(counts):
+            # Where each task has a worker, more of them only wait.
+            if number == 0 or counts[number - 1] < max(2, at_once):
+                counting = _Counting(timed.clock, done=timed.done)
+                engine = self.begun.rehearsed(
+                    f"on {workers}", "likely", counting, timed.folders["likely"], workers
+                )
+                busy, seconds = sum(each.seconds for each in engine.simulated), engine.seconds
+            row = OnWorkers(
+                workers=workers,
+                seconds=seconds,
+                utilisation=busy / (workers * seconds) if seconds else 0.0,
+                money=None if price is None else cost(workers, seconds, price),
+            )
+            found.append(row)
+            self.progress.advance(1.0)
+        return found
 
 
 def cost(workers: int, seconds: float, price_per_hour: float) -> float:
@@ -429,3 +438,22 @@ def bytes_of(store: Store) -> float:
     """Return what the teachers and students of a study take on the disk."""
     folders = (store.path("teachers"), store.path("students"))
     return float(sum(p.stat().st_size for f in folders for p in f.rglob("*") if p.is_file()))
+
+
+def lengths_of(folder: str | Path) -> float:
+    """Return the seconds that the tasks of a finished study take by short copies run now.
+
+    Beside the seconds that the study has noted, it says how good a plan's times are.
+
+    Args:
+        folder: The study.
+    """
+    known = Store.open(folder)
+    config, data = _settings_of(known.root, {}, None, None)
+    with borrowed(config), _begun(config, data, known) as begun:
+        engine = begun.rehearsed("tasks", "likely", no_time, known)
+        tasks = [each.task for each in engine.simulated]
+        with threads_of(environments(known)[-1].threads):
+            costs = measure_costs(tasks, begun.context, begun.folder / "copies")
+        timed = begun.rehearsed("timed", "likely", costs.seconds, known)
+        return sum(each.seconds for each in timed.simulated)

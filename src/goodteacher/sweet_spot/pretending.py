@@ -55,7 +55,7 @@ difference."""
 
 Gain = Literal["much", "little"]
 _LITTLE = 0.0015
-"""What students gain that makes a longer training the winner, but too little to try a longer one."""
+"""A gain that makes a longer training the winner, but is too little to try a still longer one."""
 
 _FALLING = 0.1
 """Nats by which the negative log-likelihood of students falls that are not trained enough."""
