@@ -223,6 +223,12 @@ def test_a_folder_that_is_no_study_is_refused(tmp_path):
         plan(tmp_path, teacher="mlp:4", student="mlp:2")
 
 
+def test_a_folder_of_several_studies_is_refused_with_their_names(tmp_path):
+    (tmp_path / "students.toml").write_text('[students]\n"mlp:3" = "mlp-3"\n\n[settings]\n')
+    with pytest.raises(InputError, match="mlp-3"):
+        plan(tmp_path)
+
+
 def test_settings_beside_a_study_are_refused(study):
     with pytest.raises(ConfigError, match="is a study, which has its settings: leave out epochs"):
         plan(study.folder, epochs=3)

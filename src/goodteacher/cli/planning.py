@@ -40,33 +40,36 @@ def plan(
     """
     with door(as_json):
         from goodteacher.public.planning import plan as run
-        from goodteacher.studies import CONFIG_FILE
         from goodteacher.training.machine import tuned_cpu
 
-        if data is not None and config is None and data.endswith(".toml") and Path(data).is_file():
-            config = Path(data)
-            data = None
-        place: Any = data
-        if data is not None and config is None and (Path(data) / CONFIG_FILE).is_file():
-            given = {"teacher": teacher, "student": student}
-            merged = {**settings, **{name: value for name, value in given.items() if value}}
-        else:
-            merged = merge_settings(
-                StudyConfig, config, settings, data=data, teacher=teacher, student=student
-            )
-            place = merged.pop("data")
+        place, given = _given(data, config, settings, {"teacher": teacher, "student": student})
         with tuned_cpu(processes=True), shown_progress() as progress:
             found = run(
                 place,
                 workers_up_to=workers_up_to,
                 price_per_hour=price_per_hour,
                 progress=progress,
-                **merged,
+                **given,
             )
         if as_json:
             print_json(found.model_dump(mode="json"))
         else:
             print_plan(found)
+
+
+def _given(
+    data: str | None, config: Path | None, settings: dict[str, Any], networks: dict[str, str | None]
+) -> tuple[Any, dict[str, Any]]:
+    """Return what stands in the place of data, and the settings: of a study it has its own."""
+    from goodteacher.public.planning import study_folder
+
+    if data is not None and config is None and study_folder(data) is not None:
+        return data, {**settings, **{k: v for k, v in networks.items() if v is not None}}
+    if data is not None and config is None and data.endswith(".toml") and Path(data).is_file():
+        config = Path(data)
+        data = None
+    merged = merge_settings(StudyConfig, config, settings, data=data, **networks)
+    return merged.pop("data"), merged
 
 
 def print_plan(found: SearchPlan) -> None:

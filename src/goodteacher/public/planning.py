@@ -33,6 +33,7 @@ from goodteacher.studies import (
     checked_settings,
     described_machine,
     environments,
+    holds_several,
     is_done,
     name_of_data,
     prepare_context,
@@ -102,10 +103,10 @@ def plan(
     """
     _check(workers_up_to, price_per_hour, teacher, student)
     watcher = progress or Silent()
-    folder = _study_folder(data)
+    folder = study_folder(data)
     if folder is not None:
-        config, data = _settings_of(folder, settings, teacher, student)
         known = Store.open(folder)
+        config, data = _settings_of(folder, settings, teacher, student)
     else:
         given = {"teacher": teacher, "student": student}
         networks = {name: network for name, network in given.items() if network is not None}
@@ -139,11 +140,12 @@ def _check(workers: int, price: float | None, teacher: Any, student: Any) -> Non
         )
 
 
-def _study_folder(data: DataLike) -> Path | None:
-    """Return the folder of a study, if that is what is given in the place of data."""
-    if isinstance(data, str | Path) and (Path(data) / CONFIG_FILE).is_file():
-        return Path(data)
-    return None
+def study_folder(data: DataLike) -> Path | None:
+    """Return the folder of a study, or of several, if that stands in the place of data."""
+    if not isinstance(data, str | Path):
+        return None
+    folder = Path(data)
+    return folder if (folder / CONFIG_FILE).is_file() or holds_several(folder) else None
 
 
 def _settings_of(
