@@ -19,7 +19,7 @@ from goodteacher.engines.pooled import PooledEngine, Report
 from goodteacher.engines.working import Outcome
 from goodteacher.studies import Context, Task
 
-OVERHEAD = 0.005
+OVERHEAD = 0.0025
 """Seconds that handing a task to another process takes, beside the task: measured in
 docs/plan.md."""
 
