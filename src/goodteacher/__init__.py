@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from goodteacher.public.distillation import Distillation, distill
     from goodteacher.public.dividing import split
     from goodteacher.public.exporting import export
+    from goodteacher.public.planning import plan
     from goodteacher.public.predicting import Responded, respond
     from goodteacher.public.recipes import ImportedRecipe, import_recipe
     from goodteacher.public.recording import Recorder
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from goodteacher.public.study import Study
     from goodteacher.public.tracking import track
     from goodteacher.public.verification import verify
-    from goodteacher.records import Export, Verdict
+    from goodteacher.records import Export, SearchPlan, Verdict
     from goodteacher.responses import Response, read_response
     from goodteacher.training.machine import tuned_cpu
 
@@ -68,9 +69,10 @@ _HOMES = {
     "goodteacher.maths.losses": ("distillation_loss",),
     "goodteacher.responses": ("Response", "read_response"),
     "goodteacher.records.results": ("Verdict",),
+    "goodteacher.public.planning": ("plan",),
     "goodteacher.public.predicting": ("Responded", "respond"),
     "goodteacher.public.dividing": ("split",),
-    "goodteacher.records": ("Export",),
+    "goodteacher.records": ("Export", "SearchPlan"),
     "goodteacher.public.exporting": ("export",),
     "goodteacher.public.recording": ("Recorder",),
     "goodteacher.public.responding": ("record_checkpoints",),
@@ -105,6 +107,7 @@ __all__ = [
     "ResponseError",
     "RunError",
     "Score",
+    "SearchPlan",
     "SeveralStudies",
     "SimilarityInformation",
     "Split",
@@ -120,6 +123,7 @@ __all__ = [
     "ladder_targets",
     "load_dataset",
     "load_student",
+    "plan",
     "read_response",
     "record_checkpoints",
     "respond",

@@ -7,8 +7,8 @@ from goodteacher.errors import RunError
 from goodteacher.records.results import StudentRow
 from goodteacher.students.doubts import (
     check_diverged,
-    doubts,
     told_diverged,
+    told_doubts,
     told_unfinished,
     without_learning,
 )
@@ -95,22 +95,22 @@ def test_advice_is_what_has_not_been_tried(tuned, until_converged, said, not_sai
 )
 def test_each_doubt_is_a_sentence_and_no_doubt_is_none(improving, diverged, beginnings):
     by_name = {name: rows(3) for name in ("sweet_spot", "label_smoothing")}
-    told = doubts(by_name, improving, diverged, {}, tuned=True)
+    told = told_doubts(by_name, improving, diverged, {}, tuned=True)
     assert len(told) == len(beginnings)
     assert all(map(str.startswith, told, beginnings))
 
 
 def test_longer_limit_is_offered_unless_it_was_taken():
     assert "--until-converged" in told_unfinished(["a"], [3], tuned=True)
-    (told,) = doubts({"a": rows(1)}, ["a"], {}, {}, tuned=True)
+    (told,) = told_doubts({"a": rows(1)}, ["a"], {}, {}, tuned=True)
     assert told.endswith("Go on with --until-converged.")
-    (told,) = doubts({"a": rows(1)}, ["a"], {}, {}, tuned=True, until_converged=True)
+    (told,) = told_doubts({"a": rows(1)}, ["a"], {}, {}, tuned=True, until_converged=True)
     assert "--student-epochs 90" in told
 
 
 def test_epochs_of_the_longest_of_those_that_improve_are_told():
     by_name = {"a": rows(1, student_epochs=10), "b": rows(1, student_epochs=90), "c": rows(1)}
-    (told,) = doubts(by_name, ["a", "c"], {}, {}, tuned=False)
+    (told,) = told_doubts(by_name, ["a", "c"], {}, {}, tuned=False)
     assert "a and c were still getting better after 30 epochs" in told
 
 
@@ -161,12 +161,12 @@ def test_students_that_diverged_are_not_told_twice():
 def test_one_sentence_tells_all_that_did_not_learn_after_what_may_be_why():
     failed = {"label_smoothing": 0.031, "a": 0.2}
     by_name = {"a": rows(1)}
-    told = doubts(by_name, ["a"], {}, failed, tuned=False)
+    told = told_doubts(by_name, ["a"], {}, failed, tuned=False)
     assert len(told) == 2
     assert "still" in told[0]
     assert told[1].startswith("Students of label smoothing and a did not learn: they are right")
     assert "about 3.10 % and 20.00 % of the selection split" in told[1]
     assert "Lower --student-learning-rate, or leave it out" in told[1]
-    (tuned,) = doubts(by_name, [], {}, failed, tuned=True)
+    (tuned,) = told_doubts(by_name, [], {}, failed, tuned=True)
     assert "--student-learning-rate" not in tuned
     assert "their curves in the report" in tuned

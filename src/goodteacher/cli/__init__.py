@@ -29,24 +29,24 @@ from goodteacher.cli.display import (
 )
 from goodteacher.cli.door import door
 from goodteacher.cli.options import (
+    AsJson,
     ExportFormat,
     ExportInt8,
     ExportMaxLoss,
     ExportTeacherInt8,
+    merge_settings,
     with_settings,
 )
+from goodteacher.cli.planning import plan
 from goodteacher.config import (
     DataConfig,
     DistillConfig,
-    Frozen,
     ReadingConfig,
     RespondConfig,
     StudyConfig,
     VerifyConfig,
     parse,
-    read_toml,
 )
-from goodteacher.errors import ConfigError
 
 app = typer.Typer(
     name="goodteacher",
@@ -56,46 +56,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="print the result as JSON on stdout")]
 Data = Annotated[
     str | None, typer.Argument(help="digits, a folder, a table, an .npz file or a hub name")
 ]
 Out = Annotated[Path, typer.Option(help="folder of the result, or a URL: s3://bucket/study")]
-
-
-_NO_SETTINGS = ("out", "config", "json", "responses", "probabilities", "independent_responses")
-"""Options of commands that a file of settings may not hold: they are of one run, not of a study."""
-
-
-def _merged(
-    kind: type[Frozen], config: Path | None, settings: dict[str, Any], **own: Any
-) -> dict[str, Any]:
-    """Join settings of a file with those of the command line, which win.
-
-    Raises:
-        ConfigError: A name is missing, or the file holds what is no setting; all else that is wrong
-            with the settings is told with it.
-    """
-    from_file = read_toml(config) if config else {}
-    given = {**settings, **{k: v for k, v in own.items() if v is not None}}
-    complaints = [
-        f"{name} in {config} is not a setting, but an option of the command: give it as "
-        f"--{name.replace('_', '-')}."
-        for name in _NO_SETTINGS
-        if name in from_file and name not in kind.model_fields
-    ]
-    merged = {**{k: v for k, v in from_file.items() if k not in _NO_SETTINGS}, **given}
-    needed = {name for name in own if kind.model_fields[name].is_required()}
-    if complaints or not needed <= merged.keys():
-        one = merged.get("student")
-        if isinstance(one, list) and one and kind is StudyConfig:
-            merged["student"] = one[0]  # each is checked later
-        try:
-            parse(kind, **merged)
-        except ConfigError as error:
-            complaints.append(str(error))
-        raise ConfigError("\n".join(complaints))
-    return merged
 
 
 def _version(wanted: bool) -> None:
@@ -144,7 +108,7 @@ def search(
 
         one = student[0] if student and len(student) == 1 else None
         own = {"data": data, "teacher": teacher, "student": one or student}
-        merged = _merged(StudyConfig, config, settings, **own)
+        merged = merge_settings(StudyConfig, config, settings, **own)
         with tuned_cpu(processes=True), shown_progress() as progress:
             found = run(merged.pop("data"), out=out, progress=progress, **merged)
         several = isinstance(found, SeveralStudies)
@@ -154,6 +118,9 @@ def search(
             print_front(found.front, str(found.folder))
         else:
             print_sweet_spot(found.sweet_spot, str(found.folder))
+
+
+app.command()(plan)
 
 
 @app.command()
@@ -180,7 +147,7 @@ def distill(
         from goodteacher.public.distillation import distill as run
         from goodteacher.training.machine import tuned_cpu
 
-        merged = _merged(DistillConfig, config, settings, data=data, student=student)
+        merged = merge_settings(DistillConfig, config, settings, data=data, student=student)
         with tuned_cpu(processes=True), shown_progress() as progress:
             result = run(
                 merged.pop("data"),
@@ -350,7 +317,7 @@ def respond(
     with door(as_json):
         from goodteacher.public.responding import ask_model, record_checkpoints
 
-        merged = _merged(
+        merged = merge_settings(
             RespondConfig, None, settings, data=data, model=settings.pop("model", None)
         )
         given = merged.pop("data")

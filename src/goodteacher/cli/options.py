@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,8 +18,12 @@ from goodteacher.config import (
     RuntimeConfig,
     SearchConfig,
     StudentConfig,
+    StudyConfig,
+    parse,
+    read_toml,
 )
 from goodteacher.config import TeacherConfig as _TeacherConfig
+from goodteacher.errors import ConfigError
 
 PANELS: Mapping[type[Frozen], str] = {
     _TeacherConfig: "Teacher",
@@ -31,6 +36,8 @@ PANELS: Mapping[type[Frozen], str] = {
 }
 """Heading in ``--help`` of each group of settings; what no group claims stands under Recipe."""
 _SWITCHES = "Yes or no"
+
+AsJson = Annotated[bool, typer.Option("--json", help="print the result as JSON on stdout")]
 
 ExportFormat = Annotated[
     str, typer.Option("--format", help="onnx, torch, hf, safetensors; several with commas")
@@ -107,3 +114,38 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+_NO_SETTINGS = ("out", "config", "json", "responses", "probabilities", "independent_responses")
+"""Options of commands that a file of settings may not hold: they are of one run, not of a study."""
+
+
+def merge_settings(
+    kind: type[Frozen], config: Path | None, settings: dict[str, Any], **own: Any
+) -> dict[str, Any]:
+    """Join settings of a file with those of the command line, which win.
+
+    Raises:
+        ConfigError: A name is missing, or the file holds what is no setting; all else that is wrong
+            with the settings is told with it.
+    """
+    from_file = read_toml(config) if config else {}
+    given = {**settings, **{k: v for k, v in own.items() if v is not None}}
+    complaints = [
+        f"{name} in {config} is not a setting, but an option of the command: give it as "
+        f"--{name.replace('_', '-')}."
+        for name in _NO_SETTINGS
+        if name in from_file and name not in kind.model_fields
+    ]
+    merged = {**{k: v for k, v in from_file.items() if k not in _NO_SETTINGS}, **given}
+    needed = {name for name in own if kind.model_fields[name].is_required()}
+    if complaints or not needed <= merged.keys():
+        one = merged.get("student")
+        if isinstance(one, list) and one and kind is StudyConfig:
+            merged["student"] = one[0]  # each is checked later
+        try:
+            parse(kind, **merged)
+        except ConfigError as error:
+            complaints.append(str(error))
+        raise ConfigError("\n".join(complaints))
+    return merged

@@ -11,6 +11,8 @@ import torch
 from goodteacher.config import RuntimeConfig
 from goodteacher.engines.choosing import chosen_division
 from goodteacher.engines.local import LocalEngine
+from goodteacher.engines.pooled import PooledEngine
+from goodteacher.engines.simulating import Simulated, SimulatedEngine, longest_chain
 from goodteacher.errors import ConfigError, needed_package
 from goodteacher.studies import Context, Engine, enter_anew
 
@@ -96,6 +98,12 @@ def engine_of(config: RuntimeConfig, context: Context) -> Engine:
     return ENGINES[name](config, context)
 
 
+def threads_for(config: RuntimeConfig, context: Context) -> int:
+    """Return how many CPU threads a study's tasks compute with; see :func:`engine_of`."""
+    engine = engine_of(config, context)
+    return engine.pool.threads if isinstance(engine, PooledEngine) else torch.get_num_threads()
+
+
 def _settled(context: Context, threads: int) -> Context:
     """Return a study that is computed with a number of threads, in this process as elsewhere."""
     torch.set_num_threads(threads)
@@ -103,4 +111,13 @@ def _settled(context: Context, threads: int) -> Context:
     return replace(context, environment=number)
 
 
-__all__ = ["ENGINES", "LocalEngine", "engine_of", "usable_cores"]
+__all__ = [
+    "ENGINES",
+    "LocalEngine",
+    "Simulated",
+    "SimulatedEngine",
+    "engine_of",
+    "longest_chain",
+    "threads_for",
+    "usable_cores",
+]

@@ -27,7 +27,7 @@ from goodteacher.training import free_memory, may_start_processes, threads_are_n
 START = 3.0
 """Seconds until processes work: they import PyTorch, and read the data (1.5 to 3 on two cores)."""
 
-_CROWDED = 1.1
+CROWDED = 1.1
 """How much longer a task takes where all cores are busy: they share memory and caches (two searches
 beside one another took 1.09 times as long as one of them)."""
 
@@ -163,7 +163,7 @@ def predicted(stages: Sequence[Jobs], trials: Sequence[StepTrial], division: Div
     for stage in stages:
         tasks = [_seconds(job, trials, division.threads) for job in stage]
         busy = min(division.workers, len(tasks))
-        total += max(max(tasks), sum(tasks) / busy) * (_CROWDED if busy > 1 else 1.0)
+        total += max(max(tasks), sum(tasks) / busy) * (CROWDED if busy > 1 else 1.0)
     return total
 
 

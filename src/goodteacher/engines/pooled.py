@@ -127,6 +127,10 @@ class PooledEngine:
                 raise
             return going.results
 
+    def ended(self, at_work: Iterable[Future[Outcome]]) -> set[Future[Outcome]]:
+        """Wait until a task at work has ended, or for a moment; return those that have."""
+        return wait(list(at_work), timeout=_PAUSE, return_when=FIRST_COMPLETED).done
+
     def alone(self, stage: str, task: Task) -> None:
         """Run a task in this process."""
         with threads_of(self.pool.threads):  # as the others have: the last bits depend on it
@@ -174,7 +178,7 @@ class _Work:
                 self._alone(self._lone)
                 continue
             self._begin(self._ready())
-            done, _ = wait(self.at_work, timeout=_PAUSE, return_when=FIRST_COMPLETED)
+            done = self.engine.ended(self.at_work)
             self._tell()
             for future in done:
                 waiting = self._waiting[self.at_work[future]]

@@ -59,6 +59,7 @@ from goodteacher.records.front import (
     with_fronts,
 )
 from goodteacher.records.latencies import Latency, latency_of, latency_title
+from goodteacher.records.plans import Amount, Amounts, Link, OnWorkers, SearchPlan
 from goodteacher.records.predictors import Predictor, Savings
 from goodteacher.records.results import (
     Answer,
@@ -104,6 +105,8 @@ __all__ = [
     "FAMILY",
     "MARGIN",
     "Agreement",
+    "Amount",
+    "Amounts",
     "Answer",
     "Arm",
     "Association",
@@ -141,11 +144,13 @@ __all__ = [
     "Judged",
     "Latency",
     "LearningPoint",
+    "Link",
     "Look",
     "Measured",
     "Measurement",
     "OmittedArm",
     "OmittedClass",
+    "OnWorkers",
     "OneHotSource",
     "Pair",
     "PairChange",
@@ -156,6 +161,7 @@ __all__ = [
     "References",
     "Rung",
     "Savings",
+    "SearchPlan",
     "Size",
     "SmoothingSource",
     "Source",

@@ -2,18 +2,18 @@
 
 from goodteacher.students.doubts import (
     check_diverged,
-    doubts,
     told_diverged,
+    told_doubts,
     told_unfinished,
     without_learning,
 )
-from goodteacher.students.families import RECIPE_AXES, Explored, Family, Rules, explore
+from goodteacher.students.families import LONGER, RECIPE_AXES, Explored, Family, Rules, explore
 from goodteacher.students.finished import unfinished
 from goodteacher.students.given import keep_response, tell
 from goodteacher.students.kept import Shelf, all_rows, mean_accuracies, rows_by_arm
-from goodteacher.students.plan import Students, StudentTask, by_arm
+from goodteacher.students.plan import Students, StudentTask, WidthTask, by_arm
 from goodteacher.students.predictions import Correct, Predicted, correct_by_arm, predicted_by_arm
-from goodteacher.students.running import target_request
+from goodteacher.students.running import curve_epochs, row_of, target_request
 from goodteacher.students.stacks import logits_of_students, trained_student
 from goodteacher.students.targets import target_of
 from goodteacher.students.tuning import (
@@ -27,6 +27,7 @@ from goodteacher.students.tuning import (
 )
 
 __all__ = [
+    "LONGER",
     "RECIPE_AXES",
     "Correct",
     "Explored",
@@ -37,11 +38,12 @@ __all__ = [
     "StudentTask",
     "Students",
     "Tuned",
+    "WidthTask",
     "all_rows",
     "by_arm",
     "check_diverged",
     "correct_by_arm",
-    "doubts",
+    "curve_epochs",
     "explore",
     "is_planned",
     "keep_response",
@@ -50,12 +52,14 @@ __all__ = [
     "plan_student",
     "planning",
     "predicted_by_arm",
+    "row_of",
     "rows_by_arm",
     "rules_for",
     "target_of",
     "target_request",
     "tell",
     "told_diverged",
+    "told_doubts",
     "told_unfinished",
     "trained_student",
     "tune",

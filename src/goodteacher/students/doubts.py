@@ -112,7 +112,7 @@ def told_without_learning(failed: Mapping[str, float], *, tuned: bool) -> str:
     )
 
 
-def doubts(
+def told_doubts(
     rows: Mapping[str, Sequence[StudentRow]],
     improving: Sequence[str],
     diverged: Mapping[str, int],

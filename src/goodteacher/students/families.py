@@ -36,7 +36,7 @@ from goodteacher.records import (
     StudentRow,
     TargetSource,
 )
-from goodteacher.students.kept import Shelf, rows_of
+from goodteacher.students.kept import Shelf, rows_by_arm
 from goodteacher.students.plan import StudentTask, by_arm
 from goodteacher.studies import Store
 
@@ -309,10 +309,8 @@ class _Exploration:
         if new:
             tasks = self.train(len(self.rounds), new)
             self.rounds.append(Round(len(self.rounds), tasks, reason))
-            rows = {task.key: rows_of(self.store, task) for task in tasks}
-            for arm, places in by_arm(tasks).items():
-                self.places[arm] = places
-                self.scores[arm] = _mean(rows[task.key][place] for task, place in places)
+            self.places |= by_arm(tasks)
+            self.scores |= {a: _mean(r) for a, r in rows_by_arm(self.store, tasks).items()}
         for name, arms in families.items():
             self.members[name] += [arm for arm in arms if arm not in self.members[name]]
 

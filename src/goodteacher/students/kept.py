@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from goodteacher.records import Arm, StudentRow
-from goodteacher.students.plan import StudentTask, by_arm
+from goodteacher.students.plan import StudentTask
 from goodteacher.studies import Store
 
 
@@ -85,12 +85,11 @@ def all_rows(store: Store, tasks: Iterable[StudentTask]) -> list[StudentRow]:
 
 def rows_by_arm(store: Store, tasks: Iterable[StudentTask]) -> dict[Arm, list[StudentRow]]:
     """Return the rows of each arm, one for each seed."""
-    tasks = list(tasks)
-    rows = {task.key: rows_of(store, task) for task in tasks}
-    return {
-        arm: [rows[task.key][place] for task, place in places]
-        for arm, places in by_arm(tasks).items()
-    }
+    found: dict[Arm, list[StudentRow]] = defaultdict(list)
+    for task in sorted(tasks, key=lambda task: task.seed):
+        for arm, row in zip(task.arms, rows_of(store, task), strict=True):
+            found[arm].append(row)
+    return dict(found)
 
 
 def mean_accuracies(store: Store, tasks: Iterable[StudentTask]) -> dict[Arm, float]:

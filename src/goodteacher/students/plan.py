@@ -12,6 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, cast
 
 from goodteacher.config import (
@@ -49,9 +50,7 @@ class StudentTask(Frozen):
     @property
     def key(self) -> str:
         """Name of the task and of its folder below ``students/``."""
-        # How wide a stack may be changes the grouping, never what is trained.
-        digest = self.digest(but=("memory_gib", "stack_width"))
-        return f"{self.stage}-{self.rung}-seed-{self.seed}-{digest}"
+        return _name_of(self)
 
     @property
     def work(self) -> float:
@@ -65,6 +64,13 @@ class StudentTask(Frozen):
             batch_size=self.optimization.batch_size,
             learning_rate=self.optimization.learning_rate,
         )
+
+
+@lru_cache(maxsize=256)  # asked for with every row, and a digest of many arms takes milliseconds
+def _name_of(task: StudentTask) -> str:
+    # How wide a stack may be changes the grouping, never what is trained.
+    digest = task.digest(but=("memory_gib", "stack_width"))
+    return f"{task.stage}-{task.rung}-seed-{task.seed}-{digest}"
 
 
 class WidthTask(Frozen):

@@ -25,12 +25,27 @@ def run_search(plan: Search) -> None:
     if coarse := selection_note(len(plan.context.data.selection)):
         plan.context.note(coarse)
     store.log("search_resumed" if store.exists(SWEET_SPOT_FILE) else "search_started")
+    records, found, confirmed = _searched(plan)
+    if _unanswered(store, plan.config):
+        _finish(plan, records, found, confirmed)
+
+
+def rehearse_search(plan: Search) -> None:
+    """Do all of a search that is done in tasks; the test split stays sealed.
+
+    Args:
+        plan: The search, with an engine that pretends.
+    """
+    _, found, confirmed = _searched(plan)
+    doubts_of(plan, found, confirmed)
+
+
+def _searched(plan: Search) -> tuple[list[TeacherRecord], Found, tuple[StudentTask, ...]]:
+    """Return the teachers, what was found among them, and its confirmation."""
     records = plan.train_teachers()
     others: list[TeacherRecord] = [*plan.teachers.branched(), *plan.teachers.mix(records)]
     found = plan.explore(records, others)
-    confirmed = plan.confirm(found.winners.values())
-    if _unanswered(store, plan.config):
-        _finish(plan, [*records, *others], found, confirmed)
+    return [*records, *others], found, plan.confirm(found.winners.values())
 
 
 def _unanswered(store: Store, config: StudyConfig) -> bool:

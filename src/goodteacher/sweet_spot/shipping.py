@@ -16,8 +16,8 @@ from goodteacher.students import (
     Family,
     StudentTask,
     check_diverged,
-    doubts,
     rows_by_arm,
+    told_doubts,
     unfinished,
     without_learning,
 )
@@ -89,7 +89,7 @@ def doubts_of(search: Search, found: Found, confirmed: Sequence[StudentTask]) ->
         improving = unfinished(search.students, found.winners, confirmed)
     failed = without_learning(by_family, search.context.data.selection.labels)
     sentences = [
-        *doubts(
+        *told_doubts(
             by_family,
             improving,
             diverged,

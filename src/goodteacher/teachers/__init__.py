@@ -27,7 +27,7 @@ from goodteacher.teachers.foreign import Asked, Model, Prepare, checked_prepare,
 from goodteacher.teachers.frames import framed
 from goodteacher.teachers.hugging_face import HUGGING_FACE, HuggingFaceTeacher
 from goodteacher.teachers.kept import KeptTeacher, most_accurate_teacher
-from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of
+from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of, equal_means, write_blends
 from goodteacher.teachers.onnx_files import onnx_teacher
 from goodteacher.teachers.plan import (
     AverageTask,
@@ -58,10 +58,13 @@ from goodteacher.teachers.recorded_runs import (
     write_epoch,
 )
 from goodteacher.teachers.recording import (
+    branch_key,
     recorded,
     recorded_teachers,
     response_file,
     response_name,
+    write_recorded,
+    write_responses,
 )
 from goodteacher.teachers.reuse import reusing, take_branches
 from goodteacher.teachers.running import forget_states, load_teacher, stop_run
@@ -110,6 +113,7 @@ __all__ = [
     "as_numpy",
     "attributes_of",
     "blends_of",
+    "branch_key",
     "check_instead",
     "check_kind",
     "check_pattern",
@@ -118,6 +122,7 @@ __all__ = [
     "classes_of",
     "combined",
     "epochs_of",
+    "equal_means",
     "find_checkpoints",
     "forget_states",
     "framed",
@@ -147,5 +152,8 @@ __all__ = [
     "why_other_data",
     "why_other_notes",
     "why_other_split",
+    "write_blends",
     "write_epoch",
+    "write_recorded",
+    "write_responses",
 ]

@@ -49,6 +49,20 @@ def blends_of(store: Store, task: BlendTask) -> list[BlendRecord]:
     return store.read_records(_file(task), BlendRecord)
 
 
+def write_blends(store: Store, task: BlendTask, records: Sequence[BlendRecord]) -> None:
+    """Keep what was measured of a task's means."""
+    store.write_records(_file(task), records)
+
+
+def equal_means(task: BlendTask) -> list[Blend]:
+    """Return as many means as a task measures, those of a blend weighted alike."""
+    found = averages(task.checkpoints) if "average" in task.variants else []
+    if "blend" in task.variants:
+        share = 1 / len(task.checkpoints)
+        found.append(blend_of(task.checkpoints, [share] * len(task.checkpoints)))
+    return found
+
+
 def _file(task: BlendTask) -> str:
     return f"teachers/{task.key}/{BLENDS_FILE}"
 
@@ -63,7 +77,7 @@ class BlendRunner:
     def run(self, task: BlendTask, context: Context) -> None:
         """Choose the blend on the selection split, and measure it and the averages."""
         records = [r for variant in task.variants for r in _records_of(task, context, variant)]
-        context.store.write_records(_file(task), records)
+        write_blends(context.store, task, records)
         context.progress.advance(task.work)
 
 

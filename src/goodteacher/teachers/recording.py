@@ -61,7 +61,7 @@ def record_teacher(
         plain = {name: responses[name, 0] for name in RESPONSE_SPLITS}
         context.store.write_tensors(checkpoint_file(key, epoch), network.state_dict())
         _write_preparation(context, key, teacher)
-        _write_responses(context, responses, key=key, epoch=epoch, teacher=teacher)
+        write_responses(context, responses, key=key, epoch=epoch, teacher=teacher)
         labels = {name: split_of(context, name).labels for name in RESPONSE_SPLITS}
         best, measurements = measure_splits(plain, labels, temperatures=temperatures)
     return Measured(
@@ -108,7 +108,7 @@ def _write_preparation(context: Context, key: str, teacher: str) -> None:
         context.store.write_json(file, context.networks.of(teacher).to_dict())
 
 
-def _write_responses(
+def write_responses(
     context: Context,
     responses: Mapping[tuple[str, int], Tensor],
     *,
@@ -116,6 +116,15 @@ def _write_responses(
     epoch: int,
     teacher: str,
 ) -> None:
+    """Write what a teacher says.
+
+    Args:
+        context: The study.
+        responses: Raw logits [N, C] by split and view.
+        key: The task's key, which names the folder below ``teachers/``.
+        epoch: The recorded epoch.
+        teacher: Its specification.
+    """
     for (name, view), logits in responses.items():
         response = Response(logits=logits, ids=split_of(context, name).ids)
         tensors = {each: in_memory(rows).contiguous() for each, rows in response.arrays().items()}

@@ -1,0 +1,159 @@
+"""The command ``plan``, and what it prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from goodteacher.cli.display import print_json, shown_progress, stdout
+from goodteacher.cli.door import door
+from goodteacher.cli.options import AsJson, merge_settings, with_settings
+from goodteacher.config import StudyConfig
+from goodteacher.records import SearchPlan
+
+
+@with_settings(StudyConfig, leave_out=frozenset({"data", "teacher", "student"}))
+def plan(
+    data: Annotated[
+        str | None,
+        typer.Argument(help="data as for search; or a file of settings, or a study's folder"),
+    ] = None,
+    teacher: Annotated[str | None, typer.Option(help="such as mlp:800,800 or resnet:20")] = None,
+    student: Annotated[str | None, typer.Option(help="such as mlp:64 or cnn:16,32,64")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with any of the settings")] = None,
+    workers_up_to: Annotated[
+        int, typer.Option(help="say how long it takes on 1, 2, 4 ... and this many workers")
+    ] = 16,
+    price_per_hour: Annotated[
+        float | None, typer.Option(help="of one worker, in any currency: say what it costs too")
+    ] = None,
+    as_json: AsJson = False,
+    settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
+) -> None:
+    """Say what a search will take: tasks, epochs, bytes, time on workers, money.
+
+    Nothing is trained but for short copies of tasks, which are timed. Of a study's folder it says
+    what remains; of a finished one, how long it would have taken on other numbers of workers.
+    """
+    with door(as_json):
+        from goodteacher.public.planning import plan as run
+        from goodteacher.training.machine import tuned_cpu
+
+        place, given = _given(data, config, settings, {"teacher": teacher, "student": student})
+        with tuned_cpu(processes=True), shown_progress() as progress:
+            found = run(
+                place,
+                workers_up_to=workers_up_to,
+                price_per_hour=price_per_hour,
+                progress=progress,
+                **given,
+            )
+        if as_json:
+            print_json(found.model_dump(mode="json"))
+        else:
+            print_plan(found)
+
+
+def _given(
+    data: str | None, config: Path | None, settings: dict[str, Any], networks: dict[str, str | None]
+) -> tuple[Any, dict[str, Any]]:
+    """Return what stands in the place of data, and the settings: of a study it has its own."""
+    from goodteacher.public.planning import study_folder
+
+    if data is not None and config is None and study_folder(data) is not None:
+        return data, {**settings, **{k: v for k, v in networks.items() if v is not None}}
+    if data is not None and config is None and data.endswith(".toml") and Path(data).is_file():
+        config = Path(data)
+        data = None
+    merged = merge_settings(StudyConfig, config, settings, data=data, **networks)
+    return merged.pop("data"), merged
+
+
+def print_plan(found: SearchPlan) -> None:
+    """Print what a search takes: how much there is to do, and how long on workers."""
+    amounts = found.amounts
+    cases = [amounts.at_least, amounts.likely, amounts.at_most]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("what is left to do" if found.done else "what there is to do", no_wrap=True)
+    for title in ("at least", "likely", "at most"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_row("tasks", *(f"{case.tasks:,}" for case in cases))
+    table.add_row("teacher epochs", *(f"{case.teacher_epochs:,.0f}" for case in cases))
+    table.add_row("student epochs", *(f"{case.student_epochs:,.0f}" for case in cases))
+    table.add_row("written", *(_size(case.bytes) for case in cases))
+    table.add_row("all tasks", *(_duration(case.seconds) for case in cases))
+    table.add_row("longest chain of tasks", *(_duration(case.least_seconds) for case in cases))
+    stdout.print(table)
+    stdout.print()
+    stdout.print(_workers_table(found))
+    stdout.print(f"\n{plan_remarks(found)}", markup=False)
+
+
+def _workers_table(found: SearchPlan) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    titles = ["workers", "time, likely", "at work"]
+    for title in [*titles, *(["money"] if found.price_per_hour is not None else [])]:
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in found.on_workers:
+        money = [] if row.money is None else [f"{row.money:,.2f}"]
+        busy = f"{100 * row.utilisation:.0f} %"
+        table.add_row(f"{row.workers:,}", _duration(row.seconds), busy, *money)
+    return table
+
+
+def plan_remarks(found: SearchPlan) -> str:
+    """Say which tasks set the least time, and what the figures rest on."""
+    longest = sorted(found.chain, key=lambda link: -link.seconds)[:3]
+    told = ", ".join(f"{link.stage} {_duration(link.seconds)}" for link in longest)
+    if found.times == "noted":
+        basis = "Times are those that the study has noted of its tasks."
+    else:
+        basis = (
+            f"Times are of short copies of tasks, run in {found.planning_seconds:.0f} s on "
+            f"{found.machine}, with {found.threads} CPU "
+            f"{'thread' if found.threads == 1 else 'threads'} for each worker. At least and at "
+            "most: students gain nothing by longer training, or to the limit; teachers stop as "
+            "early as they may, or not at all."
+        )
+    return (
+        f"{_enough(found)} At most {found.at_once} tasks can be at work at the same time, and the "
+        f"longest chain of tasks takes {_duration(found.amounts.likely.least_seconds)} "
+        f"(most of it: {told}).\n{basis}"
+    )
+
+
+def _enough(found: SearchPlan) -> str:
+    most = found.on_workers[-1].workers
+    if found.enough_workers == most < found.at_once:
+        return f"More than {most} workers may gain more (--workers-up-to)."
+    counted = "1 worker is" if found.enough_workers == 1 else f"{found.enough_workers} workers are"
+    return f"{counted} enough."
+
+
+def _duration(seconds: float) -> str:
+    """Return a time in words.
+
+    Example:
+        >>> _duration(4.25), _duration(90), _duration(5400), _duration(200_000)
+        ('4.2 s', '1.5 min', '1.5 h', '2.3 days')
+    """
+    for limit, unit, name in ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds / 86400:.1f} days"
+
+
+def _size(num_bytes: float) -> str:
+    """Return a number of bytes in words.
+
+    Example:
+        >>> _size(2_790_797)
+        '2.7 MiB'
+    """
+    for limit, unit, name in ((2**20, 2**10, "KiB"), (2**30, 2**20, "MiB")):
+        if num_bytes < limit:
+            return f"{num_bytes / unit:.1f} {name}"
+    return f"{num_bytes / 2**30:.1f} GiB"
