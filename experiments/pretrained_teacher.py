@@ -47,7 +47,7 @@ SETTINGS: dict[str, Any] = {
     "record_epochs": (3, 6),
     "patience": 0,
     "precision": "float32",
-    "student_epochs": 60,
+    "student_epochs": 180,
     "student_learning_rate": 0.01,
     "student_batch_size": 32,
     "shortlist": 1,
