@@ -1,8 +1,9 @@
 """Pretended tasks: what they would leave in a study's folder, under an assumption, and no work.
 
 A search decides on its way what it does next. To say beforehand what it will do, its own rules go
-through the whole of it over such outputs (`rehearsing`). *Ours*: winners lie within what is tried,
-and an :class:`Assumption` says for how many epochs students gain, and when teachers stop.
+through the whole of it over such outputs (`rehearsing`). *Ours*: winners lie within what is tried
+but for the temperature, and an :class:`Assumption` says where that lies, for how many epochs
+students gain, and when teachers stop.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ class Assumption:
         taught: What students of teachers gain by three times as many epochs, again and again.
         labels: The same of students of labels alone.
         goes_on: Whether all students gain without end.
+        temperature: Where the best temperature lies: ``inside`` of those tried first, ``on_edge``,
+            so that a further one is tried, or ``beyond``.
         teachers: Teachers stop as ``early`` as they may; or those that cost more than others stop
             as soon as they may, since they are ``outdone``; or ``never`` before their end.
     """
@@ -76,6 +79,7 @@ class Assumption:
     taught: tuple[Gain, ...] = ()
     labels: tuple[Gain, ...] = ()
     goes_on: bool = False
+    temperature: Literal["inside", "on_edge", "beyond"] = "inside"
     teachers: Literal["early", "outdone", "never"] = "outdone"
 
     def gains(self, thirds: float, *, taught: bool) -> dict[Gain, float]:
@@ -100,8 +104,8 @@ class Assumption:
 
 
 AT_LEAST = Assumption(teachers="early")
-LIKELY = Assumption(taught=("much", "little"), labels=("much",))
-AT_MOST = Assumption(goes_on=True, teachers="never")
+LIKELY = Assumption(taught=("much", "little"), labels=("much",), temperature="on_edge")
+AT_MOST = Assumption(goes_on=True, temperature="beyond", teachers="never")
 
 
 @dataclass
@@ -216,7 +220,7 @@ class Pretending:
             (training.batch_size, first.batch_size),
         ]
         if taught:
-            off.append((arm.recipe.temperature, _middle(self.config.temperatures)))
+            off.append((arm.recipe.temperature, self._best_temperature))
             off.append((arm.recipe.alpha, _alpha(self.config.alphas)))
         if isinstance(arm.source, SmoothingSource):
             off.append((arm.source.smoothing, _middle(self.config.smoothings)))
@@ -224,6 +228,16 @@ class Pretending:
         gains = self.assumption.gains(thirds, taught=taught)
         gain = gains["much"] * self._much + gains["little"] * little
         return min(1.0, max(0.0, self.reached + gain - _OFF * lost))
+
+    @property
+    def _best_temperature(self) -> float:
+        match self.assumption.temperature:
+            case "inside":
+                return _middle(self.config.temperatures)
+            case "on_edge":
+                return max(self.config.temperatures)
+            case "beyond":
+                return 2 * max(self.config.temperatures)
 
     @property
     def _much(self) -> float:
