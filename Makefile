@@ -29,15 +29,16 @@ TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 test: $(READY)
 	$(TESTS)
 
-# What needs optional packages (transformers, Lightning, Keras, ONNX Runtime, skl2onnx, trackers), in an environment of its own.
+# What needs optional packages (transformers, Lightning, Keras, ONNX Runtime, skl2onnx, trackers, s3fs, Ray), in an environment of its own.
 test-extras:
 	test -x $(EXTRAS)/bin/python || $(PYTHON) -m venv $(EXTRAS)
 	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test-extras]'
 	OMP_NUM_THREADS=1 $(EXTRAS)/bin/pytest -n auto --dist worksteal tests/integrations tests/examples \
-	  tests/teachers tests/contracts tests/delivery tests/public/test_exporting.py \
+	  tests/engines tests/teachers tests/contracts tests/delivery tests/public/test_exporting.py \
 	  tests/public/test_beside_teacher.py tests/report/trackers tests/networks/test_pretrained.py \
-	  tests/networks/test_processing.py tests/test_study_hugging_face.py tests/test_study_vision.py
+	  tests/networks/test_processing.py tests/test_study_hugging_face.py tests/test_study_vision.py \
+  tests/studies tests/test_study_at_a_url.py
 
 # Networks of timm and torchvision. 5 GB, and so not a part of CI: torchvision runs only with the
 # build of PyTorch that it was made for, so both come from the registry here, libraries for GPUs included.

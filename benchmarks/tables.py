@@ -115,6 +115,33 @@ def scaling(result: Result) -> str:
     return f"{machine_of(result)}; n = {result['n']}.\n\n{table(head, rows)}"
 
 
+def large_response(result: Result) -> str:
+    """A response as large as ImageNet's, from its file."""
+    scored, training = result["score"], result["training"]
+    told = (
+        f"{result['examples']:,} x {result['classes']:,} in float16, {result['file_gb']:.2f} GB; "
+        f"threads: {result['threads']}; the machine was not quiet. `score` at T = 1 and at the "
+        f"best T owned at most {scored['peak_mib']:,.0f} MiB and took {scored['cpu_seconds']:,.0f} "
+        "s of CPU time."
+    )
+    share = "file as a share of memory"
+    rows = [
+        [f"`{student}`", *(figure(found[name], form) for name, form in _RATES.items())]
+        for student, found in training.items()
+        if isinstance(found, dict)
+    ]
+    head = ["student", "examples/s, memory", "examples/s, file", f"rate from {share}"]
+    batches = f"Batches of {training['batch_size']}, n = {training['n']}"
+    return f"{told}\n\n{batches} stretches of {training['steps']} steps.\n\n{table(head, rows)}"
+
+
+_RATES = {
+    "examples/s, memory": ",.0f",
+    "examples/s, file": ",.0f",
+    "file as a share of memory": ".2f",
+}
+
+
 def student_epoch(result: Result) -> str:
     """A student-epoch of a small perceptron, beside plain loops."""
     widths = result["stacked_seconds"]
@@ -178,6 +205,7 @@ TABLES: Mapping[str, tuple[str, Callable[[Path], str]]] = {
     "student_epoch": ("student_epoch.json", of_json(student_epoch)),
     "teacher_step": ("teacher_step.json", of_json(teacher_step)),
     "scaling": ("scaling.json", of_json(scaling)),
+    "large_response": ("large_response.json", of_json(large_response)),
     "verdicts_mixture": ("verdicts_mixture.jsonl", verdicts),
     "verdicts_images": ("verdicts_images.jsonl", verdicts),
 }

@@ -16,7 +16,7 @@ from goodteacher.data import load_dataset, prepare
 from goodteacher.errors import ConfigError, ModelError, StudyError
 from goodteacher.networks import Preparations, fit_preparation, preparation_from
 from goodteacher.responses import read_response
-from goodteacher.studies.store import read_tensors
+from goodteacher.studies.tensor_files import read_tensors
 from tests.made import SETTINGS
 from tests.test_study import Interrupter, without_seconds
 from tests.test_study_text import made_table

@@ -12,6 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from goodteacher.cli import app, share_cores
+from goodteacher.errors import ConfigError
+from goodteacher.training.machine import may_start_processes
 from tests.made import SETTINGS, arrays, as_options, signalled
 
 runner = CliRunner()
@@ -340,3 +342,24 @@ def test_student_that_cannot_be_stacked_is_told_once(circle, tmp_path, monkeypat
         told.count("Students of this network are trained one after another, which is slower") == 1
     )
     assert "torch.fx cannot trace it (TypeError" in told
+
+
+@pytest.mark.parametrize(
+    ("command", "place"),
+    [
+        (["search", "digits", "--teacher=mlp:4", "--student=mlp:2"], "searching.search"),
+        (["distill", "digits", "--responses=r.npy", "--student=mlp:2"], "distillation.distill"),
+        (["verify", "a-study"], "verification.verify"),
+    ],
+)
+def test_commands_that_train_may_start_processes(command, place, tmp_path, monkeypatch):
+    seen = []
+
+    def training(*_, **__):
+        seen.append(may_start_processes())
+        raise ConfigError("that is all")
+
+    monkeypatch.setattr(f"goodteacher.public.{place}", training)
+    runner.invoke(app, [*command, f"--out={tmp_path / 's'}"])
+    assert seen == [True]
+    assert not may_start_processes()

@@ -7,6 +7,7 @@ from typing import ClassVar
 import pytest
 import torch
 
+from goodteacher import search
 from goodteacher.config import DistillConfig, RuntimeConfig, parse
 from goodteacher.data import prepare
 from goodteacher.engines import ENGINES
@@ -17,9 +18,21 @@ from goodteacher.studies.progress import Silent
 from goodteacher.studies.store import Store
 from goodteacher.studies.tasks import Context, Needs, Until
 from goodteacher.training.machine import Machine
-from tests.made import dataset
+from tests.made import SETTINGS, dataset
+from tests.ray_clusters import one_node
 
-pytestmark = pytest.mark.parametrize("engine", sorted(ENGINES))
+pytestmark = pytest.mark.parametrize("engine", sorted(ENGINES), scope="module")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ready(engine):
+    """Start what an engine uses once, and not for each test."""
+    if engine != "ray":
+        yield
+        return
+    pytest.importorskip("ray", reason="goodteacher[ray] is not installed")
+    with one_node():
+        yield
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,29 @@ def context_of(folder, progress=None):
 
 def engine_for(name, context):
     return ENGINES[name](parse(RuntimeConfig, workers=2), context)
+
+
+@pytest.fixture(scope="module")
+def found_in_one_process(tmp_path_factory):
+    return search(dataset(), out=tmp_path_factory.mktemp("one") / "s", engine="local", **ASKED)
+
+
+ASKED = {**SETTINGS, "stack_width": 4, "threads": 1, "rungs": 2}
+
+
+def found_of(study):
+    rows = [row.model_copy(update={"student_seconds": 0.0}) for row in study.students()]
+    return rows, study.sweet_spot.model_copy(update={"cost": None})
+
+
+def test_a_search_finds_the_same_to_the_last_bit_and_does_nothing_twice(
+    engine, tmp_path, found_in_one_process
+):
+    study = search(dataset(), out=tmp_path / "s", engine=engine, workers=2, **ASKED)
+    assert found_of(study) == found_of(found_in_one_process)
+    events = Store(tmp_path / "s").events()
+    done = [event["task"] for event in events if event["event"] == "task_done"]
+    assert len(done) == len(set(done)) > 5
 
 
 TASKS = tuple(Squaring(number) for number in (1, 2, 3, 4))

@@ -18,7 +18,8 @@ from goodteacher.networks import (
     specification_of,
 )
 from goodteacher.networks.batches import made_up
-from goodteacher.studies.store import Store, load_weights
+from goodteacher.studies.store import Store
+from goodteacher.studies.tensor_files import load_weights
 from tests.tiny_models import (
     HAS_TIMM,
     HAS_TORCHVISION,

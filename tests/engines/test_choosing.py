@@ -7,9 +7,10 @@ import loky
 import pytest
 import torch
 from tests.contracts.test_engines import context_of
+from tests.made import SETTINGS, dataset
 
 import goodteacher.engines as engines
-from goodteacher import tuned_cpu
+from goodteacher import search, tuned_cpu
 from goodteacher.config import DistillConfig, Optimization, parse
 from goodteacher.engines import LocalEngine, choosing, engine_of
 from goodteacher.engines.choosing import (
@@ -212,6 +213,19 @@ def two_cores(monkeypatch):
     monkeypatch.setattr(choosing, "free_memory", lambda device: 8 * 2.0**30)
 
 
+class Asked(ProcessesEngine):
+    """An engine of processes that knows with which numbers it was made."""
+
+    def __init__(self, context, *, workers, threads):
+        super().__init__(context, workers=workers, threads=threads)
+        self.asked = (workers, threads)
+
+
+@pytest.fixture(autouse=True)
+def known_processes(monkeypatch):
+    monkeypatch.setattr("goodteacher.engines.processes.ProcessesEngine", Asked)
+
+
 @pytest.fixture
 def timed(monkeypatch):
     """Plants what steps take, and says what was asked."""
@@ -248,7 +262,7 @@ def test_on_the_command_line_processes_are_started_where_they_pay(two_threads, t
     asked = timed(gain=1.1)
     engine = started(context_of(tmp_path / "s"))
     assert isinstance(engine, ProcessesEngine)
-    assert (engine.share.processes, engine.share.threads) == (2, 1)
+    assert engine.asked == (2, 1)
     assert torch.get_num_threads() == 1, "this process, too"
     assert asked == [(("student",), 2)]
 
@@ -266,7 +280,7 @@ def test_processes_that_are_asked_for_by_name_are_divided_by_measurement(
     timed(gain=1.1)
     engine = engine_of(settings(engine="processes"), context_of(tmp_path / "s"))
     assert isinstance(engine, ProcessesEngine)
-    assert (engine.share.processes, engine.share.threads) == (2, 1)
+    assert engine.asked == (2, 1)
 
 
 def test_one_process_that_is_asked_for_by_name_stays_one(two_threads, timed, tmp_path):
@@ -288,16 +302,15 @@ def test_one_process_that_is_asked_for_by_name_stays_one(two_threads, timed, tmp
 )
 def test_what_is_named_holds_and_nothing_is_measured(named, engine, two_threads, untimed, tmp_path):
     found = started(context_of(tmp_path / "s"), **named)
-    assert type(found) is engine
+    assert isinstance(found, engine)
     assert torch.get_num_threads() == 2
     if engine is ProcessesEngine:
-        assert found.share.threads == named.get("threads", 1)
-        assert found.share.processes == 2
+        assert found.asked == (2, named.get("threads", 1))
 
 
 def test_processes_with_named_threads_share_the_cores(tmp_path):
     two = engine_of(settings(engine="processes", threads=2), context_of(tmp_path / "s"))
-    assert (two.share.processes, two.share.threads) == (1, 2)
+    assert two.asked == (1, 2)
 
 
 def test_threads_that_the_host_named_hold(two_threads, untimed, tmp_path):
@@ -318,7 +331,7 @@ def test_one_thread_by_the_environment_still_has_processes(timed, tmp_path):
     watching = Noting()
     timed(gain=1.0)
     engine = started(context_of(tmp_path / "s", watching))
-    assert (engine.share.processes, engine.share.threads) == (2, 1)
+    assert engine.asked == (2, 1)
     assert watching.notes == ["2 processes with 1 thread each: PyTorch is limited to 1 thread"]
 
 
@@ -369,7 +382,7 @@ def test_a_study_that_goes_on_keeps_its_threads(two_threads, timed, tmp_path):
     again = context_of(tmp_path / "s")
     engine = started(again)
     assert len(asked) == 1, "it was not measured again"
-    assert (engine.share.processes, engine.share.threads) == (2, 1), "with processes, now"
+    assert engine.asked == (2, 1), "with processes, now"
     assert torch.get_num_threads() == 1
 
 
@@ -477,3 +490,38 @@ def test_a_daemon_is_told_that_it_cannot_have_processes(monkeypatch, tmp_path):
 def test_predictions_grow_with_the_work():
     less, more = (predicted([tasks(2, n)], [trial()], Division(2, 1)) for n in (10, 20))
     assert math.isclose(more - less, choosing.CROWDED * 10)
+
+
+# --- a whole search ------------------------------------------------------------------------------
+
+SHORT = {**SETTINGS, "epochs": 1, "student_epochs": 2, "search_seeds": 1, "rungs": 1}
+
+
+def rows_of(study):
+    return [row.model_copy(update={"student_seconds": 0.0}) for row in study.students()]
+
+
+def test_every_task_of_a_search_computes_with_the_chosen_threads(
+    two_threads, timed, monkeypatch, tmp_path
+):
+    seen, plain = set(), Machine.arithmetic
+    monkeypatch.setattr(
+        Machine, "arithmetic", lambda self: seen.add(torch.get_num_threads()) or plain(self)
+    )
+    timed(gain=0.7)
+    monkeypatch.setattr(choosing, "_FEW", 0)
+    monkeypatch.setattr(choosing, "_MINOR", 0)
+    watching = Noting()
+    named = search(dataset(), out=tmp_path / "named", **SHORT, threads=1)
+    seen.clear()
+    chosen = search(dataset(), out=tmp_path / "chosen", progress=watching, **SHORT)
+    assert seen == {1, 2}, "the rehearsal came before the choice"
+    assert torch.get_num_threads() == 2
+    assert rows_of(chosen) == rows_of(named)
+    (place,) = environments(chosen.store)
+    assert place.threads == 1
+    assert any(
+        note.startswith("1 process with 1 thread: 2 threads make") for note in watching.notes
+    )
+    done = [e["environment"] for e in chosen.store.events() if e["event"] == "task_done"]
+    assert set(done) == {0}

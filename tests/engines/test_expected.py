@@ -32,7 +32,8 @@ def total(stages):
 
 
 def test_teachers_come_first_a_task_for_each_run(context):
-    first, *others = stages_of(context, batch_sizes=[16, 72], epochs=5, teacher_seeds=[0, 1])
+    settings = {"batch_sizes": [16, 72], "epochs": 5, "teacher_seeds": [0, 1]}
+    first, *others = stages_of(context, student_epochs=3, **settings)
     assert [(job.kind.plan.batch_size, job.steps) for job in first] == [
         (16, 5.0 * 14),
         (72, 5.0 * 3),
@@ -42,9 +43,19 @@ def test_teachers_come_first_a_task_for_each_run(context):
     assert all(roles(stage) == {"student"} for stage in others)
 
 
+def test_a_student_is_tuned_beside_the_teachers(context):
+    first, *_ = stages_of(context, batch_sizes=[16, 72])
+    assert [job.kind.role for job in first] == ["teacher", "teacher", "student", "student"]
+
+
 def test_under_a_budget_of_steps_all_runs_take_as_many(context):
     first, *_ = stages_of(
-        context, batch_sizes=[16, 72], epochs=5, budget="steps", reference_batch_size=72
+        context,
+        batch_sizes=[16, 72],
+        epochs=5,
+        budget="steps",
+        reference_batch_size=72,
+        student_epochs=3,
     )
     assert [job.steps for job in first] == [15.0, 15.0]
 
@@ -72,11 +83,13 @@ def test_a_search_has_a_stage_for_each_round_and_the_confirmation(context):
     assert first[0].networks > second[0].networks >= confirmation[0].networks
 
 
-def test_a_student_that_is_tuned_has_a_stage_more_and_trains_longer(context):
-    named = stages_of(context, student_epochs=6)
-    tuned = stages_of(context)
-    assert len(tuned) == len(named) + 1
-    assert total(tuned) > total(named)
+def test_a_student_that_is_tuned_trains_longer_at_the_end(context):
+    named = stages_of(context, student_epochs=6, student_batch_size=24)
+    tuned = stages_of(context, student_batch_size=24)
+    first = parse(StudyConfig, data="made", student="mlp:3", teacher="mlp:8", student_batch_size=24)
+    epochs = first.first_training(EXAMPLES).epochs
+    assert named[-1][0].steps == 6 * 9
+    assert tuned[-1][0].steps == 3 * epochs * 9
 
 
 def test_an_exhaustive_search_is_more(context):

@@ -11,7 +11,8 @@ from torch import nn
 
 from goodteacher.config import Recipe, StudyConfig, parse
 from goodteacher.errors import StudyError
-from goodteacher.studies.store import Store, load_weights
+from goodteacher.studies.store import Store
+from goodteacher.studies.tensor_files import load_weights
 
 
 def config(**changes):

@@ -124,3 +124,35 @@ with tuned_cpu(threads=2):
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "0"
+
+
+def test_how_many_processes_train_a_teacher_is_the_machines_matter():
+    machine = choose_machine(parse(RuntimeConfig, device="cpu", teacher_workers=3))
+    assert machine.teacher_workers == 3
+    assert str(machine).endswith(" over 3 processes")
+    assert "processes" not in str(choose_machine(parse(RuntimeConfig, device="cpu")))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"compile": True}, "teacher_workers = 2 does not go with compile"),
+        ({"device": "mps"}, "needs CPUs or GPUs of CUDA, but device is 'mps'"),
+        ({"device": "cuda"}, "needs as many GPUs, but this machine has 1"),
+    ],
+)
+def test_what_does_not_go_with_several_processes_is_refused(settings, words, monkeypatch):
+    monkeypatch.setattr("goodteacher.training.machine._device", torch.device)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    config = parse(RuntimeConfig, **{"device": "cpu", "teacher_workers": 2, **settings})
+    with pytest.raises(ConfigError, match=words):
+        choose_machine(config)
+    one = config.model_copy(update={"teacher_workers": 1, "precision": "float32"})
+    assert choose_machine(one).teacher_workers == 1
+
+
+def test_under_torchrun_no_processes_are_started(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    with pytest.raises(ConfigError, match="Run the command without torchrun"):
+        choose_machine(parse(RuntimeConfig, device="cpu", teacher_workers=2))
+    choose_machine(parse(RuntimeConfig, device="cpu"))

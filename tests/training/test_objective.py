@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch.nn import functional as F
 
@@ -138,3 +139,48 @@ def test_batch_without_a_label_teaches_smoothed_labels_nothing():
     losses.sum().backward()
     assert losses.abs().item() < 1e-6
     assert not logits.grad.any()
+
+
+@pytest.mark.parametrize("kinds", [("tensor", "tensor"), ("file", "tensor"), ("file", "file")])
+def test_targets_that_do_not_fit_give_each_batch_the_same_numbers(kinds):
+    generator = torch.Generator().manual_seed(0)
+    recipes = [Recipe(temperature=2, alpha=0.5), Recipe(loss="dkd"), Recipe(loss="mse")]
+    views = torch.randn(2, 2, N, C, generator=generator).half()
+    labels = torch.randint(0, C, (N,), generator=generator)
+    logits = torch.randn(3, B, C, generator=generator)
+
+    class File:
+        """Rows that are read; all of them never are."""
+
+        def __init__(self, rows):
+            self.rows, self.shape = rows, rows.shape
+
+        def __getitem__(self, rows):
+            assert isinstance(rows, torch.Tensor)
+            return self.rows[rows].float()
+
+    given = [
+        [File(view) if kind == "file" else view.float() for view in target]
+        for kind, target in zip(kinds, views, strict=True)
+    ]
+    settings = ([0, 1, 1], recipes, labelled(labels))
+    held = StackObjective(views.float(), *settings, device=CPU)
+    read = StackObjective(given, *settings, device=CPU, room=2 * N * C * 4 - 1)
+    for view in (0, 1, 0, 3):
+        positions = torch.randperm(N, generator=generator)[:B]
+        losses = []
+        for objective in (held, read):
+            leaf = logits.clone().requires_grad_()
+            loss = objective(leaf, positions, view)
+            loss.sum().backward()
+            losses.append((loss.detach(), leaf.grad))
+        assert torch.equal(losses[0][0], losses[1][0])
+        assert torch.equal(losses[0][1], losses[1][1])
+
+
+def test_targets_that_fit_exactly_are_held():
+    rows = torch.randn(N, C)
+    settings = ([0], [Recipe()], labelled(torch.zeros(N, dtype=torch.long)))
+    objective = StackObjective([[rows]], *settings, device=CPU, room=N * C * 4)
+    assert objective._seen.shape == (1, N, C)
+    assert objective._seen.data_ptr() == rows.data_ptr()  # nothing was copied

@@ -59,7 +59,7 @@ app = typer.Typer(
 Data = Annotated[
     str | None, typer.Argument(help="digits, a folder, a table, an .npz file or a hub name")
 ]
-Out = Annotated[Path, typer.Option(help="folder of the result; made if it is missing")]
+Out = Annotated[Path, typer.Option(help="folder of the result, or a URL: s3://bucket/study")]
 
 
 def _version(wanted: bool) -> None:
@@ -184,6 +184,7 @@ def verify(
     """Tell whether the students' gain is knowledge or only regularization."""
     with door(as_json):
         from goodteacher.public.verification import verify as run
+        from goodteacher.studies import place_of
         from goodteacher.training.machine import tuned_cpu
 
         with tuned_cpu(processes=True), shown_progress() as progress:
@@ -201,7 +202,8 @@ def verify(
             print_json(verdict.model_dump(mode="json"))
         else:
             print_verdict(verdict)
-            stdout.print(f"Report: {out or data}/report.html", markup=False, soft_wrap=True)
+            folder = place_of(out or data)
+            stdout.print(f"Report: {folder}/report.html", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -286,15 +288,16 @@ def split(
     """
     with door(as_json):
         from goodteacher.public.dividing import split as divide
+        from goodteacher.studies import place_of
 
         ids = divide(data, out=out, **settings)
         parts = ("training", "transfer", "selection", "test")
         sizes = {name: len(getattr(ids, name)) for name in parts}
         if as_json:
-            print_json({"file": str(out / "splits.json"), **sizes})
+            print_json({"file": str(place_of(out) / "splits.json"), **sizes})
         else:
             counted = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
-            stdout.print(f"{out}/splits.json: {counted}", markup=False, soft_wrap=True)
+            stdout.print(f"{place_of(out)}/splits.json: {counted}", markup=False, soft_wrap=True)
 
 
 _TRAINS = frozenset(
@@ -370,9 +373,9 @@ def report(
     """Write the report of a study, of several or of a verification again from its result files."""
     with door(as_json):
         from goodteacher.report import write_front_report, write_report
-        from goodteacher.studies import Store, holds_several
+        from goodteacher.studies import Store, holds_several, place_of
 
-        if holds_several(folder):
+        if holds_several(place_of(folder)):
             path = write_front_report(Store(folder))
         else:
             path = write_report(Store.open(folder))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from goodteacher.config.values import (
     Frozen,
@@ -32,15 +32,40 @@ class RuntimeConfig(Frozen):
         description="torch.compile networks for training, with CUDA graphs on a GPU: half a minute "
         "for each shape, which only long runs of small networks on a GPU can earn back",
     )
-    threads: PositiveInt | None = Field(None, description="CPU threads (default: PyTorch's choice)")
-    engine: Literal["auto", "local", "processes"] = Field(
+    threads: PositiveInt | None = Field(
+        None,
+        description="CPU threads of each process (default: where threads and workers are not "
+        "named, the faster of one and all, by a short trial)",
+    )
+    engine: Literal["auto", "local", "processes", "ray"] = Field(
         "auto",
-        description="where tasks run: local is one process, processes are several on this machine; "
-        "auto takes several where workers asks for more than one",
+        description="where tasks run: local is one process, processes are several on this machine, "
+        "ray is a cluster of Ray; auto takes ray where address is given, several processes where "
+        "workers asks for more than one, and on the command line where a short trial says that "
+        "they pay",
     )
     workers: PositiveInt | None = Field(
         None,
-        description="processes that work at the same time (default: with processes, the cores)",
+        description="processes that work at the same time (default: on the command line, and with "
+        "processes, as many as pay by a short trial; with ray, as many as the cluster has room "
+        "for; else one)",
+    )
+    address: str | None = Field(
+        None,
+        description="of a running Ray cluster, host:port, or auto for the one that this machine is "
+        "a part of (default: with ray, a cluster on this machine is started, and stopped at the "
+        "end)",
+    )
+    gpus_per_task: PositiveFloat | None = Field(
+        None,
+        description="with ray, GPUs that are reserved for each task, or a fraction of one "
+        "(default: one where device is cuda, else none)",
+    )
+    teacher_workers: PositiveInt = Field(
+        1,
+        description="processes over which each teacher is trained, by DistributedDataParallel on "
+        "this machine: its batch and the task's threads are divided among them, and batch "
+        "normalisation sees the whole batch (for large teachers)",
     )
     tracker: Annotated[tuple[TrackerName, ...], BeforeValidator(split_commas)] = Field(
         (),
@@ -49,14 +74,23 @@ class RuntimeConfig(Frozen):
     )
     memory_gib: PositiveFloat | None = Field(
         None,
-        description="memory in GiB that one stack of students may take; larger groups split "
-        "(default: half of what is free)",
+        description="memory in GiB that one stack of students may take; larger groups split, and "
+        "targets of more than half of it are read batch by batch (default: half of what is free)",
     )
     stack_width: PositiveInt | None = Field(
         None,
         description="students that train in one stack (default: measured, within memory_gib); "
         "runs with equal widths agree to the last bit",
     )
+
+    @model_validator(mode="after")
+    def _check_cluster(self) -> Self:
+        if self.address is not None and self.engine not in ("auto", "ray"):
+            raise ValueError(
+                f"address names a Ray cluster, but engine = {self.engine!r} uses none. Leave one "
+                "of them out"
+            )
+        return self
 
 
 class ReadingConfig(Frozen):

@@ -149,7 +149,9 @@ class TeacherConfig(Frozen):
         128, description="batch size at which lr_rule and budget change nothing"
     )
     micro_batch_size: PositiveInt | None = Field(
-        None, description="split a teacher's batch into pieces of this size (same gradient)"
+        None,
+        description="gradient accumulation: compute a teacher's batch in pieces of this size, of "
+        "all its processes together (same gradient)",
     )
     augment: Annotated[
         tuple[str, ...], BeforeValidator(split_commas), AfterValidator(check_augment)

@@ -64,7 +64,6 @@ def savings_of(
         predictor: What is known of the teacher.
         name: Of the teacher's run.
     """
-    files = [path for path in context.store.path(folder).rglob("*") if path.is_file()]
     theirs, training, ours = predictor.latency, context.data.training, None
     if theirs is not None and len(training) >= theirs.batch_size:
         batches = {theirs.batch_size: batches_of(training, theirs.batch_size)}
@@ -72,7 +71,7 @@ def savings_of(
     return Savings(
         teacher=name,
         student_parameters=parameter_count(student.network.module),
-        student_bytes=sum(path.stat().st_size for path in files),
+        student_bytes=context.store.num_bytes(folder),
         teacher_bytes=predictor.num_bytes,
         student_latency=ours,
         teacher_latency=theirs,

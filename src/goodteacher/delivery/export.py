@@ -14,7 +14,7 @@ from goodteacher.networks import (
     Network,
     NetworkLike,
 )
-from goodteacher.studies import Context, holds_several, study_folders, which_study
+from goodteacher.studies import Context, Store, Url, holds_several, study_folders, which_study
 from goodteacher.training import compute_logits
 
 
@@ -70,27 +70,30 @@ def load_student(folder: Path | str, *, network: NetworkLike | None = None) -> C
     """Load a delivered student, ready to classify.
 
     Args:
-        folder: A ``student`` folder.
+        folder: A ``student`` folder, or the URL of one.
         network: Where the student's network was given in Python, that network or the function
             that makes it; its weights are those of the folder.
 
     Raises:
         StudyError: The folder holds no student, or a file of it is damaged; the message names it.
     """
-    path = Path(folder)
-    _check_student_folder(path)
-    return Safetensors().read(path, network=network)
+    store = Store(folder)
+    _check_student_folder(store)
+    return Safetensors().read(store.local_folder(""), network=network)
 
 
-def _check_student_folder(path: Path) -> None:
-    if (path / "config.json").exists():
+def _check_student_folder(store: Store) -> None:
+    path = store.root
+    if store.exists("config.json"):
         return
-    if (path / "student" / "config.json").exists():
+    if store.exists("student/config.json"):
         raise StudyError(f"{path} is a study; its student is in {path / 'student'}. Load that.")
     if holds_several(path):
         students = ", ".join(str(folder / "student") for folder in study_folders(path).values())
         raise StudyError(f"{which_study(path)} Load the student of one: {students}.")
-    if not path.exists():
+    if isinstance(path, Url):
+        reason = "there is no config.json. Has the search finished?"
+    elif not path.exists():
         reason = "there is no such folder. Is the path right? A student is delivered last."
     elif not path.is_dir():
         reason = "it is a file. Name the folder that it is in."

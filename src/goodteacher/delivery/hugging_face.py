@@ -97,11 +97,13 @@ class HuggingFace:
         model: Any = network.module
         names = dict(enumerate(card.class_names))
         model.config.update({"id2label": names, "label2id": {v: k for k, v in names.items()}})
+        own = store.files.draft(place)
         with quiet("transformers"):
-            model.save_pretrained(store.path(place))
+            model.save_pretrained(own)
             reader = Graph(network, card).reader
             if isinstance(reader, Tokenize):
-                reader.as_transformers(package).save_pretrained(store.path(place))
+                reader.as_transformers(package).save_pretrained(own)
+        store.files.publish(place, own)
         store.write_json(f"{place}/{_CARD}", card)
 
     def read(self, folder: Path, *, network: NetworkLike | None = None) -> HuggingFaceClassifier:

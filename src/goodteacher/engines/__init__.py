@@ -1,4 +1,4 @@
-"""Where tasks run: ``local`` is this process, ``processes`` are several on this machine."""
+"""Where tasks run: in this process, in several of this machine, or on a cluster of Ray."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from goodteacher.engines.choosing import chosen_division
 from goodteacher.engines.local import LocalEngine
 from goodteacher.engines.pooled import PooledEngine
 from goodteacher.engines.simulating import Simulated, SimulatedEngine, longest_chain
-from goodteacher.errors import ConfigError
+from goodteacher.errors import ConfigError, needed_package
 from goodteacher.studies import Context, Engine, enter_anew
 
 
@@ -31,7 +31,8 @@ def _processes(config: RuntimeConfig, context: Context) -> Engine:
             "kind, such as one of concurrent.futures."
         )
     cores = usable_cores()
-    workers = config.workers or max(1, cores // (config.threads or 1))
+    each = max(config.threads or 1, config.teacher_workers)
+    workers = config.workers or max(1, cores // each)
     threads = config.threads or max(1, cores // workers)
     return ProcessesEngine(context, workers=workers, threads=threads)
 
@@ -44,9 +45,25 @@ def usable_cores() -> int:
     return int(loky.cpu_count())
 
 
+def _ray(config: RuntimeConfig, context: Context) -> Engine:
+    needed_package("ray", extra="ray", what="engine = 'ray'")
+    from goodteacher.engines.ray_cluster import Resources, size_in_bytes
+    from goodteacher.engines.ray_engine import RayEngine, Where
+
+    cores, gpus = usable_cores(), float(context.machine.device.type == "cuda")
+    here = config.address is None  # what other machines have is not known here
+    resources = Resources(
+        cpus=config.threads or (max(1, cores // (config.workers or cores)) if here else 1),
+        gpus=gpus if config.gpus_per_task is None else config.gpus_per_task,
+        memory=size_in_bytes(config.memory_gib),
+    )
+    return RayEngine(context, Where(config.address, config.workers, resources))
+
+
 ENGINES: dict[str, Callable[[RuntimeConfig, Context], Engine]] = {
     "local": _local,
     "processes": _processes,
+    "ray": _ray,
 }
 """What makes an engine for one study, by the name that the ``engine`` setting gives it."""
 
@@ -68,14 +85,16 @@ def engine_of(config: RuntimeConfig, context: Context) -> Engine:
     Raises:
         ConfigError: Processes are asked for where none can be started.
     """
-    if config.threads is None and config.workers is None and config.engine in _MEASURED:
+    named = config.threads or config.workers or config.address
+    if named is None and config.engine in _MEASURED:
         division = chosen_division(config, context, cores=usable_cores)
         if division is not None:
             config = config.model_copy(update=division.settings)
             context = _settled(context, division.threads)
     name = config.engine
     if name == "auto":
-        name = "processes" if (config.workers or 1) > 1 else "local"
+        several = (config.workers or 1) > 1
+        name = "ray" if config.address is not None else "processes" if several else "local"
     return ENGINES[name](config, context)
 
 

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 import torch
 
 from goodteacher.config import Frozen, RuntimeConfig, digest_of
-from goodteacher.engines.expected import Job, Kind, Stage, expected_stages, steps_by_kind
+from goodteacher.engines.expected import Job, Jobs, Kind, expected_stages, steps_by_kind
 from goodteacher.engines.trials import StepTrial, measure
 from goodteacher.studies import Context, described_machine
 from goodteacher.training import free_memory, may_start_processes, threads_are_named
 
-START = 5.0
-"""Seconds until processes work: they import PyTorch, and read the data."""
+START = 3.0
+"""Seconds until processes work: they import PyTorch, and read the data (1.5 to 3 on two cores)."""
 
 CROWDED = 1.1
 """How much longer a task takes where all cores are busy: they share memory and caches (two searches
@@ -126,7 +126,7 @@ class ThreadChoice(Frozen):
 
 
 def best_division(
-    stages: Sequence[Stage],
+    stages: Sequence[Jobs],
     trials: Sequence[StepTrial],
     bounds: Bounds,
     *,
@@ -151,7 +151,7 @@ def best_division(
     return next(division for seconds, division in timed if _BETTER * seconds <= least)
 
 
-def predicted(stages: Sequence[Stage], trials: Sequence[StepTrial], division: Division) -> float:
+def predicted(stages: Sequence[Jobs], trials: Sequence[StepTrial], division: Division) -> float:
     """Return about how many seconds the work takes.
 
     Args:
@@ -214,7 +214,7 @@ def chosen_division(
     return division
 
 
-def worth_measuring(stages: Sequence[Stage], *, threads: int) -> dict[Kind, float]:
+def worth_measuring(stages: Sequence[Jobs], *, threads: int) -> dict[Kind, float]:
     """Return the kinds of step that are worth a trial, each with the number of such steps.
 
     Of teachers, only those of the smallest batches and of the largest: the first take most of the
@@ -233,7 +233,7 @@ def worth_measuring(stages: Sequence[Stage], *, threads: int) -> dict[Kind, floa
     return {kind: count for kind, count in large.items() if kind not in left_out}
 
 
-def _bounds(config: RuntimeConfig, stages: Sequence[Stage], cores: int) -> Bounds:
+def _bounds(config: RuntimeConfig, stages: Sequence[Jobs], cores: int) -> Bounds:
     """Return what may be chosen under the settings, in this process."""
     threads = min(cores, torch.get_num_threads())
     beside = max((len(stage) for stage in stages), default=1)

@@ -65,11 +65,11 @@ class Job:
     networks: float = 1.0
 
 
-Stage = tuple[Job, ...]
-"""Jobs that may run beside one another; the next stage waits for all of them."""
+Jobs = tuple[Job, ...]
+"""A stage: jobs that may run beside one another; those of the next stage wait for all of them."""
 
 
-def expected_stages(config: RuntimeConfig, context: Context) -> tuple[Stage, ...]:
+def expected_stages(config: RuntimeConfig, context: Context) -> tuple[Jobs, ...]:
     """Return the stages of a study, of a distillation or of a verification.
 
     Args:
@@ -77,7 +77,7 @@ def expected_stages(config: RuntimeConfig, context: Context) -> tuple[Stage, ...
         context: Its data.
     """
     if isinstance(config, StudyConfig):
-        stages = (_teachers(config, context), *_search(config, context))
+        stages = _search(config, context)
     elif isinstance(config, VerifyConfig):
         stages = _verification(config, context)
     elif isinstance(config, DistillConfig):
@@ -87,7 +87,7 @@ def expected_stages(config: RuntimeConfig, context: Context) -> tuple[Stage, ...
     return tuple(stage for stage in stages if stage)
 
 
-def steps_by_kind(stages: Iterable[Stage]) -> dict[Kind, float]:
+def steps_by_kind(stages: Iterable[Jobs]) -> dict[Kind, float]:
     """Return how many steps of each kind there are."""
     found: dict[Kind, float] = {}
     for stage in stages:
@@ -96,7 +96,7 @@ def steps_by_kind(stages: Iterable[Stage]) -> dict[Kind, float]:
     return found
 
 
-def _teachers(config: StudyConfig, context: Context) -> Stage:
+def _teachers(config: StudyConfig, context: Context) -> Jobs:
     if config.teacher is None or config.teachers_of is not None:
         return ()
     jobs = []
@@ -120,14 +120,14 @@ class _Student:
         """How it trains first."""
         return self.config.first_training(len(self.context.data.transfer))
 
-    def stage(self, arms: float, *, epochs: float, seeds: int) -> Stage:
+    def stage(self, arms: float, *, epochs: float, seeds: int) -> Jobs:
         """Return a task for each seed, of so many arms."""
         first, count = self.first, len(self.context.data.transfer)
         kind = Kind("student", self.config.student, self.config.student_optimization(first))
         steps = epochs * steps_per_epoch(count, first.batch_size)
         return (Job(kind, steps, arms),) * seeds
 
-    def tuning(self) -> tuple[Stage, ...]:
+    def tuning(self) -> tuple[Jobs, ...]:
         """Return the choice of a learning rate, where it is looked for."""
         if not self.config.tunes_student:
             return ()
@@ -140,13 +140,15 @@ class _Student:
         return float(longer * self.first.epochs)
 
 
-def _search(config: StudyConfig, context: Context) -> tuple[Stage, ...]:
+def _search(config: StudyConfig, context: Context) -> tuple[Jobs, ...]:
     student = _Student(config, context)
     recorded = max(1, len(config.runs) * len(config.recorded_epochs))
     listed = recorded if config.exhaustive else min(config.shortlist, recorded)
     arms = float((listed + _REFERENCES) * len(config.recipes) + len(config.smoothings) + 1)
     epochs = student.first.epochs / (1 if config.tunes_student else config.halving)
-    stages = [*student.tuning()]
+    # The student is tuned beside the teachers: only their probe students wait for that.
+    tuning = [job for stage in student.tuning() for job in stage]
+    stages: list[Jobs] = [(*_teachers(config, context), *tuning)]
     for _ in range(config.rungs):
         stages.append(student.stage(arms, epochs=epochs, seeds=config.search_seeds))
         arms = arms if config.exhaustive else max(arms / config.halving, float(_FAMILIES))
@@ -154,7 +156,7 @@ def _search(config: StudyConfig, context: Context) -> tuple[Stage, ...]:
     return (*stages, student.stage(_FAMILIES, epochs=student.last_epochs, seeds=config.seeds))
 
 
-def _verification(config: VerifyConfig, context: Context) -> tuple[Stage, ...]:
+def _verification(config: VerifyConfig, context: Context) -> tuple[Jobs, ...]:
     student = _Student(config, context)
     recipes = len(config.recipes) if config.tune_arms else 1
     arms = _RUNGS * recipes + len(config.smoothings)
@@ -163,7 +165,7 @@ def _verification(config: VerifyConfig, context: Context) -> tuple[Stage, ...]:
     return (*student.tuning(), tried, judged)
 
 
-def _distillation(config: DistillConfig, context: Context) -> tuple[Stage, ...]:
+def _distillation(config: DistillConfig, context: Context) -> tuple[Jobs, ...]:
     student = _Student(config, context)
     tried = student.stage(2, epochs=student.first.epochs, seeds=_TUNE_SEEDS)
     last = student.stage(2, epochs=student.last_epochs, seeds=config.seeds)

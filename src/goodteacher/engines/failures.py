@@ -47,6 +47,6 @@ def raise_failure(
     store.log("task_failed", stage=stage, task=task, error=failure.trace)
     raise RunError(
         f"{stage} failed in the task {task}: {failure.reason}. Where it happened is at the end of "
-        f"{store.path('events.jsonl')}. What was finished before is kept: once the cause is "
+        f"{store.log_place}. What was finished before is kept: once the cause is "
         "mended, the same command goes on from there."
     ) from cause

@@ -9,7 +9,7 @@ from typing import Any
 from goodteacher.engines.failures import Failure, raise_failure
 from goodteacher.engines.going import Going
 from goodteacher.errors import GoodteacherError
-from goodteacher.studies import Context, Flow, Task, is_done, runner_of
+from goodteacher.studies import Context, Flow, Task, done_among, runner_of
 
 
 class LocalEngine:
@@ -35,8 +35,9 @@ class LocalEngine:
         """
         progress, store = self.context.progress, self.context.store
         progress.begin(stage, sum(task.work for task in tasks))
+        finished = done_among(tasks, store)
         for task in tasks:
-            if is_done(task, store):
+            if task.key in finished:
                 progress.advance(task.work)
             else:
                 self.do(stage, task)
@@ -60,7 +61,8 @@ class LocalEngine:
         with Going(flows) as going:
             while begun := going.begun:
                 stages = [each for each in begun if each.needs.stage == begun[0].needs.stage]
-                self.run(stages[0].needs.stage, [t for each in stages for t in each.needs.tasks])
+                tasks = {task.key: task for each in stages for task in each.needs.tasks}
+                self.run(stages[0].needs.stage, list(tasks.values()))
                 for each in stages:
                     going.end(each)
             return going.results

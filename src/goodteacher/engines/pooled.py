@@ -15,7 +15,7 @@ from goodteacher.engines.failures import raise_failure
 from goodteacher.engines.going import Begun, Going
 from goodteacher.engines.local import LocalEngine
 from goodteacher.engines.working import Outcome
-from goodteacher.studies import Context, Flow, Needs, Task, is_done, say
+from goodteacher.studies import Context, Flow, Needs, Task, done_among, say
 from goodteacher.training import threads_of
 
 _PAUSE = 0.2
@@ -201,11 +201,8 @@ class _Work:
     def _enter(self, name: str, begun: Sequence[Begun]) -> None:
         """Enter the tasks of stages of one name."""
         tasks = {task.key: task for each in begun for task in each.needs.tasks}
-        missing = {
-            key: task
-            for key, task in tasks.items()
-            if key in self._waiting or not is_done(task, self.store)
-        }
+        finished = done_among(tasks.values(), self.store) - self._waiting.keys()
+        missing = {key: task for key, task in tasks.items() if key not in finished}
         whole = sum(task.work for task in tasks.values())
         self.progress.begin(name, whole)
         left = sum(task.work for key, task in missing.items() if key not in self._waiting)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import pickle
 import shutil
 import tempfile
 import weakref
@@ -24,11 +23,10 @@ from pathlib import Path
 
 import loky
 
-from goodteacher.engines.handing_over import hand_over
 from goodteacher.engines.pooled import PooledEngine, Report
 from goodteacher.engines.working import Outcome, Work, do
-from goodteacher.errors import ConfigError, RunError
-from goodteacher.studies import Context, Silent, Task
+from goodteacher.errors import RunError
+from goodteacher.studies import Context, Silent, Task, hand_over
 from goodteacher.training import Share
 
 _IDLE = 60
@@ -124,15 +122,7 @@ class Processes:
         """A folder with the context for the other processes; it goes when the pool does."""
         folder = Path(tempfile.mkdtemp(prefix="goodteacher-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        try:
-            hand_over(self.context.watched_by(Silent()), folder)
-        except (TypeError, AttributeError, pickle.PicklingError) as error:
-            first = str(error).strip().partition("\n")[0].rstrip(".")
-            raise ConfigError(
-                f"A network or function that was given in Python cannot be sent to other "
-                f"processes: {first}. Make it without such an object, or use one process: "
-                "workers=1."
-            ) from error
+        hand_over(self.context.watched_by(Silent()), folder)
         return folder
 
 

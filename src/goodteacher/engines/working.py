@@ -6,18 +6,17 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
 from goodteacher.engines.failures import Failure
-from goodteacher.engines.handing_over import take
 from goodteacher.engines.local import run_logged
 from goodteacher.errors import GoodteacherError
-from goodteacher.studies import Context, Task, logger
+from goodteacher.studies import Context, Task, logger, take
 from goodteacher.training import Share, take_share
 
 _PAUSE = 0.2
@@ -62,19 +61,41 @@ class Outcome:
 
 def do(work: Work) -> Outcome:
     """Do a task's work in this process."""
-    take_share(work.share)
-    watcher = Reporting(work.report)
+    return outcome_of(
+        partial(run_logged, work.stage, work.task),
+        context_of=partial(_context, work.folder),
+        share=work.share,
+        watcher=Reporting(work.report),
+    )
+
+
+def outcome_of(
+    run: Callable[[Context], None],
+    *,
+    context_of: Callable[[], Context],
+    share: Share,
+    watcher: Reporting,
+) -> Outcome:
+    """Work in this process, which was begun for that, and return how it ended.
+
+    Args:
+        run: Does the work.
+        context_of: Returns the study's context; what goes wrong there is a part of the outcome.
+        share: What of the machine the process may take.
+        watcher: Told how far the work is.
+    """
+    take_share(share)
     caught: list[warnings.WarningMessage] = []
     warned_of: frozenset[str] = frozenset()
     error: Exception | None = None
     failure: Failure | None = None
     try:
-        context = _context(work.folder)
-        machine = replace(context.machine, sharing=work.share.processes)
+        context = context_of()
+        machine = replace(context.machine, sharing=share.processes)
         context = replace(context, machine=machine, progress=watcher)
         with warnings.catch_warnings(record=True) as caught, watcher.listening():
             warnings.simplefilter("default")
-            run_logged(work.stage, work.task, context)
+            run(context)
         warned_of = frozenset(context.warned_of)
     except (GoodteacherError, Warning) as foreseen:
         error = foreseen

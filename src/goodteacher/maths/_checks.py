@@ -1,6 +1,6 @@
 """The door of layer 1: what a response and its labels must be, and what an unlabelled example is.
 
-This module sits between ``errors`` and the maths of layer 1 and imports nothing but ``errors``.
+This module sits below the other maths; it imports ``errors`` and ``rows`` alone.
 The checks that look at *values* make the host wait for the device, so they stand at the public
 functions that measure a response once, never in a training step.
 """
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from goodteacher.errors import ConfigError, ResponseError
+from goodteacher.maths.rows import LazyRows, Logits, count_unusable
 
 UNLABELLED = -1
 """The label of an example that has none: only the teacher speaks for it."""
@@ -36,7 +37,7 @@ def fill_unlabelled(labels: Tensor, logits: Tensor) -> Tensor:
     return torch.where(labels == UNLABELLED, logits.argmax(-1), labels)
 
 
-def check_response(logits: Tensor, labels: Tensor, *, allow_unlabelled: bool = True) -> None:
+def check_response(logits: Logits, labels: Tensor, *, allow_unlabelled: bool = True) -> None:
     """Refuse a response that cannot be measured.
 
     Args:
@@ -171,22 +172,6 @@ def check_recipe(
             number_checks[name](value)
 
 
-def unusable_rows(logits: Tensor) -> Tensor:
-    """Tell which rows have no softmax: NaN, +infinity, or no finite logit at all.
-
-    Args:
-        logits: `[..., C]`; `-inf` is probability 0.
-
-    Returns:
-        bool `[...]`.
-
-    Example:
-        >>> unusable_rows(torch.tensor([[0.0, -torch.inf], [0.0, torch.inf], [-torch.inf] * 2]))
-        tensor([False,  True,  True])
-    """
-    return ~torch.isfinite(logits.amax(-1))
-
-
 def is_integer(tensor: Tensor) -> bool:
     """Tell whether a tensor holds integers (bool is not an integer here)."""
     return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
@@ -203,13 +188,14 @@ def _label_rule(num_classes: int, allow_unlabelled: bool) -> str:
     return rule + (" (or be -1, unlabelled)" if allow_unlabelled else "; -1 is not a label here")
 
 
-def _check_logits(logits: Tensor) -> None:
-    if not isinstance(logits, Tensor) or not logits.is_floating_point():
+def _check_logits(logits: Logits) -> None:
+    floating = isinstance(logits, Tensor) and logits.is_floating_point()
+    if not floating and not isinstance(logits, LazyRows):
         raise ResponseError(
             f"logits must be a floating-point tensor, but got {_kind(logits)}. Are these class "
             "indices, or an array? Pass the raw outputs of the teacher's last layer as a tensor."
         )
-    if logits.ndim != 2:
+    if len(logits.shape) != 2:
         raise ResponseError(
             f"logits must have shape [num_examples, num_classes], but got {list(logits.shape)}. "
             "Is this a single example or a stack of views? Pass one view at a time."
@@ -225,7 +211,7 @@ def _check_logits(logits: Tensor) -> None:
             f"logits must cover at least 2 classes, but their shape is {list(logits.shape)}. "
             "Does the network end in one sigmoid unit? Use [0, logit] as two classes."
         )
-    bad_rows = int(unusable_rows(logits).sum())
+    bad_rows = count_unusable(logits)
     if bad_rows:
         raise ResponseError(
             f"logits must be finite, but {bad_rows} of {num_examples} rows hold NaN or infinity "

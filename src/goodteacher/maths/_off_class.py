@@ -10,7 +10,9 @@ It sits below ``similarity`` and ``targets``, which measure and rebuild the same
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -41,25 +43,66 @@ class OffClass:
         """The number of classes C."""
         return self.log_probs.shape[-1]
 
-    @property
-    def probs(self) -> Tensor:
-        """`p`, `[N, C]`."""
-        return self.log_probs.exp()
-
-    @property
+    @cached_property
     def confidence(self) -> Tensor:
         """`p_y`, `[N]`."""
         return self.log_confidence.exp()
 
-    @property
+    @cached_property
     def mass(self) -> Tensor:
         """`m`, `[N]`."""
         return self.log_mass.exp()
 
-    @property
+    @cached_property
     def q(self) -> Tensor:
         """`q`, `[N, C]`; 0 on the label."""
         return self.log_q.exp()
+
+    @cached_property
+    def wrong(self) -> Tensor:
+        """`p` of the other classes, `m * q`, `[N, C]`; 0 on the label."""
+        return self.q * self.mass.unsqueeze(-1)
+
+    @cached_property
+    def probs(self) -> Tensor:
+        """`p`, `[N, C]`."""
+        return self.wrong.scatter(-1, self.labels.unsqueeze(-1), self.confidence.unsqueeze(-1))
+
+    @cached_property
+    def divergence(self) -> Tensor:
+        """`KL(q || u)`, nats `[N]`; u is uniform on the C-1 classes of positive q."""
+        return divergence_from_uniform(self.q, self.log_q)
+
+    @cached_property
+    def entropy(self) -> Tensor:
+        """`H(p)`, nats `[N]`: that of label or not, and of which other class."""
+        others = (math.log(self.num_classes - 1) - self.divergence).clamp_min(0.0)
+        split = _times_log(self.confidence, self.log_confidence)
+        return self.mass * others - split - _times_log(self.mass, self.log_mass)
+
+    @property
+    def information(self) -> Tensor:
+        """`S = m * KL(q || u)`, nats `[N]`."""
+        return self.mass * self.divergence
+
+
+def entropy(probs: Tensor, log_probs: Tensor) -> Tensor:
+    """Return `-sum p log p` over the last axis, with 0 log 0 = 0."""
+    return -_times_log(probs, log_probs).sum(-1)
+
+
+def divergence_from_uniform(q: Tensor, log_q: Tensor) -> Tensor:
+    """Return `KL(q || u)` over the last axis, u uniform on C-1 classes; at least 0."""
+    excess = (log_q + math.log(log_q.shape[-1] - 1)).clamp_min(_LOWEST)
+    return (q * excess).sum(-1).clamp_min(0.0)
+
+
+def _times_log(probs: Tensor, log_probs: Tensor) -> Tensor:
+    return probs * log_probs.clamp_min(_LOWEST)
+
+
+_LOWEST = torch.finfo(torch.float64).min
+"""Stands for the logarithm of 0, times which 0 is 0."""
 
 
 def off_class(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> OffClass:
@@ -84,21 +127,33 @@ def off_class(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> Of
     """
     check_response(logits, labels)
     check_temperature(temperature)
-    scaled = logits.detach().double() / temperature
-    filled = fill_unlabelled(labels.long(), scaled)
-    log_probs = torch.log_softmax(scaled, -1)
-    column = filled.unsqueeze(-1)
+    return taken_apart(logits, fill_unlabelled(labels.long(), logits), temperature)
+
+
+def taken_apart(logits: Tensor, labels: Tensor, temperature: float) -> OffClass:
+    """Take a response apart that has been checked.
+
+    Args:
+        logits: The response, `[N, C]`, finite or `-inf`.
+        labels: int64 `[N]`, each in `0..C-1`.
+        temperature: T > 0.
+    """
+    log_probs = torch.log_softmax(logits.detach().double() / temperature, -1)
+    column = labels.unsqueeze(-1)
     log_off = log_probs.scatter(-1, column, -torch.inf)
     log_mass = log_off.logsumexp(-1)
-    # Where all other classes have probability 0 any q will do: the uniform one says nothing.
-    nothing = torch.zeros_like(log_off).scatter(-1, column, -torch.inf).log_softmax(-1)
-    empty = (log_mass == -torch.inf).unsqueeze(-1)
+    log_q = log_off - log_mass.unsqueeze(-1)
+    empty = log_mass == -torch.inf
+    if bool(empty.any()):
+        # Where all other classes have probability 0 any q will do: the uniform one says nothing.
+        nothing = torch.zeros_like(log_q[empty]).scatter(-1, column[empty], -torch.inf)
+        log_q[empty] = nothing.log_softmax(-1)
     return OffClass(
-        labels=filled,
+        labels=labels,
         log_probs=log_probs,
         log_confidence=log_probs.gather(-1, column).squeeze(-1),
         log_mass=log_mass,
-        log_q=torch.where(empty, nothing, log_off - log_mass.unsqueeze(-1)),
+        log_q=log_q,
     )
 
 

@@ -11,6 +11,7 @@ example would make every NLL infinite.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +23,9 @@ from torch import Tensor
 
 from goodteacher.errors import ConfigError
 from goodteacher.maths._checks import check_response, check_temperature
+from goodteacher.maths._off_class import OffClass, taken_apart
+from goodteacher.maths._sums import Sums
+from goodteacher.maths.rows import Index, Logits, each_chunk, in_chunks, row_chunks
 
 LOG_ZERO = math.log(torch.finfo(torch.float32).tiny)
 """What a label of probability 0 counts as, nats."""
@@ -65,7 +69,7 @@ class Calibration:
     ace: float
 
 
-def calibration(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> Calibration:
+def calibration(logits: Logits, labels: Tensor, *, temperature: float = 1.0) -> Calibration:
     """Measure NLL, Brier score and adaptive calibration error together.
 
     Args:
@@ -85,15 +89,10 @@ def calibration(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> 
         >>> round(summary.nll, 4), summary.brier, summary.ace
         (0.6931, 0.5, 0.0)
     """
-    return Calibration(
-        temperature=float(temperature),
-        nll=negative_log_likelihood(logits, labels, temperature=temperature),
-        brier=brier_score(logits, labels, temperature=temperature),
-        ace=adaptive_calibration_error(logits, labels, temperature=temperature),
-    )
+    return _calibrated(logits, labels, temperature).found()
 
 
-def accuracy(logits: Tensor, labels: Tensor) -> float:
+def accuracy(logits: Logits, labels: Tensor) -> float:
     """Measure the share of examples whose largest logit is the label's.
 
     Args:
@@ -111,10 +110,10 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
         0.5
     """
     check_response(logits, labels, allow_unlabelled=False)
-    return (logits.argmax(-1) == labels).double().mean().item()
+    return (in_chunks(logits, _most_probable) == labels).double().mean().item()
 
 
-def negative_log_likelihood(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> float:
+def negative_log_likelihood(logits: Logits, labels: Tensor, *, temperature: float = 1.0) -> float:
     """Measure `-mean_i log p_{y_i}`.
 
     Args:
@@ -135,11 +134,15 @@ def negative_log_likelihood(logits: Tensor, labels: Tensor, *, temperature: floa
         >>> round(negative_log_likelihood(logits, torch.tensor([1])), 4)
         1.3863
     """
-    log_probs = _log_probs(logits, labels, temperature)
-    return torch.nn.functional.nll_loss(log_probs, labels.long()).item()
+    check_response(logits, labels, allow_unlabelled=False)
+    check_temperature(temperature)
+    total = 0.0
+    for rows in row_chunks(*logits.shape):
+        total += _nats(_log_probs(logits[rows], temperature), labels[rows])
+    return total / len(labels)
 
 
-def brier_score(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> float:
+def brier_score(logits: Logits, labels: Tensor, *, temperature: float = 1.0) -> float:
     """Measure `mean_i sum_k (p_ik - [k = y_i])^2`.
 
     Args:
@@ -162,13 +165,11 @@ def brier_score(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> 
 
     Source: Brier, *Verification of Forecasts Expressed in Terms of Probability*, 1950.
     """
-    probs = _log_probs(logits, labels, temperature).exp()
-    truth = torch.nn.functional.one_hot(labels.long(), probs.shape[-1])
-    return (probs - truth).square().sum(-1).mean().item()
+    return calibration(logits, labels, temperature=temperature).brier
 
 
 def adaptive_calibration_error(
-    logits: Tensor, labels: Tensor, *, temperature: float = 1.0, num_bins: int = 15
+    logits: Logits, labels: Tensor, *, temperature: float = 1.0, num_bins: int = 15
 ) -> float:
     """Measure the gap between confidence and accuracy in bins of equal mass.
 
@@ -201,14 +202,60 @@ def adaptive_calibration_error(
     """
     if num_bins < 1:
         raise ConfigError(f"num_bins must be at least 1, but got {num_bins}. 15 is usual.")
-    confidence, predicted = _log_probs(logits, labels, temperature).exp().max(-1)
-    gap = (confidence - (predicted == labels).double()).cpu().numpy()
-    ranks = rankdata(confidence.cpu().numpy(), method="min").astype(np.int64) - 1
-    bins = ranks * num_bins // len(ranks)
-    return float(np.abs(np.bincount(bins, weights=gap, minlength=num_bins)).sum() / len(ranks))
+    return _calibrated(logits, labels, temperature).found(num_bins).ace
 
 
-def optimal_temperature(logits: Tensor, labels: Tensor) -> float:
+class CalibrationSums(Sums):
+    """Calibration and accuracy, added up over the examples that have a label.
+
+    Args:
+        labels: Integers `[N]`; -1 is left out.
+        temperature: T > 0.
+    """
+
+    def __init__(self, labels: Tensor, temperature: float) -> None:
+        self._labels, self._temperature = labels.long(), float(temperature)
+        self._nll = self._brier = 0.0
+        self._confidence = torch.full(labels.shape, torch.nan, dtype=torch.float64)
+        self._right = torch.zeros(labels.shape, dtype=torch.bool)
+
+    def add(self, index: Index, parts: OffClass) -> None:
+        """Add some examples; see :meth:`Sums.add`."""
+        labels = self._labels[index]
+        known = labels >= 0
+        highest, predicted = parts.log_probs.max(-1)
+        self._confidence[index] = torch.where(known, highest.exp(), torch.nan).cpu()
+        self._right[index] = (predicted == labels).cpu()
+        self._nll -= _likely(parts.log_confidence)[known].sum().item()
+        brier = parts.wrong.square().sum(-1) + parts.mass.square()
+        self._brier += brier[known].sum().item()
+
+    @property
+    def accuracy(self) -> float:
+        """The share of examples whose most probable class is the label's."""
+        return self._right[self._known].double().mean().item()
+
+    @property
+    def _known(self) -> Tensor:
+        return ~self._confidence.isnan()
+
+    def found(self, num_bins: int = 15) -> Calibration:
+        """Return what was found, with the calibration error in so many bins."""
+        known = self._known
+        confidence = self._confidence[known].numpy()
+        gap = confidence - self._right[known].double().numpy()
+        ranks = rankdata(confidence, method="min").astype(np.int64) - 1
+        bins = ranks * num_bins // len(ranks)
+        wrong = np.abs(np.bincount(bins, weights=gap, minlength=num_bins)).sum()
+        return Calibration(
+            temperature=self._temperature,
+            nll=self._nll / len(ranks),
+            brier=self._brier / len(ranks),
+            ace=float(wrong / len(ranks)),
+        )
+
+
+def optimal_temperature(logits: Logits, labels: Tensor) -> float:
     """Find the temperature that minimises the negative log-likelihood.
 
     Args:
@@ -231,7 +278,7 @@ def optimal_temperature(logits: Tensor, labels: Tensor) -> float:
     return best_temperature(logits, labels).value
 
 
-def best_temperature(logits: Tensor, labels: Tensor) -> BestTemperature:
+def best_temperature(logits: Logits, labels: Tensor) -> BestTemperature:
     """Find the temperature that minimises the negative log-likelihood, and say if none does.
 
     The NLL is convex in b = 1/T, with slope `mean_i (sum_k p_ik z_ik - z_iy)`. So the minimum is
@@ -256,41 +303,123 @@ def best_temperature(logits: Tensor, labels: Tensor) -> BestTemperature:
         'zero'
     """
     check_response(logits, labels, allow_unlabelled=False)
-    wide = logits.detach().double()
-    wide = wide - wide.amax(-1, keepdim=True)
-    likely = wide.gather(-1, labels.long().unsqueeze(-1)).squeeze(-1)
-    wide, likely = wide[likely > -torch.inf], likely[likely > -torch.inf]
-    possible = wide > -torch.inf
-    finite = torch.where(possible, wide, 0.0)
-    means = finite.sum(-1) / possible.sum(-1)
-    scale = -means.mean().item() if len(means) else 0.0
+    labels = labels.long()
+    likely, means = _ends(logits, labels)
+    possible = likely > -torch.inf
+    scale = -means[possible].mean().item() if bool(possible.any()) else 0.0
     if scale == 0:
         return BestTemperature(1.0)
+    if bool((likely[possible] == 0).all()):
+        return BestTemperature(scale / _FAR, "zero")
+    if (means - likely)[possible].mean().item() >= 0:
+        return BestTemperature(scale * _FAR, "infinity")
+    rows, size = possible.nonzero()[:, 0], logits.shape[1]
+    large = len(rows) * size > _WHOLE
+    few = rows[:: -(-len(rows) * size // _SAMPLE)] if large else rows
+    found = _log_inverse(_slopes(logits[few], likely[few]), -math.log(scale))
+    return BestTemperature(math.exp(-(_polished(logits, likely, found) if large else found)))
+
+
+_STAGE = math.log(10.0)
+_WHOLE = 2**24  # numbers of a response on all of which the temperature is sought
+_SAMPLE = 2**21  # numbers of a larger one on which it is sought first
+_NEAR = 1e-7  # of log b
+_PASSES = 8  # over a large response by Newton's method, before intervals are halved
+
+
+def _ends(logits: Logits, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each row's logit of the label and mean logit, both below its largest, float64 [N]."""
+
+    def both(rows: slice) -> Tensor:
+        wide = _below_largest(logits[rows])
+        likely = wide.gather(-1, labels[rows].unsqueeze(-1)).squeeze(-1)
+        possible = wide > -torch.inf
+        means = torch.where(possible, wide, 0.0).sum(-1) / possible.sum(-1)
+        return torch.stack([likely, means], -1)
+
+    likely, means = each_chunk(len(logits), logits.shape[1], both).unbind(-1)
+    return likely, means
+
+
+def _below_largest(logits: Tensor) -> Tensor:
+    wide = logits.detach().double()
+    return wide - wide.amax(-1, keepdim=True)
+
+
+def _slopes(logits: Tensor, likely: Tensor) -> Callable[[float], float]:
+    """Return the NLL's mean slope in b = 1/T, as a function of log b."""
+    wide = _below_largest(logits)
+    finite = _finite(wide)
 
     def slope(log_inverse: float) -> float:
         probs = torch.softmax(wide * math.exp(log_inverse), -1)
         return ((probs * finite).sum(-1) - likely).mean().item()
 
-    if bool((likely == 0).all()):
-        return BestTemperature(scale / _FAR, "zero")
-    if (means - likely).mean().item() >= 0:
-        return BestTemperature(scale * _FAR, "infinity")
-    low = high = -math.log(scale)
+    return slope
+
+
+def _finite(wide: Tensor) -> Tensor:
+    return wide.clamp_min(torch.finfo(wide.dtype).min)
+
+
+def _log_inverse(slope: Callable[[float], float], start: float) -> float:
+    """Return log b where a slope that grows in b is 0."""
+    low = high = start
     while slope(low) > 0:
         low -= _STAGE
     while slope(high) < 0:
         high += _STAGE
-    return BestTemperature(math.exp(-brentq(slope, low, high, xtol=1e-7)))
+    return float(brentq(slope, low, high, xtol=_NEAR))
 
 
-_STAGE = math.log(10.0)
+def _polished(logits: Logits, likely: Tensor, start: float) -> float:
+    """Improve log b by Newton's method over all examples: a pass over the response for a step."""
+
+    def both(log_inverse: float) -> tuple[float, float]:
+        slope = bend = 0.0
+        for rows in row_chunks(*logits.shape):
+            possible = likely[rows] > -torch.inf
+            wide = _below_largest(logits[rows])[possible]
+            finite = _finite(wide)
+            weighed = torch.softmax(wide * math.exp(log_inverse), -1).mul_(finite)
+            mean = weighed.sum(-1)
+            slope += (mean - likely[rows][possible]).sum().item()
+            bend += (weighed.mul_(finite).sum(-1) - mean.square()).sum().item()
+        return slope, bend
+
+    found = start
+    for _ in range(_PASSES):
+        slope, bend = both(found)
+        step = slope / max(bend * math.exp(found), 1e-300)
+        found -= max(-_STAGE, min(_STAGE, step))
+        if abs(step) <= _NEAR:
+            return found
+    return _log_inverse(lambda log_inverse: both(log_inverse)[0], found)
 
 
-def _log_probs(logits: Tensor, labels: Tensor, temperature: float) -> Tensor:
+def _calibrated(logits: Logits, labels: Tensor, temperature: float) -> CalibrationSums:
     check_response(logits, labels, allow_unlabelled=False)
     check_temperature(temperature)
-    log_probs = torch.log_softmax(logits.detach().double() / temperature, -1)
-    return torch.where(log_probs == -torch.inf, LOG_ZERO, log_probs)
+    sums = CalibrationSums(labels, temperature)
+    for rows in row_chunks(*logits.shape):
+        sums.add(rows, taken_apart(logits[rows], labels[rows].long(), temperature))
+    return sums
+
+
+def _log_probs(logits: Tensor, temperature: float) -> Tensor:
+    return _likely(torch.log_softmax(logits.detach().double() / temperature, -1))
+
+
+def _likely(log_probs: Tensor) -> Tensor:
+    return log_probs.masked_fill(log_probs == -torch.inf, LOG_ZERO)
+
+
+def _nats(log_probs: Tensor, labels: Tensor) -> float:
+    return torch.nn.functional.nll_loss(log_probs, labels.long(), reduction="sum").item()
+
+
+def _most_probable(logits: Tensor) -> Tensor:
+    return logits.argmax(-1)
 
 
 def calibrated_nll(logits: Tensor, labels: Tensor, *, steps: int = 8) -> Tensor:

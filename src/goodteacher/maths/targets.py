@@ -160,6 +160,9 @@ LADDER: Mapping[str, Target] = MappingProxyType(
 )
 """The rungs of the ladder by name, from the lowest."""
 
+ROW_BY_ROW = frozenset({"one_hot", "confidence_smoothing", "full_response"})
+"""Those of which each row depends on its own response and label alone."""
+
 
 def permuted_targets(
     logits: Tensor,

@@ -5,7 +5,7 @@ What is done to both alike - taking rows, dividing, describing - is done here an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -46,8 +46,8 @@ def take_rows(batch: Batch, rows: Tensor | slice) -> Batch:
     return map_batch(batch, lambda part: part[rows])
 
 
-def split_batch(batch: Batch, size: int) -> Iterator[Batch]:
-    """Divide a batch into pieces of a size; the last may be smaller."""
+def split_batch(batch: Batch, size: int | Sequence[int]) -> Iterator[Batch]:
+    """Divide a batch into pieces of a size, of which the last may be smaller; or of several."""
     if isinstance(batch, Tensor):
         yield from batch.split(size)
         return

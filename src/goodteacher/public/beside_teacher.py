@@ -156,7 +156,7 @@ def teacher_beside(
         record = ExportedTeacher(name=name, why_not_run=_GIVEN, why_not_quantized=_GIVEN)
         return Beside(record, {}, None, 1.0, scratch)
     spec = config.teacher if isinstance(config, StudyConfig) else None
-    if spec is None or not found.weights.exists():
+    if spec is None or found.weights is None:
         return _not_run(found, _RECORDED, found.recorded_logits(test), scratch)
     if network is not None:
         give_again(spec, network)
@@ -168,7 +168,7 @@ def teacher_beside(
         name=_name(found),
         architecture=spec,
         size=size_of(model.network, model.card),
-        num_bytes=found.weights.stat().st_size,
+        num_bytes=found.store.num_bytes(found.weights),
     )
     return _running(record, model, data, test, wanted, scratch)
 

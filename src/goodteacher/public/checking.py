@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from goodteacher.config import ReadingConfig, parse
@@ -9,12 +10,14 @@ from goodteacher.data import Dataset, Finding, StudyData, load_for, prepare
 from goodteacher.data import doctor as examine_data
 from goodteacher.errors import DataError, ResponseError
 from goodteacher.responses import (
+    Logits,
     Response,
     ResponseLike,
     as_response,
     examine_agreement,
     examine_response,
     fitted_response,
+    row_chunks,
 )
 from goodteacher.studies import DataLike, name_of_data
 
@@ -89,12 +92,22 @@ def _parts(dataset: Dataset) -> StudyData | None:
 def _described(response: Response, dataset: Dataset) -> Finding:
     covered = set(response.ids.tolist())
     train = sum(id_ in covered for id_ in dataset.train.ids.tolist())
-    logits = response.logits
-    zeros = float((logits == -float("inf")).double().mean())
+    lowest, highest, zeros = _range(response.logits)
     nothing = f"; {100 * zeros:.1f} % of its probabilities are 0" if zeros else ""
     return Finding(
         "info",
         "response",
         f"The response covers {train} of {len(dataset.train)} training examples, with logits from "
-        f"{float(logits[logits > -float('inf')].min()):.4g} to {float(logits.max()):.4g}{nothing}.",
+        f"{lowest:.4g} to {highest:.4g}{nothing}.",
     )
+
+
+def _range(logits: Logits) -> tuple[float, float, float]:
+    """Return the lowest finite logit, the highest, and which share is probability 0."""
+    lowest, highest, zeros = math.inf, -math.inf, 0
+    for rows in row_chunks(*logits.shape):
+        some = logits[rows]
+        zeros += int((some == -math.inf).sum())
+        highest = max(highest, float(some.max()))
+        lowest = min(lowest, float(some.masked_fill(some == -math.inf, math.inf).min()))
+    return lowest, highest, zeros / (logits.shape[0] * logits.shape[1])

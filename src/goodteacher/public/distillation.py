@@ -43,6 +43,7 @@ from goodteacher.studies import (
     Silent,
     checked_settings,
     name_of_data,
+    place_of,
     prepare_context,
 )
 from goodteacher.training import borrowed
@@ -78,11 +79,11 @@ class Distillation(Frozen):
 
     def student(self) -> Classifier:
         """Return the delivered student: the best on the selection split."""
-        return load_student(Path(self.folder) / "student")
+        return load_student(place_of(self.folder) / "student")
 
     def baseline(self) -> Classifier:
         """Return the best student of hard labels."""
-        return load_student(Path(self.folder) / "baseline")
+        return load_student(place_of(self.folder) / "baseline")
 
 
 def distill(
@@ -132,7 +133,7 @@ def distill(
     with borrowed(config), tracked(config.tracker, out, progress or Silent()) as told:
         response, dataset = load_pair(responses, data, config, probabilities=probabilities)
         context = prepare_context(config, out, data=dataset, progress=told)
-        with context.store.lock():
+        with context.store.lock(context.progress):
             _work(context, response)
     return context.store.read_json(RESULT_FILE, Distillation)
 

@@ -13,7 +13,7 @@ from goodteacher.config import DataConfig, parse
 from goodteacher.data import Dataset, Split, StudyData, load_for
 from goodteacher.data import prepare as divide
 from goodteacher.errors import StudyError
-from goodteacher.studies import DataLike, Store, name_of_data
+from goodteacher.studies import DataLike, Place, Store, Url, name_of_data, place_of
 from goodteacher.teachers import (
     ASKED,
     SplitIds,
@@ -80,7 +80,7 @@ def split(data: DataLike, *, out: str | Path, **settings: object) -> SplitIds:
     """
     config = parse(DataConfig, data=name_of_data(data), **settings)
     _, parts = divided(config, data)
-    ids, path = SplitIds.of(config, parts), Path(out).expanduser()
+    ids, path = SplitIds.of(config, parts), as_folder(out)
     store = usable(path)
     check_split(store, ids)
     make_folder(path)
@@ -100,18 +100,24 @@ def divided(config: DataConfig, data: DataLike) -> tuple[Dataset, StudyData]:
     return loaded, parts
 
 
-def usable(path: Path) -> Store:
+def as_folder(given: str | Path) -> Place:
+    """Return where a folder is that a person names: ``~`` is the home of who asks."""
+    place = place_of(given)
+    return place.expanduser() if isinstance(place, Path) else place
+
+
+def usable(path: Place) -> Store:
     """Return the store of a folder that is, or may become, a recorded run's.
 
     Raises:
         StudyError: It is a file, or holds other things.
     """
-    if path.exists() and not path.is_dir():
+    if isinstance(path, Path) and path.exists() and not path.is_dir():
         raise StudyError(f"{path} is a file, but a recorded run is a folder. Name another.")
     store = Store(path)
     ours = store.exists("splits.json") or store.exists("run.json")
-    others = [file for file in path.iterdir() if file.name != ASKED] if path.exists() else []
-    if others and not ours:
+    others = not ours and any(name != ASKED for name in store.files.top())
+    if others:
         raise StudyError(
             f"{path} is not empty and holds no recorded run (no run.json and no splits.json). Name "
             "a new folder."
@@ -136,12 +142,14 @@ def check_split(store: Store, ids: SplitIds) -> None:
         )
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder.
+def make_folder(path: Place) -> None:
+    """Make a folder; at a URL there are none.
 
     Raises:
         StudyError: It cannot be made.
     """
+    if isinstance(path, Url):
+        return
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from goodteacher.config import StudyConfig, TeacherConfig, parse, paths
@@ -16,14 +15,14 @@ from goodteacher.data import UNLABELLED, Dataset, shorten
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.networks import estimator_of, possible_folds
 from goodteacher.public.recording import Recorder
-from goodteacher.studies import RECORDED_FOLDER, Progress, Store, say
-from goodteacher.teachers import FOLDS, Classifying, TakenRun, taken_runs
+from goodteacher.studies import RECORDED_FOLDER, Place, Progress, Store, say
+from goodteacher.teachers import FOLDS, RUN_FILE, Classifying, TakenRun, taken_runs
 
 _OF_CLASSIFIERS = {"teacher", "teacher_seeds", "teachers_of", "trajectories", "variants", "views"}
 _OF_NETWORKS = TeacherConfig.model_fields.keys() - _OF_CLASSIFIERS
 
 
-def with_recorded_runs(teacher: Any, out: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+def with_recorded_runs(teacher: Any, out: Place, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a search whose teacher is a classifier: they name recorded runs.
 
     Args:
@@ -50,7 +49,7 @@ def with_recorded_runs(teacher: Any, out: Path, settings: Mapping[str, Any]) -> 
 
 
 def record_runs(
-    teacher: Any, out: Path, config: StudyConfig, data: Dataset, progress: Progress
+    teacher: Any, out: Place, config: StudyConfig, data: Dataset, progress: Progress
 ) -> None:
     """Train a classifier out of fold, once for each seed, and record what it says.
 
@@ -79,13 +78,13 @@ def record_runs(
         classifying = Classifying(
             estimator, data.num_classes, seed, categories=categories, names=data.feature_names
         )
-        if taken and not folder.exists():
+        if taken and not Store(folder).exists(RUN_FILE):
             _check_taken(classifying, taken, out)
             continue  # the study has what it took
         _record(classifying, name, folder, config, data, progress)
 
 
-def _folders(name: str, out: Path, seeds: tuple[int, ...]) -> dict[int, Path]:
+def _folders(name: str, out: Place, seeds: tuple[int, ...]) -> dict[int, Place]:
     """Return the folder of the run of each seed."""
     safe = name.replace(":", "-")
     return {
@@ -94,7 +93,7 @@ def _folders(name: str, out: Path, seeds: tuple[int, ...]) -> dict[int, Path]:
     }
 
 
-def _check_taken(classifying: Classifying, taken: Sequence[TakenRun], out: Path) -> None:
+def _check_taken(classifying: Classifying, taken: Sequence[TakenRun], out: Place) -> None:
     """Refuse another classifier than a study was begun with."""
     known = [taken_run.run.attributes.get("classifier") for taken_run in taken]
     if classifying.description not in known:
@@ -108,7 +107,7 @@ def _check_taken(classifying: Classifying, taken: Sequence[TakenRun], out: Path)
 def _record(
     classifying: Classifying,
     name: str,
-    folder: Path,
+    folder: Place,
     config: StudyConfig,
     data: Dataset,
     progress: Progress,

@@ -58,10 +58,12 @@ from goodteacher.studies import (
     MODEL_CARD_FILE,
     SWEET_SPOT_FILE,
     DataLike,
+    Place,
     Progress,
     Silent,
     Store,
     described_machine,
+    place_of,
     say,
     settings_of,
     study_data,
@@ -135,7 +137,7 @@ def export(
         InputError: Something given cannot work; nothing has been written.
         RunError: What was written does not answer as the student does; nothing is delivered.
     """
-    folder = Path(study if isinstance(study, str | Path) else study.folder)
+    folder = place_of(study if isinstance(study, str | Path) else study.folder)
     target, watcher = Path(out), progress or Silent()
     _check(target, max_loss)
     student = load_student(_student_folder(folder), network=network)
@@ -211,12 +213,12 @@ def _formats(given: str | Sequence[str], int8: bool, card: StudentCard) -> list[
     return [FORMATS[name] for name in names]
 
 
-def _student_folder(folder: Path) -> Path:
+def _student_folder(folder: Place) -> Place:
     inner = folder / "student"
-    return inner if (inner / "config.json").exists() else folder
+    return inner if Store(inner).exists("config.json") else folder
 
 
-def _data_of(folder: Path, data: DataLike | None) -> StudyData:
+def _data_of(folder: Place, data: DataLike | None) -> StudyData:
     store = Store.open(folder)
     return study_data(store, settings_of(store), data=data, call="export")
 
@@ -287,14 +289,14 @@ class _Work:
             examples=len(self.test),
         )
 
-    def qualities(self, folder: Path, network: NetworkLike | None) -> dict[str, Any]:
+    def qualities(self, folder: Place, network: NetworkLike | None) -> dict[str, Any]:
         """Measure the student, and that of hard labels where it is another one."""
         labels, temperature = self.test.labels, self.student.card.temperature
         found: dict[str, Any] = {
             "student": quality_of(self.logits, labels, temperature=temperature)
         }
         twin_folder = folder / "baseline"
-        if not (twin_folder / "config.json").exists():
+        if not Store(twin_folder).exists("config.json"):
             return found
         twin = load_student(twin_folder, network=network)
         if twin.card == self.student.card:
@@ -307,7 +309,7 @@ class _Work:
         }
 
     def beside(
-        self, folder: Path, network: NetworkLike | None, int8: bool, scratch: Path
+        self, folder: Place, network: NetworkLike | None, int8: bool, scratch: Path
     ) -> Beside:
         """Find the study's teacher, and make it run as the student does."""
         say(self.watcher, "measuring the student beside its teacher")

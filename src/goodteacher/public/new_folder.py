@@ -9,14 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from goodteacher.errors import StudyError
+from goodteacher.studies import Url, place_of
 
 
 def check_new(path: Path) -> None:
     """Refuse a folder that holds something.
 
     Raises:
-        StudyError: It does, or it is a file.
+        StudyError: It does, or it is a file, or a URL.
     """
+    place = place_of(path)
+    if isinstance(place, Url):
+        raise StudyError(
+            f"{place} is a URL, but what is exported goes into a folder of this machine. Name one "
+            "(--out), and copy it."
+        )
     if path.is_dir() and not any(path.iterdir()):
         return
     if path.exists():

@@ -26,6 +26,7 @@ from goodteacher.studies import (
     SWEET_SPOT_FILE,
     Context,
     DataLike,
+    Place,
     Progress,
     Silent,
     Store,
@@ -36,6 +37,7 @@ from goodteacher.studies import (
     holds_several,
     is_done,
     name_of_data,
+    place_of,
     prepare_context,
 )
 from goodteacher.sweet_spot.rehearsing import (
@@ -140,16 +142,16 @@ def _check(workers: int, price: float | None, teacher: Any, student: Any) -> Non
         )
 
 
-def study_folder(data: DataLike) -> Path | None:
+def study_folder(data: DataLike) -> Place | None:
     """Return the folder of a study, or of several, if that stands in the place of data."""
     if not isinstance(data, str | Path):
         return None
-    folder = Path(data)
-    return folder if (folder / CONFIG_FILE).is_file() or holds_several(folder) else None
+    folder = place_of(data)
+    return folder if Store(folder).exists(CONFIG_FILE) or holds_several(folder) else None
 
 
 def _settings_of(
-    folder: Path, settings: dict[str, Any], teacher: Any, student: Any
+    folder: Place, settings: dict[str, Any], teacher: Any, student: Any
 ) -> tuple[StudyConfig, DataLike]:
     """Return the settings of a study, and its data.
 
@@ -438,8 +440,7 @@ def most_at_once(simulated: Sequence[Simulated]) -> int:
 
 def bytes_of(store: Store) -> float:
     """Return what the teachers and students of a study take on the disk."""
-    folders = (store.path("teachers"), store.path("students"))
-    return float(sum(p.stat().st_size for f in folders for p in f.rglob("*") if p.is_file()))
+    return float(sum(map(store.num_bytes, ("teachers", "students"))))
 
 
 def lengths_of(folder: str | Path) -> float:

@@ -25,6 +25,7 @@ from goodteacher.config import Attribute
 from goodteacher.data import UNLABELLED, Dataset, InputSpec, Split, shorten
 from goodteacher.errors import ConfigError, DataError, ResponseError
 from goodteacher.networks import weight_bytes
+from goodteacher.public.dividing import as_folder, make_folder
 from goodteacher.public.examples_alone import (
     dataset_or_examples,
     divided_at_random,
@@ -40,7 +41,7 @@ from goodteacher.responses import (
     joined,
     look_like_probabilities,
 )
-from goodteacher.studies import DataLike, Progress, Silent, Store, say
+from goodteacher.studies import DataLike, Place, Progress, Silent, Store, say
 from goodteacher.teachers import (
     ASKED,
     HUGGING_FACE,
@@ -71,7 +72,7 @@ class Responded:
         record: What its response says.
     """
 
-    folder: Path
+    folder: Place
     data: Dataset
     record: TrajectoryRecord
 
@@ -155,7 +156,7 @@ def respond(
         (1, True)
     """
     asking = Asking(_teacher(predict, classes), at_once=at_once, retries=retries, pause=pause)
-    path, (dataset, alone) = Path(out).expanduser(), dataset_or_examples(data, target)
+    path, (dataset, alone) = as_folder(out), dataset_or_examples(data, target)
     given = (checked_prepare(prepare), teacher_inputs, tuple(classes), probabilities)
     asked = _Asked(asking, *given, _answers(path, epoch), progress, takes_frames=callable(predict))
     check_kind(path, asked_once=epoch is None)
@@ -173,7 +174,7 @@ def respond(
     return Responded(recorder.folder, recorder.data, record)
 
 
-def _answers(path: Path, epoch: int | None) -> Store:
+def _answers(path: Place, epoch: int | None) -> Store:
     """Return where the answers of a teacher, or of one of its epochs, are kept."""
     return Store(path / ASKED / ("once" if epoch is None else f"epoch-{epoch}"))
 
@@ -219,7 +220,7 @@ class _Asked:
         self,
         data: Dataset | None,
         alone: Any,
-        path: Path,
+        path: Place,
         settings: dict[str, Any],
         test_fraction: float,
     ) -> tuple[Recorder, dict[str, Values]]:
@@ -273,7 +274,7 @@ class _Asked:
         return replace(data, train=Split(data.train.stored, labels, data.train.ids)), values
 
     def about_alone(
-        self, examples: Any, path: Path, fractions: tuple[float, float], *, seed: int
+        self, examples: Any, path: Place, fractions: tuple[float, float], *, seed: int
     ) -> tuple[Dataset, Values]:
         """Ask about examples that nobody has labelled; return them divided, and all answers."""
         split = unlabelled(examples)
@@ -326,7 +327,7 @@ class _Asked:
             for name, each in examples.items():
                 self._tell_of_cuts(each, name)
         self._tried = True
-        self.answers.root.mkdir(parents=True, exist_ok=True)
+        make_folder(self.answers.root)
         self._watcher.begin("asking the teacher", float(sum(map(len, examples.values()))))
         return {
             name: self.asking(each, self.answers, self._watcher.advance, self._timed)

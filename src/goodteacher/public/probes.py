@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from pathlib import Path
 
 from goodteacher.config import Frozen, StudyConfig, parse
 from goodteacher.data import StudyData
@@ -45,10 +43,8 @@ def probe(run: RecordedRun, parts: StudyData, student: str, epoch: int) -> Probe
     training = config.first_training(len(parts.transfer))
     epochs = max(1, round(training.epochs / config.halving))
     with tempfile.TemporaryDirectory() as folder, borrowed(config):
-        store = Store(Path(folder))
-        target = store.path(response_file(_KEY, epoch, "transfer"))
-        target.parent.mkdir(parents=True)
-        shutil.copyfile(run.store.path(response_name(epoch, "transfer")), target)
+        store, said = Store(folder), response_name(epoch, "transfer")
+        store.take_over(response_file(_KEY, epoch, "transfer"), run.store, said)
         context = Context(parts, Preparations(parts), store, choose_machine(config), Silent())
         task = probe_task(
             config,

@@ -30,11 +30,28 @@ from goodteacher.config import Attribute, DataConfig, parse
 from goodteacher.data import Dataset, Split
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.networks import NetworkLike, canonical_spec, specification_of
-from goodteacher.public.dividing import check_split, divided, make_folder, part_of, usable
+from goodteacher.public.dividing import (
+    as_folder,
+    check_split,
+    divided,
+    make_folder,
+    part_of,
+    usable,
+)
 from goodteacher.public.probes import keep_probe, probe, probes_of
 from goodteacher.records import Predictor, TrajectoryRecord, percent
-from goodteacher.responses import ResponseLike, as_response, examine_agreement, fitted_to_part
-from goodteacher.studies import DataLike, Progress, Silent, name_of_data, say
+from goodteacher.responses import (
+    LazyRows,
+    Logits,
+    ResponseLike,
+    TopK,
+    as_response,
+    examine_agreement,
+    fitted_to_part,
+    keep_top,
+    told_of,
+)
+from goodteacher.studies import DataLike, Place, Progress, Silent, name_of_data, say
 from goodteacher.sweet_spot.probing import has_declined
 from goodteacher.teachers import (
     Asked,
@@ -72,6 +89,9 @@ class Recorder:
         probe_student: A student, such as ``"mlp:16"``: short trainings of it on each response then
             decide `should_stop` in place of the NLL.
         at_once: Examples that the model sees at once; fewer where memory runs out.
+        top_k: Store so many of the most probable classes of each example, and what the others
+            share; what that loses is told. By default all classes are stored.
+        top_k_temperature: At which the others' share is kept: where students are to learn.
         progress: Told what was recorded; the logger ``goodteacher`` is told too.
         **attributes: What tells the run from others: batch_size, learning_rate, seed, whatever.
 
@@ -102,6 +122,8 @@ class Recorder:
         patience: int = 2,
         probe_student: NetworkLike | None = None,
         at_once: int = 256,
+        top_k: int | None = None,
+        top_k_temperature: float = 1.0,
         progress: Progress | None = None,
         **attributes: Attribute,
     ) -> None:
@@ -114,21 +136,20 @@ class Recorder:
         )
         _check_numbers(patience=patience, at_once=at_once)
         self.prepare, self.probabilities = checked_prepare(prepare), probabilities
-        self.record_test, self.patience, self.at_once = record_test, patience, at_once
+        self.patience, self.at_once, self._top = patience, at_once, (top_k, top_k_temperature)
         self.predictor: Predictor | None = None  # set where the teacher is asked once
         self._student = canonical_spec(specification_of(probe_student)) if probe_student else None
-        self._progress, self._told = progress or Silent(), set[str]()
+        self.record_test, self._progress, self._told = record_test, progress or Silent(), set[str]()
         self._data, self._parts = divided(config, data)
         parts, train, own = self._parts, self._data.train, self._data.validation
         self.training = part_of(parts.training, train)
         self.transfer = part_of(parts.transfer, train)
         self.selection = part_of(parts.selection, own or train)
-        path = Path(folder).expanduser()
         splits = SplitIds.of(config, parts)
-        self._run = _begun(path, run, _checked_attributes(attributes), splits)
+        self._run = _begun(as_folder(folder), run, _checked_attributes(attributes), splits)
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> Place:
         """The recorded run's folder."""
         return self._run.store.root
 
@@ -229,14 +250,14 @@ class Recorder:
         test = {"test": self._data.test} if self.record_test else {}
         return {"transfer": self.transfer.split, "selection": self.selection.split, **test}
 
-    def _asked(self, model: Model, epoch: int) -> dict[str, Tensor]:
+    def _asked(self, model: Model, epoch: int) -> dict[str, Logits]:
         asked = Asked(model, self.num_classes, self.prepare, self.at_once)
         splits = self._wanted
         self._progress.begin(f"recording epoch {epoch}", float(sum(map(len, splits.values()))))
         found = {name: asked(split, self._progress.advance) for name, split in splits.items()}
         return {name: self._as_logits(name, logits) for name, logits in found.items()}
 
-    def _given(self, given: Mapping[str, ResponseLike]) -> dict[str, Tensor]:
+    def _given(self, given: Mapping[str, ResponseLike]) -> dict[str, Logits]:
         unknown, missing = given.keys() - _PARTS.keys(), {"transfer", "selection"} - given.keys()
         if unknown or missing:
             raise ConfigError(
@@ -245,7 +266,7 @@ class Recorder:
             )
         return {name: self._as_logits(name, values) for name, values in given.items()}
 
-    def _as_logits(self, name: str, given: ResponseLike) -> Tensor:
+    def _as_logits(self, name: str, given: ResponseLike) -> Logits:
         """Return a split's logits [N, C], in its order; they may be those of a diverged teacher."""
         split = self._data.test if name == "test" else self._wanted[name]
         shape = (len(split), self.num_classes)
@@ -266,7 +287,7 @@ class Recorder:
             self._told.add(kind)
             say(self._progress, text, level=level)
 
-    def _examine(self, said: Tensor) -> None:
+    def _examine(self, said: Logits) -> None:
         """Warn where rows or classes seem to be in another order."""
         for found in examine_agreement(said, self.selection.labels, self._data.class_names):
             self._tell_once(found.code, f"{self.name}: {found.message}", level=logging.WARNING)
@@ -276,15 +297,16 @@ class Recorder:
     def _write(
         self,
         epoch: int,
-        said: Mapping[str, Tensor],
+        said: Mapping[str, Logits],
         facts: Mapping[str, float | None],
         started: float,
         *,
         overwrite: bool,
     ) -> TrajectoryRecord:
         healthy = not any(map(_diverged, said.values()))
-        splits = {"test": self._data.test, **self._wanted}
-        known = {name: (logits, splits[name].ids) for name, logits in said.items()}
+        kept = self._kept(said) if healthy else {}
+        said = {**said, **{name: each.logits for name, each in kept.items()}}
+        known = self._by_id(said)
         earlier = {record.epoch: record for record in self._run.records()}
         if epoch in earlier and not overwrite:
             before = earlier[epoch].status == "ok"
@@ -306,13 +328,25 @@ class Recorder:
             }
         )
         make_folder(self.folder)
+        notes = self._run.notes.model_copy(update={"predictor": self.predictor})
+        run, every = replace(self._run, notes=notes), [*({**earlier, epoch: record}).values()]
         with self._run.store.lock():
-            every = [*({**earlier, epoch: record}).values()]
-            notes = self._run.notes.model_copy(update={"predictor": self.predictor})
-            run = replace(self._run, notes=notes)
-            write_epoch(run, every, known if healthy else {}, epoch=epoch)
+            write_epoch(run, every, known if healthy else {}, epoch=epoch, kept=kept)
         say(self._progress, self._line(record))
         return record
+
+    def _by_id(self, said: Mapping[str, Logits]) -> dict[str, tuple[Logits, Tensor]]:
+        splits = {"test": self._data.test, **self._wanted}
+        return {name: (logits, splits[name].ids) for name, logits in said.items()}
+
+    def _kept(self, said: Mapping[str, Logits]) -> dict[str, TopK]:
+        """Return what is stored of responses of which the largest classes alone are kept."""
+        k, temperature = self._top
+        if k is None:
+            return {}
+        kept = {name: keep_top(each, k, temperature=temperature) for name, each in said.items()}
+        say(self._progress, f"{self.name}: {told_of(kept['transfer'].notes, 'the transfer set')}")
+        return kept
 
     def _probe(self, record: TrajectoryRecord, *, again: bool) -> None:
         """Train probe students of an epoch, if they are wanted and there are none yet."""
@@ -355,7 +389,7 @@ class Recorder:
 
 
 def _begun(
-    path: Path, name: str | None, attributes: dict[str, Attribute], ids: SplitIds
+    path: Place, name: str | None, attributes: dict[str, Attribute], ids: SplitIds
 ) -> RecordedRun:
     """Return the run of a folder, which may not exist yet.
 
@@ -380,7 +414,9 @@ def _begun(
     return RecordedRun(store, notes, ids)
 
 
-def _diverged(logits: Tensor) -> bool:
+def _diverged(logits: Logits) -> bool:
+    if isinstance(logits, LazyRows):
+        return False  # it was looked through when it was read
     # Of a row without a softmax, that of NaN or infinities, the softmax is NaN; -inf alone is 0.
     return logits.is_floating_point() and bool(logits.float().softmax(-1).isnan().any())
 

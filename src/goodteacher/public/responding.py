@@ -31,6 +31,7 @@ from goodteacher.public.recording import Recorder
 from goodteacher.responses import (
     Response,
     class_columns,
+    concatenated,
     default_numbers,
     examine_agreement,
     look_alike,
@@ -329,7 +330,7 @@ def _findings(recorder: Recorder, parts: StudyData) -> Iterator[Finding]:
     agreement = examine_agreement(said["selection"], parts.selection.labels, parts.class_names)
     yield from agreement
     ids = torch.cat([split.ids for split in splits.values()])
-    response = Response(torch.cat(list(said.values())), ids)
+    response = Response(concatenated(list(said.values())), ids)
     alike = look_alike(response, parts.transfer, parts.selection)
     if alike and not agreement:
         yield alike

@@ -20,6 +20,7 @@ from goodteacher.maths.calibration import best_temperature
 from goodteacher.records import Measurement
 from goodteacher.responses import (
     Labels,
+    Logits,
     Response,
     ResponseLike,
     as_response,
@@ -27,6 +28,8 @@ from goodteacher.responses import (
     columns_of,
     examine_agreement,
     read_labels,
+    select_classes,
+    select_rows,
 )
 from goodteacher.responses.measurement import measure
 
@@ -90,7 +93,10 @@ def score(
     given = _labels(labels)
     rows, places, matched = _matched(response, given)
     columns, named = _class_columns(response, given)
-    logits, known = response.logits[rows][:, columns], given.labels[places]
+    logits, known = (
+        select_classes(select_rows(response.logits, rows), columns),
+        given.labels[places],
+    )
     if given.class_names:
         known = torch.tensor(columns_of(given.class_names, response.class_names))[known]
     logits, known, unlabelled = _labelled(logits, known)
@@ -201,11 +207,11 @@ def _class_columns(response: Response, labels: Labels) -> tuple[list[int], list[
         return own, [note]
 
 
-def _labelled(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[str]]:
+def _labelled(logits: Logits, labels: Tensor) -> tuple[Logits, Tensor, list[str]]:
     known = labels >= 0
     if not known.any():
         raise ResponseError("Every label is -1, unlabelled, so there is nothing to measure by.")
     if known.all():
         return logits, labels, []
     note = f"{int((~known).sum())} of {len(known)} examples are unlabelled (-1) and were left out."
-    return logits[known], labels[known], [note]
+    return select_rows(logits, known.nonzero()[:, 0]), labels[known], [note]

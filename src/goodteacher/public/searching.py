@@ -26,6 +26,7 @@ from goodteacher.studies import (
     Context,
     DataLike,
     OneOfSeveral,
+    Place,
     Progress,
     Silent,
     Store,
@@ -35,6 +36,7 @@ from goodteacher.studies import (
     checked_settings,
     checked_students,
     name_of_data,
+    place_of,
     prepare_context,
     raise_all,
 )
@@ -92,7 +94,8 @@ def search(
             ``trajectories`` names recorded runs.
         student: Student architecture, such as ``"mlp:64"``; or a function that makes a network; or
             a network, with whose weights every seed then starts. A list of such for several.
-        out: The study's folder. An existing study with the same settings is resumed.
+        out: The study's folder, or a URL such as ``s3://bucket/study``. An existing study with the
+            same settings is resumed.
         progress: Told how far the search is.
         **settings: Any field of :class:`~goodteacher.config.StudyConfig`.
 
@@ -111,31 +114,31 @@ def search(
     """
     watcher, classifier = progress or Silent(), None
     if is_estimator(teacher):
-        settings, classifier = with_recorded_runs(teacher, Path(out), settings), teacher
+        settings, classifier = with_recorded_runs(teacher, place_of(out), settings), teacher
         teacher = None
     if isinstance(student, Sequence) and not isinstance(student, str | nn.Module):
         name = name_of_data(data)
         configs = checked_students(student, teacher=teacher, data=name, **settings)
         with borrowed(configs[0]):
-            return _search_several(configs, data, Path(out), watcher, classifier)
+            return _search_several(configs, data, place_of(out), watcher, classifier)
     given = {"teacher": teacher, "student": student}
     networks = {name: network for name, network in given.items() if network is not None}
     config = checked_settings(StudyConfig, networks=networks, data=name_of_data(data), **settings)
     with borrowed(config), tracked(config.tracker, out, watcher) as told:
         loaded = None
         if classifier is not None:
-            loaded = _checked({Path(out): config}, data, recorded=False)
-            record_runs(classifier, Path(out), config, loaded, told)
-        check = partial(check_recorded_runs, config, folder=Path(out))
+            loaded = _checked({place_of(out): config}, data, recorded=False)
+            record_runs(classifier, place_of(out), config, loaded, told)
+        check = partial(check_recorded_runs, config, folder=place_of(out))
         return _run(
             prepare_context(config, out, data=data, progress=told, check=check, loaded=loaded)
         )
 
 
-def _run(context: Context, siblings: Sequence[Path] | None = None) -> Study:
+def _run(context: Context, siblings: Sequence[Place] | None = None) -> Study:
     """Search in a folder that has been set up, until the answer is written."""
     config = context.store.config(StudyConfig)
-    with context.store.lock():
+    with context.store.lock(context.progress):
         plan = Search(config, context, engine_of(config, context), siblings=siblings)
         run_search(plan)
         write_report(context.store)
@@ -146,7 +149,7 @@ def _run(context: Context, siblings: Sequence[Path] | None = None) -> Study:
 def _search_several(
     configs: Sequence[StudyConfig],
     data: DataLike,
-    out: Path,
+    out: Place,
     watcher: Progress,
     classifier: Any,
 ) -> SeveralStudies:
@@ -159,11 +162,11 @@ def _search_several(
         record_runs(classifier, out, configs[0], loaded, watcher)
     store = Store(out)
     store.write_text(STUDENTS_FILE, record.to_toml())
-    with store.lock():
+    with store.lock(watcher):
         for number, (folder, config) in enumerate(studies.items(), start=1):
             one = OneOfSeveral(watcher, config.student, number, len(studies))
             check = partial(check_recorded_runs, config, folder=folder)
-            siblings = [f for f in studies if f != folder and (f / CONFIG_FILE).exists()]
+            siblings = [f for f in studies if f != folder and Store(f).exists(CONFIG_FILE)]
             try:
                 with tracked(config.tracker, folder, one) as told:
                     context = prepare_context(
@@ -182,7 +185,7 @@ def _search_several(
     return several
 
 
-def _checked(studies: Mapping[Path, StudyConfig], data: DataLike, *, recorded: bool) -> Dataset:
+def _checked(studies: Mapping[Place, StudyConfig], data: DataLike, *, recorded: bool) -> Dataset:
     """Return the data, once every student could be set up; nothing is written.
 
     Args:

@@ -23,9 +23,11 @@ from goodteacher.records import (
 from goodteacher.studies import (
     FRONT_FILE,
     STUDENTS_FILE,
+    Place,
     Store,
     described_machine,
     holds_several,
+    place_of,
     study_folders,
 )
 
@@ -44,7 +46,7 @@ class SeveralStudies:
     """
 
     def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+        self.folder = place_of(folder)
         if not holds_several(self.folder):
             raise StudyError(
                 f"{self.folder} holds no studies of several students: it has no {STUDENTS_FILE}. "
@@ -70,7 +72,7 @@ class SeveralStudies:
         return Store(self.folder).read_json(FRONT_FILE, Front)
 
     @property
-    def report(self) -> Path:
+    def report(self) -> Place:
         """Where the report of all students is; each study has its own beside it."""
         return self.folder / "report.html"
 

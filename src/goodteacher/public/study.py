@@ -18,15 +18,15 @@ from goodteacher.records import (
     TrajectoryRecord,
     Verdict,
 )
-from goodteacher.studies import EVIDENCE_FILE, SWEET_SPOT_FILE, VERDICT_FILE, Store
+from goodteacher.studies import EVIDENCE_FILE, SWEET_SPOT_FILE, VERDICT_FILE, Place, Store
 from goodteacher.teachers import recorded_teachers
 
 
 class Study:
-    """A finished or unfinished study, read from its folder.
+    """A finished or unfinished study, read from its folder or URL.
 
     Args:
-        folder: The study's folder.
+        folder: The study's folder, or a URL such as ``s3://bucket/study``.
 
     Raises:
         StudyError: There is no study there.
@@ -36,8 +36,8 @@ class Study:
         self.store = Store.open(folder)
 
     @property
-    def folder(self) -> Path:
-        """Where the study is."""
+    def folder(self) -> Place:
+        """Where the study is: a path, or a URL."""
         return self.store.root
 
     @property
@@ -83,9 +83,9 @@ class Study:
         return self.store.read_json(EVIDENCE_FILE, Evidence)
 
     @property
-    def report(self) -> Path:
-        """Where the report is."""
-        return self.store.path("report.html")
+    def report(self) -> Place:
+        """Where the report is; of a study at a URL, ``store.local("report.html")`` fetches it."""
+        return self.folder / "report.html"
 
     def trajectories(self) -> list[TrajectoryRecord]:
         """Return every recorded epoch of every teacher, by run and epoch."""

@@ -113,7 +113,7 @@ def verify(
                 independent_responses=independent_responses,
                 probabilities=probabilities,
             )
-            with judged.context.store.lock():
+            with judged.context.store.lock(told):
                 return _judge(judged)
     if teacher is not None:
         raise ConfigError("With responses there is no teacher to train. Leave teacher out.")
@@ -153,7 +153,7 @@ def _of_response(
     teachers = given_teachers(response, independent, context.data.selection)
     if independent is not None:
         tell(context, independent, name="independent response")
-    with context.store.lock():
+    with context.store.lock(watcher):
         source = keep_response(context, response)
         key = DataKey.of(config, context.data)
         students = Students(config, context, engine_of(config, context), key)

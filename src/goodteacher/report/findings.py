@@ -145,7 +145,7 @@ def read_findings(store: Store) -> Findings:
     """
     finished = store.exists("sweet_spot.json")
     return Findings(
-        name=store.root.resolve().name,
+        name=store.name,
         config=store.config(StudyConfig),
         data=store.read_json("data.json", DataSummary),
         environments=environments(store),
@@ -176,7 +176,7 @@ def read_verified(store: Store) -> Verified:
         ConfigError: ``study.toml`` cannot be read.
     """
     return Verified(
-        name=store.root.resolve().name,
+        name=store.name,
         config=store.config(VerifyConfig),
         data=store.read_json("data.json", DataSummary),
         environments=environments(store),
@@ -210,4 +210,4 @@ def _students(store: Store) -> tuple[StudentRow, ...]:
 
 
 def _names(store: Store, pattern: str) -> Iterable[str]:
-    return [path.relative_to(store.root).as_posix() for path in sorted(store.root.glob(pattern))]
+    return store.matching(pattern)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import plotly.graph_objects as go
 from markupsafe import Markup
@@ -27,7 +26,7 @@ from goodteacher.report.headline import confidence, error_bars, in_points, shown
 from goodteacher.report.page import REPORT_FILE, render_page
 from goodteacher.report.parts import Page, Panel, Section, Table, View
 from goodteacher.report.theme import NEUTRAL, SYMBOLS, new_figure
-from goodteacher.studies import FRONT_FILE, STUDENTS_FILE, Store
+from goodteacher.studies import FRONT_FILE, STUDENTS_FILE, Place, Store
 
 DEFINITIONS = (
     "Each student has a study of its own: its training, recipes and teacher were chosen for it on "
@@ -59,14 +58,14 @@ class Point:
     on_front: bool
 
 
-def write_front_report(store: Store) -> Path:
+def write_front_report(store: Store) -> Place:
     """Write ``report.html`` of several students from ``front.json``.
 
     Args:
         store: The folder of all.
 
     Returns:
-        Path of the report.
+        Where the report is.
 
     Raises:
         StudyError: The search has not finished, or a file is damaged.
@@ -76,7 +75,7 @@ def write_front_report(store: Store) -> Path:
             f"{store.root} has no {FRONT_FILE}: the search for its students has not finished. Run "
             "the same goodteacher search again to go on; each study below it has its own report."
         )
-    settings = read_toml(store.path(STUDENTS_FILE))["settings"]
+    settings = read_toml(store.local(STUDENTS_FILE))["settings"]
     page = front_page(
         store.read_json(FRONT_FILE, Front),
         name=store.root.name,
@@ -84,7 +83,7 @@ def write_front_report(store: Store) -> Path:
         data=settings["data"],
     )
     store.write_text(REPORT_FILE, render_page(page))
-    return store.path(REPORT_FILE)
+    return store.root / REPORT_FILE
 
 
 def front_page(front: Front, *, name: str, teacher: str, data: str) -> Page:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 
 import jinja2
 import plotly.graph_objects as go
@@ -20,7 +19,7 @@ from goodteacher.report.findings import Findings, Verified, read_findings, read_
 from goodteacher.report.parts import Page, Panel, Section
 from goodteacher.report.rungs import RungScores, first_rung
 from goodteacher.report.theme import THEMES
-from goodteacher.studies import CONFIG_FILE, Store
+from goodteacher.studies import CONFIG_FILE, Place, Store
 
 REPORT_FILE = "report.html"
 
@@ -55,7 +54,7 @@ PROVENANCE = (
 )
 
 
-def write_report(store: Store) -> Path:
+def write_report(store: Store) -> Place:
     """Write ``report.html`` from the result files of a study or a verification, finished or not.
 
     The page needs nothing else: no network, no other file. What an unfinished study does not have
@@ -65,13 +64,13 @@ def write_report(store: Store) -> Path:
         store: The folder.
 
     Returns:
-        Path of the report.
+        Where the report is.
 
     Raises:
         StudyError: A result file is missing that every study has, or holds something else.
     """
     store.write_text(REPORT_FILE, render(_read(store)))
-    return store.path(REPORT_FILE)
+    return store.root / REPORT_FILE
 
 
 def render(findings: Findings | Verified) -> str:
@@ -217,7 +216,7 @@ def _closing_sections(findings: Findings | Verified) -> tuple[Section, ...]:
 
 def _read(store: Store) -> Findings | Verified:
     """Read whichever kind of folder it is; its settings tell."""
-    settings = read_toml(store.path(CONFIG_FILE))
+    settings = read_toml(store.local(CONFIG_FILE))
     if "batch_sizes" in settings:
         return read_findings(store)
     if "margin" in settings:

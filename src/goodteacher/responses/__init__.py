@@ -16,6 +16,9 @@ Files that can be read, for responses and labels alike:
                       semicolons and decimal commas, and compressed as ``.csv.gz``
 ====================  ==========================================================================
 
+A ``.safetensors`` file may hold the largest classes of each example alone, if it was written by
+:func:`write_response` with ``top_k`` (:mod:`~goodteacher.responses.top_k`).
+
 Names of the classes are the header of a table, an array ``class_names`` or ``classes``, or such an
 entry in the metadata of safetensors or Parquet. Without ids, ids are the row numbers 0..N-1, and
 ``has_ids`` says so. Nothing is ever unpickled. Tensors, arrays and data frames are examined by the
@@ -27,6 +30,15 @@ classes in :mod:`~goodteacher.responses.columns`, and what else may stand in a t
 preferred, and one named ``logits`` is accepted if its rows are probabilities.
 """
 
+from goodteacher.maths.rows import (
+    LazyRows,
+    Logits,
+    concatenated,
+    in_memory,
+    row_chunks,
+    select_classes,
+    select_rows,
+)
 from goodteacher.responses.columns import (
     class_columns,
     columns_of,
@@ -38,6 +50,7 @@ from goodteacher.responses.examination import (
     examine_agreement,
     examine_response,
     look_alike,
+    most_probable,
     remembered,
 )
 from goodteacher.responses.files import (
@@ -50,31 +63,48 @@ from goodteacher.responses.files import (
 )
 from goodteacher.responses.fitting import fitted_response, fitted_to_part, load_pair
 from goodteacher.responses.scored import Scored, joined, scored
+from goodteacher.responses.stored import is_large, same_logits, save_arrays
+from goodteacher.responses.top_k import TopK, told_of
+from goodteacher.responses.top_k import top_k as keep_top
 from goodteacher.responses.values import SUM_TOLERANCE, look_like_probabilities
 
 __all__ = [
     "SUM_TOLERANCE",
     "Labels",
+    "LazyRows",
+    "Logits",
     "Response",
     "ResponseLike",
     "Scored",
+    "TopK",
     "as_response",
     "class_columns",
     "columns_of",
+    "concatenated",
     "default_numbers",
     "difference",
     "examine_agreement",
     "examine_response",
     "fitted_response",
     "fitted_to_part",
+    "in_memory",
+    "is_large",
     "joined",
+    "keep_top",
     "load_pair",
     "look_alike",
     "look_like_probabilities",
+    "most_probable",
     "read_labels",
     "read_recorded",
     "read_response",
     "remembered",
+    "row_chunks",
+    "same_logits",
+    "save_arrays",
     "scored",
+    "select_classes",
+    "select_rows",
+    "told_of",
     "write_response",
 ]

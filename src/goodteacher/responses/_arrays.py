@@ -20,7 +20,6 @@ import pyarrow.csv
 import pyarrow.parquet
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 
 from goodteacher.errors import InputError
 from goodteacher.responses._tables import (
@@ -43,11 +42,13 @@ class Contents:
         arrays: By name; one without a name is called ``UNNAMED``.
         class_names: Names of the classes in the order of the columns; empty where there are none.
         notes: What was left out.
+        header: Text in the file's header.
     """
 
     arrays: dict[str, Array]
     class_names: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
+    header: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,9 @@ _READ_ERRORS = (
 
 def _read_npy(path: Path) -> Contents:
     with path.open("rb") as file:
-        return Contents({UNNAMED: _never_pickled(partial(np.load, file, allow_pickle=False))})
+        large = path.stat().st_size > _MAPPED_FROM
+        load = partial(np.load, path, mmap_mode="c") if large else partial(np.load, file)
+        return Contents({UNNAMED: _never_pickled(partial(load, allow_pickle=False))})
 
 
 def _read_npz(path: Path) -> Contents:
@@ -204,10 +207,12 @@ def _never_pickled(load: Callable[[], Array]) -> Array:
 
 
 def _read_safetensors(path: Path) -> Contents:
-    # Through torch, since NumPy has no bfloat16.
-    contents = from_arrays({name: as_array(tensor) for name, tensor in load_file(path).items()})
     with safe_open(path, framework="pt") as file:
-        contents.class_names = contents.class_names or _names_in(file.metadata() or {})
+        # Through torch, since NumPy has no bfloat16; the tensors lie in the file, which is mapped.
+        names = file.keys()
+        contents = from_arrays({name: as_array(file.get_tensor(name)) for name in names})
+        contents.header = file.metadata() or {}
+        contents.class_names = contents.class_names or _names_in(contents.header)
     return contents
 
 
@@ -243,6 +248,7 @@ def _read_csv(path: Path) -> Any:
     )
 
 
+_MAPPED_FROM = 2**26  # bytes of a .npy file that is mapped rather than read
 _PEEKED = 1 << 16  # bytes that tell how a text file separates
 
 _READERS: Mapping[str, Callable[[Path], Any]] = {

@@ -9,8 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goodteacher.data import UNLABELLED
 from goodteacher.errors import DataError, InputError, ResponseError
-from goodteacher.maths._checks import UNLABELLED, unusable_rows
+from goodteacher.maths.rows import (
+    LazyRows,
+    Logits,
+    count_unusable,
+    in_chunks,
+    in_memory,
+    select_rows,
+)
 
 _SHOWN = 5
 
@@ -21,7 +29,9 @@ class Response:
 
     Attributes:
         logits: ``[num_examples, num_classes]``, float32, at least two classes. ``-inf`` is
-            probability 0; every row has a finite logit.
+            probability 0; every row has a finite logit. A large response stays in its file: its
+            logits are then :class:`~goodteacher.maths.rows.LazyRows`, of which ``logits[rows]``
+            gives some and :meth:`in_memory` all.
         ids: ``[num_examples]``, int64, unique: the example of each row.
         has_ids: False where the file named no ids and these are row numbers.
         class_names: What the columns are called, in their order; empty where they have no names.
@@ -38,7 +48,7 @@ class Response:
                 [2., 0.]])
     """
 
-    logits: Tensor
+    logits: Logits
     ids: Tensor
     has_ids: bool = True
     class_names: tuple[str, ...] = ()
@@ -47,12 +57,19 @@ class Response:
 
     def __post_init__(self) -> None:
         _check_logits(self.logits)
+        if isinstance(self.logits, LazyRows):  # which need not be looked through again
+            object.__setattr__(self, "logits", dataclasses.replace(self.logits, usable=True))
         check_ids(self.ids, len(self.logits), "logits", ResponseError)
         if self.class_names and len(self.class_names) != self.num_classes:
             raise ResponseError(
                 f"{len(self.class_names)} classes are named, but the response has "
                 f"{self.num_classes}. Name each column once, in the order of the columns."
             )
+
+    def arrays(self) -> dict[str, Logits]:
+        """Return what is written of it: logits, and ids where it has some."""
+        found: dict[str, Logits] = {"logits": self.logits}
+        return {**found, "ids": self.ids} if self.has_ids else found
 
     @property
     def num_examples(self) -> int:
@@ -70,20 +87,21 @@ class Response:
 
         Such a response has no similarity information at any temperature.
         """
-        top = self.logits.max(dim=1, keepdim=True)
-        others = torch.scatter(self.logits, 1, top.indices, self.logits.amin(1, keepdim=True))
-        alike = others.amax(1) == others.amin(1)
-        certain = self.logits.double().softmax(1).amax(1) > 1 - 1e-6
-        return bool((alike & certain).all())
+        return bool(in_chunks(self.logits, _hard).all())
 
-    def aligned_to(self, ids: Tensor) -> Tensor:
+    def in_memory(self) -> Tensor:
+        """Return all logits, float32 ``[num_examples, num_classes]``."""
+        return in_memory(self.logits)
+
+    def aligned_to(self, ids: Tensor) -> Logits:
         """Give the logits of the examples ``ids``, in that order.
 
         Args:
             ids: ``[n]``, integers, unique; examples of the response beyond these are left out.
 
         Returns:
-            ``[n, num_classes]``. No copy where ``ids`` equals the response's own.
+            ``[n, num_classes]``. No copy where ``ids`` equals the response's own, or where the
+            response stays in its file.
 
         Raises:
             ResponseError: An id is asked for twice, or the response has no row for it.
@@ -103,7 +121,7 @@ class Response:
                 + ("" if self.has_ids else ", which are row numbers, since it came without ids")
                 + ". Was it computed on another split? Compute the response on this transfer set."
             )
-        return self.logits[rows[places]]
+        return select_rows(self.logits, rows[places])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -147,8 +165,15 @@ class Labels:
 # --- checks ------------------------------------------------------------------------------------
 
 
-def _check_logits(logits: Tensor) -> None:
-    if logits.ndim != 2 or logits.dtype != torch.float32:
+def _hard(logits: Tensor) -> Tensor:
+    top = logits.max(dim=1, keepdim=True)
+    others = torch.scatter(logits, 1, top.indices, logits.amin(1, keepdim=True))
+    alike = others.amax(1) == others.amin(1)
+    return alike & (logits.double().softmax(1).amax(1) > 1 - 1e-6)
+
+
+def _check_logits(logits: Logits) -> None:
+    if len(logits.shape) != 2 or (isinstance(logits, Tensor) and logits.dtype != torch.float32):
         raise ResponseError(
             f"A response must be float32 of shape [num_examples, num_classes], but is "
             f"{logits.dtype} of shape {list(logits.shape)}."
@@ -158,7 +183,7 @@ def _check_logits(logits: Tensor) -> None:
             f"A response needs at least 1 example and 2 classes, but has shape "
             f"{list(logits.shape)}. For one logit per example, give both classes: [0, logit]."
         )
-    bad = int(unusable_rows(logits).sum())
+    bad = count_unusable(logits)
     if bad:
         raise ResponseError(
             f"{bad} of {len(logits)} rows of the response hold NaN or infinity (-inf alone is "

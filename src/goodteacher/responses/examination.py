@@ -33,6 +33,7 @@ from torch import Tensor
 from goodteacher.data import Finding, Split, StudyData, shorten
 from goodteacher.maths.calibration import LOG_ZERO
 from goodteacher.maths.class_order import find_class_order
+from goodteacher.maths.rows import Logits, each_chunk, in_chunks
 from goodteacher.responses.containers import Response
 
 _MIN_HELD_OUT = 30  # examples that can show what a teacher has seen
@@ -81,7 +82,7 @@ def _agreement(response: Response, data: StudyData) -> list[Finding]:
 
 
 def examine_agreement(
-    logits: Tensor, labels: Tensor, class_names: tuple[str, ...]
+    logits: Logits, labels: Tensor, class_names: tuple[str, ...]
 ) -> list[Finding]:
     """Say whether a response knows the labels, and whether it would in another order of classes.
 
@@ -98,9 +99,14 @@ def examine_agreement(
     known = (labels >= 0) & (labels < logits.shape[1])
     if not known.any():
         return []
-    predicted, truth = logits.argmax(1)[known], labels[known]
+    predicted, truth = most_probable(logits)[known], labels[known]
     findings = [*_another_order(predicted, truth, class_names)]
     return findings or [*_chance(predicted, truth)]
+
+
+def most_probable(logits: Logits) -> Tensor:
+    """Return the most probable class of each row of [N, C], int64 [N]."""
+    return in_chunks(logits, lambda some: some.argmax(1))
 
 
 def _chance(predicted: Tensor, truth: Tensor) -> Iterator[Finding]:
@@ -162,9 +168,14 @@ def _fit(response: Response, split: Split) -> _Fit | None:
     ids, labels = split.ids[known], split.labels[known]
     if len(ids) < _MIN_HELD_OUT or not bool(torch.isin(ids, response.ids).all()):
         return None
-    logits = response.aligned_to(ids).double()
-    likelihood = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
-    return _Fit(logits.argmax(1) == labels, likelihood.clamp_min(LOG_ZERO))
+    logits = response.aligned_to(ids)
+
+    def likelihood(rows: slice) -> Tensor:
+        log_probs = logits[rows].double().log_softmax(1)
+        return log_probs.gather(1, labels[rows, None])[:, 0].clamp_min(LOG_ZERO)
+
+    fits = each_chunk(len(logits), logits.shape[1], likelihood)
+    return _Fit(most_probable(logits) == labels, fits)
 
 
 def _seen(response: Response, data: StudyData) -> Iterator[Finding]:

@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from goodteacher.data import decoded
 from goodteacher.errors import DataError, InputError, ResponseError
+from goodteacher.maths.rows import LazyRows, Logits
 from goodteacher.responses._arrays import (
     Array,
     Contents,
@@ -31,6 +30,9 @@ from goodteacher.responses._arrays import (
 )
 from goodteacher.responses._tables import ID_NAMES, LABEL_NAMES, UNNAMED, MalformedError
 from goodteacher.responses.containers import Labels, Response, check_ids
+from goodteacher.responses.stored import is_large, rows_of, save_arrays
+from goodteacher.responses.top_k import NUM_CLASSES, TopK, is_top_k, read_top_k, told_of
+from goodteacher.responses.top_k import top_k as keep_top
 from goodteacher.responses.values import logits_of, look_like_probabilities
 
 _SHOWN = 5
@@ -50,8 +52,13 @@ ResponseLike = (
 
 
 def write_response(
-    path: str | os.PathLike[str], response: Response, *, metadata: Mapping[str, str] | None = None
-) -> None:
+    path: str | os.PathLike[str],
+    response: Response,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    top_k: int | None = None,
+    temperature: float = 1.0,
+) -> TopK | None:
     """Write a response as safetensors, whole or not at all.
 
     It is written to a temporary name in the same folder and renamed. Ids are written where the
@@ -61,9 +68,16 @@ def write_response(
         path: The file, ending in ``.safetensors``; its folder must exist.
         response: What to write.
         metadata: Text to keep in the header, such as the teacher's batch size and epoch.
+        top_k: Keep so many of the most probable classes of each example, and what the others share
+            (:mod:`~goodteacher.responses.top_k`); by default all are kept.
+        temperature: At which the others' share is kept: where students are to learn.
+
+    Returns:
+        With ``top_k``, what is stored and how much was lost, in nats; otherwise None.
 
     Raises:
-        ResponseError: The name ends otherwise, or the file cannot be written.
+        ResponseError: The name ends otherwise, ``top_k`` is out of range, or the file cannot be
+            written.
 
     Example:
         >>> import tempfile
@@ -78,14 +92,18 @@ def write_response(
         raise ResponseError(
             f"Responses are written as .safetensors, but the name is {target.name!r}."
         )
-    arrays = {"logits": response.logits.detach().cpu().contiguous()}
-    if response.has_ids:
-        arrays["ids"] = response.ids.cpu().contiguous()
+    kept = None if top_k is None else keep_top(response.logits, top_k, temperature=temperature)
+    arrays: dict[str, Logits] = response.arrays()
+    if kept is not None:
+        arrays = {**arrays, **kept.arrays}
+        del arrays["logits"]
+    notes = {**(metadata or {}), **(kept.notes if kept else {})}
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
-        save_file(arrays, temporary, metadata=dict(metadata or {}))
+        save_arrays(temporary, arrays, notes)
         temporary.replace(target)
-    except (OSError, SafetensorError) as error:
+        return kept
+    except OSError as error:
         raise ResponseError(
             f"Cannot write the response to {target}: {error}. Does its folder exist, and is there "
             "room?"
@@ -171,11 +189,14 @@ def read_recorded(path: str | os.PathLike[str]) -> Response:
     Raises:
         ResponseError: The file is missing or damaged.
     """
-    arrays = read_contents(Path(path), ResponseError, Wanted()).arrays
-    if "logits" not in arrays:
+    contents = read_contents(Path(path), ResponseError, Wanted())
+    arrays, ids = contents.arrays, contents.arrays.get("ids")
+    if is_top_k(arrays):
+        logits = _of_top_k(contents, str(path))
+    elif "logits" not in arrays:
         raise ResponseError(f"{path} holds {_listed(arrays)}, but no 'logits'. Is it a response?")
-    ids = arrays.get("ids")
-    logits = torch.from_numpy(arrays["logits"])
+    else:
+        logits = rows_of(arrays["logits"])
     rows = torch.arange(len(logits)) if ids is None else torch.from_numpy(ids)
     return Response(logits, rows, ids is not None)
 
@@ -240,26 +261,41 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
 
 def _response_of(contents: Contents, what: str, *, probabilities: bool) -> Response:
     arrays = contents.arrays
-    values, name = _class_values(arrays, what, probabilities=probabilities)
-    shown = what if name == UNNAMED else f"{name!r} in {what}"
-    try:
-        logits, notes = logits_of(values, shown, probabilities=probabilities)
-    except ResponseError as error:
-        left_out = "".join(f" Note: {note}" for note in contents.notes)
-        raise ResponseError(f"{error}{left_out}") from None
-    ids = _ids(arrays, len(values), what, ResponseError)
+    logits, notes = _logits_of(contents, what, probabilities=probabilities)
+    ids = _ids(arrays, len(logits), what, ResponseError)
     return Response(
         logits,
-        torch.arange(len(values)) if ids is None else ids,
+        torch.arange(len(logits)) if ids is None else ids,
         ids is not None,
         class_names=contents.class_names,
-        labels=_labels_beside(arrays, len(values)),
+        labels=_labels_beside(arrays, len(logits)),
         notes=(*(f"{what}: {note}" for note in contents.notes), *notes),
     )
 
 
+def _logits_of(
+    contents: Contents, what: str, *, probabilities: bool
+) -> tuple[Logits, tuple[str, ...]]:
+    if is_top_k(contents.arrays):
+        return _of_top_k(contents, what), (told_of(contents.header, what),)
+    values, name = _class_values(contents.arrays, what, probabilities=probabilities)
+    shown = what if name == UNNAMED else f"{name!r} in {what}"
+    try:
+        return logits_of(values, shown, probabilities=probabilities)
+    except ResponseError as error:
+        left_out = "".join(f" Note: {note}" for note in contents.notes)
+        raise ResponseError(f"{error}{left_out}") from None
+
+
+def _of_top_k(contents: Contents, what: str) -> Logits:
+    rows = read_top_k(contents.arrays, contents.header.get(NUM_CLASSES), what)
+    return rows if is_large(*rows.shape) else rows.whole()
+
+
 def _examined(response: Response, probabilities: bool) -> Response:
     """Examine a response made in memory: its numbers are logits, unless they cannot be."""
+    if isinstance(response.logits, LazyRows):
+        return response
     values = response.logits.detach().cpu().numpy()
     flag = probabilities and look_like_probabilities(values)
     logits, notes = logits_of(values, "the response", probabilities=flag)

@@ -13,6 +13,7 @@ from torch import Tensor
 from goodteacher.config import DataConfig
 from goodteacher.data import Dataset, Frame, Split, load_for, shorten
 from goodteacher.errors import ResponseError
+from goodteacher.maths.rows import Logits, select_classes
 from goodteacher.responses.columns import class_columns, difference
 from goodteacher.responses.containers import Response
 from goodteacher.responses.files import ResponseLike, as_response
@@ -51,7 +52,7 @@ def fitted_response(response: Response, dataset: Dataset) -> Response:
     )
 
 
-def fitted_to_part(response: Response, dataset: Dataset, part: Split, name: str) -> Tensor:
+def fitted_to_part(response: Response, dataset: Dataset, part: Split, name: str) -> Logits:
     """Return what a response says about a part of the data, in the part's order.
 
     Args:
@@ -110,7 +111,7 @@ def _in_class_order(response: Response, dataset: Dataset) -> Response:
         return dataclasses.replace(response, class_names=())
     return dataclasses.replace(
         response,
-        logits=response.logits[:, columns],
+        logits=select_classes(response.logits, columns),
         class_names=(),
         notes=(
             *response.notes,
@@ -164,7 +165,8 @@ def _why_other_rows(response: Response, train: int, test: int) -> str:
 def _why_surplus(response: Response, wanted: int) -> str | None:
     """Say why there are a few rows more or less than wanted, where that can be seen."""
     extra = response.num_examples - wanted
-    if 0 < extra < wanted and torch.equal(response.logits[wanted:], response.logits[:extra]):
+    logits, few = response.logits, min(extra, 1000)
+    if 0 < extra < wanted and torch.equal(logits[wanted : wanted + few], logits[:few]):
         return (
             f"The last {extra} repeat the first, as a distributed sampler does to fill its last "
             "batch: cut them off."

@@ -6,18 +6,20 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from goodteacher.maths.calibration import BestTemperature, accuracy, best_temperature, calibration
+from goodteacher.maths.calibration import BestTemperature, CalibrationSums, best_temperature
+from goodteacher.maths.rows import Logits
 from goodteacher.maths.similarity import (
-    conditional_mutual_information,
-    mean_entropy,
-    similarity_information,
-    wrong_class_variance,
+    EntropySums,
+    MutualInformationSums,
+    SimilaritySums,
+    VarianceSums,
+    add_up,
 )
 from goodteacher.records import Measurement
 
 
-def measure(logits: Tensor, labels: Tensor, *, split: str, temperature: float) -> Measurement:
-    """Measure a response at one temperature.
+def measure(logits: Logits, labels: Tensor, *, split: str, temperature: float) -> Measurement:
+    """Measure a response at one temperature, in one pass over its rows.
 
     Args:
         logits: Raw logits [N, C].
@@ -25,14 +27,17 @@ def measure(logits: Tensor, labels: Tensor, *, split: str, temperature: float) -
         split: Name of the split, for the record.
         temperature: T > 0.
     """
-    known = labels >= 0
-    fit = calibration(logits[known], labels[known], temperature=temperature)
-    similarity = similarity_information(logits, labels, temperature=temperature)
+    count = len(labels)
+    calibrated, alike = CalibrationSums(labels, temperature), SimilaritySums(*logits.shape)
+    others = EntropySums(count), VarianceSums(count), MutualInformationSums(count)
+    add_up(logits, labels, temperature, calibrated, alike, *others)
+    fit, similarity = calibrated.found(), alike.found()
+    entropy, variance, information = (each.found() for each in others)
     return Measurement.model_validate(
         {
             "split": split,
             "temperature": temperature,
-            "accuracy": accuracy(logits[known], labels[known]),
+            "accuracy": calibrated.accuracy,
             "nll": fit.nll,
             "brier": fit.brier,
             "ace": fit.ace,
@@ -42,15 +47,15 @@ def measure(logits: Tensor, labels: Tensor, *, split: str, temperature: float) -
             "effective_classes": similarity.effective_classes,
             "share_one_hot": similarity.share_one_hot,
             "off_class_mass": similarity.off_class_mass,
-            "entropy": mean_entropy(logits, labels, temperature=temperature),
-            "wrong_class_variance": wrong_class_variance(logits, labels, temperature=temperature),
-            "cmi": conditional_mutual_information(logits, labels, temperature=temperature),
+            "entropy": entropy,
+            "wrong_class_variance": variance,
+            "cmi": information,
         }
     )
 
 
 def measure_splits(
-    responses: Mapping[str, Tensor],
+    responses: Mapping[str, Logits],
     labels: Mapping[str, Tensor],
     *,
     temperatures: Iterable[float],

@@ -13,21 +13,27 @@ Decisions, all *ours*:
 * Rows of which only the k largest classes were kept (:mod:`~goodteacher.responses.truncated`) are
   read where it is known how much is missing: probabilities (or log-probabilities) whose rows sum to
   less than 1. The missing rest is spread evenly over the other classes. Otherwise they are refused.
+* What numbers look like is judged by all of them up to 4 million, and by as many rows of a larger
+  response, evenly spread. Whether they can be used is judged by every row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from goodteacher.errors import ResponseError
-from goodteacher.responses.truncated import kept_of_logits, kept_of_probabilities
+from goodteacher.maths.rows import Logits, row_chunks
+from goodteacher.responses.stored import is_large, made_rows, rows_of
+from goodteacher.responses.truncated import MIN_ROWS, kept_of_logits, kept_of_probabilities
 
 Array = npt.NDArray[Any]
+Change = Callable[[Array], Array]
+"""From numbers as they were given, float64 [n, C], to logits."""
 
 SUM_TOLERANCE = 4e-3
 """How far the sum of a row of probabilities may lie from 1, whatever their precision."""
@@ -38,7 +44,7 @@ _MIN_ROWS = 5  # fewer rows share a sum by chance
 _ZEROS_SAID = 0.01  # share of zeros that is told
 
 
-def logits_of(values: Array, what: str, *, probabilities: bool) -> tuple[Tensor, tuple[str, ...]]:
+def logits_of(values: Array, what: str, *, probabilities: bool) -> tuple[Logits, tuple[str, ...]]:
     """Turn a response's numbers into logits, or refuse them.
 
     Args:
@@ -47,7 +53,8 @@ def logits_of(values: Array, what: str, *, probabilities: bool) -> tuple[Tensor,
         probabilities: The numbers are said to be probabilities.
 
     Returns:
-        float32 ``[num_examples, num_classes]``, and notes that the user should read.
+        float32 ``[num_examples, num_classes]``, made where they are asked for if the response is
+        large, and notes that the user should read.
 
     Raises:
         ResponseError: Shape or type do not fit, or the numbers do not look like what they are said
@@ -60,13 +67,26 @@ def logits_of(values: Array, what: str, *, probabilities: bool) -> tuple[Tensor,
                 [0.5000, 0.5000]]), ())
     """
     _check_form(values, what)
-    if probabilities:
-        wide, notes = _from_probabilities(values.astype(np.float64), what)
-    else:
-        wide, notes = _from_logits(values, what)
-    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which Response refuses
-        logits = torch.from_numpy(np.ascontiguousarray(wide, dtype=np.float32))
-    return logits, notes
+    read = _from_probabilities if probabilities else _from_logits
+    change, notes = read(values, _wide(values[:: _step(values)]), what)
+    if change is None:
+        return rows_of(values), notes
+    count, width = values.shape
+    rows = made_rows(count, width, lambda index: change(_wide(values[index])))
+    return (rows if is_large(count, width) else rows.whole()), notes
+
+
+_EXAMINED = 2**22
+"""Numbers by which it is judged what a response looks like."""
+
+
+def _step(values: Array) -> int:
+    """Return which of the rows are looked at: each, or every so many of a large response."""
+    return max(1, min(values.size // _EXAMINED, len(values) // MIN_ROWS))
+
+
+def _wide(values: Array) -> Array:
+    return values.astype(np.float64)
 
 
 def look_like_probabilities(values: Array) -> bool:
@@ -121,35 +141,78 @@ def _tolerance(wide: Array) -> float:
     return SUM_TOLERANCE
 
 
-def _from_probabilities(wide: Array, what: str) -> tuple[Array, tuple[str, ...]]:
-    if not bool(np.isfinite(wide.max(axis=1)).all()):
-        return wide, ()  # Response says what is wrong with that
-    sums = wide.sum(axis=1)
-    _check_range(wide, sums, what)
-    k = kept_of_probabilities(wide)
+@dataclass(frozen=True)
+class _Facts:
+    """What every row of probabilities shows.
+
+    Attributes:
+        sums: Sum of each row, [N].
+        lowest: Smallest value of each row, [N].
+        zeros: Share of the values that are 0.
+        several: Whether a row has more than one class.
+    """
+
+    sums: Array
+    lowest: Array
+    zeros: float
+    several: bool
+
+
+def _facts(values: Array) -> _Facts:
+    sums, lowest = np.empty((2, len(values)))
+    zeros, several = 0, False
+    for rows in row_chunks(*values.shape):
+        wide = _wide(values[rows])
+        sums[rows], lowest[rows] = wide.sum(axis=1), wide.min(axis=1)
+        zeros += int((wide == 0).sum())
+        several = several or bool(((wide > 0).sum(axis=1) > 1).any())
+    return _Facts(sums, lowest, zeros / values.size, several)
+
+
+def _from_probabilities(
+    values: Array, some: Array, what: str
+) -> tuple[Change | None, tuple[str, ...]]:
+    """Return how probabilities become logits, and notes.
+
+    Args:
+        values: All of them.
+        some: Those that are looked at, float64.
+        what: For messages.
+    """
+    facts = _facts(values)
+    if not bool(np.isfinite(facts.sums).all()):
+        return None, ()  # Response says what is wrong with that
+    _check_range(facts, what)
+    k = kept_of_probabilities(some)
     if k is not None:
-        return _with_tail(wide, sums, k, what)
-    tolerance = _tolerance(wide)
-    wrong = np.flatnonzero(np.abs(sums - 1) > tolerance)
+        return _with_tail(facts.sums, k, some.shape[1], what)
+    tolerance = _tolerance(some)
+    wrong = np.flatnonzero(np.abs(facts.sums - 1) > tolerance)
     if len(wrong):
         row = int(wrong[0])
         raise ResponseError(
             f"Probabilities in {what} must be at least 0 and sum to 1 (within {tolerance:g}) in "
-            f"each row, but {len(wrong)} of {len(wide)} rows do not; the first is row {row}, which "
-            f"sums to {sums[row]:g} with smallest value {wide[row].min():g}. Are classes missing, "
-            "or are they separate yes/no (sigmoid) outputs? Give one distribution over all classes."
+            f"each row, but {len(wrong)} of {len(values)} rows do not; the first is row {row}, "
+            f"which sums to {facts.sums[row]:g} with smallest value {facts.lowest[row]:g}. Are "
+            "classes missing, or are they separate yes/no (sigmoid) outputs? Give one distribution "
+            "over all classes."
         )
-    return _log(wide / sums[:, None]), (*_note_sums(sums, what), *_note_zeros(wide, what))
+    return _log_of_shares, (*_note_sums(facts.sums, what), *_note_zeros(facts, what))
 
 
-def _check_range(wide: Array, sums: Array, what: str) -> None:
-    wrong = np.flatnonzero(~(wide >= 0).all(axis=1))
+def _log_of_shares(wide: Array) -> Array:
+    return _log(wide / wide.sum(axis=1, keepdims=True))
+
+
+def _check_range(facts: _Facts, what: str) -> None:
+    sums = facts.sums
+    wrong = np.flatnonzero(~(facts.lowest >= 0))
     if len(wrong):
         row = int(wrong[0])
         raise ResponseError(
             f"Probabilities in {what} must be at least 0 and sum to 1 in each row, but "
-            f"{len(wrong)} of {len(wide)} rows do not; the first is row {row}, which sums to "
-            f"{sums[row]:g} with smallest value {wide[row].min():g}. Are they logits? Then leave "
+            f"{len(wrong)} of {len(sums)} rows do not; the first is row {row}, which sums to "
+            f"{sums[row]:g} with smallest value {facts.lowest[row]:g}. Are they logits? Then leave "
             "probabilities=True (--probabilities) out."
         )
     if bool((np.abs(sums - 100) <= 100 * SUM_TOLERANCE).all()):
@@ -168,10 +231,9 @@ def _note_sums(sums: Array, what: str) -> tuple[str, ...]:
     )
 
 
-def _note_zeros(wide: Array, what: str) -> tuple[str, ...]:
-    share = float((wide == 0).mean())
-    others = (wide > 0).sum(axis=1) > 1
-    if share < _ZEROS_SAID or not others.any():
+def _note_zeros(facts: _Facts, what: str) -> tuple[str, ...]:
+    share = facts.zeros
+    if share < _ZEROS_SAID or not facts.several:
         return ()
     return (
         f"{100 * share:.1f} % of the probabilities in {what} are exactly 0 and stay 0 at every "
@@ -184,25 +246,29 @@ def _log(probabilities: Array) -> Array:
         return np.asarray(np.log(probabilities))
 
 
-def _with_tail(wide: Array, sums: Array, k: int, what: str) -> tuple[Array, tuple[str, ...]]:
+def _with_tail(sums: Array, k: int, num_classes: int, what: str) -> tuple[Change, tuple[str, ...]]:
     """Spread what rows of the k largest classes lack of 1 evenly over the other classes."""
     missing = 1 - sums
     if float(missing.min()) < -SUM_TOLERANCE or float(missing.max()) <= SUM_TOLERANCE:
         raise _truncated(
             what,
             k,
-            wide.shape[1],
+            num_classes,
             f"rows sum to {sums.min():.4g}..{sums.max():.4g}, which is 1 up to rounding",
         )
-    empty = wide == 0
-    tail = np.maximum(missing, 0) / np.maximum(empty.sum(axis=1), 1)
-    whole = np.where(empty, tail[:, None], wide)
     note = (
-        f"{what} holds the {k} largest of {wide.shape[1]} classes of each row; the others are 0. "
+        f"{what} holds the {k} largest of {num_classes} classes of each row; the others are 0. "
         f"What a row lacks of 1 ({100 * missing.mean():.2g} % on average) was spread evenly over "
         "its other classes, so the response says nothing of which of them are alike."
     )
-    return _log(whole / whole.sum(axis=1, keepdims=True)), (note,)
+    return _spread, (note,)
+
+
+def _spread(wide: Array) -> Array:
+    empty = wide == 0
+    missing = np.maximum(1 - wide.sum(axis=1), 0)
+    tail = missing / np.maximum(empty.sum(axis=1), 1)
+    return _log_of_shares(np.where(empty, tail[:, None], wide))
 
 
 def _truncated(what: str, k: int, num_classes: int, why: str) -> ResponseError:
@@ -218,16 +284,22 @@ def _truncated(what: str, k: int, num_classes: int, why: str) -> ResponseError:
 # --- logits --------------------------------------------------------------------------------------
 
 
-def _from_logits(values: Array, what: str) -> tuple[Array, tuple[str, ...]]:
-    if look_like_probabilities(values):
+def _from_logits(values: Array, wide: Array, what: str) -> tuple[Change | None, tuple[str, ...]]:
+    """Return how numbers that are said to be logits become logits, and notes.
+
+    Args:
+        values: All of them.
+        wide: Those that are looked at, float64.
+        what: For messages.
+    """
+    if look_like_probabilities(wide):
         raise ResponseError(
             f"Logits are expected in {what}, but every row is non-negative and sums to one: they "
             "look like probabilities. Pass probabilities=True (--probabilities), or save the "
             "teacher's raw logits."
         )
-    wide = values.astype(np.float64)
     if not bool(np.isfinite(wide.max(axis=1)).all()):
-        return wide, ()  # Response says what is wrong with that
+        return None, ()  # Response says what is wrong with that
     _check_counts(wide, what)
     in_unit = bool(((wide >= 0) & (wide <= 1)).all())
     if in_unit and bool((wide.sum(axis=1) <= 1 + SUM_TOLERANCE).all()):
@@ -240,8 +312,8 @@ def _from_logits(values: Array, what: str) -> tuple[Array, tuple[str, ...]]:
             )
     k = kept_of_logits(wide)
     if k is not None:
-        return _from_log_probabilities(wide, k, what)
-    return wide, _note_unit(wide, what) if in_unit else ()
+        return _from_log_probabilities(values, wide, k, what)
+    return None, _note_unit(wide, what) if in_unit else ()
 
 
 def _check_counts(wide: Array, what: str) -> None:
@@ -263,15 +335,28 @@ def _check_counts(wide: Array, what: str) -> None:
         )
 
 
-def _from_log_probabilities(wide: Array, k: int, what: str) -> tuple[Array, tuple[str, ...]]:
+def _from_log_probabilities(
+    values: Array, some: Array, k: int, what: str
+) -> tuple[Change, tuple[str, ...]]:
     """Read logits of the k largest classes where they are log-probabilities that lack a rest."""
-    kept = wide > np.partition(wide, -k - 1, axis=1)[:, [-k - 1]]
-    probabilities = np.where(kept, np.exp(np.minimum(wide, 1.0)), 0.0)
-    sums = probabilities.sum(axis=1)
+    sums = np.empty(len(values))
+    for rows in row_chunks(*values.shape):
+        sums[rows] = _shares(_wide(values[rows]), k).sum(axis=1)
+    kept = some[some > _next_lower(some, k)]
     lacks = bool((sums <= 1 + SUM_TOLERANCE).all()) and np.median(sums) >= 0.5
-    if bool((wide[kept] <= 0).all()) and lacks:
-        return _with_tail(probabilities, sums, k, what)
-    raise _truncated(what, k, wide.shape[1], "they are logits, which have no sum")
+    if bool((kept <= 0).all()) and lacks:
+        spread, notes = _with_tail(sums, k, values.shape[1], what)
+        return (lambda wide: spread(_shares(wide, k))), notes
+    raise _truncated(what, k, values.shape[1], "they are logits, which have no sum")
+
+
+def _shares(wide: Array, k: int) -> Array:
+    """Return the probabilities of the k largest classes of each row, 0 elsewhere."""
+    return np.where(wide > _next_lower(wide, k), np.exp(np.minimum(wide, 1.0)), 0.0)
+
+
+def _next_lower(wide: Array, k: int) -> Array:
+    return np.partition(wide, -k - 1, axis=1)[:, [-k - 1]]
 
 
 def _note_unit(wide: Array, what: str) -> tuple[str, ...]:

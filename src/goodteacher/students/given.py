@@ -6,7 +6,13 @@ import hashlib
 
 from goodteacher.errors import StudyError
 from goodteacher.records import FileSource
-from goodteacher.responses import Response, examine_response
+from goodteacher.responses import (
+    Logits,
+    Response,
+    examine_response,
+    row_chunks,
+    save_arrays,
+)
 from goodteacher.studies import RESPONSE_FILE, Context
 
 
@@ -22,16 +28,26 @@ def keep_response(context: Context, response: Response) -> FileSource:
         StudyError: The folder holds students of another response.
     """
     ids = context.data.transfer.ids
-    logits = response.aligned_to(ids).contiguous()
-    content = hashlib.sha256(logits.numpy().tobytes()).hexdigest()[:16]
+    logits = response.aligned_to(ids)
+    content = _digest(logits)
     store = context.store
     if store.exists(RESPONSE_FILE) and store.read_notes(RESPONSE_FILE)["content"] != content:
         raise StudyError(
             f"{store.root} holds students of another response. Name a new folder with --out."
         )
     tell(context, response)
-    store.write_tensors(RESPONSE_FILE, {"logits": logits, "ids": ids}, content=content)
+    with store.writing(RESPONSE_FILE) as path:
+        notes = {"format": "pt", "content": content}
+        save_arrays(path, {"logits": logits, "ids": ids}, notes)
     return FileSource(content=content)
+
+
+def _digest(logits: Logits) -> str:
+    """Return 16 digits that name the numbers of a response, in whatever precision they are kept."""
+    digest = hashlib.sha256()
+    for rows in row_chunks(*logits.shape):
+        digest.update(logits[rows].contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def tell(context: Context, response: Response, *, name: str = "response") -> None:

@@ -27,6 +27,7 @@ from goodteacher.training import (
     compute_logits,
     even_groups,
     most_probable,
+    target_memory,
     unless_memory_runs_out,
 )
 
@@ -135,7 +136,7 @@ class _Group:
         return unless_memory_runs_out(measured)
 
     def _trainer(self, arms: Sequence[Arm]) -> Trainer:
-        task, transfer = self.task, self.request.examples
+        task, transfer, machine = self.task, self.request.examples, self.context.machine
         sources = list(dict.fromkeys(arm.source for arm in arms))
         objective = StackObjective(
             [target_of(self.request, source) for source in sources],
@@ -143,7 +144,8 @@ class _Group:
             [arm.recipe for arm in arms],
             transfer,
             labelled_only=[isinstance(arm.source, SmoothingSource) for arm in arms],
-            device=self.context.machine.device,
+            device=machine.device,
+            room=target_memory(machine.device, task.memory_gib, sharing=machine.sharing),
         )
         learning_rates = [task.training_of(arm).learning_rate for arm in arms]
         return Trainer(
@@ -153,7 +155,7 @@ class _Group:
             plan=task.optimization,
             total_steps=task.student_epochs * self.stacks.steps_per_epoch,
             order_seed=task.seed,
-            machine=self.context.machine,
+            machine=machine,
             view_of=lambda epoch: epoch % task.data.views,
             learning_rates=torch.tensor(learning_rates, dtype=torch.float64),
         )

@@ -1,15 +1,19 @@
 """A study: its folder, what it is set up with, the tasks that are run in it, who watches."""
 
+from goodteacher.studies.damage import reading
 from goodteacher.studies.door import checked_settings, checked_students, raise_all
 from goodteacher.studies.environment import (
     Environment,
     described_machine,
     enter_anew,
+    environment_here,
+    environment_number,
     environments,
 )
 from goodteacher.studies.files import (
     BLENDS_FILE,
     DECISIONS_FILE,
+    EVENTS_FILE,
     EVIDENCE_FILE,
     EXPORT_FILE,
     FRONT_FILE,
@@ -21,6 +25,8 @@ from goodteacher.studies.files import (
     SWEET_SPOT_FILE,
     VERDICT_FILE,
 )
+from goodteacher.studies.handing_over import Packed, hand_over, pack, sending, take, unpack
+from goodteacher.studies.places import Place, Url, place_of
 from goodteacher.studies.progress import OneOfSeveral, Progress, Silent, logger, say
 from goodteacher.studies.setting_up import (
     DataLike,
@@ -40,14 +46,7 @@ from goodteacher.studies.several import (
     study_folders,
     which_study,
 )
-from goodteacher.studies.store import (
-    CONFIG_FILE,
-    Store,
-    load_weights,
-    read_tensors,
-    reading,
-    weights_difference,
-)
+from goodteacher.studies.store import CONFIG_FILE, Store
 from goodteacher.studies.tasks import (
     Context,
     DataKey,
@@ -56,14 +55,18 @@ from goodteacher.studies.tasks import (
     Needs,
     Task,
     Until,
+    done_among,
     is_done,
+    processes_of,
     runner_of,
 )
+from goodteacher.studies.tensor_files import load_weights, read_tensors, weights_difference
 
 __all__ = [
     "BLENDS_FILE",
     "CONFIG_FILE",
     "DECISIONS_FILE",
+    "EVENTS_FILE",
     "EVIDENCE_FILE",
     "EXPORT_FILE",
     "FRONT_FILE",
@@ -82,26 +85,36 @@ __all__ = [
     "Flow",
     "Needs",
     "OneOfSeveral",
+    "Packed",
+    "Place",
     "Progress",
     "Silent",
     "Store",
     "StudentsRecord",
     "Task",
     "Until",
+    "Url",
     "begin_several",
     "check_place",
     "check_study",
     "checked_settings",
     "checked_students",
     "described_machine",
+    "done_among",
     "enter_anew",
+    "environment_here",
+    "environment_number",
     "environments",
+    "hand_over",
     "holds_several",
     "is_done",
     "load_weights",
     "logger",
     "name_of_data",
+    "pack",
+    "place_of",
     "prepare_context",
+    "processes_of",
     "raise_all",
     "read_students",
     "read_tensors",
@@ -109,9 +122,12 @@ __all__ = [
     "resume_context",
     "runner_of",
     "say",
+    "sending",
     "settings_of",
     "study_data",
     "study_folders",
+    "take",
+    "unpack",
     "weights_difference",
     "which_study",
 ]

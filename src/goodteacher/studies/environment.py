@@ -41,7 +41,7 @@ def described_machine(device: str) -> str:
     Args:
         device: Where arithmetic happens, and how precisely.
     """
-    return str(environment(device))
+    return str(environment_here(device))
 
 
 class Environments(Frozen):
@@ -50,7 +50,7 @@ class Environments(Frozen):
     environments: tuple[Environment, ...] = ()
 
 
-def environment(device: str) -> Environment:
+def environment_here(device: str) -> Environment:
     """Describe the machine and the versions here.
 
     Args:
@@ -89,11 +89,23 @@ def enter(store: Store, device: str) -> tuple[int, str | None]:
     Returns:
         The number of this environment, and what to tell where tasks of the study ran elsewhere.
     """
-    known, here = environments(store), environment(device)
-    if here not in known:
-        known = (*known, here)
+    here = environment_here(device)
+    number = environment_number(store, here)
+    return number, _told(store, environments(store), here)
+
+
+def environment_number(store: Store, found: Environment) -> int:
+    """Return the number of an environment among those of a study, and note it there if it is new.
+
+    Args:
+        store: The study's folder.
+        found: The environment.
+    """
+    known = environments(store)
+    if found not in known:
+        known = (*known, found)
         store.write_json(ENVIRONMENT_FILE, Environments(environments=known))
-    return known.index(here), _told(store, known, here)
+    return known.index(found)
 
 
 def enter_anew(store: Store, number: int, device: str) -> int:
@@ -107,7 +119,7 @@ def enter_anew(store: Store, number: int, device: str) -> int:
     Returns:
         The number of this environment: the same where nothing has been done in the one before.
     """
-    known, here = list(environments(store)), environment(device)
+    known, here = list(environments(store)), environment_here(device)
     if known[number] == here:
         return number
     done = {e["environment"] for e in store.events() if e["event"] == "task_done"}

@@ -34,7 +34,8 @@ from goodteacher.networks import (
 from goodteacher.networks.adapting import kind_of, with_whole_output
 from goodteacher.networks.examination import check_not_probabilities, check_trainable, examine
 from goodteacher.networks.factory import check_logits, reason_of
-from goodteacher.studies.store import Store, load_weights
+from goodteacher.studies.store import Store
+from goodteacher.studies.tensor_files import load_weights
 from goodteacher.training import (
     Machine,
     Stack,
@@ -238,8 +239,8 @@ class Rehearsal:
             self._check_state(network)
             store.write_tensors("network.safetensors", network.state_dict())
             copy = self._build(self.seed)
-            path = store.path("network.safetensors")
-            load_weights(copy, store.read_tensors("network.safetensors"), path)
+            tensors = store.read_tensors("network.safetensors")
+            load_weights(copy, tensors, store.root / "network.safetensors")
             found = compute_logits(copy.to(self.machine.device), self._examples)
         if not _agree(found, expected):
             raise ModelError(

@@ -27,10 +27,11 @@ from goodteacher.records import DataSummary
 from goodteacher.studies.door import BATCH_SETTINGS, Rehearsals, Settings, fitted_to_data, rehearse
 from goodteacher.studies.environment import enter
 from goodteacher.studies.files import NETWORKS_FILE, RESULT_FILE
+from goodteacher.studies.places import Place, place_of
 from goodteacher.studies.progress import Progress, say
 from goodteacher.studies.rehearsal import Role
 from goodteacher.studies.several import StudentsRecord, holds_several, read_students
-from goodteacher.studies.store import CONFIG_FILE, Store, check_usable, holds_other_things
+from goodteacher.studies.store import CONFIG_FILE, Store, holds_other_things
 from goodteacher.studies.tasks import Context
 from goodteacher.training import Machine, choose_machine
 
@@ -56,11 +57,12 @@ def begin_several(out: str | Path, configs: Sequence[StudyConfig]) -> StudentsRe
     Raises:
         StudyError: The folder cannot be used, or holds something else.
     """
-    path, begun = Path(out), StudentsRecord.of(configs)
-    check_usable(path)
+    path, begun = place_of(out), StudentsRecord.of(configs)
+    store = Store(path)
+    store.files.check()
     if holds_several(path):
         return read_students(path).with_students(path, begun)
-    if (path / CONFIG_FILE).exists():
+    if store.exists(CONFIG_FILE):
         raise StudyError(
             f"{path} holds a study of one student. Several go into a folder of their own: name a "
             f"new one with --out. --teachers-of {path} takes its teachers over."
@@ -139,10 +141,11 @@ def check_place(config: Settings, out: str | Path) -> None:
     Raises:
         InputError: It may not; or the study that ``teachers_of`` names is none.
     """
-    folder = Path(out)
-    Store.check(folder, config, but=BATCH_SETTINGS - config.model_fields_set)
-    if isinstance(config, StudyConfig) and config.teachers_of is not None and not folder.exists():
-        Store.open(config.teachers_of)
+    store = Store(out)
+    Store.check(out, config, but=BATCH_SETTINGS - config.model_fields_set)
+    named = config.teachers_of if isinstance(config, StudyConfig) else None
+    if named is not None and not store.exists(CONFIG_FILE):
+        Store.open(named)
     choose_machine(config)
 
 
@@ -163,7 +166,7 @@ def check_study(
     Raises:
         InputError: Something cannot work.
     """
-    store, machine = Store(Path(out)), choose_machine(config)
+    store, machine = Store(out), choose_machine(config)
     parts = _divided(config, loaded, store)
     _check_labelled(config, parts)
     check(parts)
@@ -179,7 +182,7 @@ def check_study(
 
 
 def resume_context(
-    folder: Path, config: StudyConfig, progress: Progress, *, data: DataLike | None = None
+    folder: Place | str, config: StudyConfig, progress: Progress, *, data: DataLike | None = None
 ) -> Context:
     """Load a study's data again, to go on working in its folder.
 
@@ -236,7 +239,7 @@ def _divided(config: Settings, loaded: Dataset, store: Store) -> StudyData:
 
 @contextmanager
 def _told_to_give_again(
-    folder: Path, config: Settings, data: DataLike | None, call: str
+    folder: Place | str, config: Settings, data: DataLike | None, call: str
 ) -> Iterator[None]:
     """Say that data which were given in Python are to be given again, where no name finds them."""
     if data is not None:

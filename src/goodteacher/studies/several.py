@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import tomli_w
 
 from goodteacher.config import Frozen, StudyConfig, differences, digest_of, parse, read_toml
 from goodteacher.errors import ConfigError, StudyError
+from goodteacher.studies.backends import files_of
 from goodteacher.studies.files import STUDENTS_FILE
+from goodteacher.studies.places import Place
 
 _LONGEST = 60
 """Characters of a folder's name: file systems allow 255 bytes, people read fewer."""
@@ -44,7 +45,7 @@ class StudentsRecord(Frozen):
         """Return the text of the file."""
         return tomli_w.dumps(self.model_dump(mode="json"))
 
-    def with_students(self, path: Path, begun: Self) -> Self:
+    def with_students(self, path: Place, begun: Self) -> Self:
         """Return the record with the students that another one adds.
 
         Args:
@@ -97,24 +98,24 @@ def folders_of(students: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def holds_several(path: Path) -> bool:
+def holds_several(path: Place) -> bool:
     """Say whether a folder is one of several students."""
-    return (path / STUDENTS_FILE).is_file()
+    return files_of(path).exists(STUDENTS_FILE)
 
 
-def read_students(path: Path) -> StudentsRecord:
+def read_students(path: Place) -> StudentsRecord:
     """Read which students a folder holds.
 
     Raises:
         StudyError: The file is missing, damaged, or of another version.
     """
     try:
-        return parse(StudentsRecord, **read_toml(path / STUDENTS_FILE))
+        return parse(StudentsRecord, **read_toml(files_of(path).local(STUDENTS_FILE)))
     except ConfigError as error:
         raise StudyError(f"{path / STUDENTS_FILE} does not say which students: {error}") from error
 
 
-def study_folders(path: Path) -> Mapping[str, Path]:
+def study_folders(path: Place) -> Mapping[str, Place]:
     """Return the folder of each student's study, by specification.
 
     Raises:
@@ -123,7 +124,7 @@ def study_folders(path: Path) -> Mapping[str, Path]:
     return {spec: path / name for spec, name in read_students(path).students.items()}
 
 
-def which_study(path: Path) -> str:
+def which_study(path: Place) -> str:
     """Return what to say to who names the folder of several students in place of one study."""
     folders = study_folders(path)
     shown = ", ".join(f"{folder} ({spec})" for spec, folder in folders.items())

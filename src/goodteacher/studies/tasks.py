@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import pkgutil
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, ClassVar, Protocol, TypeVar, cast
@@ -113,6 +113,22 @@ def runner_of(task: Task) -> Runner:
 def is_done(task: Task, store: Store) -> bool:
     """Say whether a task's output exists."""
     return runner_of(task).done(task, store)
+
+
+def done_among(tasks: Iterable[Task], store: Store) -> set[str]:
+    """Return the keys of those tasks whose output exists, with few requests where that is asked."""
+    listed = store.listed()
+    return {task.key for task in tasks if is_done(task, listed)}
+
+
+def processes_of(task: Task, machine: Machine) -> int:
+    """Return how many processes a task takes, for who shares out CPUs or GPUs.
+
+    Args:
+        task: The task. Its class says so by ``divided = True`` if it trains a teacher.
+        machine: Says over how many processes teachers are trained.
+    """
+    return machine.teacher_workers if getattr(task, "divided", False) else 1
 
 
 @dataclass(frozen=True)

@@ -311,14 +311,16 @@ def take_known(task: Task, lender: Store, store: Store) -> None:
             plain = [r.model_copy(update={"stopped": False, "outdone_by": None}) for r in found]
             write_recorded(store, task.key, plain)
         case WidthTask() if lender.exists(task.file):
-            store.take_over(task.file, lender.path(task.file))
+            store.take_over(task.file, lender, task.file)
         case StudentTask():
-            for path in sorted(lender.path("students", task.key).iterdir()):
-                if path.name in ("rows.parquet", "selection.safetensors"):
-                    store.take_over(f"students/{task.key}/{path.name}", path)
+            for name in ("rows.parquet", "selection.safetensors"):
+                file = f"students/{task.key}/{name}"
+                if lender.exists(file):
+                    store.take_over(file, lender, file)
         case AverageTask() | CooldownTask() | BlendTask() | TakenTask():
-            folder = lender.path("teachers", task.key)
-            for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-                store.take_over(str(path.relative_to(lender.root)), path)
+            folder = f"teachers/{task.key}"
+            for pattern in (f"{folder}/*", f"{folder}/*/*"):
+                for file in lender.matching(pattern):
+                    store.take_over(file, lender, file)
         case _:
             pass

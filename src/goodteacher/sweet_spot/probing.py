@@ -1,7 +1,7 @@
 """Probe students: a short look at what a teacher's response is worth.
 
 With ``patience``, while teachers train: after each recorded epoch but the last a small stack of
-students learns from the new responses of all trajectories still going. A trajectory stops
+students learns from each new response. A trajectory stops
 
 - once its probe students have not done better for ``patience`` recorded epochs: teaching past the
   sweet spot is money lost;
@@ -12,7 +12,7 @@ students learns from the new responses of all trajectories still going. A trajec
 *Ours*: both rules, and what a probe is - the search's first rung, one seed of its own, the two
 middle temperatures, the largest alpha.
 
-With ``shortlist_by = "probe"``, once all are recorded: every teacher that competes for the
+With ``shortlist_by = "probe"``, once a run is recorded: every teacher that competes for the
 shortlist has probe students of one epoch, and their accuracy ranks it. Probes decide nothing else.
 """
 

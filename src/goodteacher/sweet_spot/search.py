@@ -1,6 +1,6 @@
 """The sweet spot: which teacher, at which temperature and alpha, makes the best student.
 
-The search runs in stages, each a list of tasks handed to an engine:
+The search runs in stages, each of tasks that an engine runs; the first two beside one another:
 
 1. the student's own training, tuned on hard labels;
 2. trajectories, one for each batch size, learning rate and seed;
@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from goodteacher.config import StudyConfig, Training
 from goodteacher.records import Arm, StudentPlan, TeacherRecord, TrajectoryRecord
@@ -35,7 +34,7 @@ from goodteacher.students import (
     planning,
     rules_for,
 )
-from goodteacher.studies import DECISIONS_FILE, Context, Engine, Flow, Needs
+from goodteacher.studies import DECISIONS_FILE, Context, Engine, Flow, Needs, Place
 from goodteacher.sweet_spot.choice import compete, rivals
 from goodteacher.sweet_spot.patience import Patience
 from goodteacher.sweet_spot.probing import SHORTLIST_EPOCHS
@@ -83,7 +82,7 @@ class Search:
         context: Context,
         engine: Engine,
         *,
-        siblings: Sequence[Path] | None = None,
+        siblings: Sequence[Place] | None = None,
     ) -> None:
         self.config = config
         self.context = context

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import cast, get_args
 
 import torch
@@ -16,9 +15,9 @@ from goodteacher.data import Split
 from goodteacher.errors import RunError
 from goodteacher.networks import Network
 from goodteacher.records import BlendRecord, Checkpoint, Predictor, TrajectoryRecord
-from goodteacher.responses import Response
+from goodteacher.responses import Response, concatenated, in_memory
 from goodteacher.students import tell
-from goodteacher.studies import Context, DataKey, Engine, Flow, Needs
+from goodteacher.studies import Context, DataKey, Engine, Flow, Needs, Place
 from goodteacher.teachers import (
     MEANS,
     AverageTask,
@@ -110,7 +109,7 @@ class TeacherRuns:
         splits = {"transfer": self.context.data.transfer, "selection": self.context.data.selection}
         said = [asked.response(healthy[-1].source, s, name=n) for n, s in splits.items()]
         ids = torch.cat([split.ids for split in splits.values()])
-        tell(self.context, Response(torch.cat(said), ids), name=f"run {task.run.name}")
+        tell(self.context, Response(concatenated(said), ids), name=f"run {task.run.name}")
 
     def predictor(self, run: str) -> Predictor | None:
         """Return what is known of a teacher that was asked once; None of a run that has epochs.
@@ -162,7 +161,7 @@ class TeacherRuns:
             if record.status == "ok"
         )
 
-    def branching(self, trunk: TrajectoryTask, siblings: Sequence[Path] = ()) -> Flow[None]:
+    def branching(self, trunk: TrajectoryTask, siblings: Sequence[Place] = ()) -> Flow[None]:
         """Make what ``variants`` asks for of each checkpoint of a run.
 
         Args:
@@ -208,7 +207,7 @@ class TeacherRuns:
                 if not self.context.store.exists(name):
                     return None
                 asked = RecordedTeachers(self.context.store, dict(self.keys))
-                return asked.response(checkpoint, test, name="test")
+                return in_memory(asked.response(checkpoint, test, name="test"))
         teacher = self.config.teacher
         if teacher is None:
             raise ValueError(f"{checkpoint} is no teacher of this study")

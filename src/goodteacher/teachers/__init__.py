@@ -45,6 +45,7 @@ from goodteacher.teachers.port import (
     combined,
 )
 from goodteacher.teachers.recorded_runs import (
+    RUN_FILE,
     RecordedRun,
     RunNotes,
     SplitIds,
@@ -82,6 +83,7 @@ __all__ = [
     "FOLDS",
     "HUGGING_FACE",
     "MEANS",
+    "RUN_FILE",
     "Asked",
     "AskedOf",
     "Asking",

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 from torch import Tensor
 
 from goodteacher.data import Split, StudyData
 from goodteacher.networks import Network, build_network, preparation_from
 from goodteacher.records import TrajectoryRecord
-from goodteacher.responses import read_recorded
-from goodteacher.studies import Store, load_weights, read_tensors, reading
+from goodteacher.responses import in_memory, read_recorded
+from goodteacher.studies import Store, load_weights, reading
 from goodteacher.teachers.recording import (
-    TRAJECTORY_FILE,
     checkpoint_file,
     preparation_file,
     recorded,
+    recorded_keys,
     response_file,
 )
 
@@ -41,9 +40,10 @@ class KeptTeacher:
     record: TrajectoryRecord
 
     @property
-    def weights(self) -> Path:
-        """The file of its weights; a teacher that was recorded elsewhere has none here."""
-        return self.store.path(checkpoint_file(self.key, self.record.epoch))
+    def weights(self) -> str | None:
+        """The file of its weights, in the study; a teacher recorded elsewhere has none here."""
+        file = checkpoint_file(self.key, self.record.epoch)
+        return file if self.store.exists(file) else None
 
     @property
     def temperature(self) -> float:
@@ -57,8 +57,10 @@ class KeptTeacher:
         Args:
             test: The test split, open.
         """
-        path = self.store.path(response_file(self.key, self.record.epoch, "test"))
-        return read_recorded(path).aligned_to(test.ids) if path.exists() else None
+        file = response_file(self.key, self.record.epoch, "test")
+        if not self.store.exists(file):
+            return None
+        return in_memory(read_recorded(self.store.local(file)).aligned_to(test.ids))
 
     def network(self, spec: str, data: StudyData) -> Network:
         """Build it again, on the CPU.
@@ -70,13 +72,14 @@ class KeptTeacher:
         Raises:
             InputError: It cannot be built here, or a file is missing or damaged.
         """
-        path = self.store.path(preparation_file(self.key))
-        with reading(path, "how a teacher wants its inputs"):
-            preparation = preparation_from(json.loads(path.read_bytes()))
+        file, weights = preparation_file(self.key), checkpoint_file(self.key, self.record.epoch)
+        said = self.store.read_text(file)
+        with reading(self.store.root / file, "how a teacher wants its inputs"):
+            preparation = preparation_from(json.loads(said))
         made = build_network(
             spec, preparation, num_classes=data.num_classes, inputs=data.spec, seed=0
         )
-        load_weights(made.module, read_tensors(self.weights), self.weights)
+        load_weights(made.module, self.store.read_tensors(weights), self.store.root / weights)
         return made.eval()
 
 
@@ -87,9 +90,9 @@ def most_accurate_teacher(store: Store) -> KeptTeacher | None:
         store: A study, or a distillation, which has none.
     """
     found = [
-        KeptTeacher(store, path.parent.name, record)
-        for path in sorted(store.root.glob(f"teachers/*/{TRAJECTORY_FILE}"))
-        for record in recorded(store, path.parent.name)
+        KeptTeacher(store, key, record)
+        for key in recorded_keys(store)
+        for record in recorded(store, key)
         if record.status == "ok"
     ]
     return max(found, key=lambda teacher: teacher.record.by_accuracy, default=None)

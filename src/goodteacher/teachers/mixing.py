@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 from goodteacher.config import Frozen
 from goodteacher.maths.blends import choose_blend
 from goodteacher.records import Blend, BlendMember, BlendRecord, Checkpoint, TeacherSource
+from goodteacher.responses import Logits, in_memory
 from goodteacher.responses.measurement import measure_splits
 from goodteacher.studies import BLENDS_FILE, Context, DataKey, Store
 from goodteacher.teachers.port import RecordedTeachers
@@ -81,7 +81,7 @@ class BlendRunner:
         context.progress.advance(task.work)
 
 
-def _response(task: BlendTask, context: Context, source: TeacherSource, name: str) -> Tensor:
+def _response(task: BlendTask, context: Context, source: TeacherSource, name: str) -> Logits:
     """Return a teacher's response on the transfer set or the selection split, [N, C]."""
     split = split_of(context, name)
     teachers = RecordedTeachers(context.store, dict(task.teachers))
@@ -131,7 +131,9 @@ def _average(task: BlendTask, context: Context) -> list[Blend]:
 
 def _blend(task: BlendTask, context: Context) -> list[Blend]:
     held_out = [_response(task, context, each, "selection") for each in task.checkpoints]
-    weights = choose_blend(torch.stack(held_out), context.data.selection.labels)
+    weights = choose_blend(
+        torch.stack([in_memory(each) for each in held_out]), context.data.selection.labels
+    )
     return [blend_of(task.checkpoints, weights)]
 
 

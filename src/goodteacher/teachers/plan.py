@@ -38,6 +38,7 @@ class TrajectoryTask(Frozen):
     """One run of the teacher."""
 
     runner: ClassVar[str] = "goodteacher.teachers.running:TrajectoryRunner"
+    divided: ClassVar[bool] = True
 
     run: Run
     """What the study calls it."""
@@ -107,6 +108,7 @@ class CooldownTask(Frozen):
     """A branch from one recorded epoch, on which the learning rate decays to zero."""
 
     runner: ClassVar[str] = "goodteacher.teachers.cooldowns:CooldownRunner"
+    divided: ClassVar[bool] = True
     variant: ClassVar[TeacherVariant] = "cooldown"
 
     trunk: TrajectoryTask

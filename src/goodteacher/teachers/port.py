@@ -17,9 +17,9 @@ from goodteacher.data import Split
 from goodteacher.errors import RunError
 from goodteacher.maths.blends import mean_response
 from goodteacher.records import Blend, Checkpoint, FileSource, TeacherSource
-from goodteacher.responses import Response
+from goodteacher.responses import LazyRows, Logits, read_recorded
 from goodteacher.studies import RESPONSE_FILE, Store
-from goodteacher.teachers.recording import load_response, recorded
+from goodteacher.teachers.recording import TRAJECTORY_FILE, load_response, recorded
 
 Teacher = Checkpoint | Blend | FileSource
 """Whoever responds: an epoch of a run, a mean of several, or the one of a file."""
@@ -34,7 +34,7 @@ class Teachers(Protocol):
 
     def response(
         self, teacher: Teacher, split: Split, *, name: str = "transfer", view: int = 0
-    ) -> Tensor:
+    ) -> Logits:
         """Return what a teacher says about a split, aligned with it by id.
 
         Args:
@@ -44,7 +44,7 @@ class Teachers(Protocol):
             view: The view of them that the teacher saw; 0 is the example itself.
 
         Returns:
-            Raw logits, float32 [len(split), C].
+            Raw logits, float32 [len(split), C]; large ones stay in their file.
 
         Raises:
             ResponseError: The response lacks some of the examples, or this epoch or view has none.
@@ -53,7 +53,7 @@ class Teachers(Protocol):
         ...
 
 
-def combined(source: TeacherSource, logits_of: Callable[[Checkpoint], Tensor]) -> Tensor:
+def combined(source: TeacherSource, logits_of: Callable[[Checkpoint], Logits]) -> Logits:
     """Return a teacher's logits from those of the checkpoints it is made of.
 
     Args:
@@ -63,7 +63,12 @@ def combined(source: TeacherSource, logits_of: Callable[[Checkpoint], Tensor]) -
     if isinstance(source, Checkpoint):
         return logits_of(source)
     responses = [logits_of(member.checkpoint) for member in source.members]
-    return mean_response(responses, [member.weight for member in source.members])
+    weights = [member.weight for member in source.members]
+    tensors = [each for each in responses if isinstance(each, Tensor)]
+    if len(tensors) == len(responses):
+        return mean_response(tensors, weights)
+    shape = (len(responses[0]), responses[0].shape[1])
+    return LazyRows(shape, lambda rows: mean_response([each[rows] for each in responses], weights))
 
 
 @dataclass(frozen=True)
@@ -94,10 +99,10 @@ class RecordedTeachers:
 
     def response(
         self, teacher: Teacher, split: Split, *, name: str = "transfer", view: int = 0
-    ) -> Tensor:
+    ) -> Logits:
         """Read a response, or the mean of a blend's; see :class:`Teachers`."""
 
-        def own(checkpoint: Checkpoint) -> Tensor:
+        def own(checkpoint: Checkpoint) -> Logits:
             key = self.keys.get(checkpoint.run)
             if key is None:
                 raise RunError(
@@ -111,8 +116,8 @@ class RecordedTeachers:
         return combined(teacher, own)
 
     def _branches(self, key: str, variant: str) -> list[str]:
-        found = sorted(self.store.path(f"teachers/{key}").glob(f"{variant}-*"))
-        return [f"{key}/{path.name}" for path in found]
+        found = self.store.matching(f"teachers/{key}/{variant}-*/{TRAJECTORY_FILE}")
+        return [f"{key}/{name.split('/')[2]}" for name in found]
 
 
 @dataclass(frozen=True)
@@ -133,9 +138,8 @@ class GivenTeacher:
 
     def response(
         self, teacher: Teacher, split: Split, *, name: str = "transfer", view: int = 0
-    ) -> Tensor:
+    ) -> Logits:
         """Read the response; it says the same in every view. See :class:`Teachers`."""
         if (teacher,) != self.known():
             raise RunError(f"{RESPONSE_FILE} is not the response this task was planned with.")
-        tensors = self.store.read_tensors(RESPONSE_FILE)
-        return Response(tensors["logits"], tensors["ids"]).aligned_to(split.ids)
+        return read_recorded(self.store.path(RESPONSE_FILE)).aligned_to(split.ids)

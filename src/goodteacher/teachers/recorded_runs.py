@@ -17,6 +17,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Self
 
 import torch
@@ -27,9 +28,9 @@ from goodteacher.config import Attribute, DataConfig, Frozen, shown_attribute
 from goodteacher.data import Split, StudyData, shorten
 from goodteacher.errors import StudyError
 from goodteacher.records import Predictor, TrajectoryRecord
-from goodteacher.responses import difference, read_recorded
+from goodteacher.responses import Logits, TopK, difference, read_recorded, same_logits, save_arrays
 from goodteacher.responses.measurement import measure_splits
-from goodteacher.studies import CONFIG_FILE, Store
+from goodteacher.studies import CONFIG_FILE, Place, Store
 from goodteacher.teachers.recording import RESPONSE_SPLITS, TRAJECTORY_FILE, response_name
 
 RUN_FILE, SPLITS_FILE = "run.json", "splits.json"
@@ -166,7 +167,7 @@ class RecordedRun:
         Raises:
             StudyError: There is no recorded run, or its files are damaged.
         """
-        store = Store(Path(folder))
+        store = Store(folder)
         if not store.exists(RUN_FILE):
             raise StudyError(f"{folder} is no recorded run: {_instead_of_a_run(store)}")
         notes = store.read_json(RUN_FILE, RunNotes)
@@ -183,14 +184,14 @@ class RecordedRun:
         twice = sorted({epoch for epoch in epochs if epochs.count(epoch) > 1})
         if twice:
             raise StudyError(
-                f"{self.store.path(TRAJECTORY_FILE)} holds epoch {shorten(twice)} more than once. "
+                f"{self.store.root / TRAJECTORY_FILE} holds epoch {shorten(twice)} more than once. "
                 "A run has one teacher at each epoch: remove the other line."
             )
         return sorted(found, key=lambda record: record.epoch)
 
-    def response(self, epoch: int, name: str, split: Split) -> Tensor:
+    def response(self, epoch: int, name: str, split: Split) -> Logits:
         """Return what was recorded of an epoch, aligned with a split by id, [len(split), C]."""
-        return read_recorded(self.store.path(response_name(epoch, name))).aligned_to(split.ids)
+        return read_recorded(self.store.local(response_name(epoch, name))).aligned_to(split.ids)
 
     def has_response(self, epoch: int, name: str) -> bool:
         """Say whether a split's response was recorded at an epoch."""
@@ -207,7 +208,7 @@ class RecordedRun:
             for name in RESPONSE_SPLITS:
                 if not self.has_response(epoch, name):
                     raise StudyError(
-                        f"{self.store.path(response_name(epoch, name))} is missing, but "
+                        f"{self.store.root / response_name(epoch, name)} is missing, but "
                         f"{TRAJECTORY_FILE} has a record of epoch {epoch}. Copy the folder whole, "
                         "or record this epoch again."
                     )
@@ -221,13 +222,13 @@ class RecordedRun:
             # What a run is called is no part of what its teachers say.
             digest.update(record.model_dump_json(exclude={"run", "attributes"}).encode())
         for name in self.files():
-            with self.store.path(name).open("rb") as file:
+            with self.store.local(name).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()[:16]
 
 
 def _instead_of_a_run(store: Store) -> str:
-    if not store.root.exists():
+    if isinstance(store.root, Path) and not store.root.exists():
         return "there is no such folder. Is the path right?"
     if store.exists(CONFIG_FILE):
         return "it is a study. Teachers that a study has trained are reused with --teachers-of."
@@ -246,7 +247,7 @@ def why_other_notes(known: RunNotes, ours: RunNotes) -> str | None:
     return "; ".join(told) or None
 
 
-def check_kind(folder: Path, *, asked_once: bool) -> None:
+def check_kind(folder: Place, *, asked_once: bool) -> None:
     """Refuse to record a teacher without epochs among those of a training, or the reverse.
 
     Args:
@@ -256,7 +257,7 @@ def check_kind(folder: Path, *, asked_once: bool) -> None:
     Raises:
         StudyError: The folder holds a run of the other kind.
     """
-    if not (folder / RUN_FILE).exists():
+    if not Store(folder).exists(RUN_FILE):
         return
     predictor = RecordedRun.open(folder).notes.predictor
     if asked_once and predictor is None:
@@ -277,9 +278,10 @@ def _shown(value: Attribute | None) -> str:
 def write_epoch(
     run: RecordedRun,
     records: Sequence[TrajectoryRecord],
-    responses: Mapping[str, tuple[Tensor, Tensor]],
+    responses: Mapping[str, tuple[Logits, Tensor]],
     *,
     epoch: int,
+    kept: Mapping[str, TopK] = MappingProxyType({}),
 ) -> None:
     """Write an epoch's responses, and last the run's records.
 
@@ -288,6 +290,7 @@ def write_epoch(
         records: All of its records, that of the epoch included.
         responses: Logits [N, C] and ids [N] by split; none where the teacher diverged.
         epoch: The epoch.
+        kept: Of which splits the largest classes alone are stored.
     """
     store = run.store
     if not store.exists(SPLITS_FILE):
@@ -295,8 +298,10 @@ def write_epoch(
     if not store.exists(RUN_FILE):
         store.write_json(RUN_FILE, run.notes)
     for name, (logits, ids) in responses.items():
-        tensors = {"logits": logits.contiguous(), "ids": ids.contiguous()}
-        store.write_tensors(response_name(epoch, name), tensors, split=name, view="0")
+        top = kept.get(name)
+        notes = {"format": "pt", "split": name, "view": "0", **(top.notes if top else {})}
+        with store.writing(response_name(epoch, name)) as path:
+            save_arrays(path, {**(top.arrays if top else {"logits": logits}), "ids": ids}, notes)
     for name in {*RESPONSE_SPLITS, "test"} - responses.keys():
         store.remove(response_name(epoch, name))  # of what was recorded of this epoch before
     by_epoch = {record.epoch: record for record in records}
@@ -304,7 +309,7 @@ def write_epoch(
 
 
 def measured_run(
-    said: Mapping[str, Tensor],
+    said: Mapping[str, Logits],
     labels: Mapping[str, Tensor],
     *,
     healthy: bool,
@@ -333,13 +338,13 @@ def measured_run(
 
 
 def same_responses(
-    run: RecordedRun, epoch: int, responses: Mapping[str, tuple[Tensor, Tensor]]
+    run: RecordedRun, epoch: int, responses: Mapping[str, tuple[Logits, Tensor]]
 ) -> bool:
     """Say whether an epoch was recorded before with the same numbers."""
     for name, (logits, ids) in responses.items():
         if not run.has_response(epoch, name):
             return False
-        known = read_recorded(run.store.path(response_name(epoch, name)))
-        if not torch.equal(known.ids, ids) or not torch.equal(known.logits, logits):
+        known = read_recorded(run.store.local(response_name(epoch, name)))
+        if not torch.equal(known.ids, ids) or not same_logits(known.logits, logits):
             return False
     return True

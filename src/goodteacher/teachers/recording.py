@@ -16,10 +16,10 @@ from goodteacher.config import run_order
 from goodteacher.data import Split
 from goodteacher.maths.calibration import BestTemperature
 from goodteacher.records import Checkpoint, Measured, Measurement, TeacherVariant, TrajectoryRecord
-from goodteacher.responses import Response, read_recorded, write_response
+from goodteacher.responses import Logits, Response, in_memory, read_recorded
 from goodteacher.responses.measurement import measure_splits
 from goodteacher.studies import Context, DataKey, Store
-from goodteacher.training import compute_logits
+from goodteacher.training import ALONE, Group, compute_logits
 
 RESPONSE_SPLITS = ("transfer", "selection")
 TRAJECTORY_FILE = "trajectory.jsonl"
@@ -34,6 +34,7 @@ def record_teacher(
     teacher: str,
     data: DataKey,
     temperatures: tuple[float, ...],
+    group: Group = ALONE,
 ) -> Measured:
     """Write a network's weights and responses and measure them; nothing if it diverged.
 
@@ -45,24 +46,19 @@ def record_teacher(
         teacher: Its specification, which says how it wants its inputs too.
         data: Says how views are augmented, and how many the teacher responds to.
         temperatures: Where responses are measured, beside 1 and the best one.
+        group: The processes that compute the responses, of which this is the first; the others
+            call :func:`responses_of`.
 
     Returns:
         Measurements on the transfer set and the selection split; without an optimal temperature if
         a response is not finite.
     """
     started = time.perf_counter()
-    examples = {
-        name: context.examples(teacher, split_of(context, name), data.augmentation)
-        for name in RESPONSE_SPLITS
-    }
-    respond = partial(compute_logits, network)
-    plain = {name: respond(examples[name]) for name in RESPONSE_SPLITS}
+    responses = responses_of(context, network, teacher=teacher, data=data, group=group)
     best: BestTemperature | None = None
     measurements: tuple[Measurement, ...] = ()
-    if all(bool(logits.isfinite().all()) for logits in plain.values()):
-        responses = {(name, 0): logits for name, logits in plain.items()}
-        for view in range(1, data.views):
-            responses["transfer", view] = respond(examples["transfer"], view=view)
+    if responses is not None:
+        plain = {name: responses[name, 0] for name in RESPONSE_SPLITS}
         context.store.write_tensors(checkpoint_file(key, epoch), network.state_dict())
         _write_preparation(context, key, teacher)
         write_responses(context, responses, key=key, epoch=epoch, teacher=teacher)
@@ -74,6 +70,35 @@ def record_teacher(
         measurements=measurements,
         recording_seconds=time.perf_counter() - started,
     )
+
+
+def responses_of(
+    context: Context, network: nn.Module, *, teacher: str, data: DataKey, group: Group = ALONE
+) -> dict[tuple[str, int], Tensor] | None:
+    """Return what a network says on the splits, by split and view; None if it diverged.
+
+    Every process of a group calls it, with the network that all of them have trained. What the
+    others than the first one get is a share, of no use but for being sent.
+
+    Args:
+        context: The study.
+        network: The teacher's module, on the machine's device.
+        teacher: Its specification, which says how it wants its inputs too.
+        data: Says how views are augmented, and how many the teacher responds to.
+        group: The processes.
+    """
+    examples = {
+        name: context.examples(teacher, split_of(context, name), data.augmentation)
+        for name in RESPONSE_SPLITS
+    }
+    group.alike(network)
+    respond = partial(compute_logits, network, group=group)
+    responses = {(name, 0): respond(examples[name]) for name in RESPONSE_SPLITS}
+    if not group.agreed(all(bool(logits.isfinite().all()) for logits in responses.values())):
+        return None
+    for view in range(1, data.views):
+        responses["transfer", view] = respond(examples["transfer"], view=view)
+    return responses
 
 
 def _write_preparation(context: Context, key: str, teacher: str) -> None:
@@ -102,10 +127,10 @@ def write_responses(
     """
     for (name, view), logits in responses.items():
         response = Response(logits=logits, ids=split_of(context, name).ids)
+        tensors = {each: in_memory(rows).contiguous() for each, rows in response.arrays().items()}
         notes = {"split": name, "view": str(view), "teacher": teacher, "task": key}
-        path = context.store.path(response_file(key, epoch, name, view))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_response(path, response, metadata=notes)
+        file = response_file(key, epoch, name, view)
+        context.store.write_tensors(file, tensors, **notes)
 
 
 def take_recorded(
@@ -130,7 +155,7 @@ def take_recorded(
     ]
     average = ema_file(key, record.epoch)
     for name in [*names, average] if lender.exists(average) else names:
-        store.take_over(name, lender.path(name))
+        store.take_over(name, lender, name)
 
 
 def checkpoint_file(task_key: str, epoch: int) -> str:
@@ -171,7 +196,7 @@ def load_response(
     *,
     name: str = "transfer",
     view: int = 0,
-) -> Tensor:
+) -> Logits:
     """Return a checkpoint's response, aligned with a split by id.
 
     Args:
@@ -183,10 +208,10 @@ def load_response(
         view: The view of them that the teacher saw.
 
     Returns:
-        Raw logits, float32 [len(split), C].
+        Raw logits, float32 [len(split), C]; large ones stay in their file.
     """
     key = branch_key(task_key, checkpoint.variant, checkpoint.epoch)
-    path = store.path(response_file(key, checkpoint.epoch, name, view))
+    path = store.local(response_file(key, checkpoint.epoch, name, view))
     return read_recorded(path).aligned_to(split.ids)
 
 
@@ -210,9 +235,13 @@ def write_recorded(store: Store, key: str, records: Sequence[TrajectoryRecord]) 
     store.write_records(f"teachers/{key}/{TRAJECTORY_FILE}", records)
 
 
+def recorded_keys(store: Store) -> list[str]:
+    """Return the names of the folders of all trajectories that a study has recorded."""
+    return [name.split("/")[1] for name in store.matching(f"teachers/*/{TRAJECTORY_FILE}")]
+
+
 def recorded_teachers(store: Store) -> list[TrajectoryRecord]:
     """Return every recorded epoch of every trajectory of a study, by run and epoch."""
-    files = sorted(store.root.glob(f"teachers/*/{TRAJECTORY_FILE}"))
-    names = [str(path.relative_to(store.root)) for path in files]
+    names = store.matching(f"teachers/*/{TRAJECTORY_FILE}")
     records = [r for name in names for r in store.read_records(name, TrajectoryRecord)]
     return sorted(records, key=lambda record: (run_order(record.made_by), record.epoch))

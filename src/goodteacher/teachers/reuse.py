@@ -14,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
 
 from goodteacher.config import Run, StudyConfig, TeacherConfig
 from goodteacher.errors import ConfigError
-from goodteacher.studies import Context, Store, is_done
+from goodteacher.studies import Context, Place, Store, is_done, place_of
 from goodteacher.teachers.plan import (
     AverageTask,
     CooldownTask,
@@ -33,7 +32,7 @@ def reusing(
     config: StudyConfig,
     context: Context,
     tasks: Sequence[TrajectoryTask],
-    siblings: Sequence[Path] = (),
+    siblings: Sequence[Place] = (),
 ) -> tuple[TrajectoryTask, ...]:
     """Return the trajectories, each with the study that has most of its run, if any has some.
 
@@ -47,7 +46,7 @@ def reusing(
         ConfigError: ``teachers_of`` has none of these teachers, trained to the end.
         StudyError: ``teachers_of`` is not a study.
     """
-    named = () if config.teachers_of is None else (Path(config.teachers_of),)
+    named = () if config.teachers_of is None else (place_of(config.teachers_of),)
     folders = [*named, *siblings]
     if not folders or all(is_done(task, context.store) for task in tasks):
         return tuple(tasks)
@@ -67,7 +66,7 @@ def reusing(
 
 
 def take_branches(
-    store: Store, siblings: Sequence[Path], tasks: Sequence[AverageTask | CooldownTask]
+    store: Store, siblings: Sequence[Place], tasks: Sequence[AverageTask | CooldownTask]
 ) -> None:
     """Take over the moving averages and cooldowns that a study of the same settings has made.
 

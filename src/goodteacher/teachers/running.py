@@ -7,30 +7,39 @@ split, and what those responses say (a `Measurement`) are written.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.dropout import _DropoutNd
 
 from goodteacher.config import Optimization, in_words
 from goodteacher.errors import RunError
 from goodteacher.networks import Examples, Network
 from goodteacher.records import TeacherVariant, TrajectoryRecord
-from goodteacher.studies import Context, Store, load_weights
+from goodteacher.studies import Context, Silent, Store, load_weights
 from goodteacher.teachers.plan import RecordPoint, TeacherTask, TrajectoryTask, work_of
 from goodteacher.teachers.recording import (
-    TRAJECTORY_FILE,
     checkpoint_file,
     ema_file,
     record_teacher,
     recorded,
+    recorded_keys,
+    responses_of,
     resume_file,
     take_recorded,
     write_recorded,
 )
-from goodteacher.training import Segment, Trainer, steps_per_epoch, unless_memory_runs_out
+from goodteacher.training import (
+    ALONE,
+    Group,
+    Segment,
+    Trainer,
+    steps_per_epoch,
+    unless_memory_runs_out,
+)
 
 TEACHER_STREAM = 1
 """Streams of augmentation from here on are teachers'; 0 is that of a study's fixed views."""
@@ -83,10 +92,10 @@ def stop_run(
 
 def forget_states(store: Store) -> None:
     """Remove what stopped runs of a study would go on from."""
-    for path in sorted(store.root.glob(f"teachers/*/{TRAJECTORY_FILE}")):
-        last = recorded(store, path.parent.name)[-1]
+    for key in recorded_keys(store):
+        last = recorded(store, key)[-1]
         if last.stopped:
-            store.remove(resume_file(path.parent.name, last.epoch))
+            store.remove(resume_file(key, last.epoch))
 
 
 def train_branch(
@@ -124,7 +133,7 @@ def load_teacher(context: Context, task: TeacherTask, epoch: int) -> Network:
 
 def _loaded(context: Context, trunk: TrajectoryTask, store: Store, name: str) -> Network:
     network = network_of(context, trunk)
-    load_weights(network.module, store.read_tensors(name), store.path(name))
+    load_weights(network.module, store.read_tensors(name), store.root / name)
     return network.to(context.machine.device)
 
 
@@ -219,9 +228,9 @@ class _Run:
         for point in self.points[len(records) :]:
             if point.epoch not in theirs:
                 continue
-            state = lender.path(resume_file(key, point.epoch))
-            if state.exists():
-                store.take_over(resume_file(self.key, point.epoch), state)
+            state = resume_file(key, point.epoch)
+            if lender.exists(state):
+                store.take_over(resume_file(self.key, point.epoch), lender, state)
             if same:
                 record = self._taken_as_is(lender, theirs[point.epoch])
             else:
@@ -256,7 +265,7 @@ class _Run:
         self.context.progress.advance(work_of(steps, self.batch_size))
 
     def _halved(self, piece: int) -> int:
-        if piece == 1:
+        if piece <= self.context.machine.teacher_workers:
             raise RunError(
                 f"Memory does not hold one example of teacher {self.trunk.teacher} on "
                 f"{self.context.machine.device}. Take a smaller teacher, or free memory."
@@ -270,15 +279,41 @@ class _Run:
 
     def _go_on(self, piece: int) -> TrajectoryRecord:
         """Train from the last record to the end, and return the last record then."""
+        machine = self.context.machine
+        if machine.teacher_workers == 1:
+            return self._join(ALONE, piece)[-1]
+        # Here, since few teachers need other processes.
+        from goodteacher.teachers.helpers import helped
+
+        unseen = replace(self, context=self.context.watched_by(Silent()))
+        work = partial(unseen._join, piece=piece)
+        with helped(work, size=machine.teacher_workers, device=machine.device) as group:
+            return self._join(group, piece)[-1]
+
+    def _join(self, group: Group, piece: int) -> list[TrajectoryRecord]:
+        context = replace(self.context, machine=group.machine(self.context.machine))
+        return replace(self, context=context)._take_part(group, piece)
+
+    def _take_part(self, group: Group, piece: int) -> list[TrajectoryRecord]:
+        """Train from the last record to the end as one of a group, the first of which records."""
         store, records = self.context.store, recorded(self.context.store, self.key)
-        trainer = self._trainer(piece)
+        trainer = self._trainer(piece, group)
         if records and not store.exists(resume_file(self.key, records[-1].epoch)):
             records = []  # were taken over from a study that is not named any more
         if records:
             state = store.read_tensors(resume_file(self.key, records[-1].epoch))
             trainer.load(state, _steps(records))
+        elif group.size > 1 and any(isinstance(m, _DropoutNd) for m in trainer.network.modules()):
+            self.context.note(
+                f"dropout draws other numbers in {group.size} processes than in one: the teacher "
+                "is another one, as with another seed"
+            )
         for point in self.points[len(records) :]:
             segment = self._train_until(trainer, point.step)
+            if not group.leads:
+                if self._responds(trainer.network, group):
+                    continue
+                break
             reached = _Reached(
                 trainer.network,
                 learning_rate=trainer.optimizer.param_groups[0]["lr"],
@@ -286,12 +321,20 @@ class _Run:
                 loss=float(segment.mean_loss),
                 average=None if trainer.average is None else trainer.average.state(),
             )
-            records.append(self._record(reached, point))
+            records.append(self._record(reached, point, group))
             self._save(trainer, records)
             if records[-1].status == "diverged":
                 self._end_diverged(trainer.step)
                 break
-        return records[-1]
+        return records
+
+    def _responds(self, network: nn.Module, group: Group) -> bool:
+        """Compute this process's share of the responses, and say whether they are finite."""
+        trunk = self.trunk
+        shares = responses_of(
+            self.context, network, teacher=trunk.teacher, data=trunk.data, group=group
+        )
+        return shares is not None
 
     def _taken(self, lender: Store, key: str, record: TrajectoryRecord) -> _Reached:
         epoch = record.epoch
@@ -316,7 +359,7 @@ class _Run:
             self._advance(taken)
         return Segment(trainer.step, seconds, loss)
 
-    def _trainer(self, piece: int) -> Trainer:
+    def _trainer(self, piece: int, group: Group) -> Trainer:
         examples = training_examples(self.context, self.trunk)
         per_epoch, span = steps_per_epoch(len(examples), self.batch_size), self.average_epochs
 
@@ -337,9 +380,12 @@ class _Run:
             machine=self.context.machine,
             view_of=fresh_view,
             average_window=None if span is None else span * per_epoch,
+            group=group,
         )
 
-    def _record(self, reached: _Reached, point: RecordPoint) -> TrajectoryRecord:
+    def _record(
+        self, reached: _Reached, point: RecordPoint, group: Group = ALONE
+    ) -> TrajectoryRecord:
         store = self.context.store
         measured = record_teacher(
             self.context,
@@ -349,6 +395,7 @@ class _Run:
             teacher=self.trunk.teacher,
             data=self.trunk.data,
             temperatures=self.trunk.temperatures,
+            group=group,
         )
         healthy = measured.optimal_temperature is not None
         if healthy and reached.average is not None:

@@ -17,7 +17,7 @@ from goodteacher.config import Frozen, Run, StudyConfig
 from goodteacher.data import StudyData, shorten
 from goodteacher.errors import StudyError
 from goodteacher.records import Predictor, TrajectoryRecord
-from goodteacher.studies import Context, DataKey, Store
+from goodteacher.studies import Context, DataKey, Place, Store, Url, place_of
 from goodteacher.teachers.plan import TrajectoryTask, plan_teachers
 from goodteacher.teachers.recorded_runs import (
     RUN_FILE,
@@ -97,7 +97,7 @@ class TakingRunner:
             )
         # With what says whose it is, the folder is a recorded run for other studies too.
         for name in (RUN_FILE, SPLITS_FILE, *run.files()):
-            context.store.take_over(f"teachers/{task.key}/{name}", run.store.path(name))
+            context.store.take_over(f"teachers/{task.key}/{name}", run.store, name)
         records = [_measured(task, context, run, record) for record in run.records()]
         write_recorded(context.store, task.key, records)
         context.progress.advance(task.work)
@@ -119,7 +119,7 @@ def _measured(
 # --- which runs ----------------------------------------------------------------------------------
 
 
-def check_recorded_runs(config: StudyConfig, data: StudyData, folder: Path) -> None:
+def check_recorded_runs(config: StudyConfig, data: StudyData, folder: Path | str) -> None:
     """Say whether the recorded runs that are named can be used, before anything is written.
 
     Args:
@@ -224,17 +224,20 @@ def _check_fits(run: RecordedRun, needed: SplitIds) -> None:
         )
 
 
-def _folders(patterns: Sequence[str]) -> list[Path]:
+def _folders(patterns: Sequence[str]) -> list[Place]:
     """Return the folders of recorded runs that patterns name, each once."""
-    found: dict[Path, Path] = {}
+    found: dict[Place, Place] = {}
     for pattern in patterns:
         for path in _matching(pattern):
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
 
-def _matching(pattern: str) -> list[Path]:
-    path = Path(pattern).expanduser()
+def _matching(pattern: str) -> list[Place]:
+    path = place_of(pattern)
+    if isinstance(path, Url):
+        return _below(path)
+    path = path.expanduser()
     if path.is_dir() or not glob.has_magic(pattern):
         if not (path / RUN_FILE).exists() and list(path.glob(f"*/{RUN_FILE}")):
             raise StudyError(
@@ -242,13 +245,25 @@ def _matching(pattern: str) -> list[Path]:
             )
         return [path]
     matches = sorted(map(Path, glob.glob(str(path))))  # noqa: PTH207 - a path, not below one
-    runs = [match for match in matches if (match / RUN_FILE).is_file()]
+    runs: list[Place] = [match for match in matches if (match / RUN_FILE).is_file()]
     if not runs:
         raise StudyError(
             f"No recorded run matches {pattern!r}: of {len(matches)} matches none is a folder with "
             f"a {RUN_FILE}. goodteacher.Recorder makes them."
         )
     return runs
+
+
+def _below(pattern: Url) -> list[Place]:
+    """Return the recorded runs at a URL, whose last parts may be a pattern."""
+    head, star, _ = pattern.partition("*")
+    if not star:
+        return [pattern]
+    base = head.rpartition("/")[0]
+    found = Store(base).matching(f"{pattern.removeprefix(base).lstrip('/')}/{RUN_FILE}")
+    if not found:
+        raise StudyError(f"No recorded run matches {pattern!r}. goodteacher.Recorder makes them.")
+    return [Url(base) / name.removesuffix(f"/{RUN_FILE}") for name in found]
 
 
 def _own_names(runs: Sequence[RecordedRun], taken: set[str]) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from goodteacher.training.averaging import refresh_batch_norm
+from goodteacher.training.distributed import joined
 from goodteacher.training.evaluate import compute_logits, compute_predictions, most_probable
+from goodteacher.training.group import ALONE, Group
 from goodteacher.training.loop import Segment, Trainer, example_order, steps_per_epoch
 from goodteacher.training.machine import (
     Machine,
@@ -19,6 +21,7 @@ from goodteacher.training.memory import (
     free_memory,
     is_out_of_memory,
     stack_memory,
+    target_memory,
     unless_memory_runs_out,
 )
 from goodteacher.training.objective import StackObjective
@@ -26,6 +29,8 @@ from goodteacher.training.stacking import Stack, StackingWarning, stack_networks
 from goodteacher.training.width import WidthChoice, even_groups, fastest_width, widest_stack
 
 __all__ = [
+    "ALONE",
+    "Group",
     "Machine",
     "Segment",
     "Share",
@@ -43,6 +48,7 @@ __all__ = [
     "fastest_width",
     "free_memory",
     "is_out_of_memory",
+    "joined",
     "may_start_processes",
     "most_probable",
     "refresh_batch_norm",
@@ -50,6 +56,7 @@ __all__ = [
     "stack_networks",
     "steps_per_epoch",
     "take_share",
+    "target_memory",
     "threads_are_named",
     "threads_of",
     "unless_memory_runs_out",

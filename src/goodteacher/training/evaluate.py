@@ -7,18 +7,25 @@ accuracy is that of the weights it is delivered with.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from goodteacher.networks import Examples
+from goodteacher.training.group import ALONE, Group
 from goodteacher.training.memory import unless_memory_runs_out
 
 
 @torch.inference_mode()
 def compute_logits(
-    network: nn.Module, examples: Examples, *, view: int = 0, batch_size: int = 2048
+    network: nn.Module,
+    examples: Examples,
+    *,
+    view: int = 0,
+    batch_size: int = 2048,
+    group: Group = ALONE,
 ) -> Tensor:
     """Run a network in evaluation mode.
 
@@ -28,24 +35,27 @@ def compute_logits(
         view: Which view of them the network sees.
         batch_size: Examples at once; changes memory, not the answer, and is halved if memory runs
             out; fewer where they are large.
+        group: The processes that compute them together; of a stack, one process alone.
 
     Returns:
-        Logits, float32 on the CPU: [N, C], or [S, N, C] for a stack.
+        Logits, float32 on the CPU: [N, C], or [S, N, C] for a stack. Processes other than the
+        first one of the group have their own share of them only.
     """
     network.eval()
+    rows = torch.arange(len(examples), device=examples.device)[group.part(len(examples))]
     batch_size = examples.at_once(batch_size)
     while batch_size > 1:
-        logits = unless_memory_runs_out(partial(_logits, network, examples, view, batch_size))
+        parts = rows.split(batch_size)
+        logits = unless_memory_runs_out(partial(_logits, network, examples, view, parts))
         if logits is not None:
-            return logits
+            return group.collected(logits, len(examples))
         batch_size //= 2
-    return _logits(network, examples, view, 1)
+    return group.collected(_logits(network, examples, view, rows.split(1)), len(examples))
 
 
-def _logits(network: nn.Module, examples: Examples, view: int, batch_size: int) -> Tensor:
-    positions = torch.arange(len(examples), device=examples.device)
-    parts = examples.each(positions.split(batch_size), view)
-    chunks = [network(inputs).float().cpu() for inputs in parts]
+def _logits(network: nn.Module, examples: Examples, view: int, parts: Sequence[Tensor]) -> Tensor:
+    batches = examples.each(parts, view)
+    chunks = [network(inputs).float().cpu() for inputs in batches]
     return torch.cat(chunks, dim=-2)
 
 

@@ -24,11 +24,16 @@ from torch import Tensor, nn
 from goodteacher.config import Optimization
 from goodteacher.networks import Batch, Examples, split_batch
 from goodteacher.training.averaging import WeightAverage
+from goodteacher.training.group import ALONE, Division, Group, divide
 from goodteacher.training.machine import Machine
 from goodteacher.training.rates import OwnLearningRates
 
 _GATHER = 8192
 """Examples gathered and normalised at once, if they are small: enough to hide the call."""
+
+
+_FAR = 0x9E3779B97F4A7C15
+"""Between the seeds of two processes: the golden ratio of 2**64, so that no steps coincide."""
 
 
 class Objective(Protocol):
@@ -109,6 +114,8 @@ class Trainer:
         average_window: Steps that a moving average of the weights spans; by default none is kept.
         learning_rates: Peak learning rate of each student of a stack, [S]; by default the plan's
             for all.
+        group: The processes that train the network together; each has a trainer of its own, made
+            alike.
     """
 
     def __init__(
@@ -124,6 +131,7 @@ class Trainer:
         view_of: Callable[[int], int] = plain_view,
         average_window: float | None = None,
         learning_rates: Tensor | None = None,
+        group: Group = ALONE,
     ) -> None:
         self.network = network.to(machine.device)
         self.objective = objective
@@ -133,11 +141,12 @@ class Trainer:
         self.total_steps = total_steps
         self.order_seed = order_seed
         self.machine = machine
+        self.group = group
         self.step = 0
         self.average = (
             None if average_window is None else WeightAverage(self.network, window=average_window)
         )
-        self._forward = machine.ready(self.network)
+        self._forward = group.ready(self.network, machine, examples)
         parameters = [p for p in network.parameters() if p.requires_grad]
         fused = machine.device.type in ("cpu", "cuda", "mps")
         self._peak, self._own = plan.learning_rate, None
@@ -146,6 +155,7 @@ class Trainer:
             if bool((learning_rates != self._peak).any()):
                 self._own = OwnLearningRates(parameters, learning_rates / self._peak)
         self.optimizer = OPTIMIZERS[plan.optimizer](parameters, plan, fused)
+        self._divisions: dict[int, Division] = {}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -168,22 +178,22 @@ class Trainer:
         seen = 0
         device = self.machine.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            for inputs, positions, view in self._batches(step):
-                loss = self._step(inputs, positions, view)
-                weighted = loss * len(positions)
+            for count, inputs, positions, view in self._batches(step):
+                loss = self._step(inputs, positions, view, self._division(count))
+                weighted = loss * count
                 total = weighted if total is None else total + weighted
-                seen += len(positions)
-        mean = total / seen if total is not None else torch.tensor(math.nan)
+                seen += count
+        mean = self.group.mean(total / seen) if total is not None else torch.tensor(math.nan)
         self.machine.wait()
         return Segment(self.step, time.perf_counter() - started, mean)
 
-    def _step(self, inputs: Batch, positions: Tensor, view: int) -> Tensor:
-        _seed_draws(self.machine.device, self.order_seed, self.step)
+    def _step(self, inputs: Batch, positions: Tensor, view: int, division: Division) -> Tensor:
+        _seed_draws(self.machine.device, self.order_seed, self.step, self.group.rank)
         rate = self._peak * SCHEDULES[self.plan.schedule](self.step / self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._accumulate(inputs, positions, view)
+        loss = self._accumulate(inputs, positions, view, division)
         if self._own is None:
             self.optimizer.step()
         else:
@@ -193,27 +203,40 @@ class Trainer:
             self.average.update(self.step)
         return loss
 
-    def _accumulate(self, inputs: Batch, positions: Tensor, view: int) -> Tensor:
+    def _accumulate(
+        self, inputs: Batch, positions: Tensor, view: int, division: Division
+    ) -> Tensor:
         """Add up the batch's gradient, in micro-batches where the plan says so."""
-        size = self.plan.micro_batch_size or len(positions)
-        if size >= len(positions):
-            return self._backward(inputs, positions, view, 1.0)
-        pieces = zip(split_batch(inputs, size), positions.split(size), strict=True)
-        losses = [self._backward(x, p, view, len(p) / len(positions)) for x, p in pieces]
+        lengths = division.lengths
+        if len(lengths) == 1:
+            return self._backward(inputs, positions, view, division, 0)
+        pieces = zip(split_batch(inputs, lengths), positions.split(lengths), strict=True)
+        losses = [self._backward(x, p, view, division, n) for n, (x, p) in enumerate(pieces)]
         return torch.stack(losses).sum(0)
 
-    def _backward(self, inputs: Batch, positions: Tensor, view: int, weight: float) -> Tensor:
-        with self.machine.arithmetic():
-            logits = self._forward(inputs)
-        loss = self.objective(logits.float(), positions, view)
-        if weight != 1.0:
-            loss = loss * weight
-        # Stacked students share no parameter, so the sum's gradient is each one's own.
-        loss.sum().backward()
+    def _backward(
+        self, inputs: Batch, positions: Tensor, view: int, division: Division, piece: int
+    ) -> Tensor:
+        divided, last = division.divided[piece], piece + 1 == len(division.lengths)
+        with self.group.computing(self._forward, divided=divided, last=last):
+            with self.machine.arithmetic():
+                logits = self._forward(inputs)
+            loss = self.objective(logits.float(), positions, view)
+            if (weight := division.weights[piece]) != 1.0:
+                loss = loss * weight
+            # Stacked students share no parameter, so the sum's gradient is each one's own.
+            loss.sum().backward()
         return loss.detach()
 
-    def _batches(self, until: int) -> Iterator[tuple[Batch, Tensor, int]]:
-        """Yield the inputs, positions and view of each step up to ``until``."""
+    def _division(self, count: int) -> Division:
+        """Return what this process computes of a batch of so many examples."""
+        if count not in self._divisions:
+            piece, group = self.plan.micro_batch_size, self.group
+            self._divisions[count] = divide(count, piece, group.rank, group.size)
+        return self._divisions[count]
+
+    def _batches(self, until: int) -> Iterator[tuple[int, Batch, Tensor, int]]:
+        """Yield each step's number of examples; inputs and positions of one's own; their view."""
         size = self.plan.batch_size
         per_gather = max(1, self.examples.at_once(_GATHER) // size)
         while self.step < until:
@@ -223,9 +246,22 @@ class Trainer:
             order = order.to(self.machine.device)
             last = min(self.steps_per_epoch, first + until - self.step)
             parts = order[first * size : last * size].split(per_gather * size)
-            for positions, inputs in zip(parts, self.examples.each(parts, view), strict=True):
-                for batch in zip(split_batch(inputs, size), positions.split(size), strict=True):
+            counts = [[len(batch) for batch in part.split(size)] for part in parts]
+            owns = [self._own_of(part) for part in parts]
+            for sizes, own, inputs in zip(
+                counts, owns, self.examples.each(owns, view), strict=True
+            ):
+                lengths = [sum(self._division(count).lengths) for count in sizes]
+                batches = zip(sizes, split_batch(inputs, lengths), own.split(lengths), strict=True)
+                for batch in batches:
                     yield *batch, view
+
+    def _own_of(self, part: Tensor) -> Tensor:
+        """Return this process's part of the positions of several batches, in order."""
+        if self.group.size == 1:
+            return part
+        batches = part.split(self.plan.batch_size)
+        return torch.cat([self._division(len(batch)).of(batch) for batch in batches])
 
     def state(self) -> dict[str, Tensor]:
         """Return all that is needed to go on later, as flat named tensors.
@@ -281,9 +317,12 @@ def example_order(num_examples: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(num_examples, generator=generator)
 
 
-def _seed_draws(device: torch.device, seed: int, step: int) -> None:
-    """Seed what a network draws in training, such as dropout: a function of (seed, step) alone."""
-    drawn = (seed * 1_000_003 + step) % 2**63
+def _seed_draws(device: torch.device, seed: int, step: int, rank: int) -> None:
+    """Seed what a network draws in training, such as dropout.
+
+    A function of (seed, step), and of the process, each of which has other examples, alone.
+    """
+    drawn = (seed * 1_000_003 + step + rank * _FAR) % 2**63
     torch.default_generator.manual_seed(drawn)
     if device.type == "cuda":
         with torch.cuda.device(device):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import random
 import warnings
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ class Machine:
     compiles: bool = False
     sharing: int = 1
     """Processes that share its memory, of which this is one."""
+    teacher_workers: int = 1
+    """Processes over which each teacher is trained."""
 
     def ready(self, network: nn.Module) -> Callable[[Any], Tensor]:
         """Return what runs a network's forward pass in training: the network, or it compiled.
@@ -51,7 +54,8 @@ class Machine:
 
     def __str__(self) -> str:
         name = "float32" if self.autocast is None else str(self.autocast).removeprefix("torch.")
-        return f"{self.device} {name}" + (" compiled" if self.compiles else "")
+        over = f" over {self.teacher_workers} processes" if self.teacher_workers > 1 else ""
+        return f"{self.device} {name}{' compiled' if self.compiles else ''}{over}"
 
 
 def choose_machine(runtime: RuntimeConfig) -> Machine:
@@ -61,14 +65,50 @@ def choose_machine(runtime: RuntimeConfig) -> Machine:
     Ampere, a CPU with AVX512-BF16 or AMX) and float32 elsewhere.
 
     Raises:
-        ConfigError: The device named is not there.
+        ConfigError: The device named is not there, or cannot train one teacher in several
+            processes.
     """
     device = _device(runtime.device)
+    if runtime.teacher_workers > 1:
+        _check_several(runtime, device)
     wants_bfloat16 = runtime.precision == "bfloat16" or (
         runtime.precision == "auto" and _multiplies_bfloat16(device)
     )
     autocast = torch.bfloat16 if wants_bfloat16 else None
-    return Machine(device, autocast, compiles=runtime.compile)
+    return Machine(
+        device,
+        autocast,
+        compiles=runtime.compile,
+        teacher_workers=runtime.teacher_workers,
+    )
+
+
+def _check_several(runtime: RuntimeConfig, device: torch.device) -> None:
+    """Refuse what does not go with several processes that train one teacher."""
+    asked = f"teacher_workers = {runtime.teacher_workers}"
+    if _is_one_of_several():
+        raise ConfigError(
+            f"{asked} starts processes itself, on one machine, but this process is already one of "
+            "several of torch.distributed. Run the command without torchrun."
+        )
+    if runtime.compile:
+        raise ConfigError(f"{asked} does not go with compile. Leave one of them out.")
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(
+            f"{asked} needs CPUs or GPUs of CUDA, but device is {device.type!r}. Use --device cpu, "
+            "or leave it out."
+        )
+    if device.type == "cuda" and torch.cuda.device_count() < runtime.teacher_workers:
+        raise ConfigError(
+            f"{asked} needs as many GPUs, but this machine has {torch.cuda.device_count()}. Use at "
+            "most so many, or --device cpu."
+        )
+
+
+def _is_one_of_several() -> bool:
+    """Say whether somebody else has made this process one of a group."""
+    begun = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return begun or "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def _device(name: str) -> torch.device:

@@ -28,6 +28,21 @@ def stack_memory(device: torch.device, wish_gib: float | None, *, sharing: int =
     return _SHARE_OF_FREE * free_memory(device) / sharing
 
 
+def target_memory(device: torch.device, wish_gib: float | None, *, sharing: int = 1) -> float:
+    """Return the bytes that targets may take on a device; larger ones are read batch by batch.
+
+    Args:
+        device: Where students train.
+        wish_gib: The setting ``memory_gib``; None takes a quarter of what is free.
+        sharing: Processes that share what is free.
+
+    Example:
+        >>> target_memory(torch.device("cpu"), 1.0) / 2**20
+        512.0
+    """
+    return stack_memory(device, wish_gib, sharing=sharing) / 2
+
+
 def free_memory(device: torch.device) -> float:
     """Return the free bytes of a device; of the machine where the device shares its memory."""
     if device.type == "cuda":

@@ -2,12 +2,17 @@
 
 Students of smoothed labels have no target for an unlabelled example. It must then weigh nothing:
 their teacher term is the mean over the labelled examples of the batch, as the cross-entropy is.
+
+Targets are held on the device where they fit; otherwise each batch takes its rows of them, from
+memory or from the file of a response, which are the same numbers.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,6 +21,19 @@ from goodteacher.config import Recipe
 from goodteacher.data import UNLABELLED
 from goodteacher.maths.losses import TeacherTerm, mixture, teacher_term
 from goodteacher.networks import Examples
+
+_FLOAT = 4  # bytes
+
+
+class Rows(Protocol):
+    """A response [N, C], in memory or in a file."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """(N, C)."""
+
+    def __getitem__(self, rows: slice | Tensor, /) -> Tensor:
+        """Return some rows, float32 [n, C]."""
 
 
 @dataclass(frozen=True)
@@ -35,30 +53,34 @@ class StackObjective:
     """The distillation losses of S students that share their batches.
 
     Args:
-        targets: K responses on the transfer set, each raw logits [V, N, C], one for each view, or
-            [1, N, C] for all of them.
+        targets: K responses on the transfer set, each raw logits, V times [N, C], one for each
+            view, or one for all of them: a tensor, or rows of tensors.
         target_of: For each student, which of the K it learns from, S numbers.
         recipes: For each student, its loss, temperature and alpha, S recipes.
         examples: The transfer set, for its labels.
         labelled_only: For each student, whether its target is made of the labels, so that only the
             labelled examples count; such a recipe is ``kl`` with alpha = 1. None: for no student.
         device: Where the losses are computed; all tensors move there.
+        room: Bytes that the targets of a view may take on the device; by default they may take all.
     """
 
     def __init__(
         self,
-        targets: Sequence[Tensor],
+        targets: Sequence[Tensor | Sequence[Tensor | Rows]],
         target_of: Sequence[int],
         recipes: Sequence[Recipe],
         examples: Examples,
         *,
         labelled_only: Sequence[bool] | None = None,
         device: torch.device,
+        room: float = math.inf,
     ) -> None:
-        self._targets = [target.to(device) for target in targets]
+        count, num_classes = targets[0][0].shape
+        self._targets, self._device = targets, device
+        self._held = len(targets) * count * num_classes * _FLOAT <= room
         self._examples = examples
         self._num_students = len(recipes)
-        labels = examples.labels(torch.arange(len(examples)), num_classes=targets[0].shape[-1])
+        labels = examples.labels(torch.arange(len(examples)), num_classes=num_classes)
         some_unlabelled = bool((labels == UNLABELLED).any())
         flags = labelled_only if labelled_only and some_unlabelled else [False] * len(recipes)
         kinds = [(r.loss, r.standardize, f) for r, f in zip(recipes, flags, strict=True)]
@@ -66,7 +88,7 @@ class StackObjective:
             _group(kind, [i for i, k in enumerate(kinds) if k == kind], target_of, recipes, device)
             for kind in dict.fromkeys(kinds)
         ]
-        self._view, self._seen = 0, self._targets_of(0)
+        self._view, self._seen = 0, self._targets_of(0) if self._held else None
 
     def __call__(self, logits: Tensor, positions: Tensor, view: int) -> Tensor:
         """Return each student's mean loss over the batch.
@@ -79,10 +101,8 @@ class StackObjective:
         Returns:
             Losses in nats [S].
         """
-        if view != self._view:
-            self._view, self._seen = view, self._targets_of(view)
         labels = self._examples.labels(positions, view, num_classes=logits.shape[-1])
-        batch = self._seen[:, positions]
+        batch = self._batch(positions, view)
         if len(self._groups) == 1:
             return _losses(self._groups[0], logits, batch, labels)
         losses = logits.new_empty(self._num_students)
@@ -90,9 +110,24 @@ class StackObjective:
             losses[group.students] = _losses(group, logits[group.students], batch, labels)
         return losses
 
+    def _batch(self, positions: Tensor, view: int) -> Tensor:
+        """Return the targets of a batch, [K, B, C]."""
+        if self._seen is None:
+            rows = positions.cpu()
+            return self._stacked(view, rows).to(self._device)
+        if view != self._view:
+            self._view, self._seen = view, self._targets_of(view)
+        return self._seen[:, positions]
+
     def _targets_of(self, view: int) -> Tensor:
         """Return all targets for one view, [K, N, C]; once an epoch, so that steps only index."""
-        return torch.stack([target[view % len(target)] for target in self._targets])
+        return self._stacked(view, slice(None)).to(self._device)
+
+    def _stacked(self, view: int, rows: slice | Tensor) -> Tensor:
+        found = [target[view % len(target)][rows] for target in self._targets]
+        return (
+            torch.stack(found) if len(found) > 1 else found[0][None]
+        )  # a view, where there is one
 
 
 def _losses(group: _Group, logits: Tensor, batch: Tensor, labels: Tensor) -> Tensor:

@@ -156,11 +156,11 @@ class Lesson:
             seed: Where its ``random_state`` is None.
         """
         table, inputs, codes = self.table, self.table.inputs, self.table.codes
-        logits, weights = self.response.logits, self.table.weights
+        logits, weights = self.response.in_memory(), self.table.weights
         for more in self._further(arm):
             inputs, logits = (
                 joined_rows(inputs, more.inputs),
-                torch.cat([logits, more.response.logits]),
+                torch.cat([logits, more.response.in_memory()]),
             )
             added = len(logits) - len(codes)
             codes = np.concatenate([codes, np.full(added, UNLABELLED)])

@@ -80,11 +80,11 @@ def study_of(
     part, held_out = table.rows(learned), table.rows(test)
     teaching = teaching.within(part)
     response = teaching.out_of_fold(part) if said is None else some_of(said, learned)
-    rows, codes, logits = part.inputs, part.codes, response.logits
+    rows, codes, logits = part.inputs, part.codes, response.in_memory()
     if synthetic is not None:
         others = _with_synthetic(others, rows, synthetic, per_row, seed)
     if others is not None:
-        more = teaching.about_others(teaching.fitted(part), others, table.classes).logits
+        more = teaching.about_others(teaching.fitted(part), others, table.classes).in_memory()
         rows, logits = joined_rows(rows, others), torch.cat([logits, more])
         codes = np.concatenate([codes, np.full(len(more), UNLABELLED)])
     split = _splits_of(rows)

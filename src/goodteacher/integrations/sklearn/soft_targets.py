@@ -111,7 +111,7 @@ def targets_of(
     """
     labels, source = torch.from_numpy(codes), arm.source
     strength = source.smoothing if isinstance(source, SmoothingSource) else 0.0
-    known = labels.where(labels != UNLABELLED, response.logits.argmax(dim=1))
+    known = labels.where(labels != UNLABELLED, response.in_memory().argmax(dim=1))
     hot = smoothing_targets(
         known, smoothing=strength, num_classes=response.num_classes, dtype=torch.float64
     ).numpy()
@@ -119,7 +119,7 @@ def targets_of(
         nobody = np.zeros(len(codes))
         return SoftTargets(known.numpy(), hot, np.zeros_like(hot), nobody, 1.0, weights)
     alphas = np.where(codes == UNLABELLED, 1.0, arm.recipe.alpha)
-    logits = response.logits.double()
+    logits = response.in_memory().double()
     if isinstance(source, TargetSource):
         logits = logits_of(_made(source, logits, labels, seed), temperature=source.temperature)
     return SoftTargets(known.numpy(), hot, logits.numpy(), alphas, arm.recipe.temperature, weights)

@@ -319,7 +319,7 @@ def _of_array(given: Any, inputs: Any, classes: npt.NDArray[Any]) -> Response:
             "sklearn.frozen.FrozenEstimator."
         )
     logits = torch.from_numpy(
-        _in_order(response.logits.numpy(), response.class_names, tuple(map(str, classes)))
+        _in_order(response.in_memory().numpy(), response.class_names, tuple(map(str, classes)))
     )
     return Response(logits, torch.arange(wanted))
 

@@ -47,7 +47,7 @@ class MlflowTracker:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "goodteacher")
         found = self._client.get_experiment_by_name(name)
         experiment = found.experiment_id if found else self._client.create_experiment(name)
-        made = self._client.create_run(experiment, run_name=self._store.root.resolve().name)
+        made = self._client.create_run(experiment, run_name=self._store.name)
         self._run = str(made.info.run_id)
         return self._run
 
@@ -66,7 +66,7 @@ class MlflowTracker:
             for some in _pieces(every):
                 self._client.log_batch(self._run, **{kind: some})
         for name in news.files:
-            self._client.log_artifact(self._run, str(self._store.path(name)))
+            self._client.log_artifact(self._run, str(self._store.local(name)))
 
     def end(self) -> None:
         """Mark the run as finished."""

@@ -163,7 +163,7 @@ def tracked(
     if not names:
         yield progress
         return
-    store = Store(Path(folder))
+    store = Store(folder)
     made = {name: cast("Tracker", pkgutil.resolve_name(TRACKERS[name])(store)) for name in names}
     telling = Telling(store, made, progress)
     try:

@@ -33,9 +33,9 @@ class TensorBoardTracker:
 
     def begin(self, run: str | None) -> str:
         """Go on in the folder where its events are, or make it."""
-        folder = self._store.path(FOLDER)
-        there = any(folder.glob("events.*"))
-        self._writer = self._writer_of(str(folder))
+        there = bool(self._store.matching(f"{FOLDER}/events.*"))
+        self._folder = self._store.files.draft(FOLDER)
+        self._writer = self._writer_of(str(self._folder))
         # a folder whose events were removed knows nothing any more
         return run if run is not None and there else f"{FOLDER} {uuid.uuid4().hex[:8]}"
 
@@ -52,12 +52,14 @@ class TensorBoardTracker:
             self._writer.add_text(name, text)
         for name in news.files:
             if name.endswith(_PAGES):
-                self._writer.add_text(name, self._store.path(name).read_text(encoding="utf-8"))
+                self._writer.add_text(name, self._store.read_text(name))
         self._writer.flush()
+        self._store.files.publish(FOLDER, self._folder)
 
     def end(self) -> None:
         """Close the event file."""
         self._writer.close()
+        self._store.files.publish(FOLDER, self._folder)
 
 
 def _table(settings: Mapping[str, str]) -> str:

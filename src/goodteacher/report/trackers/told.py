@@ -109,14 +109,14 @@ def told_of(store: Store) -> Told:
         store: The folder of a study, a distillation or a verification.
     """
     results, words = _results_of(store)
-    settings = read_toml(store.path(CONFIG_FILE))
+    settings = read_toml(store.local(CONFIG_FILE))
     present = [name for name in FILES if store.exists(name)]
     return Told(
         settings={name: _shown(value) for name, value in settings.items()},
         curves={**_teachers(store), **_students(store)},
         results=results,
         words=words,
-        files={name: hashlib.sha256(store.path(name).read_bytes()).hexdigest() for name in present},
+        files={name: hashlib.sha256(store.files.read(name)).hexdigest() for name in present},
     )
 
 
@@ -131,8 +131,7 @@ def _shown(value: object) -> str:
 def _teachers(store: Store) -> dict[str, Curve]:
     """Return what was measured of each run's teachers over epochs."""
     found: dict[str, Curve] = {}
-    for path in sorted(store.root.glob("teachers/*/trajectory.jsonl")):
-        name = path.relative_to(store.root).as_posix()
+    for name in store.matching("teachers/*/trajectory.jsonl"):
         records = [r for r in store.read_records(name, TrajectoryRecord) if r.status == "ok"]
         if not records:
             continue
@@ -171,7 +170,7 @@ def _results_of(store: Store) -> tuple[dict[str, float], dict[str, str]]:
         results |= dict(_of_sweet_spot(found))
         words |= {"answer": found.answer, "summary": found.summary, "recipe": str(found.recipe)}
     if store.exists(RESULT_FILE):
-        single = json.loads(store.path(RESULT_FILE).read_text(encoding="utf-8"))
+        single = json.loads(store.read_text(RESULT_FILE))
         results |= {"test accuracy": single["test_accuracy"]}
         results |= dict(_between("gain over hard labels", single["gain"], single["gain_interval"]))
         words |= {"answer": single["answer"]}

@@ -30,7 +30,8 @@ class WandbTracker:
 
     def begin(self, run: str | None) -> str:
         """Open the run; a stopped one goes on in a folder of its own, under the same id."""
-        folder = os.environ.get("WANDB_DIR", str(self._store.root))
+        self._folder = self._store.files.draft("")
+        folder = os.environ.get("WANDB_DIR", str(self._folder))
         mode = os.environ.get("WANDB_MODE", "offline")
         gone = mode == "offline" and not list(Path(folder).glob(f"wandb/*-{run}"))
         package, number = self._package, run if run and not gone else uuid.uuid4().hex[:12]
@@ -38,7 +39,7 @@ class WandbTracker:
             project=os.environ.get("WANDB_PROJECT", "goodteacher"),
             id=number,
             resume="allow",
-            name=self._store.root.resolve().name,
+            name=self._store.name,
             dir=folder,
             mode=mode,
             settings=package.Settings(console="off", silent=True, disable_git=True),
@@ -56,9 +57,10 @@ class WandbTracker:
                 self._run.log({name: value, "step": step})
         self._run.summary.update({**news.results, **news.words})
         for name in news.files:
-            path, base = str(self._store.path(name)), str(self._store.root)
-            self._run.save(path, base_path=base, policy="now")
+            path = self._store.local(name)
+            self._run.save(str(path), base_path=str(path.parent), policy="now")
 
     def end(self) -> None:
         """Close the run."""
         self._run.finish()
+        self._store.files.publish("", self._folder)

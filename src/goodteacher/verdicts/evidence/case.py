@@ -14,6 +14,7 @@ from goodteacher.config import Recipe, Training, VerifyConfig
 from goodteacher.data import Split
 from goodteacher.maths.statistics import Interval, accuracy_interval, simultaneous
 from goodteacher.records import Arm, Estimate, FileSource, JointEffect, TeacherSource
+from goodteacher.responses import Logits
 from goodteacher.students import (
     Correct,
     Predicted,
@@ -108,7 +109,7 @@ class Case:
         return np.asarray(self.predicted[name] == self.labels)
 
     @cached_property
-    def response(self) -> Tensor:
+    def response(self) -> Logits:
         """The judged response to the plain view of the transfer set, raw logits [N, C]."""
         return target_of(target_request(self.tasks[0], self.context), self.source)[0]
 

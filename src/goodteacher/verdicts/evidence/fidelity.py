@@ -38,7 +38,7 @@ from goodteacher.records import (
     TeacherSource,
     TrajectoryRecord,
 )
-from goodteacher.responses import Response
+from goodteacher.responses import Response, most_probable
 from goodteacher.students import predicted_by_arm
 from goodteacher.teachers import Teachers as StudyTeachers
 from goodteacher.verdicts.evidence.case import PLAIN, Case, Teachers, estimate, joint_effects
@@ -133,11 +133,11 @@ def study_teachers(
         source: The judged teacher.
         selection: The selection split.
     """
-    own = asked.response(source, selection, name="selection").argmax(1)
+    own = most_probable(asked.response(source, selection, name="selection"))
     other = independent_checkpoint(records, source)
     if other is None:
         return Teachers(own, missing=_NO_OTHER[len(source.runs) > 1])
-    independent = asked.response(other, selection, name="selection").argmax(1)
+    independent = most_probable(asked.response(other, selection, name="selection"))
     return Teachers(own, independent, str(other))
 
 
@@ -208,7 +208,7 @@ def _still_missing(teachers: Teachers) -> str | None:
 def _covered(response: Response, selection: Split) -> Tensor | None:
     if not set(selection.ids.tolist()) <= set(response.ids.tolist()):
         return None
-    return response.aligned_to(selection.ids).argmax(1)
+    return most_probable(response.aligned_to(selection.ids))
 
 
 def _family(intervals: Sequence[Interval], names: Sequence[str]) -> dict[str, JointEffect]:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodteacher.data import load_dataset, prepare
-from goodteacher.engines.handing_over import hand_over, take
 from goodteacher.networks import Preparations
 from goodteacher.networks.given import specification_of
+from goodteacher.studies import hand_over, take
 
 DTYPES = (
     torch.float32,

@@ -1,0 +1,85 @@
+"""Reading files: what can go wrong is said in words that name the file."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+from pydantic import ValidationError
+from safetensors import SafetensorError
+
+from goodteacher.config import Frozen
+from goodteacher.errors import StudyError
+from goodteacher.studies.places import Place
+
+ModelT = TypeVar("ModelT", bound=Frozen)
+
+
+@contextlib.contextmanager
+def reading(path: Place, what: str) -> Iterator[None]:
+    """Turn all that can go wrong while a file is read into a :class:`StudyError` that names it.
+
+    Args:
+        path: The file.
+        what: What it should hold.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise StudyError(
+            f"{path} cannot be read: No such file or directory. Has the study finished?"
+        ) from None
+    except (OSError, ValueError, TypeError, SafetensorError, pa.ArrowException) as error:
+        if isinstance(error, StudyError):
+            raise
+        seen = damage(path) if isinstance(path, Path) else None
+        raise StudyError(f"{path} does not hold {what}: {seen or _reason(error)}") from error
+
+
+def parsed(path: Place, kind: type[ModelT], text: str) -> ModelT:
+    """Read a value from the JSON text of a file.
+
+    Raises:
+        StudyError: It is not JSON, or not that of such a value; the message names the file.
+    """
+    with reading(path, f"a {kind.__name__}"):
+        return kind.model_validate_json(text)
+
+
+_LFS, _CONFLICT, _PAGES = b"version https://git-lfs", b"<<<<<<< ", (b"<!doctype html", b"<html")
+
+
+def damage(path: Path) -> str | None:
+    """Say what a file that cannot be read is instead, where that can be seen."""
+    if path.is_dir():
+        return "it is a folder, not a file. Put the file itself there."
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return f"{error.strerror}. May you read it?"
+    if not content:
+        return "it is empty. Copy it again."
+    if content.startswith(_LFS):
+        return "it is a pointer of Git LFS to the file. Fetch the file itself with: git lfs pull"
+    if content.lstrip()[:20].lower().startswith(_PAGES):
+        return "it is a web page, perhaps of a failed download. Download the file itself."
+    if content.startswith(_CONFLICT) or b"\n" + _CONFLICT in content:
+        return "it holds the marks of a merge conflict (<<<<<<<). Resolve it, or copy it again."
+    return None
+
+
+def _reason(error: Exception) -> str:
+    """Say what is wrong with a file's content, and what to do about it."""
+    if isinstance(error, ValidationError):
+        items = error.errors(include_url=False)
+        reason = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}".removeprefix(": ")
+            for item in items[:3]
+        ).replace("Value error, ", "")
+        reason += f" and {len(items) - 3} more" if len(items) > 3 else ""
+        return f"{reason}. Was it edited, cut short, or written by another version of goodteacher?"
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")
+    return f"{text}. Was it cut short, edited or replaced? Copy it again."

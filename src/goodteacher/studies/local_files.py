@@ -1,0 +1,155 @@
+"""The files of a study in a folder of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from goodteacher.errors import StudyError
+from goodteacher.studies.files import EVENTS_FILE
+from goodteacher.studies.progress import Progress
+
+
+@dataclass(frozen=True)
+class LocalFiles:
+    """Files below a folder; see :class:`~goodteacher.studies.backends.Files`.
+
+    Attributes:
+        place: The folder, which need not exist.
+    """
+
+    place: Path
+
+    def check(self) -> None:
+        """Say whether a folder may be made there, or is there."""
+        check_usable(self.place)
+
+    def top(self) -> Collection[str]:
+        """Return what lies in the folder."""
+        return [path.name for path in self.place.iterdir()] if self.place.exists() else []
+
+    def exists(self, name: str) -> bool:
+        """Say whether a file exists."""
+        return self.place.joinpath(name).exists()
+
+    def listed(self) -> Self:
+        """Return itself: to ask costs little here."""
+        return self
+
+    def matching(self, pattern: str) -> list[str]:
+        """Return the names that a pattern fits."""
+        found = (path for path in self.place.glob(pattern) if path.is_file())
+        return sorted(path.relative_to(self.place).as_posix() for path in found)
+
+    def read(self, name: str) -> bytes:
+        """Return what a file holds."""
+        return self.place.joinpath(name).read_bytes()
+
+    def local(self, name: str) -> Path:
+        """Return the file itself."""
+        return self.place.joinpath(name)
+
+    def local_folder(self, name: str) -> Path:
+        """Return the folder itself."""
+        return self.place.joinpath(name)
+
+    def draft(self, folder: str) -> Path:
+        """Return the folder itself."""
+        return self.place.joinpath(folder)
+
+    def publish(self, folder: str, draft: Path) -> None:
+        """Leave the files where they are."""
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Give a temporary name beside the file, which is renamed."""
+        target = self.place.joinpath(name)
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")  # of any machine
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            temporary.replace(target)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+    def take_over(self, name: str, source: Path) -> None:
+        """Link the file where the disk allows it, else copy it.
+
+        A link is safe, since files are replaced and never written into.
+        """
+        with self.writing(name) as path:
+            try:
+                os.link(source, path)
+            except OSError:  # another disk, or one that knows no links
+                shutil.copyfile(source, path)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        self.place.joinpath(name).unlink(missing_ok=True)
+
+    def num_bytes(self, folder: str) -> int:
+        """Return the size of all files below a folder, or of a file."""
+        path = self.place.joinpath(folder)
+        files = [path, *path.rglob("*")]
+        return sum(each.stat().st_size for each in files if each.is_file())
+
+    @property
+    def log_place(self) -> Path:
+        """The file of the log."""
+        return self.place.joinpath(EVENTS_FILE)
+
+    def log(self, line: str) -> None:
+        """Append a line."""
+        with self.log_place.open("a", encoding="utf-8") as handle:
+            handle.write(line + "\n")
+
+    def logged(self) -> Iterable[str]:
+        """Return the lines; a missing log has none."""
+        path = self.log_place
+        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+    @contextlib.contextmanager
+    def lock(self, progress: Progress) -> Iterator[None]:
+        """Hold the folder by a lock of the system, which ends with the process."""
+        lock = FileLock(self.place / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:  # an OSError too
+            raise StudyError(
+                f"{self.place} is in use by another goodteacher process. "
+                "Wait for it, end it, or name another folder."
+            ) from None
+        except OSError as error:
+            raise StudyError(
+                f"{self.place} cannot be written: {error.strerror}. Is the folder yours? Copy it "
+                "to where you may write."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def check_usable(path: Path) -> None:
+    """Say whether a folder may be made at a path, or is there.
+
+    Raises:
+        StudyError: It is a file, or cannot be made.
+    """
+    if path.exists() and not path.is_dir():
+        raise StudyError(f"{path} is a file, but a study is a folder. Name another with --out.")
+    parent = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise StudyError(
+            f"{path} cannot be made: {parent} is not a folder that you may write to. "
+            "Name another with --out."
+        )

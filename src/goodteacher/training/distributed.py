@@ -1,0 +1,264 @@
+"""A group of several processes, by PyTorch's ``DistributedDataParallel``.
+
+Gradients are averaged while the backward pass goes on; batch normalisation takes its statistics
+from the examples of all processes, so that the batch is the one that was asked for. (PyTorch's
+``SyncBatchNorm`` does so on GPUs only, and replaces layers, which loses what a subclass adds.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+from torch.overrides import TorchFunctionMode
+
+from goodteacher.networks import Examples
+from goodteacher.training.group import Group, part_of
+from goodteacher.training.machine import Machine
+
+_PATIENCE = timedelta(hours=2)
+"""For how long a process waits for the others. One that ends is noticed at once."""
+
+_DRAWS = 4
+"""How often a network is asked which weights it uses: some draw which layers they leave out."""
+
+_ROWS = 65536
+"""Rows that one process sends to another at once."""
+
+
+class SeveralProcesses(Group):
+    """Processes of PyTorch's default group; see :class:`Group`.
+
+    Args:
+        rank: Number of this process.
+        size: How many there are.
+    """
+
+    def __init__(self, rank: int, size: int) -> None:
+        self.rank, self.size = rank, size
+
+    def machine(self, machine: Machine) -> Machine:
+        """Return where this process computes: of several GPUs, its own."""
+        if machine.device.type != "cuda":
+            return machine
+        return replace(machine, device=torch.device("cuda", self.rank))
+
+    def ready(
+        self, network: nn.Module, machine: Machine, examples: Examples
+    ) -> Callable[[Any], Tensor]:
+        """Return the network, wrapped so that its gradient is the mean of all processes'."""
+        on_gpu = machine.device.type == "cuda"
+        return DistributedDataParallel(
+            network,
+            device_ids=[machine.device] if on_gpu else None,
+            find_unused_parameters=_leaves_some_out(network, machine, examples),
+            gradient_as_bucket_view=True,
+        )
+
+    @contextlib.contextmanager
+    def computing(
+        self, forward: Callable[[Any], Tensor], *, divided: bool, last: bool
+    ) -> Iterator[None]:
+        """Share batch normalisation where the piece is, and the gradient with the last one."""
+        assert isinstance(forward, DistributedDataParallel)
+        with contextlib.ExitStack() as stack:
+            if divided:
+                stack.enter_context(SharedBatchNorm())
+            if not last:
+                stack.enter_context(forward.no_sync())
+            yield
+
+    def mean(self, value: Tensor) -> Tensor:
+        """Return the mean of what the processes have, in all of them."""
+        total = value.clone()
+        dist.all_reduce(total)
+        return total / self.size
+
+    def agreed(self, answer: bool) -> bool:
+        """Return what the leading process says, in all of them."""
+        told = torch.tensor([answer])
+        dist.broadcast(told, src=0)
+        return bool(told)
+
+    def alike(self, network: nn.Module) -> None:
+        """Give a network the leading process's buffers, in all of them."""
+        for buffer in network.buffers():
+            dist.broadcast(buffer, src=0)
+
+    def collected(self, own: Tensor, count: int) -> Tensor:
+        """Send rows to the leading process; see :meth:`Group.collected`."""
+        if not self.leads:
+            for rows in own.split(_ROWS):
+                dist.send(rows.contiguous(), dst=0)
+            return own
+        whole = own.new_empty(count, *own.shape[1:])
+        whole[self.part(count)] = own
+        for rank in range(1, self.size):
+            for rows in whole[part_of(count, rank, self.size)].split(_ROWS):
+                dist.recv(rows, src=rank)
+        return whole
+
+
+@contextlib.contextmanager
+def joined(meeting: Path, *, rank: int, size: int, device: torch.device) -> Iterator[Group]:
+    """Make this process one of a group while the block runs.
+
+    Args:
+        meeting: A file through which the processes find each other; none of them has made it.
+        rank: Number of this process.
+        size: How many there are.
+        device: Where they compute: over gloo on CPUs, over NCCL on GPUs.
+    """
+    on_gpu, hook = device.type == "cuda", sys.excepthook
+    if on_gpu:
+        torch.cuda.set_device(rank)
+    with _at_home():
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
+            init_method=meeting.absolute().as_uri(),
+            rank=rank,
+            world_size=size,
+            timeout=_PATIENCE,
+        )
+    try:
+        with warnings.catch_warnings():
+            # In channels-last order the strides of a 1x1 convolution have two names.
+            warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)
+            yield SeveralProcesses(rank, size)
+    finally:
+        dist.destroy_process_group()
+        sys.excepthook = hook  # PyTorch has put the rank before every line of every error
+
+
+@contextlib.contextmanager
+def _at_home() -> Iterator[None]:
+    """Let processes talk over the loopback interface: it needs no name, and nobody listens in."""
+    known = os.environ.get("GLOO_SOCKET_IFNAME")
+    found = [
+        name
+        for name, addresses in psutil.net_if_addrs().items()
+        if any(address.address == "127.0.0.1" for address in addresses)
+    ]
+    if found:
+        os.environ["GLOO_SOCKET_IFNAME"] = found[0]
+    try:
+        yield
+    finally:
+        if known is not None:
+            os.environ["GLOO_SOCKET_IFNAME"] = known
+        elif found:
+            del os.environ["GLOO_SOCKET_IFNAME"]
+
+
+def _leaves_some_out(network: nn.Module, machine: Machine, examples: Examples) -> bool:
+    """Say whether the output does not depend on some weights, in some draws at least.
+
+    Wrongly told that it does, ``DistributedDataParallel`` prints a warning; that it does not, it
+    stops. The network is left as it was.
+    """
+    inputs = examples.inputs(torch.arange(min(2, len(examples))))
+    kept = [buffer.clone() for buffer in network.buffers()]
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    network.train()
+    left_out = False
+    with torch.random.fork_rng(devices=[machine.device] if machine.device.type == "cuda" else []):
+        for draw in range(_DRAWS):
+            torch.manual_seed(draw)
+            with machine.arithmetic():
+                output = network(inputs)
+            found = torch.autograd.grad(output.float().sum(), weights, allow_unused=True)
+            left_out = left_out or any(gradient is None for gradient in found)
+    for buffer, value in zip(network.buffers(), kept, strict=True):
+        buffer.copy_(value)
+    return left_out
+
+
+class SharedBatchNorm(TorchFunctionMode):
+    """While it is on, batch normalisation in training sees the examples of all processes.
+
+    It stands in for ``torch.nn.functional.batch_norm``, which every layer of the kind calls.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any | None = None
+    ) -> Any:
+        """Call what was called, or what stands in for it."""
+        kwargs = kwargs or {}
+        if func is F.batch_norm:
+            return _batch_norm(*args, **kwargs)
+        return func(*args, **kwargs)
+
+
+def _batch_norm(
+    inputs: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    if not training:
+        return F.batch_norm(
+            inputs, running_mean, running_var, weight, bias, training, momentum, eps
+        )
+    wide = inputs.float()
+    mean, var, count = _moments(wide)
+    if running_mean is not None and running_var is not None:
+        with torch.no_grad():
+            running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+            unbiased = var * (count / (count - 1).clamp_min(1))
+            running_var.lerp_(unbiased.to(running_var.dtype), momentum)
+    shape = (1, -1, *[1] * (inputs.dim() - 2))
+    scale = torch.rsqrt(var + eps) if weight is None else weight * torch.rsqrt(var + eps)
+    normed = (wide - mean.view(shape)) * scale.view(shape)
+    if bias is not None:
+        normed = normed + bias.view(shape)
+    return normed.to(inputs.dtype)
+
+
+def _moments(inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mean and variance of each channel over all processes, [C] each, and of how many.
+
+    Source: Chan, Golub & LeVeque, *Updating Formulae and a Pairwise Algorithm for Computing Sample
+    Variances*, 1979: the means of parts and the sums of squares around them.
+    """
+    dims = [0, *range(2, inputs.dim())]
+    var, mean = torch.var_mean(inputs, dims, correction=0)
+    own = mean.new_full((1,), inputs.numel() / inputs.shape[1])
+    every: Tensor = _OfAll.apply(torch.cat([mean, var, own]))  # type: ignore[no-untyped-call]
+    means, variances, counts = every.split([len(mean), len(mean), 1], dim=1)
+    shares = counts / counts.sum()
+    mean = (shares * means).sum(0)
+    return mean, (shares * (variances + (means - mean) ** 2)).sum(0), counts.sum()
+
+
+class _OfAll(torch.autograd.Function):
+    """The vectors of all processes [R, K], of one's own [K]; gradients find their way back."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor) -> Tensor:
+        every = own.new_zeros(dist.get_world_size(), len(own))
+        every[dist.get_rank()] = own
+        dist.all_reduce(every)
+        return every
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total[dist.get_rank()]
