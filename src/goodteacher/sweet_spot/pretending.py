@@ -2,8 +2,8 @@
 
 A search decides on its way what it does next. To say beforehand what it will do, its own rules go
 through the whole of it over such outputs (`rehearsing`). *Ours*: winners lie within what is tried
-but for the temperature, and an :class:`Assumption` says where that lies, for how many epochs
-students gain, and when teachers stop.
+but for two numbers, and an :class:`Assumption` says where these lie, for how many epochs students
+gain, and when teachers stop.
 """
 
 from __future__ import annotations
@@ -58,6 +58,9 @@ Gain = Literal["much", "little"]
 _LITTLE = 0.0015
 """A gain that makes a longer training the winner, but is too little to try a still longer one."""
 
+_RATES = {"inside": 1.0, "on_edge": 2.0, "beyond": 4.0}
+"""Best learning rate of label smoothing, as a multiple of that of labels."""
+
 _FALLING = 0.1
 """Nats by which the negative log-likelihood of students falls that are not trained enough."""
 
@@ -70,8 +73,9 @@ class Assumption:
         taught: What students of teachers gain by three times as many epochs, again and again.
         labels: The same of students of labels alone.
         goes_on: Whether all students gain without end.
-        temperature: Where the best temperature lies: ``inside`` of those tried first, ``on_edge``,
-            so that a further one is tried, or ``beyond``.
+        edges: Where the best temperature, and the best learning rate of label smoothing, lie:
+            ``inside`` of those tried first, ``on_edge``, so that further ones are tried, or
+            ``beyond``.
         teachers: Teachers stop as ``early`` as they may; or those that cost more than others stop
             as soon as they may, since they are ``outdone``; or ``never`` before their end.
     """
@@ -79,7 +83,7 @@ class Assumption:
     taught: tuple[Gain, ...] = ()
     labels: tuple[Gain, ...] = ()
     goes_on: bool = False
-    temperature: Literal["inside", "on_edge", "beyond"] = "inside"
+    edges: Literal["inside", "on_edge", "beyond"] = "inside"
     teachers: Literal["early", "outdone", "never"] = "outdone"
 
     def gains(self, thirds: float, *, taught: bool) -> dict[Gain, float]:
@@ -104,8 +108,8 @@ class Assumption:
 
 
 AT_LEAST = Assumption(teachers="early")
-LIKELY = Assumption(taught=("much", "little"), labels=("much",), temperature="on_edge")
-AT_MOST = Assumption(goes_on=True, temperature="beyond", teachers="never")
+LIKELY = Assumption(taught=("much", "little"), labels=("much",), edges="on_edge")
+AT_MOST = Assumption(goes_on=True, edges="beyond", teachers="never")
 
 
 @dataclass
@@ -215,8 +219,10 @@ class Pretending:
         training = task.training_of(arm)
         taught = isinstance(arm.source, Checkpoint | Blend)
         thirds = math.log(training.epochs / first.epochs, LONGER)
+        smoothed = isinstance(arm.source, SmoothingSource)
+        rate = first.learning_rate * (_RATES[self.assumption.edges] if smoothed else 1.0)
         off = [
-            (training.learning_rate, first.learning_rate),
+            (training.learning_rate, rate),
             (training.batch_size, first.batch_size),
         ]
         if taught:
@@ -231,7 +237,7 @@ class Pretending:
 
     @property
     def _best_temperature(self) -> float:
-        match self.assumption.temperature:
+        match self.assumption.edges:
             case "inside":
                 return _middle(self.config.temperatures)
             case "on_edge":
