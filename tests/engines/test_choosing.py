@@ -117,16 +117,16 @@ def test_the_time_of_a_stage_is_that_of_its_longest_task_or_of_all_divided():
     one = Division(1, 1)
     assert predicted([tasks(3, 10)], trials, one) == pytest.approx(30)
     both = predicted([tasks(3, 10)], trials, Division(2, 1)) - choosing.START
-    assert both == pytest.approx(choosing._CROWDED * 15)
+    assert both == pytest.approx(choosing.CROWDED * 15)
     uneven = (Job(kind(), 40_000.0), *tasks(2, 10))
     both = predicted([uneven], trials, Division(2, 1)) - choosing.START
-    assert both == pytest.approx(choosing._CROWDED * 40)
+    assert both == pytest.approx(choosing.CROWDED * 40)
 
 
 def test_stages_wait_for_one_another_and_a_lone_task_is_not_crowded():
     stages = [tasks(1, 10), tasks(2, 10)]
     both = predicted(stages, [trial()], Division(2, 1)) - choosing.START
-    assert both == pytest.approx(10 + choosing._CROWDED * 10)
+    assert both == pytest.approx(10 + choosing.CROWDED * 10)
 
 
 def test_a_stack_wider_than_the_one_that_was_tried_takes_longer_a_narrower_one_as_long():
@@ -489,7 +489,7 @@ def test_a_daemon_is_told_that_it_cannot_have_processes(monkeypatch, tmp_path):
 
 def test_predictions_grow_with_the_work():
     less, more = (predicted([tasks(2, n)], [trial()], Division(2, 1)) for n in (10, 20))
-    assert math.isclose(more - less, choosing._CROWDED * 10)
+    assert math.isclose(more - less, choosing.CROWDED * 10)
 
 
 # --- a whole search ------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ def test_a_run_that_goes_on_costs_only_what_is_left(begun, tasks):
     assert [record.epoch for record in done] == [1, 2]
     whole = run.model_copy(update={"until": 4})
     steps = whole.points[-1].step - run.wanted[-1].step
-    assert size_of(whole, with_one) == Size(steps, steps * run.batch_size, 1)
+    assert size_of(whole, with_one) == Size(steps, 1)
     assert size_of(run, with_one) == Size()
 
 

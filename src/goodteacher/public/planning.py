@@ -48,7 +48,6 @@ from goodteacher.sweet_spot.rehearsing import (
     Costs,
     Pretending,
     Rehearsal,
-    Size,
     measure_costs,
     no_time,
     noted_times,
@@ -57,7 +56,7 @@ from goodteacher.sweet_spot.rehearsing import (
 from goodteacher.sweet_spot.run import rehearse_search
 from goodteacher.sweet_spot.search import Search
 from goodteacher.teachers import check_recorded_runs
-from goodteacher.training import borrowed, threads_of
+from goodteacher.training import borrowed, steps_per_epoch, threads_of
 
 ASSUMPTIONS = {"at_least": AT_LEAST, "likely": LIKELY, "at_most": AT_MOST}
 """What is assumed of results, by what the amounts are then called."""
@@ -193,6 +192,11 @@ class _Begun:
     known: Store | None
 
     @property
+    def examples(self) -> int:
+        """Those that teachers train on."""
+        return len(self.context.data.training)
+
+    @property
     def is_finished(self) -> bool:
         """Whether there is an answer."""
         return self.known is not None and self.known.exists(SWEET_SPOT_FILE)
@@ -243,21 +247,30 @@ class _Counting:
         costs: Say what they write; None where nobody asks.
         done: A study that has done some of them, which then take no time and do not count.
         tasks: What was counted.
+        passes: Those of teachers over their examples.
+        student_epochs: Each student's counted.
+        num_bytes: What is written.
     """
 
     clock: Clock
+    examples: int
     costs: Costs | None = None
     done: Store | None = None
     tasks: list[Task] = field(default_factory=list)
-    size: Size = field(default_factory=Size)
+    passes: float = 0.0
+    student_epochs: float = 0.0
     num_bytes: float = 0.0
 
     def __call__(self, stage: str, task: Task, store: Store) -> float:
         """Return what a task takes."""
         if self.done is not None and is_done(task, self.done):
             return 0.0
+        size = size_of(task, store)
         self.tasks.append(task)
-        self.size += size_of(task, store)
+        self.student_epochs += size.student_epochs
+        if size.teacher_steps:
+            run: Any = getattr(task, "trunk", task)
+            self.passes += size.teacher_steps / steps_per_epoch(self.examples, run.batch_size)
         if self.costs is not None:
             self.num_bytes += self.costs.num_bytes(task, store)
         return self.clock(stage, task, store)
@@ -335,7 +348,7 @@ class _Planner:
         begun, tasks, folders = self.begun, list[Task](), dict[str, Store]()
         threads = threads_for(begun.config, begun.context)
         for name in ASSUMPTIONS:
-            counting = _Counting(no_time, done=begun.known)
+            counting = _Counting(no_time, begun.examples, done=begun.known)
             engine = begun.rehearsed(f"first {name}", name, counting, begun.known)
             tasks += counting.tasks
             folders[name] = engine.context.store
@@ -347,15 +360,14 @@ class _Planner:
 
     def _amount(self, name: str, timed: _Timed) -> tuple[Amount, SimulatedEngine]:
         """Return how much there is to do, and the search with a worker for each task."""
-        counting = _Counting(timed.clock, timed.costs, timed.done)
+        counting = _Counting(timed.clock, self.begun.examples, timed.costs, timed.done)
         engine = self.begun.rehearsed(f"all {name}", name, counting, timed.folders[name])
-        examples = len(self.begun.context.data.training)
         known = self.begun.known
         on_disk = bytes_of(known) if timed.costs is None and known is not None else 0.0
         amount = Amount(
             tasks=len(counting.tasks),
-            teacher_epochs=counting.size.teacher_examples / examples,
-            student_epochs=counting.size.student_epochs,
+            teacher_epochs=counting.passes,
+            student_epochs=counting.student_epochs,
             bytes=counting.num_bytes or on_disk,
             seconds=sum(each.seconds for each in engine.simulated),
             least_seconds=engine.seconds,
@@ -371,7 +383,7 @@ class _Planner:
         for number, workers in enumerate(counts):
             # Where each task has a worker, more of them only wait.
             if number == 0 or counts[number - 1] < max(2, at_once):
-                counting = _Counting(timed.clock, done=timed.done)
+                counting = _Counting(timed.clock, self.begun.examples, done=timed.done)
                 engine = self.begun.rehearsed(
                     f"on {workers}", "likely", counting, timed.folders["likely"], workers
                 )

@@ -1,8 +1,9 @@
 """Pretended tasks: what they would leave in a study's folder, under an assumption, and no work.
 
 A search decides on its way what it does next. To say beforehand what it will do, its own rules go
-through the whole of it over such outputs (`rehearsing`). *Ours*: winners lie within what is tried,
-and an :class:`Assumption` says for how many epochs students gain, and when teachers stop.
+through the whole of it over such outputs (`rehearsing`). *Ours*: winners lie within what is tried
+but for two numbers, and an :class:`Assumption` says where these lie, for how many epochs students
+gain, and when teachers stop.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ Gain = Literal["much", "little"]
 _LITTLE = 0.0015
 """A gain that makes a longer training the winner, but is too little to try a still longer one."""
 
+_RATES = {"inside": 1.0, "on_edge": 2.0, "beyond": 4.0}
+"""Best learning rate of label smoothing, as a multiple of that of labels."""
+
 _FALLING = 0.1
 """Nats by which the negative log-likelihood of students falls that are not trained enough."""
 
@@ -69,6 +73,9 @@ class Assumption:
         taught: What students of teachers gain by three times as many epochs, again and again.
         labels: The same of students of labels alone.
         goes_on: Whether all students gain without end.
+        edges: Where the best temperature, and the best learning rate of label smoothing, lie:
+            ``inside`` of those tried first, ``on_edge``, so that further ones are tried, or
+            ``beyond``.
         teachers: Teachers stop as ``early`` as they may; or those that cost more than others stop
             as soon as they may, since they are ``outdone``; or ``never`` before their end.
     """
@@ -76,6 +83,7 @@ class Assumption:
     taught: tuple[Gain, ...] = ()
     labels: tuple[Gain, ...] = ()
     goes_on: bool = False
+    edges: Literal["inside", "on_edge", "beyond"] = "inside"
     teachers: Literal["early", "outdone", "never"] = "outdone"
 
     def gains(self, thirds: float, *, taught: bool) -> dict[Gain, float]:
@@ -100,8 +108,8 @@ class Assumption:
 
 
 AT_LEAST = Assumption(teachers="early")
-LIKELY = Assumption(taught=("much", "little"), labels=("much",))
-AT_MOST = Assumption(goes_on=True, teachers="never")
+LIKELY = Assumption(taught=("much", "little"), labels=("much",), edges="on_edge")
+AT_MOST = Assumption(goes_on=True, edges="beyond", teachers="never")
 
 
 @dataclass
@@ -211,12 +219,14 @@ class Pretending:
         training = task.training_of(arm)
         taught = isinstance(arm.source, Checkpoint | Blend)
         thirds = math.log(training.epochs / first.epochs, LONGER)
+        smoothed = isinstance(arm.source, SmoothingSource)
+        rate = first.learning_rate * (_RATES[self.assumption.edges] if smoothed else 1.0)
         off = [
-            (training.learning_rate, first.learning_rate),
+            (training.learning_rate, rate),
             (training.batch_size, first.batch_size),
         ]
         if taught:
-            off.append((arm.recipe.temperature, _middle(self.config.temperatures)))
+            off.append((arm.recipe.temperature, self._best_temperature))
             off.append((arm.recipe.alpha, _alpha(self.config.alphas)))
         if isinstance(arm.source, SmoothingSource):
             off.append((arm.source.smoothing, _middle(self.config.smoothings)))
@@ -224,6 +234,16 @@ class Pretending:
         gains = self.assumption.gains(thirds, taught=taught)
         gain = gains["much"] * self._much + gains["little"] * little
         return min(1.0, max(0.0, self.reached + gain - _OFF * lost))
+
+    @property
+    def _best_temperature(self) -> float:
+        match self.assumption.edges:
+            case "inside":
+                return _middle(self.config.temperatures)
+            case "on_edge":
+                return max(self.config.temperatures)
+            case "beyond":
+                return 2 * max(self.config.temperatures)
 
     @property
     def _much(self) -> float:

@@ -102,13 +102,11 @@ class Size:
 
     Attributes:
         teacher_steps: Steps of a teacher.
-        teacher_examples: Examples that it sees in them.
         recordings: Teachers that are recorded.
         student_epochs: Epochs, each student's counted.
     """
 
     teacher_steps: int = 0
-    teacher_examples: int = 0
     recordings: int = 0
     student_epochs: int = 0
 
@@ -132,9 +130,9 @@ def size_of(task: Task, store: Store) -> Size:
             new = [point for point in task.wanted if point.epoch > reached]
             new = [point for point in new if point.epoch not in _lent(task)]
             steps = task.wanted[-1].step - begun if new else 0
-            return Size(steps, steps * task.batch_size, len(new))
+            return Size(steps, len(new))
         case CooldownTask():
-            return Size(task.steps, task.steps * task.trunk.batch_size, 1)
+            return Size(task.steps, 1)
         case AverageTask():
             return Size(recordings=1)
         case StudentTask():
