@@ -3,8 +3,15 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-_NEEDS = {"transformers": "transformers", "lightning": "pytorch_lightning", "keras": "keras"}
-_FOLDER = Path(__file__).parent / "src/goodteacher/integrations"
+_NEEDS = {
+    "integrations/transformers": "transformers",
+    "integrations/lightning": "pytorch_lightning",
+    "integrations/keras": "keras",
+    "engines/ray_cluster": "ray",
+    "engines/ray_engine": "ray",
+    "engines/ray_working": "ray",
+}
+_FOLDER = Path(__file__).parent / "src/goodteacher"
 
 collect_ignore = [
     str(_FOLDER / f"{module}.py") for module, package in _NEEDS.items() if not find_spec(package)

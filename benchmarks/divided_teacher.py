@@ -23,7 +23,7 @@ from goodteacher.config import StudyConfig, parse
 from goodteacher.data import Dataset, Split
 from goodteacher.engines import LocalEngine
 from goodteacher.studies import Silent, prepare_context
-from goodteacher.studies.environment import environment
+from goodteacher.studies.environment import environment_here
 from goodteacher.teachers import plan_teachers
 from goodteacher.teachers.recording import recorded
 from goodteacher.training import threads_of
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     found = {
-        "environment": environment("cpu").model_dump(mode="json"),
+        "environment": environment_here("cpu").model_dump(mode="json"),
         "load": os.getloadavg()[0],
         "examples": options.examples,
         "batch_size": options.batch_size,

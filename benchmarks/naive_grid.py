@@ -38,7 +38,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from goodteacher.config import Optimization, RuntimeConfig, StudyConfig, parse
 from goodteacher.data import Split, StudyData, load_dataset, prepare
 from goodteacher.networks import Examples, Preparations
-from goodteacher.studies.environment import environment
+from goodteacher.studies.environment import environment_here
 from goodteacher.studies.progress import Silent
 from goodteacher.studies.store import Store
 from goodteacher.studies.tasks import Context, DataKey
@@ -210,7 +210,7 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
         },
         "teacher_record": timed["teacher", "record"],
         "student_epoch": {way: timed["student", way] for way in ("stacked", "alone", "loop")},
-        "environment": environment(str(timer.machine)).model_dump(mode="json"),
+        "environment": environment_here(str(timer.machine)).model_dump(mode="json"),
     }
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from goodteacher.config import RuntimeConfig
-from goodteacher.studies.environment import environment
+from goodteacher.studies.environment import environment_here
 from goodteacher.training.machine import choose_machine, tuned_cpu
 from student_epoch import hand_over, make_data, spread, student_trainer
 
@@ -100,7 +100,9 @@ def main() -> None:
     options = parser.parse_args()
     result = {
         "n": options.repeats,
-        "environment": environment(str(choose_machine(RuntimeConfig()))).model_dump(mode="json"),
+        "environment": environment_here(str(choose_machine(RuntimeConfig()))).model_dump(
+            mode="json"
+        ),
         "curves": {name: curve_of(name, options.repeats) for name in options.curves},
     }
     hand_over(result, options.out)

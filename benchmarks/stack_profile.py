@@ -17,7 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from goodteacher.config import RuntimeConfig
-from goodteacher.studies.environment import environment
+from goodteacher.studies.environment import environment_here
 from goodteacher.training.machine import choose_machine, tuned_cpu
 from student_epoch import hand_over, make_data, student_trainer
 from teacher_step import product_rate
@@ -79,7 +79,7 @@ def main() -> None:
         "student": options.student,
         "width": options.width,
         "batch_size": options.batch_size,
-        "environment": environment(str(trainer.machine)).model_dump(mode="json"),
+        "environment": environment_here(str(trainer.machine)).model_dump(mode="json"),
         "milliseconds_per_student_step": plain,
         "by_kind": dict(sorted(spent.items(), key=lambda item: -item[1])),
         "gflop_per_student_step": gflop,

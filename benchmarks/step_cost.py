@@ -33,7 +33,7 @@ from torch.nn import functional as F
 
 from goodteacher.config import RuntimeConfig
 from goodteacher.networks import build_model
-from goodteacher.studies.environment import environment
+from goodteacher.studies.environment import environment_here
 from goodteacher.training.loop import Trainer
 from goodteacher.training.machine import Machine, choose_machine, tuned_cpu
 from peers.job import Arrays, Job
@@ -222,7 +222,7 @@ def main() -> None:
         "n": options.repeats,
         "steps": options.steps,
         "batch_size": options.batch_size,
-        "environment": environment(str(machine)).model_dump(mode="json"),
+        "environment": environment_here(str(machine)).model_dump(mode="json"),
         "milliseconds_per_student_step": {
             name: spread([1e3 * value for value in values]) for name, values in seconds.items()
         },

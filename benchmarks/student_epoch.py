@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from goodteacher.config import Optimization, Recipe, RuntimeConfig
 from goodteacher.data import Split
 from goodteacher.networks import Examples, Normalization, build_model
-from goodteacher.studies.environment import environment
+from goodteacher.studies.environment import environment_here
 from goodteacher.training.loop import Trainer
 from goodteacher.training.machine import choose_machine, tuned_cpu
 from goodteacher.training.objective import StackObjective
@@ -207,9 +207,9 @@ def main() -> None:
     result = {
         "n": options.repeats,
         "examples": options.examples,
-        "environment": environment(str(choose_machine(RuntimeConfig(device="cpu")))).model_dump(
-            mode="json"
-        ),
+        "environment": environment_here(
+            str(choose_machine(RuntimeConfig(device="cpu")))
+        ).model_dump(mode="json"),
         "plain_seconds": spread(plain),
         "lean_seconds": spread(lean),
         "stacked_seconds": {w: spread(values) for w, values in stacked.items()},

@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from goodteacher.config import Optimization, RuntimeConfig
 from goodteacher.data import Split
 from goodteacher.networks import Examples, Normalization, build_model
-from goodteacher.studies.environment import environment
+from goodteacher.studies.environment import environment_here
 from goodteacher.training.loop import Trainer
 from goodteacher.training.machine import Machine, choose_machine, tuned_cpu
 from student_epoch import CLASSES, hand_over, make_data, spread
@@ -141,7 +141,7 @@ def main() -> None:
     rate, speed = product_rate(machine), bandwidth(machine)
     result = {
         "n": options.repeats,
-        "environment": environment(str(machine)).model_dump(mode="json"),
+        "environment": environment_here(str(machine)).model_dump(mode="json"),
         "product_gflops": rate,
         "copy_gb_per_second": speed,
         "teachers": [

@@ -41,7 +41,7 @@ from goodteacher.maths.targets import (
     mean_smoothing,
     smoothing_targets,
 )
-from goodteacher.studies.environment import environment
+from goodteacher.studies.environment import environment_here
 from goodteacher.verdicts.rule import REGULARIZERS, RUNGS, TUNED, Weighed, weigh
 from planted import (
     TASKS,
@@ -291,7 +291,7 @@ def run_missing(task: str, runs: int, last: int, processes: int, out: Path) -> N
     header = {
         "task": task,
         **settings,
-        "environment": environment("cpu float32").model_dump(mode="json"),
+        "environment": environment_here("cpu float32").model_dump(mode="json"),
     }
     if not out.exists():
         out.write_text(json.dumps(header) + "\n")

@@ -44,7 +44,7 @@ from goodteacher.config import RuntimeConfig, StudyConfig, parse
 from goodteacher.data import Split, load_dataset, prepare
 from goodteacher.networks import Preparations
 from goodteacher.records.results import Cost
-from goodteacher.studies.environment import environment
+from goodteacher.studies.environment import environment_here
 from goodteacher.training.machine import choose_machine
 from naive_grid import beside_others, network_of, teacher_loop_epoch
 from student_epoch import adam, hand_over, loop_epoch, spread
@@ -173,7 +173,9 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
             [theirs / ours["whole"] for theirs, ours in zip(naively, searches, strict=True)]
         ),
         # Last, since it sets how subnormal numbers are treated.
-        "environment": environment(str(choose_machine(RuntimeConfig()))).model_dump(mode="json"),
+        "environment": environment_here(str(choose_machine(RuntimeConfig()))).model_dump(
+            mode="json"
+        ),
     }
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from goodteacher.config import RuntimeConfig
-from goodteacher.studies.environment import environment
+from goodteacher.studies.environment import environment_here
 from goodteacher.training.machine import choose_machine
 from peers.environments import NotInstalledError, last_line, python_of
 from peers.job import Job
@@ -86,7 +86,7 @@ def main() -> None:
         for repeat in range(options.repeats):
             for pair in pairs:
                 _take_turns(pair, repeat, pythons, options.timeout)
-            result = _result(pairs, options, environment(str(machine)).model_dump(mode="json"))
+            result = _result(pairs, options, environment_here(str(machine)).model_dump(mode="json"))
             if options.out is not None:
                 options.out.parent.mkdir(parents=True, exist_ok=True)
                 options.out.write_text(json.dumps(result, indent=1) + "\n")

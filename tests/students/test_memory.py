@@ -31,11 +31,11 @@ def small_memory(monkeypatch, *, students=10**6, examples=10**6):
     """Make a step fail, as a full GPU does, for wide stacks or large batches."""
     plain = loop.Trainer._backward
 
-    def backward(self, inputs, positions, view, weight):
+    def backward(self, inputs, positions, *division):
         wide = isinstance(self.network, Stack) and self.network.num_students > students
         if wide or (not isinstance(self.network, Stack) and len(positions) > examples):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
-        return plain(self, inputs, positions, view, weight)
+        return plain(self, inputs, positions, *division)
 
     monkeypatch.setattr(loop.Trainer, "_backward", backward)
 
@@ -91,10 +91,10 @@ def test_single_example_that_does_not_fit_is_an_error_with_the_way_out(tmp_path,
 def test_other_failures_are_not_taken_for_a_lack_of_memory(tmp_path, monkeypatch):
     plain = loop.Trainer._backward
 
-    def backward(self, inputs, positions, view, weight):
+    def backward(self, inputs, positions, *division):
         if len(inputs) > rehearsal.EXAMPLES:
             raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
-        return plain(self, inputs, positions, view, weight)
+        return plain(self, inputs, positions, *division)
 
     monkeypatch.setattr(loop.Trainer, "_backward", backward)
     with pytest.raises(RunError, match="mat1 and mat2"):

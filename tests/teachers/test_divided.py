@@ -43,7 +43,7 @@ class Noting(Silent):
     def __init__(self):
         self.notes, self.units = [], 0.0
 
-    def advance(self, units):
+    def advance(self, units, stage=None):
         self.units += units
 
     def note(self, text):
@@ -173,8 +173,9 @@ def test_tasks_of_several_processes_have_helpers_of_their_own(one, tmp_path):
 def test_by_default_teachers_of_several_processes_are_fewer(two, each):
     config = parse(RuntimeConfig, engine="processes", teacher_workers=each)
     engine, cores = engine_of(config, two), loky.cpu_count()
-    assert engine.share.processes == max(1, cores // each)
-    assert engine.share.threads == max(1, cores // engine.share.processes)
+    share = engine.pool.share
+    assert share.processes == max(1, cores // each)
+    assert share.threads == max(1, cores // share.processes)
 
 
 class Killer(threading.Thread):
