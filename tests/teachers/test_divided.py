@@ -86,9 +86,20 @@ def train(context, task):
     return recorded(context.store, task.key)
 
 
+OTHERS = set()
+"""Processes that the tests before have left: those of the engine stay for a while."""
+
+
+@pytest.fixture(autouse=True)
+def _others():
+    OTHERS.clear()
+    OTHERS.update(children())
+
+
 def children():
     """Those that do some work: loky has others that count resources, and they stay."""
-    return {child.pid for child in psutil.Process().children(recursive=True) if helps(child)}
+    found = psutil.Process().children(recursive=True)
+    return {child.pid for child in found if helps(child)} - OTHERS
 
 
 def helps(process):
