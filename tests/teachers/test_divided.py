@@ -103,7 +103,10 @@ def children():
 
 
 def helps(process):
-    return "loky.backend.popen_loky_posix" in process.cmdline()
+    try:
+        return "loky.backend.popen_loky_posix" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture
