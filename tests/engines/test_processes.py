@@ -14,6 +14,7 @@ import pytest
 import torch
 from tests.contracts.test_engines import context_of
 from tests.made import SETTINGS, dataset
+from tests.watching import Noting
 
 from goodteacher import search
 from goodteacher.config import RuntimeConfig, parse
@@ -21,7 +22,6 @@ from goodteacher.data import DataNote
 from goodteacher.engines import LocalEngine, engine_of
 from goodteacher.engines.processes import ProcessesEngine
 from goodteacher.errors import ConfigError, RunError
-from goodteacher.studies.progress import Silent
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,6 @@ class Sayer:
         subnormal = torch.full((1,), torch.finfo(torch.float32).tiny) / 2
         said = [os.getpid(), torch.get_num_threads(), context.machine.sharing, bool(subnormal)]
         context.store.write_text(f"{task.key}.txt", " ".join(map(str, said)))
-
-
-class Noting(Silent):
-    def __init__(self):
-        self.notes, self.units = [], 0.0
-
-    def advance(self, units, stage=None):
-        self.units += units
-
-    def note(self, text):
-        self.notes.append(text)
 
 
 def said(context):

@@ -22,6 +22,7 @@ from tests import object_stores
 from tests.contracts.test_engines import context_of
 from tests.made import SETTINGS, dataset
 from tests.ray_clusters import one_node, until
+from tests.watching import Noting
 
 from goodteacher import search
 from goodteacher.config import RuntimeConfig, StudyConfig, parse
@@ -93,17 +94,6 @@ class Sayer:
         mapped = type(context.data.transfer.inputs).__name__
         said = [os.getpid(), torch.get_num_threads(), context.machine.sharing, bool(subnormal)]
         context.store.write_text(f"{task.key}.txt", " ".join(map(str, (*said, mapped))))
-
-
-class Noting(Silent):
-    def __init__(self):
-        self.notes, self.units = [], 0.0
-
-    def advance(self, units, stage=None):
-        self.units += units
-
-    def note(self, text):
-        self.notes.append(text)
 
 
 def said(context):

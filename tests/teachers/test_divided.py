@@ -26,7 +26,7 @@ from goodteacher.errors import ConfigError, RunError
 from goodteacher.networks import Network, Preparations
 from goodteacher.networks.preparation import Identity
 from goodteacher.records import Checkpoint
-from goodteacher.studies import Context, DataKey, Silent, Store, processes_of
+from goodteacher.studies import Context, DataKey, Store, processes_of
 from goodteacher.teachers import helpers, running
 from goodteacher.teachers.helpers import HelperError, helped
 from goodteacher.teachers.plan import AverageTask, CooldownTask, RecordPoint, TrajectoryTask
@@ -35,19 +35,9 @@ from goodteacher.teachers.running import load_teacher
 from goodteacher.training import ALONE, Group, Machine
 from tests.made import dataset
 from tests.test_study_views import pictures
+from tests.watching import Noting
 
 CPU = torch.device("cpu")
-
-
-class Noting(Silent):
-    def __init__(self):
-        self.notes, self.units = [], 0.0
-
-    def advance(self, units, stage=None):
-        self.units += units
-
-    def note(self, text):
-        self.notes.append(text)
 
 
 def context_of(folder, *, workers=1, data=None):
