@@ -20,7 +20,7 @@ from goodteacher import search
 from goodteacher.config import RuntimeConfig, parse
 from goodteacher.data import DataNote
 from goodteacher.engines import LocalEngine, engine_of
-from goodteacher.engines.processes import ProcessesEngine
+from goodteacher.engines.processes import Processes, ProcessesEngine
 from goodteacher.errors import ConfigError, RunError
 
 
@@ -120,6 +120,20 @@ def test_notes_warnings_and_logs_reach_whoever_began_it(tmp_path, caplog):
     assert levels["note of 1"] == logging.INFO
     assert levels["warning of 2"] == logging.WARNING
     assert [str(each.message) for each in caught] == ["the same in each"]
+
+
+def test_what_loky_says_of_its_idle_processes_is_passed_over(tmp_path, monkeypatch):
+    reports = Processes.reports
+
+    def ending(pool):
+        warnings.warn("A worker stopped while some jobs were given to it.", stacklevel=1)
+        return reports(pool)
+
+    monkeypatch.setattr(Processes, "reports", ending)
+    context = context_of(tmp_path / "s")
+    with pytest.warns(DataNote) as caught:
+        several(context).run("says", [Saying(1), Saying(2)])
+    assert [each.category for each in caught] == [DataNote]
 
 
 def test_a_warning_of_several_tasks_is_issued_once_in_a_study(tmp_path):

@@ -26,8 +26,13 @@ class Engine:
     def __init__(self):
         self.ran = []
 
-    def run(self, stage, tasks):
-        self.ran.append((stage, tasks))
+    def together(self, flow):
+        try:
+            while True:
+                needs = next(flow)
+                self.ran.append((needs.stage, needs.tasks))
+        except StopIteration as ended:
+            return [ended.value]
 
 
 def students(**changes):

@@ -13,6 +13,7 @@ import itertools
 import json
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
@@ -20,13 +21,14 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import loky
 
 from goodteacher.engines.pooled import PooledEngine, Report
 from goodteacher.engines.working import Outcome, Work, do
 from goodteacher.errors import RunError
-from goodteacher.studies import Context, Silent, Task, hand_over
+from goodteacher.studies import Context, Flow, Silent, Task, hand_over
 from goodteacher.training import Share
 
 _IDLE = 60
@@ -46,6 +48,14 @@ class ProcessesEngine(PooledEngine):
 
     def __init__(self, context: Context, *, workers: int, threads: int) -> None:
         super().__init__(context, Processes(context, workers=workers, threads=threads))
+
+    def together(self, *flows: Flow[Any]) -> list[Any]:
+        """Run flows beside one another; see :class:`~goodteacher.engines.pooled.PooledEngine`."""
+        with warnings.catch_warnings():
+            # loky's: a process ended, as it does after a minute without work, just as there was
+            # some. It starts another, and nothing is lost.
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+            return super().together(*flows)
 
 
 class Processes:
