@@ -382,8 +382,8 @@ def test_how_many_tasks_a_node_has_room_for(needs, resources, count):
 def test_settings_say_what_a_task_needs(tmp_path):
     context = context_of(tmp_path / "s")
     pool = engine_for(context, threads=3, gpus_per_task=0.25, memory_gib=2).pool
-    assert pool.where.needs == Resources(3, 0.25, 2**31)
-    assert engine_for(context, address="auto").pool.where.needs == Resources(1, 0.0, 0)
+    assert pool.where.wanted == Resources(3, 0.25, 2**31)
+    assert engine_for(context, address="auto").pool.where.wanted == Resources(1, 0.0, 0)
     assert engine_of(parse(RuntimeConfig, address="a:1"), context).pool.where.address == "a:1"
     with pytest.raises(ConfigError, match=r"engine = 'processes' uses none"):
         parse(RuntimeConfig, address="a:1", engine="processes")

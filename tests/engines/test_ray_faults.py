@@ -32,7 +32,7 @@ from goodteacher.studies.store import Store
 ray = pytest.importorskip("ray", reason="goodteacher[ray] is not installed")
 
 from goodteacher.engines import ray_engine  # noqa: E402
-from goodteacher.engines.ray_cluster import Needs  # noqa: E402
+from goodteacher.engines.ray_cluster import Resources  # noqa: E402
 from goodteacher.engines.ray_engine import RayEngine, Where  # noqa: E402
 
 
@@ -99,7 +99,7 @@ class Watching(Silent):
 
 
 def engine_for(context, cluster, workers=None, **settings):
-    where = Where(cluster.address, workers, Needs(1, 0.0, 0))
+    where = Where(cluster.address, workers, Resources(1, 0.0, 0))
     return RayEngine(context, where, **settings)
 
 
@@ -243,9 +243,9 @@ def test_a_task_that_runs_out_of_memory_runs_again_on_a_node_of_its_own(
 def test_the_smallest_node_on_which_a_task_can_run_is_asked_for_as_a_whole(monkeypatch):
     known = {"a": {"CPU": 1.0}, "b": {"CPU": 8.0}, "c": {"CPU": 4.0}}
     monkeypatch.setattr(ray_engine, "nodes", lambda: known)
-    assert ray_engine.whole_node(Needs(1, 0.0, 0)) == 1
-    assert ray_engine.whole_node(Needs(2, 0.0, 0)) == 4
-    assert ray_engine.whole_node(Needs(16, 0.0, 0)) == 16, "if all such nodes were lost"
+    assert ray_engine.whole_node(Resources(1, 0.0, 0)) == 1
+    assert ray_engine.whole_node(Resources(2, 0.0, 0)) == 4
+    assert ray_engine.whole_node(Resources(16, 0.0, 0)) == 16, "if all such nodes were lost"
 
 
 @pytest.fixture
