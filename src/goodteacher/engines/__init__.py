@@ -10,6 +10,7 @@ import torch
 
 from goodteacher.config import RuntimeConfig
 from goodteacher.engines.choosing import chosen_division
+from goodteacher.engines.cores import usable_cores
 from goodteacher.engines.local import LocalEngine
 from goodteacher.engines.pooled import PooledEngine
 from goodteacher.engines.simulating import Simulated, SimulatedEngine, longest_chain
@@ -35,14 +36,6 @@ def _processes(config: RuntimeConfig, context: Context) -> Engine:
     workers = config.workers or max(1, cores // each)
     threads = config.threads or max(1, cores // workers)
     return ProcessesEngine(context, workers=workers, threads=threads)
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use: those that its affinity and its cgroup leave."""
-    # Here, since loky takes as long to import as the rest of the engines, and few searches need it.
-    import loky
-
-    return int(loky.cpu_count())
 
 
 def _ray(config: RuntimeConfig, context: Context) -> Engine:

@@ -177,7 +177,7 @@ class _Work:
             if self.pool.stays_here and self._lone is not None:
                 self._alone(self._lone)
                 continue
-            self._begin(self._ready())
+            self._begin()
             done = self.engine.ended(self.at_work)
             self._tell()
             for future in done:
@@ -226,12 +226,14 @@ class _Work:
             first[each.stage] = min(flow, first.get(each.stage, flow))
         return sorted(ready, key=lambda each: (first[each.stage], -each.task.work))
 
-    def _begin(self, ready: Sequence[_Waiting]) -> None:
-        if not ready:
+    def _begin(self) -> None:
+        """Begin as many tasks as there are free workers for."""
+        if len(self.at_work) == len(self._waiting):
             return
         free = self.pool.ready_for(len(self._waiting)) - len(self.at_work)
-        for each in ready[: max(0, free)]:
-            self.at_work[self.pool.submit(each.stage, each.task)] = each.task.key
+        if free > 0:  # or nobody needs to know in which order the others would begin
+            for each in self._ready()[:free]:
+                self.at_work[self.pool.submit(each.stage, each.task)] = each.task.key
 
     def _alone(self, waiting: _Waiting) -> None:
         self.engine.alone(waiting.stage, waiting.task)

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-import loky
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from goodteacher.engines.cores import usable_cores
 from goodteacher.engines.ray_working import named
 from goodteacher.errors import ConfigError, RunError
 
@@ -116,7 +116,7 @@ def _start(cpus: int) -> None:
         if not _Started.cpus or _Started.cpus >= cpus:
             return
         leave()
-    count = max(cpus, loky.cpu_count())
+    count = max(cpus, usable_cores())
     with _undisturbed():
         ray.init(
             address="local",
