@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from goodteacher.config import Recipe
@@ -233,6 +233,8 @@ def test_nothing_has_no_sign_and_halves_go_up_as_in_decimals(fraction, as_points
 
 
 @given(st.floats(-1, 1), st.floats(-4e-16, 4e-16))
+@example(5e-05, -8.429917157991042e-17)
+@settings(max_examples=2000)
 def test_last_bits_of_a_number_change_nothing_that_is_shown(value, noise):
     rounded = round(value, 6)
     assert points(rounded + noise) == points(rounded)

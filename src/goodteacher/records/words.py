@@ -66,8 +66,9 @@ def steady(value: float) -> float:
         >>> steady(0.1 + 0.2)
         0.3
     """
-    # What is left of a difference of nothing is all last digits.
-    return round(float(f"{value:.12g}"), 15) + 0.0 if math.isfinite(value) else value
+    # A small difference of numbers near 1 has as large an error as they have: digits are counted
+    # from the decimal point too, with room for per cent of it.
+    return round(float(f"{value:.12g}"), 12) + 0.0 if math.isfinite(value) else value
 
 
 def called(name: str, reference: Reference) -> str:
