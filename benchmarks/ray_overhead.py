@@ -1,10 +1,13 @@
 """What the engine of Ray costs for each task, beside the engine of processes, and in memory.
 
-Tasks sleep for a stated time, so that all beyond it is the engines' own. The ways take turns within
-one run: on a busy machine compare them with one another, not with another run. First tasks for each
-worker, which imports PyTorch for them, come before the clock starts.
+Tasks sleep for a stated time, so that all beyond it is the engines' own. With `--compute` they
+multiply matrices instead, with one thread, for about as long on a machine that does nothing else:
+then what two workers gain over this process alone is told too. The ways take turns within one run:
+on a busy machine compare them with one another, not with another run. First tasks for each worker,
+which imports PyTorch for them, come before the clock starts.
 
     python benchmarks/ray_overhead.py --tasks 20 --seconds 1 --rounds 5
+    python benchmarks/ray_overhead.py --tasks 8 --seconds 5 --rounds 3 --compute
 """
 
 from __future__ import annotations
@@ -34,11 +37,12 @@ WORKERS = 2
 
 @dataclass(frozen=True)
 class Sleeping:
-    """A task that sleeps."""
+    """A task that sleeps, or multiplies matrices."""
 
     runner: ClassVar[str] = f"{__name__}:Sleeper"
     number: int
     seconds: float
+    products: int = 0
 
     @property
     def key(self) -> str:
@@ -59,10 +63,29 @@ class Sleeper:
         return store.exists(f"{task.key}.txt")
 
     def run(self, task: Sleeping, context: Context) -> None:
-        """Sleep."""
-        time.sleep(task.seconds)
+        """Sleep, or compute."""
+        if task.products:
+            multiply(task.products)
+        else:
+            time.sleep(task.seconds)
         context.progress.advance(task.work)
         context.store.write_text(f"{task.key}.txt", str(os.getpid()))
+
+
+def multiply(products: int) -> None:
+    """Multiply matrices that fit into a core's own cache."""
+    matrix = torch.full((256, 256), 1 / 256)
+    for _ in range(products):
+        matrix = matrix @ matrix
+
+
+def products_in(seconds: float) -> int:
+    """Return how many products this process makes in a time, with one thread."""
+    torch.set_num_threads(1)
+    multiply(100)
+    began = time.perf_counter()
+    multiply(2000)
+    return round(2000 * seconds / (time.perf_counter() - began))
 
 
 def context_of(folder: Path) -> Context:
@@ -71,14 +94,15 @@ def context_of(folder: Path) -> Context:
     return Context(data, Preparations(data), store, Machine(torch.device("cpu")), Silent())
 
 
-def measured(way: dict[str, object], tasks: int, seconds: float) -> dict[str, float]:
+def measured(way: dict[str, object], tasks: int, seconds: float, products: int) -> dict[str, float]:
     """Return the seconds of some tasks with one engine, and the memory of its processes."""
     with tempfile.TemporaryDirectory() as place:
         context = context_of(Path(place) / "study")
-        engine = engine_of(parse(RuntimeConfig, threads=1, workers=WORKERS, **way), context)
+        engine = engine_of(parse(RuntimeConfig, threads=1, **way), context)
         engine.run("first", [Sleeping(-number, 0.5) for number in (1, 2, 3, 4)])
+        sleeping = [Sleeping(number, seconds, products) for number in range(1, tasks + 1)]
         began = time.perf_counter()
-        engine.run("sleeping", [Sleeping(number, seconds) for number in range(1, tasks + 1)])
+        engine.run("sleeping", sleeping)
         took = time.perf_counter() - began
         workers = {int(path.read_text()) for path in context.store.root.glob("sleeping-*.txt")}
     return {"seconds": took, **memory(workers)}
@@ -111,21 +135,40 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--compute", action="store_true", help="compute instead of sleeping")
     options = parser.parse_args()
     ways: dict[str, dict[str, object]] = {
-        "processes": {"engine": "processes"},
-        "ray": {"engine": "ray"},
+        "this process": {"engine": "local"},
+        "processes": {"engine": "processes", "workers": WORKERS},
+        "ray": {"engine": "ray", "workers": WORKERS},
     }
+    if not options.compute:
+        del ways["this process"]
+    products = products_in(options.seconds) if options.compute else 0
     found: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     for _ in range(options.rounds):
         for name, way in ways.items():
-            found[name].append(measured(way, options.tasks, options.seconds))
+            found[name].append(measured(way, options.tasks, options.seconds, products))
+    print(json.dumps({**told(found, options), **found}, indent=1))
+
+
+def told(
+    found: dict[str, list[dict[str, float]]], options: argparse.Namespace
+) -> dict[str, dict[str, list[float]]]:
+    """Return how much faster several workers are than this process, or what each task costs."""
+    if options.compute:
+        alone = [each["seconds"] for each in found.pop("this process")]
+        gain = {
+            name: [round(one / each["seconds"], 3) for one, each in zip(alone, rounds, strict=True)]
+            for name, rounds in found.items()
+        }
+        return {"times_as_fast_as_this_process": gain}
     ideal = options.tasks * options.seconds / WORKERS
     beyond = {
         name: [round((each["seconds"] - ideal) * WORKERS / options.tasks, 4) for each in rounds]
         for name, rounds in found.items()
     }
-    print(json.dumps({"seconds_of_overhead_for_each_task": beyond, **found}, indent=1))
+    return {"seconds_of_overhead_for_each_task": beyond}
 
 
 if __name__ == "__main__":

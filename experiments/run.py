@@ -51,6 +51,9 @@ TEACHING = TeacherConfig.model_fields.keys() - {"teachers_of", "variants", "cool
 """Settings that make other teachers; the variant `ema` does too, which is kept while training."""
 
 
+SEEDS = "teacher_seeds"
+"""Seeds of teachers: a setting of a search, and of the study that of the searches it makes."""
+
 RATES: Mapping[str, Settings] = {
     "constant": {},
     "sqrt": {"lr_rule": "sqrt"},
@@ -84,9 +87,11 @@ class Plan:
 def plans_of(study: Settings) -> Iterator[Plan]:
     """Yield the pairs of a study file, then its variations.
 
-    A verdict's settings are those of the pair or, if it has none, of its transfer set. A variation
-    is a pair under other settings, for each of its `teacher_seeds`: an exhaustive search, and where
-    it has a `verdict`, one on what that found.
+    A verdict's settings are those of the pair or, if it has none, of its transfer set. A transfer
+    set's `teacher_seeds` are those of its pairs: each pair is run once more with teachers of every
+    further seed, by an exhaustive search alone, after all pairs have been run once. A variation is
+    a pair under other settings, for each of its `teacher_seeds`: an exhaustive search, and where it
+    has a `verdict`, one on what that found.
 
     Args:
         study: The content of a file such as `cpu/mnist.toml`.
@@ -96,6 +101,7 @@ def plans_of(study: Settings) -> Iterator[Plan]:
         verdicts = study.get("verdicts", {})
         verdict = verdicts.get(name, verdicts.get(pair.transfer))
         yield Plan(pair, settings_of(study, pair), study.get("search", {}), verdict)
+    yield from _with_other_teachers(study)
     for variation, changes in variations_of(study).items():
         changed = dict(changes)
         names, seeds = changed.pop("pairs"), changed.pop("teacher_seeds", [0])
@@ -107,6 +113,18 @@ def plans_of(study: Settings) -> Iterator[Plan]:
             search = {**settings_of(study, pair), **other}
             own = bool(TEACHING & other.keys()) or "ema" in other.get("variants", ())
             yield Plan(pair, search, None, verdict, own_teachers=own)
+
+
+def _with_other_teachers(study: Settings) -> Iterator[Plan]:
+    """Yield the pairs again, with teachers of other seeds."""
+    pairs = [pair_of(study["data"], name) for name in study["pairs"]]
+    seeds = {pair: study["transfers"][pair.transfer].get(SEEDS, [0]) for pair in pairs}
+    for seed in sorted({seed for each in seeds.values() for seed in each} - {0}):
+        for pair in pairs:
+            if seed in seeds[pair]:
+                again = pair.model_copy(update={"teacher_seed": seed})
+                settings = {**settings_of(study, pair), SEEDS: [seed]}
+                yield Plan(again, settings, None, None)
 
 
 def variations_of(study: Settings) -> dict[str, Settings]:
@@ -131,7 +149,7 @@ def settings_of(study: Settings, pair: PairKey) -> Settings:
     """Return a pair's settings of a search."""
     return {
         **study["settings"],
-        **study["transfers"][pair.transfer],
+        **{name: v for name, v in study["transfers"][pair.transfer].items() if name != SEEDS},
         "teacher": study["teachers"][pair.teacher_role],
         "student": study["students"][pair.student_role],
     }
@@ -228,9 +246,10 @@ class Runner:
         )
 
     def _lender(self, pair: PairKey) -> Path | None:
-        """Return a finished study of the same data and teacher, if there is one."""
+        """Return a finished study of the same data and teachers, if there is one."""
         same = sorted(self.out.glob(f"{pair.data}/{pair.teacher_role}--*/exhaustive"))
-        plain = [folder for folder in same if folder.parent.name.count("--") == 2]
+        seed = [f"seed{pair.teacher_seed}"] if pair.teacher_seed else []
+        plain = [folder for folder in same if folder.parent.name.split("--")[3:] == seed]
         return next((folder for folder in plain if (folder / SWEET_SPOT_FILE).exists()), None)
 
     def _minutes(self, pair: PairKey) -> dict[str, float]:

@@ -28,7 +28,7 @@ STUDY = {
     },
     "teachers": {"large": "mlp:12"},
     "students": {"wide": "mlp:3"},
-    "transfers": {"full": {}, "tenth": {"transfer_fraction": 0.5}},
+    "transfers": {"full": {}, "tenth": {"transfer_fraction": 0.5, "teacher_seeds": [0, 2]}},
     "search": {"patience": 1},
     "verdicts": {"tenth": {"seeds": 3}},
     "variations": {
@@ -79,6 +79,21 @@ def test_variation_is_repeated_with_teachers_of_other_seeds():
     assert second.pair.folder == "circle/large--wide--tenth--again--seed3"
     assert second.search == {**first.search, "teacher_seeds": [3]}
     assert second.own_teachers
+
+
+def test_pairs_are_run_again_with_teachers_of_other_seeds_after_all_were_run_once():
+    plans = list(run.plans_of(STUDY))
+    names = [plan.pair.folder for plan in plans]
+    assert names[:3] == [
+        "circle/large--wide--full",
+        "circle/large--wide--tenth",
+        "circle/large--wide--tenth--seed2",
+    ]
+    first, again = plans[1:3]
+    assert "teacher_seeds" not in first.search
+    assert again.search == {**first.search, "teacher_seeds": [2]}
+    assert again.default is again.verdict is None
+    assert not again.own_teachers
 
 
 def test_rates_are_every_budget_and_rule_but_for_the_pair_itself():
@@ -149,7 +164,8 @@ def test_pairs_of_one_teacher_train_it_once(ran):
         for pair in all_pairs(ran / "results", variations=True)
     }
     assert seconds["circle/large--wide--tenth"] == seconds["circle/large--wide--full"]
-    assert seconds["circle/large--wide--tenth--steps"] != seconds["circle/large--wide--full"]
+    for other in ("steps", "seed2"):
+        assert seconds[f"circle/large--wide--tenth--{other}"] != seconds["circle/large--wide--full"]
 
 
 def test_what_is_finished_is_not_run_again(ran):

@@ -26,9 +26,10 @@ from goodteacher.errors import ConfigError, RunError
 from goodteacher.networks import Network, Preparations
 from goodteacher.networks.preparation import Identity
 from goodteacher.records import Checkpoint
-from goodteacher.studies import Context, DataKey, Store, processes_of
-from goodteacher.teachers import helpers, running
-from goodteacher.teachers.helpers import HelperError, helped
+from goodteacher.studies import Context, DataKey, Store, helped, helpers, processes_of
+from goodteacher.studies.helpers import HelperError, LostHelperError
+from goodteacher.studies.local_helpers import LocalHelpers, _Process
+from goodteacher.teachers import running
 from goodteacher.teachers.plan import AverageTask, CooldownTask, RecordPoint, TrajectoryTask
 from goodteacher.teachers.recording import load_response, recorded
 from goodteacher.teachers.running import load_teacher
@@ -214,7 +215,11 @@ def test_a_study_goes_on_after_one_of_the_processes_was_killed(one, two):
     assert_same_teachers(one, two, task, tolerance=0.01)  # after 2,800 steps
 
 
-def _second_fails(group, *, how):
+def among(context, size):
+    return replace(context, machine=replace(context.machine, teacher_workers=size))
+
+
+def _second_fails(context, group, *, how):
     """Have the steps of a group, until the second process fails in some way."""
     for step in range(1000):
         if step == 3 and group.rank == 1:
@@ -238,37 +243,37 @@ def _dies():
         (_dies, RunError, "One of the 3 processes"),
     ],
 )
-def test_what_ends_one_process_is_what_is_told(how, error, words):
+def test_what_ends_one_process_is_what_is_told(how, error, words, one):
     work = partial(_second_fails, how=how)
-    with pytest.raises(error, match=words), helped(work, size=3, device=CPU) as group:
-        _second_fails(group, how=how)
+    with pytest.raises(error, match=words), helped(work, among(one, 3)) as group:
+        work(one, group)
     assert not children()
 
 
-def test_an_error_of_this_process_ends_the_others():
+def test_an_error_of_this_process_ends_the_others(two):
     hook = sys.excepthook
-    with pytest.raises(RunError, match="disk"), helped(_second_fails_never, size=2, device=CPU):
+    with pytest.raises(RunError, match="disk"), helped(_second_fails_never, two):
         raise RunError("the disk is full")
     assert not children()
     assert sys.excepthook is hook
     assert not torch.distributed.is_initialized()
 
 
-def _second_fails_never(group):
-    _second_fails(group, how=lambda: None)
+def _second_fails_never(context, group):
+    _second_fails(context, group, how=lambda: None)
 
 
-def test_what_cannot_be_sent_is_named_and_nothing_is_left():
+def test_what_cannot_be_sent_is_named_and_nothing_is_left(two):
     with (
         pytest.raises(ConfigError, match=r"cannot be sent to other processes.*teacher_workers=1"),
-        helped(partial(_second_fails_never, threading.Lock()), size=2, device=CPU),
+        helped(partial(_second_fails_never, threading.Lock()), two),
     ):
         pytest.fail("nobody can help")
     assert not children()
 
 
 def _told(when, **said):
-    return helpers._Told(
+    return helpers.Told(
         **{"when": when, "error": None, "out_of_memory": False, "trace": "", **said}
     )
 
@@ -283,20 +288,20 @@ class Line:
         else:
             self.other.send(said)
 
-    says = helpers._Helper.says
+    says = _Process.says
 
 
 @pytest.mark.parametrize(
     ("said", "kind", "words"),
     [
         ((_told(2.0, trace="E: lost"), _told(1.0, trace="E: cause")), HelperError, "E: cause"),
-        ((_told(1.0, trace="E: lost"), None), RunError, "One of the 3 processes"),
+        ((_told(1.0, trace="E: lost"), None), LostHelperError, "One of the 3 processes"),
         ((_told(1.0, error=ConfigError("no")), _told(2.0, trace="E: lost")), ConfigError, "no"),
         ((_told(2.0, trace="E: lost"), _told(1.0, out_of_memory=True)), MemoryError, "not enough"),
     ],
 )
 def test_the_first_cause_is_told_and_not_what_came_of_it(said, kind, words):
-    cause = helpers._cause([Line(each) for each in said])
+    cause = helpers.cause_of_end(LocalHelpers([Line(each) for each in said], None), 3)
     assert type(cause) is kind
     assert words in str(cause)
 
@@ -305,13 +310,13 @@ def test_memory_that_runs_out_elsewhere_makes_smaller_pieces(two, one, monkeypat
     asked = []
 
     @contextlib.contextmanager
-    def short_of_memory(work, *, size, device):
-        asked.append(work.keywords["piece"])
+    def short_of_memory(work, context):
+        asked.append(work.args[-1])
         if len(asked) < 3:
             raise MemoryError("not enough memory in one of 2 processes")
         yield ALONE  # two pieces of eight, by this process
 
-    monkeypatch.setattr(helpers, "helped", short_of_memory)
+    monkeypatch.setattr(running, "helped", short_of_memory)
     task = task_of(one, epochs=(1,))
     train(two, task)
     assert asked == [32, 16, 8]
@@ -322,11 +327,11 @@ def test_memory_that_runs_out_elsewhere_makes_smaller_pieces(two, one, monkeypat
 
 def test_memory_for_less_than_one_example_each_ends_the_run(two, one, monkeypatch):
     @contextlib.contextmanager
-    def short_of_memory(work, *, size, device):
+    def short_of_memory(work, context):
         raise MemoryError("not enough memory")
         yield
 
-    monkeypatch.setattr(helpers, "helped", short_of_memory)
+    monkeypatch.setattr(running, "helped", short_of_memory)
     with pytest.raises(RunError, match="does not hold one example"):
         train(two, task_of(one))
 
@@ -374,13 +379,13 @@ class Falling(nn.Sequential):
 
 def test_dropout_in_several_processes_is_told(one, two, monkeypatch):
     @contextlib.contextmanager
-    def two_of_them(work, *, size, device):
+    def two_of_them(work, context):
         group = Group()
         group.size = 2
         monkeypatch.setattr(group, "part", lambda count: slice(count))
         yield group
 
-    monkeypatch.setattr(helpers, "helped", two_of_them)
+    monkeypatch.setattr(running, "helped", two_of_them)
     monkeypatch.setattr(running, "network_of", lambda context, task: Network(Identity(), Falling()))
     train(two, task_of(one, epochs=(1,)))
     assert "dropout draws other numbers in 2 processes than in one" in two.progress.notes[0]

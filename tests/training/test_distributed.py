@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import loky
 import pytest
@@ -18,7 +19,7 @@ from goodteacher.data import Split
 from goodteacher.networks import Examples
 from goodteacher.networks.preparation import Identity
 from goodteacher.training import ALONE, Machine, Trainer, compute_logits, distributed
-from goodteacher.training.distributed import joined
+from goodteacher.training.distributed import SeveralProcesses, joined, meeting_in
 
 CPU = Machine(torch.device("cpu"))
 N, C = 61, 3
@@ -104,7 +105,7 @@ def trained(network, group=ALONE, *, steps=9, begin=None, **settings):
 
 def _one_of(meeting, rank, size, work):
     torch.set_num_threads(1)
-    with joined(meeting, rank=rank, size=size, device=CPU.device) as group:
+    with joined(meeting_in(meeting, size), rank=rank, size=size, device=CPU.device) as group:
         return work(group)
 
 
@@ -333,11 +334,46 @@ def test_batch_norm_in_evaluation_is_left_alone():
     assert torch.equal(found, layer(inputs))
 
 
-def test_the_group_ends_with_its_block(tmp_path):
-    hook = sys.excepthook
-    with joined(tmp_path / "meeting", rank=0, size=1, device=CPU.device) as group:
+@pytest.mark.parametrize("known", [None, "lo"])
+def test_the_group_ends_with_its_block(tmp_path, monkeypatch, known):
+    if known:
+        monkeypatch.setenv("GLOO_SOCKET_IFNAME", known)
+    hook, meeting = sys.excepthook, meeting_in(tmp_path / "meeting", 1)
+    with joined(meeting, rank=0, size=1, device=CPU.device) as group:
         assert torch.distributed.is_initialized()
         assert group.leads
     assert not torch.distributed.is_initialized()
-    assert "GLOO_SOCKET_IFNAME" not in os.environ
+    assert os.environ.get("GLOO_SOCKET_IFNAME") == known
     assert sys.excepthook is hook
+
+
+@pytest.mark.parametrize(
+    ("address", "known", "expected"),
+    [
+        ("127.0.0.1", None, "loopback"),
+        ("127.0.0.1", "eth7", "loopback"),
+        ("10.0.0.5", None, "fast"),
+        ("10.0.0.5", "eth7", "eth7"),  # somebody has chosen for this network
+        ("10.9.9.9", None, None),  # PyTorch looks for one itself
+    ],
+)
+def test_processes_talk_through_the_interface_that_has_the_address(
+    address, known, expected, monkeypatch
+):
+    place = {"loopback": "127.0.0.1", "fast": "10.0.0.5"}
+    found = {name: [SimpleNamespace(address=each)] for name, each in place.items()}
+    monkeypatch.setattr(distributed.psutil, "net_if_addrs", lambda: found)
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    if known:
+        monkeypatch.setenv("GLOO_SOCKET_IFNAME", known)
+    with distributed._talking_through(address):
+        assert os.environ.get("GLOO_SOCKET_IFNAME") == expected
+    assert os.environ.get("GLOO_SOCKET_IFNAME") == known
+
+
+def test_each_process_computes_on_its_own_gpu():
+    """Of those that it sees, which is one where a cluster has given it one."""
+    asked = Machine(torch.device("cuda"))
+    at = [SeveralProcesses(1, 3, gpu).machine(asked).device.index for gpu in (0, 1)]
+    assert at == [0, 1]
+    assert SeveralProcesses(1, 3, 1).machine(CPU) is CPU

@@ -63,8 +63,8 @@ class RuntimeConfig(Frozen):
     )
     teacher_workers: PositiveInt = Field(
         1,
-        description="processes over which each teacher is trained, by DistributedDataParallel on "
-        "this machine: its batch and the task's threads are divided among them, and batch "
+        description="processes over which each teacher is trained, by DistributedDataParallel, on "
+        "this machine or those of address: its batch is divided among them, and batch "
         "normalisation sees the whole batch (for large teachers)",
     )
     tracker: Annotated[tuple[TrackerName, ...], BeforeValidator(split_commas)] = Field(

@@ -50,7 +50,8 @@ def _ray(config: RuntimeConfig, context: Context) -> Engine:
         gpus=gpus if config.gpus_per_task is None else config.gpus_per_task,
         memory=size_in_bytes(config.memory_gib),
     )
-    return RayEngine(context, Where(config.address, config.workers, resources))
+    together = context.machine.teacher_workers
+    return RayEngine(context, Where(config.address, config.workers, resources, together))
 
 
 ENGINES: dict[str, Callable[[RuntimeConfig, Context], Engine]] = {

@@ -236,18 +236,21 @@ def versions_here() -> dict[str, str | None]:
     return _versions()()
 
 
-def check_nodes(wanted: Resources) -> None:
+def check_nodes(wanted: Resources, together: int = 1) -> None:
     """See whether the nodes of a cluster can do what a study asks of them.
 
     Args:
-        wanted: What one task needs.
+        wanted: What one process of a task needs.
+        together: Processes that train one teacher together, on whichever nodes.
 
     Raises:
-        ConfigError: A node has other versions, or no node has room for a task.
+        ConfigError: A node has other versions, no node has room for a task, or all of them
+            together have none for a teacher.
         RunError: A node does not answer.
     """
     known = nodes()
-    if not any(wanted.fit_on(resources) for resources in known.values()):
+    rooms = sum(wanted.fit_on(resources) for resources in known.values())
+    if not rooms:
         cpus, gpus, memory = (
             max(each.get(kind, 0.0) for each in known.values()) for kind in ("CPU", "GPU", "memory")
         )
@@ -256,6 +259,12 @@ def check_nodes(wanted: Resources) -> None:
             f"No node of the Ray cluster has room for a task, which needs {wanted}: the most that "
             f"one has is {most}. Lower --threads, --gpus-per-task or --memory-gib, or start a "
             "larger node."
+        )
+    if rooms < together:
+        raise ConfigError(
+            f"teacher_workers = {together} needs room for as many processes, each with {wanted}, "
+            f"but the nodes of the Ray cluster have room for {rooms}. Lower teacher_workers, or "
+            "start more nodes."
         )
     here = versions_here()
     for node, found in _asked(known).items():

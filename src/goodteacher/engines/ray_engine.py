@@ -38,6 +38,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from goodteacher.engines.pooled import PooledEngine, Report
 from goodteacher.engines.ray_cluster import Resources, check_nodes, join, leave, nodes
+from goodteacher.engines.ray_helpers import Places, RayRecruiter, options_for
 from goodteacher.engines.ray_working import (
     Errand,
     Returned,
@@ -51,6 +52,7 @@ from goodteacher.engines.working import Outcome
 from goodteacher.errors import RunError, StudyError
 from goodteacher.studies import (
     Context,
+    LostHelperError,
     Silent,
     Store,
     Task,
@@ -97,18 +99,20 @@ class Where:
     Attributes:
         address: Of a running one; None starts one on this machine.
         workers: Tasks at the same time, at most; None is as many as there is room for.
-        wanted: What each task needs.
+        wanted: What each task needs; where a task wants several processes, each of them.
+        together: Processes that train one teacher together.
     """
 
     address: str | None
     workers: int | None
     wanted: Resources
+    together: int = 1
 
     def join(self) -> None:
         """Connect with the cluster; see :func:`~goodteacher.engines.ray_cluster.join`."""
-        join(self.address, cpus=(self.workers or 1) * self.wanted.cpus)
+        join(self.address, cpus=max(self.workers or 1, self.together) * self.wanted.cpus)
         if self.address is not None:
-            check_nodes(self.wanted)
+            check_nodes(self.wanted, self.together)
 
     def rooms(self) -> tuple[int, int]:
         """Return how many tasks can be at work now, in all and on one node."""
@@ -128,6 +132,7 @@ class _Run:
         attempt: 0 at first; one more whenever a process or a node was lost with it.
         short_of_memory: Whether one of those ran out of memory.
         reference: Ray's, of the present attempt.
+        places: What the processes of an attempt have reserved, if there are several.
         told: All that it has said.
         stopped: Whether nobody waits for it any more.
     """
@@ -139,6 +144,7 @@ class _Run:
     attempt: int = 0
     short_of_memory: bool = False
     reference: Any = None
+    places: Places | None = None
     stopped: bool = False
 
 
@@ -225,25 +231,25 @@ class RayPool:
 
     def _begin(self, run: _Run) -> None:
         wanted = self.where.wanted
-        processes = processes_of(run.task, self.context.machine)
+        if run.short_of_memory:
+            wanted = replace(wanted, cpus=whole_node(wanted))
+        share = Share.of_host(processes=self._rooms[2], threads=self.where.wanted.cpus)
+        size = processes_of(run.task, self.context.machine)
+        run.places = Places.reserved(wanted, size, name=run.task.key) if size > 1 else None
         errand = Errand(
             key=run.task.key,
             task=cloudpickle.dumps(run.task),
             attempt=run.attempt,
             study=self._study,
-            share=Share.of_host(processes=self._rooms[2], threads=wanted.cpus),
+            share=share,
             home=self._home,
             teller=self._teller,
             patience=self.patience,
+            recruiter=RayRecruiter(self._study, share, run.places) if run.places else None,
         )
-        placed = self._send.options(
-            num_cpus=whole_node(wanted) if run.short_of_memory else max(wanted.cpus, processes),
-            num_gpus=wanted.gpus * processes,
-            memory=wanted.memory or None,
-            name=run.task.key,
-        )
+        options = run.places.options(0) if run.places else options_for(wanted)
         ended = self._ended
-        run.reference = placed.remote(errand)
+        run.reference = self._send.options(**options, name=run.task.key).remote(errand)
         run.reference.future().add_done_callback(lambda future: ended.put((run, future)))
 
     def outcome(self, future: Future[Outcome], stage: str, task: Task) -> Outcome:
@@ -256,6 +262,8 @@ class RayPool:
 
     def attend(self, run: _Run, ended: Any) -> None:
         """Take in how an attempt ended: pass its outcome on, or begin another."""
+        if run.places is not None:
+            run.places.leave()
         try:
             outcome = self._outcome(run, ended)
         except BaseException as error:
@@ -285,6 +293,8 @@ class RayPool:
         if returned.interrupted:
             raise KeyboardInterrupt
         outcome = returned.outcome
+        if isinstance(outcome.error, LostHelperError):
+            return self._again(run, outcome.error)
         if outcome.error is None and outcome.failure is None:
             self._finish(run, returned)
         return outcome
@@ -396,6 +406,8 @@ class RayPool:
             if not run.future.done():
                 with contextlib.suppress(Exception):  # whatever is lost is ended
                     ray.cancel(run.reference, force=True)
+            if run.places is not None:
+                run.places.leave()
 
 
 def _attend(pool: weakref.ref[RayPool], ended: queue.SimpleQueue[Any]) -> None:

@@ -30,6 +30,7 @@ from goodteacher.studies import (
     Context,
     Environment,
     Packed,
+    Recruiter,
     Store,
     Task,
     environment_here,
@@ -83,6 +84,7 @@ class Errand:
         home: The node that the study was begun on.
         teller: Ray's handle of who is told how far the task is; None tells nobody.
         patience: Seconds for which the study's folder may be out of reach at a time.
+        recruiter: Starts the other processes of a task that wants several; None if it wants one.
     """
 
     key: str
@@ -93,6 +95,7 @@ class Errand:
     home: str
     teller: Any
     patience: float
+    recruiter: Recruiter | None = None
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,7 @@ def carry_out(errand: Errand) -> Returned:
     try:
         outcome = outcome_of(
             partial(_run, errand, found),
-            context_of=partial(_context_of, errand.study),
+            context_of=partial(context_of, errand.study),
             share=errand.share,
             watcher=watcher,
         )
@@ -215,6 +218,7 @@ def _run(errand: Errand, found: list[Environment], context: Context) -> None:
     await_store(context.store, errand.patience)
     if is_done(task, context.store):  # by a process that was given up too early
         return
+    context = replace(context, recruiter=errand.recruiter)
     for again in reversed(range(_OUTAGES + 1)):
         try:
             runner_of(task).run(task, context)
@@ -274,7 +278,8 @@ def disk_is_full(error: BaseException) -> bool:
     return False
 
 
-def _context_of(study: SharedStudy) -> Context:
+def context_of(study: SharedStudy) -> Context:
+    """Return the context of the study that this process works for, read once."""
     sys.path += [each for each in study.modules if each not in sys.path]
     with contextlib.suppress(OSError):  # a node need not have it: most data lie in arrays
         os.chdir(study.began_in)
@@ -291,7 +296,6 @@ class _Known:
 
 @lru_cache(maxsize=1)
 def _contexts(known: _Known) -> Context:
-    """Return the context of the study that this process works for, read once."""
     study = known.study
     with _seeing(study) as arrays, _having_modules():
         return cast("Context", unpack(cast("Packed", ray.get(study.packed)), arrays))

@@ -26,6 +26,15 @@ from goodteacher.studies.files import (
     VERDICT_FILE,
 )
 from goodteacher.studies.handing_over import Packed, hand_over, pack, sending, take, unpack
+from goodteacher.studies.helpers import (
+    READY,
+    GroupWork,
+    Helpers,
+    LostHelperError,
+    Recruiter,
+    Told,
+    helped,
+)
 from goodteacher.studies.places import Place, Url, place_of
 from goodteacher.studies.progress import OneOfSeveral, Progress, Silent, logger, say
 from goodteacher.studies.setting_up import (
@@ -71,6 +80,7 @@ __all__ = [
     "EXPORT_FILE",
     "FRONT_FILE",
     "MODEL_CARD_FILE",
+    "READY",
     "RECORDED_FOLDER",
     "RESPONSE_FILE",
     "RESULT_FILE",
@@ -83,15 +93,20 @@ __all__ = [
     "Engine",
     "Environment",
     "Flow",
+    "GroupWork",
+    "Helpers",
+    "LostHelperError",
     "Needs",
     "OneOfSeveral",
     "Packed",
     "Place",
     "Progress",
+    "Recruiter",
     "Silent",
     "Store",
     "StudentsRecord",
     "Task",
+    "Told",
     "Until",
     "Url",
     "begin_several",
@@ -106,6 +121,7 @@ __all__ = [
     "environment_number",
     "environments",
     "hand_over",
+    "helped",
     "holds_several",
     "is_done",
     "load_weights",

@@ -13,7 +13,7 @@ import pkgutil
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, ClassVar, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
 
 from goodteacher.config import Augmentation, DataConfig, Frozen, StudyConfig
 from goodteacher.data import Split, StudyData
@@ -21,6 +21,9 @@ from goodteacher.networks import Examples, Network, Preparations
 from goodteacher.studies.progress import Progress, say
 from goodteacher.studies.store import Store
 from goodteacher.training import Machine
+
+if TYPE_CHECKING:
+    from goodteacher.studies.helpers import Recruiter
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Context:
         progress: Who watches.
         environment: Number of the environment that this is, among those of ``environment.json``.
         warned_of: Students of which it was said that they cannot be stacked.
+        recruiter: Starts the other processes that train one teacher; None does so on this machine.
     """
 
     data: StudyData
@@ -43,6 +47,7 @@ class Context:
     progress: Progress
     environment: int = 0
     warned_of: set[str] = field(default_factory=set, compare=False)
+    recruiter: Recruiter | None = None
 
     def watched_by(self, progress: Progress) -> Context:
         """Return the same, watched by another."""

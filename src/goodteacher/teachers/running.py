@@ -7,8 +7,9 @@ split, and what those responses say (a `Measurement`) are written.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from goodteacher.config import Optimization, in_words
 from goodteacher.errors import RunError
 from goodteacher.networks import Examples, Network
 from goodteacher.records import TeacherVariant, TrajectoryRecord
-from goodteacher.studies import Context, Silent, Store, load_weights
+from goodteacher.studies import Context, GroupWork, Silent, Store, helped, load_weights
 from goodteacher.teachers.plan import RecordPoint, TeacherTask, TrajectoryTask, work_of
 from goodteacher.teachers.recording import (
     checkpoint_file,
@@ -282,13 +283,17 @@ class _Run:
         machine = self.context.machine
         if machine.teacher_workers == 1:
             return self._join(ALONE, piece)[-1]
-        # Here, since few teachers need other processes.
-        from goodteacher.teachers.helpers import helped
-
-        unseen = replace(self, context=self.context.watched_by(Silent()))
-        work = partial(unseen._join, piece=piece)
-        with helped(work, size=machine.teacher_workers, device=machine.device) as group:
+        with helped(self._for_others(piece), self.context) as group:
             return self._join(group, piece)[-1]
+
+    def _for_others(self, piece: int) -> GroupWork:
+        """Return what the other processes do: the same run, of a study as they have it.
+
+        The weights that it starts from need not travel: who trains together begins with the
+        leading process's.
+        """
+        own = {each.name: getattr(self, each.name) for each in fields(self)}
+        return partial(_take_part, {**own, "context": None, "start": None}, piece)
 
     def _join(self, group: Group, piece: int) -> list[TrajectoryRecord]:
         context = replace(self.context, machine=group.machine(self.context.machine))
@@ -421,3 +426,9 @@ class _Run:
         write_recorded(store, self.key, records)
         if len(records) > 1:
             store.remove(resume_file(self.key, records[-2].epoch))
+
+
+def _take_part(run: Mapping[str, Any], piece: int, context: Context, group: Group) -> None:
+    """Train a run in another process than the one that records it, which nobody watches."""
+    own = {**run, "context": context.watched_by(Silent())}
+    _Run(**own)._join(group, piece)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from goodteacher.training.averaging import refresh_batch_norm
-from goodteacher.training.distributed import joined
+from goodteacher.training.distributed import joined, meeting_at, meeting_here, meeting_in
 from goodteacher.training.evaluate import compute_logits, compute_predictions, most_probable
 from goodteacher.training.group import ALONE, Group
 from goodteacher.training.loop import Segment, Trainer, example_order, steps_per_epoch
@@ -50,6 +50,9 @@ __all__ = [
     "is_out_of_memory",
     "joined",
     "may_start_processes",
+    "meeting_at",
+    "meeting_here",
+    "meeting_in",
     "most_probable",
     "refresh_batch_norm",
     "stack_memory",

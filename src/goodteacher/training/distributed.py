@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import psutil
 import torch
@@ -29,8 +29,19 @@ from goodteacher.networks import Examples
 from goodteacher.training.group import Group, part_of
 from goodteacher.training.machine import Machine
 
+Meeting: TypeAlias = Any
+"""A ``torch.distributed.Store``: PyTorch's types do not know that it is public."""
+
+_FileStore, _TCPStore = vars(dist)["FileStore"], vars(dist)["TCPStore"]
+
 _PATIENCE = timedelta(hours=2)
 """For how long a process waits for the others. One that ends is noticed at once."""
+
+_ANSWER = timedelta(minutes=2)
+"""For how long a process waits for the place where all meet."""
+
+LOOPBACK = "127.0.0.1"
+_INTERFACE = "GLOO_SOCKET_IFNAME"
 
 _DRAWS = 4
 """How often a network is asked which weights it uses: some draw which layers they leave out."""
@@ -45,16 +56,17 @@ class SeveralProcesses(Group):
     Args:
         rank: Number of this process.
         size: How many there are.
+        gpu: Number of its GPU, among those that it sees.
     """
 
-    def __init__(self, rank: int, size: int) -> None:
-        self.rank, self.size = rank, size
+    def __init__(self, rank: int, size: int, gpu: int = 0) -> None:
+        self.rank, self.size, self.gpu = rank, size, gpu
 
     def machine(self, machine: Machine) -> Machine:
         """Return where this process computes: of several GPUs, its own."""
         if machine.device.type != "cuda":
             return machine
-        return replace(machine, device=torch.device("cuda", self.rank))
+        return replace(machine, device=torch.device("cuda", self.gpu))
 
     def ready(
         self, network: nn.Module, machine: Machine, examples: Examples
@@ -113,22 +125,33 @@ class SeveralProcesses(Group):
 
 
 @contextlib.contextmanager
-def joined(meeting: Path, *, rank: int, size: int, device: torch.device) -> Iterator[Group]:
+def joined(
+    meeting: Meeting,
+    *,
+    rank: int,
+    size: int,
+    device: torch.device,
+    gpu: int = 0,
+    address: str = LOOPBACK,
+) -> Iterator[Group]:
     """Make this process one of a group while the block runs.
 
     Args:
-        meeting: A file through which the processes find each other; none of them has made it.
+        meeting: Where the processes find each other: a file of this machine, or a port.
         rank: Number of this process.
         size: How many there are.
         device: Where they compute: over gloo on CPUs, over NCCL on GPUs.
+        gpu: Number of this process's GPU, among those that it sees.
+        address: This machine's, under which the others reach it. On one machine it is the loopback
+            interface's: that needs no name, and nobody listens in.
     """
     on_gpu, hook = device.type == "cuda", sys.excepthook
     if on_gpu:
-        torch.cuda.set_device(rank)
-    with _at_home():
+        torch.cuda.set_device(gpu)
+    with _talking_through(address):
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
-            init_method=meeting.absolute().as_uri(),
+            store=meeting,
             rank=rank,
             world_size=size,
             timeout=_PATIENCE,
@@ -137,30 +160,57 @@ def joined(meeting: Path, *, rank: int, size: int, device: torch.device) -> Iter
         with warnings.catch_warnings():
             # In channels-last order the strides of a 1x1 convolution have two names.
             warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)
-            yield SeveralProcesses(rank, size)
+            yield SeveralProcesses(rank, size, gpu)
     finally:
         dist.destroy_process_group()
         sys.excepthook = hook  # PyTorch has put the rank before every line of every error
 
 
+def meeting_in(file: Path, size: int) -> Meeting:
+    """Return the place at which processes of one machine find each other.
+
+    Args:
+        file: A file that none of them has made.
+        size: How many processes there are.
+    """
+    return _FileStore(str(file), size)
+
+
+def meeting_here(address: str) -> Meeting:
+    """Open a place at which processes of several machines find each other, on a free port.
+
+    It is open to whoever reaches this machine: the machines must be in one trusted network.
+
+    Args:
+        address: This machine's, under which the others reach it.
+    """
+    return _TCPStore(address, 0, is_master=True, wait_for_workers=False, timeout=_ANSWER)
+
+
+def meeting_at(address: str, port: int) -> Meeting:
+    """Return the place that another process has opened with :func:`meeting_here`."""
+    return _TCPStore(address, port, is_master=False, timeout=_ANSWER)
+
+
 @contextlib.contextmanager
-def _at_home() -> Iterator[None]:
-    """Let processes talk over the loopback interface: it needs no name, and nobody listens in."""
-    known = os.environ.get("GLOO_SOCKET_IFNAME")
+def _talking_through(address: str) -> Iterator[None]:
+    """Let processes talk over the network interface that has an address of this machine."""
+    known = os.environ.get(_INTERFACE)
     found = [
         name
         for name, addresses in psutil.net_if_addrs().items()
-        if any(address.address == "127.0.0.1" for address in addresses)
+        if any(each.address == address for each in addresses)
     ]
-    if found:
-        os.environ["GLOO_SOCKET_IFNAME"] = found[0]
+    named = address != LOOPBACK and known is not None  # somebody has chosen for this network
+    if found and not named:
+        os.environ[_INTERFACE] = found[0]
     try:
         yield
     finally:
         if known is not None:
-            os.environ["GLOO_SOCKET_IFNAME"] = known
-        elif found:
-            del os.environ["GLOO_SOCKET_IFNAME"]
+            os.environ[_INTERFACE] = known
+        else:
+            os.environ.pop(_INTERFACE, None)
 
 
 def _leaves_some_out(network: nn.Module, machine: Machine, examples: Examples) -> bool:

@@ -88,8 +88,9 @@ def _check_several(runtime: RuntimeConfig, device: torch.device) -> None:
     asked = f"teacher_workers = {runtime.teacher_workers}"
     if _is_one_of_several():
         raise ConfigError(
-            f"{asked} starts processes itself, on one machine, but this process is already one of "
-            "several of torch.distributed. Run the command without torchrun."
+            f"{asked} starts processes itself, on this machine or with Ray on several, but this "
+            "process is already one of several of torch.distributed. Run the command without "
+            "torchrun."
         )
     if runtime.compile:
         raise ConfigError(f"{asked} does not go with compile. Leave one of them out.")
@@ -98,7 +99,8 @@ def _check_several(runtime: RuntimeConfig, device: torch.device) -> None:
             f"{asked} needs CPUs or GPUs of CUDA, but device is {device.type!r}. Use --device cpu, "
             "or leave it out."
         )
-    if device.type == "cuda" and torch.cuda.device_count() < runtime.teacher_workers:
+    on_ray = runtime.engine == "ray" or runtime.address is not None  # which knows its own GPUs
+    if device.type == "cuda" and not on_ray and torch.cuda.device_count() < runtime.teacher_workers:
         raise ConfigError(
             f"{asked} needs as many GPUs, but this machine has {torch.cuda.device_count()}. Use at "
             "most so many, or --device cpu."
