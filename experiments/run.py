@@ -3,7 +3,7 @@
     GOODTEACHER_DATA=... python experiments/run.py experiments/cpu/*.toml --out study
 
 `GOODTEACHER_DATA` is a folder with the data sets that the files name; without it they are hub names
-as in `HUB`. For each pair, in the order of its file:
+as in `HUB`. Small transfer sets come first and variations last. For each pair:
 
 1. an exhaustive search: every checkpoint, every recipe, every student to the end; and students of
    one epoch of every checkpoint, which are one of the scores, and such as watch teachers;
@@ -293,10 +293,16 @@ def main() -> None:
     given = parser.parse_args()
     runtime = {} if given.threads is None else {"threads": given.threads}
     runner = Runner(given.out, given.results, runtime)
-    for path in given.studies:
-        for plan in plans_of(read_toml(path)):
-            if given.only in plan.pair.folder:
-                runner.run(plan)
+    plans = [plan for path in given.studies for plan in plans_of(read_toml(path))]
+    for plan in sorted(plans, key=cheapest_first):
+        if given.only in plan.pair.folder:
+            runner.run(plan)
+
+
+def cheapest_first(plan: Plan) -> tuple[bool, bool, int]:
+    """Return where a pair is in line, so that a study that is stopped has told most by then."""
+    pair = plan.pair
+    return pair.variation is not None, pair.transfer == "full", pair.teacher_seed
 
 
 if __name__ == "__main__":

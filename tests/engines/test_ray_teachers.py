@@ -8,6 +8,7 @@ import warnings
 from dataclasses import replace
 from functools import partial
 
+import psutil
 import pytest
 import torch
 from tests.ray_clusters import NODE, several_nodes, until
@@ -66,12 +67,16 @@ def engine_for(context, cluster, **settings):
     return engine_of(parse(RuntimeConfig, engine="ray", teacher_workers=2, **settings), context)
 
 
-def actors():
-    """Processes that help, by Ray's own list."""
-    from ray.util.state import list_actors
+def others():
+    """Processes of this test's clusters that help to train a teacher, by the title they have."""
+    found = psutil.Process().children(recursive=True)
+    return [child.pid for child in found if _title(child).startswith("ray::_Helper")]
 
-    living = [each for each in list_actors() if each.state not in ("DEAD",)]
-    return [each for each in living if each.class_name.endswith("_Helper")]
+
+def _title(process):
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def reserved():
@@ -130,8 +135,8 @@ def training(context, cluster, task):
     thread = threading.Thread(target=run)
     thread.start()
     until(lambda: recorded(context.store, task.key), what="the first epoch")
-    (helper,) = until(actors, what="a process that helps")
-    yield helper.pid
+    (helper,) = until(others, what="a process that helps")
+    yield helper
     thread.join(timeout=120)
     assert not thread.is_alive()
     if failed:
@@ -182,7 +187,7 @@ def test_what_ends_one_process_is_what_is_told(recruiter, two, how, error, words
     work, context = partial(_second_fails, how=how), replace(two, recruiter=recruiter)
     with pytest.raises(error, match=words), helped(work, context) as group:
         work(context, group)
-    until(lambda: not actors(), what="the end of all processes")
+    until(lambda: not others(), what="the end of all processes")
     assert not torch.distributed.is_initialized()
 
 
@@ -195,7 +200,7 @@ def test_a_process_that_cannot_read_the_study_is_said(recruiter, two):
         helped(work, context),
     ):
         pytest.fail("nobody can help")
-    until(lambda: not actors(), what="the end of all processes")
+    until(lambda: not others(), what="the end of all processes")
 
 
 def test_a_process_that_waits_for_a_lost_one_ends_itself(monkeypatch):

@@ -96,6 +96,13 @@ def test_pairs_are_run_again_with_teachers_of_other_seeds_after_all_were_run_onc
     assert not again.own_teachers
 
 
+def test_what_tells_most_for_its_time_comes_first():
+    names = [plan.pair.folder for plan in sorted(run.plans_of(STUDY), key=run.cheapest_first)]
+    assert [name.partition("/large--wide--")[2] for name in names] == [
+        "tenth", "tenth--seed2", "full", "tenth--steps", "tenth--blend"
+    ]  # fmt: skip
+
+
 def test_rates_are_every_budget_and_rule_but_for_the_pair_itself():
     rates = {"pairs": ["large--wide--tenth"], "teacher_seeds": [0, 2], "alphas": [0.5]}
     plans = {plan.pair.folder: plan for plan in run.plans_of({**STUDY, "rates": rates})}
