@@ -266,19 +266,53 @@ def _batch_norm(
         return F.batch_norm(
             inputs, running_mean, running_var, weight, bias, training, momentum, eps
         )
-    wide = inputs.float()
-    mean, var, count = _moments(wide)
+    shape = (inputs.shape[1],)
+    scale = inputs.new_ones(shape, dtype=torch.float32) if weight is None else weight
+    shift = inputs.new_zeros(shape, dtype=torch.float32) if bias is None else bias
+    normed, mean, var, count = _Normalised.apply(  # type: ignore[no-untyped-call]
+        inputs.float(), scale, shift, eps
+    )
     if running_mean is not None and running_var is not None:
         with torch.no_grad():
             running_mean.lerp_(mean.to(running_mean.dtype), momentum)
             unbiased = var * (count / (count - 1).clamp_min(1))
             running_var.lerp_(unbiased.to(running_var.dtype), momentum)
-    shape = (1, -1, *[1] * (inputs.dim() - 2))
-    scale = torch.rsqrt(var + eps) if weight is None else weight * torch.rsqrt(var + eps)
-    normed = (wide - mean.view(shape)) * scale.view(shape)
-    if bias is not None:
-        normed = normed + bias.view(shape)
-    return normed.to(inputs.dtype)
+    found: Tensor = normed.to(inputs.dtype)
+    return found
+
+
+class _Normalised(torch.autograd.Function):
+    """Batch normalisation by the statistics of all processes, by PyTorch's own kernels.
+
+    They normalise by given statistics in one pass; how the statistics depend on the inputs is a
+    linear term in them, which is added to the gradient.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        mean, var, count = _moments(inputs)
+        ctx.save_for_backward(inputs, weight, mean, var, count)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, var, count)
+        return F.batch_norm(inputs, mean, var, weight, bias, eps=eps), mean, var, count
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        inputs, weight, mean, var, count = ctx.saved_tensors
+        gradient, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            gradients[0], inputs, weight, mean, var, None, None, False, ctx.eps, [True, True, True]
+        )
+        sums = torch.stack([of_weight, of_bias])
+        dist.all_reduce(sums)
+        to_weight, to_bias = sums / count
+        inverse = torch.rsqrt(var + ctx.eps)
+        slope = -weight * inverse * inverse * to_weight
+        shape = (1, -1, *[1] * (inputs.dim() - 2))
+        gradient.addcmul_(inputs, slope.view(shape))
+        gradient.sub_((weight * inverse * to_bias + slope * mean).view(shape))
+        return gradient, of_weight, of_bias, None
 
 
 def _moments(inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -287,28 +321,13 @@ def _moments(inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Source: Chan, Golub & LeVeque, *Updating Formulae and a Pairwise Algorithm for Computing Sample
     Variances*, 1979: the means of parts and the sums of squares around them.
     """
-    dims = [0, *range(2, inputs.dim())]
-    var, mean = torch.var_mean(inputs, dims, correction=0)
-    own = mean.new_full((1,), inputs.numel() / inputs.shape[1])
-    every: Tensor = _OfAll.apply(torch.cat([mean, var, own]))  # type: ignore[no-untyped-call]
+    # A tenth of the time of torch.var_mean where channels come last.
+    mean, var = torch.ops.aten.batch_norm_update_stats(inputs, None, None, 0.0)
+    own = torch.cat([mean, var, mean.new_full((1,), inputs.numel() / inputs.shape[1])])
+    every = own.new_zeros(dist.get_world_size(), len(own))
+    every[dist.get_rank()] = own
+    dist.all_reduce(every)
     means, variances, counts = every.split([len(mean), len(mean), 1], dim=1)
     shares = counts / counts.sum()
     mean = (shares * means).sum(0)
     return mean, (shares * (variances + (means - mean) ** 2)).sum(0), counts.sum()
-
-
-class _OfAll(torch.autograd.Function):
-    """The vectors of all processes [R, K], of one's own [K]; gradients find their way back."""
-
-    @staticmethod
-    def forward(ctx: Any, own: Tensor) -> Tensor:
-        every = own.new_zeros(dist.get_world_size(), len(own))
-        every[dist.get_rank()] = own
-        dist.all_reduce(every)
-        return every
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].clone()
-        dist.all_reduce(total)
-        return total[dist.get_rank()]
