@@ -112,7 +112,7 @@ def _one_of(meeting, rank, size, work):
 @pytest.fixture(scope="module")
 def processes():
     """Do work in a group of processes, and return what each of them has found."""
-    executor = loky.get_reusable_executor(max_workers=4, timeout=60)
+    executor = loky.ProcessPoolExecutor(max_workers=4)  # not those of the engine
     folder = Path(tempfile.mkdtemp())
 
     def do(size, work):
@@ -121,6 +121,7 @@ def processes():
         return [each.result(timeout=60) for each in done]
 
     yield do
+    executor.shutdown()
     shutil.rmtree(folder)
 
 
@@ -259,11 +260,12 @@ def test_each_process_draws_its_own(processes):
     assert all(torch.equal(x, y) for x, y in zip(again, (first, second), strict=True))
 
 
-def test_rows_are_collected_in_order(processes, monkeypatch):
+def test_rows_are_collected_in_order(processes):
     def rows(group):
-        distributed._ROWS = 3
         whole = torch.arange(46.0).reshape(23, 2)
-        return group.collected(whole[group.part(23)], 23)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(distributed, "_ROWS", 3)
+            return group.collected(whole[group.part(23)], 23)
 
     found = processes(4, rows)
     assert torch.equal(found[0], torch.arange(46.0).reshape(23, 2))
