@@ -120,9 +120,9 @@ def large_response(result: Result) -> str:
     scored, training = result["score"], result["training"]
     told = (
         f"{result['examples']:,} x {result['classes']:,} in float16, {result['file_gb']:.2f} GB; "
-        f"threads: {result['threads']}; the machine was not quiet. `score` at T = 1 and at the "
-        f"best T owned at most {scored['peak_mib']:,.0f} MiB and took {scored['cpu_seconds']:,.0f} "
-        "s of CPU time."
+        f"threads: {result['threads']}. `score` at T = 1 and at the best T owned at most "
+        f"{scored['peak_mib']:,.0f} MiB and took {scored['seconds']:,.0f} s "
+        f"({scored['cpu_seconds']:,.0f} s of CPU time)."
     )
     share = "file as a share of memory"
     rows = [
