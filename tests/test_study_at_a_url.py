@@ -27,13 +27,6 @@ PLAIN = {**SETTINGS, "search_seeds": 1, "seeds": 2, "student_epochs": 4, "rungs"
 
 
 @pytest.fixture(scope="module")
-def server():
-    object_stores.packages()
-    with object_stores.served() as endpoint:
-        yield endpoint
-
-
-@pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     return goodteacher.search(dataset(), out=tmp_path_factory.mktemp("own") / "study", **PLAIN)
 

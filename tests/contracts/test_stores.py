@@ -17,13 +17,6 @@ KINDS = ("folder", "memory", "s3")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 
-@pytest.fixture(scope="module")
-def server():
-    object_stores.packages()
-    with object_stores.served() as endpoint:
-        yield endpoint
-
-
 @pytest.fixture(params=KINDS)
 def place(request, tmp_path):
     if request.param == "folder":

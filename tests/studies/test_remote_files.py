@@ -29,13 +29,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::R
 QUICK = {**SETTINGS, "seeds": 2, "search_seeds": 1, "student_epochs": 4, "rungs": 1}
 
 
-@pytest.fixture(scope="module")
-def server():
-    object_stores.packages()
-    with object_stores.served() as endpoint:
-        yield endpoint
-
-
 @pytest.fixture(params=["memory", "s3"])
 def url(request):
     if request.param == "memory":

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from goodteacher.training.width import even_groups, fastest_width, widest_stack
+from goodteacher.training.width import WidthChoice, even_groups, fastest_width, widest_stack
 
 
 def network():
@@ -77,3 +77,10 @@ def test_groups_are_even_and_hold_everyone_once(count, width):
     assert [i for group in groups for i in group] == list(range(count))
     assert all(len(group) <= width for group in groups)
     assert len(groups) == -(-count // width)
+
+
+@pytest.mark.parametrize(
+    ("width", "words"), [(1, "one student at a time"), (6, "stacks of 6, as memory allows")]
+)
+def test_a_width_that_was_not_measured_is_told_with_its_reason(width, words):
+    assert str(WidthChoice(width=width)) == words

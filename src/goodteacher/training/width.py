@@ -48,6 +48,8 @@ class WidthChoice(Frozen):
 
     def __str__(self) -> str:
         if not self.trials:
+            if self.width == 1:
+                return "one student at a time"
             return f"stacks of {self.width}, as memory allows"
         cost = {trial.width: trial.milliseconds_per_student_step for trial in self.trials}
         others = ", ".join(f"{ms:.2f} in stacks of {w}" for w, ms in cost.items())
