@@ -62,7 +62,7 @@ def size_rows(pairs: Sequence[Pair]) -> list[SizeRow]:
     """
     rows = []
     for base in pairs:
-        if base.pair.variation is None:
+        if base.pair.variation is None and not base.pair.is_replicate:
             rows += _rows_of(base, [pair for pair in pairs if _varies(pair, base)])
     return rows
 
@@ -71,7 +71,7 @@ def _varies(pair: Pair, base: Pair) -> bool:
     """Say whether a pair is the other's with other teachers, and students of all of them."""
     key = pair.pair.first.model_copy(update={"variation": None})
     other = pair.pair.teacher_seed > 0 or _rates(pair) != _rates(base)
-    return key.folder == base.name and pair.pair.variation is not None and other
+    return key.folder == base.name and other
 
 
 def _rates(pair: Pair) -> tuple[str, str]:

@@ -85,17 +85,36 @@ class Plan:
 
 
 def plans_of(study: Settings) -> Iterator[Plan]:
-    """Yield the pairs of a study file, then its variations.
+    """Yield the pairs of a study file, then its variations, but for what it has struck.
 
     A verdict's settings are those of the pair or, if it has none, of its transfer set. A transfer
     set's `teacher_seeds` are those of its pairs: each pair is run once more with teachers of every
     further seed, by an exhaustive search alone, after all pairs have been run once. A variation is
     a pair under other settings, for each of its `teacher_seeds`: an exhaustive search, and where it
-    has a `verdict`, one on what that found.
+    has a `verdict`, one on what that found. `struck` names what is not run any more - a pair, a
+    variation or all `rates` - with the reason.
 
     Args:
         study: The content of a file such as `cpu/mnist.toml`.
     """
+    struck = {pair.folder for pairs in struck_of(study).values() for pair in pairs}
+    yield from (plan for plan in _all_plans(study) if plan.pair.folder not in struck)
+
+
+def struck_of(study: Settings) -> dict[str, list[PairKey]]:
+    """Return the pairs and variations that a study file has struck, by the reason."""
+    found: dict[str, list[PairKey]] = {}
+    for name, reason in study.get("struck", {}).items():
+        names = set(RATES) if name == "rates" else {name}
+        found[reason] = [
+            plan.pair
+            for plan in _all_plans(study)
+            if plan.pair.variation in names or plan.pair.first.folder.partition("/")[2] in names
+        ]
+    return found
+
+
+def _all_plans(study: Settings) -> Iterator[Plan]:
     for name in study["pairs"]:
         pair = pair_of(study["data"], name)
         verdicts = study.get("verdicts", {})

@@ -2,6 +2,7 @@
 
 import shutil
 
+import pandas as pd
 import pytest
 
 from mixture_table import ladder_steps, mixtures_of, rendered, verdicts
@@ -111,3 +112,18 @@ def test_verdict_on_a_blend_stands_below_that_on_the_sweet_spot(tmp_path):
     assert second.startswith("| `made/large--narrow--tenth--blend` | blend |")
     assert first.split("|")[3:] == second.split("|")[3:]
     assert verdicts([]) == "*Not run.*"
+
+
+def test_mixtures_whose_students_trained_otherwise_are_left_out_and_named(pair, tmp_path):
+    folder = tmp_path / "results" / pair.name
+    shutil.copytree(pair.folder, folder)
+    table = pd.read_csv(folder / "mixtures.csv")
+    table["student_epochs"] += 1
+    table.to_csv(folder / "mixtures.csv", index=False)
+    other = Pair(folder)
+    assert mixtures_of(pair)
+    assert mixtures_of(other) == []
+    assert rendered([other]) == "*Not run.*"
+    text = rendered([pair, other])
+    assert text.startswith("n = 1 pairs;")
+    assert f"students of mixtures trained otherwise: `{pair.name}`." in text
