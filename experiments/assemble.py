@@ -16,7 +16,7 @@ from pathlib import Path
 
 import regret
 import score_table
-from assembled import Assembled, answering
+from assembled import Assembled, answering, replicates_of
 from claims import answers
 from claims_json import as_json
 from goodteacher.config import read_toml
@@ -48,8 +48,7 @@ def assemble(results: Path = RESULTS) -> Assembled:
     """
     parts = parts_of(all_pairs(results, variations=True))
     ours = answering(parts.study)
-    names = {pair.name for pair in ours}
-    again = [pair for pair in parts.replicates if pair.pair.first.folder in names and pair.tuned]
+    again = replicates_of(ours, parts.replicates)
     known, study = before(results), parts.study
     return Assembled(
         study,

@@ -63,11 +63,16 @@ class Assembled:
         return next(part for part in parts if part.part.name == name)
 
     def seeds_of(self, pair: Pair) -> list[Pair]:
-        """Return a pair and its replicates, by the seed of their teachers."""
-        name = pair.pair.first.folder
-        return [pair, *(each for each in self.replicates if each.pair.first.folder == name)]
+        """Return a pair and its replicates with the same kind of student, by the teachers' seed."""
+        return [pair, *replicates_of([pair], self.replicates)]
 
 
 def answering(study: Sequence[Pair]) -> list[Pair]:
     """Return the pairs that answer the claims: those with tuned students, once there is one."""
     return [pair for pair in study if pair.tuned] or list(study)
+
+
+def replicates_of(pairs: Sequence[Pair], replicates: Sequence[Pair]) -> list[Pair]:
+    """Return the replicates of some pairs; those whose students were tuned otherwise are none."""
+    kinds = {pair.name: pair.tuned for pair in pairs}
+    return [each for each in replicates if kinds.get(each.pair.first.folder) == each.tuned]

@@ -48,10 +48,8 @@ def first(found: Assembled) -> str:
     lead, after = found.lead, "once every teacher is given temperature and patience"
     answer = lead.answer
     if answer == "not known yet":
-        return (
-            f"**What is left of the sweet spot {after} is not known yet.** "
-            f"{_so_far(lead)} {_as_published(found)}"
-        )
+        known = f"**What is left of the sweet spot {after} is not known yet.**"
+        return " ".join(filter(None, (known, _so_far(lead), _as_published(found))))
     n = f"mean over {len(lead.both)} pairs, 95 % intervals"
     left = (
         f"of the lead over the converged teacher, {_mean_text(lead.before)} points, "
@@ -69,6 +67,8 @@ def first(found: Assembled) -> str:
 
 def _so_far(lead: LeftOfLead) -> str:
     earlier = sum(pair.before is not None for pair in lead.pairs)
+    if not earlier:
+        return "No pair has been run."
     if not lead.both:
         return f"None of the {earlier} pairs has been run again with tuned students."
     if len(lead.both) == 1:
@@ -149,21 +149,24 @@ def _c1(found: Assembled) -> str:
 
 
 def _c2(found: Assembled) -> str:
-    return (
+    lost = (
         f"A teacher's last epoch lacks {told(found.part('lost'))} of its highest S at T = 1, and "
-        f"{told(found.part('lost_recoverable'))} of the highest S at any temperature; at the last "
-        f"epoch the small teacher has {_times(found.part('large'))} the large one's S at T = 1, "
-        f"and {_times(found.part('large_recoverable'))} at the best temperature."
+        f"{told(found.part('lost_recoverable'))} of the highest S at any temperature"
+    )
+    large, recoverable = (found.part(name).pooled for name in ("large", "large_recoverable"))
+    if large is None or recoverable is None:
+        return f"{lost}; large and small teachers have not been compared in two pairs yet."
+    return (
+        f"{lost}; at the last epoch the small teacher has {_times(large)} times the large one's S "
+        f"at T = 1, and {_times(recoverable)} times at the best temperature."
     )
 
 
-def _times(answer: PartAnswer) -> str:
-    """Say how many times as much, of a part that is measured in doublings."""
-    pooled = answer.pooled
-    if pooled is None:
-        return "(not measured in two pairs)"
-    middle, low, high = (fixed(2**each, ".1f") for each in (pooled.mean, pooled.low, pooled.high))
-    return f"{middle} [{low}, {high}] times"
+def _times(doublings: Interval) -> str:
+    """Say how many times as much so many doublings are."""
+    ends = (doublings.mean, doublings.low, doublings.high)
+    middle, low, high = (fixed(2**each, ".1f") for each in ends)
+    return f"{middle} [{low}, {high}]"
 
 
 def _c3(found: Assembled) -> str:

@@ -266,8 +266,16 @@ def _cell(answer: PartAnswer, pair: str) -> str:
     seeds = {k: r for k, r in answer.by_seed[pair].items() if r.estimate is not None}
     if len(seeds) < 2:
         return _ruling_text(ruling, unit)
-    each = "; ".join(f"seed {seed}: {_ruling_text(r, unit)}" for seed, r in seeds.items())
+    each = "; ".join(f"seed {seed}: {_in_brief(r, unit)}" for seed, r in seeds.items())
     return f"{_ruling_text(ruling, unit)} ({_spread(seeds.values(), unit)}{each})"
+
+
+def _in_brief(ruling: Ruling, unit: Unit) -> str:
+    """Return one seed's value, or what decided in its place, and the answer."""
+    value = ruling.estimate.value if ruling.estimate else None
+    scale, digits = SHOWN[unit]
+    what = ruling.note if value is None else fixed(scale(value), digits)
+    return f"{what}, {ruling.status}"
 
 
 def _spread(rulings: Iterable[Ruling], unit: Unit) -> str:

@@ -143,10 +143,18 @@ def test_cells_show_each_seed_and_their_spread(tmp_path):
     found = assemble(tmp_path)
     (row,) = [line for line in TABLES["pairs_C4"](found).splitlines() if f"`{NAME}`" in line]
     assert "SD 0.36 over 3 teacher seeds" in row
-    assert "seed 2: +1.70 [" in row
-    assert "seed 1: holds; batch 128 (inside), epoch 8 of 32" in row
+    assert "seed 2: +1.70, holds)" in row
+    assert "seed 1: batch 128 (inside), epoch 8 of 32, holds" in row
     (short,) = [line for line in TABLES["in_short"](found).splitlines() if f"`{NAME}`" in line]
     assert "; other teacher seeds: +1.20, +1.70 |" in short
+
+
+def test_tuned_replicate_of_an_untuned_pair_waits_for_it(tmp_path):
+    write(tmp_path, Planted(tuned=False))
+    write(tmp_path, Planted(teacher_seed=1, over_converged=(0.05, 0.001)))
+    found = assemble(tmp_path)
+    assert list(found.part("over_converged").by_seed[NAME]) == [0]
+    assert "teacher seeds" not in TABLES["in_short"](found)
 
 
 def test_one_seed_is_shown_as_ever(tmp_path):
