@@ -123,7 +123,7 @@ def draw_lead(lead: LeftOfLead, path: Path) -> None:
         path: The SVG file.
     """
     with matplotlib.rc_context(STYLE):
-        size = (6.4, 0.26 * max(4, len(lead.pairs)) + 0.9)
+        size = (6.4, 0.33 * max(4, len(lead.pairs)) + 0.9)
         figure, axis = pyplot.subplots(figsize=size, layout="constrained")
         for row, pair in enumerate(lead.pairs):
             _draw_lead_row(axis, row, pair)
@@ -138,12 +138,14 @@ def draw_lead(lead: LeftOfLead, path: Path) -> None:
 
 
 def _draw_lead_row(axis: Any, row: int, pair: PairLeft) -> None:
+    if row % 2:
+        axis.axhspan(row - 0.5, row + 0.5, color="#F4F5F7", zorder=0)
     if pair.before is not None:
         look = {"color": "#868E96", "marker": "o", "markerfacecolor": "white"}
-        _draw_lead_mark(axis, row - 0.2, pair.before, "untuned students", look)
+        _draw_lead_mark(axis, row - 0.27, pair.before, "untuned students", look)
     for number, lead in enumerate(pair.left.values()):
         look = {"color": COLORS[0], "marker": "D"}
-        _draw_lead_mark(axis, row + 0.05 + 0.15 * number, lead, "tuned students", look)
+        _draw_lead_mark(axis, row - 0.03 + 0.18 * number, lead, "tuned students", look)
 
 
 def _draw_lead_mark(

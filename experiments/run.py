@@ -11,8 +11,10 @@ as in `HUB`. Small transfer sets come first and variations last. For each pair:
 3. the verdict on what that found;
 4. students of mixtures of the exhaustive search's responses;
 
-then `collect.py` keeps small files of it below `experiments/results`. Pairs of one teacher train it
-once. Whatever is finished is not run again, so the same command goes on where it was stopped.
+then `collect.py` keeps small files of it, below `OUT/results` if nothing else is named. Pairs of
+one teacher train it once. Whatever is finished is not run again, so the same command goes on where
+it was stopped. `taking.py` then puts the finished pairs in the place of the committed ones: an
+earlier run of a pair and a later one are never in one folder.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from collect import collect
 from goodteacher.config import TeacherConfig, read_toml
 from goodteacher.studies.files import EVIDENCE_FILE, SWEET_SPOT_FILE
 from mixtures import Mixer
-from pairs import MIXTURES_FILE, PROBES_FILE, RESULTS, WATCHING_PROBES_FILE, PairKey
+from pairs import MIXTURES_FILE, PROBES_FILE, WATCHING_PROBES_FILE, PairKey
 from probe import probe
 
 HUB = {
@@ -306,12 +308,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("studies", nargs="+", type=Path, help="files such as cpu/mnist.toml")
     parser.add_argument("--out", type=Path, required=True, help="folder of the studies")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the small files")
+    parser.add_argument("--results", type=Path, default=None, help="folder of the small files")
     parser.add_argument("--only", default="", help="pairs whose name holds this text")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads")
     given = parser.parse_args()
     runtime = {} if given.threads is None else {"threads": given.threads}
-    runner = Runner(given.out, given.results, runtime)
+    runner = Runner(given.out, given.results or given.out / "results", runtime)
     plans = [plan for path in given.studies for plan in plans_of(read_toml(path))]
     for plan in sorted(plans, key=cheapest_first):
         if given.only in plan.pair.folder:
