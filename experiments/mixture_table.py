@@ -242,17 +242,18 @@ def verdicts(pairs: Sequence[Pair]) -> str:
         if pair.pair.variation == BLEND and pair.verdict is not None:
             base = by_name.get(pair.name.removesuffix(f"--{BLEND}"))
             if base is not None and base.verdict is not None:
-                rows.append(_verdict_line(base.name, "sweet spot", base.verdict))
-            rows.append(_verdict_line(pair.name, BLEND, pair.verdict))
+                rows.append(_verdict_line(base, "sweet spot", base.verdict))
+            rows.append(_verdict_line(pair, BLEND, pair.verdict))
     if not rows:
         return "*Not run.*"
     rungs = (name.replace("_", " ") for name in RUNGS)
-    return table(["study", "teacher", "recipe", "seeds", *rungs, "verdict"], rows)
+    return table(["study", "students", "teacher", "recipe", "seeds", *rungs, "verdict"], rows)
 
 
-def _verdict_line(name: str, teacher: str, verdict: Verdict) -> list[str]:
+def _verdict_line(pair: Pair, teacher: str, verdict: Verdict) -> list[str]:
     return [
-        f"`{name}`",
+        f"`{pair.name}`",
+        pair.kind_of_students,
         teacher,
         str(verdict.recipe),
         str(verdict.num_seeds),

@@ -201,6 +201,11 @@ class Pair:
         """Whether its students were tuned: nobody named how many epochs they train for."""
         return self.pair.settings.get("student_epochs") is None
 
+    @property
+    def kind_of_students(self) -> str:
+        """What the tables call its students."""
+        return "tuned" if self.tuned else "untuned"
+
     @cached_property
     def measurements(self) -> tuple[MeasurementRow, ...]:
         """Every checkpoint, split and temperature, one row each."""

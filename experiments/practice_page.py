@@ -67,7 +67,7 @@ def when(found: Assembled) -> str:
     study = [pair for pair in answering(found.study) if pair.exhaustive is not None]
     if not study:
         return "*Not run.*"
-    kind = "tuned" if study[0].tuned else "untuned"
+    kind = study[0].kind_of_students
     tenth = [pair for pair in study if pair.pair.transfer == "tenth"]
     room = [p for p in study if (p.pair.student_role, p.pair.transfer) == ("wide", "full")]
     small = [p for p in study if (p.pair.student_role, p.pair.transfer) == ("narrow", "full")]

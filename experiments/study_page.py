@@ -74,7 +74,7 @@ def _brief_row(data: str, transfer: str, pairs: Sequence[Pair]) -> list[str]:
     return [
         data,
         {"tenth": "a tenth", "full": "all"}[transfer],
-        f"{len(pairs)}, {'tuned' if pairs[0].tuned else 'untuned'}",
+        f"{len(pairs)}, {pairs[0].kind_of_students}",
         *(_range(values) for values in leads),
         ", ".join(f"{name} {count} x" for name, count in verdicts.most_common()) or "not run",
     ]
@@ -99,7 +99,7 @@ def _short_row(seeds: Sequence[Pair]) -> list[str] | None:
     again = [each.exhaustive.references for each in seeds[1:] if each.exhaustive is not None]
     return [
         f"`{pair.name}`",
-        "tuned" if pair.tuned else "untuned",
+        pair.kind_of_students,
         f"{spot.teacher.source}, T = {spot.recipe.temperature:g}",
         *(percent(reference.test_accuracy) for reference in three),
         percent(spot.student.test_accuracy),

@@ -112,9 +112,9 @@ def test_verdict_on_a_blend_stands_below_that_on_the_sweet_spot(tmp_path):
     write(tmp_path, Planted(variation="blend"))
     write(tmp_path, Planted(student_role="wide", variation="blend", verdict=None))
     first, second = verdicts(all_pairs(tmp_path, variations=True)).splitlines()[2:]
-    assert first.startswith("| `made/large--narrow--tenth` | sweet spot |")
-    assert second.startswith("| `made/large--narrow--tenth--blend` | blend |")
-    assert first.split("|")[3:] == second.split("|")[3:]
+    assert first.startswith("| `made/large--narrow--tenth` | tuned | sweet spot |")
+    assert second.startswith("| `made/large--narrow--tenth--blend` | tuned | blend |")
+    assert first.split("|")[4:] == second.split("|")[4:]
     assert verdicts([]) == "*Not run.*"
 
 
