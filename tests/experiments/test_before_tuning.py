@@ -22,7 +22,7 @@ from tests.experiments.planted import Planted, write
 
 NAME = "made/large--narrow--tenth"
 DATA = ("made", "other")
-ROLES = [("large", "narrow"), ("large", "wide"), ("small", "narrow"), ("small", "wide")]
+ROLES = [("large", "narrow"), ("large", "wide")]
 
 
 def keep(results):
@@ -32,12 +32,15 @@ def keep(results):
     return before(results)
 
 
-def run_both_ways(results, old=(0.02, 0.001), new=(0.02, 0.001), count=8, **changes):
+SMALL = {"sizes": (32, 128), "epochs": (1, 4, 32)}
+
+
+def run_both_ways(results, old=(0.02, 0.001), new=(0.02, 0.001), count=4):
     """So many pairs of two data sets with untuned students, and then again with tuned ones."""
     plans = [
-        {"data": data, "teacher_role": teacher, "student_role": student}
-        for data in DATA
+        {"data": data, "teacher_role": teacher, "student_role": student, **SMALL}
         for teacher, student in ROLES
+        for data in DATA
     ][:count]
     for number, plan in enumerate(plans):
         lead = (old[0] * (1 + number / 20), old[1])
@@ -45,7 +48,7 @@ def run_both_ways(results, old=(0.02, 0.001), new=(0.02, 0.001), count=8, **chan
     keep(results)
     for number, plan in enumerate(plans):
         lead = (new[0] * (1 + number / 20), new[1])
-        write(results, Planted(**plan, over_converged=lead, **changes))
+        write(results, Planted(**plan, over_converged=lead))
     return assemble(results)
 
 
@@ -101,7 +104,7 @@ def test_answers_of_before_are_those_of_all_untuned_pairs(tmp_path):
     for data in DATA:
         for teacher, student in ROLES:
             roles = {"teacher_role": teacher, "student_role": student}
-            write(tmp_path, Planted(data=data, **roles, tuned=False))
+            write(tmp_path, Planted(data=data, **roles, **SMALL, tuned=False))
     found = keep(tmp_path)
     assert {name: each.answer for name, each in found.claims.items()} == {
         answer.claim.name: answer.status for answer in answers(all_pairs(tmp_path))
@@ -262,15 +265,15 @@ def test_page_of_pairs_whose_lead_went_away_says_so(tmp_path):
     assert TABLES["first"](found).startswith("**Most of the sweet spot's lead was scale")
     advice = practice_page.advice(found)
     assert advice.startswith("**Train the teacher to the end, raise T and train the student longer")
-    assert "In 8 of these pairs it was not shown to be ahead" in advice
-    assert "lay above 0 in 8 before and lies there in 0 now" in TABLES["caption_lead"](found)
+    assert "In 4 of these pairs it was not shown to be ahead" in advice
+    assert "lay above 0 in 4 before and lies there in 0 now" in TABLES["caption_lead"](found)
 
 
 def test_page_of_pairs_whose_lead_stayed_says_so(tmp_path):
     found = run_both_ways(tmp_path, old=(0.02, 0.001), new=(0.02, 0.001))
     assert TABLES["first"](found).startswith("**The sweet spot is more than scale and patience**")
     assert practice_page.advice(found).startswith("**Look for the sweet spot even if")
-    assert "lay above 0 in 8 before and lies there in 8 now" in TABLES["caption_lead"](found)
+    assert "lay above 0 in 4 before and lies there in 4 now" in TABLES["caption_lead"](found)
     assert found.lead.left.mean >= MARGIN
 
 

@@ -178,8 +178,9 @@ def test_file_of_claims_has_each_seed_where_there_are_several(tmp_path):
 
 
 def test_level_is_that_of_the_number_of_pairs_not_of_replicates(tmp_path):
-    write_seeds(tmp_path / "several", 0, 1, 2)
-    write_seeds(tmp_path / "one", 0)
+    small = {"sizes": (32, 128), "epochs": (1, 4, 32)}
+    write_seeds(tmp_path / "several", 0, 1, 2, **small)
+    write_seeds(tmp_path / "one", 0, **small)
     for claim in CLAIMS:
         for part in claim.parts:
             levels = [
