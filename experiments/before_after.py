@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from assembled import Assembled
-from outcomes import LEADS, Lead, Outcome, outcome_of
+from outcomes import LEADS, Outcome, lead_text, outcome_of
 from pairs import PairKey
-from summaries import in_points, table
+from summaries import table
 
 
 def before_and_after(found: Assembled) -> str:
@@ -41,13 +41,6 @@ def _cells(outcomes: Sequence[Outcome]) -> list[str]:
         *("; ".join(lead_text(each.leads[name]) for each in outcomes) for name in LEADS),
         verdicts[0] if verdicts else "not run",
     ]
-
-
-def lead_text(lead: Lead) -> str:
-    """Format a lead with its interval, in points."""
-    if lead.low is None or lead.high is None:
-        return "0, the same students"
-    return in_points(lead.mean, lead.low, lead.high)
 
 
 def change_of(old: Outcome, new: Sequence[Outcome]) -> str:

@@ -24,7 +24,7 @@ from goodteacher.records.arms import Checkpoint
 from goodteacher.records.results import Reference
 from pairs import RESULTS, Pair, all_pairs
 from ruling import Status
-from summaries import json_text
+from summaries import in_points, json_text
 
 FILE = "before_tuning.json"
 
@@ -112,6 +112,13 @@ def lead_of(reference: Reference) -> Lead:
     """Return the sweet spot's lead over a reference."""
     low, high = reference.adjusted_interval or (None, None)
     return Lead(mean=reference.difference, low=low, high=high)
+
+
+def lead_text(lead: Lead) -> str:
+    """Format a lead with its interval, in points."""
+    if lead.low is None or lead.high is None:
+        return "0, the same students"
+    return in_points(lead.mean, lead.low, lead.high)
 
 
 def _was_taught(pair: Pair) -> bool | None:

@@ -11,6 +11,7 @@ from claims import SHOWN, ClaimAnswer, PartAnswer, Unit
 from goodteacher.maths.statistics import Interval
 from goodteacher.records.words import fixed
 from left_of_lead import LeftOfLead
+from outcomes import lead_text
 from summaries import in_points
 
 _UNITS: Mapping[Unit, str] = {"points": " points", "%": " %", "log2": " doublings", "rho": ""}
@@ -36,7 +37,9 @@ def told(answer: PartAnswer, unit: Unit | None = None) -> str:
     found = [r.estimate.interval for r in answer.rulings.values() if r.estimate]
     known = [interval for interval in found if interval is not None]
     return (
-        f"{interval_text(known[0], unit, with_unit=True)} (one pair)" if known else "not measured"
+        f"{interval_text(known[0], unit, with_unit=True)} (one pair)"
+        if known
+        else "(not measured yet)"
     )
 
 
@@ -74,10 +77,18 @@ def _so_far(lead: LeftOfLead) -> str:
     if len(lead.both) == 1:
         (pair,) = lead.both
         assert pair.before is not None
-        change = f"from {_points(pair.before.mean)} to {_points(pair.mean_left)} points"
-        return f"In the one pair that was run both ways, `{pair.name}`, the lead went {change}."
+        now = ", ".join(lead_text(lead) for lead in pair.left.values())
+        seeds = f" (teachers of {len(pair.left)} seeds)" * (len(pair.left) > 1)
+        return (
+            f"In the one pair that was run both ways, `{pair.name}`, the lead over the converged "
+            f"teacher went from {lead_text(pair.before)} to {now} points{seeds}, joint 95 % "
+            "intervals."
+        )
     change = f"from {_mean_text(lead.before)} to {_mean_text(lead.left)} points"
-    return f"In the {len(lead.both)} pairs that were run both ways, the mean lead went {change}."
+    return (
+        f"In the {len(lead.both)} pairs that were run both ways, the mean lead over the converged "
+        f"teacher went {change} (95 % intervals)."
+    )
 
 
 def _as_published(found: Assembled) -> str:
@@ -91,10 +102,6 @@ def _as_published(found: Assembled) -> str:
         "With students that nobody had tuned, the sweet spot led the converged teacher by "
         f"{text} points (mean over {len(found.before.pairs)} pairs, 95 % interval)."
     )
-
-
-def _points(fraction: float) -> str:
-    return fixed(100 * fraction, "+.2f")
 
 
 def _mean_text(interval: Interval | None) -> str:
@@ -223,7 +230,7 @@ def caption_lead(found: Assembled) -> str:
     still = sum(any(lead.above_zero for lead in pair.left.values()) for pair in both)
     earlier = sum(pair.before is not None and pair.before.above_zero for pair in both)
     return (
-        f"{text} Of the {len(both)} pairs run both ways, the interval lay above 0 in {earlier} "
+        f"{text} Of the pairs run both ways ({len(both)}), the interval lay above 0 in {earlier} "
         f"before and lies there in {still} now (with any seed of the teachers)."
     )
 

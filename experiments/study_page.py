@@ -16,11 +16,10 @@ import sentences
 import stopping
 import variants
 from assembled import Assembled, answering
-from before_after import lead_text
 from claims import SHOWN, PartAnswer, Unit
 from goodteacher.records.results import Reference
 from goodteacher.records.words import fixed, percent, points
-from outcomes import lead_of
+from outcomes import lead_of, lead_text
 from pairs import Pair
 from reading import trajectories
 from ruling import Ruling, Status

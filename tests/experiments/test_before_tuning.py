@@ -14,7 +14,7 @@ import sentences
 from assemble import RESULTS, assemble, struck
 from claims import MARGIN, answers
 from left_of_lead import LeftOfLead, PairLeft, left_of_lead
-from outcomes import LEADS, Before, Lead, Outcome, before, lead_of, outcome_of, updated
+from outcomes import LEADS, Before, Lead, Outcome, before, lead_of, lead_text, outcome_of, updated
 from pairs import all_pairs
 from study_page import TABLES
 from summaries import json_text
@@ -162,7 +162,7 @@ def test_same_students_are_no_lead(tmp_path):
     pair = write(tmp_path, Planted(same_as_converged=True))
     lead = lead_of(pair.exhaustive.references.converged_teacher)
     assert not lead.above_zero
-    assert before_after.lead_text(lead) == "0, the same students"
+    assert lead_text(lead) == "0, the same students"
 
 
 # --- the first sentence ------------------------------------------------------------------------
@@ -255,7 +255,7 @@ def test_first_sentence_says_how_far_the_study_has_come(tmp_path):
     text = TABLES["first"](run_both_ways(tmp_path, new=(0.004, 0.001), count=1))
     assert "is not known yet" in text
     assert f"In the one pair that was run both ways, `{NAME}`" in text
-    assert "from +2.00 to +0.40 points" in text
+    assert re.search(r"went from \+2\.00 \[[^]]+\] to \+0\.40 \[[^]]+\] points, joint 95 %", text)
     none = first_of(leads([(1.0, []), (2.0, [])]))
     assert "None of the 2 pairs has been run again with tuned students." in none
 
