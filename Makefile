@@ -85,6 +85,7 @@ STUDY := cpu
 study: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python experiments/run.py experiments/$(STUDY)/*.toml --out study
+	$(BIN)/python experiments/taking.py study/results
 	$(BIN)/python experiments/assemble.py
 
 clean:
