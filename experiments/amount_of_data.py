@@ -63,7 +63,6 @@ TENTH = 0.1
 REPETITIONS = 3
 SEEDS = 8
 EPOCHS, FEWEST_STEPS = 32, 1000
-BATCH_SIZES = (32, 128, 512)
 FEWEST = 4
 """Shares that a slope is fitted to, at least."""
 
@@ -177,7 +176,6 @@ def settings_of(point: Point, labelled: int) -> dict[str, Any]:
     """
     per_epoch = math.ceil(labelled / 128)
     return {
-        "batch_sizes": BATCH_SIZES,
         "epochs": max(EPOCHS, math.ceil(FEWEST_STEPS / per_epoch)),
         "teacher_seeds": (point.repetition,),
         "split_seed": point.repetition,
