@@ -48,12 +48,13 @@ from typing import Any, Literal
 import torch
 
 import goodteacher
+from goodteacher.config import read_toml
 from goodteacher.data import UNLABELLED, Dataset, Split, StudyData, load_dataset, prepare
 from goodteacher.errors import DataError
 from goodteacher.records import Effect, SweetSpot, Verdict
 from goodteacher.studies.files import SWEET_SPOT_FILE, VERDICT_FILE
 from goodteacher.verdicts.rule import TUNED
-from run import where
+from run import pair_of, settings_of, where
 from summaries import json_text
 
 FILE = Path(__file__).parent / "results/amount_of_data.json"
@@ -69,20 +70,19 @@ FEWEST = 4
 Kind = Literal["own", "unlabelled", "all"]
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A teacher and a student of a data set."""
-
-    teacher: str
-    student: str
-
-
-PAIRS: Mapping[str, Pair] = {
-    "fashion_mnist": Pair("mlp:800,800", "mlp:64"),
-    "mnist": Pair("mlp:800,800", "mlp:64"),
-    "banking77": Pair("mlp:512,512", "mlp:32"),
-    "cifar10": Pair("cnn:16,32,64", "cnn:8,16"),
+PAIRS: Mapping[str, str] = {
+    "fashion_mnist": "large--wide",
+    "mnist": "large--wide",
+    "banking77": "large--wide",
+    "cifar10": "small--narrow",
 }
+"""Which teacher and student of a data set's file in `experiments/cpu`."""
+
+
+def settings_of_pair(data: str) -> dict[str, Any]:
+    """Return the settings of a data set's pair in the study, with a tenth as transfer set."""
+    study = read_toml(Path(__file__).parent / f"cpu/{data}.toml")
+    return settings_of(study, pair_of(data, f"{PAIRS[data]}--tenth"))
 
 
 @dataclass(frozen=True)
@@ -160,14 +160,13 @@ def run(point: Point, out: Path, dataset: Dataset | None = None, **settings: Any
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "impossible.txt").write_text(f"{error}\n")
         return
-    pair = PAIRS[point.data]
-    search = {**settings_of(point, int((data.train.labels != UNLABELLED).sum())), **settings}
+    labelled = int((data.train.labels != UNLABELLED).sum())
     if not (folder / SWEET_SPOT_FILE).exists():
-        goodteacher.search(data, teacher=pair.teacher, student=pair.student, out=folder, **search)
+        goodteacher.search(data, out=folder, **{**settings_at(point, labelled), **settings})
     goodteacher.verify(folder, data=data, seeds=SEEDS)
 
 
-def settings_of(point: Point, labelled: int) -> dict[str, Any]:
+def settings_at(point: Point, labelled: int) -> dict[str, Any]:
     """Return a point's settings of the search.
 
     Args:
@@ -175,7 +174,10 @@ def settings_of(point: Point, labelled: int) -> dict[str, Any]:
         labelled: Examples that the teacher learns from.
     """
     per_epoch = math.ceil(labelled / 128)
+    pair = settings_of_pair(point.data)
     return {
+        "teacher": pair["teacher"],
+        "student": pair["student"],
         "epochs": max(EPOCHS, math.ceil(FEWEST_STEPS / per_epoch)),
         "teacher_seeds": (point.repetition,),
         "split_seed": point.repetition,

@@ -47,7 +47,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from amount_of_data import PAIRS
+from amount_of_data import PAIRS, settings_of_pair
 from goodteacher import tuned_cpu
 from goodteacher.config import StudyConfig, Training, parse
 from goodteacher.engines import engine_of
@@ -62,7 +62,7 @@ from goodteacher.students import (
     explore,
     mean_accuracies,
 )
-from goodteacher.studies import name_of_data, prepare_context
+from goodteacher.studies import DECISIONS_FILE, name_of_data, prepare_context
 from goodteacher.studies.progress import Silent
 from goodteacher.sweet_spot.choice import compete
 from goodteacher.sweet_spot.search import CONFIRM_SEED, Search
@@ -81,15 +81,13 @@ FAMILIES = ("cross_entropy", "label_smoothing", "sweet_spot", "converged_teacher
 LABELS, SMOOTHING, SPOT, CONVERGED = FAMILIES
 
 SETTINGS: Mapping[str, Any] = {
-    "transfer_fraction": 0.1,
-    "batch_sizes": (128, 512, 2048),
-    "epochs": 32,
     "patience": 0,
     "shortlist": SHORTLIST,
     "alphas": (1.0,),
     "seeds": SEEDS,
 }
-"""Of a study. Batches of 32 are left out for their cost."""
+"""Of a study, beside the teacher's and the student's, which are those of its pair in the study."""
+OF_PAIR = ("teacher", "student", "transfer_fraction", "batch_sizes", "epochs", "record_epochs")
 
 FACTOR = 16.0
 """How far learning rates may go from the default, up and down: as far as a search's."""
@@ -128,12 +126,28 @@ def main() -> None:
     parser.add_argument("--collect", type=Path, help="keep rows of the results of this folder")
     parser.add_argument("--repetitions", type=int, default=REPETITIONS)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--study", type=Path, help="where run.py ran: its teachers are taken over")
     options = parser.parse_args()
     if options.collect:
         FILE.write_text(json_text(collected(options.collect)))
     for point in points_of(options.data, options.repetitions):
         print(time.strftime("%H:%M"), point.study, point.budget, flush=True)
-        run(point, options.out, where(point.data), threads=options.threads)
+        taken = teachers_of(point, options.study)
+        run(point, options.out, where(point.data), threads=options.threads, **taken)
+
+
+def teachers_of(point: Point, study: Path | None) -> dict[str, str]:
+    """Return the setting that takes over the teachers of the study, where it has them.
+
+    Args:
+        point: Whose teachers.
+        study: Folder of the study, if there is one.
+    """
+    if study is None or point.repetition:  # its other repetitions have the first one's split
+        return {}
+    folder = study / point.data / f"{PAIRS[point.data]}--tenth/exhaustive"
+    trained = (folder / DECISIONS_FILE).exists()  # the first decision is made of all teachers
+    return {"teachers_of": str(folder)} if trained else {}
 
 
 def run(point: Point, out: Path, data: Any, **settings: Any) -> None:
@@ -168,10 +182,9 @@ def config_of(point: Point, data: Any, settings: Mapping[str, Any]) -> StudyConf
         data: The data set, or where it is.
         settings: Beside `SETTINGS`.
     """
-    pair, number = PAIRS[point.data], point.repetition
-    own = {"teacher": pair.teacher, "student": pair.student}
-    seeds = {"split_seed": number, "teacher_seeds": (number,)}
-    return parse(StudyConfig, data=name_of_data(data), **{**SETTINGS, **own, **seeds, **settings})
+    pair = {k: v for k, v in settings_of_pair(point.data).items() if k in OF_PAIR}
+    seeds = {"split_seed": point.repetition, "teacher_seeds": (point.repetition,)}
+    return parse(StudyConfig, data=name_of_data(data), **{**pair, **SETTINGS, **seeds, **settings})
 
 
 def rules_at(first: Training, budget: int) -> Rules:
