@@ -28,7 +28,7 @@ Rules, fixed before any result was seen:
 2. *Does label smoothing explain that?* The same slope of the gain over tuned label smoothing. Where
    it is below zero too, smoothing does not explain the growth.
 3. *Do unlabelled examples help?* The accuracy of the students that have them, minus that of the
-   students of the same tenth alone, each on a point's own seeds; and its 95 % interval.
+   students of the same tenth alone, paired by seed; and its 95 % interval.
 
 Cheap and telling points come first and repetitions last. Run again, it goes on where it stopped.
 A share with which a class would be left without an example is impossible, and the page says so.
@@ -40,18 +40,23 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 import goodteacher
-from goodteacher.config import read_toml
+from goodteacher.config import Frozen, read_toml
 from goodteacher.data import UNLABELLED, Dataset, Split, StudyData, load_dataset, prepare
 from goodteacher.errors import DataError
+from goodteacher.maths.statistics import paired_interval
 from goodteacher.records import Effect, SweetSpot, Verdict
+from goodteacher.students import Correct, Shelf
+from goodteacher.studies import Store
 from goodteacher.studies.files import SWEET_SPOT_FILE, VERDICT_FILE
 from goodteacher.verdicts.rule import TUNED
 from run import pair_of, settings_of, where
@@ -66,6 +71,9 @@ SEEDS = 8
 EPOCHS, FEWEST_STEPS = 32, 1000
 FEWEST = 4
 """Shares that a slope is fitted to, at least."""
+
+IMPOSSIBLE = "impossible.txt"
+"""A file in the folder of a point whose share would leave a class without an example."""
 
 Kind = Literal["own", "unlabelled", "all"]
 
@@ -158,7 +166,7 @@ def run(point: Point, out: Path, dataset: Dataset | None = None, **settings: Any
         data = data_of(dataset, point)
     except DataError as error:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "impossible.txt").write_text(f"{error}\n")
+        (folder / IMPOSSIBLE).write_text(f"{error}\n")
         return
     labelled = int((data.train.labels != UNLABELLED).sum())
     if not (folder / SWEET_SPOT_FILE).exists():
@@ -209,8 +217,15 @@ def _partly_labelled(parts: StudyData) -> Split:
     return Split(every.stored, labels, every.ids)
 
 
-def collected(out: Path) -> list[dict[str, Any]]:
-    """Return a row for each point that has finished, and for each that is impossible."""
+def collected(
+    out: Path, data_set: Callable[[str], Dataset] = lambda name: load_dataset(where(name))
+) -> list[dict[str, Any]]:
+    """Return a row for each point that has finished, and for each that is impossible.
+
+    Args:
+        out: Folder of all studies.
+        data_set: Returns a data set by name, for the labels of its test split.
+    """
     rows = []
     for point in points_of(list(PAIRS)):
         folder = out / point.folder
@@ -220,17 +235,39 @@ def collected(out: Path) -> list[dict[str, Any]]:
             "share": point.share,
             "repetition": point.repetition,
         }
-        if (folder / "impossible.txt").exists():
+        if (folder / IMPOSSIBLE).exists():
             rows.append({**about, "impossible": True})
         elif (folder / VERDICT_FILE).exists():
             rows.append({**about, **row_of(folder)})
+            tenth = out / Point(point.data, "own", TENTH, point.repetition).folder
+            if point.kind == "unlabelled" and (tenth / VERDICT_FILE).exists():
+                labels = data_set(point.data).test.labels.numpy()
+                more = paired_interval(distilled(folder, labels), distilled(tenth, labels))
+                rows[-1]["over_tenth"] = [more.mean, more.low, more.high]
     return rows
+
+
+def distilled(folder: Path, labels: npt.NDArray[np.int64]) -> Correct:
+    """Return who is right of the students that a verdict judged, bool [num_seeds, num_examples].
+
+    Args:
+        folder: A finished study.
+        labels: Classes of the test split's examples, [N].
+    """
+    teacher, store = _read(folder, VERDICT_FILE, Verdict).teacher, Store.open(folder)
+    found = {
+        row.seed: shelf.predictions("test")[place].numpy() == labels
+        for path in folder.glob("students/verify-*")
+        if (shelf := Shelf(store, path.name)).finished
+        for place, row in enumerate(shelf.rows())
+        if row.arm.startswith(f"{teacher} | ")
+    }
+    return np.stack([found[seed] for seed in sorted(found)])
 
 
 def row_of(folder: Path) -> dict[str, Any]:
     """Return what is kept of a finished study, accuracies as fractions of the test split."""
-    verdict = Verdict.model_validate_json((folder / VERDICT_FILE).read_text())
-    spot = SweetSpot.model_validate_json((folder / SWEET_SPOT_FILE).read_text())
+    verdict, spot = _read(folder, VERDICT_FILE, Verdict), _read(folder, SWEET_SPOT_FILE, SweetSpot)
     parts = json.loads((folder / "data.json").read_text())
     smoothing = next(control for control in verdict.controls if control.name == TUNED)
     return {
@@ -254,6 +291,13 @@ def row_of(folder: Path) -> dict[str, Any]:
         "over_smoothing": _kept(smoothing.full_response_minus_it),
         "knowledge": _kept(verdict.knowledge),
     }
+
+
+FoundT = TypeVar("FoundT", bound=Frozen)
+
+
+def _read(folder: Path, name: str, kind: type[FoundT]) -> FoundT:
+    return kind.model_validate_json((folder / name).read_text())
 
 
 def _kept(effect: Effect) -> list[float]:
