@@ -40,10 +40,10 @@ NOT_RUN = "*Not run yet.*"
 
 
 def main() -> None:
-    from figures import Kind, draw
-
     rows = json.loads(FILE.read_text())
     PAGE.write_text(page_of(PAGE.read_text(), rows))
+    from figures import Kind, draw  # needs Matplotlib: the extra bench
+
     kind = Kind(
         lambda _: [],
         "examples that students learn from",
@@ -217,17 +217,21 @@ def _verdicts(found: Rows) -> str:
 
 def missing(rows: Rows) -> str:
     """Say what has not been run, and what cannot be."""
-    lines = []
-    for data in PAIRS:
-        done = Counter((row["kind"], row["share"]) for row in rows if row["data"] == data)
-        open_ = [
-            f"{kind} {100 * share:g} % ({REPETITIONS - done[kind, share]})"
-            for kind, share in sorted(ORDER, key=_place)
-            if done[kind, share] < REPETITIONS
-        ]
-        if open_:
-            lines.append(f"- {TITLES[data]}: {', '.join(open_)}.")
+    lines = [f"- {TITLES[data]}: {said}." for data in PAIRS if (said := _open(rows, data))]
     return "\n".join([*(lines or ["- Nothing: all has been run."]), *_impossible(rows)])
+
+
+def _open(rows: Rows, data: str) -> str:
+    """List the points of a data set that have too few repetitions, those alike together."""
+    done = Counter((row["kind"], row["share"]) for row in rows if row["data"] == data)
+    groups: dict[tuple[str, int], list[float]] = {}
+    for point in sorted(ORDER, key=_place):
+        if done[point] < REPETITIONS:
+            groups.setdefault((point[0], REPETITIONS - done[point]), []).append(point[1])
+    return "; ".join(
+        f"{kind} {', '.join(f'{100 * share:g}' for share in shares)} % ({lacking})"
+        for (kind, lacking), shares in groups.items()
+    )
 
 
 def _impossible(rows: Rows) -> Iterator[str]:
