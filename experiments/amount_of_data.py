@@ -14,9 +14,12 @@ Pairs of `experiments/cpu`, at seven shares of the training examples. Three kind
 Each point is a `goodteacher.search` and a `goodteacher.verify` with their defaults: students tuned
 for every kind of target, recipes and smoothings chosen on the selection split, the verdict from
 fresh seeds. The selection split is the same at every share. Repetitions draw other splits and train
-teachers of another seed. Two settings are not the defaults: 8 seeds of students for each verdict,
-since repetitions say more than seeds; and on few examples teachers train for more than 32 epochs,
-until a run of batches of 128 takes `FEWEST_STEPS` steps, or they would have learned nothing.
+teachers of another seed. What differs from the defaults:
+
+- on few examples teachers train for more than 32 epochs, until a run of batches of 128 takes
+  `FEWEST_STEPS` steps, or they would have learned nothing;
+- for the cost, `SHORTLIST` teachers compete for the sweet spot, students have batches of the
+  default size and never smaller ones, and a verdict has `SEEDS` seeds: repetitions say more.
 
 Rules, fixed before any result was seen:
 
@@ -51,6 +54,7 @@ import torch
 
 import goodteacher
 from goodteacher.config import Frozen, read_toml
+from goodteacher.config.values import default_batch_size
 from goodteacher.data import UNLABELLED, Dataset, Split, StudyData, load_dataset, prepare
 from goodteacher.errors import DataError
 from goodteacher.maths.statistics import paired_interval
@@ -67,7 +71,7 @@ FILE = Path(__file__).parent / "results/amount_of_data.json"
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 TENTH = 0.1
 REPETITIONS = 3
-SEEDS = 8
+SEEDS, SHORTLIST = 5, 3
 EPOCHS, FEWEST_STEPS = 32, 1000
 FEWEST = 4
 """Shares that a slope is fitted to, at least."""
@@ -119,11 +123,11 @@ class Point:
 ORDER: tuple[tuple[Kind, float], ...] = (
     *(("own", share) for share in SHARES if share <= TENTH),
     ("unlabelled", TENTH),
-    *(("all", share) for share in SHARES if share <= TENTH),
+    ("all", SHARES[0]),
+    ("all", TENTH),
     *(("own", share) for share in SHARES if share > TENTH),
-    *(("all", share) for share in SHARES if TENTH < share < 1),
 )
-"""Points of a data set, cheap and telling ones first; of all data `own` and `all` are the same."""
+"""Points of a data set, cheap and telling ones first."""
 
 
 def points_of(data: list[str], repetitions: int = REPETITIONS) -> Iterator[Point]:
@@ -170,26 +174,39 @@ def run(point: Point, out: Path, dataset: Dataset | None = None, **settings: Any
         return
     labelled = int((data.train.labels != UNLABELLED).sum())
     if not (folder / SWEET_SPOT_FILE).exists():
-        goodteacher.search(data, out=folder, **{**settings_at(point, labelled), **settings})
+        taken = teachers_of(point, out)
+        own = settings_at(point, labelled, len(data.train))
+        goodteacher.search(data, out=folder, **{**own, **taken, **settings})
     goodteacher.verify(folder, data=data, seeds=SEEDS)
 
 
-def settings_at(point: Point, labelled: int) -> dict[str, Any]:
+def teachers_of(point: Point, out: Path) -> dict[str, str]:
+    """Return the setting that takes over the teachers that learned from all data, if they exist."""
+    first = out / Point(point.data, "all", SHARES[0], point.repetition).folder
+    exist = point.kind == "all" and (first / SWEET_SPOT_FILE).exists()
+    return {"teachers_of": str(first)} if exist else {}
+
+
+def settings_at(point: Point, labelled: int, examples: int) -> dict[str, Any]:
     """Return a point's settings of the search.
 
     Args:
         point: Which.
         labelled: Examples that the teacher learns from.
+        examples: All training examples of the point, labelled or not.
     """
     per_epoch = math.ceil(labelled / 128)
     pair = settings_of_pair(point.data)
+    fraction = point.share if point.kind == "all" else 1.0
     return {
         "teacher": pair["teacher"],
         "student": pair["student"],
         "epochs": max(EPOCHS, math.ceil(FEWEST_STEPS / per_epoch)),
         "teacher_seeds": (point.repetition,),
         "split_seed": point.repetition,
-        "transfer_fraction": point.share if point.kind == "all" else 1.0,
+        "transfer_fraction": fraction,
+        "shortlist": SHORTLIST,
+        "student_batch_size": default_batch_size(round(fraction * examples)),
     }
 
 

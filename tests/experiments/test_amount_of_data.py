@@ -58,7 +58,7 @@ def test_teacher_and_students_of_a_share_learn_from_the_same_examples(made):
     data = experiment.data_of(made, OWN)
     assert len(data.train) == 43
     assert data.train.labels.ge(0).all()
-    assert experiment.settings_at(OWN, 43)["transfer_fraction"] == 1.0
+    assert experiment.settings_at(OWN, 43, 43)["transfer_fraction"] == 1.0
 
 
 def test_the_unlabelled_rest_keeps_the_labels_of_the_same_tenth(made):
@@ -73,7 +73,7 @@ def test_the_unlabelled_rest_keeps_the_labels_of_the_same_tenth(made):
 
 def test_a_teacher_of_all_data_has_students_of_the_same_share(made):
     data, tenth = experiment.data_of(made, EVERY), experiment.data_of(made, OWN)
-    settings = experiment.settings_at(EVERY, len(data.train))
+    settings = experiment.settings_at(EVERY, 432, 432)
     found = experiment.prepare(
         data, transfer_fraction=settings["transfer_fraction"], seed=settings["split_seed"]
     )
@@ -95,12 +95,33 @@ def test_repetitions_draw_other_examples_and_teachers(made):
     assert ids_of(experiment.data_of(made, other).train) != ids_of(
         experiment.data_of(made, OWN).train
     )
-    assert experiment.settings_at(other, 43)["teacher_seeds"] == (1,)
+    assert experiment.settings_at(other, 43, 43)["teacher_seeds"] == (1,)
 
 
 @pytest.mark.parametrize("labelled, epochs", [(540, 200), (5_400, 32), (54_000, 32)])
 def test_few_examples_are_learned_from_for_more_epochs(labelled, epochs):
-    assert experiment.settings_at(OWN, labelled)["epochs"] == epochs
+    assert experiment.settings_at(OWN, labelled, labelled)["epochs"] == epochs
+
+
+@pytest.mark.parametrize(
+    "kind, labelled, examples, size",
+    [("own", 540, 540, 32), ("all", 54_000, 54_000, 128), ("unlabelled", 5_400, 54_000, 256)],
+)
+def test_batches_of_students_have_the_default_size_of_what_they_learn_from(
+    kind, labelled, examples, size
+):
+    point = experiment.Point("mnist", kind, 0.1)
+    settings = experiment.settings_at(point, labelled, examples)
+    assert settings["student_batch_size"] == size
+
+
+def test_teachers_of_all_data_are_trained_once(tmp_path):
+    assert experiment.teachers_of(EVERY, tmp_path) == {}
+    first = tmp_path / "mnist/all-0.01-0"
+    first.mkdir(parents=True)
+    (first / "sweet_spot.json").write_text("{}")
+    assert experiment.teachers_of(EVERY, tmp_path) == {"teachers_of": str(first)}
+    assert experiment.teachers_of(OWN, tmp_path) == {}
 
 
 def test_the_pairs_are_those_of_the_study():
