@@ -35,7 +35,7 @@ TITLES = {
     "banking77": "Banking77",
     "cifar10": "CIFAR-10",
 }
-GAINS = {"over_labels": "hard labels", "over_smoothing": "tuned label smoothing"}
+GAINS = {"over_labels": "labels", "over_smoothing": "smoothing"}
 NOT_RUN = "*Not run yet.*"
 
 
@@ -267,8 +267,8 @@ PLACES = {"answer": answer, "points": points_table, "missing": missing, "pairs":
 
 LOOKS: Mapping[str, tuple[str, Look]] = {
     "own": ("", "line"),
-    "all": (", teacher of all data", "dashed"),
-    "unlabelled": (", a tenth labelled", "hollow"),
+    "all": (", teacher of all", "dashed"),
+    "unlabelled": (", rest unlabelled", "hollow"),
 }
 
 

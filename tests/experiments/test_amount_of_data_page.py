@@ -132,10 +132,10 @@ def test_panels_show_gains_in_points_over_examples():
     (panel,) = page.panels_of([*GROWING, whole])
     labels = [series.label for series in panel.series]
     assert labels == [
-        "over hard labels",
-        "over hard labels, teacher of all data",
-        "over tuned label smoothing",
-        "over tuned label smoothing, teacher of all data",
+        "over labels",
+        "over labels, teacher of all",
+        "over smoothing",
+        "over smoothing, teacher of all",
     ]
     assert list(panel.series[0].x) == [540, 1080, 2700, 5400]
     assert panel.series[0].y == pytest.approx([6.0, 5.0, 3.7, 3.0])
