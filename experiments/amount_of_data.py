@@ -43,7 +43,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -130,10 +130,18 @@ ORDER: tuple[tuple[Kind, float], ...] = (
 """Points of a data set, cheap and telling ones first."""
 
 
-def points_of(data: list[str], repetitions: int = REPETITIONS) -> Iterator[Point]:
-    """Yield what is run, in order: all data sets' cheap points first, repetitions last."""
+def points_of(
+    data: Sequence[str], repetitions: int = REPETITIONS, first: int | None = None
+) -> Iterator[Point]:
+    """Yield what is run, in order: all data sets' cheap points first, repetitions last.
+
+    Args:
+        data: Keys of `PAIRS`.
+        repetitions: Their number.
+        first: Only as many points of each data set and repetition.
+    """
     for repetition in range(repetitions):
-        for kind, share in ORDER:
+        for kind, share in ORDER[:first]:
             for name in data:
                 yield Point(name, kind, share, repetition)
 
@@ -144,11 +152,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("amounts"), help="folder of the studies")
     parser.add_argument("--collect", type=Path, help="keep rows of the studies of this folder")
     parser.add_argument("--repetitions", type=int, default=REPETITIONS)
+    parser.add_argument("--first", type=int, help="only so many points of a repetition")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     if options.collect:
         FILE.write_text(json_text(collected(options.collect)))
-    for point in points_of(options.data, options.repetitions):
+    for point in points_of(options.data, options.repetitions, options.first):
         print(time.strftime("%H:%M"), point.folder, flush=True)
         run(point, options.out, threads=options.threads)
 

@@ -111,10 +111,18 @@ class Point:
         return out / self.study / f"budget-{self.budget}.{kind}"
 
 
-def points_of(data: Sequence[str], repetitions: int = REPETITIONS) -> Iterator[Point]:
-    """Yield what is run, in order: small budgets first, repetitions last."""
+def points_of(
+    data: Sequence[str], repetitions: int = REPETITIONS, first: int | None = None
+) -> Iterator[Point]:
+    """Yield what is run, in order: small budgets first, repetitions last.
+
+    Args:
+        data: Keys of `PAIRS`.
+        repetitions: Their number.
+        first: Only as many budgets of each data set and repetition.
+    """
     for repetition in range(repetitions):
-        for budget in BUDGETS:
+        for budget in BUDGETS[:first]:
             for name in data:
                 yield Point(name, budget, repetition)
 
@@ -125,12 +133,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("patience"), help="folder of the studies")
     parser.add_argument("--collect", type=Path, help="keep rows of the results of this folder")
     parser.add_argument("--repetitions", type=int, default=REPETITIONS)
+    parser.add_argument("--first", type=int, help="only so many budgets, the smallest")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--study", type=Path, help="where run.py ran: its teachers are taken over")
     options = parser.parse_args()
     if options.collect:
         FILE.write_text(json_text(collected(options.collect)))
-    for point in points_of(options.data, options.repetitions):
+    for point in points_of(options.data, options.repetitions, options.first):
         print(time.strftime("%H:%M"), point.study, point.budget, flush=True)
         taken = teachers_of(point, options.study)
         run(point, options.out, where(point.data), threads=options.threads, **taken)

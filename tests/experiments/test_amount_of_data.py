@@ -144,6 +144,11 @@ def test_cheap_points_come_first_and_repetitions_last():
     assert repetitions == sorted(repetitions)
 
 
+def test_only_the_first_points_of_each_repetition_are_asked_for():
+    points = experiment.points_of(["mnist"], 2, first=2)
+    assert [point.share for point in points] == [0.01, 0.02, 0.01, 0.02]
+
+
 def test_a_finished_point_is_not_run_again(out, made):
     file = out / OWN.folder / VERDICT_FILE
     before = file.stat().st_mtime_ns

@@ -92,6 +92,11 @@ def test_budgets_share_a_study_and_small_ones_come_first():
     assert len(set(points)) == 2 * 2 * len(experiment.BUDGETS)
 
 
+def test_only_the_first_points_of_each_repetition_are_asked_for():
+    points = experiment.points_of(["mnist"], 2, first=2)
+    assert [point.budget for point in points] == [1, 2, 1, 2]
+
+
 def test_teachers_of_the_study_are_taken_over_once_they_are_all_there(tmp_path):
     folder = tmp_path / "mnist/large--wide--tenth/exhaustive"
     folder.mkdir(parents=True)
