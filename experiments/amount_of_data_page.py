@@ -37,6 +37,7 @@ TITLES = {
 }
 GAINS = {"over_labels": "labels", "over_smoothing": "smoothing"}
 NOT_RUN = "*Not run yet.*"
+TOO_FEW = f"*Not answered yet: no data set has {FEWEST} shares.*"
 
 
 def main() -> None:
@@ -125,6 +126,8 @@ def answer(rows: Rows) -> str:
         [
             _answer(rows, "over_labels", "Does the gain over hard labels grow where data are few?"),
             _answer(rows, "over_smoothing", "Does the gain over tuned label smoothing grow, too?"),
+            _fewest(rows, "own", "the same few examples"),
+            _fewest(rows, "all", "all training examples"),
             _unlabelled(rows),
         ]
     )
@@ -138,7 +141,7 @@ def _answer(rows: Rows, gain: str, question: str) -> str:
         f"({reading(each)}; shares {_shares(rows, data)}, repetitions: {each.repetitions})"
         for data, each in known.items()
     ]
-    return f"- **{question}** {_count(known)}{'; '.join(said) or NOT_RUN}"
+    return f"- **{question}** {_count(known)}{'; '.join(said) or TOO_FEW}"
 
 
 def _count(known: Mapping[str, Estimate]) -> str:
@@ -154,6 +157,22 @@ def _fewer(found: Estimate) -> str:
 def _shares(rows: Rows, data: str) -> str:
     shares = [share for share in SHARES if measured(rows, data, "own", share)]
     return f"{100 * shares[0]:g} to {100 * shares[-1]:g} %"
+
+
+def _fewest(rows: Rows, kind: str, of: str) -> str:
+    """Say what students of the fewest examples gain from a teacher."""
+    said = []
+    for data in PAIRS:
+        shares = [share for share in SHARES if measured(rows, data, kind, share)]
+        if shares:
+            found = measured(rows, data, kind, shares[0])
+            said.append(
+                f"{TITLES[data]} ({found[0]['students_learn_from']:,} examples) "
+                f"{estimate(found, 'over_labels').text()} points over hard labels, "
+                f"{estimate(found, 'over_smoothing').text()} over smoothing, {_verdicts(found)}"
+            )
+    question = f"What do students of the fewest examples gain, from a teacher of {of}?"
+    return f"- **{question}** {'; '.join(said) or NOT_RUN}"
 
 
 def _unlabelled(rows: Rows) -> str:

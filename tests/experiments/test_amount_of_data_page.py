@@ -75,11 +75,21 @@ def test_the_answer_counts_data_sets_and_says_what_fewer_data_add():
     said = page.answer(GROWING)
     assert "On 1 of 1 data sets it does: MNIST +3.0" in said
     assert "shares 1 to 10 %, repetitions: 1" in said
-    assert said.count(page.NOT_RUN) == 1
+    assert said.count(page.NOT_RUN) == 2
+
+
+def test_the_fewest_examples_are_those_of_each_kind():
+    said = page.answer([*GROWING, row(0.05, 0.2, kind="all", verdict="no_gain")]).splitlines()
+    own, every = (next(line for line in said if of in line) for of in ("the same few", "of all"))
+    assert "MNIST (540 examples) +6.00 [+5.60, +6.40] points over hard labels, +1.00" in own
+    assert own.endswith("over smoothing, knowledge")
+    assert "MNIST (2,700 examples) +20.00" in every
+    assert every.endswith("no gain")
 
 
 def test_an_answer_that_is_not_there_says_so():
     assert page.answer([]).count(page.NOT_RUN) == 3
+    assert page.answer([]).count(page.TOO_FEW) == 2
     assert page.points_table([]) == page.NOT_RUN
 
 
