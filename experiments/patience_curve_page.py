@@ -140,9 +140,10 @@ def _said(rows: Rows, data: str) -> str:
     found, over = leads(rows, data), left(rows, data)
     repetitions = max(each.repetitions for each in found.values())
     last = max(found)
+    ends = "".join(f", at {b} times {found[b].text()}" for b in (last,) if b != min(found))
     return (
-        f"**{_stopped(found, last)}** (lead at the default budget {found[min(found)].text()} "
-        f"points, at {last} times {found[last].text()}). With each at its best budget the "
+        f"**{_stopped(found, last)}** (lead at {_times(min(found))} {found[min(found)].text()} "
+        f"points{ends}). With each at its best budget the "
         f"sweet spot's students are {over[CONVERGED].text()} points ahead of the converged "
         f"teacher's, {over[LABELS].text()} of hard labels', {over[SMOOTHING].text()} of label "
         f"smoothing's. Repetitions: {repetitions}; budgets up to {last} of {BUDGETS[-1]}."
@@ -152,22 +153,25 @@ def _said(rows: Rows, data: str) -> str:
 def _stopped(found: Mapping[int, Estimate], last: int) -> str:
     stop = stops_at(found)
     if stop is not None:
-        times = "the default budget" if stop == 1 else f"{stop} times the default budget"
-        return f"the sweet spot does not matter from {times} on"
+        return f"the sweet spot does not matter from {_times(stop)} on"
     if status(found[last]) == "matters":
-        return f"the sweet spot still matters at {last} times the default budget"
+        return f"the sweet spot still matters at {_times(last)}"
     return "undecided"
+
+
+def _times(budget: int) -> str:
+    return "the default budget" if budget == 1 else f"{budget} times the default budget"
 
 
 def budgets_table(rows: Rows) -> str:
     """Show every budget of every data set."""
-    head = ["data", "steps", *NAMES.values(), "sweet spot", "lead over converged", "so it"]
+    head = ["data", "steps", *NAMES.values(), "sweet spot, converged", "lead", "the sweet spot"]
     lines = [
         [
             TITLES[data],
             f"{budget} x",
             *(percent(_mean(each, name)) for name in FAMILIES),
-            _teachers(each),
+            "; ".join(map(_teachers, each)),
             lead.text(),
             status(lead),
         ]
@@ -183,9 +187,10 @@ def _mean(each: Rows, family: str) -> float:
     return math.fsum(row["students"][family]["test"] for row in each) / len(each)
 
 
-def _teachers(each: Rows) -> str:
-    chosen = [row["students"][SPOT] for row in each]
-    return "; ".join(f"{one['source']}, T = {one['temperature']:g}" for one in chosen)
+def _teachers(row: Row) -> str:
+    """Name both teachers, each with its temperature."""
+    both = (row["students"][name] for name in (SPOT, CONVERGED))
+    return ", ".join(f"{one['source']} at T = {one['temperature']:g}" for one in both)
 
 
 def missing(rows: Rows) -> str:

@@ -75,6 +75,11 @@ def test_the_answer_says_from_when_on(leads, said):
     assert "budgets up to 2 of 30" in text
 
 
+def test_a_single_budget_is_told_once():
+    text = page.answer([row({1: MATTERS})])
+    assert "(lead at the default budget +1.00 [+0.50, +1.50] points)" in text
+
+
 def test_the_same_students_are_no_lead():
     assert page.leads([row({1: None})], "mnist") == {1: page.NOTHING}
 
@@ -91,7 +96,8 @@ def test_repetitions_are_put_together():
 def test_the_table_has_a_line_for_each_budget():
     lines = page.budgets_table([row({1: MATTERS, 4: NOT})]).splitlines()[2:]
     assert [line.split(" | ")[1] for line in lines] == ["1 x", "4 x"]
-    assert lines[0].endswith("| batch 32 epoch 4, T = 8 | +1.00 [+0.50, +1.50] | matters |")
+    teacher = "batch 32 epoch 4 at T = 8"
+    assert lines[0].endswith(f"| {teacher}, {teacher} | +1.00 [+0.50, +1.50] | matters |")
 
 
 def test_what_was_not_run_is_said():
