@@ -206,3 +206,22 @@ def test_a_data_set_of_texts_keeps_its_texts_where_labels_are_missing(tmp_path):
     assert isinstance(data, Dataset)
     assert len(data.train) == 144
     assert int(torch.ge(data.train.labels, 0).sum()) == 14
+
+
+def test_the_command_runs_points_in_order(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(experiment, "run", lambda point, out, **s: asked.append((point, out, s)))
+    words = ["amount_of_data.py", "mnist", "--out", str(tmp_path), "--repetitions", "1"]
+    monkeypatch.setattr("sys.argv", [*words, "--first", "2"])
+    experiment.main()
+    assert [(point.kind, point.share) for point, _, _ in asked] == [("own", 0.01), ("own", 0.02)]
+    assert {out for _, out, _ in asked} == {tmp_path}
+    assert all(settings == {"threads": 1} for _, _, settings in asked)
+
+
+def test_the_command_keeps_rows(monkeypatch, tmp_path, out):
+    monkeypatch.setattr(experiment, "FILE", tmp_path / "rows.json")
+    monkeypatch.setattr(experiment, "collected", lambda folder: [{"folder": folder.name}])
+    monkeypatch.setattr("sys.argv", ["amount_of_data.py", "--collect", str(out)])
+    experiment.main()
+    assert json.loads((tmp_path / "rows.json").read_text()) == [{"folder": out.name}]

@@ -150,3 +150,18 @@ def test_panels_show_gains_in_points_over_examples():
     assert list(panel.series[0].x) == [540, 1080, 2700, 5400]
     assert panel.series[0].y == pytest.approx([6.0, 5.0, 3.7, 3.0])
     assert panel.series[0].low[0] == pytest.approx(5.6)
+
+
+def test_one_command_makes_page_and_figure(monkeypatch, tmp_path):
+    pytest.importorskip("matplotlib")
+    rows = GROWING
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    (tmp_path / "page.md").write_text("<!-- answer -->\nold\n<!-- end -->\n")
+    monkeypatch.setattr(page, "FILE", tmp_path / "rows.json")
+    monkeypatch.setattr(page, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(page, "FIGURE", tmp_path / "figure.svg")
+    page.main()
+    assert page.answer(rows) in (tmp_path / "page.md").read_text()
+    svg = (tmp_path / "figure.svg").read_text()
+    assert "MNIST" in svg
+    assert all(series.label in svg for series in page.panels_of(rows)[0].series)

@@ -172,3 +172,25 @@ def test_a_budget_is_run_once_and_read_back(tmp_path):
 def test_what_was_not_run_leaves_nothing(tmp_path):
     assert experiment.reached(tmp_path, "mnist", 0) is None
     assert experiment.collected(tmp_path) == []
+
+
+def test_students_made_alike_are_the_same_and_have_no_difference():
+    rng = np.random.default_rng(0)
+    one, other = ({"source": "labels"}, students(0.8, rng)), ({"source": "b"}, students(0.6, rng))
+    assert experiment.difference(one, one) is None
+    assert experiment.difference(one, other).mean == pytest.approx(0.2, abs=0.02)
+    assert experiment.joint({"a": (one, one)}) == {"a": None}
+    both = experiment.joint({"a": (one, one), "b": (one, other)})
+    assert both["a"] is None
+    assert both["b"].mean == experiment.difference(one, other).mean
+
+
+def test_the_command_runs_budgets_in_order_and_keeps_rows(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(experiment, "run", lambda point, *_, **s: asked.append((point.budget, s)))
+    monkeypatch.setattr(experiment, "FILE", tmp_path / "rows.json")
+    words = ["patience_curve.py", "mnist", "--repetitions", "1", "--first", "3"]
+    monkeypatch.setattr("sys.argv", [*words, "--collect", str(tmp_path)])
+    experiment.main()
+    assert asked == [(budget, {"threads": 1}) for budget in (1, 2, 4)]
+    assert json.loads((tmp_path / "rows.json").read_text()) == []

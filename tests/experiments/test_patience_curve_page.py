@@ -115,3 +115,18 @@ def test_panels_draw_each_family_over_budgets():
     assert list(panel.series[0].x) == [1, 4]
     assert panel.series[0].y == pytest.approx([1.0, 1.0])
     assert panel.series[0].high == pytest.approx([2.0, 2.0])
+
+
+def test_one_command_makes_page_and_figure(monkeypatch, tmp_path):
+    pytest.importorskip("matplotlib")
+    rows = [row({1: MATTERS, 4: NOT})]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    (tmp_path / "page.md").write_text("<!-- answer -->\nold\n<!-- end -->\n")
+    monkeypatch.setattr(page, "FILE", tmp_path / "rows.json")
+    monkeypatch.setattr(page, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(page, "FIGURE", tmp_path / "figure.svg")
+    page.main()
+    assert page.answer(rows) in (tmp_path / "page.md").read_text()
+    svg = (tmp_path / "figure.svg").read_text()
+    assert "MNIST" in svg
+    assert all(series.label in svg for series in page.panels_of(rows)[0].series)
