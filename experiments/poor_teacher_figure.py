@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from poor_teacher import FILE, NAMES, ROOT, TEACHERS, Json
+from poor_teacher import FILE, ROOT, TEACHERS, Json, data_name
 
 FIGURE = ROOT / "docs/figures/poor_teacher.svg"
 ORDER = ("sweet_spot", "converged", "own_self", "one_epoch")
@@ -94,7 +94,7 @@ def draw(found: Json, path: Path) -> None:
                 names = [TEACHERS[kind] if first else "" for kind in ORDER]
                 axis.set_yticks(range(len(ORDER)), names)
                 axis.set_xlabel(words)
-                axis.set_title(NAMES[name] if row == 0 else "")
+                axis.set_title(data_name(name) if row == 0 else "")
         for row in range(2):
             axes[row, 0].legend(fontsize=6, loc="best", frameon=False)
         figure.savefig(path, metadata={"Date": None})

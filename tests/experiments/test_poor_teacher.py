@@ -10,6 +10,7 @@ import poor_teacher as study
 import poor_teacher_figure as figure
 from goodteacher import search, verify
 from goodteacher.config import StudyConfig, parse
+from goodteacher.data import prepare
 from tests.made import SETTINGS, dataset
 
 N, SEEDS = 400, 5
@@ -95,17 +96,32 @@ def test_shares_are_told_of_the_teachers_that_are_there():
 @pytest.mark.parametrize("name", study.CASES)
 def test_teachers_differ_in_what_the_question_says_and_in_nothing_else(name):
     case = study.CASES[name]
-    found = {kind: study.settings_of(case, kind) for kind in study.KINDS}
+    found = {kind: study.settings_of(case, kind) for kind in case.kinds}
     for kind, settings in found.items():
         parse(StudyConfig, data="digits", **settings)
         assert settings["student"] == case.student
         assert settings["teacher"] == (case.student if kind == "own_self" else case.teacher)
+        assert settings.get("transfer_fraction", 1) == (0.1 if case.tenfold else 1)
+        assert all(settings[key] == value for key, value in study.SETTINGS.items())
     assert (found["one_epoch"]["epochs"], found["one_epoch"]["batch_sizes"]) == (1, (128,))
-    assert found["converged"]["record_epochs"] == found["own_self"]["record_epochs"]
     assert found["converged"]["record_epochs"] == (case.epochs,)
-    assert found["sweet_spot"]["record_epochs"] == case.record_epochs
-    same = [{k: s[k] for k in study.SETTINGS} for s in found.values()]
-    assert all(each == same[0] for each in same)
+    assert "record_epochs" not in found["sweet_spot"]
+    if not case.tenfold:
+        assert {**found["converged"], "teacher": case.student} == found["own_self"]
+
+
+def test_students_of_both_settings_have_the_same_examples(monkeypatch):
+    monkeypatch.setattr(study, "where", lambda _: "digits")
+    same, tenfold = (study.CASES[f"{setting}/mnist"] for setting in ("same", "tenfold"))
+    parts = [
+        prepare(study.data_of(case), transfer_fraction=0.1 if case.tenfold else 1.0)
+        for case in (same, tenfold)
+    ]
+    for name in ("transfer", "selection"):
+        one, other = (getattr(each, name).ids.tolist() for each in parts)
+        assert one == other
+    assert len(parts[0].training) == len(parts[0].transfer)
+    assert len(parts[1].training) > 9 * len(parts[1].transfer)
 
 
 def test_first_round_of_every_data_set_comes_before_the_second(monkeypatch, tmp_path):
@@ -117,11 +133,12 @@ def test_first_round_of_every_data_set_comes_before_the_second(monkeypatch, tmp_
 
     monkeypatch.setattr(study, "search", lambda *_, **__: None)
     monkeypatch.setattr(study, "verify", judge)
-    monkeypatch.setattr(study, "load_dataset", lambda _: None)
+    monkeypatch.setattr(study, "data_of", lambda _: None)
     monkeypatch.setattr(study, "judged_seeds", lambda folder: done.get(folder, 0))
     study.run(tmp_path, "", 1)
-    assert [seeds for _, seeds in told] == [5] * 12 + [10] * 12
-    assert list(dict.fromkeys(name for name, _ in told)) == list(study.CASES)
+    teachers = sum(len(case.kinds) for case in study.CASES.values())
+    assert [seeds for _, seeds in told] == [s for s in study.ROUNDS for _ in range(teachers)]
+    assert list(dict.fromkeys(name for name, _ in told)) == ["banking77", "mnist", "fashion_mnist"]
     told.clear()
     study.run(tmp_path, "", 1)
     assert told == [], "what is finished is not run again"
@@ -136,23 +153,22 @@ def small(tmp_path_factory):
     out, data = tmp_path_factory.mktemp("poor"), dataset()
     plain = {**SETTINGS, "seeds": 2, "search_seeds": 1, "student_epochs": 3}
     for kind, changes in {"one_epoch": {"batch_sizes": 16, "epochs": 1}, "sweet_spot": {}}.items():
-        search(data, out=out / "made" / kind, **{**plain, "teacher_seeds": (0, 1), **changes})
-        verify(out / "made" / kind, data=data, seeds=3)
+        search(data, out=out / "same/made" / kind, **{**plain, "teacher_seeds": (0, 1), **changes})
+        verify(out / "same/made" / kind, data=data, seeds=3)
     return out
 
 
 @pytest.fixture
 def found(small, monkeypatch):
-    monkeypatch.setattr(study, "CASES", {"made": None})
-    monkeypatch.setattr(study, "NAMES", {"made": "Made"})
-    monkeypatch.setattr(study, "where", lambda _: None)
-    monkeypatch.setattr(study, "load_dataset", lambda _: dataset())
+    monkeypatch.setattr(study, "CASES", {"same/made": study.Case("made", "", "", ())})
+    monkeypatch.setitem(study.NAMES, "made", "Made")
+    monkeypatch.setattr(study, "data_of", lambda _: dataset())
     return study.collect(small)
 
 
 def test_students_that_are_read_are_those_of_the_verdict(small):
     for kind in ("one_epoch", "sweet_spot"):
-        judgement = study.Study(small / "made" / kind)
+        judgement = study.Study(small / "same/made" / kind)
         predicted = study.verdict_students(judgement)
         labels = dataset().test.labels.numpy()
         for rung in judgement.verdict.ladder:
@@ -163,10 +179,10 @@ def test_students_that_are_read_are_those_of_the_verdict(small):
 
 
 def test_what_is_kept_agrees_with_the_verdict_and_its_evidence(small, found):
-    kept = found["made"]
+    kept = found["same/made"]
     assert set(kept["teachers"]) == {"one_epoch", "sweet_spot"}
     for kind, told in kept["teachers"].items():
-        judgement = study.Study(small / "made" / kind)
+        judgement = study.Study(small / "same/made" / kind)
         assert told["verdict"] == judgement.verdict.verdict
         errors = judgement.evidence.error_transfer
         assert kept["crossed"][kind]["errors"] == round(
@@ -183,7 +199,7 @@ def test_page_is_made_of_whatever_is_there(found):
     text = study.page_of(study.PAGE.read_text(), found)
     assert "| Made | one epoch: " in text
     assert "- **Made**: a teacher of one epoch (" in text
-    one = {"made": {**found["made"], "teachers": {}, "shares": {}, "crossed": {}}}
+    one = {"same/made": {**found["same/made"], "teachers": {}, "shares": {}, "crossed": {}}}
     assert "Made" not in study.page_of(study.PAGE.read_text(), one)
 
 
@@ -235,9 +251,15 @@ def test_teacher_without_errors_to_count_is_left_out_of_the_lower_panel():
 def test_figure_names_data_sets_and_teachers(tmp_path):
     pytest.importorskip("matplotlib")
     each = {"teachers": {"one_epoch": told(0.02, 0.1), "sweet_spot": told(0.03, 0.2)}}
-    figure.draw({"mnist": each, "banking77": each}, tmp_path / "one.svg")
+    figure.draw({"same/mnist": each, "tenfold/banking77": each}, tmp_path / "one.svg")
     text = (tmp_path / "one.svg").read_text()
-    for word in ("MNIST", "Banking77", "one epoch", "sweet spot", "error transfer, points"):
+    for word in (
+        "MNIST",
+        "Banking77, teacher with tenfold data",
+        "one epoch",
+        "sweet spot",
+        "error transfer, points",
+    ):
         assert f">{word}<" in text
-    figure.draw({"mnist": each, "banking77": each}, tmp_path / "other.svg")
+    figure.draw({"same/mnist": each, "tenfold/banking77": each}, tmp_path / "other.svg")
     assert (tmp_path / "other.svg").read_text() == text
