@@ -47,7 +47,7 @@ def made(full, plain=LABELS, *, independent=True, **changes):
     [
         (wrong(0, 100), LABELS, "So students take errors over from their teacher."),
         (LABELS, wrong(0, 100), "make the teacher's errors less often than others do."),
-        (wrong(0, 1), LABELS, "They cannot be told apart."),
+        (wrong(0, 1), LABELS, "Its interval includes 0: these students do not show it."),
     ],
 )
 def test_lead_says_in_words_what_the_interval_says(full, plain, answer):

@@ -22,7 +22,7 @@ def errors_lead(found: ErrorTransfer) -> tuple[str, ...]:
     if full.transfer is None:
         return ()
     low, high = full.transfer.adjusted_interval
-    answer = "They cannot be told apart."
+    answer = "Its interval includes 0: these students do not show it."
     if low > 0:
         answer = "So students take errors over from their teacher."
     if high < 0:
