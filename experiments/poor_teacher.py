@@ -78,6 +78,8 @@ from run import where  # noqa: E402
 
 FILE = ROOT / "experiments/results/poor_teacher.json"
 PAGE = ROOT / "docs/study-poor-teacher.md"
+FIGURE = ROOT / "docs/figures/poor_teacher.svg"
+"""Drawn by `poor_teacher_figure.py`, and on the page once it is there."""
 
 Json = dict[str, Any]
 Matrix = npt.NDArray[np.int64]
@@ -415,6 +417,7 @@ def page_of(text: str, found: Json) -> str:
     """Return the page with its answers and tables made of results."""
     bodies = {
         "answer": answer,
+        "figure": shown_figure,
         "teachers": teachers_table,
         "shares": shares_table,
         "errors": errors_table,
@@ -440,23 +443,41 @@ def says(share_of: list[float] | None) -> str:
 
 def answer(found: Json) -> str:
     """Return the sentences that open the page."""
-    said = []
-    for name, each in found.items():
-        shared = each["shares"].get("one_epoch", {}).get("sweet_spot")
-        if "one_epoch" not in each["teachers"] or "sweet_spot" not in each["teachers"]:
-            continue
-        poor, best = (each["teachers"][kind] for kind in ("one_epoch", "sweet_spot"))
-        told = "no share can be told, since the sweet spot's own gain is not above 0"
-        if shared is not None:
-            low, high = (f"{100 * value:.0f}" for value in shared[1:])
-            told = f"{100 * shared[0]:.0f} % [{low}, {high}] of the sweet spot's gain"
-        said.append(
-            f"- **{data_name(name)}**: a teacher of one epoch "
-            f"({_percent(poor['teacher_accuracy'])} %) gives {_points(poor['gain'])} points over "
-            f"the labels, the sweet spot {_points(best['gain'])}: {told} ({says(shared)}; "
-            f"verdicts: *{_word(poor['verdict'])}* and *{_word(best['verdict'])}*)."
-        )
-    return "\n".join(said)
+    said = [_answer(name, each) for name, each in found.items() if "one_epoch" in each["teachers"]]
+    return "\n".join(said) or "Nothing has been measured yet."
+
+
+def _answer(name: str, each: Json) -> str:
+    """Say of one case what a teacher of one epoch gives, beside the sweet spot if that is there."""
+    poor, best = each["teachers"]["one_epoch"], each["teachers"].get("sweet_spot")
+    given = (
+        f"- **{data_name(name)}**: a teacher of one epoch ({percent(poor['teacher_accuracy'])} %) "
+        f"gives {_points(poor['gain'])} points over the labels (verdict: "
+        f"*{_word(poor['verdict'])}*"
+    )
+    if best is None:
+        return f"{given}); the sweet spot has not been judged yet."
+    shared = each["shares"]["one_epoch"]["sweet_spot"]
+    told = "no share can be told, since the sweet spot's own gain is not above 0"
+    if shared is not None:
+        low, high = (f"{100 * value:.0f}" for value in shared[1:])
+        told = f"{100 * shared[0]:.0f} % [{low}, {high}] of the sweet spot's gain"
+    return (
+        f"{given}), the sweet spot {_points(best['gain'])} (*{_word(best['verdict'])}*): "
+        f"{told} ({says(shared)})."
+    )
+
+
+def shown_figure(found: Json) -> str:
+    """Return the figure with what it shows; nothing before it has been drawn."""
+    if not FIGURE.exists():
+        return ""
+    return (
+        f"![Gains and error transfer of each teacher](figures/{FIGURE.name})\n\n"
+        "Above: the gain of students over those of the labels, and over smoothing with the "
+        "teacher's own confidence, with 95 % intervals over paired seeds and test examples. "
+        "Below: error transfer, joint over the rungs."
+    )
 
 
 def teachers_table(found: Json) -> str:
@@ -470,8 +491,8 @@ def teachers_table(found: Json) -> str:
     for name, kind, each in _rows(found):
         lines.append(
             f"| {data_name(name)} | {TEACHERS[kind]}: {each['teacher']} | "
-            f"{_percent(each['teacher_accuracy'])} | {each['recipe']} | "
-            f"{_percent(each['ladder']['one_hot'])} | {_percent(each['ladder']['full_response'])} "
+            f"{percent(each['teacher_accuracy'])} | {each['recipe']} | "
+            f"{percent(each['ladder']['one_hot'])} | {percent(each['ladder']['full_response'])} "
             f"| {_points(each['gain'])} | {_points(each['knowledge'])} | "
             f"{_points(each['over_best'])} | {_word(each['verdict'])} ({each['seeds']}) |"
         )
@@ -526,7 +547,7 @@ def errors_table(found: Json) -> str:
         told = [_points(arms[rung]["transfer"]) for rung in list(RUNGS)[1:]]
         lines.append(
             f"| {data_name(name)} | {TEACHERS[kind]} ({errors['errors']:,}) | "
-            f"{_percent(arms['one_hot']['repeated'][0])} | {' | '.join(told)} |"
+            f"{percent(arms['one_hot']['repeated'][0])} | {' | '.join(told)} |"
         )
     return "\n".join(lines)
 
@@ -543,7 +564,7 @@ def crossed_table(found: Json) -> str:
     for name, kind, _ in _rows(found):
         each = found[name]["crossed"][kind]
         told = [
-            _percent(each["repeated"][column]) if column in each["repeated"] else "-"
+            percent(each["repeated"][column]) if column in each["repeated"] else "-"
             for column in columns
         ]
         other = "converged" if kind == "own_self" else "own_self"
@@ -562,10 +583,6 @@ def _rows(found: Json) -> Iterator[tuple[str, str, Json]]:
 def _points(effect: list[float]) -> str:
     mean, low, high = map(points, effect)
     return f"{mean} [{low}, {high}]"
-
-
-def _percent(share_of: float) -> str:
-    return percent(share_of)
 
 
 def _word(verdict: str) -> str:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from poor_teacher import FILE, ROOT, TEACHERS, Json, data_name
+from poor_teacher import FIGURE, FILE, TEACHERS, Json, data_name
 
-FIGURE = ROOT / "docs/figures/poor_teacher.svg"
 ORDER = ("sweet_spot", "converged", "own_self", "one_epoch")
 """From below to above: the poorest teacher is on top."""
 
