@@ -51,6 +51,7 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -221,16 +222,17 @@ class Runner:
         self.case, self.pieces = case, Store(folder)
         self.search = Search(config, context, engine_of(config, context))
 
-    def run(self, seeds: int) -> None:
+    def run(self, seeds: int, first: int | None = None) -> None:
         """Do what is missing, piece by piece.
 
         Args:
             seeds: Seeds of students.
+            first: How many pieces, with those that are done; all by default.
         """
         with borrowed(self.search.config), self.search.context.store.lock():
             records = self.search.train_teachers()
             self.pieces.write_text("case.json", json.dumps(self._about(records)) + "\n")
-            for piece in pieces_of(self.case, seeds):
+            for piece in islice(pieces_of(self.case, seeds), first):
                 if not self.pieces.exists(piece.file):
                     rows = self.rows_of(piece, records)
                     self.pieces.write_text(piece.file, json.dumps(rows) + "\n")
@@ -342,11 +344,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("omitted"))
     parser.add_argument("--collect", type=Path, help="keep the results of this folder")
     parser.add_argument("--seeds", type=int, default=5, help="seeds of students")
+    parser.add_argument("--first", type=int, help="do the first ones of the pieces alone")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     for name in options.cases:
         data = dataset_of(CASES[name].data)
-        Runner(CASES[name], data, options.out / name, threads=options.threads).run(options.seeds)
+        Runner(CASES[name], data, options.out / name, threads=options.threads).run(
+            options.seeds, options.first
+        )
     if options.collect:
         from omitted_results import collect
 
