@@ -132,10 +132,10 @@ def draw(kind: Kind, shown: Sequence[Panel], path: Path) -> None:
         figure.savefig(path, metadata={"Date": None})
         pyplot.close(figure)
     if path.suffix == ".svg":
-        path.write_text(_shortened(path.read_text()))
+        path.write_text(shortened(path.read_text()))
 
 
-def _shortened(svg: str) -> str:
+def shortened(svg: str) -> str:
     """Round coordinates to hundredths of a point and drop what only indents."""
     rounded = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", svg)
     return re.sub(r"\n\s*", "\n", rounded)

@@ -210,7 +210,7 @@ class Runner:
         case: The data set.
         data: It, loaded.
         folder: Where its study and its pieces are kept.
-        further: Settings of the study that change no number, such as its threads.
+        further: Further settings of the study, such as its threads.
     """
 
     def __init__(self, case: Case, data: Dataset, folder: Path, **further: Any) -> None:
@@ -234,8 +234,10 @@ class Runner:
             self.pieces.write_text("case.json", json.dumps(self._about(records)) + "\n")
             for piece in islice(pieces_of(self.case, seeds), first):
                 if not self.pieces.exists(piece.file):
-                    rows = self.rows_of(piece, records)
+                    task = self.trained(piece, records)
+                    rows = self.measured(task)
                     self.pieces.write_text(piece.file, json.dumps(rows) + "\n")
+                    Shelf(self.search.context.store, task.key).drop_state()
                     print(self.pieces.name, piece.file, flush=True)
 
     def _about(self, records: Sequence[TrajectoryRecord]) -> dict[str, Any]:
@@ -254,8 +256,8 @@ class Runner:
         epochs = PROBE_EPOCHS if probe else self.case.longer * tuned.epochs
         return tuned.model_copy(update={"epochs": epochs})
 
-    def rows_of(self, piece: Piece, records: Sequence[TrajectoryRecord]) -> list[dict[str, Any]]:
-        """Train the students of a piece and measure each; those of hard labels come first.
+    def trained(self, piece: Piece, records: Sequence[TrajectoryRecord]) -> StudentTask:
+        """Train the students of a piece, those of hard labels first.
 
         Args:
             piece: Which.
@@ -263,27 +265,25 @@ class Runner:
         """
         recipes = [Recipe(temperature=t, alpha=1.0) for t in piece.temperatures]
         taught = [Arm(source=r.source, recipe=recipe) for r in records for recipe in recipes]
-        students, store = self.search.students, self.search.context.store
-        (task,) = students.tasks(
+        tasks = self.search.students.tasks(
             [CROSS_ENTROPY, *taught],
             self._training(probe=piece.probe),
             stage="probe" if piece.probe else "verify",
             seeds=[piece.seed],
             omit_class=piece.omitted,
         )
-        students.train("students", (task,))
-        rows = self._measured(task, piece.omitted)
-        Shelf(store, task.key).drop_state()
-        return rows
+        (task,) = self.search.students.train("students", tasks)
+        return task
 
-    def _measured(self, task: StudentTask, omitted: int | None) -> list[dict[str, Any]]:
+    def measured(self, task: StudentTask) -> list[dict[str, Any]]:
+        """Return a row for each student of a finished task that has kept its students."""
         context = self.search.context
         selection, test = context.data.selection, context.data.test.open("a map, no choice")
         both = [(s, logits_of_students(context, task, s)) for s in (selection, test)]
         found = []
         for place, arm in enumerate(task.arms):
             splits = [(split, logits[place]) for split, logits in both]
-            found.append({**named(arm), **shares(splits[0], splits[1], omitted)})
+            found.append({**named(arm), **shares(splits[0], splits[1], task.omit_class)})
         return found
 
 

@@ -1,0 +1,301 @@
+"""The page about omitted classes, made of the committed results.
+
+    python experiments/omitted_page.py
+
+Writes the tables and sentences of `docs/study-omitted.md` and the map, `docs/figures/omitted.svg`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from goodteacher.maths.statistics import Interval  # noqa: E402
+from goodteacher.records.words import fixed, listed  # noqa: E402
+from omitted_classes import DATA_SETS  # noqa: E402
+from omitted_figure import draw  # noqa: E402
+from omitted_results import FILE, SHARES, Grid, Spot  # noqa: E402
+from omitted_rules import (  # noqa: E402
+    CALIBRATED,
+    LIKELIHOOD,
+    OMITTED,
+    ORDINARY_PROBES,
+    PROBES,
+    SIMILARITY,
+    Loss,
+    Ranked,
+    Sweet,
+    alike,
+    governs,
+    losses,
+    needed,
+    ranks,
+    ranks_better,
+    share_of,
+    sweet_spot,
+)
+from pages import filled  # noqa: E402
+from summaries import in_points, table  # noqa: E402
+
+PAGE = ROOT / "docs/study-omitted.md"
+FIGURE = ROOT / "docs/figures/omitted.svg"
+SINCE = 4
+"""From this epoch on a teacher has more than begun."""
+
+Grids = Mapping[str, Grid]
+
+
+def grids_of(found: Mapping[str, Any]) -> dict[str, Grid]:
+    """Return every case that has students who missed a class, by name."""
+    made = {name: Grid(result) for name, result in found.items()}
+    return {name: grid for name, grid in made.items() if 1.0 in grid.temperatures}
+
+
+def page_of(text: str, grids: Grids) -> str:
+    """Return the page with everything that stands for results made anew."""
+    main = {name: grid for name, grid in grids.items() if name in DATA_SETS}
+    places: Mapping[str, Callable[[], str]] = {
+        "answers": lambda: answers(main),
+        "sweet_spots": lambda: sweet_spots(grids),
+        "temperatures": lambda: temperatures(grids),
+        "ranks": lambda: rank_table(grids),
+        "runs": lambda: runs(grids),
+        "missing": lambda: missing(grids),
+    }
+    return filled(text, lambda name: places[name]())
+
+
+def answers(grids: Grids) -> str:
+    """Return the answers to the three questions, a paragraph each."""
+    return "\n\n".join([_answer_a(grids), _answer_b(grids), _answer_c(grids)])
+
+
+def _answer_a(grids: Grids) -> str:
+    found = {name: sweet_spot(grid, "corrected") for name, grid in grids.items()}
+    plain = {name: sweet_spot(grid, "trained") for name, grid in grids.items()}
+    sweet = [name for name, each in found.items() if each.epochs]
+    gains = [each.over_last for each in found.values() if each.over_last is not None]
+    sizes = [name for name, each in found.items() if each.batch_size]
+    return (
+        f"**At T = 1 there is a sweet spot of epochs on {_of(sweet, found)}, and of batch size on "
+        f"{_of(sizes, found)}.** After the correction, students of the best teacher recognise "
+        f"{_range([100 * each.mean for each in gains], '.0f')} points more of a class that they "
+        "never saw than students of the last epoch of the same run. As trained, without the "
+        "correction, there is one of epochs on "
+        f"{_of([n for n, each in plain.items() if each.epochs], plain)}, and of batch size on "
+        f"{_of([n for n, each in plain.items() if each.batch_size], plain)}."
+    )
+
+
+def _answer_b(grids: Grids) -> str:
+    all_losses = {name: losses(grid) for name, grid in grids.items()}
+    ends = [loss for of_data in all_losses.values() for loss in of_data]
+    lost = [loss for loss in ends if loss.fate == "lost"]
+    open_ = [loss for loss in ends if loss.fate == "open"]
+    before = [_forgotten(grid, loss) for name, grid in grids.items() for loss in all_losses[name]]
+    after = [loss.lost.mean if loss.lost else 0.0 for loss in ends]
+    return (
+        "**Temperature gives most of it back.** The last epochs of all runs fall short of the "
+        f"best teacher by {100 * statistics.fmean(before):.1f} points at T = 1 (mean over "
+        f"{len(ends)} runs), and by {100 * statistics.fmean(after):.1f} points with a temperature "
+        f"of their own. By the rule {len(lost)} of these runs lost something for good, "
+        f"{len(ends) - len(lost) - len(open_)} lost nothing that matters, and of {len(open_)} it "
+        "is open."
+    )
+
+
+def _forgotten(grid: Grid, loss: Loss) -> float:
+    """Return by how much the end of a run falls short of the best teacher at T = 1."""
+    best = sweet_spot(grid, "corrected").spot
+    own, top = (share_of(grid, spot, 1.0, "corrected").mean for spot in (loss.spot, best))
+    return top - own
+
+
+def _answer_c(grids: Grids) -> str:
+    found = {name: ranks(grid) for name, grid in grids.items()}
+    late = {name: ranks(grid, since=SINCE) for name, grid in grids.items()}
+    ruled, better = governs(found), ranks_better(found, PROBES)
+    rho = {name: [each[name].rho for each in late.values()] for name in (OMITTED, SIMILARITY)}
+    return (
+        f"**Does it govern the student where S does not?** By the rule on {_of(ruled, found)}. "
+        f"From epoch {SINCE} on its correlation with ordinary students, each teacher at "
+        f"its best T, is {_range(rho[OMITTED])}, that of S {_range(rho[SIMILARITY])}. As a score "
+        "(probe students of one epoch that miss a class) it ranks teachers better than held-out "
+        f"likelihood on {_of(better, found)}."
+    )
+
+
+def _of(names: Sequence[str], every: Mapping[str, Any]) -> str:
+    if len(names) == len(every):
+        return f"all {len(every)} data sets"
+    which = f" ({listed([f'`{name}`' for name in names])})" if names else ""
+    return f"{len(names) or 'none'} of {len(every)} data sets{which}"
+
+
+def _range(values: Sequence[float], form: str = "+.2f") -> str:
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return "not defined"
+    low, high = fixed(min(known), form), fixed(max(known), form)
+    return low if low == high else f"{low} to {high}"
+
+
+def sweet_spots(grids: Grids) -> str:
+    """Return the table of question (a)."""
+    rows = [
+        _sweet_row(name, grid, sweet_spot(grid, share))
+        for name, grid in grids.items()
+        for share in SHARES
+    ]
+    head = [
+        "data", "share", "labels alone, %", "best teacher", "its share, %",
+        "over the last epoch, points", "over the smallest and the largest batch, points",
+        "sweet spot",
+    ]  # fmt: skip
+    return table(head, rows)
+
+
+def _sweet_row(name: str, grid: Grid, found: Sweet) -> list[str]:
+    floor = statistics.fmean(each for seed in grid.result["floor"][found.share] for each in seed)
+    own = share_of(grid, found.spot, 1.0, found.share)
+    kinds = [kind for kind in ("epochs", "batch_size") if getattr(found, kind)]
+    return [
+        f"`{name}`",
+        {"trained": "as trained", "corrected": "corrected"}[found.share],
+        fixed(floor / 10, ".1f"),
+        _called(grid, found.spot),
+        _percent(own),
+        "it is the last" if found.over_last is None else _points(found.over_last),
+        "; ".join(_points(each) for each in found.over_ends) or "it is one of them",
+        ", ".join(kinds).replace("_", " ") or "none",
+    ]
+
+
+def temperatures(grids: Grids) -> str:
+    """Return the table of question (b): a row for the end of each run."""
+    rows = [_loss_row(name, grid, loss) for name, grid in grids.items() for loss in losses(grid)]
+    head = [
+        "data", "last epoch of", "its share at T = 1, %", "T that it needs", "its best T",
+        "share there, %", "best teacher of all", "lost for good, points", "by the rule",
+    ]  # fmt: skip
+    return table(head, rows)
+
+
+def _loss_row(name: str, grid: Grid, loss: Loss) -> list[str]:
+    spot, t = loss.best
+    return [
+        f"`{name}`",
+        _called(grid, loss.spot),
+        _percent(share_of(grid, loss.spot, 1.0, "corrected")),
+        f"{needed(grid, loss.spot):g}",
+        f"{loss.at:g}",
+        _percent(share_of(grid, loss.spot, loss.at, "corrected")),
+        f"{_called(grid, spot)}, T = {t:g}",
+        "-" if loss.lost is None else _points(loss.lost),
+        loss.fate,
+    ]
+
+
+_SCORES = (OMITTED, SIMILARITY, CALIBRATED, LIKELIHOOD, PROBES, ORDINARY_PROBES)
+_RANKED_AT = (None, 1.0, 16.0)
+"""Temperatures of the table: each teacher's best, and two that everything was run at."""
+
+
+def rank_table(grids: Grids) -> str:
+    """Return the table of question (c)."""
+    rows = []
+    for name, grid in grids.items():
+        for t in (t for t in _RANKED_AT if t is None or t in grid.temperatures):
+            found = ranks(grid, t, SINCE)
+            teachers = sum(each["epoch"] >= SINCE for each in grid.teachers)
+            cells = [_ranked(found.get(score)) for score in _SCORES]
+            same = "-" if t is None else fixed(alike(grid, t, SINCE), "+.2f")
+            rows.append([f"`{name}` ({teachers})", f"{t:g}" if t else "best", *cells, same])
+    return table(["data (teachers)", "T", *_SCORES, "S with omitted classes"], rows)
+
+
+def _ranked(found: Ranked | None) -> str:
+    if found is None:
+        return "-"
+    rho = "-" if math.isnan(found.rho) else fixed(found.rho, "+.2f")
+    return f"{rho} ({fixed(100 * found.lost)})"
+
+
+def runs(grids: Grids) -> str:
+    """Return the table of what was run."""
+    head = [
+        "data", "examples students see", "students", "classes omitted", "test examples of a class",
+        "teachers", "student seeds, by T",
+    ]  # fmt: skip
+    return table(head, [_run_row(name, grid) for name, grid in grids.items()])
+
+
+def _run_row(name: str, grid: Grid) -> list[str]:
+    result, seeds = grid.result, grid.result["omitted"]
+    return [
+        f"`{name}`",
+        f"{result['transfer']:,}",
+        result["training"],
+        str(len(result["classes"])),
+        f"{min(result['class_examples'])} to {max(result['class_examples'])}",
+        str(len(grid.teachers)),
+        ", ".join(f"{t:g}: {seeds[f'{t:g}']['seeds']}" for t in grid.temperatures),
+    ]
+
+
+def missing(grids: Grids, wanted: int = 5) -> str:
+    """Say what has not been run yet.
+
+    Args:
+        grids: What there is.
+        wanted: Seeds of students that are planned.
+    """
+    absent = [f"`{name}`" for name in DATA_SETS if name not in grids]
+    few = [
+        f"`{name}` at T = {float(t):g} ({known['seeds']} of {wanted} seeds)"
+        for name, grid in grids.items()
+        if name in DATA_SETS
+        for t, known in grid.result["omitted"].items()
+        if known["seeds"] < wanted
+    ]
+    partial = [
+        f"`{name}` ({len(grid.result['classes'])} of {len(DATA_SETS[name].classes)} classes)"
+        for name, grid in grids.items()
+        if name in DATA_SETS and len(grid.result["classes"]) < len(DATA_SETS[name].classes)
+    ]
+    parts = {"data sets": absent, "classes": partial, "seeds": few}
+    said = [f"- {what}: {', '.join(each)}." for what, each in parts.items() if each]
+    return "\n".join(said) or "Nothing of what was planned."
+
+
+def _called(grid: Grid, spot: Spot) -> str:
+    several = len({each.learning_rate for each in grid.members}) > 1
+    rate = f", learning rate {spot.learning_rate:g}" if several else ""
+    return f"batch {spot.batch_size}, epoch {spot.epoch}{rate}"
+
+
+def _percent(found: Interval) -> str:
+    low, high = max(found.low, 0.0), min(found.high, 1.0)
+    return "{} [{}, {}]".format(*(fixed(100 * each, ".1f") for each in (found.mean, low, high)))
+
+
+def _points(found: Interval) -> str:
+    return in_points(found.mean, found.low, found.high)
+
+
+def main() -> None:
+    grids = grids_of(json.loads(FILE.read_text()))
+    PAGE.write_text(page_of(PAGE.read_text(), grids))
+    draw({name: grid for name, grid in grids.items() if name in DATA_SETS}, FIGURE)
+
+
+if __name__ == "__main__":
+    main()
