@@ -43,6 +43,11 @@ at least four of five data sets. As a *score* it is the share after the correcti
 split, best over T, of probe students that miss one of `probed` classes. It ranks teachers *better*
 than held-out negative log-likelihood if its correlation is higher and the regret of its top 3 no
 larger, on at least four of five data sets.
+
+(d) *Is it similarity?* (written before its students were run, after those of digits for the rest.)
+At each temperature tried first, the teacher that is best there teaches by two lower rungs of the
+ladder as well: its own confidence alone, and mean similarity of each class. The share after the
+correction is due to more than these where the difference lies above 0, interval and all.
 """
 
 from __future__ import annotations
@@ -66,12 +71,16 @@ from goodteacher.sweet_spot.search import Search
 from goodteacher.training import borrowed
 from goodteacher.training.machine import tuned_cpu
 from goodteacher.verdicts.evidence.omitted import corrected_predictions, frequency_offset
+from goodteacher.verdicts.rule import RUNGS, target_arm
 from student_tuning import dataset_of
 
 TEMPERATURES, FURTHER = (1.0, 4.0, 16.0), (2.0, 8.0, 64.0)
 """Temperatures that are tried first, and later."""
 
 PROBE_EPOCHS = 1
+
+FULL, LOWER_RUNGS = RUNGS[4], RUNGS[2:4]
+"""The whole response; the teacher's own confidence alone, and the mean similarity of classes."""
 
 
 @dataclass(frozen=True)
@@ -169,17 +178,20 @@ class Piece:
         seed: Theirs.
         temperatures: Of their recipes.
         probe: Whether they train for one epoch alone.
+        rung: Which part of the response they learn from: a name in `LADDER`.
     """
 
     omitted: int | None
     seed: int
     temperatures: tuple[float, ...] = TEMPERATURES
     probe: bool = False
+    rung: str = FULL
 
     @property
     def file(self) -> str:
         """Where its rows are kept."""
-        kind = "probe" if self.probe else "students"
+        part = "students" if self.rung == FULL else self.rung
+        kind = "probe" if self.probe else part
         which = "all" if self.omitted is None else f"without{self.omitted:02d}"
         at = "-".join(f"{temperature:g}" for temperature in self.temperatures)
         return f"{kind}_{which}_T{at}_seed{self.seed}.json"
@@ -197,6 +209,7 @@ def pieces_of(case: Case, seeds: int) -> Iterator[Piece]:
     yield from (Piece(each, 0, probe=True) for each in (None, *case.classes[: case.probed]))
     yield from (Piece(each, 0) for each in rest)
     yield from (Piece(each, 0, FURTHER) for each in (None, *case.classes))
+    yield from (Piece(each, 0, rung=rung) for rung in LOWER_RUNGS for each in case.classes)
     for seed in range(1, seeds):
         yield from (Piece(each, seed) for each in (None, *case.classes))
     for seed in range(1, seeds):
@@ -264,7 +277,7 @@ class Runner:
             records: The teachers.
         """
         recipes = [Recipe(temperature=t, alpha=1.0) for t in piece.temperatures]
-        taught = [Arm(source=r.source, recipe=recipe) for r in records for recipe in recipes]
+        taught = [target_arm(r.source, piece.rung, each) for r in records for each in recipes]
         tasks = self.search.students.tasks(
             [CROSS_ENTROPY, *taught],
             self._training(probe=piece.probe),
@@ -289,7 +302,8 @@ class Runner:
 
 def named(arm: Arm) -> dict[str, Any]:
     """Return the columns that say what a student learned from; of hard labels none has a value."""
-    run, epoch = (getattr(arm.source, name, None) for name in ("run", "epoch"))
+    teacher = getattr(arm.source, "base", arm.source)
+    run, epoch = (getattr(teacher, name, None) for name in ("run", "epoch"))
     return {"run": run, "epoch": epoch, "temperature": arm.recipe.temperature if run else None}
 
 

@@ -55,7 +55,7 @@ MAPS: Sequence[Map] = (
     ),
     Map("students, all classes, best T, %", _students, ".1f"),
     Map(
-        "S at T = 1, thousandths of a nat",
+        "S, T = 1, 0.001 nats",
         _similarity,
         ".0f",
         colour=lambda value: math.log(max(value, 1e-3)),

@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from goodteacher.maths.statistics import Interval  # noqa: E402
 from goodteacher.records.words import fixed, listed  # noqa: E402
-from omitted_classes import DATA_SETS  # noqa: E402
+from omitted_classes import DATA_SETS, FULL, LOWER_RUNGS  # noqa: E402
 from omitted_figure import draw  # noqa: E402
 from omitted_results import FILE, SHARES, Grid, Spot  # noqa: E402
 from omitted_rules import (  # noqa: E402
@@ -39,7 +39,9 @@ from omitted_rules import (  # noqa: E402
     needed,
     ranks,
     ranks_better,
+    rungs_of,
     share_of,
+    shortfall,
     sweet_spot,
 )
 from pages import filled  # noqa: E402
@@ -66,6 +68,7 @@ def page_of(text: str, grids: Grids) -> str:
         "answers": lambda: answers(main),
         "sweet_spots": lambda: sweet_spots(grids),
         "temperatures": lambda: temperatures(grids),
+        "rungs": lambda: rungs(grids),
         "ranks": lambda: rank_table(grids),
         "runs": lambda: runs(grids),
         "missing": lambda: missing(grids),
@@ -81,63 +84,59 @@ def answers(grids: Grids) -> str:
 def _answer_a(grids: Grids) -> str:
     found = {name: sweet_spot(grid, "corrected") for name, grid in grids.items()}
     plain = {name: sweet_spot(grid, "trained") for name, grid in grids.items()}
-    sweet = [name for name, each in found.items() if each.epochs]
-    gains = [each.over_last for each in found.values() if each.over_last is not None]
-    sizes = [name for name, each in found.items() if each.batch_size]
+    over = {name: each.over_last for name, each in found.items() if each.over_last is not None}
     return (
-        f"**At T = 1 there is a sweet spot of epochs on {_of(sweet, found)}, and of batch size on "
-        f"{_of(sizes, found)}.** After the correction, students of the best teacher recognise "
-        f"{_range([100 * each.mean for each in gains], '.0f')} points more of a class that they "
-        "never saw than students of the last epoch of the same run. As trained, without the "
-        "correction, there is one of epochs on "
-        f"{_of([n for n, each in plain.items() if each.epochs], plain)}, and of batch size on "
-        f"{_of([n for n, each in plain.items() if each.batch_size], plain)}."
+        f"**At T = 1 there is a sweet spot of epochs on {_with(found, 'epochs')}: students of the "
+        "best teacher recognise more of a class that they never saw than students of the last "
+        f"epoch of the same run, by {_each(over)} points after the correction.** There is a sweet "
+        f"spot of batch size on {_with(found, 'batch_size')}. As trained, without the correction, "
+        f"there is one of epochs on {_with(plain, 'epochs')}, and of batch size on "
+        f"{_with(plain, 'batch_size')}."
     )
+
+
+def _with(found: Mapping[str, Sweet], kind: str) -> str:
+    return _of([name for name, each in found.items() if getattr(each, kind)], found)
+
+
+def _each(found: Mapping[str, Interval]) -> str:
+    return ", ".join(f"{_points(each)} (`{name}`)" for name, each in found.items()) or "nothing"
 
 
 def _answer_b(grids: Grids) -> str:
-    all_losses = {name: losses(grid) for name, grid in grids.items()}
-    ends = [loss for of_data in all_losses.values() for loss in of_data]
-    lost = [loss for loss in ends if loss.fate == "lost"]
-    open_ = [loss for loss in ends if loss.fate == "open"]
-    before = [_forgotten(grid, loss) for name, grid in grids.items() for loss in all_losses[name]]
-    after = [loss.lost.mean if loss.lost else 0.0 for loss in ends]
+    fates = [loss.fate for grid in grids.values() for loss in losses(grid)]
+    lost, open_ = fates.count("lost"), fates.count("open")
+    at_one = {name: shortfall(grid, t=1.0) for name, grid in grids.items()}
+    at_best = {name: shortfall(grid) for name, grid in grids.items()}
     return (
-        "**Temperature gives most of it back.** The last epochs of all runs fall short of the "
-        f"best teacher by {100 * statistics.fmean(before):.1f} points at T = 1 (mean over "
-        f"{len(ends)} runs), and by {100 * statistics.fmean(after):.1f} points with a temperature "
-        f"of their own. By the rule {len(lost)} of these runs lost something for good, "
-        f"{len(ends) - len(lost) - len(open_)} lost nothing that matters, and of {len(open_)} it "
-        "is open."
+        "**Does temperature give it back?** The last epochs of all runs fall short of the best "
+        f"teacher, on average, by {_each(at_one)} points at T = 1, and by {_each(at_best)} points "
+        f"with a temperature of their own. By the rule {lost} of these {len(fates)} runs lost "
+        f"something that no temperature gives back, {len(fates) - lost - open_} lost nothing that "
+        f"matters, and of {open_} it is open."
     )
-
-
-def _forgotten(grid: Grid, loss: Loss) -> float:
-    """Return by how much the end of a run falls short of the best teacher at T = 1."""
-    best = sweet_spot(grid, "corrected").spot
-    own, top = (share_of(grid, spot, 1.0, "corrected").mean for spot in (loss.spot, best))
-    return top - own
 
 
 def _answer_c(grids: Grids) -> str:
     found = {name: ranks(grid) for name, grid in grids.items()}
-    late = {name: ranks(grid, since=SINCE) for name, grid in grids.items()}
-    ruled, better = governs(found), ranks_better(found, PROBES)
-    rho = {name: [each[name].rho for each in late.values()] for name in (OMITTED, SIMILARITY)}
+    late = [ranks(grid, since=SINCE) for grid in grids.values()]
+    rho = {name: _range([each[name].rho for each in late]) for name in (OMITTED, SIMILARITY)}
+    same = _range([alike(grid, 1.0, SINCE) for grid in grids.values()])
     return (
-        f"**Does it govern the student where S does not?** By the rule on {_of(ruled, found)}. "
-        f"From epoch {SINCE} on its correlation with ordinary students, each teacher at "
-        f"its best T, is {_range(rho[OMITTED])}, that of S {_range(rho[SIMILARITY])}. As a score "
-        "(probe students of one epoch that miss a class) it ranks teachers better than held-out "
-        f"likelihood on {_of(better, found)}."
+        "**Does it govern the student where S does not?** By the rule on "
+        f"{_of(governs(found), found)}. From epoch {SINCE} on its correlation with the accuracy of "
+        f"ordinary students, each teacher at its best T, is {rho[OMITTED]}, that of S at T = 1 "
+        f"{rho[SIMILARITY]}, although S at T = 1 is what students know of an omitted class at "
+        f"T = 1: the two correlate by {same}. As a score (probe students of one epoch that miss a "
+        "class) it ranks teachers better than held-out likelihood on "
+        f"{_of(ranks_better(found, PROBES), found)}."
     )
 
 
 def _of(names: Sequence[str], every: Mapping[str, Any]) -> str:
-    if len(names) == len(every):
-        return f"all {len(every)} data sets"
-    which = f" ({listed([f'`{name}`' for name in names])})" if names else ""
-    return f"{len(names) or 'none'} of {len(every)} data sets{which}"
+    some = 0 < len(names) < len(every)
+    which = f" ({listed([f'`{name}`' for name in names])})" if some else ""
+    return f"{len(names)} of {len(every)} data sets{which}"
 
 
 def _range(values: Sequence[float], form: str = "+.2f") -> str:
@@ -203,6 +202,28 @@ def _loss_row(name: str, grid: Grid, loss: Loss) -> list[str]:
         loss.fate,
     ]
 
+
+def rungs(grids: Grids) -> str:
+    """Return the table of question (d)."""
+    rows = [
+        [
+            f"`{name}`",
+            f"{each.t:g}",
+            _called(grid, each.spot),
+            *(_percent(each.shares[rung]) if rung in each.shares else "-" for rung in _SHOWN),
+            *(_points(each.over[rung]) if rung in each.over else "-" for rung in LOWER_RUNGS),
+        ]
+        for name, grid in grids.items()
+        for each in rungs_of(grid)
+    ]
+    head = [
+        "data", "T", "best teacher", "own confidence, %", "class similarity, %", "response, %",
+        "response over confidence, points", "response over class similarity, points",
+    ]  # fmt: skip
+    return table(head, rows)
+
+
+_SHOWN = (*LOWER_RUNGS, FULL)
 
 _SCORES = (OMITTED, SIMILARITY, CALIBRATED, LIKELIHOOD, PROBES, ORDINARY_PROBES)
 _RANKED_AT = (None, 1.0, 16.0)

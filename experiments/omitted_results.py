@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from omitted_classes import CASES, Piece, pieces_of
+from omitted_classes import CASES, FULL, LOWER_RUNGS, TEMPERATURES, Piece, pieces_of
 
 FILE = Path(__file__).resolve().parent / "results/omitted_classes.json"
 
@@ -58,11 +58,12 @@ def collected(name: str, folder: Path) -> dict[str, Any]:
         folder: Its own, below that of the runs.
     """
     case, about = CASES[name], json.loads((folder / "case.json").read_text())
-    rows = {
+    everything = {
         piece: json.loads((folder / piece.file).read_text())
         for piece in pieces_of(case, 99)
         if (folder / piece.file).exists()
     }
+    rows = {piece: found for piece, found in everything.items() if piece.rung == FULL}
     single = len(case.teacher_seeds) == 1
     temperatures = sorted({t for piece in rows for t in piece.temperatures})
     classes = _complete([p for p in rows if not p.probe and p.omitted is not None], case.classes)
@@ -74,6 +75,7 @@ def collected(name: str, folder: Path) -> dict[str, Any]:
         "floor": _floor(rows, classes),
         "omitted": {f"{t:g}": _omitted(rows, classes, t, single=single) for t in temperatures},
         "ordinary": {f"{t:g}": _ordinary(rows, t, probe=False) for t in temperatures},
+        "rungs": {rung: _rung(everything, rung, classes) for rung in LOWER_RUNGS},
         "probe": {f"{t:g}": _probes(rows, t) for t in temperatures if _probes(rows, t)},
     }
 
@@ -148,6 +150,13 @@ def _probes(rows: Rows, t: float) -> dict[str, Any]:
     }
 
 
+def _rung(rows: Rows, rung: str, classes: Sequence[int]) -> dict[str, Any]:
+    """Return the corrected shares of students of a lower rung, by temperature, with one seed."""
+    own = {piece: found for piece, found in rows.items() if piece.rung == rung}
+    known = {t: _omitted(own, classes, t, single=True) for t in TEMPERATURES}
+    return {f"{t:g}": each["corrected"] for t, each in known.items() if each["seeds"]}
+
+
 def _floor(rows: Rows, classes: Sequence[int]) -> dict[str, Any]:
     """Return what students of hard labels know of the classes, [seed][class]."""
     seeds = _seeds(rows, classes, 1.0, probe=False)
@@ -212,6 +221,11 @@ class Grid:
         """Return shares of the omitted classes on the test split, [teachers or seeds, classes]."""
         known = self.result["omitted"][f"{t:g}"][share]
         return np.concatenate([np.array(known[n]) for n in self.members[spot]]) / 1000
+
+    def lower(self, spot: Spot, t: float, rung: str) -> np.ndarray | None:
+        """Return corrected shares of students of a lower rung, [teachers, classes], if known."""
+        known = self.result["rungs"].get(rung, {}).get(f"{t:g}")
+        return known and np.concatenate([np.array(known[n]) for n in self.members[spot]]) / 1000
 
     def chosen_by(self, spot: Spot, t: float, share: Share) -> float:
         """Return the mean share on the selection split, by which choices are made."""

@@ -10,7 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from goodteacher.maths.statistics import Interval, crossed_interval, regret, spearman
+from omitted_classes import FULL, LOWER_RUNGS, TEMPERATURES
 from omitted_results import Grid, Share, Spot
 
 NEAR, GIVEN_BACK, GOVERNS, TOP = 0.02, 0.02, 0.5, 3
@@ -95,6 +98,23 @@ def _best(grid: Grid, spots: Sequence[Spot], t: float, share: Share) -> Spot:
     return max(spots, key=lambda spot: grid.chosen_by(spot, t, share))
 
 
+def shortfall(grid: Grid, *, t: float | None = None) -> Interval:
+    """Return how far the last epochs of all runs fall short of the best teacher, on average.
+
+    Args:
+        grid: The case.
+        t: At one temperature; None for each teacher at its own best.
+    """
+    at = {spot: grid.best_temperature(spot) if t is None else t for spot in grid.members}
+    best = max(grid.members, key=lambda spot: grid.chosen_by(spot, at[spot], "corrected"))
+    common = min(len(grid.values(spot, at[spot], "corrected")) for spot in (best, *grid.ends))
+
+    def values(spot: Spot) -> np.ndarray:
+        return grid.values(spot, at[spot], "corrected")[:common]
+
+    return crossed_interval(values(best) - np.mean([values(end) for end in grid.ends], axis=0))
+
+
 def needed(grid: Grid, spot: Spot) -> float:
     """Answer (b): return the smallest temperature at which a teacher's students know enough."""
     known = {t: grid.chosen_by(spot, t, "corrected") for t in grid.temperatures}
@@ -146,7 +166,38 @@ def losses(grid: Grid) -> list[Loss]:
     ]
 
 
-Scores = Mapping[str, Sequence[float]]
+@dataclass(frozen=True)
+class Rungs:
+    """(d): the best teacher at a temperature, and what lower rungs of its response teach.
+
+    Attributes:
+        t: The temperature.
+        spot: The teacher.
+        shares: Corrected share by rung, the whole response last.
+        over: That of the whole response minus that of each lower rung.
+    """
+
+    t: float
+    spot: Spot
+    shares: Mapping[str, Interval]
+    over: Mapping[str, Interval]
+
+
+def rungs_of(grid: Grid) -> list[Rungs]:
+    """Answer (d) at every temperature at which students of lower rungs are known."""
+    found = []
+    for t in (t for t in TEMPERATURES if t in grid.temperatures):
+        spot = _best(grid, list(grid.members), t, "corrected")
+        lower = {rung: grid.lower(spot, t, rung) for rung in LOWER_RUNGS}
+        known = {rung: values for rung, values in lower.items() if values is not None}
+        if known:
+            whole = grid.values(spot, t, "corrected")[: len(next(iter(known.values())))]
+            shares = {rung: crossed_interval(values) for rung, values in known.items()}
+            over = {rung: crossed_interval(whole - values) for rung, values in known.items()}
+            found.append(Rungs(t, spot, {**shares, FULL: crossed_interval(whole)}, over))
+    return found
+
+
 OMITTED, LIKELIHOOD = "omitted classes", "held-out likelihood"
 SIMILARITY, CALIBRATED = "S", "S at its best T"
 PROBES, ORDINARY_PROBES = "probes without classes", "probes with all classes"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -46,8 +47,8 @@ def test_what_tells_most_is_run_first_and_every_piece_once():
     assert [piece.omitted for piece in pieces[:4]] == [None, 0, 1, 2]
     assert [piece.probe for piece in pieces[:9]] == [False] * 4 + [True] * 4 + [False]
     assert len(set(pieces)) == len({piece.file for piece in pieces}) == len(pieces)
-    assert len(pieces) == 11 * 5 * 2 + 4
-    seeds = [piece.seed for piece in pieces if piece.temperatures == experiment.TEMPERATURES]
+    assert len(pieces) == 11 * 5 * 2 + 4 + 2 * 10
+    seeds = [p.seed for p in pieces if p.temperatures == experiment.TEMPERATURES]
     assert seeds == sorted(seeds), "further seeds come last"
 
 
@@ -179,6 +180,24 @@ def collected(folder, case=TINY):
         return results.collected("tiny", folder)
 
 
+def test_lower_rungs_are_kept_apart_from_the_response(ran, kept):
+    spot, shares = Spot(16, 0.001, 4), {}
+    for rung in experiment.LOWER_RUNGS:
+        (rows,) = [
+            [
+                row["test_corrected"]
+                for row in rows
+                if row["run"] == "batch 16" and row["epoch"] == 4
+            ]
+            for rows in [json.loads((ran / Piece(0, 0, rung=rung).file).read_text())]
+        ]
+        shares[rung] = [kept.lower(spot, t, rung)[0, 0] for t in experiment.TEMPERATURES]
+        assert shares[rung] == pytest.approx(rows, abs=5e-4)
+    whole = [kept.values(spot, t, "corrected")[0, 0] for t in experiment.TEMPERATURES]
+    assert len({tuple(each) for each in (*shares.values(), whole)}) > 1
+    assert kept.lower(spot, 2.0, experiment.LOWER_RUNGS[0]) is None
+
+
 def test_what_is_kept_are_the_shares_of_the_pieces(ran, kept):
     spot = Spot(64, 0.001, 4)
     rows = [json.loads((ran / Piece(c, 0).file).read_text()) for c in TINY.classes]
@@ -268,6 +287,7 @@ def planted(shares, *, rows=3, classes=4, seed=0, accuracies=None, similarity=No
             "omitted": {f"{t:g}": made(t) for t in temperatures},
             "ordinary": {f"{t:g}": everyone for t in temperatures},
             "probe": {},
+            "rungs": {},
         }
     )
 
@@ -368,6 +388,25 @@ def test_a_share_that_s_follows_as_well_does_not_govern_alone():
     assert rules.governs({"made": rules.ranks(grid)}) == []
 
 
+def test_the_ends_of_runs_fall_short_less_with_a_temperature_of_their_own():
+    grid = planted({(32, 1): {1.0: 0.8, 16.0: 0.7}, (32, 2): {1.0: 0.1, 16.0: 0.75}})
+    assert rules.shortfall(grid, t=1.0).mean == pytest.approx(0.7, abs=0.01)
+    assert rules.shortfall(grid).mean == pytest.approx(0.05, abs=0.01)
+
+
+def test_the_response_is_set_against_lower_rungs_of_the_best_teacher():
+    grid = planted({(32, 1): {1.0: 0.8}, (32, 2): {1.0: 0.9}})
+    assert rules.rungs_of(grid) == []
+    confidence, _ = experiment.LOWER_RUNGS
+    grid.result["rungs"][confidence] = {"1": [[[500] * 4], [[600] * 4]]}
+    (found,) = rules.rungs_of(grid)
+    assert found.spot == Spot(32, 0.001, 2)
+    assert found.over[confidence].mean == pytest.approx(0.3, abs=0.01)
+    assert list(found.shares) == [confidence, experiment.FULL]
+    row = page.rungs({"made": grid}).splitlines()[-1]
+    assert row.startswith("| `made` | 1 | batch 32, epoch 2 | 60.0 [60.0, 60.0] | - | ")
+
+
 def test_teachers_of_the_first_epochs_can_be_left_out():
     grid = planted(over_epochs(0.2, 0.1, 0.7, 0.6, 0.9, 0.8))
     assert rules.ranks(grid)[rules.OMITTED].rho == pytest.approx(1.0)
@@ -388,8 +427,12 @@ def grids():
 
 def test_the_page_says_what_the_rules_say():
     text = page.answers(grids())
-    assert "a sweet spot of epochs on all 1 data sets, and of batch size on all 1 data sets" in text
-    assert "recognise 60 points more" in text
+    assert "a sweet spot of epochs on 1 of 1 data sets" in text
+    assert "a sweet spot of batch size on 1 of 1 data sets" in text
+    assert re.search(r"by \+(59|60|61)\.\d+ \[.*\] \(`mnist`\) points after the correction", text)
+    (lost,) = re.findall(r"By the rule (\d) of these 3 runs lost something", text)
+    (grid,) = grids().values()
+    assert int(lost) == sum(loss.fate == "lost" for loss in rules.losses(grid))
     row = page.sweet_spots(grids()).splitlines()[-1]
     assert row.startswith("| `mnist` | corrected | 10.0 | batch 64, epoch 2 | 90.")
     assert row.endswith("| epochs, batch size |")
@@ -406,10 +449,10 @@ def test_the_page_says_what_is_missing():
     assert page.missing({}, wanted=5).count("`") == 10
 
 
-def test_names_are_told_apart_from_all_and_none():
+def test_data_sets_are_named_where_they_are_some():
     every = {"a": 1, "b": 2}
-    assert page._of(["a", "b"], every) == "all 2 data sets"
-    assert page._of([], every) == "none of 2 data sets"
+    assert page._of(["a", "b"], every) == "2 of 2 data sets"
+    assert page._of([], every) == "0 of 2 data sets"
     assert page._of(["b"], every) == "1 of 2 data sets (`b`)"
 
 
@@ -419,7 +462,7 @@ def test_maps_show_means_and_one_colour_scale_for_shares():
     at_one = shown["omitted, T = 1, corrected, %"]
     assert at_one.value(grid, Spot(64, 0.001, 2)) == pytest.approx(90, abs=1)
     assert {each.ends for title, each in shown.items() if title.startswith("omitted")} == {(0, 100)}
-    s = shown["S at T = 1, thousandths of a nat"]
+    s = shown["S, T = 1, 0.001 nats"]
     assert s.value(grid, Spot(16, 0.001, 2)) == pytest.approx(100)
     assert s.colour(1000.0) > s.colour(10.0)
 
