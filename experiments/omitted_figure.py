@@ -1,4 +1,4 @@
-"""The map of the omitted classes: batch size x epoch, a row of panels for each data set."""
+"""The map of the omitted classes: batch size x epoch, two rows of panels for each data set."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from goodteacher.report.theme import MAP_COLORS, STAR
 from omitted_results import Grid, Spot
+from omitted_rules import needed
 
 SHOWN_TEMPERATURES = (1.0, 4.0, 16.0)
 
@@ -25,6 +26,7 @@ class Map:
         form: How the value is written into its cell.
         colour: What its colour follows, from 0 (dark) to 1 (bright) after scaling to the panel.
         ends: Values at which the colours end; None for the panel's own.
+        star: Whether the largest value is marked.
     """
 
     title: str
@@ -32,6 +34,7 @@ class Map:
     form: str
     colour: Callable[[float], float] = float
     ends: tuple[float, float] | None = None
+    star: bool = True
 
 
 def _known(t: float, share: Any) -> Callable[[Grid, Spot], float]:
@@ -47,20 +50,24 @@ def _similarity(grid: Grid, spot: Spot) -> float:
     return 1000 * statistics.fmean(known)
 
 
+def _fit(grid: Grid, spot: Spot) -> float:
+    return statistics.fmean(-grid.teachers[number]["best_nll"] for number in grid.members[spot])
+
+
 MAPS: Sequence[Map] = (
     Map("omitted, T = 1, as trained, %", _known(1.0, "trained"), ".0f", ends=(0, 100)),
     *(
         Map(f"omitted, T = {t:g}, corrected, %", _known(t, "corrected"), ".0f", ends=(0, 100))
         for t in SHOWN_TEMPERATURES
     ),
-    Map("students, all classes, best T, %", _students, ".1f"),
     Map(
-        "S, T = 1, 0.001 nats",
-        _similarity,
-        ".0f",
-        colour=lambda value: math.log(max(value, 1e-3)),
+        "T that the teacher needs", needed, "g", colour=math.log, ends=(0, math.log(64)), star=False
     ),
+    Map("students, all classes, best T, %", _students, ".1f"),
+    Map("S, T = 1, 0.001 nats", _similarity, ".0f", colour=lambda value: math.log(max(value, 1.0))),
+    Map("held-out log-likelihood, nats", _fit, ".2f"),
 )
+COLUMNS = 4
 
 
 def draw(grids: Mapping[str, Grid], path: Path) -> None:
@@ -76,14 +83,15 @@ def draw(grids: Mapping[str, Grid], path: Path) -> None:
         name: grid for name, grid in grids.items() if {*SHOWN_TEMPERATURES} <= {*grid.temperatures}
     }
     with pyplot.rc_context({**STYLE, "font.sans-serif": ["DejaVu Sans"]}):  # short in every text
-        size = (2.3 * len(MAPS), 1.9 * max(1, len(shown)) + 0.4)
+        rows = len(MAPS) // COLUMNS * max(1, len(shown))
         figure, axes = pyplot.subplots(
-            max(1, len(shown)), len(MAPS), figsize=size, squeeze=False, layout="constrained"
+            rows, COLUMNS, figsize=(2.6 * COLUMNS, 1.8 * rows), squeeze=False, layout="constrained"
         )
-        for (name, grid), row in zip(shown.items(), axes, strict=False):
-            for each, axis in zip(MAPS, row, strict=True):
-                _draw(axis, each, grid)
-            row[0].set_ylabel(f"{name}\nbatch size")
+        panels = [(name, grid, each) for name, grid in shown.items() for each in MAPS]
+        for (name, grid, each), axis in zip(panels, axes.flat, strict=False):
+            _draw(axis, each, grid)
+            if each in MAPS[::COLUMNS]:
+                axis.set_ylabel(f"{name}\nbatch size")
         for axis in axes[-1]:
             axis.set_xlabel("epoch")
         figure.savefig(path, metadata={"Date": None})
@@ -110,6 +118,8 @@ def _draw(axis: Any, shown: Map, grid: Grid) -> None:
         ink = "black" if colours[y, x] > (low + high) / 2 else "white"
         text = format(value, shown.form)
         axis.text(x, y, text, ha="center", va="center", fontsize=6, color=ink)
+    if not shown.star:
+        return
     y, x = max(values, key=lambda place: values[place])
     axis.plot(x + 0.33, y - 0.33, "*", color=STAR["color"], markeredgecolor="#5A3A00", markersize=6)
 

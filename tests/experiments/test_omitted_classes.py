@@ -462,6 +462,8 @@ def test_maps_show_means_and_one_colour_scale_for_shares():
     at_one = shown["omitted, T = 1, corrected, %"]
     assert at_one.value(grid, Spot(64, 0.001, 2)) == pytest.approx(90, abs=1)
     assert {each.ends for title, each in shown.items() if title.startswith("omitted")} == {(0, 100)}
+    assert shown["T that the teacher needs"].value(grid, Spot(64, 0.001, 8)) == 16.0
+    assert shown["held-out log-likelihood, nats"].value(grid, Spot(64, 0.001, 8)) == -9.0
     s = shown["S, T = 1, 0.001 nats"]
     assert s.value(grid, Spot(16, 0.001, 2)) == pytest.approx(100)
     assert s.colour(1000.0) > s.colour(10.0)
