@@ -88,9 +88,9 @@ def _answer_a(grids: Grids) -> str:
     return (
         f"**At T = 1 there is a sweet spot of epochs on {_with(found, 'epochs')}: students of the "
         "best teacher recognise more of a class that they never saw than students of the last "
-        f"epoch of the same run, by {_each(over)} points after the correction.** There is a sweet "
-        f"spot of batch size on {_with(found, 'batch_size')}. As trained, without the correction, "
-        f"there is one of epochs on {_with(plain, 'epochs')}, and of batch size on "
+        f"epoch of the same run, after the correction by {_each(over)} (points).** There is a "
+        f"sweet spot of batch size on {_with(found, 'batch_size')}. As trained, without "
+        f"the correction, there is one of epochs on {_with(plain, 'epochs')}, and of batch size on "
         f"{_with(plain, 'batch_size')}."
     )
 
@@ -100,7 +100,7 @@ def _with(found: Mapping[str, Sweet], kind: str) -> str:
 
 
 def _each(found: Mapping[str, Interval]) -> str:
-    return ", ".join(f"{_points(each)} (`{name}`)" for name, each in found.items()) or "nothing"
+    return ", ".join(f"{_points(each)} on `{name}`" for name, each in found.items()) or "nothing"
 
 
 def _answer_b(grids: Grids) -> str:
@@ -110,8 +110,8 @@ def _answer_b(grids: Grids) -> str:
     at_best = {name: shortfall(grid) for name, grid in grids.items()}
     return (
         "**Does temperature give it back?** The last epochs of all runs fall short of the best "
-        f"teacher, on average, by {_each(at_one)} points at T = 1, and by {_each(at_best)} points "
-        f"with a temperature of their own. By the rule {lost} of these {len(fates)} runs lost "
+        f"teacher, on average, by {_each(at_one)} (points) at T = 1, and with a temperature of "
+        f"their own by {_each(at_best)}. By the rule {lost} of these {len(fates)} runs lost "
         f"something that no temperature gives back, {len(fates) - lost - open_} lost nothing that "
         f"matters, and of {open_} it is open."
     )
@@ -126,7 +126,7 @@ def _answer_c(grids: Grids) -> str:
         "**Does it govern the student where S does not?** By the rule on "
         f"{_of(governs(found), found)}. From epoch {SINCE} on its correlation with the accuracy of "
         f"ordinary students, each teacher at its best T, is {rho[OMITTED]}, that of S at T = 1 "
-        f"{rho[SIMILARITY]}, although S at T = 1 is what students know of an omitted class at "
+        f"{rho[SIMILARITY]}. Yet S at T = 1 follows what students know of an omitted class at "
         f"T = 1: the two correlate by {same}. As a score (probe students of one epoch that miss a "
         "class) it ranks teachers better than held-out likelihood on "
         f"{_of(ranks_better(found, PROBES), found)}."

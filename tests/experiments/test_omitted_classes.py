@@ -429,7 +429,7 @@ def test_the_page_says_what_the_rules_say():
     text = page.answers(grids())
     assert "a sweet spot of epochs on 1 of 1 data sets" in text
     assert "a sweet spot of batch size on 1 of 1 data sets" in text
-    assert re.search(r"by \+(59|60|61)\.\d+ \[.*\] \(`mnist`\) points after the correction", text)
+    assert re.search(r"correction by \+(59|60|61)\.\d+ \[.*\] on `mnist` \(points\)", text)
     (lost,) = re.findall(r"By the rule (\d) of these 3 runs lost something", text)
     (grid,) = grids().values()
     assert int(lost) == sum(loss.fate == "lost" for loss in rules.losses(grid))
