@@ -56,8 +56,8 @@ Grids = Mapping[str, Grid]
 
 
 def grids_of(found: Mapping[str, Any]) -> dict[str, Grid]:
-    """Return every case that has students who missed a class, by name."""
-    made = {name: Grid(result) for name, result in found.items()}
+    """Return every case of which at least two classes were omitted, by name."""
+    made = {name: Grid(result) for name, result in found.items() if len(result["classes"]) > 1}
     return {name: grid for name, grid in made.items() if 1.0 in grid.temperatures}
 
 

@@ -441,6 +441,11 @@ def test_the_page_says_what_the_rules_say():
     assert "T = 1 |" in first
 
 
+def test_a_case_of_which_one_class_was_omitted_is_not_shown_yet():
+    one, two = (planted(over_epochs(0.5, 0.6), classes=count).result for count in (1, 2))
+    assert set(page.grids_of({"mnist": one, "digits": two})) == {"digits"}
+
+
 def test_the_page_says_what_is_missing():
     said = page.missing(grids())
     assert "data sets: `digits`, `fashion_mnist`, `banking77`, `cifar10`" in said
