@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from goodteacher.maths.statistics import Interval  # noqa: E402
 from goodteacher.records.words import fixed, listed  # noqa: E402
-from omitted_classes import DATA_SETS, FULL, LOWER_RUNGS  # noqa: E402
+from omitted_classes import DATA_SETS, FULL, LOWER_RUNGS, SECOND_LOOKS  # noqa: E402
 from omitted_figure import draw  # noqa: E402
 from omitted_results import FILE, SHARES, Grid, Spot  # noqa: E402
 from omitted_rules import (  # noqa: E402
@@ -119,18 +119,23 @@ def _answer_b(grids: Grids) -> str:
 
 def _answer_c(grids: Grids) -> str:
     found = {name: ranks(grid) for name, grid in grids.items()}
-    late = [ranks(grid, since=SINCE) for grid in grids.values()]
-    rho = {name: _range([each[name].rho for each in late]) for name in (OMITTED, SIMILARITY)}
+    late = {name: ranks(grid, since=SINCE) for name, grid in grids.items()}
     same = _range([alike(grid, 1.0, SINCE) for grid in grids.values()])
     return (
         "**Does it govern the student where S does not?** By the rule on "
-        f"{_of(governs(found), found)}. From epoch {SINCE} on its correlation with the accuracy of "
-        f"ordinary students, each teacher at its best T, is {rho[OMITTED]}, that of S at T = 1 "
-        f"{rho[SIMILARITY]}. Yet S at T = 1 follows what students know of an omitted class at "
-        f"T = 1: the two correlate by {same}. As a score (probe students of one epoch that miss a "
-        "class) it ranks teachers better than held-out likelihood on "
+        f"{_of(governs(found), found)}. Its correlation with the accuracy of ordinary students, "
+        f"each teacher at its best T, is {_rhos(found, OMITTED)} over all teachers, that of S at "
+        f"T = 1 {_rhos(found, SIMILARITY)}, that of held-out likelihood "
+        f"{_rhos(found, LIKELIHOOD)}. From epoch {SINCE} on these are {_rhos(late, OMITTED)}; {_rhos(late, SIMILARITY)}; and "
+        f"{_rhos(late, LIKELIHOOD)}. S at T = 1 follows what students know of an omitted class at "
+        f"T = 1: from epoch {SINCE} on the two correlate by {same}. As a score (probe students of "
+        "one epoch that miss a class) it ranks teachers better than held-out likelihood on "
         f"{_of(ranks_better(found, PROBES), found)}."
     )
+
+
+def _rhos(found: Mapping[str, Mapping[str, Ranked]], score: str) -> str:
+    return ", ".join(f"{fixed(each[score].rho, '+.2f')} (`{name}`)" for name, each in found.items())
 
 
 def _of(names: Sequence[str], every: Mapping[str, Any]) -> str:
@@ -226,21 +231,24 @@ def rungs(grids: Grids) -> str:
 _SHOWN = (*LOWER_RUNGS, FULL)
 
 _SCORES = (OMITTED, SIMILARITY, CALIBRATED, LIKELIHOOD, PROBES, ORDINARY_PROBES)
-_RANKED_AT = (None, 1.0, 16.0)
-"""Temperatures of the table: each teacher's best, and two that everything was run at."""
+_RANKED_AT = ((None, 1), (None, SINCE), (1.0, SINCE), (16.0, SINCE))
+"""Rows of the table: the temperature, or each teacher's best, and the first epoch that counts."""
 
 
 def rank_table(grids: Grids) -> str:
     """Return the table of question (c)."""
     rows = []
     for name, grid in grids.items():
-        for t in (t for t in _RANKED_AT if t is None or t in grid.temperatures):
-            found = ranks(grid, t, SINCE)
-            teachers = sum(each["epoch"] >= SINCE for each in grid.teachers)
+        for t, since in _RANKED_AT:
+            if t is not None and t not in grid.temperatures:
+                continue
+            found = ranks(grid, t, since)
+            teachers = sum(each["epoch"] >= since for each in grid.teachers)
             cells = [_ranked(found.get(score)) for score in _SCORES]
-            same = "-" if t is None else fixed(alike(grid, t, SINCE), "+.2f")
-            rows.append([f"`{name}` ({teachers})", f"{t:g}" if t else "best", *cells, same])
-    return table(["data (teachers)", "T", *_SCORES, "S with omitted classes"], rows)
+            same = "-" if t is None else fixed(alike(grid, t, since), "+.2f")
+            at = "best" if t is None else f"{t:g}"
+            rows.append([f"`{name}`", at, f"from {since} ({teachers})", *cells, same])
+    return table(["data", "T", "epochs (teachers)", *_SCORES, "S with omitted classes"], rows)
 
 
 def _ranked(found: Ranked | None) -> str:
@@ -292,7 +300,8 @@ def missing(grids: Grids, wanted: int = 5) -> str:
         for name, grid in grids.items()
         if name in DATA_SETS and len(grid.result["classes"]) < len(DATA_SETS[name].classes)
     ]
-    parts = {"data sets": absent, "classes": partial, "seeds": few}
+    looks = [f"`{name}`" for name in SECOND_LOOKS if name not in grids]
+    parts = {"data sets": absent, "second looks": looks, "classes": partial, "seeds": few}
     said = [f"- {what}: {', '.join(each)}." for what, each in parts.items() if each]
     return "\n".join(said) or "Nothing of what was planned."
 
