@@ -77,8 +77,9 @@ def page_of(text: str, grids: Grids) -> str:
 
 
 def answers(grids: Grids) -> str:
-    """Return the answers to the three questions, a paragraph each."""
-    return "\n\n".join([_answer_a(grids), _answer_b(grids), _answer_c(grids)])
+    """Return the answers to the questions, a paragraph each."""
+    parts = [_answer_a(grids), _answer_b(grids), _answer_c(grids), _answer_d(grids)]
+    return "\n\n".join(filter(None, parts))
 
 
 def _answer_a(grids: Grids) -> str:
@@ -121,21 +122,42 @@ def _answer_c(grids: Grids) -> str:
     found = {name: ranks(grid) for name, grid in grids.items()}
     late = {name: ranks(grid, since=SINCE) for name, grid in grids.items()}
     same = _range([alike(grid, 1.0, SINCE) for grid in grids.values()])
+    compared = (OMITTED, SIMILARITY, LIKELIHOOD)
+    early, since = (
+        [_range([each[score].rho for each in part.values()]) for score in compared]
+        for part in (found, late)
+    )
     return (
         "**Does it govern the student where S does not?** By the rule on "
         f"{_of(governs(found), found)}. Its correlation with the accuracy of ordinary students, "
-        f"each teacher at its best T, is {_rhos(found, OMITTED)} over all teachers, that of S at "
-        f"T = 1 {_rhos(found, SIMILARITY)}, that of held-out likelihood "
-        f"{_rhos(found, LIKELIHOOD)}. From epoch {SINCE} on these are {_rhos(late, OMITTED)}; {_rhos(late, SIMILARITY)}; and "
-        f"{_rhos(late, LIKELIHOOD)}. S at T = 1 follows what students know of an omitted class at "
-        f"T = 1: from epoch {SINCE} on the two correlate by {same}. As a score (probe students of "
-        "one epoch that miss a class) it ranks teachers better than held-out likelihood on "
-        f"{_of(ranks_better(found, PROBES), found)}."
+        f"each teacher at its best T, is {early[0]} over all teachers; that of S at T = 1 is "
+        f"{early[1]}, that of held-out likelihood {early[2]}. From epoch {SINCE} on these are "
+        f"{since[0]}, {since[1]} and {since[2]} (the range over data sets). S at T = 1 follows "
+        f"what students know of an omitted class at T = 1: from epoch {SINCE} on the two correlate "
+        f"by {same}. As a score (probe students of one epoch that miss a class) it ranks teachers "
+        f"better than held-out likelihood on {_of(ranks_better(found, PROBES), found)}; from epoch "
+        f"{SINCE} on its correlation is {_probed(late)}."
     )
 
 
-def _rhos(found: Mapping[str, Mapping[str, Ranked]], score: str) -> str:
-    return ", ".join(f"{fixed(each[score].rho, '+.2f')} (`{name}`)" for name, each in found.items())
+def _probed(found: Mapping[str, Mapping[str, Ranked]]) -> str:
+    return _range([each[PROBES].rho for each in found.values() if PROBES in each])
+
+
+def _answer_d(grids: Grids) -> str:
+    """Say what the response teaches at T = 1 beyond lower rungs; nothing where none were run."""
+    found = {name: each for name, grid in grids.items() for each in rungs_of(grid) if each.t == 1.0}
+    confidence, alike_classes = (
+        {name: each.over[rung] for name, each in found.items() if rung in each.over}
+        for rung in LOWER_RUNGS
+    )
+    if not confidence or not alike_classes:
+        return ""
+    return (
+        "**Is it similarity?** At T = 1 the response of the best teacher teaches more of the class "
+        f"than its own confidence alone does, by {_each(confidence)}, and than the mean similarity "
+        f"of each class does, by {_each(alike_classes)} (points, after the correction)."
+    )
 
 
 def _of(names: Sequence[str], every: Mapping[str, Any]) -> str:
@@ -262,13 +284,13 @@ def runs(grids: Grids) -> str:
     """Return the table of what was run."""
     head = [
         "data", "examples students see", "students", "classes omitted", "test examples of a class",
-        "teachers", "student seeds, by T",
+        "teachers", "temperatures", "student seeds",
     ]  # fmt: skip
     return table(head, [_run_row(name, grid) for name, grid in grids.items()])
 
 
 def _run_row(name: str, grid: Grid) -> list[str]:
-    result, seeds = grid.result, grid.result["omitted"]
+    result = grid.result
     return [
         f"`{name}`",
         f"{result['transfer']:,}",
@@ -276,8 +298,17 @@ def _run_row(name: str, grid: Grid) -> list[str]:
         str(len(result["classes"])),
         f"{min(result['class_examples'])} to {max(result['class_examples'])}",
         str(len(grid.teachers)),
-        ", ".join(f"{t:g}: {seeds[f'{t:g}']['seeds']}" for t in grid.temperatures),
+        ", ".join(f"{t:g}" for t in grid.temperatures),
+        _seeds(grid),
     ]
+
+
+def _seeds(grid: Grid) -> str:
+    """Say with how many seeds classes were omitted: one number, or one for each temperature."""
+    counts = {t: known["seeds"] for t, known in grid.result["omitted"].items()}
+    if len(set(counts.values())) == 1:
+        return str(next(iter(counts.values())))
+    return ", ".join(f"T = {t}: {count}" for t, count in counts.items())
 
 
 def missing(grids: Grids, wanted: int = 5) -> str:
@@ -289,11 +320,10 @@ def missing(grids: Grids, wanted: int = 5) -> str:
     """
     absent = [f"`{name}`" for name in DATA_SETS if name not in grids]
     few = [
-        f"`{name}` at T = {float(t):g} ({known['seeds']} of {wanted} seeds)"
+        f"`{name}` ({_seeds(grid)} of {wanted})"
         for name, grid in grids.items()
         if name in DATA_SETS
-        for t, known in grid.result["omitted"].items()
-        if known["seeds"] < wanted
+        and any(known["seeds"] < wanted for known in grid.result["omitted"].values())
     ]
     partial = [
         f"`{name}` ({len(grid.result['classes'])} of {len(DATA_SETS[name].classes)} classes)"

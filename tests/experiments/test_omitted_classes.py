@@ -395,16 +395,24 @@ def test_the_ends_of_runs_fall_short_less_with_a_temperature_of_their_own():
 
 
 def test_the_response_is_set_against_lower_rungs_of_the_best_teacher():
-    grid = planted({(32, 1): {1.0: 0.8}, (32, 2): {1.0: 0.9}})
+    grid = planted(over_epochs(0.8, 0.9, 0.7, 0.6, 0.5, 0.4))
     assert rules.rungs_of(grid) == []
     confidence, _ = experiment.LOWER_RUNGS
-    grid.result["rungs"][confidence] = {"1": [[[500] * 4], [[600] * 4]]}
+    grid.result["rungs"][confidence] = {"1": [[[each] * 4] for each in (500, 600, 1, 1, 1, 1)]}
     (found,) = rules.rungs_of(grid)
     assert found.spot == Spot(32, 0.001, 2)
     assert found.over[confidence].mean == pytest.approx(0.3, abs=0.01)
     assert list(found.shares) == [confidence, experiment.FULL]
+    assert "Is it similarity?" not in page.answers({"made": grid})
+    grid.result["rungs"][experiment.LOWER_RUNGS[1]] = {
+        "1": [[[each] * 4] for each in (500, 700, 1, 1, 1, 1)]
+    }
+    said = page.answers({"made": grid})
+    assert re.search(r"alone does, by \+(29|30)\.\d\d .* each class does, by \+(19|20)\.", said)
     row = page.rungs({"made": grid}).splitlines()[-1]
-    assert row.startswith("| `made` | 1 | batch 32, epoch 2 | 60.0 [60.0, 60.0] | - | ")
+    assert row.startswith(
+        "| `made` | 1 | batch 32, epoch 2 | 60.0 [60.0, 60.0] | 70.0 [70.0, 70.0] | "
+    )
 
 
 def test_teachers_of_the_first_epochs_can_be_left_out():
@@ -450,7 +458,10 @@ def test_the_page_says_what_is_missing():
     said = page.missing(grids())
     assert "data sets: `digits`, `fashion_mnist`, `banking77`, `cifar10`" in said
     assert "`mnist` (4 of 10 classes)" in said
-    assert "`mnist` at T = 4 (3 of 5 seeds)" in said
+    assert "seeds: `mnist` (3 of 5)" in said
+    (grid,) = grids().values()
+    grid.result["omitted"]["4"]["seeds"] = 5
+    assert "seeds: `mnist` (T = 1: 3, T = 4: 5, T = 16: 3 of 5)" in page.missing({"mnist": grid})
     assert page.missing({}, wanted=5).count("`") == 2 * len(CASES)
 
 
