@@ -177,9 +177,12 @@ def _ten_thousandths(values: np.ndarray) -> Any:
     return np.rint(10_000 * values).astype(int).tolist()
 
 
+_TIGHT = (",", ":")
+
+
 def short_json(value: Any, depth: int = 0) -> str:
     """Return JSON with a line for each teacher and each list of numbers."""
-    flat = json.dumps(value)
+    flat = json.dumps(value, separators=_TIGHT)
     if not isinstance(value, dict | list) or not value or len(flat) < 100:
         return flat
     pad, end = " " * (depth + 1), " " * depth
@@ -188,7 +191,7 @@ def short_json(value: Any, depth: int = 0) -> str:
         return "{\n" + ",\n".join(inner) + f"\n{end}}}"
     if isinstance(value[0], int | str):
         return flat
-    return "[\n" + ",\n".join(pad + json.dumps(v) for v in value) + f"\n{end}]"
+    return "[\n" + ",\n".join(pad + json.dumps(v, separators=_TIGHT) for v in value) + f"\n{end}]"
 
 
 class Grid:
