@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from goodteacher.errors import StudyError
 from omitted_classes import CASES, FULL, LOWER_RUNGS, TEMPERATURES, Piece, pieces_of
 
 FILE = Path(__file__).resolve().parent / "results/omitted_classes.json"
@@ -56,6 +57,9 @@ def collected(name: str, folder: Path) -> dict[str, Any]:
     Args:
         name: The case.
         folder: Its own, below that of the runs.
+
+    Raises:
+        StudyError: A piece is of other teachers than the case names.
     """
     case, about = CASES[name], json.loads((folder / "case.json").read_text())
     everything = {
@@ -63,6 +67,8 @@ def collected(name: str, folder: Path) -> dict[str, Any]:
         for piece in pieces_of(case, 99)
         if (folder / piece.file).exists()
     }
+    for piece, found in everything.items():
+        _check_teachers(found, about["teachers"], folder / piece.file)
     rows = {piece: found for piece, found in everything.items() if piece.rung == FULL}
     single = len(case.teacher_seeds) == 1
     temperatures = sorted({t for piece in rows for t in piece.temperatures})
@@ -78,6 +84,18 @@ def collected(name: str, folder: Path) -> dict[str, Any]:
         "rungs": {rung: _rung(everything, rung, classes) for rung in LOWER_RUNGS},
         "probe": {f"{t:g}": _probes(rows, t) for t in temperatures if _probes(rows, t)},
     }
+
+
+def _check_teachers(
+    rows: Sequence[Mapping[str, Any]], teachers: Sequence[Mapping[str, Any]], file: Path
+) -> None:
+    """Refuse rows that are not of all teachers, in their order."""
+    taught = [(row["run"], row["epoch"]) for row in rows if row["run"] is not None]
+    if list(dict.fromkeys(taught)) != [(each["run"], each["epoch"]) for each in teachers]:
+        raise StudyError(
+            f"{file} is not of the teachers that case.json names. Delete it and run "
+            "omitted_classes.py again."
+        )
 
 
 Rows = Mapping[Piece, Sequence[Mapping[str, Any]]]

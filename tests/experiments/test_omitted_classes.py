@@ -14,6 +14,7 @@ import omitted_page as page
 import omitted_results as results
 import omitted_rules as rules
 from goodteacher.data import Split
+from goodteacher.errors import StudyError
 from omitted_classes import CASES, Case, Piece, Runner, pieces_of
 from omitted_results import Grid, Spot
 from tests.made import dataset
@@ -226,6 +227,16 @@ def test_a_seed_that_misses_a_class_does_not_count(ran, tmp_path):
     assert found["ordinary"]["1"]["seeds"] == 1
     assert np.shape(found["omitted"]["1"]["trained"]) == (4, 2, 2)
     assert np.shape(found["omitted"]["64"]["trained"]) == (4, 1, 2)
+
+
+def test_a_piece_of_other_teachers_is_refused(ran, tmp_path):
+    for file in ran.glob("*.json"):
+        (tmp_path / file.name).write_text(file.read_text())
+    about = json.loads((tmp_path / "case.json").read_text())
+    about["teachers"].reverse()
+    (tmp_path / "case.json").write_text(json.dumps(about))
+    with pytest.raises(StudyError, match="not of the teachers that case"):
+        collected(tmp_path)
 
 
 def test_of_several_teacher_seeds_students_are_averaged(ran):
