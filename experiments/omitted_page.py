@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from goodteacher.maths.statistics import Interval  # noqa: E402
 from goodteacher.records.words import fixed, listed  # noqa: E402
-from omitted_classes import DATA_SETS, FULL, LOWER_RUNGS, SECOND_LOOKS  # noqa: E402
+from omitted_classes import DATA_SETS, FULL, FURTHER, LOWER_RUNGS, SECOND_LOOKS  # noqa: E402
 from omitted_figure import draw  # noqa: E402
 from omitted_results import FILE, SHARES, Grid, Spot  # noqa: E402
 from omitted_rules import (  # noqa: E402
@@ -331,7 +331,16 @@ def missing(grids: Grids, wanted: int = 5) -> str:
         if name in DATA_SETS and len(grid.result["classes"]) < len(DATA_SETS[name].classes)
     ]
     looks = [f"`{name}`" for name in SECOND_LOOKS if name not in grids]
-    parts = {"data sets": absent, "second looks": looks, "classes": partial, "seeds": few}
+    colder = [f"`{name}`" for name, grid in grids.items() if not {*FURTHER} <= {*grid.temperatures}]
+    rungless = [f"`{name}`" for name, grid in grids.items() if not rungs_of(grid)]
+    parts = {
+        "data sets": absent,
+        "second looks": looks,
+        "classes": partial,
+        f"temperatures {', '.join(f'{t:g}' for t in FURTHER)}": colder,
+        "lower rungs": rungless,
+        "seeds": few,
+    }
     said = [f"- {what}: {', '.join(each)}." for what, each in parts.items() if each]
     return "\n".join(said) or "Nothing of what was planned."
 
