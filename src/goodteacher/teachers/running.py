@@ -20,7 +20,7 @@ from goodteacher.config import Optimization, in_words
 from goodteacher.errors import RunError
 from goodteacher.networks import Examples, Network
 from goodteacher.records import TeacherVariant, TrajectoryRecord
-from goodteacher.studies import Context, GroupWork, Silent, Store, helped, load_weights
+from goodteacher.studies import Context, GroupWork, Store, helped, load_weights
 from goodteacher.teachers.plan import RecordPoint, TeacherTask, TrajectoryTask, work_of
 from goodteacher.teachers.recording import (
     checkpoint_file,
@@ -437,6 +437,5 @@ class _Run:
 
 
 def _take_part(run: Mapping[str, Any], piece: int, context: Context, group: Group) -> None:
-    """Train a run in another process than the one that records it, which nobody watches."""
-    own = {**run, "context": context.watched_by(Silent())}
-    _Run(**own)._join(group, piece)
+    """Train a run in another process than the one that records it."""
+    _Run(**{**run, "context": context})._join(group, piece)
