@@ -97,6 +97,7 @@ from goodteacher.records.words import (
     points,
     summarize,
     verdict_remarks,
+    what_omission_showed,
     which_checkpoint,
 )
 
@@ -196,6 +197,7 @@ __all__ = [
     "undominated",
     "variant_seconds",
     "verdict_remarks",
+    "what_omission_showed",
     "which_checkpoint",
     "with_fronts",
 ]
