@@ -9,7 +9,7 @@ DOCS = ROOT / "docs"
 _BLOCK = re.compile(r"^```python (?P<name>[\w-]+)\n(?P<code>.*?)^```", re.DOTALL | re.MULTILINE)
 _QUICK = (
     "student_epochs=2, seeds=2, search_seeds=1, temperatures=[1], alphas=[1], smoothings=[0.1], "
-    "shortlist=1, rungs=1, extend=False"
+    "shortlist=1, rungs=1, extend=False, stack_width=4"
 )
 
 
