@@ -6,8 +6,9 @@ READY := $(VENV)/.ready
 
 EXTRAS := .venv-extras
 VISION := .venv-vision
+DOCS := .venv-docs
 
-.PHONY: setup demo test test-extras test-vision check format bench study clean
+.PHONY: setup demo test test-extras test-vision check docs format bench study clean
 
 setup: $(READY)
 
@@ -60,6 +61,13 @@ check: $(READY)
 	$(BIN)/mypy
 	$(TESTS)
 
+# The site, in site/; open site/index.html. A warning, such as a link that leads nowhere, is an error.
+docs:
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(DOCS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	$(DOCS)/bin/mkdocs build --strict --clean --quiet
+
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -89,4 +97,4 @@ study: $(READY)
 	$(BIN)/python experiments/assemble.py
 
 clean:
-	rm -rf $(VENV) $(EXTRAS) $(VISION) .bench demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(EXTRAS) $(VISION) $(DOCS) site .bench demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
