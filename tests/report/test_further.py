@@ -25,9 +25,9 @@ def test_lines_hold_joint_intervals_in_points_a_rung_each():
 def test_lines_stand_side_by_side_but_tell_their_temperature():
     curve, _ = curve_of(PLANTED)
     figure = draw_lines(gain_lines(curve), title="gain")
-    places = {line.x[0] for line in figure.data}
-    assert len(places) == 4
-    assert all(tuple(line.customdata) == (1.0, 8.0) for line in figure.data)
+    assert len({line.points[0].x for line in figure.series}) == 4
+    notes = [[point.note.split(":")[0] for point in line.points] for line in figure.series]
+    assert notes == [["T = 1", "T = 8"]] * 4
 
 
 def gain(number, mean):
@@ -58,8 +58,9 @@ def test_classes_that_were_not_measured_are_left_out():
 
 def test_matrix_has_no_diagonal_and_a_neutral_middle():
     figure = draw_matrix(((0.9, 0.1), (-0.2, 0.8)), ("a", "b"), diverging=True)
-    assert list(figure.data[0].z[0]) == [None, 10.0]
-    assert figure.data[0].zmid == 0
+    assert [cell.value for cell in figure.cells[0]] == [None, 10.0]
+    assert figure.cells[1][0].text == "-20.0"
+    assert figure.diverging
 
 
 @pytest.mark.parametrize(("seeds", "possible"), [(3, False), (20, True)])

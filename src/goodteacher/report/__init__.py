@@ -18,12 +18,14 @@
 | `exported`   | the last export: quality, size and times beside the teacher                      |
 | `parts`      | what a page is made of: tables, views, panels, sections                          |
 | `front`      | several students on one page                                                    |
-| `theme`      | colours, light and dark                                                          |
+| `chart`      | what a figure shows, as plain data                                               |
+| `svg`        | figures drawn as SVG                                                             |
+| `theme`      | colours of cells, and round numbers for axes                                     |
 | `trackers`   | what MLflow, TensorBoard and Weights & Biases are told                           |
 | `page`       | which parts, in which order, and the HTML around them                            |
 
 Every figure has a *data function* (findings to plain frozen data) and a *drawing function* (that
-data to a Plotly figure). Figures read result files; nothing is drawn from live objects.
+data to a figure of `chart`). Figures read result files; nothing is drawn from live objects.
 """
 
 from goodteacher.report.front import write_front_report

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
 from goodteacher.records import (
     CurveArm,
     Estimate,
@@ -20,10 +18,11 @@ from goodteacher.records import (
     percent,
     points,
 )
-from goodteacher.report.headline import confidence, error_bars, in_points, shown_range
+from goodteacher.report.chart import Axis, Lines, Point, Series
+from goodteacher.report.headline import confidence, in_points, shown_range
 from goodteacher.report.ladder import rung_name, shown_effect
 from goodteacher.report.parts import Panel, Table, View
-from goodteacher.report.theme import NEUTRAL, SYMBOLS, new_figure, power_ticks
+from goodteacher.report.theme import power_ticks
 
 _HELD_OUT = {
     True: "It did not learn from these examples, and neither did the students.",
@@ -63,28 +62,26 @@ def knowledge_line(curve: TemperatureCurve) -> GainLine:
     return _line(curve, "full response minus own confidence", [p.knowledge for p in curve.points])
 
 
-def draw_lines(lines: Sequence[GainLine], *, title: str) -> go.Figure:
+def draw_lines(lines: Sequence[GainLine], *, title: str) -> Lines:
     """Draw differences over a logarithmic temperature axis, with joint intervals."""
-    figure = new_figure(height=380)
-    for number, line in enumerate(lines):
-        # Side by side, since intervals at one place would hide each other.
-        aside = 1.04 ** (number - (len(lines) - 1) / 2)
-        figure.add_scatter(
-            x=[t * aside for t in line.temperatures],
-            y=line.means,
-            mode="lines+markers",
-            name=line.name,
-            marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
-            error_y=error_bars(line.means, line.intervals, width=4, thickness=1.3),
-            customdata=line.temperatures,
-            hovertemplate="T = %{customdata:g}: %{y:+.2f} points<extra></extra>",
-        )
-    figure.add_hline(y=0, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
-    ticks = power_ticks(lines[0].temperatures)
-    figure.update_xaxes(
-        title_text="temperature T", type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks]
+    # Side by side, since intervals at one place would hide each other.
+    series = tuple(
+        Series(line.name, _points(line, 1.04 ** (number - (len(lines) - 1) / 2)), style=number)
+        for number, line in enumerate(lines)
     )
-    return figure.update_yaxes(title_text=title).update_layout(showlegend=len(lines) > 1)
+    ticks = power_ticks(lines[0].temperatures)
+    return Lines(
+        Axis("temperature T", tuple(ticks), log=True), Axis(title), series, height=260, zero=True
+    )
+
+
+def _points(line: GainLine, aside: float) -> tuple[Point, ...]:
+    return tuple(
+        Point(temperature * aside, mean, f"T = {temperature:g}: {mean:+.2f} points", "", interval)
+        for temperature, mean, interval in zip(
+            line.temperatures, line.means, line.intervals, strict=True
+        )
+    )
 
 
 def curve_panels(curve: TemperatureCurve, level: float) -> tuple[Panel, ...]:

@@ -7,16 +7,14 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
 from goodteacher.config import Recipe, StudyConfig
 from goodteacher.records import Checkpoint
+from goodteacher.report.chart import Cell, Matrix
 from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.quantities import QUANTITIES, Quantity
 from goodteacher.report.rungs import ArmScore, RungScores, last_rungs, rung_lengths
 from goodteacher.report.runs import RunAxis, place_of
-from goodteacher.report.theme import MAP_COLORS, NEUTRAL, OUTLINE, new_figure
 
 TEACHER_QUANTITIES = (
     "similarity",
@@ -29,23 +27,6 @@ TEACHER_QUANTITIES = (
 SURVIVED = "▸"
 CHOSEN = "★"
 STOPPED = "■"
-
-_MOST_COLUMNS_WITH_TEXT = 12
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One checkpoint on a map.
-
-    Attributes:
-        value: What the colour shows; None where there is nothing to show.
-        text: What the cell says.
-        note: What it says at length, on hovering.
-    """
-
-    value: float | None
-    text: str
-    note: str
 
 
 @dataclass(frozen=True)
@@ -98,37 +79,27 @@ def teacher_grid(findings: Findings, quantity: Quantity) -> Grid:
             return _absent(findings, checkpoint)
         star = CHOSEN if checkpoint == findings.chosen else ""
         shown = quantity.shown(value)
-        return Cell(value, _lines(shown, star), f"{checkpoint}<br>{quantity.title}: {shown}")
+        return Cell(value, _lines(shown, star), f"{checkpoint}\n{quantity.title}: {shown}")
 
     return _grid(findings, quantity.unit, cell)
 
 
-def draw_grid(grid: Grid) -> go.Figure:
+def draw_grid(grid: Grid) -> Matrix:
     """Draw a map with the number in each cell and the sweet spot outlined."""
-    figure = new_figure(height=110 + 58 * len(grid.axis.runs))
-    rows = [grid.axis.label(run) for run in grid.axis.runs]
-    columns = [str(epoch) for epoch in grid.epochs]
-    roomy = len(columns) <= _MOST_COLUMNS_WITH_TEXT
-    figure.add_heatmap(
-        x=columns,
-        y=rows,
-        z=[[cell.value for cell in row] for row in grid.cells],
-        text=[["" if cell.value is None else cell.text for cell in row] for row in grid.cells],
-        texttemplate="%{text}" if roomy else None,
-        customdata=[[cell.note for cell in row] for row in grid.cells],
-        hovertemplate="%{customdata}<extra></extra>",
-        hoverongaps=False,
-        colorscale=MAP_COLORS,
-        xgap=2,
-        ygap=2,
-        colorbar={"title": {"text": grid.unit}, "thickness": 10, "outlinewidth": 0},
+    outlined = None
+    if grid.chosen is not None:
+        row = place_of(grid.axis.runs, grid.chosen.run)
+        outlined = (row, grid.epochs.index(grid.chosen.epoch))
+    return Matrix(
+        across=grid.epoch_title,
+        down=f"teacher {grid.axis.title}",
+        columns=tuple(map(str, grid.epochs)),
+        rows=tuple(grid.axis.label(run) for run in grid.axis.runs),
+        cells=grid.cells,
+        unit=grid.unit,
+        outlined=outlined,
+        breaks=grid.axis.breaks,
     )
-    _write_gaps(figure, grid)
-    _separate(figure, grid)
-    _outline(figure, grid)
-    figure.update_xaxes(title_text=grid.epoch_title, type="category", showgrid=False)
-    figure.update_yaxes(title_text=f"teacher {grid.axis.title}", type="category", showgrid=False)
-    return figure
 
 
 def student_panel(findings: Findings, rung: RungScores) -> Panel:
@@ -148,7 +119,7 @@ def grid_table(grid: Grid) -> Table:
     """Return a map's numbers."""
     head = (*grid.axis.columns, *(f"epoch {epoch}" for epoch in grid.epochs))
     rows = tuple(
-        (*grid.axis.cells(run), *(cell.text.replace("<br>", " ") for cell in row))
+        (*grid.axis.cells(run), *(cell.text.replace("\n", " ") for cell in row))
         for run, row in zip(grid.axis.runs, grid.cells, strict=True)
     )
     return Table("", head, rows)
@@ -182,8 +153,8 @@ def _student_cell(
         marks += CHOSEN
     number = f"{value:.2f}" if listed else f"({value:.2f})"
     spread = "" if score.deviation is None else f" ± {100 * score.deviation:.2f} (SD)"
-    status = "" if listed else "<br>not shortlisted: a reference teacher"
-    note = f"{checkpoint}<br>{value:.2f} %{spread}, n = {score.n}<br>{score.recipe}{status}"
+    status = "" if listed else "\nnot shortlisted: a reference teacher"
+    note = f"{checkpoint}\n{value:.2f} %{spread}, n = {score.n}\n{score.recipe}{status}"
     return Cell(value, _lines(number, marks), note)
 
 
@@ -191,66 +162,25 @@ def _untried(findings: Findings, checkpoint: Checkpoint) -> Cell:
     cell = _absent(findings, checkpoint)
     if cell.text:
         return cell
-    return dataclasses.replace(cell, text="-", note=f"{checkpoint}<br>not tried by students")
+    return dataclasses.replace(cell, text="-", note=f"{checkpoint}\nnot tried by students")
 
 
 def _absent(findings: Findings, checkpoint: Checkpoint) -> Cell:
     """Return the cell of a teacher without a number: diverged, or not there (yet)."""
     earlier = [r for r in findings.records if r.run == checkpoint.run]
     if any(r.status == "diverged" and r.epoch <= checkpoint.epoch for r in earlier):
-        return Cell(None, "†", f"{checkpoint}<br>the teacher diverged")
+        return Cell(None, "†", f"{checkpoint}\nthe teacher diverged")
     if any(r.stopped and r.epoch < checkpoint.epoch for r in earlier):
-        return Cell(None, STOPPED, f"{checkpoint}<br>training had stopped")
+        return Cell(None, STOPPED, f"{checkpoint}\ntraining had stopped")
     planned = {each.name for each in findings.config.runs}
     of_ours = checkpoint.run in planned and checkpoint.epoch in findings.config.recorded_epochs
     if findings.record_of(checkpoint) is None and of_ours:
-        return Cell(None, "?", f"{checkpoint}<br>not recorded yet")
+        return Cell(None, "?", f"{checkpoint}\nnot recorded yet")
     return Cell(None, "", str(checkpoint))
 
 
 def _lines(number: str, marks: str) -> str:
-    return f"{number}<br>{marks}" if marks else number
-
-
-def _write_gaps(figure: go.Figure, grid: Grid) -> None:
-    """Write into cells without a colour, where a heat map writes nothing."""
-    gaps = [
-        (str(epoch), grid.axis.label(run), cell)
-        for run, row in zip(grid.axis.runs, grid.cells, strict=True)
-        for epoch, cell in zip(grid.epochs, row, strict=True)
-        if cell.value is None
-    ]
-    figure.add_scatter(
-        x=[x for x, _, _ in gaps],
-        y=[y for _, y, _ in gaps],
-        text=[cell.text for _, _, cell in gaps],
-        customdata=[cell.note for _, _, cell in gaps],
-        mode="text",
-        hovertemplate="%{customdata}<extra></extra>",
-        showlegend=False,
-    )
-
-
-def _separate(figure: go.Figure, grid: Grid) -> None:
-    """Draw a line between runs that differ by more than their batch size."""
-    for place in grid.axis.breaks:
-        figure.add_hline(y=place - 0.5, line={"color": NEUTRAL, "width": 1.5})
-
-
-def _outline(figure: go.Figure, grid: Grid) -> None:
-    if grid.chosen is None:
-        return
-    # On a category axis positions count from 0.
-    column = grid.epochs.index(grid.chosen.epoch)
-    row = place_of(grid.axis.runs, grid.chosen.run)
-    figure.add_shape(
-        type="rect",
-        x0=column - 0.5,
-        x1=column + 0.5,
-        y0=row - 0.5,
-        y1=row + 0.5,
-        line={"color": OUTLINE, "width": 3},
-    )
+    return f"{number}\n{marks}" if marks else number
 
 
 def _student_view(findings: Findings, rung: RungScores, recipe: Recipe | None) -> View:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from importlib import resources
 
 import jinja2
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 
 from goodteacher.config import in_words, read_toml
 from goodteacher.data import selection_note
@@ -16,9 +12,9 @@ from goodteacher.errors import StudyError
 from goodteacher.records import TrajectoryRecord
 from goodteacher.report import curves, exported, facts, headline, judgement, maps, means, students
 from goodteacher.report.findings import Findings, Verified, read_findings, read_verified
-from goodteacher.report.parts import Page, Panel, Section
+from goodteacher.report.parts import Page, Section
 from goodteacher.report.rungs import RungScores, first_rung
-from goodteacher.report.theme import THEMES
+from goodteacher.report.svg import draw
 from goodteacher.studies import CONFIG_FILE, Place, Store
 
 REPORT_FILE = "report.html"
@@ -82,7 +78,6 @@ def render(findings: Findings | Verified) -> str:
 
 def render_page(page: Page) -> str:
     """Return a page as HTML."""
-    panels = [panel for section in page.sections for panel in section.panels]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("goodteacher.report"),
         autoescape=True,
@@ -95,9 +90,7 @@ def render_page(page: Page) -> str:
         provenance=PROVENANCE,
         css=_asset("page.css"),
         script=_asset("page.js"),
-        plotly=get_plotlyjs(),
-        figures=_script_json({panel.key: _figures(panel) for panel in panels}),
-        themes=_script_json(THEMES),
+        draw=draw,
     )
 
 
@@ -276,21 +269,6 @@ def _missing(findings: Findings, rung: RungScores | None) -> tuple[str, ...]:
     if rung is None:
         found.append("No student has been trained yet.")
     return tuple(found)
-
-
-def _figures(panel: Panel) -> Sequence[object]:
-    return [_bare(view.figure) for view in panel.views]
-
-
-def _bare(figure: go.Figure) -> object:
-    plain = json.loads(figure.to_json())
-    plain["layout"].pop("template", None)
-    return plain
-
-
-def _script_json(value: object) -> str:
-    """Write JSON that cannot end the script element it stands in."""
-    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _asset(name: str) -> str:
