@@ -136,7 +136,9 @@ def test_every_axis_has_a_title(findings):
 
 def test_page_says_the_answer_and_the_numbers(page):
     for part in (
-        "Distill: undecided. Sweet spot: the teacher of batch size 128 after epoch 2",
+        "Distill: undecided. The distilled student is right on 92.00 % of the test split, "
+        "+3.00 [+1.00, +5.00] points beside one trained on hard labels.",
+        "The teacher of batch size 128 after epoch 2, 91.25 % on the test split.",
         "The sweet spot's students reach 92.00 % on the test split.",
         "+3.00 [+2.00, +4.00]",
         "90.15 ▸▸★",

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from goodteacher.records import Estimated, Export, Quality, Timed, percent, points, repetitions_of
+from goodteacher.records import (
+    Estimated,
+    Export,
+    Quality,
+    Timed,
+    latency_title,
+    percent,
+    points,
+    repetitions_of,
+)
 from goodteacher.report.headline import shown_range
 from goodteacher.report.parts import Section, Table
 
@@ -57,6 +66,18 @@ def latency_table(found: Export) -> Table:
         for timed in each
     )
     return Table(caption, head, rows)
+
+
+def speed_sentence(found: Export) -> str:
+    """Say how large and how fast the student is beside its teacher."""
+    said = _sizes(found)
+    if not found.timed or not found.teacher.timed:
+        return said
+    ours, theirs = found.timed[0].latencies[0], found.teacher.timed[0].latencies[0]
+    return (
+        f"{said} For {latency_title(ours.batch_size)} it takes {_ms(ours.median)} ms, the teacher "
+        f"{_ms(theirs.median)} ms (medians, one thread, {found.machine})."
+    )
 
 
 def _sizes(found: Export) -> str:

@@ -31,10 +31,16 @@ def judgement_sections(judgement: Judgement) -> tuple[Section, ...]:
 def remark(verdict: Verdict) -> str:
     """Say who was judged and with what, and what was special about it."""
     said = (
-        f"Judged: {verdict.teacher}, distilled with {verdict.recipe}. Margin of practical "
+        f"Judged: {_named(verdict.teacher)}, distilled with {verdict.recipe}. Margin of practical "
         f"equivalence: {100 * verdict.margin:g} points."
     )
     return " ".join((said, *verdict_remarks(verdict)))
+
+
+def _named(teacher: str) -> str:
+    """Name the judged teacher; one that was given as a file is known by its content alone."""
+    kind, _, content = teacher.partition(" ")
+    return f"the given response (its content is {content[:8]})" if kind == "file" else teacher
 
 
 def _verdict_section(verdict: Verdict) -> Section:

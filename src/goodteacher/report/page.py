@@ -11,6 +11,7 @@ from goodteacher.data import selection_note
 from goodteacher.errors import StudyError
 from goodteacher.records import TrajectoryRecord
 from goodteacher.report import curves, exported, facts, headline, judgement, maps, means, students
+from goodteacher.report.answer import answer_sentence, facts_of, summary_without_doubts
 from goodteacher.report.findings import Findings, Verified, read_findings, read_verified
 from goodteacher.report.parts import Page, Section
 from goodteacher.report.rungs import RungScores, first_rung
@@ -98,11 +99,13 @@ def study_page(findings: Findings) -> Page:
     """Return what is said about a study."""
     config = findings.config
     judged = findings.judgement is not None
-    teacher = config.teacher or "recorded runs"
+    teacher, found = config.teacher or "recorded runs", findings.sweet_spot
     return Page(
         name=findings.name,
-        title=f"{config.student} taught by {teacher} on {config.data}",
+        title=f"{config.student} as the student of {teacher} on {config.data}",
         answer=answer(findings),
+        lead=() if found is None else (summary_without_doubts(found),),
+        facts=() if found is None else facts_of(findings, found),
         notes=notes(findings),
         sections=sections(findings),
         definitions=(*DEFINITIONS[:-1], judgement.DEFINITION if judged else DEFINITIONS[-1]),
@@ -114,7 +117,7 @@ def verified_page(verified: Verified) -> Page:
     config, found = verified.config, verified.judgement
     return Page(
         name=verified.name,
-        title=f"{config.student} taught by a given response on {config.data}",
+        title=f"{config.student} as the student of a given response on {config.data}",
         answer=judgement.ANSWERS[found.verdict.verdict] if found else _UNJUDGED,
         notes=(_NO_SIMILARITY,) if len(verified.data.class_names) == 2 else (),
         sections=(
@@ -129,8 +132,7 @@ def answer(findings: Findings) -> str:
     """Return the one sentence that the reader came for."""
     found = findings.sweet_spot
     if found is not None:
-        spot = f"Sweet spot: {found.teacher.described}, distilled with {found.recipe}."
-        return f"Distill: {found.answer}. {spot}"
+        return answer_sentence(found)
     config = findings.config
     planned = len(config.runs) * len(config.recorded_epochs)
     return (
@@ -226,7 +228,7 @@ def _answer_sections(findings: Findings) -> tuple[Section, ...]:
         return ()
     table = headline.comparison_table(findings, found)
     panel = headline.differences_panel(found)
-    return (Section("answer", "The answer", (found.summary,), (panel,), (table,), columns=1),)
+    return (Section("answer", "How good the student is", (), (panel,), (table,), columns=1),)
 
 
 def _map_section(findings: Findings, rung: RungScores | None) -> Section:
