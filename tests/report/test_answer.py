@@ -37,7 +37,7 @@ def test_facts_begin_with_the_teacher_and_end_with_what_to_do(findings):
         "Student",
         "Beside hard labels",
         "Beside label smoothing",
-        "Beside converged teacher",
+        "Beside the converged teacher",
         "Beside the most accurate teacher",
         "Why it helps",
         "Size and speed",
@@ -51,7 +51,7 @@ def test_each_reference_is_compared_in_a_word_and_a_number(findings):
         "Better: +3.00 [+1.00, +5.00] points; theirs reach 89.00 %."
     )
     assert said(findings, "Beside label smoothing").startswith("Not told apart: +0.50 [-1.50,")
-    assert said(findings, "Beside converged teacher").startswith("Worse: -2.00 [-3.00, -1.00]")
+    assert said(findings, "Beside the converged teacher").startswith("Worse: -2.00 [-3.00, -1.00]")
     assert said(findings, "Beside the most accurate teacher") == "These are the same students."
 
 

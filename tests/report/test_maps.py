@@ -52,19 +52,21 @@ def test_student_map_of_one_recipe_leaves_the_others_out(findings, rung):
 def test_checkpoint_that_no_student_tried_has_no_number(findings, rung):
     cell = at(student_grid(findings, rung), 32, 1)
     assert cell.value is None
-    assert cell.text == "-"
+    assert cell.text == "not tried"
     assert "not tried by students" in cell.note
 
 
-def test_survivors_and_the_sweet_spot_are_marked(findings, rung):
+def test_sweet_spot_is_marked_and_survivors_are_noted(findings, rung):
     grid = student_grid(findings, rung)
-    assert at(grid, 128, 2).text == "90.15\n▸▸★"
+    assert "its students went on to 18 epochs" in at(grid, 128, 2).note
+    assert "its students went on to 2 epochs" in at(grid, 128, 1).note
+    assert at(grid, 128, 2).text == "90.15\n★"
     assert at(grid, 128, 1).text == "89.15"
 
 
-def test_teacher_tried_only_as_a_reference_stands_in_brackets(findings, rung):
+def test_teacher_tried_only_as_a_reference_says_so(findings, rung):
     cell = at(student_grid(findings, rung), 32, 4)
-    assert cell.text == "(87.15)"
+    assert cell.text == "87.15"
     assert "not shortlisted" in cell.note
 
 
@@ -80,8 +82,8 @@ def test_diverged_and_missing_teachers_are_told_apart(tmp_path):
     records = [record(32, 1), diverged(32, 2), record(128, 1)]
     findings = read_findings(write_study(tmp_path / "s", records=records))
     grid = teacher_grid(findings, QUANTITIES["similarity"])
-    assert [at(grid, 32, epoch).text for epoch in (2, 4)] == ["†", "†"]
-    assert [at(grid, 128, epoch).text for epoch in (2, 4)] == ["?", "?"]
+    assert [at(grid, 32, epoch).text for epoch in (2, 4)] == ["diverged"] * 2
+    assert [at(grid, 128, epoch).text for epoch in (2, 4)] == ["not yet"] * 2
 
 
 def test_rows_are_batch_sizes_ascending_whatever_the_settings_say(tmp_path):
@@ -111,7 +113,7 @@ def test_many_columns_leave_the_numbers_to_hovering_and_the_table(tmp_path):
 def test_table_behind_a_map_holds_its_numbers(findings, rung):
     table = grid_table(student_grid(findings, rung))
     assert table.head == ("batch size", "epoch 1", "epoch 2", "epoch 4")
-    assert table.rows[1][2] == "90.15 ▸▸★"
+    assert table.rows[1][2] == "90.15 ★"
 
 
 def test_student_map_offers_every_recipe(findings, rung):
@@ -125,7 +127,6 @@ def test_student_caption_names_n_split_epochs_and_spread(findings, rung):
     for part in (
         "selection split (n = 15,000 examples)",
         "2 seeds after 2 student epochs",
-        "6 and 18 epochs",
         "Standard deviation over seeds: 1.41 points",
     ):
         assert part in caption

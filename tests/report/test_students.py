@@ -96,9 +96,9 @@ def test_leading_checkpoint_is_the_sweet_spot_once_it_is_known(findings, rung):
     elsewhere = first_rung([row(WINNER, accuracy=0.1)])
     assert leading(findings, elsewhere) == CHOSEN
     unfinished = dataclasses.replace(findings, sweet_spot=None)
-    assert leading(unfinished, rung) == CHOSEN  # planted as the best of the first rung
+    assert leading(unfinished, rung) == CHOSEN  # planted as the best of the first round
     assert (
-        "leading on the first rung" in temperature_panel(unfinished, rung, CHOSEN).views[0].caption
+        "leading on the first round" in temperature_panel(unfinished, rung, CHOSEN).views[0].caption
     )
 
 

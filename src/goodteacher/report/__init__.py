@@ -5,7 +5,11 @@
 | `findings`   | reading a study folder; the only module here, trackers aside, that does          |
 | `rungs`      | what the search's students reached: means and spread of each arm on a rung       |
 | `quantities` | the table of what is said about a teacher: names, units, splits                  |
-| `headline`   | the answer: the table of confirmed students and the plot of their differences    |
+| `recorded`   | what recorded responses say, read and aggregated                                 |
+| `alike`      | which classes a teacher calls alike, and one example epoch by epoch              |
+| `arms`       | every arm in one table, and how the students learned                             |
+| `answer`     | the answer first: one sentence, what it rests on, what to do next                |
+| `headline`   | the table of confirmed students and the plot of their differences                |
 | `runs`       | runs as an axis: which attributes tell them apart                                |
 | `maps`       | runs x epochs                                                                    |
 | `curves`     | a quantity over epochs, a line for each run                                      |

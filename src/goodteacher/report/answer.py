@@ -33,7 +33,7 @@ def answer_sentence(found: SweetSpot) -> str:
     if reference.adjusted_interval is None:
         return f"{begin}; it is the student of hard labels."
     gain = f"{points(reference.difference)} {shown_range(reference.adjusted_interval, points)}"
-    return f"{begin}, {gain} points beside one trained on hard labels."
+    return f"{begin}, {gain} points compared with one trained on hard labels."
 
 
 def facts_of(findings: Findings, found: SweetSpot) -> Facts:
@@ -93,7 +93,8 @@ def _student(findings: Findings, found: SweetSpot) -> str:
 
 def _against(found: SweetSpot) -> Iterator[tuple[str, str]]:
     for key, reference in found.references:
-        name = f"Beside {_NAMES.get(key, called(key, reference))}"
+        stopped = key == "converged_teacher" and reference.stopped
+        name = f"Beside {called(key, reference) if stopped else _NAMES[key]}"
         if reference.adjusted_interval is None:
             yield name, "These are the same students."
             continue
@@ -108,6 +109,7 @@ def _against(found: SweetSpot) -> Iterator[tuple[str, str]]:
 _NAMES = {
     "cross_entropy": "hard labels",
     "label_smoothing": "label smoothing",
+    "converged_teacher": "the converged teacher",
     "most_accurate_teacher": "the most accurate teacher",
 }
 _WORDS = {

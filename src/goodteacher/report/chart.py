@@ -191,6 +191,7 @@ class Matrix:
         outlined: Row and column of the cell that stands out.
         breaks: Places of rows before which a line separates.
         row_height: In pixels.
+        limits: Ends of the colours; by default the lowest and the highest value.
     """
 
     across: str
@@ -203,6 +204,7 @@ class Matrix:
     outlined: tuple[int, int] | None = None
     breaks: tuple[int, ...] = ()
     row_height: int = 44
+    limits: Pair | None = None
 
 
 Figure = Lines | Intervals | Waterfall | Matrix

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from goodteacher.config import Recipe, StudyConfig
@@ -24,9 +24,7 @@ TEACHER_QUANTITIES = (
     "best_nll",
     "accuracy",
 )
-SURVIVED = "▸"
 CHOSEN = "★"
-STOPPED = "■"
 
 
 @dataclass(frozen=True)
@@ -51,20 +49,21 @@ class Grid:
 
 
 def student_grid(findings: Findings, rung: RungScores, recipe: Recipe | None = None) -> Grid:
-    """Return the map of student accuracy after the first rung.
+    """Return the map of student accuracy after the first round.
 
     Args:
         findings: The study.
-        rung: Its first rung: every checkpoint's students at equal epochs.
+        rung: Its first round: every checkpoint's students at equal epochs.
         recipe: Show this recipe's students; by default each checkpoint's best recipe.
     """
     scores = rung.best_by_checkpoint(recipe)
-    survivors = last_rungs(findings.students)
+    survivors, lengths = last_rungs(findings.students), rung_lengths(findings.students)
 
     def cell(checkpoint: Checkpoint) -> Cell:
         if checkpoint not in scores:
             return _untried(findings, checkpoint)
-        return _student_cell(findings, checkpoint, scores[checkpoint], survivors)
+        trained = lengths[survivors[checkpoint]]
+        return _student_cell(findings, checkpoint, scores[checkpoint], trained)
 
     return _grid(findings, "%", cell)
 
@@ -106,7 +105,7 @@ def student_panel(findings: Findings, rung: RungScores) -> Panel:
     """Return the map of students: best recipe first, then each recipe alone."""
     recipes: tuple[Recipe | None, ...] = (None, *findings.config.recipes)
     views = tuple(_student_view(findings, rung, recipe) for recipe in recipes)
-    return Panel("map-students", "Student accuracy, first rung", views)
+    return Panel("map-students", "Student accuracy, first round", views)
 
 
 def teacher_panel(findings: Findings) -> Panel:
@@ -144,38 +143,38 @@ def _student_cell(
     findings: Findings,
     checkpoint: Checkpoint,
     score: ArmScore,
-    survivors: Mapping[Checkpoint, int],
+    trained: int,
 ) -> Cell:
     value = 100 * score.mean
     listed = checkpoint in findings.shortlisted
-    marks = SURVIVED * survivors.get(checkpoint, 0) if listed else ""
-    if checkpoint == findings.chosen:
-        marks += CHOSEN
-    number = f"{value:.2f}" if listed else f"({value:.2f})"
+    marks = CHOSEN if checkpoint == findings.chosen else ""
     spread = "" if score.deviation is None else f" ± {100 * score.deviation:.2f} (SD)"
     status = "" if listed else "\nnot shortlisted: a reference teacher"
-    note = f"{checkpoint}\n{value:.2f} %{spread}, n = {score.n}\n{score.recipe}{status}"
-    return Cell(value, _lines(number, marks), note)
+    note = (
+        f"{checkpoint}\n{value:.2f} %{spread}, n = {score.n}\n{score.recipe}\n"
+        f"its students went on to {_count(trained, 'epoch')}{status}"
+    )
+    return Cell(value, _lines(f"{value:.2f}", marks), note)
 
 
 def _untried(findings: Findings, checkpoint: Checkpoint) -> Cell:
     cell = _absent(findings, checkpoint)
     if cell.text:
         return cell
-    return dataclasses.replace(cell, text="-", note=f"{checkpoint}\nnot tried by students")
+    return dataclasses.replace(cell, text="not tried", note=f"{checkpoint}\nnot tried by students")
 
 
 def _absent(findings: Findings, checkpoint: Checkpoint) -> Cell:
     """Return the cell of a teacher without a number: diverged, or not there (yet)."""
     earlier = [r for r in findings.records if r.run == checkpoint.run]
     if any(r.status == "diverged" and r.epoch <= checkpoint.epoch for r in earlier):
-        return Cell(None, "†", f"{checkpoint}\nthe teacher diverged")
+        return Cell(None, "diverged", f"{checkpoint}\nthe teacher diverged")
     if any(r.stopped and r.epoch < checkpoint.epoch for r in earlier):
-        return Cell(None, STOPPED, f"{checkpoint}\ntraining had stopped")
+        return Cell(None, "stopped", f"{checkpoint}\ntraining had stopped")
     planned = {each.name for each in findings.config.runs}
     of_ours = checkpoint.run in planned and checkpoint.epoch in findings.config.recorded_epochs
     if findings.record_of(checkpoint) is None and of_ours:
-        return Cell(None, "?", f"{checkpoint}\nnot recorded yet")
+        return Cell(None, "not yet", f"{checkpoint}\nnot recorded yet")
     return Cell(None, "", str(checkpoint))
 
 
@@ -202,22 +201,13 @@ def _spread(rung: RungScores, recipe: Recipe | None) -> str:
 
 
 def _student_caption(findings: Findings, rung: RungScores, label: str) -> str:
-    later = [f"{epochs:,}" for epochs in rung_lengths(findings.students)[1:]]
-    marks = (
-        f" {SURVIVED} stands for each rung survived (students went on to {' and '.join(later)} "
-        "epochs), by any recipe and not only the one shown; the converged and the most accurate "
-        "teacher go on in any case, as references."
-        if later
-        else ""
-    )
     optimism = " The best of several recipes is a little optimistic." if "best" in label else ""
     return (
         f"Accuracy in % on the selection split (n = {findings.data.selection:,} examples) of "
         f"students of {label}, mean of {_count(rung.num_seeds, 'seed')} after "
-        f"{_count(rung.student_epochs, 'student epoch')}: the first rung, the only one on which "
-        f"all were trained alike.{marks} {CHOSEN} and outline: the sweet spot. "
-        "( ): not shortlisted, trained as a reference. -: not tried by students. "
-        f"†: the teacher diverged. ?: not recorded.{_stopped_mark(findings)}{optimism}"
+        f"{_count(rung.student_epochs, 'student epoch')}: the first round, the only one on which "
+        "all were trained alike. Yellow is best. Star and outline: the sweet spot, chosen after "
+        f"longer training of the best cells.{optimism}"
     )
 
 
@@ -225,14 +215,9 @@ def _teacher_view(findings: Findings, quantity: Quantity) -> View:
     grid = teacher_grid(findings, quantity)
     caption = (
         f"{quantity.meaning} {quantity.setting(findings.data)} One teacher run for each "
-        f"{findings.axis.title} (n = 1, so no spread). {CHOSEN} and outline: the sweet spot."
+        f"{findings.axis.title} (n = 1, so no spread). Star and outline: the sweet spot."
     )
     return View(quantity.label, draw_grid(grid), caption, grid_table(grid))
-
-
-def _stopped_mark(findings: Findings) -> str:
-    stopped = any(record.stopped for record in findings.records)
-    return f" {STOPPED}: training had stopped." if stopped else ""
 
 
 def _count(number: int, noun: str) -> str:

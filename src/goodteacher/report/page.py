@@ -11,7 +11,9 @@ from goodteacher.data import selection_note
 from goodteacher.errors import StudyError
 from goodteacher.records import TrajectoryRecord
 from goodteacher.report import curves, exported, facts, headline, judgement, maps, means, students
+from goodteacher.report.alike import said_sections
 from goodteacher.report.answer import answer_sentence, facts_of, summary_without_doubts
+from goodteacher.report.arms import arms_section, learning_panel
 from goodteacher.report.findings import Findings, Verified, read_findings, read_verified
 from goodteacher.report.parts import Page, Section
 from goodteacher.report.rungs import RungScores, first_rung
@@ -104,7 +106,6 @@ def study_page(findings: Findings) -> Page:
         name=findings.name,
         title=f"{config.student} as the student of {teacher} on {config.data}",
         answer=answer(findings),
-        lead=() if found is None else (summary_without_doubts(found),),
         facts=() if found is None else facts_of(findings, found),
         notes=notes(findings),
         sections=sections(findings),
@@ -145,6 +146,9 @@ def answer(findings: Findings) -> str:
 def notes(findings: Findings) -> tuple[str, ...]:
     """Return what a reader must know before trusting the numbers."""
     found = list(findings.sweet_spot.doubts) if findings.sweet_spot is not None else []
+    if found and findings.sweet_spot is not None and findings.sweet_spot.answer == "undecided":
+        # The first one stands above, as what to do next.
+        found = found[1:]
     found += [
         f"The teacher of {in_words(record.run)} diverged before epoch {record.epoch}."
         for record in findings.records
@@ -188,11 +192,13 @@ def sections(findings: Findings) -> tuple[Section, ...]:
     rung = first_rung(findings.students)
     return (
         *_answer_sections(findings),
+        *said_sections(findings.said, findings.data.class_names),
         *(judgement.judgement_sections(findings.judgement) if findings.judgement else ()),
         _map_section(findings, rung),
         _curve_section(findings),
         _student_section(findings, rung),
         *means.means_sections(findings, rung),
+        *arms_section(findings),
         *exported.export_sections(findings.export),
         Section("cost", "Cost", tables=(facts.cost_table(findings),)),
         *_closing_sections(findings),
@@ -227,8 +233,10 @@ def _answer_sections(findings: Findings) -> tuple[Section, ...]:
     if found is None:
         return ()
     table = headline.comparison_table(findings, found)
-    panel = headline.differences_panel(found)
-    return (Section("answer", "How good the student is", (), (panel,), (table,), columns=1),)
+    said = summary_without_doubts(found)
+    panels = (headline.differences_panel(found), learning_panel(findings, found))
+    shown = tuple(panel for panel in panels if panel is not None)
+    return (Section("answer", "How good the student is", (said,), shown, (table,)),)
 
 
 def _map_section(findings: Findings, rung: RungScores | None) -> Section:

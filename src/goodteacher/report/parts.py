@@ -118,7 +118,6 @@ class Page:
         notes: What a reader must know before trusting the numbers.
         sections: In reading order.
         definitions: How to read the page, a paragraph each.
-        lead: What the answer means, a paragraph each.
         facts: Names and sentences, the most important first.
     """
 
@@ -128,5 +127,4 @@ class Page:
     notes: tuple[str, ...]
     sections: tuple[Section, ...]
     definitions: tuple[str, ...]
-    lead: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()

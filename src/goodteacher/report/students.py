@@ -1,6 +1,6 @@
 """Students over temperature, and students against their teachers.
 
-Both take the search's first rung: later rungs have dropped the losers and trained the rest longer.
+Both take the search's first round: later rungs have dropped the losers and trained the rest longer.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Pairing:
 
 
 def leading(findings: Findings, rung: RungScores) -> Checkpoint | None:
-    """Return the sweet spot's teacher, or the first rung's best while there is no sweet spot."""
+    """Return the sweet spot's teacher, or the first round's best while there is no sweet spot."""
     if findings.chosen is not None:
         return findings.chosen
     scores = rung.best_by_checkpoint()
@@ -221,7 +221,7 @@ def most_accurate_sentence(pairs: Sequence[Pairing]) -> str:
 def temperature_panel(findings: Findings, rung: RungScores, checkpoint: Checkpoint) -> Panel:
     """Return the students of one checkpoint over temperature."""
     curves = temperature_curves(rung, checkpoint)
-    role = "the sweet spot's teacher" if findings.chosen else "leading on the first rung so far"
+    role = "the sweet spot's teacher" if findings.chosen else "leading on the first round so far"
     caption = (
         f"Students of {checkpoint} ({role}) beside cross-entropy and the best label smoothing, "
         f"which have no teacher. {_basis(findings, rung)}"
@@ -266,7 +266,7 @@ def _basis(findings: Findings, rung: RungScores) -> str:
     )
     return (
         f"Accuracy on the selection split (n = {findings.data.selection:,} examples) after "
-        f"{rung.student_epochs} student epochs, the first rung; {bars}."
+        f"{rung.student_epochs} student epochs, the first round; {bars}."
     )
 
 

@@ -241,6 +241,7 @@ def _step(step: Step, middle: float, width: float, down: Callable[[float], float
 def _draw_matrix(figure: Matrix) -> Drawing:
     known = [cell.value for row in figure.cells for cell in row if cell.value is not None]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    low, high = figure.limits or (low, high)
     if figure.diverging:
         high = max(abs(low), abs(high)) or 1.0
         low = -high
