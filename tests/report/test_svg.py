@@ -249,3 +249,14 @@ def test_long_names_are_shortened_and_whole_in_a_note():
     (short,) = [text for text in texts(tree, "tick") if text.startswith("a class")]
     assert len(short) == 18
     assert name in [element.text for element in tree.iter("title")]
+
+
+def test_column_names_stand_upright_where_they_would_run_into_each_other():
+    short = parsed(matrix([range(10)]))
+    assert not [e for e in short.iter("text") if e.get("transform")]
+    names = tuple(f"a long class {n}" for n in range(10))
+    long = parsed(matrix([range(10)], columns=names))
+    upright = [e for e in long.iter("text") if e.get("transform") == "rotate(-90)"]
+    assert [element.text for element in upright] == list(names)
+    margins = [tree.get("style").split("px")[2] for tree in (short, long)]
+    assert int(margins[1]) > int(margins[0]) + 50

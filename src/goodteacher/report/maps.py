@@ -13,7 +13,7 @@ from goodteacher.report.chart import Cell, Matrix
 from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.quantities import QUANTITIES, Quantity
-from goodteacher.report.rungs import ArmScore, RungScores, last_rungs, rung_lengths
+from goodteacher.report.rungs import ArmScore, RungScores, longest_training
 from goodteacher.report.runs import RunAxis, place_of
 
 TEACHER_QUANTITIES = (
@@ -57,13 +57,12 @@ def student_grid(findings: Findings, rung: RungScores, recipe: Recipe | None = N
         recipe: Show this recipe's students; by default each checkpoint's best recipe.
     """
     scores = rung.best_by_checkpoint(recipe)
-    survivors, lengths = last_rungs(findings.students), rung_lengths(findings.students)
+    trained = longest_training(findings.students)
 
     def cell(checkpoint: Checkpoint) -> Cell:
         if checkpoint not in scores:
             return _untried(findings, checkpoint)
-        trained = lengths[survivors[checkpoint]]
-        return _student_cell(findings, checkpoint, scores[checkpoint], trained)
+        return _student_cell(findings, checkpoint, scores[checkpoint], trained[checkpoint])
 
     return _grid(findings, "%", cell)
 

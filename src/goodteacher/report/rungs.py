@@ -106,19 +106,14 @@ def first_rung(rows: Iterable[StudentRow]) -> RungScores | None:
     return RungScores(some_row.student_epochs, max(score.n for score in scores), scores)
 
 
-def last_rungs(rows: Iterable[StudentRow]) -> Mapping[Checkpoint, int]:
-    """Return the last rung of the search that any student of each checkpoint reached, from 0."""
+def longest_training(rows: Iterable[StudentRow]) -> Mapping[Checkpoint, int]:
+    """Return up to which epoch any student of each checkpoint trained in the search."""
     found: dict[Checkpoint, int] = {}
     for row in rows:
         checkpoint = checkpoint_of(row)
         if row.stage == "search" and checkpoint is not None:
-            found[checkpoint] = max(row.rung, found.get(checkpoint, 0))
+            found[checkpoint] = max(row.student_epochs, found.get(checkpoint, 0))
     return found
-
-
-def rung_lengths(rows: Iterable[StudentRow]) -> tuple[int, ...]:
-    """Return up to which epoch the students of each rung trained, first round first."""
-    return tuple(sorted({row.student_epochs for row in rows if row.stage == "search"}))
 
 
 def checkpoint_of(row: StudentRow) -> Checkpoint | None:

@@ -42,6 +42,9 @@ _SYMBOLS = (
 _STAR = "M0,-8L2.1,-2.8L7.6,-2.5L3.4,1.1L4.7,6.5L0,3.5L-4.7,6.5L-3.4,1.1L-7.6,-2.5L-2.1,-2.8Z"
 _MOST_COLUMNS_WITH_TEXT = 12
 _LONGEST_NAME = 18
+_MOST_NAMES = 14
+_CHARACTERS_ACROSS = 28
+"""Of names side by side on the narrowest screen."""
 
 
 @dataclass(frozen=True)
@@ -259,9 +262,9 @@ def _draw_matrix(figure: Matrix) -> Drawing:
     for place, name in enumerate(figure.rows):
         middle = (place + 0.5) * figure.row_height + 4
         parts.append(_text(_short(name), "-8", middle, "tick", "end", note=name))
-    parts += _column_names(figure.columns, width, height)
-    parts += _titles(figure.across, figure.down, left, height)
-    return Drawing(_frame(parts, left=left, height=height))
+    names, room = _column_names(figure.columns, width, height)
+    parts += [*names, *_titles(figure.across, figure.down, left, height, below=room + 16)]
+    return Drawing(_frame(parts, left=left, height=height, bottom=round(room) + 26))
 
 
 def _cell(
@@ -304,22 +307,30 @@ def _outline(figure: Matrix, width: float) -> list[Markup]:
     ]
 
 
-def _column_names(names: Sequence[str], width: float, height: float) -> list[Markup]:
-    """Write names below their columns, fewer of them where they would run into each other."""
-    every = math.ceil(len(names) / 14)
-    room = max(2, int(46 / max(len(names), 1)))
-    return [
-        _text(
-            _short(name, room),
-            f"{(place + 0.5) * width:.2f}%",
-            height + 16,
-            "tick",
-            "middle",
-            note=name,
+def _column_names(names: Sequence[str], width: float, height: float) -> tuple[list[Markup], float]:
+    """Write names below their columns, upright where they would run into each other.
+
+    Returns:
+        The names, and the height that they take.
+    """
+    every = math.ceil(len(names) / _MOST_NAMES)
+    shown = [(place, name) for place, name in enumerate(names) if place % every == 0]
+    if max(map(len, names), default=0) * len(shown) <= _CHARACTERS_ACROSS:
+        return [
+            _text(name, f"{(place + 0.5) * width:.2f}%", height + 16, "tick", "middle")
+            for place, name in shown
+        ], 22
+    upright = [
+        _placed(
+            (place + 0.5) * width + 0.5,
+            height + 8,
+            Markup(
+                '<text class="tick" transform="rotate(-90)" text-anchor="end" y="3">{}{}</text>'
+            ).format(_short(name), _note(name)),
         )
-        for place, name in enumerate(names)
-        if place % every == 0
+        for place, name in shown
     ]
+    return upright, _room([_short(name) for _, name in shown])
 
 
 def _grid(up: Scale, down: Callable[[float], float]) -> list[Markup]:
@@ -344,10 +355,10 @@ def _ticks_across(scale: Scale, height: float) -> list[Markup]:
     return shown
 
 
-def _titles(across: str, up: str, left: float, height: float) -> list[Markup]:
+def _titles(across: str, up: str, left: float, height: float, *, below: float = 38) -> list[Markup]:
     found = []
     if across:
-        found.append(_text(across, "50%", height + 38, "title", "middle"))
+        found.append(_text(across, "50%", height + below, "title", "middle"))
     if up:
         found.append(_text(up, f"{4 - left:.0f}", -12, "title", "start"))
     return found
@@ -453,8 +464,8 @@ def _room(names: Sequence[str]) -> float:
     return 16 + 7.2 * max(map(len, names), default=0)
 
 
-def _short(name: str, most: int = _LONGEST_NAME) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def _number(value: float, scale: Scale) -> str:
