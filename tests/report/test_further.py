@@ -1,8 +1,15 @@
 import pytest
 
-from goodteacher.records.evidence import ClassGain, Flips, JointEffect
+from goodteacher.records.evidence import (
+    ClassGain,
+    Estimate,
+    Flips,
+    JointEffect,
+    OmittedArm,
+    OmittedClass,
+)
 from goodteacher.report.classes import MOST_BARS, differences_by_class, draw_matrix, flips_lead
-from goodteacher.report.further import draw_lines, gain_lines, knowledge_line
+from goodteacher.report.further import draw_lines, gain_lines, knowledge_line, omitted_panel
 from tests.verdicts.evidence.test_curve import PLANTED, curve_of
 
 
@@ -76,3 +83,46 @@ def test_few_seeds_cannot_resolve_an_example_and_the_page_says_so(seeds, possibl
         most_lost=(),
     )
     assert ("no example could be" in flips_lead(found, 0.05)[0]) is not possible
+
+
+def omitted():
+    def about(value):
+        return Estimate(mean=value, interval=(value - 0.05, value + 0.05))
+
+    def effect(value):
+        return JointEffect(mean=value, interval=(value, value), adjusted_interval=(value, value))
+
+    arms = [
+        OmittedArm(
+            name=name,
+            class_accuracy=about(value),
+            overall_accuracy=about(0.8),
+            mean_offset=1.0,
+            corrected_class_accuracy=about(value + 0.1),
+            corrected_overall_accuracy=about(0.85),
+            over_cross_entropy=None,
+        )
+        for name, value in (("one_hot", 0.1), ("full_response", 0.7))
+    ]
+    return OmittedClass(
+        class_number=3,
+        class_name="three",
+        num_seeds=4,
+        num_transfer=90,
+        num_class_examples=37,
+        seen_accuracy=about(0.9),
+        arms=tuple(arms),
+        knowledge=effect(0.5),
+        corrected_knowledge=effect(0.6),
+    )
+
+
+def test_omitted_class_is_drawn_a_row_for_each_rung_corrected_first():
+    corrected, plain = omitted_panel(omitted(), 0.05).views
+    assert [row.name for row in corrected.figure.rows] == ["labels", "full response"]
+    assert [row.mean for row in corrected.figure.rows] == pytest.approx([20.0, 80.0])
+    assert [row.mean for row in plain.figure.rows] == pytest.approx([10.0, 70.0])
+    assert corrected.figure.rows[1].inner == pytest.approx((75.0, 85.0))
+    assert plain.table.rows[1] == ("full response", "70.00", "65.00", "75.00")
+    assert "37 test examples of three" in corrected.caption
+    assert "hold none of it" in corrected.caption

@@ -47,6 +47,7 @@ from goodteacher.records.exports import (
     Int8,
     Quality,
     QuantizedTeacher,
+    ReliabilityBin,
     Size,
     Timed,
 )
@@ -159,6 +160,7 @@ __all__ = [
     "QuantizedTeacher",
     "Reference",
     "References",
+    "ReliabilityBin",
     "Rung",
     "Savings",
     "SearchPlan",

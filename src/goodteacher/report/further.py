@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from goodteacher.records import (
@@ -18,7 +18,7 @@ from goodteacher.records import (
     percent,
     points,
 )
-from goodteacher.report.chart import Axis, Lines, Point, Series
+from goodteacher.report.chart import Axis, Interval, Intervals, Lines, Point, Series
 from goodteacher.report.headline import confidence, in_points, shown_range
 from goodteacher.report.ladder import rung_name, shown_effect
 from goodteacher.report.parts import Panel, Table, View
@@ -108,6 +108,50 @@ def curve_panels(curve: TemperatureCurve, level: float) -> tuple[Panel, ...]:
         Panel("curve-gains", "Gain over temperature", (first,)),
         Panel("curve-knowledge", "What similarity adds, over temperature", (second,)),
     )
+
+
+def omitted_panel(found: OmittedClass, level: float) -> Panel:
+    """Return how well students do on a class that they never saw, a row for each rung."""
+    kinds: Mapping[str, Callable[[OmittedArm], Estimate]] = {
+        "after the bias correction": lambda arm: arm.corrected_class_accuracy,
+        "as trained": lambda arm: arm.class_accuracy,
+    }
+    caption = (
+        f"Accuracy on the {found.num_class_examples:,} test examples of {found.class_name}, of "
+        f"students whose {found.num_transfer:,} training examples hold none of it; mean of "
+        f"{found.num_seeds} seeds, {confidence(level)} intervals. Students of hard labels that did "
+        f"see it reach {_estimate(found.seen_accuracy)} %."
+    )
+    views = tuple(
+        View(
+            kind, draw_omitted(found, of), f"{caption} Shown: {kind}.", _omitted_numbers(found, of)
+        )
+        for kind, of in kinds.items()
+    )
+    return Panel("omitted-class", f"Recognising {found.class_name} without having seen it", views)
+
+
+def draw_omitted(found: OmittedClass, of: Callable[[OmittedArm], Estimate]) -> Intervals:
+    """Draw the accuracy on the omitted class, a row for each rung."""
+    rows = tuple(
+        Interval(
+            rung_name(arm.name),
+            100 * of(arm).mean,
+            in_points(of(arm).interval),
+            None,
+            f"{_estimate(of(arm))} %",
+        )
+        for arm in found.arms
+    )
+    return Intervals(f"accuracy on {found.class_name}, %", rows)
+
+
+def _omitted_numbers(found: OmittedClass, of: Callable[[OmittedArm], Estimate]) -> Table:
+    rows = tuple(
+        (rung_name(arm.name), *map(percent, (of(arm).mean, *of(arm).interval)))
+        for arm in found.arms
+    )
+    return Table("", ("students of", "accuracy, %", "low", "high"), rows)
 
 
 def omitted_table(found: OmittedClass, level: float) -> Table:

@@ -76,7 +76,8 @@ def _omitted_section(found: Evidence) -> tuple[Section, ...]:
         return ()
     table = further.omitted_table(found.omitted, found.level)
     title = f"Without class {found.omitted.class_name}"
-    return (Section("omitted", title, tables=(table,)),)
+    panels = (further.omitted_panel(found.omitted, found.level),)
+    return (Section("omitted", title, (), panels, (table,), columns=1),)
 
 
 def _fidelity_section(found: Evidence) -> Section:
