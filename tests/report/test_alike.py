@@ -144,3 +144,9 @@ def test_many_epochs_are_thinned_and_both_ends_are_kept():
     thinned = _thinned(range(1, 101))
     assert (len(thinned), thinned[0], thinned[-1]) == (MOST_EPOCHS, 1, 100)
     assert _thinned([1, 2]) == [1, 2]
+
+
+def test_responses_of_which_only_the_largest_classes_were_kept_are_left_out(store):
+    path = store.path("teachers/batch-128/responses/epoch-00001.transfer.view-0.safetensors")
+    write_response(path, Response(response(1), torch.arange(10, 16)), top_k=2)
+    assert read_findings(store).said is None

@@ -172,14 +172,16 @@ def _next(findings: Findings, found: SweetSpot) -> Iterator[str]:
     if found.answer == "no":
         plain = found.delivered in ("cross_entropy", "label_smoothing")
         folder = "student" if plain else "baseline"
-        yield f"Ship the student in the folder {folder}: it needs no teacher and is not worse."
+        family = FAMILY[found.delivered] if plain else FAMILY["cross_entropy"]
+        yield f"Ship the student in the folder {folder}: it is one of {family}, and is not worse."
         return
     if found.doubts:
         yield found.doubts[0]
     else:
         yield (
             "More confirmation seeds (--seeds) or more test examples would decide. Until "
-            "then the student in the folder baseline, which needs no teacher, is the safe choice."
+            "then the student in the folder baseline, which learned from hard labels, is the "
+            "safe choice."
         )
     yield f"Delivered for now is the student of {FAMILY[found.delivered]}."
 

@@ -26,6 +26,7 @@ from goodteacher.studies import (
     DECISIONS_FILE,
     EVIDENCE_FILE,
     EXPORT_FILE,
+    RESPONSE_FILE,
     Environment,
     Store,
     environments,
@@ -55,6 +56,7 @@ class Verified:
         data: Its data.
         environments: The machines and versions it ran on, first one first.
         judgement: The verdict; None while it has not been reached.
+        given: Name of the file that held the response; empty where it was given in Python.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Verified:
     data: DataSummary
     environments: tuple[Environment, ...]
     judgement: Judgement | None
+    given: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,13 @@ def read_verified(store: Store) -> Verified:
         data=store.read_json("data.json", DataSummary),
         environments=environments(store),
         judgement=_judgement(store),
+        given=_given(store),
     )
+
+
+def _given(store: Store) -> str:
+    known = store.exists(RESPONSE_FILE)
+    return store.read_notes(RESPONSE_FILE).get("name", "") if known else ""
 
 
 def _judgement(store: Store) -> Judgement | None:

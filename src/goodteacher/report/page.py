@@ -116,13 +116,14 @@ def study_page(findings: Findings) -> Page:
 def verified_page(verified: Verified) -> Page:
     """Return what is said about a verification of the user's own teacher."""
     config, found = verified.config, verified.judgement
+    of = verified.given or "a given response"
     return Page(
         name=verified.name,
-        title=f"{config.student} as the student of a given response on {config.data}",
+        title=f"{config.student} as the student of {of} on {config.data}",
         answer=judgement.ANSWERS[found.verdict.verdict] if found else _UNJUDGED,
         notes=(_NO_SIMILARITY,) if len(verified.data.class_names) == 2 else (),
         sections=(
-            *(judgement.judgement_sections(found) if found else ()),
+            *(judgement.judgement_sections(found, verified.given) if found else ()),
             *_closing_sections(verified),
         ),
         definitions=VERIFIED_DEFINITIONS,

@@ -15,7 +15,6 @@ from scipy.spatial.distance import squareform
 from torch import Tensor
 
 from goodteacher.records import Checkpoint, StudentRow, SweetSpot, TrajectoryRecord
-from goodteacher.responses import in_memory, read_recorded, select_rows
 from goodteacher.studies import Store
 
 MOST_CLASSES = 60
@@ -211,23 +210,21 @@ def _class_means(logits: Tensor, own: Tensor, temperature: float) -> tuple[tuple
 def _read(
     store: Store, folders: Mapping[str, str], wanted: Sequence[tuple[str, int]]
 ) -> list[Tensor]:
-    """Return logits of recorded epochs; none at all where one of them is not there."""
+    """Return logits of recorded epochs; none at all where one of them was not kept whole."""
     if any(run not in folders for run, _ in wanted):
         return []
     names = [_name(folders, run, epoch) for run, epoch in wanted]
     if not all(store.exists(name) for name in names):
         return []
-    return [_first(store, name) for name in names]
-
-
-def _first(store: Store, name: str) -> Tensor:
-    response = read_recorded(store.local(name))
-    rows = torch.arange(min(len(response.logits), MOST_EXAMPLES))
-    return in_memory(select_rows(response.logits, rows)).float()
+    found = [store.read_tensors(name).get("logits") for name in names]
+    whole = [each[:MOST_EXAMPLES].float() for each in found if each is not None]
+    return whole if len(whole) == len(names) else []
 
 
 def _ids(store: Store, name: str) -> list[int]:
-    return [int(each) for each in read_recorded(store.local(name)).ids[:MOST_EXAMPLES]]
+    tensors = store.read_tensors(name)
+    count = len(tensors["logits"])
+    return [int(each) for each in tensors.get("ids", torch.arange(count))[:MOST_EXAMPLES]]
 
 
 def _name(folders: Mapping[str, str], run: str, epoch: int) -> str:
