@@ -39,7 +39,7 @@ def test_facts_begin_with_the_teacher_and_end_with_what_to_do(findings):
         "Beside label smoothing",
         "Beside the converged teacher",
         "Beside the most accurate teacher",
-        "Why it helps",
+        "Verdict",
         "Size and speed",
         "Cost",
         "Do next",
@@ -95,12 +95,12 @@ def test_verdict_decides_what_a_yes_is_worth(findings, verdict):  # noqa: F811
         read = dataclasses.replace(findings, sweet_spot=found, judgement=judged)
         facts = {key: text.replace("\xa0", " ") for key, text in facts_of(read, found)}
         assert ("Ship it" in facts["Do next"]) is shipped
-        assert "goodteacher verify" not in facts["Why it helps"]
-        assert "+3.50 [+2.50, +5.50] points" in facts["Why it helps"]
+        assert "goodteacher verify" not in facts["Verdict"]
+        assert "+3.50 [+2.50, +5.50] points" in facts["Verdict"]
 
 
 def test_what_was_not_asked_is_named_with_the_command(findings):
-    assert "goodteacher verify study" in said(findings, "Why it helps")
+    assert "goodteacher verify study" in said(findings, "Verdict")
     assert "goodteacher export study" in said(findings, "Size and speed")
 
 

@@ -46,7 +46,7 @@ def facts_of(findings: Findings, found: SweetSpot) -> Facts:
         ("Recipe", _recipe(found)),
         ("Student", _student(findings, found)),
         *_against(found),
-        ("Why it helps", _verdict(findings)),
+        ("Verdict", _verdict(findings)),
         ("Size and speed", _size(findings, found)),
         ("Cost", _cost(findings)),
         ("Do next", " ".join(_next(findings, found))),

@@ -272,7 +272,7 @@ def _basis(front: Front) -> str:
     first = front.rows[0]
     return (
         f"mean of {first.num_seeds} seeds, n = {first.num_test:,} test examples; bars: "
-        f"{confidence(front.level)} intervals. Dotted: the front."
+        f"{confidence(front.level)} intervals. Dashed: the front."
     )
 
 
