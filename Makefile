@@ -6,8 +6,9 @@ READY := $(VENV)/.ready
 
 EXTRAS := .venv-extras
 VISION := .venv-vision
+DOCS := .venv-docs
 
-.PHONY: setup demo test test-extras test-vision check format bench study clean
+.PHONY: setup demo test test-extras test-vision check docs format bench study clean
 
 setup: $(READY)
 
@@ -18,10 +19,14 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $(READY)
 
+# Students see a tenth of the digits; then others that never see a 3; then the student as ONNX.
 demo: $(READY)
-	$(BIN)/goodteacher search digits --teacher mlp:256,256 --student mlp:8 \
-	  --batch-sizes 16,64,256 --epochs 32 \
-	  --student-batch-size 32 --student-epochs 54 --seeds 10 --threads 1 --out demo
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[onnx]'
+	$(BIN)/goodteacher search digits --teacher mlp:256,256 --student mlp:32 \
+	  --transfer-fraction 0.1 --selection-fraction 0.3 --batch-sizes 64,256 --epochs 32 \
+	  --temperatures 1,4,16 --student-batch-size 16 --student-epochs 150 --seeds 10 --out demo
+	$(BIN)/goodteacher verify demo --seeds 8 --omit-class 3
+	$(BIN)/goodteacher export demo --out demo/shipped
 
 # One process a core, each with one thread: two threads for each would wait for one another.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
@@ -56,6 +61,13 @@ check: $(READY)
 	$(BIN)/mypy
 	$(TESTS)
 
+# The site, in site/; open site/index.html. A warning, such as a link that leads nowhere, is an error.
+docs:
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(DOCS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	$(DOCS)/bin/mkdocs build --strict --clean --quiet
+
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -81,7 +93,8 @@ STUDY := cpu
 study: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python experiments/run.py experiments/$(STUDY)/*.toml --out study
+	$(BIN)/python experiments/taking.py study/results
 	$(BIN)/python experiments/assemble.py
 
 clean:
-	rm -rf $(VENV) $(EXTRAS) $(VISION) .bench demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(EXTRAS) $(VISION) $(DOCS) site .bench demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

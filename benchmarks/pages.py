@@ -12,12 +12,13 @@ from collections.abc import Callable
 _PLACE = re.compile(r"<!-- (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
-def filled(text: str, body_of: Callable[[str], str]) -> str:
+def filled(text: str, body_of: Callable[[str], str | None]) -> str:
     r"""Return the page with every place filled anew.
 
     Args:
         text: The page.
-        body_of: What stands in the place of a name.
+        body_of: What stands in the place of a name; None leaves it as it is, since a page may be
+            filled from several results.
 
     Example:
         >>> print(filled("<!-- a -->\nold\n<!-- end -->", lambda name: name + " new"))
@@ -25,7 +26,12 @@ def filled(text: str, body_of: Callable[[str], str]) -> str:
         a new
         <!-- end -->
     """
-    return _PLACE.sub(lambda place: _place(place[1], body_of(place[1])), text)
+
+    def new(place: re.Match[str]) -> str:
+        body = body_of(place[1])
+        return place[0] if body is None else _place(place[1], body)
+
+    return _PLACE.sub(new, text)
 
 
 def places(text: str) -> list[str]:

@@ -3,8 +3,8 @@
     python experiments/assemble.py
 
 reads `experiments/results`, whatever part of the study it holds, and writes
-`claims.json`, `scores.json` and `regret.json` beside them, `docs/figures/*.svg`, the tables of
-`docs/study.md` and the one of the README.
+`claims.json`, `scores.json` and `regret.json` beside them, `docs/figures/*.svg`, and what
+`docs/study.md`, `docs/practice.md` and the README say of the study.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from pathlib import Path
 
 import regret
 import score_table
+from assembled import Assembled, answering, replicates_of
 from claims import answers
 from claims_json import as_json
 from goodteacher.config import read_toml
-from pairs import RESULTS, PairKey, all_pairs
-from run import plans_of
-from study_page import TABLES, Assembled
+from left_of_lead import left_of_lead
+from outcomes import before
+from pairs import RESULTS, PairKey, all_pairs, parts_of
+from run import plans_of, struck_of
+from study_page import TABLES
 from summaries import json_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +33,8 @@ sys.path.append(str(ROOT / "benchmarks"))
 from pages import filled  # noqa: E402  (it fills the pages of the benchmarks, too)
 
 PAGE, README = ROOT / "docs" / "study.md", ROOT / "README.md"
+PRACTICE = ROOT / "docs" / "practice.md"
+PAGES = (PAGE, README, PRACTICE)
 FIGURES = ROOT / "docs" / "figures"
 PLANS = ROOT / "experiments" / "cpu"
 CLAIMS_FILE = "claims.json"
@@ -41,17 +46,23 @@ def assemble(results: Path = RESULTS) -> Assembled:
     Args:
         results: Where the pairs are; there may be none.
     """
-    everything = all_pairs(results, variations=True)
-    study = [pair for pair in everything if pair.pair.variation is None]
+    parts = parts_of(all_pairs(results, variations=True))
+    ours = answering(parts.study)
+    again = replicates_of(ours, parts.replicates)
+    known, study = before(results), parts.study
     return Assembled(
         study,
-        [pair for pair in everything if pair.pair.variation is not None],
-        answers(study),
+        parts.replicates,
+        parts.variations,
+        answers([*ours, *again]),
         list(planned()),
+        struck(),
         scores=score_table.result_of(study),
         regret=regret.result_of(
             study, regret.lines_of(regret.NAIVE), regret.lines_of(regret.WHOLE)
         ),
+        before=known,
+        lead=left_of_lead(known, study, parts.replicates),
     )
 
 
@@ -61,9 +72,18 @@ def planned() -> Iterator[PairKey]:
         yield from (plan.pair for plan in plans_of(read_toml(path)))
 
 
+def struck() -> dict[str, list[PairKey]]:
+    """Return what the files of the study have struck, by the reason."""
+    found: dict[str, list[PairKey]] = {}
+    for path in sorted(PLANS.glob("*.toml")):
+        for reason, pairs in struck_of(read_toml(path)).items():
+            found.setdefault(reason, []).extend(pairs)
+    return found
+
+
 def page_of(text: str, found: Assembled) -> str:
     """Return the page with every table made anew."""
-    return filled(text, lambda name: TABLES[name](found))
+    return filled(text, lambda name: TABLES[name](found) if name in TABLES else None)
 
 
 def results_of(found: Assembled) -> dict[str, str]:
@@ -84,12 +104,12 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     for name, text in results_of(found).items():
         (RESULTS / name).write_text(text)
-    for page in (PAGE, README):
+    for page in PAGES:
         page.write_text(page_of(page.read_text(), found))
     if not given.without_figures:
         from figures import write_figures
 
-        write_figures(found.study, FIGURES)
+        write_figures(found.study, found.lead, FIGURES)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ class SizeRow:
 
     Attributes:
         name: The pair's, or the variation's.
+        students: Whether they were tuned: accuracies of lines of one kind can be compared.
         budget: Of its teachers.
         lr_rule: Of its teachers.
         seeds: The teacher runs that are looked at.
@@ -40,6 +41,7 @@ class SizeRow:
     """
 
     name: str
+    students: str
     budget: str
     lr_rule: str
     seeds: tuple[int, ...]
@@ -62,7 +64,7 @@ def size_rows(pairs: Sequence[Pair]) -> list[SizeRow]:
     """
     rows = []
     for base in pairs:
-        if base.pair.variation is None:
+        if base.pair.variation is None and not base.pair.is_replicate:
             rows += _rows_of(base, [pair for pair in pairs if _varies(pair, base)])
     return rows
 
@@ -71,7 +73,7 @@ def _varies(pair: Pair, base: Pair) -> bool:
     """Say whether a pair is the other's with other teachers, and students of all of them."""
     key = pair.pair.first.model_copy(update={"variation": None})
     other = pair.pair.teacher_seed > 0 or _rates(pair) != _rates(base)
-    return key.folder == base.name and pair.pair.variation is not None and other
+    return key.folder == base.name and other
 
 
 def _rates(pair: Pair) -> tuple[str, str]:
@@ -100,9 +102,9 @@ def _rows_of(base: Pair, variations: Sequence[Pair]) -> list[SizeRow]:
         effects = [of[above] - of[below] for of in found if above in of and below in of]
         means = {s: statistics.fmean(of[s] for of in found if s in of) for s in sorted(sizes)}
         seeds = tuple(run.pair.teacher_seed for run in runs)
-        return SizeRow(
-            name, *_rates(runs[0]), seeds, means, above, below, () if chose else tuple(effects)
-        )
+        kinds = "/".join(dict.fromkeys(run.kind_of_students for run in runs))
+        gains = () if chose else tuple(effects)
+        return SizeRow(name, kinds, *_rates(runs[0]), seeds, means, above, below, gains)
 
     rows = [row(base.name, [base], chose=True)]
     by_variation: dict[str, list[Pair]] = {}
@@ -132,6 +134,7 @@ def rendered(pairs: Sequence[Pair]) -> str:
     sizes = sorted({size for row in rows for size in row.best})
     head = [
         "pair",
+        "students",
         "budget, rate rule",
         "teacher seeds",
         *map(str, sizes),
@@ -143,6 +146,7 @@ def rendered(pairs: Sequence[Pair]) -> str:
 def _line(row: SizeRow, sizes: Iterable[int]) -> list[str]:
     return [
         f"`{row.name}`",
+        row.students,
         f"{row.budget}, {row.lr_rule}",
         ", ".join(map(str, row.seeds)),
         *(_accuracy(row.best, size) for size in sizes),

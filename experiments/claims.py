@@ -69,8 +69,21 @@ otherwise the same rule is applied to the mean over the pairs, each pair countin
 0.05. A part without an interval holds where at least three quarters of the pairs decide for it.
 Fewer than 4 pairs, or one data set: undecided. Pairs of one data set share teachers or students,
 so the interval speaks of pairs like these, not of all data sets. Pairs under other settings
-(variations) are no part of the claims.
+(variations) are no part of the claims. Where the sweet spot is the reference's very arm, its lead
+counts as 0.
 **A claim over all** holds where all deciding parts do.
+
+**Teachers of several seeds.** A pair may have *replicates*: the same pair with teachers of other
+seeds, which are searched but not verified. Each replicate is measured and decided by the rules
+above, at the pair's level, and compared with siblings of its own seed. A part *holds* in the pair
+where it holds for more than half of the replicates and is refuted in none, *does not hold* the
+other way round, and is undecided otherwise. The pair's value is the mean of its replicates, so
+that each pair counts once. The interval over teacher seeds (Student's t, 95 %) is shown and does
+not decide. This rule was written before a replicate had been run.
+
+**Tuned and untuned students.** The study was run twice: first with students that nobody had tuned
+(`before_tuning.json`), then with tuned ones. Once a pair has been run with tuned students, pairs
+with untuned ones take no part in the answers any more.
 """
 
 from __future__ import annotations
@@ -91,7 +104,19 @@ from reading import (
     recoverable,
     similarity_at,
 )
-from ruling import AtLeast, Equal, Estimate, Rule, Ruling, Status, over_runs, rule_on, together
+from ruling import (
+    ANY,
+    AtLeast,
+    Equal,
+    Estimate,
+    Rule,
+    Ruling,
+    Status,
+    over_runs,
+    over_teacher_seeds,
+    rule_on,
+    together,
+)
 
 LEVEL = 0.05
 MARGIN = 0.002
@@ -315,7 +340,8 @@ class PartAnswer:
     Attributes:
         part: The question.
         level: Level of each pair's interval, corrected for their number.
-        rulings: By the pair's name.
+        rulings: By the pair's name, over its replicates.
+        by_seed: The same for each seed of the teachers.
         pooled: Mean over the counted pairs, in the estimate's own scale.
         status: The answer over all pairs.
         needed: Where undecided: pairs in all that would decide.
@@ -325,6 +351,7 @@ class PartAnswer:
     part: Part
     level: float
     rulings: Mapping[str, Ruling]
+    by_seed: Mapping[str, Mapping[int, Ruling]]
     pooled: Interval | None
     status: Status
     needed: int | None
@@ -352,7 +379,7 @@ def answers(study: Sequence[Pair]) -> tuple[ClaimAnswer, ...]:
     """Answer every claim.
 
     Args:
-        study: All pairs, without variations; any number of them, also none.
+        study: All pairs and their replicates, without variations; there may be none.
     """
     return tuple(_answer(claim, study) for claim in CLAIMS)
 
@@ -360,9 +387,9 @@ def answers(study: Sequence[Pair]) -> tuple[ClaimAnswer, ...]:
 def _answer(claim: Claim, study: Sequence[Pair]) -> ClaimAnswer:
     parts = tuple(answer_part(part, study) for part in claim.parts)
     deciding = [answer for answer in parts if answer.part.decides]
+    names = dict.fromkeys(pair.pair.first.folder for pair in study)
     by_pair = {
-        pair.name: together([answer.rulings[pair.name].status for answer in deciding])
-        for pair in study
+        name: together([answer.rulings[name].status for answer in deciding]) for name in names
     }
     return ClaimAnswer(claim, parts, by_pair, together([answer.status for answer in deciding]))
 
@@ -372,19 +399,30 @@ def answer_part(part: Part, study: Sequence[Pair]) -> PartAnswer:
 
     Args:
         part: The question.
-        study: All pairs, without variations.
+        study: All pairs and their replicates, without variations.
     """
-    found = {pair.name: _measured(part, pair, study) for pair in study}
-    known = [ruling for ruling in found.values() if not isinstance(ruling, Ruling)]
+    found: dict[str, dict[int, Estimate | Ruling]] = {}
+    for pair in study:
+        seeds = found.setdefault(pair.pair.first.folder, {})
+        seeds[pair.pair.teacher_seed] = _measured(part, pair, study)
+    known = [name for name, seeds in found.items() if any(map(_is_estimate, seeds.values()))]
     level = adjusted_level(LEVEL, max(1, len(known)))
-    rulings = {
-        name: one if isinstance(one, Ruling) else rule_on(one, part.rule, level=level)
-        for name, one in found.items()
+    by_seed = {
+        name: {
+            seed: one if isinstance(one, Ruling) else rule_on(one, part.rule, level=level)
+            for seed, one in seeds.items()
+        }
+        for name, seeds in found.items()
     }
+    rulings = {name: over_teacher_seeds(seeds) for name, seeds in by_seed.items()}
     pooled = _pooled(list(rulings.values()))
     status, needed = overall(part.rule, rulings, pooled)
     counts = Counter(ruling.status for ruling in rulings.values())
-    return PartAnswer(part, level, rulings, pooled, status, needed, counts)
+    return PartAnswer(part, level, rulings, by_seed, pooled, status, needed, counts)
+
+
+def _is_estimate(found: Estimate | Ruling) -> bool:
+    return isinstance(found, Estimate)
 
 
 def _measured(part: Part, pair: Pair, study: Sequence[Pair]) -> Estimate | Ruling:
@@ -397,11 +435,12 @@ def _measured(part: Part, pair: Pair, study: Sequence[Pair]) -> Estimate | Rulin
 
 
 def _pooled(rulings: Sequence[Ruling]) -> Interval | None:
-    intervals = [r.estimate.interval for r in rulings if r.estimate and r.estimate.interval]
-    if len(intervals) < 2:
+    known = [ruling.estimate for ruling in rulings if ruling.estimate]
+    values = [estimate.value for estimate in known if estimate.value is not None]
+    if len(values) < 2:
         return None
-    means = [interval.mean for interval in intervals]
-    return over_runs(means, level=LEVEL, bounds=intervals[0].bounds)
+    bounds = next((each.interval.bounds for each in known if each.interval), ANY)
+    return over_runs(values, level=LEVEL, bounds=bounds)
 
 
 def overall(

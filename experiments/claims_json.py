@@ -60,8 +60,17 @@ def _part_json(answer: PartAnswer) -> dict[str, Any]:
         "pairs_that_would_decide": answer.needed,
         "counts": dict(sorted(answer.counts.items())),
         "level_of_a_pair": plain(answer.level),
-        "pairs": {name: _ruling_json(r, part.unit) for name, r in answer.rulings.items()},
+        "pairs": {name: _pair_json(answer, name) for name in answer.rulings},
     }
+
+
+def _pair_json(answer: PartAnswer, name: str) -> dict[str, Any]:
+    """Return what a part comes to in a pair, and for each seed where teachers had several."""
+    unit, seeds = answer.part.unit, answer.by_seed[name]
+    found = _ruling_json(answer.rulings[name], unit)
+    if len(seeds) > 1:
+        found["teacher_seeds"] = {str(seed): _ruling_json(r, unit) for seed, r in seeds.items()}
+    return found
 
 
 def _ruling_json(ruling: Ruling, unit: Unit) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Draw the figures of the study, small panels in one SVG for each kind.
 
-All share one style: white ground, so that they read on light and dark pages alike, the colours of
-the report (Okabe and Ito's and Tol's), and symbols that repeat what colours say. The same numbers
-make the same file. Needs Matplotlib (the extra `bench`).
+All share one style: white ground, so that they read on light and dark pages alike, and symbols that
+repeat what colours say. Runs have an ordered scale: the smaller the batch size, the darker the
+line, each with a mark of its own and its batch size at its end. Everything else has the colours of
+the report (Okabe and Ito's and Tol's). The same numbers make the same file. Needs Matplotlib (the
+extra `bench`).
 """
 
 from __future__ import annotations
@@ -17,12 +19,15 @@ from typing import Any
 import matplotlib
 
 import panels
+from goodteacher.records.words import fixed
 from goodteacher.report.theme import MAP_COLORS, STAR, THEMES, power_ticks
+from left_of_lead import LeftOfLead, PairLeft
+from outcomes import Lead
 from pairs import Pair
 from panels import Grid, Panel, Panels, Series
 
 matplotlib.use("svg")
-from matplotlib import pyplot, ticker
+from matplotlib import colors, lines, pyplot, ticker
 
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "goodteacher",
@@ -40,7 +45,11 @@ STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
 }
 COLORS: Sequence[str] = THEMES["light"]["layout"]["colorway"]
-MARKERS = "osD^vP"
+MARKERS = "osD^vPXph"
+RUN_COLORS, LIGHTEST = "viridis", 0.82
+"""The scale of runs, and where on it the largest batch size stands: all beyond is too light."""
+END_SIZE, END_GAP = 6, 6.5
+"""Size of the names at the ends of lines and their least distance, in points."""
 COLUMNS, WIDTH, HEIGHT = 4, 2.5, 2.1
 WORST = -3.0
 """Points below the best at which the map's colours end: early teachers would take them all."""
@@ -88,16 +97,65 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def write_figures(study: Sequence[Pair], folder: Path) -> None:
+LEAD = "lead"
+"""The figure of what is left of the sweet spot's lead; its panels are no pairs but lines."""
+
+
+def write_figures(study: Sequence[Pair], lead: LeftOfLead, folder: Path) -> None:
     """Draw every kind from the pairs; one without any panel says so.
 
     Args:
         study: The pairs.
+        lead: What is left of the sweet spot's lead, pair by pair.
         folder: Where the SVG files go.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, kind in KINDS.items():
         draw(kind, kind.panels(study), folder / f"{name}.svg")
+    draw_lead(lead, folder / f"{LEAD}.svg")
+
+
+def draw_lead(lead: LeftOfLead, path: Path) -> None:
+    """Draw the sweet spot's lead over the converged teacher, a line for each pair.
+
+    Args:
+        lead: Every pair, with untuned students, with tuned ones, or both.
+        path: The SVG file.
+    """
+    with matplotlib.rc_context(STYLE):
+        size = (6.4, 0.33 * max(4, len(lead.pairs)) + 0.9)
+        figure, axis = pyplot.subplots(figsize=size, layout="constrained")
+        for row, pair in enumerate(lead.pairs):
+            _draw_lead_row(axis, row, pair)
+        axis.set_yticks(range(len(lead.pairs)), [pair.name for pair in lead.pairs])
+        axis.set_ylim(max(1, len(lead.pairs)) - 0.5, -0.5)
+        axis.axvline(0.0, color="#868E96", linewidth=0.8, zorder=0)
+        axis.set_xlabel("lead over the converged teacher, points")
+        _legend(figure, [axis])
+        if not lead.pairs:
+            figure.text(0.5, 0.5, "not run", ha="center")
+        _save(figure, path)
+
+
+def _draw_lead_row(axis: Any, row: int, pair: PairLeft) -> None:
+    if row % 2:
+        axis.axhspan(row - 0.5, row + 0.5, color="#F4F5F7", zorder=0)
+    if pair.before is not None:
+        look = {"color": "#868E96", "marker": "o", "markerfacecolor": "white"}
+        _draw_lead_mark(axis, row - 0.27, pair.before, "untuned students", look)
+    for number, lead in enumerate(pair.left.values()):
+        look = {"color": COLORS[0], "marker": "D"}
+        _draw_lead_mark(axis, row - 0.03 + 0.18 * number, lead, "tuned students", look)
+
+
+def _draw_lead_mark(
+    axis: Any, height: float, lead: Lead, label: str, look: Mapping[str, Any]
+) -> None:
+    if lead.low is not None and lead.high is not None:
+        ends = (100 * lead.low, 100 * lead.high)
+        axis.hlines(height, *ends, color=look["color"], linewidth=0.9)
+    place = [100 * lead.mean], [height]
+    axis.plot(*place, linestyle="none", markersize=4, label=label, **look)
 
 
 def draw(kind: Kind, shown: Sequence[Panel], path: Path) -> None:
@@ -118,52 +176,117 @@ def draw(kind: Kind, shown: Sequence[Panel], path: Path) -> None:
             squeeze=False,
             layout="constrained",
         )
-        colors = _colors(shown)
+        looks = _looks(shown)
         for panel, axis in zip(shown, axes.flat, strict=False):
             axis.set_title(panel.title)
-            _draw_panel(axis, kind, panel, colors)
+            _draw_panel(axis, kind, panel, looks)
         for axis in axes.flat[len(shown) :]:
             axis.set_axis_off()
         figure.supxlabel(kind.x, fontsize=9)
         figure.supylabel(kind.y, fontsize=9)
-        _legend(figure, axes)
+        _legend(figure, list(axes.flat), shown)
         if not shown:
             figure.text(0.5, 0.5, "not run", ha="center")
-        figure.savefig(path, metadata={"Date": None})
-        pyplot.close(figure)
+        figure.draw_without_rendering()  # where lines end is known once all is laid out
+        for panel, axis in zip(shown, axes.flat, strict=False):
+            _name_ends(axis, panel, looks)
+        _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    pyplot.close(figure)
     if path.suffix == ".svg":
-        path.write_text(_shortened(path.read_text()))
+        path.write_text(shortened(path.read_text()))
 
 
-def _shortened(svg: str) -> str:
+def shortened(svg: str) -> str:
     """Round coordinates to hundredths of a point and drop what only indents."""
     rounded = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", svg)
     return re.sub(r"\n\s*", "\n", rounded)
 
 
-def _draw_panel(axis: Any, kind: Kind, panel: Panel, colors: Mapping[str, int]) -> None:
+def _draw_panel(axis: Any, kind: Kind, panel: Panel, looks: Mapping[str, Look]) -> None:
     if panel.grid is not None:
         _draw_grid(axis, panel.grid)
         return
     for series in panel.series:
-        _draw_series(axis, series, colors[_color_key(series)])
+        _draw_series(axis, series, looks[_key(series)])
     if kind.from_zero is not None:
         axis.axhline(kind.from_zero, color="#868E96", linewidth=0.8, zorder=0)
     _scale(axis, kind, [x for series in panel.series for x in series.x])
 
 
-def _draw_series(axis: Any, series: Series, number: int) -> None:
-    color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
+def _draw_series(axis: Any, series: Series, own: Look) -> None:
+    color = own.color
     if series.look == "level":
         axis.axhline(series.y[0], color=color, linestyle=":", label=series.label)
         return
-    how = {"color": color, "marker": marker, **LOOKS[series.look]}
+    how = {"color": color, "marker": own.marker, **LOOKS[series.look]}
     axis.plot(series.x, series.y, label=series.label, **how)
     if series.low:
         axis.vlines(series.x, series.low, series.high, color=color, linewidth=0.8, alpha=0.6)
     if series.last and series.x:
         ring = {"markersize": 7, "markerfacecolor": "none", "color": color}
         axis.plot(series.x[-1:], series.y[-1:], marker="o", **ring)
+
+
+def _name_ends(axis: Any, panel: Panel, looks: Mapping[str, Look]) -> None:
+    """Write the batch size of each run at the end of its line, none over another."""
+    named = [series for series in panel.series if series.named and series.x]
+    points_per_pixel = 72 / axis.figure.dpi
+    heights = [
+        axis.transData.transform((series.x[-1], series.y[-1]))[1] * points_per_pixel
+        for series in named
+    ]
+    for series, height, place in zip(named, heights, apart(heights, END_GAP), strict=True):
+        axis.annotate(
+            str(series.run),
+            (series.x[-1], series.y[-1]),
+            (5, place - height),
+            textcoords="offset points",
+            va="center",
+            fontsize=END_SIZE,
+            color=looks[_key(series)].color,
+            annotation_clip=False,
+        )
+
+
+def apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Return places near the heights that are at least a gap apart, in the same order.
+
+    Args:
+        heights: Where names would stand.
+        gap: Least distance between two.
+
+    Example:
+        >>> apart([0.0, 10.0, 1.0], 4.0)
+        [-1.5, 10.0, 2.5]
+    """
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    groups: list[list[int]] = []
+    for number in order:
+        groups.append([number])
+        while len(groups) > 1 and _low(groups[-1], heights, gap) - gap < _high(
+            groups[-2], heights, gap
+        ):
+            last = groups.pop()
+            groups[-1] += last
+    found = list(heights)
+    for group in groups:
+        low = _low(group, heights, gap)
+        for place, number in enumerate(group):
+            found[number] = low + place * gap
+    return found
+
+
+def _low(group: Sequence[int], heights: Sequence[float], gap: float) -> float:
+    middle = sum(heights[number] for number in group) / len(group)
+    return middle - gap * (len(group) - 1) / 2
+
+
+def _high(group: Sequence[int], heights: Sequence[float], gap: float) -> float:
+    return _low(group, heights, gap) + gap * (len(group) - 1)
 
 
 def _draw_grid(axis: Any, grid: Grid) -> None:
@@ -177,7 +300,9 @@ def _draw_grid(axis: Any, grid: Grid) -> None:
         for x, value in enumerate(row):
             if not math.isnan(value):
                 ink = "black" if value > best + WORST / 2 else "white"
-                axis.text(x, y, f"{value:+.1f}", ha="center", va="center", fontsize=6, color=ink)
+                axis.text(
+                    x, y, fixed(value, "+.1f"), ha="center", va="center", fontsize=6, color=ink
+                )
     if grid.star is not None:
         place = (grid.star[1] + 0.3, grid.star[0] - 0.3)
         axis.plot(*place, "*", color=STAR["color"], markeredgecolor="#5A3A00", markersize=8)
@@ -186,40 +311,72 @@ def _draw_grid(axis: Any, grid: Grid) -> None:
 def _scale(axis: Any, kind: Kind, positions: Sequence[float]) -> None:
     if kind.log_y:
         axis.set_yscale("log")
-        low, high = axis.get_ylim()
-        if high < 10 * low:  # powers of ten would leave the axis without ticks
-            axis.yaxis.set_major_locator(ticker.MaxNLocator(4))
-            axis.yaxis.set_major_formatter("{x:g}")
+        _tick_within_decade(axis.yaxis, *axis.get_ylim())
     if kind.log_x is not None and positions:
         axis.set_xscale("log", base=kind.log_x)
         if kind.log_x == 2:
             ticks = power_ticks([float(position) for position in positions])
             axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        else:
+            _tick_within_decade(axis.xaxis, *axis.get_xlim())
     axis.minorticks_off()
 
 
-def _colors(shown: Sequence[Panel]) -> dict[str, int]:
-    """Number the legend's words; those of one batch size have one number in every panel."""
-    keys = {_color_key(series): series.label for panel in shown for series in panel.series}
-    order = sorted(keys, key=_order) if all(k.startswith("batch") for k in keys) else list(keys)
-    return {key: number for number, key in enumerate(order)}
+def _tick_within_decade(axis: Any, low: float, high: float) -> None:
+    """Give a logarithmic axis that spans less than a decade ticks; powers of ten may miss it."""
+    if high < 10 * low:
+        axis.set_major_locator(ticker.MaxNLocator(4))
+        axis.set_major_formatter("{x:g}")
 
 
-def _color_key(series: Series) -> str:
-    return series.label.partition(",")[0]
+@dataclass(frozen=True)
+class Look:
+    """The colour and the mark of a line, the same in every panel of a figure."""
+
+    color: str
+    marker: str
 
 
-def _order(key: str) -> int:
-    return int(key.split()[1])
+def _looks(shown: Sequence[Panel]) -> dict[str, Look]:
+    """Return how each line looks: runs by an ordered scale, the others by the report's colours."""
+    series = [one for panel in shown for one in panel.series]
+    sizes = sorted({one.run for one in series if one.run is not None})
+    scale = matplotlib.colormaps[RUN_COLORS]
+    looks = {}
+    for number, size in enumerate(sizes):
+        place = LIGHTEST * number / max(1, len(sizes) - 1)
+        looks[str(size)] = Look(colors.to_hex(scale(place)), MARKERS[number % len(MARKERS)])
+    others = dict.fromkeys(_key(one) for one in series if one.run is None)
+    for number, key in enumerate(others):
+        looks[key] = Look(COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)])
+    return looks
 
 
-def _legend(figure: Any, axes: Any) -> None:
+def _key(series: Series) -> str:
+    return series.label if series.run is None else str(series.run)
+
+
+def _entries(shown: Sequence[Panel]) -> list[str]:
+    """Return the words of the legend: runs once, by their batch size, then the others."""
+    series = [one for panel in shown for one in panel.series]
+    runs = sorted((one.run, one.label) for one in series if one.named and one.run is not None)
+    others = [one.label for one in series if one.run is None]
+    return list(dict.fromkeys([*(label for _, label in runs), *others]))
+
+
+def _legend(figure: Any, axes: Sequence[Any], shown: Sequence[Panel] = ()) -> None:
     found: dict[str, Any] = {}
-    for axis in axes.flat:
+    for axis in axes:
         handles, labels = axis.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    if found:
-        columns = max(2, axes.shape[1])
-        figure.legend(
-            found.values(), found.keys(), loc="outside upper left", ncols=columns, frameon=False
-        )
+    entries = {label: found[label] for label in _entries(shown) or found if label in found}
+    for panel in shown:  # further lines of runs look alike but for their run
+        for one in panel.series:
+            if one.run is not None and not one.named:
+                words = one.label.partition(", ")[2]
+                entries[words] = lines.Line2D([], [], color="#495057", **LOOKS[one.look])
+    if entries:
+        columns = 4 if len(entries) <= 4 else 8
+        handles = list(entries.values())
+        place = "outside upper left"
+        figure.legend(handles, list(entries), loc=place, ncols=columns, frameon=False)

@@ -304,7 +304,7 @@ def sweet_spot_over(reference: str) -> Measure:
         found, ours = getattr(pair.exhaustive.references, reference), pair.exhaustive.student
         if found.interval is None:
             note = "the sweet spot is this very arm"
-            return Estimate(None, SEEDS, note, decided="does not hold")
+            return Estimate(None, SEEDS, note, decided="does not hold", known=0.0)
         by_seed = [
             confirmed(pair.students, each.arm, "test_accuracy", each.training)
             for each in (ours, found)

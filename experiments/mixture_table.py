@@ -49,8 +49,11 @@ class MixtureRow:
 
 
 def mixtures_of(pair: Pair) -> list[MixtureRow]:
-    """Return a row for each kind of mixture; none where none were tried."""
-    if not pair.mixtures or pair.exhaustive is None:
+    """Return a row for each kind of mixture; none where none were tried.
+
+    Nor where their students trained otherwise than the sweet spot's, with which they are compared.
+    """
+    if not pair.mixtures or pair.exhaustive is None or not trained_alike(pair):
         return []
     fresh = {row.seed for row in pair.mixture_students if row.stage == "confirm"}
     if not fresh & {row.seed for row in pair.students if row.stage == "confirm"}:
@@ -79,14 +82,21 @@ def mixtures_of(pair: Pair) -> list[MixtureRow]:
     return rows
 
 
+def trained_alike(pair: Pair) -> bool:
+    """Say whether students of the mixtures trained as those of the sweet spot did."""
+    spot = pair.exhaustive
+    fresh = {row.training for row in pair.mixture_students if row.stage == "confirm"}
+    return spot is None or fresh <= {spot.student.training}
+
+
 def _confirmed(pair: Pair, kind: str, arms: dict[str, str]) -> dict[int, float]:
     return confirmed(pair.mixture_students, f"{kind} | {arms[kind]}", "test_accuracy")
 
 
 def rendered(pairs: Iterable[Pair]) -> str:
     """Return the tables of every pair that tried mixtures."""
-    known = [pair for pair in pairs if pair.mixtures]
-    found = {pair.name: rows for pair in known if (rows := mixtures_of(pair))}
+    every = [pair for pair in pairs if pair.mixtures]
+    found = {pair.name: rows for pair in every if (rows := mixtures_of(pair))}
     if not found:
         return "*Not run.*"
     kinds = list(dict.fromkeys(row.kind for rows in found.values() for row in rows))
@@ -103,6 +113,7 @@ def rendered(pairs: Iterable[Pair]) -> str:
     blends = [
         _pair_line(name, row) for name, rows in found.items() for row in rows if row.kind == BLEND
     ]
+    known = [pair for pair in every if pair.name in found]
     ladders = [line for pair in known if (line := _ladder_line(pair))]
     rungs = ["pair", "recipe", *_STEPS]
     by_pair = [
@@ -116,7 +127,7 @@ def rendered(pairs: Iterable[Pair]) -> str:
     ]
     return "\n\n".join(
         [
-            f"n = {len(found)} pairs; mean over pairs [95 % interval] (range).",
+            f"n = {len(found)} pairs; mean over pairs [95 % interval] (range).{_left_out(every)}",
             table(head, each),
             "The blend, pair by pair; mean over fresh seeds [95 % interval].",
             table(by_pair, blends),
@@ -125,6 +136,14 @@ def rendered(pairs: Iterable[Pair]) -> str:
             table(rungs, [*ladders, _ladder_means(known)]),
         ]
     )
+
+
+def _left_out(known: Iterable[Pair]) -> str:
+    """Name the pairs whose mixtures cannot be compared with the sweet spot."""
+    names = [f"`{pair.name}`" for pair in known if not trained_alike(pair)]
+    if not names:
+        return ""
+    return f" Left out, as students of mixtures trained otherwise: {', '.join(names)}."
 
 
 _STEPS = {
@@ -223,17 +242,18 @@ def verdicts(pairs: Sequence[Pair]) -> str:
         if pair.pair.variation == BLEND and pair.verdict is not None:
             base = by_name.get(pair.name.removesuffix(f"--{BLEND}"))
             if base is not None and base.verdict is not None:
-                rows.append(_verdict_line(base.name, "sweet spot", base.verdict))
-            rows.append(_verdict_line(pair.name, BLEND, pair.verdict))
+                rows.append(_verdict_line(base, "sweet spot", base.verdict))
+            rows.append(_verdict_line(pair, BLEND, pair.verdict))
     if not rows:
         return "*Not run.*"
     rungs = (name.replace("_", " ") for name in RUNGS)
-    return table(["study", "teacher", "recipe", "seeds", *rungs, "verdict"], rows)
+    return table(["study", "students", "teacher", "recipe", "seeds", *rungs, "verdict"], rows)
 
 
-def _verdict_line(name: str, teacher: str, verdict: Verdict) -> list[str]:
+def _verdict_line(pair: Pair, teacher: str, verdict: Verdict) -> list[str]:
     return [
-        f"`{name}`",
+        f"`{pair.name}`",
+        pair.kind_of_students,
         teacher,
         str(verdict.recipe),
         str(verdict.num_seeds),

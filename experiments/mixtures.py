@@ -11,7 +11,8 @@ Each kind of mixture is chosen by held-out negative log-likelihood (NLL) alone, 
 - `blend`: the same among all checkpoints, the variant `blend` of a search;
 - `all`: the equal mean of all checkpoints.
 
-Students learn from each by every recipe of the study with its search seeds; the best recipe on the
+Students learn from each by every recipe of the study with its search seeds, trained like those of
+the study's sweet spot; the best recipe on the
 selection split is trained again with the study's fresh seeds and measured on the test split, so
 that it is paired with the study's own sweet spot and with cross-entropy. The ladder of the best
 single and of the blend, by the blend's recipe and with the same seeds, tells what a blend adds by
@@ -33,10 +34,11 @@ from goodteacher.config import Recipe
 from goodteacher.maths.blends import choose_blend
 from goodteacher.maths.calibration import negative_log_likelihood, optimal_temperature
 from goodteacher.records.arms import Arm, Blend, Checkpoint, Source, TeacherSource
-from goodteacher.records.results import StudentRow, TrajectoryRecord
+from goodteacher.records.results import StudentRow, SweetSpot, TrajectoryRecord
 from goodteacher.students.kept import all_rows, mean_accuracies
 from goodteacher.students.plan import StudentTask
 from goodteacher.students.predictions import correct_by_arm
+from goodteacher.studies.files import SWEET_SPOT_FILE
 from goodteacher.studies.store import Store
 from goodteacher.sweet_spot.conclude import confirmed_rows
 from goodteacher.teachers.mixing import blend_of
@@ -65,7 +67,10 @@ class Mixer:
             sources = self.sources(self.search.train_teachers())
             searched = self.searched(list(dict.fromkeys(sources.values())))
             winners = self.best_arms(searched)
-            ladders = ladder_arms(sources, winners[sources[BLEND]].recipe)
+            ladders = {
+                name: self.trained(arm)
+                for name, arm in ladder_arms(sources, winners[sources[BLEND]].recipe).items()
+            }
             confirmed = self.search.confirm([*winners.values(), *ladders.values()])
             correct = correct_by_arm(self.context, confirmed)
             rows = all_rows(self.context.store, searched)
@@ -123,12 +128,26 @@ class Mixer:
             )
         return found
 
+    def trained(self, arm: Arm) -> Arm:
+        """Return the arm with the training of the sweet spot, with which mixtures are compared.
+
+        Where nobody tuned the students, all train alike.
+        """
+        if not self.search.plan.tuned:
+            return arm
+        spot = self.context.store.read_json(SWEET_SPOT_FILE, SweetSpot)
+        return arm.trained(spot.student.training)
+
     def searched(self, sources: Sequence[TeacherSource]) -> tuple[StudentTask, ...]:
         """Train students of every recipe with the search's seeds."""
         config = self.search.config
         students = self.search.students
         tasks = students.tasks(
-            [Arm(source=each, recipe=recipe) for each in sources for recipe in config.recipes],
+            [
+                self.trained(Arm(source=each, recipe=recipe))
+                for each in sources
+                for recipe in config.recipes
+            ],
             self.search.plan.training,
             stage="distill",
             seeds=range(config.search_seeds),
@@ -167,7 +186,7 @@ def ladder_arms(sources: Mapping[str, TeacherSource], recipe: Recipe) -> dict[st
 
 def named(rows: Iterable[StudentRow], names: Mapping[Arm, str]) -> list[StudentRow]:
     """Return the rows of some arms, with short names in place of a mixture's long description."""
-    by_key = {arm.key: name for arm, name in names.items()}
+    by_key = {arm.trained(None).key: name for arm, name in names.items()}  # as rows name arms
     return [row.model_copy(update={"arm": by_key[row.arm]}) for row in rows if row.arm in by_key]
 
 

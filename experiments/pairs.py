@@ -1,7 +1,8 @@
 """What the study left of each teacher-student pair, read back from `experiments/results`.
 
-A pair's folder is `results/DATA/TEACHER--STUDENT--TRANSFER[--VARIATION[--seedN]]`; `collect.py`
-writes it.
+A pair's folder is `results/DATA/TEACHER--STUDENT--TRANSFER[--VARIATION][--seedN]`; `collect.py`
+writes it. Without a variation, `--seedN` is the same pair with teachers of another seed: a
+*replicate* of it.
 
     from pairs import all_pairs
     for pair in all_pairs():
@@ -16,6 +17,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -82,6 +84,11 @@ class PairKey(Frozen):
         seed = f"seed{self.teacher_seed}" if self.teacher_seed else None
         parts = (self.teacher_role, self.student_role, self.transfer, self.variation, seed)
         return f"{self.data}/{'--'.join(part for part in parts if part)}"
+
+    @property
+    def is_replicate(self) -> bool:
+        """Whether it is a pair of the study once more, with teachers of another seed."""
+        return self.variation is None and self.teacher_seed != 0
 
     @property
     def first(self) -> PairKey:
@@ -180,7 +187,7 @@ class Pair:
     def of_today(self) -> bool:
         """Whether its searches knew every setting that the study's last ones knew.
 
-        Since then students are tuned; no search of the study did that, and the pages say so.
+        Since then students are tuned (`tuned` says of which pairs).
         """
         known = StudyConfig.model_fields.keys() - {
             *NAMES_OF_DATA,
@@ -188,6 +195,16 @@ class Pair:
             *AFTER_THE_STUDY,
         }
         return known <= self.pair.settings.keys()
+
+    @property
+    def tuned(self) -> bool:
+        """Whether its students were tuned: nobody named how many epochs they train for."""
+        return self.pair.settings.get("student_epochs") is None
+
+    @property
+    def kind_of_students(self) -> str:
+        """What the tables call its students."""
+        return "tuned" if self.tuned else "untuned"
 
     @cached_property
     def measurements(self) -> tuple[MeasurementRow, ...]:
@@ -281,11 +298,40 @@ def all_pairs(results: Path = RESULTS, *, variations: bool = False) -> list[Pair
 
     Args:
         results: Where they are.
-        variations: Also those of other settings, such as `--steps`; the study's tables leave them
-            out, since they are alike to a pair that is in.
+        variations: Also those of other settings, such as `--steps`, and replicates: pairs that were
+            run again with teachers of other seeds. The study's tables leave them out, since they
+            are alike to a pair that is in.
     """
     pairs = [Pair(path.parent) for path in sorted(results.glob(f"*/*/{PAIR_FILE}"))]
-    return [pair for pair in pairs if variations or pair.pair.variation is None]
+    return pairs if variations else parts_of(pairs).study
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All pairs, by what they are to the study.
+
+    Attributes:
+        study: The pairs that it is about, each once, with teachers of the first seed.
+        replicates: The same pairs with teachers of other seeds.
+        variations: Pairs under other settings.
+    """
+
+    study: list[Pair]
+    replicates: list[Pair]
+    variations: list[Pair]
+
+
+def parts_of(pairs: Iterable[Pair]) -> Parts:
+    """Tell the pairs of a study, their replicates and its variations apart."""
+    parts = Parts([], [], [])
+    for pair in pairs:
+        if pair.pair.variation is not None:
+            parts.variations.append(pair)
+        elif pair.pair.is_replicate:
+            parts.replicates.append(pair)
+        else:
+            parts.study.append(pair)
+    return parts
 
 
 def confirmed(

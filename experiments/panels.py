@@ -7,7 +7,7 @@ is the range over seeds, on the ladder the joint interval; of one seed there is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from goodteacher.records.evidence import CurvePoint
@@ -46,6 +46,9 @@ class Series:
         high: Upper ends.
         look: How it is drawn.
         last: Whether the last point is a trajectory's end and marked so.
+        run: The batch size of the run that it shows; None where it shows no run. Runs have an
+            ordered scale of colours and marks.
+        named: Whether the run's name stands at the end of the line.
     """
 
     label: str
@@ -55,6 +58,8 @@ class Series:
     high: Sequence[float] = ()
     look: Look = "line"
     last: bool = False
+    run: int | None = None
+    named: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,8 @@ def teacher_panels(
                         [record.epoch for record in records],
                         [of(pair)(record) for record in records],
                         look=look,
+                        run=size,
+                        named=not words,
                     )
                     for words, look, of in curves
                     for size, records in trajectories(pair).items()
@@ -177,7 +184,8 @@ def teacher_accuracy(pair: Pair) -> Panel:
         known = [record for record in records if (size, record.epoch) in students]
         own = [_best(students[size, record.epoch]) for record in known]
         accuracies = [100 * record.selection_accuracy for record in known]
-        return _with_spread(f"batch {size}", accuracies, own, look="path", last=True)
+        found = _with_spread(f"batch {size}", accuracies, own, look="path", last=True)
+        return replace(found, run=size, named=True)
 
     return Panel(_title(pair), [series(*one) for one in trajectories(pair).items()])
 
@@ -306,4 +314,5 @@ def _title(pair: Pair) -> str:
 
 def _short(pair: Pair) -> str:
     info = pair.pair
-    return f"{info.data} {info.teacher_role}-{info.student_role}\n{info.transfer}"
+    untuned = "" if pair.tuned else ", untuned"
+    return f"{info.data} {info.teacher_role}-{info.student_role}\n{info.transfer}{untuned}"

@@ -29,6 +29,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from goodteacher.config import Training
 from goodteacher.records.results import StudentRow, SweetSpot
 from goodteacher.records.words import fixed, points
 from pairs import RESULTS, Pair, all_pairs, confirmed, paired
@@ -90,7 +91,7 @@ def regrets(pair: Pair, exhaustive: SweetSpot, default: SweetSpot) -> dict[str, 
         "seeds": len(fresh["selection"]),
         "fresh": found["selection"],
         "test": found["test"],
-        "search_seeds": on_search_seeds(pair.students, ours.arm),
+        "search_seeds": on_search_seeds(pair.students, ours.arm, ours.training),
     }
 
 
@@ -98,22 +99,23 @@ def _mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def on_search_seeds(rows: Iterable[StudentRow], arm: str) -> float | None:
+def on_search_seeds(rows: Iterable[StudentRow], arm: str, training: Training) -> float | None:
     """Return the regret of an arm by the accuracies that the exhaustive search chose by.
 
     Args:
         rows: The students of the exhaustive search.
         arm: The default search's pick.
+        training: How its students trained: of tuned students an arm has several trainings.
 
     Returns:
         None where the exhaustive search had no such arm.
     """
-    seeds: dict[str, list[float]] = defaultdict(list)
+    seeds: dict[tuple[str, Training], list[float]] = defaultdict(list)
     for row in rows:
         if row.stage == "search" and row.epoch is not None:
-            seeds[row.arm].append(row.selection_accuracy)
-    means = {name: math.fsum(values) / len(values) for name, values in seeds.items()}
-    return max(means.values()) - means[arm] if arm in means else None
+            seeds[row.arm, row.training].append(row.selection_accuracy)
+    means = {key: math.fsum(values) / len(values) for key, values in seeds.items()}
+    return max(means.values()) - means[arm, training] if (arm, training) in means else None
 
 
 def costs(

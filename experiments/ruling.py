@@ -294,6 +294,8 @@ class Estimate:
         details: Further numbers, for the file.
         decided: The answer where it needs no interval, such as "the two arms are the same".
         needed: With an answer of undecided: units in all that would decide.
+        known: The value where it is known without an interval, such as a lead of an arm over
+            itself.
     """
 
     interval: Interval | None
@@ -302,6 +304,12 @@ class Estimate:
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     decided: Status | None = None
     needed: int | None = None
+    known: float | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The estimate itself; None where a fact decides that is no number."""
+        return self.interval.mean if self.interval else self.known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -343,6 +351,43 @@ def rule_on(estimate: Estimate, rule: Rule | None, *, level: float) -> Ruling:
     needed = rule.needed(interval)
     why = "" if needed else f"no number of {estimate.unit} would decide"
     return Ruling(status, shown, needed, "; ".join(filter(None, (estimate.note, why))))
+
+
+TEACHER_SEEDS = "teacher seeds"
+
+
+def over_teacher_seeds(rulings: Mapping[int, Ruling]) -> Ruling:
+    """Return what a part comes to in a pair, from what it comes to for each seed of its teachers.
+
+    Replicates in which the part was not measured say nothing; a single one that did is the answer.
+
+    Args:
+        rulings: By the seed of the teachers, one at least.
+    """
+    measured = [ruling for ruling in rulings.values() if ruling.estimate is not None]
+    if len(measured) < 2:
+        return next(iter(measured), next(iter(rulings.values())))
+    estimates = [ruling.estimate for ruling in measured if ruling.estimate is not None]
+    values = [each.value for each in estimates if each.value is not None]
+    interval = None
+    if len(values) == len(estimates):
+        bounds = next((each.interval.bounds for each in estimates if each.interval), ANY)
+        interval = over_runs(values, bounds=bounds)
+    statuses = [ruling.status for ruling in measured]
+    return Ruling(most_agree(statuses), Estimate(interval, TEACHER_SEEDS))
+
+
+def most_agree(statuses: Sequence[Status]) -> Status:
+    """Return the answer that more than half give and of which none gives the opposite.
+
+    >>> most_agree(["holds", "undecided", "holds"]), most_agree(["holds", "does not hold", "holds"])
+    ('holds', 'undecided')
+    """
+    opposites: Mapping[Status, Status] = {"holds": "does not hold", "does not hold": "holds"}
+    for status, opposite in opposites.items():
+        if 2 * statuses.count(status) > len(statuses) and opposite not in statuses:
+            return status
+    return "undecided"
 
 
 def together(statuses: Sequence[Status]) -> Status:

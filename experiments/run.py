@@ -11,8 +11,10 @@ as in `HUB`. Small transfer sets come first and variations last. For each pair:
 3. the verdict on what that found;
 4. students of mixtures of the exhaustive search's responses;
 
-then `collect.py` keeps small files of it below `experiments/results`. Pairs of one teacher train it
-once. Whatever is finished is not run again, so the same command goes on where it was stopped.
+then `collect.py` keeps small files of it, below `OUT/results` if nothing else is named. Pairs of
+one teacher train it once. Whatever is finished is not run again, so the same command goes on where
+it was stopped. `taking.py` then puts the finished pairs in the place of the committed ones: an
+earlier run of a pair and a later one are never in one folder.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from collect import collect
 from goodteacher.config import TeacherConfig, read_toml
 from goodteacher.studies.files import EVIDENCE_FILE, SWEET_SPOT_FILE
 from mixtures import Mixer
-from pairs import MIXTURES_FILE, PROBES_FILE, RESULTS, WATCHING_PROBES_FILE, PairKey
+from pairs import MIXTURES_FILE, PROBES_FILE, WATCHING_PROBES_FILE, PairKey
 from probe import probe
 
 HUB = {
@@ -85,17 +87,36 @@ class Plan:
 
 
 def plans_of(study: Settings) -> Iterator[Plan]:
-    """Yield the pairs of a study file, then its variations.
+    """Yield the pairs of a study file, then its variations, but for what it has struck.
 
     A verdict's settings are those of the pair or, if it has none, of its transfer set. A transfer
     set's `teacher_seeds` are those of its pairs: each pair is run once more with teachers of every
     further seed, by an exhaustive search alone, after all pairs have been run once. A variation is
     a pair under other settings, for each of its `teacher_seeds`: an exhaustive search, and where it
-    has a `verdict`, one on what that found.
+    has a `verdict`, one on what that found. `struck` names what is not run any more - a pair, a
+    variation or all `rates` - with the reason.
 
     Args:
         study: The content of a file such as `cpu/mnist.toml`.
     """
+    struck = {pair.folder for pairs in struck_of(study).values() for pair in pairs}
+    yield from (plan for plan in _all_plans(study) if plan.pair.folder not in struck)
+
+
+def struck_of(study: Settings) -> dict[str, list[PairKey]]:
+    """Return the pairs and variations that a study file has struck, by the reason."""
+    found: dict[str, list[PairKey]] = {}
+    for name, reason in study.get("struck", {}).items():
+        names = set(RATES) if name == "rates" else {name}
+        found[reason] = [
+            plan.pair
+            for plan in _all_plans(study)
+            if plan.pair.variation in names or plan.pair.first.folder.partition("/")[2] in names
+        ]
+    return found
+
+
+def _all_plans(study: Settings) -> Iterator[Plan]:
     for name in study["pairs"]:
         pair = pair_of(study["data"], name)
         verdicts = study.get("verdicts", {})
@@ -287,12 +308,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("studies", nargs="+", type=Path, help="files such as cpu/mnist.toml")
     parser.add_argument("--out", type=Path, required=True, help="folder of the studies")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the small files")
+    parser.add_argument("--results", type=Path, default=None, help="folder of the small files")
     parser.add_argument("--only", default="", help="pairs whose name holds this text")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads")
     given = parser.parse_args()
     runtime = {} if given.threads is None else {"threads": given.threads}
-    runner = Runner(given.out, given.results, runtime)
+    runner = Runner(given.out, given.results or given.out / "results", runtime)
     plans = [plan for path in given.studies for plan in plans_of(read_toml(path))]
     for plan in sorted(plans, key=cheapest_first):
         if given.only in plan.pair.folder:

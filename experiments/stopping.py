@@ -27,7 +27,7 @@ from goodteacher.records.results import TrajectoryRecord
 from goodteacher.sweet_spot.choice import shortlist
 from goodteacher.sweet_spot.probing import has_declined, outdone_by
 from goodteacher.sweet_spot.scores import Probes, probe_accuracies, student_accuracies
-from pairs import RESULTS, Pair, all_pairs
+from pairs import RESULTS, Pair, all_pairs, parts_of
 from regret import NAIVE, Result, lines_of, teaching_share
 from run import RATES
 from summaries import shown, shown_ratio, table
@@ -244,10 +244,8 @@ UNDER_RATES = (Rule(), Rule(DEFAULT.patience), DEFAULT)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pairs")
-    everything = all_pairs(parser.parse_args().results, variations=True)
-    study = [pair for pair in everything if pair.pair.variation is None]
-    others = [pair for pair in everything if pair.pair.variation is not None]
-    print(rendered(study, lines_of(NAIVE), others))
+    parts = parts_of(all_pairs(parser.parse_args().results, variations=True))
+    print(rendered(parts.study, lines_of(NAIVE), parts.variations))
 
 
 if __name__ == "__main__":

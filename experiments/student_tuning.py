@@ -268,8 +268,8 @@ def stack_of(
 
 
 def examples_of(parts: StudyData, split: Split, machine: Machine) -> Examples:
-    """Return a split as networks see it."""
-    return networks_of(parts).examples("", split, device=machine.device)
+    """Return a split as networks see it that ask for nothing special."""
+    return networks_of(parts).examples("linear", split, device=machine.device)
 
 
 @cache

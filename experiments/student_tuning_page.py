@@ -116,7 +116,7 @@ def searched(study: Study) -> dict[str, Any]:
 def page_of(text: str, found: Mapping[str, Any]) -> str:
     """Return the page with its two tables made anew."""
     tables = {"student_tuning": tuning_table(found), "curves": curves_table(found["grid"])}
-    return filled(text, tables.__getitem__)
+    return filled(text, tables.get)
 
 
 def tuning_table(found: Mapping[str, Any]) -> str:

@@ -2,54 +2,31 @@
 
 from __future__ import annotations
 
-import math
+import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import batch_sizes
+import before_after
 import mixture_table
+import practice_page
 import regret
 import score_table
+import sentences
 import stopping
 import variants
-from claims import SHOWN, ClaimAnswer, PartAnswer, Unit
-from goodteacher.maths.statistics import Interval
+from assembled import Assembled, answering
+from claims import SHOWN, PartAnswer, Unit
 from goodteacher.records.results import Reference
-from goodteacher.records.words import fixed, percent
-from pairs import Pair, PairKey
+from goodteacher.records.words import fixed, percent, points
+from outcomes import lead_of, lead_text
+from pairs import Pair
 from reading import trajectories
 from ruling import Ruling, Status
-from summaries import in_points, table
+from sentences import interval_text
+from summaries import table
 
 NOTHING = "*Not run.*"
-
-
-@dataclass(frozen=True)
-class Assembled:
-    """All that the page shows.
-
-    Attributes:
-        study: The pairs that were run.
-        variations: Pairs under other settings, or with teachers of other seeds.
-        answers: What the claims come to.
-        planned: Every pair of the study's files, run or not.
-        scores: What `score_table.py` found.
-        regret: What `regret.py` found.
-    """
-
-    study: Sequence[Pair]
-    variations: Sequence[Pair]
-    answers: Sequence[ClaimAnswer]
-    planned: Sequence[PairKey]
-    scores: Mapping[str, Any]
-    regret: Mapping[str, Any]
-
-    @property
-    def everything(self) -> list[Pair]:
-        """Pairs and variations, by name."""
-        return sorted([*self.study, *self.variations], key=lambda pair: pair.name)
 
 
 # --- in short --------------------------------------------------------------------------------
@@ -57,11 +34,12 @@ class Assembled:
 
 def in_short(found: Assembled) -> str:
     """Show what the exhaustive search found in each pair, on fresh seeds, and the verdict."""
-    rows = [row for pair in found.study if (row := _short_row(pair))]
+    rows = [row for pair in found.study if (row := _short_row(found.seeds_of(pair)))]
     if not rows:
         return NOTHING
     head = [
         "pair",
+        "students",
         "sweet spot",
         "labels",
         "smoothing",
@@ -74,56 +52,78 @@ def in_short(found: Assembled) -> str:
     return table(head, rows)
 
 
-def in_a_word(found: Assembled) -> str:
-    """Show the answer to each claim and to its deciding parts, over all pairs."""
-    rows = [[a.claim.name, a.claim.says, f"**{a.status}**", _parts(a)] for a in found.answers]
-    return table(["claim", "of the source", "in this study", "part by part"], rows)
+def in_brief(found: Assembled) -> str:
+    """Show the sweet spot's leads for each data set and transfer set: means and ranges of pairs."""
+    grouped: dict[tuple[str, str], list[Pair]] = {}
+    for pair in found.study:
+        if pair.exhaustive is not None:
+            grouped.setdefault((pair.pair.data, pair.pair.transfer), []).append(pair)
+    if not grouped:
+        return NOTHING
+    head = ["data", "students see", "pairs", "over labels", "over smoothing", "over converged"]
+    rows = [_brief_row(*key, answering(pairs)) for key, pairs in sorted(grouped.items())]
+    return table([*head, "verdicts"], rows)
 
 
-def _parts(answer: ClaimAnswer) -> str:
-    """Return the deciding parts of a claim by what became of them."""
-    by_status: dict[Status, list[str]] = {}
-    for part in answer.parts:
-        if part.part.decides:
-            by_status.setdefault(part.status, []).append(part.part.asks)
-    return "; ".join(f"*{status}:* {', '.join(asks)}" for status, asks in by_status.items())
+def _brief_row(data: str, transfer: str, pairs: Sequence[Pair]) -> list[str]:
+    spots = [pair.exhaustive for pair in pairs if pair.exhaustive is not None]
+    names = ("cross_entropy", "label_smoothing", "converged_teacher")
+    leads = [[100 * getattr(spot.references, name).difference for spot in spots] for name in names]
+    verdicts = Counter(pair.verdict.verdict.replace("_", " ") for pair in pairs if pair.verdict)
+    return [
+        data,
+        {"tenth": "a tenth", "full": "all"}[transfer],
+        f"{len(pairs)}, {pairs[0].kind_of_students}",
+        *(_range(values) for values in leads),
+        ", ".join(f"{name} {count} x" for name, count in verdicts.most_common()) or "not run",
+    ]
 
 
-def _short_row(pair: Pair) -> list[str] | None:
+def _range(values: Sequence[float]) -> str:
+    mean, low, high = (
+        fixed(value, "+.1f") for value in (statistics.fmean(values), min(values), max(values))
+    )
+    return mean if len(values) == 1 else f"{mean} ({low} to {high})"
+
+
+def _short_row(seeds: Sequence[Pair]) -> list[str] | None:
+    """Return the line of a pair and its replicates."""
+    pair = seeds[0]
     spot = pair.exhaustive
     if spot is None:
         return None
     references = spot.references
     three = (references.cross_entropy, references.label_smoothing, references.converged_teacher)
     verdict = pair.verdict.verdict.replace("_", " ") if pair.verdict else "not run"
+    again = [each.exhaustive.references for each in seeds[1:] if each.exhaustive is not None]
     return [
         f"`{pair.name}`",
+        pair.kind_of_students,
         f"{spot.teacher.source}, T = {spot.recipe.temperature:g}",
         *(percent(reference.test_accuracy) for reference in three),
         percent(spot.student.test_accuracy),
-        _difference(references.cross_entropy),
-        _difference(references.converged_teacher),
+        _difference(references.cross_entropy, [each.cross_entropy for each in again]),
+        _difference(references.converged_teacher, [each.converged_teacher for each in again]),
         verdict,
     ]
 
 
-def _difference(reference: Reference) -> str:
-    if reference.adjusted_interval is None:
-        return "the same students"
-    return in_points(reference.difference, *reference.adjusted_interval)
+def _difference(reference: Reference, again: Sequence[Reference]) -> str:
+    """Format a lead, and behind it that with teachers of other seeds."""
+    others = ", ".join(points(each.difference) for each in again)
+    more = f"; other teacher seeds: {others}" if others else ""
+    return lead_text(lead_of(reference)) + more
 
 
 # --- what was run ----------------------------------------------------------------------------
 
 
 def runs(found: Assembled) -> str:
-    """Show what was run of each pair, and what was planned and was not."""
+    """Show what was run of each pair."""
     grouped: dict[str, list[Pair]] = {}
     for pair in found.everything:
         grouped.setdefault(pair.pair.first.folder, []).append(pair)
     rows = [_run_row(name, runs) for name, runs in grouped.items()]
-    done = {pair.name for pair in found.everything}
-    missing = [key.folder for key in found.planned if key.folder not in done]
     head = [
         "pair",
         "teacher, student",
@@ -135,11 +135,7 @@ def runs(found: Assembled) -> str:
         "verdict, seeds",
         "minutes",
     ]
-    shown = [table(head, rows), _machines(found.everything)] if rows else [NOTHING]
-    if missing:
-        listed = ", ".join(f"`{name}`" for name in missing)
-        shown.append(f"Planned and not run ({len(missing)}): {listed}.")
-    return "\n\n".join(shown)
+    return "\n\n".join([table(head, rows), _machines(found.everything)]) if rows else NOTHING
 
 
 def _machines(study: Sequence[Pair]) -> str:
@@ -153,7 +149,7 @@ def _machines(study: Sequence[Pair]) -> str:
 
 
 def _run_row(name: str, runs: Sequence[Pair]) -> list[str]:
-    """Return the line of a pair, or of a variation with all of its teacher seeds."""
+    """Return the line of a pair or of a variation, with all of its teacher seeds."""
     pair = runs[0]
     info, spot, verdict = pair.pair, pair.exhaustive, pair.verdict
     searched = [row for row in pair.students if row.stage == "search"]
@@ -207,7 +203,8 @@ def _part_row(answer: PartAnswer) -> list[str]:
     counts = [answer.counts.get(name, 0) for name in _COUNTED]
     more = f" (at least {answer.needed:,} pairs)" if answer.needed else ""
     status = answer.status + (more if answer.status == "undecided" else "")
-    mean_over = _interval(answer.pooled, part.unit, with_unit=True)
+    shown = interval_text(answer.pooled, part.unit, with_unit=True)
+    mean_over = f"rho {shown}" if shown and part.unit == "rho" else shown
     return ["", asks, mean_over, " / ".join(map(str, counts)), status]
 
 
@@ -216,14 +213,14 @@ _COUNTED: tuple[Status, ...] = ("holds", "does not hold", "undecided", "not meas
 
 def by_data(found: Assembled) -> str:
     """Show how many pairs of each data set have which answer."""
-    sets = sorted({pair.pair.data for pair in found.study})
+    sets = sorted({pair.pair.data for pair in found.answering})
     if not sets:
         return NOTHING
     rows = []
     for answer in found.answers:
         cells = []
         for name in sets:
-            own = [answer.by_pair[pair.name] for pair in found.study if pair.pair.data == name]
+            own = [answer.by_pair[pair.name] for pair in found.answering if pair.pair.data == name]
             cells.append(_counted(own))
         rows.append([answer.claim.name, *cells])
     return table(["claim", *sets], rows)
@@ -246,7 +243,7 @@ def claim_by_pair(name: str) -> Callable[[Assembled], str]:
         rows = [
             [
                 f"`{pair}`",
-                *(_cell(part.rulings[pair], part.part.unit) for part in answer.parts),
+                *(_cell(part, pair) for part in answer.parts),
                 f"**{status}**",
             ]
             for pair, status in answer.by_pair.items()
@@ -262,33 +259,53 @@ def _title(answer: PartAnswer) -> str:
     return f"{part.asks}{unit}" if part.decides else f"*beside:* {part.asks}{unit}"
 
 
-def _cell(ruling: Ruling, unit: Unit) -> str:
+def _cell(answer: PartAnswer, pair: str) -> str:
+    """Return what a part comes to in a pair; with teachers of several seeds, for each of them."""
+    unit, ruling = answer.part.unit, answer.rulings[pair]
+    seeds = {k: r for k, r in answer.by_seed[pair].items() if r.estimate is not None}
+    if len(seeds) < 2:
+        return _ruling_text(ruling, unit)
+    each = "; ".join(f"seed {seed}: {_in_brief(r, unit)}" for seed, r in seeds.items())
+    return f"{_ruling_text(ruling, unit)} ({_spread(seeds.values(), unit)}{each})"
+
+
+def _in_brief(ruling: Ruling, unit: Unit) -> str:
+    """Return one seed's value, or what decided in its place, and the answer."""
+    value = ruling.estimate.value if ruling.estimate else None
+    scale, digits = SHOWN[unit]
+    what = ruling.note if value is None else fixed(scale(value), digits)
+    return f"{what}, {ruling.status}"
+
+
+def _spread(rulings: Iterable[Ruling], unit: Unit) -> str:
+    """Return the standard deviation between seeds of the teachers, where there are numbers."""
+    values = [r.estimate.value for r in rulings if r.estimate]
+    known = [SHOWN[unit][0](value) for value in values if value is not None]
+    if len(known) < len(values):
+        return ""
+    digits = SHOWN[unit][1].lstrip("+")
+    return f"SD {fixed(statistics.stdev(known), digits)} over {len(known)} teacher seeds; "
+
+
+def _ruling_text(ruling: Ruling, unit: Unit) -> str:
     if ruling.estimate is None:
         return "-" if ruling.status == "does not apply" else f"not measured: {ruling.note}"
     more = f" ({ruling.needed:,} {ruling.estimate.unit})" if ruling.needed else ""
-    parts = [_interval(ruling.estimate.interval, unit), ruling.status + more, ruling.note]
+    parts = [interval_text(ruling.estimate.interval, unit), ruling.status + more, ruling.note]
     return "; ".join(part for part in parts if part)
 
 
-def _interval(interval: Interval | None, unit: Unit, *, with_unit: bool = False) -> str:
-    if interval is None:
-        return ""
-    scale, digits = SHOWN[unit]
-    middle, low, high = (
-        fixed(scale(value), digits) for value in (interval.mean, interval.low, interval.high)
-    )
-    shown = f"{middle} [{low}, {high}]" if math.isfinite(interval.low) else middle
-    if not with_unit:
-        return shown
-    return f"rho {shown}" if unit == "rho" else f"{shown} {_UNITS[unit]}"
-
-
-_UNITS: Mapping[Unit, str] = {"points": "points", "%": "%", "log2": "doublings"}
-
-
 TABLES: Mapping[str, Callable[[Assembled], str]] = {
+    "first": sentences.first,
+    "answers": sentences.answers,
+    "caption_lead": sentences.caption_lead,
+    "caption_grid": sentences.caption_grid,
+    "caption_similarity": sentences.caption_similarity,
+    "caption_gain": sentences.caption_gain,
+    "coverage": before_after.coverage,
+    "before_and_after": before_after.before_and_after,
     "in_short": in_short,
-    "in_a_word": in_a_word,
+    "in_brief": in_brief,
     "runs": runs,
     "claims": claims,
     "by_data": by_data,
@@ -301,6 +318,7 @@ TABLES: Mapping[str, Callable[[Assembled], str]] = {
     ),
     "variants": lambda found: variants.rendered(found.variations),
     "mixtures": lambda found: mixture_table.rendered(found.study),
+    **practice_page.BLOCKS,
     "blend_verdicts": lambda found: mixture_table.verdicts(found.everything),
 }
 """Name of a place on the page to what renders it."""

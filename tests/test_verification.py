@@ -304,10 +304,12 @@ def test_study_and_its_verdict_take_unlabelled_examples(half_labelled, tmp_path)
 def test_command_line_verifies_and_distills_with_unlabelled_examples(half_labelled, tmp_path):
     given = [str(half_labelled), f"--responses={half_labelled.with_name('logits.npy')}"]
     given += ["--student=mlp:8", *(f"--{k.replace('_', '-')}={v}" for k, v in HALF.items())]
-    found = CliRunner().invoke(app, ["verify", *given, "--seeds=3", f"--out={tmp_path / 'v'}"])
+    asked = ["--seeds=3", "--omit-class=1", f"--out={tmp_path / 'v'}"]
+    found = CliRunner().invoke(app, ["verify", *given, *asked])
     assert found.exit_code == 0, found.stderr
     assert "719 transfer examples have no label" in found.stdout
     assert "pseudo_labels" in found.stdout
+    assert "1 was left out: these students saw" in " ".join(found.stdout.split())
     made = CliRunner().invoke(app, ["distill", *given, f"--out={tmp_path / 'd'}"])
     assert made.exit_code == 0, made.stderr
 

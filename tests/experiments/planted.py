@@ -72,6 +72,7 @@ class Planted:
     verdict: str | None = "knowledge"
     knowledge: tuple[float, float] = (0.02, 0.002)
     more_seeds: int | None = None
+    tuned: bool = True
 
 
 def write(results, plan):
@@ -86,7 +87,12 @@ def write(results, plan):
         student="mlp:3",
         num_classes=10,
         transfer_examples=1000,
-        settings={"epochs": max(plan.epochs), "budget": plan.budget, "lr_rule": "constant"},
+        settings={
+            "epochs": max(plan.epochs),
+            "budget": plan.budget,
+            "lr_rule": "constant",
+            "student_epochs": None if plan.tuned else 54,
+        },
         environment={"processor": "made"},
         minutes={"exhaustive": 1.5},
     )

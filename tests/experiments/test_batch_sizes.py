@@ -43,9 +43,9 @@ def test_single_run_has_no_interval_and_says_so(tmp_path):
     _, varied = size_rows(pairs)
     assert (varied.seeds, varied.interval) == ((0,), None)
     text = rendered(pairs)
-    assert f"| `{NAME}` | epochs, constant | 0 |" in text
+    assert f"| `{NAME}` | tuned | epochs, constant | 0 |" in text
     assert "chosen: batch 128 over 512" in text
-    assert f"| `{NAME}--steps` | steps, constant | 0 |" in text
+    assert f"| `{NAME}--steps` | tuned | steps, constant | 0 |" in text
     assert "(n = 1)" in text
 
 
@@ -79,3 +79,9 @@ def test_recipes_that_only_the_pair_tried_are_left_out(tmp_path):
 
 def test_pair_alone_has_no_table(tmp_path):
     assert rendered(study(tmp_path, Planted())) == "*Not run.*"
+
+
+def test_lines_say_whose_students_were_tuned(tmp_path):
+    old = Planted(accuracy=gap(1), variation="steps", budget="steps", teacher_seed=1, tuned=False)
+    chose, varied = size_rows(study(tmp_path, Planted(accuracy=gap(2)), old))
+    assert (chose.students, varied.students) == ("tuned", "untuned")

@@ -1,11 +1,14 @@
 """Figures show what the pairs hold, and are written for any part of the study."""
 
+import itertools
 import re
 
 import pytest
 
 from goodteacher.records.evidence import CurveArm, CurvePoint, Evidence, JointEffect
 from goodteacher.records.evidence import TemperatureCurve as Curve
+from left_of_lead import LeftOfLead, PairLeft
+from outcomes import Lead
 from panels import effective_classes, gain, grid, ladder, of_pairs, similarity, teacher_accuracy
 from panels import temperature as over_temperature
 from tests.experiments.planted import LABELS, SMOOTHED, Planted, fading, write
@@ -120,8 +123,8 @@ def figures():
 
 
 def test_every_figure_is_written_where_nothing_was_run(figures, tmp_path):
-    figures.write_figures([], tmp_path)
-    assert {path.stem for path in tmp_path.iterdir()} == set(figures.KINDS)
+    figures.write_figures([], LeftOfLead([]), tmp_path)
+    assert {path.stem for path in tmp_path.iterdir()} == {*figures.KINDS, figures.LEAD}
     for path in tmp_path.iterdir():
         assert ">not run<" in path.read_text()
 
@@ -144,6 +147,57 @@ def test_panels_name_their_pair_and_n(figures, pair, tmp_path):
     assert len(re.findall(r">[+-]\d+\.\d<", text)) == 24
 
 
-def test_colours_of_batch_sizes_follow_their_size(figures, pair):
-    colors = figures._colors(similarity([pair]))
-    assert sorted(colors, key=colors.get) == [f"batch {k}" for k in (32, 128, 512, 2048)]
+def test_each_run_has_a_colour_and_a_mark_of_its_own_and_darker_is_smaller(figures, tmp_path):
+    sizes = (32, 64, 128, 256, 512, 1024, 2048)
+    looks = figures._looks(similarity([write(tmp_path, Planted(sizes=sizes))]))
+    assert list(looks) == [str(size) for size in sizes]
+    assert len({look.color for look in looks.values()}) == len(sizes)
+    assert len({look.marker for look in looks.values()}) == len(sizes)
+    light = [sum(int(look.color[k : k + 2], 16) for k in (1, 3, 5)) for look in looks.values()]
+    assert light == sorted(light)
+
+
+def test_runs_look_the_same_in_every_panel(figures, tmp_path):
+    study = [
+        write(tmp_path, Planted(sizes=(32, 128))),
+        write(tmp_path, Planted(sizes=(128, 2048), teacher_role="small")),
+    ]
+    looks = figures._looks(similarity(study))
+    assert set(looks) == {"32", "128", "2048"}
+
+
+def test_lines_of_runs_are_named_at_their_ends(figures, pair, tmp_path):
+    text = drawn(figures, "similarity", pair, tmp_path / "similarity.svg")
+    for size in (32, 128, 512, 2048):
+        assert f">{size}<" in text, "the name at the end of the line"
+        assert f">batch {size}<" in text, "the legend"
+    assert text.count(">recoverable<") == 1, "dashed lines have one entry, not one for each run"
+
+
+def test_names_at_the_ends_of_lines_stand_apart_in_the_order_of_the_lines(figures):
+    heights = [50.0, 0.0, 1.0, 2.0, 49.0]
+    found = figures.apart(heights, 6.0)
+    order = sorted(range(5), key=found.__getitem__)
+    assert order == sorted(range(5), key=heights.__getitem__)
+    placed = sorted(found)
+    assert min(b - a for a, b in itertools.pairwise(placed)) >= 6.0 - 1e-9
+    assert sum(found) == pytest.approx(sum(heights)), "no group is moved as a whole"
+    assert figures.apart([], 6.0) == []
+
+
+def test_lead_is_drawn_with_untuned_and_tuned_students_of_each_teacher_seed(figures, tmp_path):
+    before, now = Lead(mean=0.02, low=0.01, high=0.03), Lead(mean=0.005, low=0.0, high=0.01)
+    same = Lead(mean=0.0)
+    lead = LeftOfLead([PairLeft("made/a", before, {0: now, 1: same}), PairLeft("made/b", None, {})])
+    figures.draw_lead(lead, tmp_path / "lead.svg")
+    text = (tmp_path / "lead.svg").read_text()
+    for words in ("made/a", "made/b", "untuned students", "tuned students"):
+        assert f">{words}<" in text
+    assert text.count(">tuned students<") == 1
+
+
+def test_panels_say_whose_students_were_not_tuned(tmp_path):
+    tuned = teacher_accuracy(write(tmp_path / "a", Planted()))
+    untuned = teacher_accuracy(write(tmp_path / "b", Planted(tuned=False)))
+    assert "untuned" not in tuned.title
+    assert "tenth, untuned, n = 3" in untuned.title

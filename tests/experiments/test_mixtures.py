@@ -2,12 +2,17 @@
 
 import shutil
 
+import pandas as pd
 import pytest
 
+from goodteacher import Study
+from goodteacher.config import Recipe
+from goodteacher.records.arms import Arm, Checkpoint
 from mixture_table import ladder_steps, mixtures_of, rendered, verdicts
-from mixtures import Mixer
+from mixtures import Mixer, named
 from pairs import Pair, all_pairs
 from tests.experiments.planted import Planted, write
+from tests.report import build
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +112,35 @@ def test_verdict_on_a_blend_stands_below_that_on_the_sweet_spot(tmp_path):
     write(tmp_path, Planted(variation="blend"))
     write(tmp_path, Planted(student_role="wide", variation="blend", verdict=None))
     first, second = verdicts(all_pairs(tmp_path, variations=True)).splitlines()[2:]
-    assert first.startswith("| `made/large--narrow--tenth` | sweet spot |")
-    assert second.startswith("| `made/large--narrow--tenth--blend` | blend |")
-    assert first.split("|")[3:] == second.split("|")[3:]
+    assert first.startswith("| `made/large--narrow--tenth` | tuned | sweet spot |")
+    assert second.startswith("| `made/large--narrow--tenth--blend` | tuned | blend |")
+    assert first.split("|")[4:] == second.split("|")[4:]
     assert verdicts([]) == "*Not run.*"
+
+
+def test_mixtures_whose_students_trained_otherwise_are_left_out_and_named(pair, tmp_path):
+    folder = tmp_path / "results" / pair.name
+    shutil.copytree(pair.folder, folder)
+    table = pd.read_csv(folder / "mixtures.csv")
+    table["student_epochs"] += 1
+    table.to_csv(folder / "mixtures.csv", index=False)
+    other = Pair(folder)
+    assert mixtures_of(pair)
+    assert mixtures_of(other) == []
+    assert rendered([other]) == "*Not run.*"
+    text = rendered([pair, other])
+    assert text.startswith("n = 1 pairs;")
+    assert f"students of mixtures trained otherwise: `{pair.name}`." in text
+
+
+def test_mixtures_of_tuned_students_train_like_the_sweet_spot(results):
+    mixer = Mixer(results.parent / "all")
+    arm = Arm(source=Checkpoint(run="batch 16", epoch=1), recipe=Recipe())
+    assert mixer.trained(arm) == arm, "nobody tuned these"
+    plan = mixer.search.plan
+    mixer.search.__dict__["plan"] = plan.model_copy(update={"tuned": True})
+    spot = Study(results.parent / "all").sweet_spot.student
+    assert mixer.trained(arm).training == spot.training
+    row = build.row(arm, accuracy=0.9)
+    (kept,) = named([row], {mixer.trained(arm): "best single"})
+    assert kept.arm == "best single", "rows name an arm without its training"

@@ -18,7 +18,7 @@ SECOND = Arm(source=Checkpoint(run="batch 32", epoch=4), recipe=Recipe(temperatu
 
 def search_rows(accuracies):
     return [
-        build.row(arm, accuracy=value, seed=seed)
+        build.row(arm, accuracy=value, seed=seed, student_epochs=build.TRAINING.epochs)
         for arm, values in accuracies.items()
         for seed, value in enumerate(values)
     ]
@@ -124,6 +124,14 @@ def test_seeds_that_only_one_search_confirmed_are_left_out():
 def test_pick_outside_the_grid_has_no_regret_on_search_seeds():
     other = Arm(source=Checkpoint(run="batch 32", epoch=3), recipe=Recipe())
     assert result(pair(default_pick=other))["regret"]["search_seeds"] is None
+
+
+def test_trainings_of_one_arm_are_compared_each_for_itself():
+    """Tuned students of an arm train for several numbers of epochs; the mean of them is none."""
+    made = pair()
+    shorter = [build.row(SECOND, accuracy=0.5, seed=seed, student_epochs=6) for seed in range(2)]
+    made.students += shorter
+    assert result(made)["regret"]["search_seeds"] == pytest.approx(0.03)
 
 
 def test_time_counts_search_and_probes_but_not_the_confirmation():

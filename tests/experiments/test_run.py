@@ -103,6 +103,22 @@ def test_what_tells_most_for_its_time_comes_first():
     ]  # fmt: skip
 
 
+def test_what_a_study_file_has_struck_is_not_run_and_named_with_its_reason():
+    rates = {"pairs": ["large--wide--tenth"], "teacher_seeds": [0, 2]}
+    study = {**STUDY, "rates": rates}
+    every = {plan.pair.folder for plan in run.plans_of(study)}
+    struck = {"rates": "asked elsewhere", "large--wide--tenth": "too long", "blend": "known"}
+    left = {plan.pair.folder for plan in run.plans_of({**study, "struck": struck})}
+    assert left == {"circle/large--wide--full"}
+    found = run.struck_of({**study, "struck": struck})
+    assert list(found) == list(struck.values())
+    assert {key.folder for keys in found.values() for key in keys} == every - left
+    assert {key.variation for key in found["asked elsewhere"]} == set(run.RATES)
+    names = [key.folder for key in found["too long"]]
+    assert names[:2] == ["circle/large--wide--tenth", "circle/large--wide--tenth--seed2"]
+    assert run.struck_of(study) == {}
+
+
 def test_rates_are_every_budget_and_rule_but_for_the_pair_itself():
     rates = {"pairs": ["large--wide--tenth"], "teacher_seeds": [0, 2], "alphas": [0.5]}
     plans = {plan.pair.folder: plan for plan in run.plans_of({**STUDY, "rates": rates})}

@@ -3,8 +3,13 @@
 import json
 
 import pytest
+import torch
 
+import student_tuning as tuning
 import student_tuning_page as page
+from goodteacher.data import prepare
+from goodteacher.training.machine import Machine
+from tests.made import dataset
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +53,22 @@ def test_seeds_are_averaged_and_the_second_half_is_of_the_curve():
     assert found["n"] == 2
     assert found["test"] == pytest.approx(0.85)
     assert found["second_half"] == pytest.approx(0.4)
+
+
+def test_students_of_a_case_train_on_examples_as_networks_see_them():
+    machine = Machine(torch.device("cpu"))
+    parts = prepare(dataset())
+    tuning.networks_of.cache_clear()
+    try:
+        examples = tuning.examples_of(parts, parts.transfer, machine)
+        assert len(examples) == len(parts.transfer)
+        (arms, students) = tuning.arms_of(middle=True), [("labels", 2e-3), ("T=2", 4e-3)]
+        response = torch.zeros(len(parts.transfer), parts.num_classes)
+        case = tuning.CASES["digits"]
+        trainer = tuning.trainer_of(
+            case, parts, response, students, tuning.plan_of(32), 4, 0, machine
+        )
+        assert torch.isfinite(trainer.run_until(4).mean_loss).all()
+        assert {name for name, _ in students} <= arms.keys()
+    finally:
+        tuning.networks_of.cache_clear()

@@ -6,30 +6,26 @@ from pathlib import Path
 
 import pytest
 
+from tests.pages import block
 from tests.processes import alone
 
 for _package in ("onnx", "onnxruntime", "skl2onnx"):
     pytest.importorskip(_package, reason="needs goodteacher[sklearn,onnx]")
 
 ROOT = Path(__file__).parents[2]
-README, PAGE = ROOT / "README.md", ROOT / "docs" / "tables-and-scikit-learn.md"
+QUICK, PAGE = ROOT / "docs" / "tables.md", ROOT / "docs" / "tables-and-scikit-learn.md"
 NOT_IN_EXTRAS = ["pandas", "polars", "lightgbm", "xgboost", "transformers", "datasets", "keras"]
 ABSENT = ["goodteacher", "torch", "sklearn", "pandas", "skl2onnx"]
 
 
-def block(page, name):
-    """A piece of code of a page, by the name behind its language."""
-    return re.search(rf"```python {name}\n(.*?)```", page.read_text(), re.DOTALL).group(1)
-
-
-def test_the_readme_goes_from_a_table_to_a_served_student(tmp_path):
-    quick = block(README, "fit-and-export").replace("max_iter=30", "max_iter=3")
+def test_the_short_page_goes_from_a_table_to_a_served_student(tmp_path):
+    quick = block(QUICK, "fit-and-export").replace("Classifier(30,", "Classifier(3,")
     told = (
         "import json\nrows = X_test[:20].tolist()\njson.dump(rows, open('rows.json', 'w'))\n"
         "print(json.dumps(clf.predict(X_test[:20]).tolist()))"
     )
     expected = alone(quick.replace("print(", "str(") + told, tmp_path, without=NOT_IN_EXTRAS)
-    code = block(README, "serve-a-table")
+    code = block(QUICK, "serve-a-table")
     asked = "print(json.dumps(classify(json.load(open('rows.json')))))"
     said = alone(code + asked, tmp_path, without=ABSENT)
     assert [name for name, _ in said] == [str(each) for each in expected]

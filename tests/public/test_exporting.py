@@ -1,7 +1,6 @@
 """Students that leave: checked, whole or not at all, and the same where goodteacher is not."""
 
 import json
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -29,6 +28,7 @@ from goodteacher.errors import (
 from goodteacher.public import exporting
 from goodteacher.public.exporting import export
 from tests.made import SETTINGS, arrays, as_options, dataset
+from tests.pages import block
 from tests.processes import alone
 from tests.tiny_models import write_model
 
@@ -37,11 +37,6 @@ QUICK = {**SETTINGS, "seeds": 2, "search_seeds": 1, "student_epochs": 4, "rungs"
 FEW = {**QUICK, "batch_sizes": (8, 16), "student_batch_size": 16}
 VMAP = "ignore::goodteacher.training.stacking.StackingWarning"
 runner = CliRunner()
-
-
-def block(name):
-    """A piece of code of the page, by the name behind its language."""
-    return re.search(rf"```python {name}\n(.*?)```", PAGE.read_text(), re.DOTALL).group(1)
 
 
 def stripes():
@@ -103,7 +98,7 @@ def test_onnx_file_runs_where_there_is_no_torch(named, tmp_path, onnx):
     named.export(tmp_path / "shipped")
     x = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
-    code = block("serve") + "\nprint(json.dumps(classify(np.load('x.npy'))))"
+    code = block(PAGE, "serve") + "\nprint(json.dumps(classify(np.load('x.npy'))))"
     found = alone(code, tmp_path, without=["goodteacher", "torch"])
     student = named.student()
     assert [name for name, _ in found] == student.predict(x)
@@ -131,7 +126,10 @@ def test_students_of_texts_are_served_as_the_page_says(student, tmp_path, onnx):
     export(made, out=tmp_path / "shipped", data=data)
     name, without = TEXTS[student]
     asked = ["cold rain", "", "mild ice and nothing known"]
-    code = block(name) + f"\nimport json\nprint(json.dumps(probabilities_of({asked!r}).tolist()))"
+    code = (
+        block(PAGE, name)
+        + f"\nimport json\nprint(json.dumps(probabilities_of({asked!r}).tolist()))"
+    )
     found = torch.tensor(alone(code, tmp_path, without=without))
     torch.testing.assert_close(found, made.student().predict_proba(asked), atol=1e-5, rtol=1e-4)
 
@@ -173,7 +171,7 @@ def test_students_of_rows_are_served_as_the_page_says(rows, tmp_path, onnx):
         {"size": "2.5", "colour": "", "shape": "round", "kept": " 1 "},
     ]
     code = (
-        block("serve-rows")
+        block(PAGE, "serve-rows")
         + f"\nimport csv\nrows = list(csv.DictReader(open({str(path)!r}, encoding='utf-8')))\n"
         + f"nan = float('nan')\nprint(json.dumps(classify([*rows, *{odd!r}])))"
     )
@@ -230,7 +228,7 @@ def test_students_of_named_numbers_take_columns_by_name_everywhere(tmp_path, onn
     assert known == {"columns": ["a", "b", "c"], "words": {}}
     assert read_onnx(tmp_path / "shipped" / ONNX_FILE).card.inputs.columns == ("a", "b", "c")
     rows = mixed.to_dict("records")
-    code = block("serve-rows") + f"\nprint(json.dumps(classify({rows!r})))"
+    code = block(PAGE, "serve-rows") + f"\nprint(json.dumps(classify({rows!r})))"
     found = alone(code, tmp_path, without=["goodteacher", "torch", "pandas"])
     assert [name for name, _ in found] == expected
     assert len(set(expected)) > 1

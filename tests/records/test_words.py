@@ -10,6 +10,7 @@ from goodteacher.config import Recipe
 from goodteacher.records import MARGIN, answer_of
 from goodteacher.records.answers import as_good
 from goodteacher.records.arms import Blend, BlendMember, Checkpoint
+from goodteacher.records.evidence import Estimate, JointEffect, OmittedArm, OmittedClass
 from goodteacher.records.results import Look, References
 from goodteacher.records.words import (
     called,
@@ -20,6 +21,7 @@ from goodteacher.records.words import (
     steady,
     summarize,
     verdict_remarks,
+    what_omission_showed,
     which_checkpoint,
 )
 from goodteacher.verdicts.rule import plan_arms
@@ -276,3 +278,54 @@ def test_planned_arms_have_names_of_their_own():
         for arm in plan_arms(source, recipe, (0.1, 0.15)).values()
     }
     assert len({arm.key for arm in arms}) == len(arms)
+
+
+# --- a class that students never saw -------------------------------------------------------------
+
+
+def omission(taught, *, least):
+    """A class that students of labels never name, and those of the response mostly do."""
+    shares = {"one_hot": 0.0, "full_response": taught}
+    arms = tuple(
+        OmittedArm(
+            name=name,
+            class_accuracy=Estimate(mean=share, interval=(share / 2, (1 + share) / 2)),
+            overall_accuracy=Estimate(mean=0.8, interval=(0.7, 0.9)),
+            mean_offset=1.0,
+            corrected_class_accuracy=Estimate(mean=share / 2 + 0.25, interval=(0.1, 0.9)),
+            corrected_overall_accuracy=Estimate(mean=0.8, interval=(0.7, 0.9)),
+            over_cross_entropy=None,
+        )
+        for name, share in shares.items()
+    )
+    effect = JointEffect(mean=0.5, interval=(least, 0.9), adjusted_interval=(least, 0.9))
+    below = JointEffect(mean=0.0, interval=(-0.1, 0.1), adjusted_interval=(-0.2, 0.2))
+    return OmittedClass(
+        class_number=1,
+        class_name="a <b>",
+        num_seeds=4,
+        num_transfer=91,
+        num_class_examples=37,
+        seen_accuracy=Estimate(mean=0.91, interval=(0.8, 1.0)),
+        arms=arms,
+        knowledge=effect,
+        corrected_knowledge=below,
+    )
+
+
+def test_what_students_know_of_a_class_they_never_saw_is_told():
+    told = what_omission_showed(omission(0.9, least=0.2))
+    assert told.startswith(
+        "Class a <b> was left out: these students saw 91 examples, and none of class a <b>. Taught "
+        "by the teacher's whole response they recognise 90.00 % [45.00, 95.00] of the 37 test "
+        "examples of the class (70.00 % with the class's bias corrected; n = 4 seeds); taught by "
+        "the labels alone, 0.00 % (25.00 %). Students of labels that did see the class recognise "
+        "91.00 %."
+    )
+    assert told.endswith("resembles it.")
+
+
+@pytest.mark.parametrize("least", [0.0, -0.3])
+def test_what_is_not_resolved_of_an_omitted_class_is_not_claimed(least):
+    told = what_omission_showed(omission(0.1, least=least))
+    assert told.endswith("It is not shown that the teacher's response taught them anything of it.")

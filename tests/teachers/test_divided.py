@@ -145,6 +145,19 @@ def test_a_teacher_over_two_processes_is_recorded_as_that_of_one(one, two):
     torch.testing.assert_close(*(e.state_dict() for e in ends), rtol=1e-4, atol=1e-5)
 
 
+class Shown(Noting):
+    """A watcher that belongs to its process, as one with a display and a thread does."""
+
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+
+
+def test_whoever_watches_need_not_be_sent(two):
+    train(two.watched_by(Shown()), task := task_of(two, epochs=(1,)))
+    assert [record.epoch for record in recorded(two.store, task.key)] == [1]
+
+
 def test_those_who_share_out_the_machine_are_told_how_many_processes_a_task_takes(one, two):
     task = task_of(one)
     cooldown, average = CooldownTask(trunk=task, epoch=1, steps=7), AverageTask(trunk=task, epoch=1)

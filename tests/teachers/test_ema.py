@@ -21,8 +21,8 @@ from goodteacher.studies.tasks import DataKey
 from goodteacher.sweet_spot.choice import converged, most_accurate
 from goodteacher.sweet_spot.search import Search
 from goodteacher.teachers.plan import AverageTask, RecordPoint, TrajectoryTask
-from goodteacher.teachers.recording import load_response
-from goodteacher.teachers.running import load_teacher, network_of, training_examples
+from goodteacher.teachers.recording import branch_key, checkpoint_file, load_response
+from goodteacher.teachers.running import load_teacher, loaded, network_of, training_examples
 from goodteacher.training.evaluate import compute_logits
 from goodteacher.training.loop import example_order, steps_per_epoch
 from tests.made import SETTINGS, arrays, dataset
@@ -130,7 +130,8 @@ def test_sweet_spot_is_an_average_and_its_students_learned_from_it(study, plan):
     response = load_response(
         study.store, keys[teacher.run], teacher.source, plan.context.data.transfer
     )
-    network = plan.teachers.load(teacher.source).module
+    weights = checkpoint_file(branch_key(keys[teacher.run], "ema", teacher.epoch), teacher.epoch)
+    network = loaded(plan.context, plan.config.teacher, plan.context.store, weights).module
     transfer = plan.context.examples(plan.config.teacher, plan.context.data.transfer)
     expected = compute_logits(network, transfer)
     torch.testing.assert_close(response, expected)

@@ -184,7 +184,8 @@ def verify(
     """Tell whether the students' gain is knowledge or only regularization."""
     with door(as_json):
         from goodteacher.public.verification import verify as run
-        from goodteacher.studies import place_of
+        from goodteacher.records import Evidence
+        from goodteacher.studies import EVIDENCE_FILE, Store, place_of
         from goodteacher.training.machine import tuned_cpu
 
         with tuned_cpu(processes=True), shown_progress() as progress:
@@ -201,8 +202,8 @@ def verify(
         if as_json:
             print_json(verdict.model_dump(mode="json"))
         else:
-            print_verdict(verdict)
             folder = place_of(out or data)
+            print_verdict(verdict, Store.open(folder).read_json(EVIDENCE_FILE, Evidence))
             stdout.print(f"Report: {folder}/report.html", markup=False, soft_wrap=True)
 
 

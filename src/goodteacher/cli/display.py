@@ -23,6 +23,7 @@ from rich.table import Table
 from goodteacher.records import (
     Cost,
     Effect,
+    Evidence,
     Export,
     Front,
     Int8,
@@ -34,6 +35,7 @@ from goodteacher.records import (
     points,
     repetitions_of,
     verdict_remarks,
+    what_omission_showed,
 )
 
 if TYPE_CHECKING:
@@ -326,8 +328,8 @@ def _told_of_int8(found: Int8) -> str:
     )
 
 
-def print_verdict(found: Verdict) -> None:
-    """Print the verdict, its ladder and its controls."""
+def print_verdict(found: Verdict, evidence: Evidence) -> None:
+    """Print the verdict, its ladder, its controls and what an omitted class showed."""
     stdout.print(f"\n[bold]{found.verdict}[/]: {_escaped(found.explanation)}\n")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("students of", no_wrap=True)
@@ -350,6 +352,8 @@ def print_verdict(found: Verdict) -> None:
     )
     for line in verdict_remarks(found):
         stdout.print(line, markup=False)
+    if evidence.omitted is not None:
+        stdout.print(f"\n{what_omission_showed(evidence.omitted)}", markup=False)
 
 
 def _shown_effect(effect: Effect) -> str:

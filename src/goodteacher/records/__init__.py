@@ -24,6 +24,8 @@ from goodteacher.records.evidence import (
     Confusion,
     CurveArm,
     CurvePoint,
+    ErrorArm,
+    ErrorTransfer,
     Estimate,
     Evidence,
     Fidelity,
@@ -98,6 +100,7 @@ from goodteacher.records.words import (
     points,
     summarize,
     verdict_remarks,
+    what_omission_showed,
     which_checkpoint,
 )
 
@@ -127,6 +130,8 @@ __all__ = [
     "Decision",
     "Edge",
     "Effect",
+    "ErrorArm",
+    "ErrorTransfer",
     "Estimate",
     "Estimated",
     "Evidence",
@@ -198,6 +203,7 @@ __all__ = [
     "undominated",
     "variant_seconds",
     "verdict_remarks",
+    "what_omission_showed",
     "which_checkpoint",
     "with_fronts",
 ]

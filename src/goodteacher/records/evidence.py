@@ -120,6 +120,50 @@ class Fidelity(Frozen):
     arms: tuple[FidelityArm, ...]
 
 
+class ErrorArm(Frozen):
+    """How often the students of one rung make a teacher's errors."""
+
+    name: str
+    repeated: Estimate = Field(
+        description="share of the own teacher's errors on which a student predicts the same class"
+    )
+    right: float = Field(description="share of them on which a student predicts the label")
+    independent: Estimate | None = Field(
+        description="share of the independent teacher's errors that these students repeat"
+    )
+    over_cross_entropy: JointEffect | None = Field(
+        description="repeated, minus the share that cross-entropy's students repeat"
+    )
+    excess_over_cross_entropy: JointEffect | None = Field(
+        description="repeated minus independent, and that minus the same of cross-entropy's "
+        "students"
+    )
+
+    @property
+    def transfer(self) -> JointEffect | None:
+        """Error transfer: beyond an independent teacher's where there is one, else the labels'."""
+        return self.excess_over_cross_entropy or self.over_cross_entropy
+
+
+class ErrorTransfer(Frozen):
+    """Whether students make the errors of their own teacher."""
+
+    split: Literal["test", "selection"]
+    num_examples: int
+    num_seeds: int
+    teacher_held_out: bool = Field(
+        description="whether the own teacher is known not to have learned from the split"
+    )
+    teacher: str
+    num_errors: int = Field(description="examples on which the own teacher is wrong")
+    independent: str | None
+    independent_errors: int | None
+    same_errors: int | None = Field(
+        description="examples on which both teachers predict the same wrong class"
+    )
+    arms: tuple[ErrorArm, ...]
+
+
 class ClassGain(Frozen):
     """What class and instance similarity do for one class."""
 
@@ -214,6 +258,12 @@ class Evidence(Frozen):
     omitted: OmittedClass | None
     fidelity: Fidelity | None
     fidelity_missing: str | None = Field(description="why there is no fidelity, or only a part")
+    error_transfer: ErrorTransfer | None = Field(
+        default=None, description="null where nothing can be said, and before it was measured"
+    )
+    error_transfer_missing: str | None = Field(
+        default=None, description="why there is no error transfer, or only a part"
+    )
     classes: tuple[ClassGain, ...]
     confusion: Confusion
     flips: Flips

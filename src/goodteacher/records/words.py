@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from goodteacher.records.answers import as_good
 from goodteacher.records.arms import Blend, Checkpoint, TeacherSource
+from goodteacher.records.evidence import OmittedClass
 from goodteacher.records.results import Answer, Reference, References, StudentResult, Verdict
 
 
@@ -26,6 +27,34 @@ def verdict_remarks(found: Verdict) -> Iterator[str]:
             f"{found.num_unlabelled} transfer examples have no label: rungs 1 to 4 take the "
             "teacher's most probable class, cross-entropy and label smoothing leave them out."
         )
+
+
+def what_omission_showed(found: OmittedClass) -> str:
+    """Say in plain words what students know of a class that they never saw.
+
+    Args:
+        found: A part of the evidence; its arms are the rungs of the ladder, in their order.
+    """
+    labels, taught = found.arms[0], found.arms[-1]
+    low, high = (percent(each) for each in taught.class_accuracy.interval)
+    told = (
+        f"Class {found.class_name} was left out: these students saw {found.num_transfer} examples, "
+        f"and none of class {found.class_name}. Taught by the teacher's whole response they "
+        f"recognise {percent(taught.class_accuracy.mean)} % [{low}, {high}] of the "
+        f"{found.num_class_examples} test examples of the class "
+        f"({percent(taught.corrected_class_accuracy.mean)} % with the class's bias corrected; n = "
+        f"{found.num_seeds} seeds); taught by the labels alone, "
+        f"{percent(labels.class_accuracy.mean)} % "
+        f"({percent(labels.corrected_class_accuracy.mean)} %). Students of labels that did see the "
+        f"class recognise {percent(found.seen_accuracy.mean)} %."
+    )
+    least = max(e.adjusted_interval[0] for e in (found.knowledge, found.corrected_knowledge))
+    if least > 0:
+        return (
+            f"{told} What they know of it they read from how the teacher's response to examples of "
+            "other classes resembles it."
+        )
+    return f"{told} It is not shown that the teacher's response taught them anything of it."
 
 
 def points(fraction: float) -> str:

@@ -16,6 +16,7 @@
 | `students`   | students over temperature, and students against their teachers                   |
 | `ladder`     | the verdict's waterfall and its controls                                         |
 | `further`    | its temperature curve, omitted class and fidelity                                |
+| `errors`     | whether students make the errors of their teacher                                |
 | `classes`    | which classes gain, where confusions move, which examples flip                   |
 | `judgement`  | the verdict and its evidence as sections                                         |
 | `facts`      | tables: cost, settings, data, environment                                        |

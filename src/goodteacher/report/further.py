@@ -20,7 +20,7 @@ from goodteacher.records import (
 )
 from goodteacher.report.chart import Axis, Interval, Intervals, Lines, Point, Series
 from goodteacher.report.headline import confidence, in_points, shown_range
-from goodteacher.report.ladder import rung_name, shown_effect
+from goodteacher.report.ladder import rung_name, shown_effect, shown_estimate, shown_joint
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.theme import power_ticks
 
@@ -120,7 +120,7 @@ def omitted_panel(found: OmittedClass, level: float) -> Panel:
         f"Accuracy on the {found.num_class_examples:,} test examples of {found.class_name}, of "
         f"students whose {found.num_transfer:,} training examples hold none of it; mean of "
         f"{found.num_seeds} seeds, {confidence(level)} intervals. Students of hard labels that did "
-        f"see it reach {_estimate(found.seen_accuracy)} %."
+        f"see it reach {shown_estimate(found.seen_accuracy)} %."
     )
     views = tuple(
         View(
@@ -139,7 +139,7 @@ def draw_omitted(found: OmittedClass, of: Callable[[OmittedArm], Estimate]) -> I
             100 * of(arm).mean,
             in_points(of(arm).interval),
             None,
-            f"{_estimate(of(arm))} %",
+            f"{shown_estimate(of(arm))} %",
         )
         for arm in found.arms
     )
@@ -172,9 +172,10 @@ def omitted_table(found: OmittedClass, level: float) -> Table:
         f"examples of it and on all. The correction adds to its logit what makes it as frequent "
         f"among predictions on the selection split as it is there. Labels after correction are the "
         f"floor: they teach nothing of the class. Students of the labels that did see it reach "
-        f"{_estimate(found.seen_accuracy)} % on it. The full response minus own confidence: "
-        f"{_joint(found.knowledge)} points as trained, {_joint(found.corrected_knowledge)} after "
-        f"correction (joint). Brackets: {confidence(level)} intervals over seeds and test examples."
+        f"{shown_estimate(found.seen_accuracy)} % on it. The full response minus own confidence: "
+        f"{shown_joint(found.knowledge)} points as trained, "
+        f"{shown_joint(found.corrected_knowledge)} after correction (joint). Brackets: "
+        f"{confidence(level)} intervals over seeds and test examples."
     )
     return Table(caption, head, tuple(_omitted_row(arm) for arm in found.arms))
 
@@ -240,11 +241,11 @@ def _omitted_row(arm: OmittedArm) -> tuple[str, ...]:
     effect = arm.over_cross_entropy
     return (
         rung_name(arm.name),
-        _estimate(arm.class_accuracy),
-        _estimate(arm.overall_accuracy),
+        shown_estimate(arm.class_accuracy),
+        shown_estimate(arm.overall_accuracy),
         f"{arm.mean_offset:+.2f}",
-        _estimate(arm.corrected_class_accuracy),
-        _estimate(arm.corrected_overall_accuracy),
+        shown_estimate(arm.corrected_class_accuracy),
+        shown_estimate(arm.corrected_overall_accuracy),
         "-" if effect is None else points(effect.mean),
         "-" if effect is None else shown_range(effect.adjusted_interval, points),
     )
@@ -254,17 +255,9 @@ def _fidelity_row(arm: FidelityArm) -> tuple[str, ...]:
     return (
         rung_name(arm.name),
         percent(arm.accuracy),
-        _estimate(arm.own),
-        "-" if arm.independent is None else _estimate(arm.independent),
+        shown_estimate(arm.own),
+        shown_estimate(arm.independent),
         shown_effect(arm.excess),
-        "-" if arm.over_cross_entropy is None else _joint(arm.over_cross_entropy),
-        "-" if arm.excess_over_cross_entropy is None else _joint(arm.excess_over_cross_entropy),
+        shown_joint(arm.over_cross_entropy),
+        shown_joint(arm.excess_over_cross_entropy),
     )
-
-
-def _estimate(found: Estimate) -> str:
-    return f"{percent(found.mean)} {shown_range(found.interval, percent)}"
-
-
-def _joint(effect: JointEffect) -> str:
-    return f"{points(effect.mean)} {shown_range(effect.adjusted_interval, points)}"

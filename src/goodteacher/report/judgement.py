@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from goodteacher.records import Evidence, Verdict, verdict_remarks
-from goodteacher.report import classes, further, ladder
+from goodteacher.report import classes, errors, further, ladder
 from goodteacher.report.findings import Judgement
 from goodteacher.report.parts import Section
 
@@ -62,6 +62,7 @@ def _evidence_sections(found: Evidence | None) -> tuple[Section, ...]:
         *_curve_section(found),
         *_omitted_section(found),
         _fidelity_section(found),
+        _errors_section(found),
         _class_section(found),
         _confusion_section(found),
         _flip_section(found),
@@ -89,6 +90,14 @@ def _fidelity_section(found: Evidence) -> Section:
     some = found.fidelity
     tables = () if some is None else (further.fidelity_table(some, found.level),)
     return Section("fidelity", "Fidelity", lead, tables=tables)
+
+
+def _errors_section(found: Evidence) -> Section:
+    missing = () if found.error_transfer_missing is None else (found.error_transfer_missing,)
+    some = found.error_transfer
+    lead = () if some is None else errors.errors_lead(some)
+    tables = () if some is None else (errors.errors_table(some, found.level),)
+    return Section("errors", "Errors taken over from the teacher", (*lead, *missing), tables=tables)
 
 
 def _class_section(found: Evidence) -> Section:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from goodteacher.records import Effect, Pair, Rung, Verdict, percent, points
+from goodteacher.records import (
+    Effect,
+    Estimate,
+    JointEffect,
+    Pair,
+    Rung,
+    Verdict,
+    percent,
+    points,
+)
 from goodteacher.report.chart import Step, Waterfall
 from goodteacher.report.headline import confidence, in_points, shown_range
 from goodteacher.report.parts import Panel, Table, View
@@ -125,6 +134,20 @@ def shown_effect(effect: Effect | None) -> str:
     if effect is None:
         return "-"
     return f"{points(effect.mean)} {shown_range(effect.interval, points)}"
+
+
+def shown_joint(effect: JointEffect | None) -> str:
+    """Format a difference in points with its joint interval; "-" for none."""
+    if effect is None:
+        return "-"
+    return f"{points(effect.mean)} {shown_range(effect.adjusted_interval, points)}"
+
+
+def shown_estimate(found: Estimate | None) -> str:
+    """Format a share in per cent with its interval; "-" for none."""
+    if found is None:
+        return "-"
+    return f"{percent(found.mean)} {shown_range(found.interval, percent)}"
 
 
 def _ladder_row(rung: Rung) -> tuple[str, ...]:

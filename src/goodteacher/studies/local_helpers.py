@@ -28,6 +28,7 @@ import torch
 
 from goodteacher.studies.handing_over import hand_over, take
 from goodteacher.studies.helpers import READY, GroupWork, Told
+from goodteacher.studies.progress import Silent
 from goodteacher.training import Group, Share, joined, meeting_in, take_share, threads_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class LocalRecruiter:
         share = Share.of_host(processes=size, threads=threads)
         processes: list[_Process] = []
         try:
-            hand_over(partial(work, context), folder)
+            hand_over(partial(work, context.watched_by(Silent())), folder)  # nobody sees it there
             for rank in range(1, size):
                 processes.append(_Process.begun(_Orders(folder, rank, size, machine.device, share)))
             yield LocalHelpers(processes, _Orders(folder, 0, size, machine.device, share))

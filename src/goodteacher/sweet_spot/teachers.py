@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast, get_args
 
 import torch
 from torch import Tensor
@@ -13,9 +12,8 @@ from torch import Tensor
 from goodteacher.config import StudyConfig, shown_attribute
 from goodteacher.data import Split
 from goodteacher.errors import RunError
-from goodteacher.networks import Network
 from goodteacher.records import BlendRecord, Checkpoint, Predictor, TrajectoryRecord
-from goodteacher.responses import Response, concatenated, in_memory
+from goodteacher.responses import Response, concatenated
 from goodteacher.students import tell
 from goodteacher.studies import Context, DataKey, Engine, Flow, Needs, Place
 from goodteacher.teachers import (
@@ -28,16 +26,14 @@ from goodteacher.teachers import (
     TakenTask,
     TrajectoryTask,
     blends_of,
-    load_teacher,
+    logits_on_test,
     plan_branch,
     plan_taken,
     plan_teachers,
     predictor_of,
     recorded,
-    response_file,
     take_branches,
 )
-from goodteacher.training import compute_logits
 
 BRANCHES: dict[Branch, str] = {"ema": "moving averages", "cooldown": "cooldowns"}
 """The variants that each checkpoint has a task for, and what progress calls them."""
@@ -201,26 +197,8 @@ class TeacherRuns:
             test: The test split, open.
             checkpoint: A teacher trained here, or one that was recorded elsewhere.
         """
-        for task in self.taken:
-            if task.run.name == checkpoint.run:
-                name = response_file(task.key, checkpoint.epoch, "test")
-                if not self.context.store.exists(name):
-                    return None
-                asked = RecordedTeachers(self.context.store, dict(self.keys))
-                return in_memory(asked.response(checkpoint, test, name="test"))
-        teacher = self.config.teacher
-        if teacher is None:
-            raise ValueError(f"{checkpoint} is no teacher of this study")
-        examples = self.context.examples(teacher, test)
-        return compute_logits(self.load(checkpoint).module, examples)
-
-    def load(self, checkpoint: Checkpoint) -> Network:
-        """Return a recorded teacher."""
-        trunk = next(t for t in self.trajectories if t.run.name == checkpoint.run)
-        if checkpoint.variant not in get_args(Branch):
-            return load_teacher(self.context, trunk, checkpoint.epoch)
-        task = self._branch(trunk, cast("Branch", checkpoint.variant), checkpoint.epoch)
-        return load_teacher(self.context, task, checkpoint.epoch)
+        keys = dict(self.keys)
+        return logits_on_test(self.context, keys, self.config.teacher, checkpoint, test)
 
     def _branch(
         self, trunk: TrajectoryTask, variant: Branch, epoch: int

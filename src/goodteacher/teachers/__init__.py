@@ -28,6 +28,7 @@ from goodteacher.teachers.frames import framed
 from goodteacher.teachers.hugging_face import HUGGING_FACE, HuggingFaceTeacher
 from goodteacher.teachers.kept import KeptTeacher, most_accurate_teacher
 from goodteacher.teachers.mixing import MEANS, BlendTask, blends_of, equal_means, write_blends
+from goodteacher.teachers.on_test import logits_on_test
 from goodteacher.teachers.onnx_files import onnx_teacher
 from goodteacher.teachers.plan import (
     AverageTask,
@@ -67,7 +68,7 @@ from goodteacher.teachers.recording import (
     write_responses,
 )
 from goodteacher.teachers.reuse import reusing, take_branches
-from goodteacher.teachers.running import forget_states, load_teacher, stop_run
+from goodteacher.teachers.running import forget_states, stop_run
 from goodteacher.teachers.taking import (
     TakenRun,
     TakenTask,
@@ -126,7 +127,7 @@ __all__ = [
     "find_checkpoints",
     "forget_states",
     "framed",
-    "load_teacher",
+    "logits_on_test",
     "measured_run",
     "most_accurate_teacher",
     "onnx_teacher",

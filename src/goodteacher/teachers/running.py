@@ -20,7 +20,7 @@ from goodteacher.config import Optimization, in_words
 from goodteacher.errors import RunError
 from goodteacher.networks import Examples, Network
 from goodteacher.records import TeacherVariant, TrajectoryRecord
-from goodteacher.studies import Context, GroupWork, Silent, Store, helped, load_weights
+from goodteacher.studies import Context, GroupWork, Store, helped, load_weights
 from goodteacher.teachers.plan import RecordPoint, TeacherTask, TrajectoryTask, work_of
 from goodteacher.teachers.recording import (
     checkpoint_file,
@@ -129,11 +129,19 @@ def network_of(context: Context, task: TrajectoryTask) -> Network:
 def load_teacher(context: Context, task: TeacherTask, epoch: int) -> Network:
     """Return the teacher that a task has recorded at an epoch."""
     trunk = task if isinstance(task, TrajectoryTask) else task.trunk
-    return _loaded(context, trunk, context.store, checkpoint_file(task.key, epoch))
+    return loaded(context, trunk.teacher, context.store, checkpoint_file(task.key, epoch))
 
 
-def _loaded(context: Context, trunk: TrajectoryTask, store: Store, name: str) -> Network:
-    network = network_of(context, trunk)
+def loaded(context: Context, spec: str, store: Store, name: str) -> Network:
+    """Return the network of a specification with the weights of a file, on the machine's device.
+
+    Args:
+        context: The study.
+        spec: The specification.
+        store: Where the file is.
+        name: The file, below it.
+    """
+    network = context.network(spec, seed=0)
     load_weights(network.module, store.read_tensors(name), store.root / name)
     return network.to(context.machine.device)
 
@@ -345,7 +353,7 @@ class _Run:
         epoch = record.epoch
         keeps = self.average_epochs is not None
         return _Reached(
-            _loaded(self.context, self.trunk, lender, checkpoint_file(key, epoch)).module,
+            loaded(self.context, self.trunk.teacher, lender, checkpoint_file(key, epoch)).module,
             learning_rate=record.learning_rate,
             seconds=record.seconds,
             loss=record.training_loss,
@@ -429,6 +437,5 @@ class _Run:
 
 
 def _take_part(run: Mapping[str, Any], piece: int, context: Context, group: Group) -> None:
-    """Train a run in another process than the one that records it, which nobody watches."""
-    own = {**run, "context": context.watched_by(Silent())}
-    _Run(**own)._join(group, piece)
+    """Train a run in another process than the one that records it."""
+    _Run(**{**run, "context": context})._join(group, piece)

@@ -57,15 +57,15 @@ from goodteacher.studies import (
     Store,
     resume_context,
 )
-from goodteacher.teachers import RecordedTeachers, plan_keys, recorded_teachers
+from goodteacher.teachers import plan_keys
 from goodteacher.verdicts.evidence import (
     Case,
     Teachers,
     check_omission,
     gather,
     study_teachers,
+    with_independent,
 )
-from goodteacher.verdicts.evidence.fidelity import with_independent
 from goodteacher.verdicts.rule import (
     PSEUDO_LABELS,
     RUNGS,
@@ -149,12 +149,10 @@ def of_study(
     source = store.read_json(SWEET_SPOT_FILE, SweetSpot).teacher.source
     key, keys = plan_keys(made_with, context)
     _check_labels_unmixed(key)
-    selection = context.data.selection
-    asked = RecordedTeachers(context.store, dict(keys))
-    teachers = study_teachers(asked, recorded_teachers(context.store), source, selection)
+    teachers = study_teachers(context, dict(keys), made_with.teacher, source)
     if independent is not None:
         tell(context, independent, name="independent response")
-        teachers = with_independent(teachers, independent, selection)
+        teachers = with_independent(teachers, independent, context.data.selection)
     students = Students(config, context, engine_of(config, context), key, keys)
     return Verification(students, config, source, teachers)
 

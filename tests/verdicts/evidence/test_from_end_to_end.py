@@ -196,11 +196,19 @@ def test_study_has_an_independent_teacher_of_its_own(tmp_path):
     assert found.fidelity.independent.startswith(f"batch {other} epoch")
     assert found.fidelity.teacher_accuracy == pytest.approx(chosen.selection_accuracy)
     assert found.fidelity.teacher_held_out
+    transfer = found.error_transfer
+    assert (transfer.split, transfer.num_examples) == ("test", 120)
+    assert transfer.num_errors == round(120 * (1 - chosen.test_accuracy))
+    assert transfer.independent == found.fidelity.independent
+    assert [arm.name for arm in transfer.arms] == list(RUNGS)
+    assert transfer.arms[-1].transfer is not None
     assert (found.num_seeds, found.omitted.num_seeds) == (3, 4)
     page = Page(study.report.read_text(encoding="utf-8"))
     assert "Knowledge or regularization?" in page.text
     assert "not settled by this page" not in page.text
     assert "Best teacher The teacher of batch size" in page.text
+    assert "Errors taken over from the teacher" in page.text
+    assert f"is wrong on {transfer.num_errors} of 120 examples of the test split" in page.text
 
 
 @pytest.mark.parametrize(

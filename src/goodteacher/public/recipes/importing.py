@@ -53,7 +53,7 @@ class ImportedRecipe(Frozen):
 
     ``their loss = loss_scale * our loss`` (up to a constant) where ``exact``.
 
-    Args:
+    Attributes:
         tool: Where it comes from.
         recipe: Loss, temperature and alpha here.
         loss_scale: What our loss is multiplied by to get theirs.

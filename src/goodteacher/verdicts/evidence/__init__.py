@@ -6,6 +6,7 @@
 | `curve`    | the gain of every rung over temperature                                            |
 | `omitted`  | a class that students never see                                                    |
 | `fidelity` | agreement with one's own teacher in excess of an independent one                   |
+| `errors`   | repeating the errors of one's own teacher                                          |
 | `classes`  | which classes gain, and between which the confusions move                          |
 | `flips`    | which test examples flip, with their pictures                                      |
 | `gather`   | all of it, into one result                                                         |

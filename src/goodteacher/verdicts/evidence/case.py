@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,20 +34,21 @@ PLAIN, CONSTANT, CONFIDENT, ALIKE, FULL = RUNGS
 
 @dataclass(frozen=True)
 class Teachers:
-    """What two teachers predict on the selection split.
+    """What two teachers predict on a split.
 
     Attributes:
-        own: Classes that the judged teacher predicts, int64 [N]; None where its response does not
-            cover the split.
+        own: Classes that the judged teacher predicts, int64 [N]; None where they are not known.
         independent: The same of a teacher that the students never learned from.
         independent_name: What the report calls it.
         missing: Why one of them is not there.
+        on_test: Asks the same of the test split, once it is open; None where nobody can be asked.
     """
 
     own: Tensor | None = None
     independent: Tensor | None = None
     independent_name: str | None = None
     missing: str | None = None
+    on_test: Callable[[Split], Teachers] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Case:
         arms: The arms of the verdict by name.
         tasks: Their finished tasks.
         students: How further students are made.
-        teachers: Predictions of teachers on the selection split.
+        teachers: What teachers predict on the selection split.
     """
 
     context: Context

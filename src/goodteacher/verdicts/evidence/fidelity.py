@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +41,20 @@ from goodteacher.records import (
 )
 from goodteacher.responses import Response, most_probable
 from goodteacher.students import predicted_by_arm
-from goodteacher.teachers import Teachers as StudyTeachers
-from goodteacher.verdicts.evidence.case import PLAIN, Case, Teachers, estimate, joint_effects
+from goodteacher.studies import Context
+from goodteacher.teachers import (
+    RecordedTeachers,
+    combined,
+    logits_on_test,
+    recorded_teachers,
+)
+from goodteacher.verdicts.evidence.case import (
+    PLAIN,
+    Case,
+    Teachers,
+    estimate,
+    joint_effects,
+)
 from goodteacher.verdicts.rule import RUNGS
 
 Hits = npt.NDArray[np.bool_]
@@ -120,25 +133,43 @@ def compare_agreements(
 
 
 def study_teachers(
-    asked: StudyTeachers,
-    records: Sequence[TrajectoryRecord],
-    source: TeacherSource,
-    selection: Split,
+    context: Context, keys: Mapping[str, str], spec: str | None, source: TeacherSource
 ) -> Teachers:
     """Return what a study's teacher and an independent one predict on the selection split.
 
     Args:
-        asked: The study's teachers.
-        records: Every recorded epoch of every run.
+        context: The study.
+        keys: Name of the folder of each run.
+        spec: The specification of the teachers that were trained here, if any were.
         source: The judged teacher.
-        selection: The selection split.
     """
+    asked, selection = RecordedTeachers(context.store, keys), context.data.selection
     own = most_probable(asked.response(source, selection, name="selection"))
-    other = independent_checkpoint(records, source)
+    other = independent_checkpoint(recorded_teachers(context.store), source)
+
+    def on_test(test: Split) -> Teachers:
+        predicted = partial(_predicted_on_test, context, keys, spec, test)
+        if other is None:
+            return Teachers(predicted(source), missing=missing)
+        return Teachers(predicted(source), predicted(other), str(other))
+
+    missing = _NO_OTHER[len(source.runs) > 1]
     if other is None:
-        return Teachers(own, missing=_NO_OTHER[len(source.runs) > 1])
+        return Teachers(own, missing=missing, on_test=on_test)
     independent = most_probable(asked.response(other, selection, name="selection"))
-    return Teachers(own, independent, str(other))
+    return Teachers(own, independent, str(other), on_test=on_test)
+
+
+def _predicted_on_test(
+    context: Context, keys: Mapping[str, str], spec: str | None, test: Split, source: TeacherSource
+) -> Tensor | None:
+    """Return the classes that a teacher predicts; None where one of its members is not known."""
+    checkpoints = (
+        [source] if isinstance(source, Checkpoint) else [m.checkpoint for m in source.members]
+    )
+    said = {each: logits_on_test(context, keys, spec, each, test) for each in checkpoints}
+    known = {each: logits for each, logits in said.items() if logits is not None}
+    return most_probable(combined(source, known.__getitem__)) if len(known) == len(said) else None
 
 
 def independent_checkpoint(
@@ -198,7 +229,8 @@ def with_independent(
     if other is None:
         gap = "The independent response does not cover the selection split."
         return dataclasses.replace(teachers, missing=teachers.missing or gap)
-    return Teachers(teachers.own, other, "a response given beside", _still_missing(teachers))
+    given, missing = "a response given beside", _still_missing(teachers)
+    return Teachers(teachers.own, other, given, missing, teachers.on_test)
 
 
 def _still_missing(teachers: Teachers) -> str | None:

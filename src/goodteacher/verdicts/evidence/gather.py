@@ -7,6 +7,7 @@ from goodteacher.studies import EVIDENCE_FILE
 from goodteacher.verdicts.evidence.case import Case
 from goodteacher.verdicts.evidence.classes import class_gains, confusion
 from goodteacher.verdicts.evidence.curve import temperature_curve
+from goodteacher.verdicts.evidence.errors import error_transfer
 from goodteacher.verdicts.evidence.fidelity import fidelity
 from goodteacher.verdicts.evidence.flips import flips
 from goodteacher.verdicts.evidence.omitted import omitted_class
@@ -22,6 +23,7 @@ def gather(case: Case) -> Evidence:
     Args:
         case: A verification that has been judged.
     """
+    errors, errors_missing = error_transfer(case)
     found = Evidence(
         teacher=str(case.source),
         recipe=case.recipe,
@@ -32,6 +34,8 @@ def gather(case: Case) -> Evidence:
         omitted=omitted_class(case),
         fidelity=fidelity(case),
         fidelity_missing=case.teachers.missing,
+        error_transfer=errors,
+        error_transfer_missing=errors_missing,
         classes=class_gains(case),
         confusion=confusion(case),
         flips=flips(case),

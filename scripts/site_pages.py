@@ -1,0 +1,94 @@
+"""Pages of the site that have their source elsewhere: a hook of MkDocs, named in mkdocs.yml.
+
+The changelog and the page on contributing are those of the repository, each example is a page with
+its code, and the command line is described by its own help. Links to them from the pages in `docs/`
+are those that work in a copy of the repository; here they lead to the pages made of these files.
+"""
+
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+LANGUAGES = {".py": "python", ".sh": "bash", ".yaml": "yaml"}
+OF_THE_REPOSITORY = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
+
+
+def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
+    """Add the pages that are made here."""
+    from mkdocs.structure.files import File
+
+    for name, text in made_pages().items():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: "Page", config: "MkDocsConfig", files: "Files") -> str:
+    """Lead links that leave `docs/` to the pages made of those files."""
+    return inside(markdown)
+
+
+def inside(markdown: str) -> str:
+    """Return a page of `docs/` with its links to other parts of the repository put right."""
+    markdown = re.sub(r"\]\(\.\./(examples/[^)#]+)\)", r"](\1.md)", markdown)
+    for name, source in OF_THE_REPOSITORY.items():
+        markdown = markdown.replace(f"](../{source}", f"]({name}")
+    return markdown
+
+
+def made_pages() -> dict[str, str]:
+    """Return the text of each page that is made, by its path on the site."""
+    pages = {name: of_the_root(source) for name, source in OF_THE_REPOSITORY.items()}
+    pages["command-line.md"] = command_line()
+    paths = sorted(path for path in EXAMPLES.rglob("*") if path.suffix in LANGUAGES)
+    pages |= {f"{path.relative_to(ROOT)}.md": example(path) for path in paths}
+    pages["examples/index.md"] = list_of(paths)
+    return pages
+
+
+def of_the_root(source: str) -> str:
+    """Return a page of the repository's root, whose links to `docs/` stay on the site."""
+    return (ROOT / source).read_text().replace("](docs/", "](")
+
+
+def example(path: Path) -> str:
+    """Return a page that shows an example's code."""
+    name = path.relative_to(ROOT)
+    return f"# {path.name}\n\n`{name}`\n\n```{LANGUAGES[path.suffix]}\n{path.read_text()}```\n"
+
+
+def list_of(paths: list[Path]) -> str:
+    """Return the list of all examples, each with its first sentence."""
+    lines = [
+        f"- [{path.name}]({path.relative_to(EXAMPLES)}.md): {first_sentence(path)}"
+        for path in paths
+    ]
+    return "# Examples\n\nEach is a script to read and to change, and is run by the tests.\n\n" + (
+        "\n".join(lines) + "\n"
+    )
+
+
+def first_sentence(path: Path) -> str:
+    """Return the first line that says what an example does."""
+    lines = path.read_text().splitlines()
+    line = next(each for each in lines if not each.startswith("#!"))
+    return line.lstrip('#" ').rstrip('"')
+
+
+@cache
+def command_line() -> str:
+    """Return the description of every command and option, as typer writes it from the program."""
+    typer = [sys.executable, "-m", "typer", "goodteacher.cli", "utils", "docs"]
+    done = subprocess.run(
+        [*typer, "--name", "goodteacher"], capture_output=True, text=True, check=True
+    )
+    return done.stdout.replace("# `goodteacher`", "# Command line", 1)
