@@ -94,7 +94,7 @@ def test_test_accuracy_is_known_where_the_response_was_recorded(folder):
 
 def test_the_report_has_attributes_as_columns(folder):
     page = (folder / "study/report.html").read_text()
-    assert "taught by recorded runs" in page
+    assert "as the student of recorded runs" in page
     assert "learning rate" in page
 
 

@@ -9,7 +9,12 @@ from torch import nn
 
 from goodteacher.data import InputSpec, numbers_spec
 from goodteacher.delivery.classifier import StudentCard
-from goodteacher.delivery.quality import class_changes, quality_of
+from goodteacher.delivery.quality import (
+    RELIABILITY_BINS,
+    class_changes,
+    quality_of,
+    reliability,
+)
 from goodteacher.delivery.size import size_of
 from goodteacher.networks import Chain, Network, build_model
 from goodteacher.networks.preparation import Identity
@@ -121,3 +126,31 @@ def test_size_of_a_residual_network_is_told_too():
     found = size_of(Network(Chain(Identity()), module), card(spec, 10))
     assert 40e6 < found.multiply_adds < 42e6  # 40.8 million in the literature
     assert 268_000 < found.parameters < 276_000
+
+
+def test_reliability_bins_hold_what_the_model_says_and_is():
+    # Twenty examples of which it is 60 % sure and half right, twenty of 90 % and all right.
+    unsure = torch.tensor([[0.6, 0.4]]).log().repeat(20, 1)
+    sure = torch.tensor([[0.9, 0.1]]).log().repeat(20, 1)
+    labels = torch.tensor([0, 1] * 10 + [0] * 20)
+    bins = reliability(torch.cat([unsure, sure]), labels)
+    assert [found.num_examples for found in bins] == [4] * RELIABILITY_BINS
+    assert [found.confidence for found in bins] == pytest.approx([0.6] * 5 + [0.9] * 5)
+    assert [found.accuracy for found in bins] == pytest.approx([0.5] * 5 + [1.0] * 5)
+
+
+def test_few_examples_are_a_bin_each():
+    bins = reliability(torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 3.0]]), torch.tensor([0, 1, 1]))
+    assert [found.num_examples for found in bins] == [1, 1, 1]
+    assert [found.accuracy for found in bins] == [0.0, 1.0, 1.0]
+
+
+def test_temperature_changes_confidence_and_not_accuracy():
+    logits = torch.randn(300, 4, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(300) % 4
+    found = quality_of(logits, labels, temperature=2.0)
+    before, after = found.uncalibrated_reliability, found.reliability
+    assert sum(each.num_examples for each in after) == 300
+    assert max(each.confidence for each in after) < max(each.confidence for each in before)
+    hits = [sum(b.accuracy * b.num_examples for b in bins) for bins in (before, after)]
+    assert hits[0] == pytest.approx(hits[1])

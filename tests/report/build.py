@@ -142,7 +142,7 @@ def accuracy_of(checkpoint, recipe):
 
 
 def search_rows(config, checkpoints):
-    """Rows of two seeds: every arm on the first rung, the best checkpoint on the later ones."""
+    """Rows of two seeds: every arm on the first round, the best checkpoint on the later ones."""
     arms = {
         Arm(source=checkpoint, recipe=recipe): accuracy_of(checkpoint, recipe)
         for checkpoint in checkpoints

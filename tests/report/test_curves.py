@@ -3,6 +3,7 @@ import pytest
 from goodteacher.report.curves import OVER_EPOCHS, curve_panel, curves_of, curves_table, draw_curves
 from goodteacher.report.findings import read_findings
 from goodteacher.report.quantities import QUANTITIES
+from goodteacher.report.svg import draw
 from goodteacher.report.theme import power_ticks
 from tests.report.build import diverged, record, settings, write_study
 
@@ -27,14 +28,14 @@ def test_class_and_instance_part_sum_to_similarity_information(findings):
 def test_star_stands_on_the_sweet_spot(findings):
     curves = curves_of(findings, QUANTITIES["accuracy"])
     assert curves.chosen == (2, pytest.approx(92.0))
-    star = draw_curves(curves).data[-1]
-    assert (star.x, star.marker.symbol) == ((2,), "star")
+    assert draw_curves(curves).star == (2, pytest.approx(92.0))
 
 
 def test_unfinished_study_has_no_star(unfinished):
     curves = curves_of(read_findings(unfinished), QUANTITIES["accuracy"])
     assert curves.chosen is None
-    assert len(draw_curves(curves).data) == 2
+    assert draw_curves(curves).star is None
+    assert len(draw_curves(curves).series) == 2
 
 
 def test_diverged_record_ends_its_line(tmp_path):
@@ -45,9 +46,9 @@ def test_diverged_record_ends_its_line(tmp_path):
 
 
 def test_epoch_axis_is_logarithmic_with_powers_of_two(findings):
-    axis = draw_curves(curves_of(findings, QUANTITIES["nll"])).layout.xaxis
-    assert axis.type == "log"
-    assert axis.tickvals == (1, 2, 4)
+    axis = draw_curves(curves_of(findings, QUANTITIES["nll"])).x
+    assert axis.log
+    assert axis.ticks == (1, 2, 4)
 
 
 def test_ticks_of_no_epochs_are_none():
@@ -67,10 +68,12 @@ def test_table_has_a_row_for_each_epoch_and_a_dash_where_nothing_was_measured(tm
 def test_every_panel_has_a_caption_with_its_split_and_an_axis_with_its_unit(findings, name):
     (view,) = curve_panel(findings, name).views
     assert "n = " in view.caption
-    assert view.figure.layout.yaxis.title.text == QUANTITIES[name].axis
+    assert view.figure.y.title == QUANTITIES[name].axis
 
 
 def test_more_batch_sizes_than_symbols_are_drawn(tmp_path):
     config = settings(batch_sizes=[2**k for k in range(12)])
     found = read_findings(write_study(tmp_path / "s", config=config))
-    assert len(draw_curves(curves_of(found, QUANTITIES["nll"])).data) == 12
+    figure = draw_curves(curves_of(found, QUANTITIES["nll"]))
+    assert len(figure.series) == 12
+    assert len(draw(figure).legend) == 12

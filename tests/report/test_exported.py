@@ -1,5 +1,7 @@
 """The part of a report on an export: what stands in its tables, and when there is none."""
 
+import pytest
+
 from goodteacher.records import (
     Covered,
     Estimated,
@@ -8,10 +10,16 @@ from goodteacher.records import (
     Latency,
     Quality,
     QuantizedTeacher,
+    ReliabilityBin,
     Size,
     Timed,
 )
-from goodteacher.report.exported import export_sections, latency_table, quality_table
+from goodteacher.report.exported import (
+    export_sections,
+    latency_table,
+    quality_table,
+    reliability_panels,
+)
 from goodteacher.report.findings import read_findings
 from goodteacher.report.page import render, sections
 
@@ -140,3 +148,29 @@ def test_page_shows_the_last_export_and_nothing_before_there_is_one(store, findi
     keys = [section.key for section in sections(again)]
     assert keys.index("export") < keys.index("cost")
     assert "student, ONNX Runtime" in render(again)
+
+
+def reliable(*pairs):
+    return tuple(ReliabilityBin(num_examples=5, confidence=c, accuracy=a) for c, a in pairs)
+
+
+def test_reliability_is_drawn_before_and_after_calibration_beside_the_diagonal():
+    student = quality(0.91).model_copy(
+        update={
+            "uncalibrated_reliability": reliable((0.7, 0.5), (0.99, 0.9)),
+            "reliability": reliable((0.6, 0.55), (0.9, 0.91)),
+        }
+    )
+    (panel,) = reliability_panels(exported(student=student))
+    (view,) = panel.views
+    perfect, before, after = view.figure.series
+    assert [(p.x, p.y) for p in perfect.points] == [(50.0, 50.0), (100, 100)]
+    assert (before.name, after.name) == ("before calibration", "after calibration")
+    assert [p.x for p in before.points] == pytest.approx([70.0, 99.0])
+    assert [p.y for p in after.points] == pytest.approx([55.0, 91.0])
+    assert view.table.rows[0] == ("before calibration", "5", "70.00", "50.00")
+    assert "0.100 before, 0.050 after dividing logits by 1.5" in view.caption
+
+
+def test_export_without_bins_has_no_reliability_diagram():
+    assert reliability_panels(exported()) == ()

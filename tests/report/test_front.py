@@ -59,10 +59,12 @@ def test_caption_says_n_spread_and_machine(front):
 def test_figures_show_every_student_and_the_front(front):
     students = points_of(front, lambda r: r.parameters, lambda r: r.on_front)
     assert [point.name for point in students] == ["mlp:8", "mlp:16", "mlp:32"]
-    line, on_front, beaten = draw_front(students, title="parameters").data
-    assert list(line.x) == [800, 3200]
-    assert (list(on_front.text), list(beaten.text)) == (["mlp:8", "mlp:32"], ["mlp:16"])
-    assert on_front.error_y.array == pytest.approx([1.0, 1.0])
+    line, on_front, beaten = draw_front(students, title="parameters").series
+    assert [point.x for point in line.points] == [800, 3200, 3200]
+    assert [point.y for point in line.points] == pytest.approx([90.0, 90.0, 95.0])
+    assert [point.label for point in on_front.points] == ["mlp:8", "mlp:32"]
+    assert [point.label for point in beaten.points] == ["mlp:16"]
+    assert on_front.points[0].interval == pytest.approx((89.0, 91.0))
 
 
 def test_page_is_whole_and_links_to_each_students_own(front):

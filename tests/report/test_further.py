@@ -1,8 +1,15 @@
 import pytest
 
-from goodteacher.records.evidence import ClassGain, Flips, JointEffect
+from goodteacher.records.evidence import (
+    ClassGain,
+    Estimate,
+    Flips,
+    JointEffect,
+    OmittedArm,
+    OmittedClass,
+)
 from goodteacher.report.classes import MOST_BARS, differences_by_class, draw_matrix, flips_lead
-from goodteacher.report.further import draw_lines, gain_lines, knowledge_line
+from goodteacher.report.further import draw_lines, gain_lines, knowledge_line, omitted_panel
 from tests.verdicts.evidence.test_curve import PLANTED, curve_of
 
 
@@ -25,9 +32,9 @@ def test_lines_hold_joint_intervals_in_points_a_rung_each():
 def test_lines_stand_side_by_side_but_tell_their_temperature():
     curve, _ = curve_of(PLANTED)
     figure = draw_lines(gain_lines(curve), title="gain")
-    places = {line.x[0] for line in figure.data}
-    assert len(places) == 4
-    assert all(tuple(line.customdata) == (1.0, 8.0) for line in figure.data)
+    assert len({line.points[0].x for line in figure.series}) == 4
+    notes = [[point.note.split(":")[0] for point in line.points] for line in figure.series]
+    assert notes == [["T = 1", "T = 8"]] * 4
 
 
 def gain(number, mean):
@@ -58,8 +65,9 @@ def test_classes_that_were_not_measured_are_left_out():
 
 def test_matrix_has_no_diagonal_and_a_neutral_middle():
     figure = draw_matrix(((0.9, 0.1), (-0.2, 0.8)), ("a", "b"), diverging=True)
-    assert list(figure.data[0].z[0]) == [None, 10.0]
-    assert figure.data[0].zmid == 0
+    assert [cell.value for cell in figure.cells[0]] == [None, 10.0]
+    assert figure.cells[1][0].text == "-20.0"
+    assert figure.diverging
 
 
 @pytest.mark.parametrize(("seeds", "possible"), [(3, False), (20, True)])
@@ -75,3 +83,46 @@ def test_few_seeds_cannot_resolve_an_example_and_the_page_says_so(seeds, possibl
         most_lost=(),
     )
     assert ("no example could be" in flips_lead(found, 0.05)[0]) is not possible
+
+
+def omitted():
+    def about(value):
+        return Estimate(mean=value, interval=(value - 0.05, value + 0.05))
+
+    def effect(value):
+        return JointEffect(mean=value, interval=(value, value), adjusted_interval=(value, value))
+
+    arms = [
+        OmittedArm(
+            name=name,
+            class_accuracy=about(value),
+            overall_accuracy=about(0.8),
+            mean_offset=1.0,
+            corrected_class_accuracy=about(value + 0.1),
+            corrected_overall_accuracy=about(0.85),
+            over_cross_entropy=None,
+        )
+        for name, value in (("one_hot", 0.1), ("full_response", 0.7))
+    ]
+    return OmittedClass(
+        class_number=3,
+        class_name="three",
+        num_seeds=4,
+        num_transfer=90,
+        num_class_examples=37,
+        seen_accuracy=about(0.9),
+        arms=tuple(arms),
+        knowledge=effect(0.5),
+        corrected_knowledge=effect(0.6),
+    )
+
+
+def test_omitted_class_is_drawn_a_row_for_each_rung_corrected_first():
+    corrected, plain = omitted_panel(omitted(), 0.05).views
+    assert [row.name for row in corrected.figure.rows] == ["labels", "full response"]
+    assert [row.mean for row in corrected.figure.rows] == pytest.approx([20.0, 80.0])
+    assert [row.mean for row in plain.figure.rows] == pytest.approx([10.0, 70.0])
+    assert corrected.figure.rows[1].inner == pytest.approx((75.0, 85.0))
+    assert plain.table.rows[1] == ("full response", "70.00", "65.00", "75.00")
+    assert "37 test examples of three" in corrected.caption
+    assert "hold none of it" in corrected.caption

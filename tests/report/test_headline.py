@@ -24,8 +24,9 @@ def test_reference_that_is_the_sweet_spot_itself_is_marked():
     assert [d.interval is None for d in differences] == [False, False, False, True]
     assert [d.joint_interval is None for d in differences] == [False, False, False, True]
     assert differences[3].mean == 0
-    names = draw_differences(differences).data[0].y
-    assert ["(same students)" in name for name in names] == [False, False, False, True]
+    written = [row.shown for row in draw_differences(differences).rows]
+    assert ["the same students" in shown for shown in written] == [False, False, False, True]
+    assert written[0].replace("\xa0", " ") == "+3.00 [+2.00, +4.00]"
 
 
 def test_teacher_that_was_stopped_is_not_called_converged(findings):
@@ -45,22 +46,11 @@ def test_teacher_that_was_stopped_is_not_called_converged(findings):
     assert "the converged teacher" not in summary
 
 
-def test_error_bars_end_where_the_intervals_do():
+def test_intervals_end_where_those_of_the_differences_do():
     differences = differences_of(sweet_spot())
-    single, joint = draw_differences(differences).data
-    for number, difference in enumerate(differences):
-        for trace, (low, high) in (
-            (single, difference.interval or (0.0, 0.0)),
-            (joint, difference.joint_interval or (0.0, 0.0)),
-        ):
-            middle = trace.x[number]
-            assert middle + trace.error_x.array[number] == pytest.approx(high)
-            assert middle - trace.error_x.arrayminus[number] == pytest.approx(low)
-
-
-def test_forest_plot_has_a_zero_line():
-    (shape,) = draw_differences(differences_of(sweet_spot())).layout.shapes
-    assert (shape.x0, shape.x1) == (0, 0)
+    for row, difference in zip(draw_differences(differences).rows, differences, strict=True):
+        assert (row.name, row.mean) == (difference.name, difference.mean)
+        assert (row.inner, row.outer) == (difference.interval, difference.joint_interval)
 
 
 def test_spread_is_the_deviation_of_the_confirmation_only():

@@ -69,20 +69,21 @@ def test_first_two_rungs_regularize_and_the_others_teach(verdict):
 
 def test_whiskers_end_where_the_steps_interval_does(verdict):
     bars = waterfall_of(verdict)
-    figure = draw_waterfall(bars)
-    knowledge = figure.data[1]
-    ends = [b + y for b, y in zip(knowledge.base, knowledge.y, strict=True)]
-    highs = [end + up for end, up in zip(ends, knowledge.error_y.array, strict=True)]
-    assert highs == pytest.approx([bars[2].start + 5, bars[3].start + 2.5])
+    steps = draw_waterfall(bars).steps
+    assert steps[2].interval == pytest.approx((bars[2].start + 2, bars[2].start + 5))
+    assert steps[3].interval == pytest.approx((bars[3].start - 0.5, bars[3].start + 2.5))
 
 
 def test_bars_stand_in_the_order_of_the_ladder(verdict):
     figure = draw_waterfall(waterfall_of(verdict))
-    order = [label.split("<br>")[0] for label in figure.layout.xaxis.categoryarray]
-    assert order == [
+    assert [step.name for step in figure.steps] == [
         "mean smoothing",
         "own confidence",
         "class similarity",
         "full response",
         "gain in all",
+    ]
+    assert [figure.kinds[step.style] for step in figure.steps[1:3]] == [
+        "regularization",
+        "knowledge",
     ]

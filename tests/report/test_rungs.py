@@ -3,7 +3,7 @@ import pytest
 
 from goodteacher.config import Recipe
 from goodteacher.records.arms import CROSS_ENTROPY, Arm, Checkpoint, smoothing_arm
-from goodteacher.report.rungs import deviation, first_rung, last_rungs, rung_lengths
+from goodteacher.report.rungs import deviation, first_rung, longest_training
 from tests.report.build import CHOSEN, WINNER, row
 
 OTHER = Arm(source=CHOSEN, recipe=Recipe(temperature=1.0))
@@ -77,5 +77,4 @@ def test_last_rung_counts_any_recipe_of_a_checkpoint():
         row(OTHER, accuracy=0.9, rung=2, student_epochs=18),
         row(FAR, accuracy=0.7),
     ]
-    assert last_rungs(rows) == {CHOSEN: 2, FAR.source: 0}
-    assert rung_lengths(rows) == (2, 18)
+    assert longest_training(rows) == {CHOSEN: 18, FAR.source: 2}

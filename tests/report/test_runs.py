@@ -65,8 +65,8 @@ def test_map_has_a_row_for_each_run_grouped_and_a_line_between_groups(several):
         "batch 128 lr 0.001 seed 0",
         "batch 32 lr 0.001 seed 1",
     ]
-    assert [shape.y0 for shape in draw_grid(grid).layout.shapes] == [1.5, 3.5, 5.5]
-    assert draw_grid(grid).layout.yaxis.title.text == "teacher run"
+    assert draw_grid(grid).breaks == (2, 4, 6)
+    assert draw_grid(grid).down == "teacher run"
 
 
 def test_table_has_a_column_for_each_attribute_that_varies(several):
@@ -89,7 +89,7 @@ def test_axis_is_named_by_the_one_attribute_that_varies():
 def test_curves_have_a_line_for_each_run(several):
     curves = curves_of(several, QUANTITIES["nll"])
     assert len(curves.lines) == 8
-    assert draw_curves(curves).layout.legend.title.text == "run"
+    assert draw_curves(curves).legend == "run"
     assert curves_table(curves).head[1] == "batch 32 lr 0.001 seed 0"
 
 
@@ -135,8 +135,8 @@ def test_table_of_students_and_teachers_has_the_attributes_too(several):
 def test_star_finds_its_row_among_several_runs(several):
     chosen = CHOSEN.model_copy(update={"run": "batch 128 lr 0.01 seed 1"})
     grid = teacher_grid(several, QUANTITIES["accuracy"])
-    outlined = draw_grid(grid.__class__(**{**vars(grid), "chosen": chosen})).layout.shapes[-1]
-    assert (outlined.x0, outlined.y0) == (0.5, 6.5)
+    outlined = draw_grid(grid.__class__(**{**vars(grid), "chosen": chosen})).outlined
+    assert outlined == (7, 1)
 
 
 def _epochs(*numbers):

@@ -42,10 +42,10 @@ def test_levels_are_cross_entropy_and_the_best_smoothing(rung):
 
 def test_error_bars_are_drawn_only_with_several_seeds(rung):
     figure = draw_temperature_curves(temperature_curves(rung, CHOSEN))
-    assert figure.data[0].error_y.visible is True
+    assert figure.series[0].points[0].interval == pytest.approx((90.05 - 2**0.5, 90.05 + 2**0.5))
     single = first_rung([row(WINNER, accuracy=0.9)])
     figure = draw_temperature_curves(temperature_curves(single, CHOSEN))
-    assert figure.data[0].error_y.visible is False
+    assert figure.series[0].points[0].interval is None
 
 
 def test_pairings_hold_each_tried_teacher_and_its_best_students(findings, rung):
@@ -62,9 +62,9 @@ def test_pairings_hold_each_tried_teacher_and_its_best_students(findings, rung):
 def test_points_carry_batch_size_epoch_and_a_star_on_the_sweet_spot(findings, rung):
     quantity = QUANTITIES["accuracy"]
     figure = draw_pairings(pairings(findings, rung, quantity), quantity, findings.axis, CHOSEN)
-    assert [trace.name for trace in figure.data[:2]] == ["32", "128"]
-    assert figure.data[1].text == ("1", "2", "4")
-    assert figure.data[2].x == pytest.approx((92.0,))
+    assert [series.name for series in figure.series] == ["32", "128"]
+    assert [point.label for point in figure.series[1].points] == ["1", "2", "4"]
+    assert figure.star == pytest.approx((92.0, 90.15))
 
 
 def pairing(epoch, teacher, student):
@@ -96,9 +96,9 @@ def test_leading_checkpoint_is_the_sweet_spot_once_it_is_known(findings, rung):
     elsewhere = first_rung([row(WINNER, accuracy=0.1)])
     assert leading(findings, elsewhere) == CHOSEN
     unfinished = dataclasses.replace(findings, sweet_spot=None)
-    assert leading(unfinished, rung) == CHOSEN  # planted as the best of the first rung
+    assert leading(unfinished, rung) == CHOSEN  # planted as the best of the first round
     assert (
-        "leading on the first rung" in temperature_panel(unfinished, rung, CHOSEN).views[0].caption
+        "leading on the first round" in temperature_panel(unfinished, rung, CHOSEN).views[0].caption
     )
 
 

@@ -13,10 +13,13 @@ from torch import Tensor
 
 from goodteacher.maths.calibration import adaptive_calibration_error, negative_log_likelihood
 from goodteacher.maths.statistics import accuracy_interval, differences_by_class
-from goodteacher.records import ClassChange, Covered, Estimated, Quality
+from goodteacher.records import ClassChange, Covered, Estimated, Quality, ReliabilityBin
 
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 """Shares of the examples, the surest ones, on which accuracy is measured."""
+
+RELIABILITY_BINS = 10
+"""Bins of a reliability diagram."""
 
 _Z = 1.959964
 _RESAMPLES = 200
@@ -44,6 +47,8 @@ def quality_of(logits: Tensor, labels: Tensor, *, temperature: float) -> Quality
         calibration_error=_calibration_error(wide, labels),
         uncalibrated_nll=negative_log_likelihood(logits, labels),
         uncalibrated_calibration_error=adaptive_calibration_error(logits, labels),
+        reliability=reliability(wide, labels),
+        uncalibrated_reliability=reliability(logits.double(), labels),
         covered=_covered(log_probs.amax(-1), right),
     )
 
@@ -75,6 +80,29 @@ def class_changes(
         if each.joint.low > 0 or each.joint.high < 0
     ]
     return tuple(sorted(changes, key=lambda change: change.difference))
+
+
+def reliability(logits: Tensor, labels: Tensor) -> tuple[ReliabilityBin, ...]:
+    """Return how often a model is right among examples of which it is about equally sure.
+
+    Args:
+        logits: [N, C].
+        labels: The classes, [N].
+
+    Returns:
+        Bins of equal size, or one for each example where there are fewer; the least sure first.
+    """
+    confidence, predicted = logits.softmax(-1).max(-1)
+    order = confidence.argsort(stable=True)
+    right = (predicted == labels).double()
+    return tuple(
+        ReliabilityBin(
+            num_examples=len(rows),
+            confidence=float(confidence[rows].mean()),
+            accuracy=float(right[rows].mean()),
+        )
+        for rows in order.tensor_split(min(RELIABILITY_BINS, len(order)))
+    )
 
 
 def _mean(values: Tensor) -> Estimated:

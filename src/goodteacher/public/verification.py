@@ -154,7 +154,7 @@ def _of_response(
     if independent is not None:
         tell(context, independent, name="independent response")
     with context.store.lock(watcher):
-        source = keep_response(context, response)
+        source = keep_response(context, response, given=given.responses)
         key = DataKey.of(config, context.data)
         students = Students(config, context, engine_of(config, context), key)
         return _judge(Verification(students, config, source, teachers))

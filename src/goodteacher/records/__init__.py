@@ -49,6 +49,7 @@ from goodteacher.records.exports import (
     Int8,
     Quality,
     QuantizedTeacher,
+    ReliabilityBin,
     Size,
     Timed,
 )
@@ -164,6 +165,7 @@ __all__ = [
     "QuantizedTeacher",
     "Reference",
     "References",
+    "ReliabilityBin",
     "Rung",
     "Savings",
     "SearchPlan",

@@ -46,6 +46,14 @@ class Covered(Frozen):
     accuracy: float
 
 
+class ReliabilityBin(Frozen):
+    """Examples of which a model is about equally sure."""
+
+    num_examples: int
+    confidence: float = Field(description="mean probability of the predicted class")
+    accuracy: float
+
+
 class Quality(Frozen):
     """A model on the test split."""
 
@@ -58,6 +66,10 @@ class Quality(Frozen):
     )
     uncalibrated_nll: float
     uncalibrated_calibration_error: float
+    reliability: tuple[ReliabilityBin, ...] = Field(
+        default=(), description="calibrated, bins of equal size by confidence, the least sure first"
+    )
+    uncalibrated_reliability: tuple[ReliabilityBin, ...] = ()
     covered: tuple[Covered, ...] = Field(
         description="accuracy where less sure answers are left out"
     )

@@ -5,7 +5,11 @@
 | `findings`   | reading a study folder; the only module here, trackers aside, that does          |
 | `rungs`      | what the search's students reached: means and spread of each arm on a rung       |
 | `quantities` | the table of what is said about a teacher: names, units, splits                  |
-| `headline`   | the answer: the table of confirmed students and the plot of their differences    |
+| `recorded`   | what recorded responses say, read and aggregated                                 |
+| `alike`      | which classes a teacher calls alike, and one example epoch by epoch              |
+| `arms`       | every arm in one table, and how the students learned                             |
+| `answer`     | the answer first: one sentence, what it rests on, what to do next                |
+| `headline`   | the table of confirmed students and the plot of their differences                |
 | `runs`       | runs as an axis: which attributes tell them apart                                |
 | `maps`       | runs x epochs                                                                    |
 | `curves`     | a quantity over epochs, a line for each run                                      |
@@ -19,12 +23,14 @@
 | `exported`   | the last export: quality, size and times beside the teacher                      |
 | `parts`      | what a page is made of: tables, views, panels, sections                          |
 | `front`      | several students on one page                                                    |
-| `theme`      | colours, light and dark                                                          |
+| `chart`      | what a figure shows, as plain data                                               |
+| `svg`        | figures drawn as SVG                                                             |
+| `theme`      | colours of cells, and round numbers for axes                                     |
 | `trackers`   | what MLflow, TensorBoard and Weights & Biases are told                           |
 | `page`       | which parts, in which order, and the HTML around them                            |
 
 Every figure has a *data function* (findings to plain frozen data) and a *drawing function* (that
-data to a Plotly figure). Figures read result files; nothing is drawn from live objects.
+data to a figure of `chart`). Figures read result files; nothing is drawn from live objects.
 """
 
 from goodteacher.report.front import write_front_report

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import plotly.graph_objects as go
-
 from goodteacher.records import (
     Association,
     ClassGain,
@@ -16,9 +14,9 @@ from goodteacher.records import (
     percent,
     points,
 )
+from goodteacher.report.chart import Cell, Matrix
 from goodteacher.report.headline import Difference, confidence, draw_differences, in_points
 from goodteacher.report.parts import Gallery, Panel, Picture, Table, View
-from goodteacher.report.theme import MAP_COLORS, new_figure
 
 MOST_BARS = 30
 """Classes in the figure; the table has all."""
@@ -99,7 +97,7 @@ def confusion_panels(evidence: Evidence) -> tuple[Panel, ...]:
     )
 
 
-def draw_matrix(rows: Rows, names: Sequence[str], *, diverging: bool) -> go.Figure:
+def draw_matrix(rows: Rows, names: Sequence[str], *, diverging: bool) -> Matrix:
     """Draw a class-by-class matrix of shares, in %, without its diagonal.
 
     Args:
@@ -107,24 +105,29 @@ def draw_matrix(rows: Rows, names: Sequence[str], *, diverging: bool) -> go.Figu
         names: Names of the classes.
         diverging: Whether 0 is in the middle of the colours rather than at their end.
     """
-    figure = new_figure(height=min(760, 150 + 30 * len(names)))
-    blank = [[None if i == j else 100 * v for j, v in enumerate(row)] for i, row in enumerate(rows)]
-    colors = {"colorscale": "RdBu_r", "zmid": 0} if diverging else {"colorscale": MAP_COLORS}
-    figure.add_heatmap(
-        x=list(names),
-        y=list(names),
-        z=blank,
-        hovertemplate="%{y}, taken for %{x}: %{z:.2f}<extra></extra>",
-        hoverongaps=False,
-        xgap=1,
-        ygap=1,
-        colorbar={"title": {"text": "points" if diverging else "%"}, "thickness": 10},
-        **colors,
+    return Matrix(
+        across="other class",
+        down="true class",
+        columns=tuple(names),
+        rows=tuple(names),
+        cells=tuple(
+            tuple(
+                Cell(None, "", "")
+                if i == j
+                else _share_cell(100 * value, (names[i], names[j]), signed=diverging)
+                for j, value in enumerate(row)
+            )
+            for i, row in enumerate(rows)
+        ),
+        unit="points" if diverging else "%",
+        diverging=diverging,
+        row_height=max(16, min(30, 720 // max(len(names), 1))),
     )
-    figure.update_xaxes(title_text="other class", type="category", showgrid=False)
-    return figure.update_yaxes(
-        title_text="true class", type="category", showgrid=False, autorange="reversed"
-    )
+
+
+def _share_cell(value: float, pair: tuple[str, str], *, signed: bool) -> Cell:
+    shown = f"{value:+.1f}" if signed else f"{value:.0f}"
+    return Cell(value, shown, f"{pair[0]}, taken for {pair[1]}: {value:.2f}")
 
 
 def matrix_table(rows: Rows, names: Sequence[str]) -> Table:

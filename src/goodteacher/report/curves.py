@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
 from goodteacher.config import Run
+from goodteacher.report.chart import Axis, Lines, Point, Series
 from goodteacher.report.findings import Findings
 from goodteacher.report.maps import epoch_title
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.quantities import QUANTITIES, Quantity
 from goodteacher.report.runs import RunAxis
-from goodteacher.report.theme import STAR, SYMBOLS, new_figure, power_ticks
+from goodteacher.report.theme import power_ticks
 
 OVER_EPOCHS = (
     "similarity",
@@ -77,34 +76,20 @@ def curves_of(findings: Findings, quantity: Quantity) -> Curves:
     return Curves(quantity, epoch_title(findings.config), findings.axis, lines, chosen)
 
 
-def draw_curves(curves: Curves) -> go.Figure:
+def draw_curves(curves: Curves) -> Lines:
     """Draw one line for each run over a logarithmic epoch axis."""
-    figure = new_figure(height=310)
-    for number, line in enumerate(curves.lines):
-        figure.add_scatter(
-            x=line.epochs,
-            y=line.values,
-            mode="lines+markers",
-            marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 7},
-            name=curves.axis.label(line.run),
-            hovertemplate=f"{line.run.name} epoch %{{x}}: %{{y:.4g}}<extra></extra>",
-        )
-    if curves.chosen is not None:
-        epoch, value = curves.chosen
-        figure.add_scatter(
-            x=[epoch],
-            y=[value],
-            mode="markers",
-            marker=STAR,
-            hoverinfo="skip",
-            showlegend=False,
-        )
     ticks = power_ticks([epoch for line in curves.lines for epoch in line.epochs])
-    figure.update_xaxes(
-        title_text=curves.epoch_title, type="log", tickvals=ticks, ticktext=[str(t) for t in ticks]
+    return Lines(
+        x=Axis(curves.epoch_title, tuple(ticks), log=True),
+        y=Axis(curves.quantity.axis),
+        series=tuple(
+            Series(curves.axis.label(line.run), _points(curves.quantity, line), style=number)
+            for number, line in enumerate(curves.lines)
+        ),
+        height=200,
+        legend=curves.axis.title,
+        star=curves.chosen,
     )
-    figure.update_yaxes(title_text=curves.quantity.axis)
-    return figure.update_layout(legend_title_text=curves.axis.title, showlegend=True)
 
 
 def curve_panel(findings: Findings, name: str) -> Panel:
@@ -130,6 +115,13 @@ def curves_table(curves: Curves) -> Table:
         for epoch in sorted({epoch for _, epoch in values})
     )
     return Table("", ("epoch", *(curves.axis.named(run) for run in runs)), rows)
+
+
+def _points(quantity: Quantity, line: Curve) -> tuple[Point, ...]:
+    return tuple(
+        Point(epoch, value, f"{line.run.name} epoch {epoch}: {quantity.shown(value)}")
+        for epoch, value in zip(line.epochs, line.values, strict=True)
+    )
 
 
 def _chosen(findings: Findings, quantity: Quantity) -> tuple[int, float] | None:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from goodteacher.records import Estimated, Export, Quality, Timed, percent, points, repetitions_of
+from goodteacher.records import (
+    Estimated,
+    Export,
+    Quality,
+    ReliabilityBin,
+    Timed,
+    latency_title,
+    percent,
+    points,
+    repetitions_of,
+)
+from goodteacher.report.chart import Axis, Lines, Point, Series
 from goodteacher.report.headline import shown_range
-from goodteacher.report.parts import Section, Table
+from goodteacher.report.parts import Panel, Section, Table, View
 
 
 def export_sections(found: Export | None) -> tuple[Section, ...]:
@@ -19,7 +30,63 @@ def export_sections(found: Export | None) -> tuple[Section, ...]:
         return ()
     lead = tuple(filter(None, (_sizes(found), found.teacher.why_not_run, _competitor(found))))
     tables = (quality_table(found), latency_table(found))
-    return (Section("export", "The exported student", lead, tables=tables),)
+    panels = reliability_panels(found)
+    return (Section("export", "The exported student", lead, panels, tables, columns=1),)
+
+
+def reliability_panels(found: Export) -> tuple[Panel, ...]:
+    """Return the reliability diagram before and after calibration; none where it was not kept."""
+    student = found.student
+    kinds = {
+        "before calibration": student.uncalibrated_reliability,
+        "after calibration": student.reliability,
+    }
+    if not student.reliability:
+        return ()
+    caption = (
+        f"How often the student is right (up) when it is so sure (across), on the test split "
+        f"(n = {student.num_examples:,} examples, bins of about equal size, no spread). On the "
+        f"dashed line it is right as often as it says. Calibration error: "
+        f"{student.uncalibrated_calibration_error:.3f} before, "
+        f"{student.calibration_error.value:.3f} after dividing logits by {found.temperature:.3g}."
+    )
+    rows = tuple(
+        (
+            name,
+            str(each.num_examples),
+            percent(each.confidence),
+            percent(each.accuracy),
+        )
+        for name, bins in kinds.items()
+        for each in bins
+    )
+    table = Table("", ("student", "examples", "confidence, %", "accuracy, %"), rows)
+    view = View("", draw_reliability(kinds), caption, table)
+    return (Panel("reliability", "Is the student as sure as it should be?", (view,)),)
+
+
+def draw_reliability(kinds: Mapping[str, tuple[ReliabilityBin, ...]]) -> Lines:
+    """Draw accuracy over confidence beside the diagonal, a line for each kind."""
+    every = [bin for bins in kinds.values() for bin in bins]
+    low = 100 * min(min(bin.confidence, bin.accuracy) for bin in every)
+    series = tuple(
+        Series(
+            name,
+            tuple(
+                Point(
+                    100 * each.confidence,
+                    100 * each.accuracy,
+                    f"{name}: {percent(each.confidence)} % sure, {percent(each.accuracy)} % right",
+                )
+                for each in bins
+            ),
+            style=1 - number,
+        )
+        for number, (name, bins) in enumerate(kinds.items())
+    )
+    ends = (Point(low, low), Point(100, 100))
+    perfect = Series("as often as it says", ends, style=None, marked=False, dashed=True)
+    return Lines(Axis("confidence, %"), Axis("accuracy, %"), (perfect, *series))
 
 
 def quality_table(found: Export) -> Table:
@@ -57,6 +124,18 @@ def latency_table(found: Export) -> Table:
         for timed in each
     )
     return Table(caption, head, rows)
+
+
+def speed_sentence(found: Export) -> str:
+    """Say how large and how fast the student is beside its teacher."""
+    said = _sizes(found)
+    if not found.timed or not found.teacher.timed:
+        return said
+    ours, theirs = found.timed[0].latencies[0], found.teacher.timed[0].latencies[0]
+    return (
+        f"{said} For {latency_title(ours.batch_size)} it takes {_ms(ours.median)} ms, the teacher "
+        f"{_ms(theirs.median)} ms (medians, one thread, {found.machine})."
+    )
 
 
 def _sizes(found: Export) -> str:

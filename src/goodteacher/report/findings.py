@@ -1,4 +1,4 @@
-"""Reading a study folder: everything that the report says comes from here."""
+"""Reading a study folder: everything that the report says comes from here and `recorded`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from goodteacher.records import (
     TrajectoryRecord,
     Verdict,
 )
+from goodteacher.report.recorded import Said, read_said
 from goodteacher.report.runs import RunAxis, axis_of
 from goodteacher.studies import (
     BLENDS_FILE,
     DECISIONS_FILE,
     EVIDENCE_FILE,
     EXPORT_FILE,
+    RESPONSE_FILE,
     Environment,
     Store,
     environments,
@@ -54,6 +56,7 @@ class Verified:
         data: Its data.
         environments: The machines and versions it ran on, first one first.
         judgement: The verdict; None while it has not been reached.
+        given: Name of the file that held the response; empty where it was given in Python.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Verified:
     data: DataSummary
     environments: tuple[Environment, ...]
     judgement: Judgement | None
+    given: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class Findings:
             run and epoch.
         decisions: What the search decided.
         export: What the last export found; None while there was none.
+        said: What the recorded responses say; None before the search ends, or without them.
     """
 
     name: str
@@ -95,6 +100,7 @@ class Findings:
     branches: tuple[TrajectoryRecord, ...] = ()
     decisions: tuple[Decision, ...] = ()
     export: Export | None = None
+    said: Said | None = None
 
     @cached_property
     def axis(self) -> RunAxis:
@@ -143,15 +149,19 @@ def read_findings(store: Store) -> Findings:
         StudyError: A file is missing that every study has, or holds something else.
         ConfigError: ``study.toml`` cannot be read.
     """
-    finished = store.exists("sweet_spot.json")
+    records, students = _records(store, "teachers/*/trajectory.jsonl"), _students(store)
+    found = None
+    if store.exists("sweet_spot.json"):
+        found = store.read_json("sweet_spot.json", SweetSpot)
     return Findings(
         name=store.name,
         config=store.config(StudyConfig),
         data=store.read_json("data.json", DataSummary),
         environments=environments(store),
-        records=_records(store, "teachers/*/trajectory.jsonl"),
-        students=_students(store),
-        sweet_spot=store.read_json("sweet_spot.json", SweetSpot) if finished else None,
+        records=records,
+        students=students,
+        sweet_spot=found,
+        said=None if found is None else read_said(store, found, _folders(store), records, students),
         judgement=_judgement(store),
         blends=_blends(store),
         export=store.read_json(EXPORT_FILE, Export) if store.exists(EXPORT_FILE) else None,
@@ -181,7 +191,13 @@ def read_verified(store: Store) -> Verified:
         data=store.read_json("data.json", DataSummary),
         environments=environments(store),
         judgement=_judgement(store),
+        given=_given(store),
     )
+
+
+def _given(store: Store) -> str:
+    known = store.exists(RESPONSE_FILE)
+    return store.read_notes(RESPONSE_FILE).get("name", "") if known else ""
 
 
 def _judgement(store: Store) -> Judgement | None:
@@ -196,6 +212,15 @@ def _records(store: Store, pattern: str) -> tuple[TrajectoryRecord, ...]:
     names = _names(store, pattern)
     records = [r for name in names for r in store.read_records(name, TrajectoryRecord)]
     return tuple(sorted(records, key=lambda record: (run_order(record.made_by), record.epoch)))
+
+
+def _folders(store: Store) -> dict[str, str]:
+    """Return the folder of each run below the study."""
+    return {
+        record.run: name.removesuffix("/trajectory.jsonl")
+        for name in _names(store, "teachers/*/trajectory.jsonl")
+        for record in store.read_records(name, TrajectoryRecord)
+    }
 
 
 def _blends(store: Store) -> tuple[BlendRecord, ...]:

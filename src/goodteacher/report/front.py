@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
 from markupsafe import Markup
 
 from goodteacher.config import read_toml
@@ -22,10 +22,10 @@ from goodteacher.records import (
     points,
     repetitions_of,
 )
-from goodteacher.report.headline import confidence, error_bars, in_points, shown_range
+from goodteacher.report.chart import Axis, Lines, Point, Series
+from goodteacher.report.headline import confidence, in_points, shown_range
 from goodteacher.report.page import REPORT_FILE, render_page
 from goodteacher.report.parts import Page, Panel, Section, Table, View
-from goodteacher.report.theme import NEUTRAL, SYMBOLS, new_figure
 from goodteacher.studies import FRONT_FILE, STUDENTS_FILE, Place, Store
 
 DEFINITIONS = (
@@ -40,7 +40,7 @@ DEFINITIONS = (
 
 
 @dataclass(frozen=True)
-class Point:
+class Student:
     """A student in a figure.
 
     Attributes:
@@ -171,7 +171,7 @@ def _cells(row: FrontRow) -> tuple[str, ...]:
 
 def points_of(
     front: Front, cost: Callable[[FrontRow], float], on_front: Callable[[FrontRow], bool]
-) -> tuple[Point, ...]:
+) -> tuple[Student, ...]:
     """Return the students of a figure, cheapest first.
 
     Args:
@@ -180,7 +180,7 @@ def points_of(
         on_front: Whether no other student beats one.
     """
     found = (
-        Point(
+        Student(
             row.student,
             cost(row),
             100 * row.test_accuracy,
@@ -192,35 +192,29 @@ def points_of(
     return tuple(sorted(found, key=lambda point: (point.cost, point.accuracy)))
 
 
-def draw_front(students: Sequence[Point], *, title: str) -> go.Figure:
+def draw_front(students: Sequence[Student], *, title: str) -> Lines:
     """Draw a point with its interval for each student, and a line along the front."""
-    figure = new_figure(height=400)
-    front = [point for point in students if point.on_front]
-    figure.add_scatter(
-        x=[point.cost for point in front],
-        y=[point.accuracy for point in front],
-        mode="lines",
-        line={"color": NEUTRAL, "dash": "dot", "shape": "hv"},
-        hoverinfo="skip",
-        name="front",
+    front = [student for student in students if student.on_front]
+    beaten = [student for student in students if not student.on_front]
+    edges = [Point(after.cost, before.accuracy) for before, after in itertools.pairwise(front)]
+    corners = [Point(student.cost, student.accuracy) for student in front]
+    stairs = [corner for pair in itertools.zip_longest(corners, edges) for corner in pair if corner]
+    series = (
+        Series("front", tuple(stairs), style=None, marked=False, dashed=True),
+        Series("on the front", tuple(map(_point, front)), style=0, joined=False),
+        Series("beaten", tuple(map(_point, beaten)), style=1, joined=False),
     )
-    for symbol, name, wanted in ((SYMBOLS[0], "on the front", True), (SYMBOLS[5], "beaten", False)):
-        own = [point for point in students if point.on_front is wanted]
-        means = [point.accuracy for point in own]
-        figure.add_scatter(
-            x=[point.cost for point in own],
-            y=means,
-            mode="markers+text",
-            text=[point.name for point in own],
-            textposition="top center",
-            textfont={"size": 11},
-            marker={"symbol": symbol, "size": 9},
-            error_y=error_bars(means, [point.interval for point in own], width=4, thickness=1.2),
-            hovertemplate="%{text}: %{y:.2f} %, %{x:,.4g}<extra></extra>",
-            name=name,
-        )
-    figure.update_xaxes(title_text=title, type="log")
-    return figure.update_yaxes(title_text="test accuracy, %").update_layout(showlegend=True)
+    return Lines(
+        Axis(title, log=True),
+        Axis("test accuracy, %"),
+        tuple(each for each in series if each.points),
+        height=300,
+    )
+
+
+def _point(student: Student) -> Point:
+    note = f"{student.name}: {student.accuracy:.2f} %, {student.cost:,.4g}"
+    return Point(student.cost, student.accuracy, note, student.name, student.interval)
 
 
 def _parameters_panel(front: Front) -> Panel:
@@ -259,7 +253,7 @@ def _latency_view(front: Front, place: int) -> View:
     return View(label, draw_front(students, title=title), caption, _numbers(students, title))
 
 
-def _numbers(students: Sequence[Point], title: str) -> Table:
+def _numbers(students: Sequence[Student], title: str) -> Table:
     rows = tuple(
         (
             point.name,
@@ -278,7 +272,7 @@ def _basis(front: Front) -> str:
     first = front.rows[0]
     return (
         f"mean of {first.num_seeds} seeds, n = {first.num_test:,} test examples; bars: "
-        f"{confidence(front.level)} intervals. Dotted: the front."
+        f"{confidence(front.level)} intervals. Dashed: the front."
     )
 
 

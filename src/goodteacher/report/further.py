@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-
-import plotly.graph_objects as go
 
 from goodteacher.records import (
     CurveArm,
+    Estimate,
     Fidelity,
     FidelityArm,
     JointEffect,
@@ -19,10 +18,11 @@ from goodteacher.records import (
     percent,
     points,
 )
-from goodteacher.report.headline import confidence, error_bars, in_points, shown_range
+from goodteacher.report.chart import Axis, Interval, Intervals, Lines, Point, Series
+from goodteacher.report.headline import confidence, in_points, shown_range
 from goodteacher.report.ladder import rung_name, shown_effect, shown_estimate, shown_joint
 from goodteacher.report.parts import Panel, Table, View
-from goodteacher.report.theme import NEUTRAL, SYMBOLS, new_figure, power_ticks
+from goodteacher.report.theme import power_ticks
 
 _HELD_OUT = {
     True: "It did not learn from these examples, and neither did the students.",
@@ -62,28 +62,26 @@ def knowledge_line(curve: TemperatureCurve) -> GainLine:
     return _line(curve, "full response minus own confidence", [p.knowledge for p in curve.points])
 
 
-def draw_lines(lines: Sequence[GainLine], *, title: str) -> go.Figure:
+def draw_lines(lines: Sequence[GainLine], *, title: str) -> Lines:
     """Draw differences over a logarithmic temperature axis, with joint intervals."""
-    figure = new_figure(height=380)
-    for number, line in enumerate(lines):
-        # Side by side, since intervals at one place would hide each other.
-        aside = 1.04 ** (number - (len(lines) - 1) / 2)
-        figure.add_scatter(
-            x=[t * aside for t in line.temperatures],
-            y=line.means,
-            mode="lines+markers",
-            name=line.name,
-            marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
-            error_y=error_bars(line.means, line.intervals, width=4, thickness=1.3),
-            customdata=line.temperatures,
-            hovertemplate="T = %{customdata:g}: %{y:+.2f} points<extra></extra>",
-        )
-    figure.add_hline(y=0, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
-    ticks = power_ticks(lines[0].temperatures)
-    figure.update_xaxes(
-        title_text="temperature T", type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks]
+    # Side by side, since intervals at one place would hide each other.
+    series = tuple(
+        Series(line.name, _points(line, 1.04 ** (number - (len(lines) - 1) / 2)), style=number)
+        for number, line in enumerate(lines)
     )
-    return figure.update_yaxes(title_text=title).update_layout(showlegend=len(lines) > 1)
+    ticks = power_ticks(lines[0].temperatures)
+    return Lines(
+        Axis("temperature T", tuple(ticks), log=True), Axis(title), series, height=260, zero=True
+    )
+
+
+def _points(line: GainLine, aside: float) -> tuple[Point, ...]:
+    return tuple(
+        Point(temperature * aside, mean, f"T = {temperature:g}: {mean:+.2f} points", "", interval)
+        for temperature, mean, interval in zip(
+            line.temperatures, line.means, line.intervals, strict=True
+        )
+    )
 
 
 def curve_panels(curve: TemperatureCurve, level: float) -> tuple[Panel, ...]:
@@ -110,6 +108,50 @@ def curve_panels(curve: TemperatureCurve, level: float) -> tuple[Panel, ...]:
         Panel("curve-gains", "Gain over temperature", (first,)),
         Panel("curve-knowledge", "What similarity adds, over temperature", (second,)),
     )
+
+
+def omitted_panel(found: OmittedClass, level: float) -> Panel:
+    """Return how well students do on a class that they never saw, a row for each rung."""
+    kinds: Mapping[str, Callable[[OmittedArm], Estimate]] = {
+        "after the bias correction": lambda arm: arm.corrected_class_accuracy,
+        "as trained": lambda arm: arm.class_accuracy,
+    }
+    caption = (
+        f"Accuracy on the {found.num_class_examples:,} test examples of {found.class_name}, of "
+        f"students whose {found.num_transfer:,} training examples hold none of it; mean of "
+        f"{found.num_seeds} seeds, {confidence(level)} intervals. Students of hard labels that did "
+        f"see it reach {shown_estimate(found.seen_accuracy)} %."
+    )
+    views = tuple(
+        View(
+            kind, draw_omitted(found, of), f"{caption} Shown: {kind}.", _omitted_numbers(found, of)
+        )
+        for kind, of in kinds.items()
+    )
+    return Panel("omitted-class", f"Recognising {found.class_name} without having seen it", views)
+
+
+def draw_omitted(found: OmittedClass, of: Callable[[OmittedArm], Estimate]) -> Intervals:
+    """Draw the accuracy on the omitted class, a row for each rung."""
+    rows = tuple(
+        Interval(
+            rung_name(arm.name),
+            100 * of(arm).mean,
+            in_points(of(arm).interval),
+            None,
+            f"{shown_estimate(of(arm))} %",
+        )
+        for arm in found.arms
+    )
+    return Intervals(f"accuracy on {found.class_name}, %", rows)
+
+
+def _omitted_numbers(found: OmittedClass, of: Callable[[OmittedArm], Estimate]) -> Table:
+    rows = tuple(
+        (rung_name(arm.name), *map(percent, (of(arm).mean, *of(arm).interval)))
+        for arm in found.arms
+    )
+    return Table("", ("students of", "accuracy, %", "low", "high"), rows)
 
 
 def omitted_table(found: OmittedClass, level: float) -> Table:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
 from goodteacher.records import (
     Pair,
     Reference,
@@ -17,10 +15,10 @@ from goodteacher.records import (
     percent,
     points,
 )
+from goodteacher.report.chart import Interval, Intervals
 from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.rungs import deviation
-from goodteacher.report.theme import NEUTRAL, new_figure
 
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -60,36 +58,13 @@ def differences_of(found: SweetSpot) -> tuple[Difference, ...]:
 
 def draw_differences(
     differences: Sequence[Difference], *, title: str = "sweet spot minus reference, points"
-) -> go.Figure:
+) -> Intervals:
     """Draw a point, its interval (thick) and its joint interval (thin) for each difference."""
-    names = [_row_name(difference) for difference in differences]
-    means = [difference.mean for difference in differences]
-    figure = new_figure(height=90 + 52 * len(differences))
-    figure.add_scatter(
-        x=means,
-        y=names,
-        mode="markers",
-        marker={"size": 11},
-        error_x=error_bars(means, _drawn(d.interval for d in differences), width=0, thickness=5),
-        hovertemplate="%{y}: %{x:+.2f} points<extra></extra>",
-        name="interval",
-    )
-    figure.add_scatter(
-        x=means,
-        y=names,
-        mode="markers",
-        marker={"size": 1, "color": NEUTRAL},
-        error_x=error_bars(
-            means, _drawn(d.joint_interval for d in differences), width=6, thickness=1.5
+    return Intervals(
+        title,
+        tuple(
+            Interval(d.name, d.mean, d.interval, d.joint_interval, _written(d)) for d in differences
         ),
-        hoverinfo="skip",
-        name="joint interval",
-    )
-    figure.add_vline(x=0, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
-    figure.update_xaxes(title_text=title)
-    # Names may be numerals: without the type they would be places on an axis of numbers.
-    return figure.update_yaxes(autorange="reversed", type="category").update_layout(
-        showlegend=False
     )
 
 
@@ -203,19 +178,17 @@ def _reference_cells(
     )
 
 
-def _drawn(intervals: Iterable[Pair | None]) -> list[Pair]:
-    """Return what is drawn of intervals: a point where students are compared with themselves."""
-    return [interval or (0.0, 0.0) for interval in intervals]
-
-
 def _ends(interval: Pair | None) -> tuple[str, str]:
     if interval is None:
         return ("-", "-")
     return (points(interval[0] / 100), points(interval[1] / 100))
 
 
-def _row_name(difference: Difference) -> str:
-    return difference.name if difference.interval else f"{difference.name}<br>(same students)"
+def _written(difference: Difference) -> str:
+    if difference.interval is None:
+        return "the same students"
+    low, high = difference.interval
+    return f"{difference.mean:+.2f} {shown_range((low, high), '{:+.2f}'.format)}"
 
 
 def in_points(interval: Pair) -> Pair:
@@ -226,17 +199,3 @@ def in_points(interval: Pair) -> Pair:
 def shown_range(interval: Pair, form: Callable[[float], str]) -> str:
     """Format an interval, never broken over lines."""
     return f"[{form(interval[0])},{_NO_BREAK}{form(interval[1])}]"
-
-
-def error_bars(
-    means: Sequence[float], intervals: Sequence[Pair], *, width: int, thickness: float
-) -> dict[str, object]:
-    """Return Plotly's error bars for intervals around means."""
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [high - mean for mean, (_, high) in zip(means, intervals, strict=True)],
-        "arrayminus": [mean - low for mean, (low, _) in zip(means, intervals, strict=True)],
-        "width": width,
-        "thickness": thickness,
-    }

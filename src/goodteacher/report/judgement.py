@@ -23,24 +23,34 @@ DEFINITION = (
 )
 
 
-def judgement_sections(judgement: Judgement) -> tuple[Section, ...]:
-    """Return the verdict, and what evidence there is, in reading order."""
-    return (_verdict_section(judgement.verdict), *_evidence_sections(judgement.evidence))
+def judgement_sections(judgement: Judgement, given: str = "") -> tuple[Section, ...]:
+    """Return the verdict, and what evidence there is, in reading order.
+
+    Args:
+        judgement: What was found.
+        given: Name of the file of the judged response, where it was given and is known.
+    """
+    return (_verdict_section(judgement.verdict, given), *_evidence_sections(judgement.evidence))
 
 
-def remark(verdict: Verdict) -> str:
+def remark(verdict: Verdict, given: str = "") -> str:
     """Say who was judged and with what, and what was special about it."""
     said = (
-        f"Judged: {verdict.teacher}, distilled with {verdict.recipe}. Margin of practical "
-        f"equivalence: {100 * verdict.margin:g} points."
+        f"Judged: {_named(verdict.teacher, given)}, distilled with {verdict.recipe}. "
+        f"Margin of practical equivalence: {100 * verdict.margin:g} points."
     )
     return " ".join((said, *verdict_remarks(verdict)))
 
 
-def _verdict_section(verdict: Verdict) -> Section:
+def _named(teacher: str, given: str) -> str:
+    """Name the judged teacher: a response that was given by its file, not by its content."""
+    return (given or "the given response") if teacher.startswith("file ") else teacher
+
+
+def _verdict_section(verdict: Verdict, given: str) -> Section:
     title = "Knowledge or regularization?"
     name = verdict.verdict.replace("_", " ")
-    lead = (f"Verdict: {name}. {verdict.explanation}", remark(verdict))
+    lead = (f"Verdict: {name}. {verdict.explanation}", remark(verdict, given))
     panels, tables = (ladder.ladder_panel(verdict),), (ladder.controls_table(verdict),)
     return Section("verdict", title, lead, panels, tables, columns=1)
 
@@ -71,7 +81,8 @@ def _omitted_section(found: Evidence) -> tuple[Section, ...]:
         return ()
     table = further.omitted_table(found.omitted, found.level)
     title = f"Without class {found.omitted.class_name}"
-    return (Section("omitted", title, tables=(table,)),)
+    panels = (further.omitted_panel(found.omitted, found.level),)
+    return (Section("omitted", title, (), panels, (table,), columns=1),)
 
 
 def _fidelity_section(found: Evidence) -> Section:

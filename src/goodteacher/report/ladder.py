@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
 from goodteacher.records import (
     Effect,
     Estimate,
@@ -16,9 +14,9 @@ from goodteacher.records import (
     percent,
     points,
 )
-from goodteacher.report.headline import confidence, error_bars, in_points, shown_range
+from goodteacher.report.chart import Step, Waterfall
+from goodteacher.report.headline import confidence, in_points, shown_range
 from goodteacher.report.parts import Panel, Table, View
-from goodteacher.report.theme import NEUTRAL, new_figure
 
 RUNG_NAMES = {
     "one_hot": "labels",
@@ -73,36 +71,22 @@ def waterfall_of(verdict: Verdict) -> tuple[Bar, ...]:
     return (*bars, whole)
 
 
-def draw_waterfall(bars: tuple[Bar, ...]) -> go.Figure:
+def draw_waterfall(bars: tuple[Bar, ...]) -> Waterfall:
     """Draw each step from where the one before ended, with its interval at its end."""
-    figure = new_figure(height=400)
-    labels = [f"{bar.name}<br>{bar.step:+.2f}" for bar in bars]
-    for kind in KINDS:
-        chosen = [(bar, label) for bar, label in zip(bars, labels, strict=True) if bar.kind == kind]
-        figure.add_bar(
-            x=[label for _, label in chosen],
-            y=[bar.step for bar, _ in chosen],
-            base=[bar.start for bar, _ in chosen],
-            width=0.6,
-            name=kind,
-            error_y=error_bars(
-                [bar.step for bar, _ in chosen],
-                [bar.interval for bar, _ in chosen],
-                width=6,
-                thickness=1.8,
-            )
-            | {"color": NEUTRAL},
-            customdata=[[bar.step, *bar.interval] for bar, _ in chosen],
-            hovertemplate="%{customdata[0]:+.2f} points "
-            "[%{customdata[1]:+.2f}, %{customdata[2]:+.2f}]<extra></extra>",
+    steps = tuple(
+        Step(
+            name=bar.name,
+            start=bar.start,
+            end=bar.end,
+            interval=(bar.start + bar.interval[0], bar.start + bar.interval[1]),
+            style=KINDS.index(bar.kind),
+            shown=f"{bar.step:+.2f}",
+            note=f"{bar.name}: {bar.step:+.2f} points "
+            f"[{bar.interval[0]:+.2f}, {bar.interval[1]:+.2f}]",
         )
-    for place, bar in enumerate(bars[:-1]):
-        line = {"color": NEUTRAL, "width": 1, "dash": "dot"}
-        figure.add_shape(type="line", x0=place, x1=place + 1, y0=bar.end, y1=bar.end, line=line)
-    figure.add_hline(y=0, line={"color": NEUTRAL, "dash": "dash", "width": 1.5})
-    order = {"categoryorder": "array", "categoryarray": labels}
-    figure.update_xaxes(title_text="what the rung adds", type="category", showgrid=False, **order)
-    return figure.update_yaxes(title_text="gain over the labels, points")
+        for bar in bars
+    )
+    return Waterfall("gain over hard labels, points", steps, KINDS)
 
 
 def ladder_panel(verdict: Verdict) -> Panel:

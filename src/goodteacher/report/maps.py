@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-
-import plotly.graph_objects as go
 
 from goodteacher.config import Recipe, StudyConfig
 from goodteacher.records import Checkpoint
+from goodteacher.report.chart import Cell, Matrix
 from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.quantities import QUANTITIES, Quantity
-from goodteacher.report.rungs import ArmScore, RungScores, last_rungs, rung_lengths
+from goodteacher.report.rungs import ArmScore, RungScores, longest_training
 from goodteacher.report.runs import RunAxis, place_of
-from goodteacher.report.theme import MAP_COLORS, NEUTRAL, OUTLINE, new_figure
 
 TEACHER_QUANTITIES = (
     "similarity",
@@ -26,26 +24,7 @@ TEACHER_QUANTITIES = (
     "best_nll",
     "accuracy",
 )
-SURVIVED = "▸"
 CHOSEN = "★"
-STOPPED = "■"
-
-_MOST_COLUMNS_WITH_TEXT = 12
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One checkpoint on a map.
-
-    Attributes:
-        value: What the colour shows; None where there is nothing to show.
-        text: What the cell says.
-        note: What it says at length, on hovering.
-    """
-
-    value: float | None
-    text: str
-    note: str
 
 
 @dataclass(frozen=True)
@@ -70,20 +49,20 @@ class Grid:
 
 
 def student_grid(findings: Findings, rung: RungScores, recipe: Recipe | None = None) -> Grid:
-    """Return the map of student accuracy after the first rung.
+    """Return the map of student accuracy after the first round.
 
     Args:
         findings: The study.
-        rung: Its first rung: every checkpoint's students at equal epochs.
+        rung: Its first round: every checkpoint's students at equal epochs.
         recipe: Show this recipe's students; by default each checkpoint's best recipe.
     """
     scores = rung.best_by_checkpoint(recipe)
-    survivors = last_rungs(findings.students)
+    trained = longest_training(findings.students)
 
     def cell(checkpoint: Checkpoint) -> Cell:
         if checkpoint not in scores:
             return _untried(findings, checkpoint)
-        return _student_cell(findings, checkpoint, scores[checkpoint], survivors)
+        return _student_cell(findings, checkpoint, scores[checkpoint], trained[checkpoint])
 
     return _grid(findings, "%", cell)
 
@@ -98,44 +77,34 @@ def teacher_grid(findings: Findings, quantity: Quantity) -> Grid:
             return _absent(findings, checkpoint)
         star = CHOSEN if checkpoint == findings.chosen else ""
         shown = quantity.shown(value)
-        return Cell(value, _lines(shown, star), f"{checkpoint}<br>{quantity.title}: {shown}")
+        return Cell(value, _lines(shown, star), f"{checkpoint}\n{quantity.title}: {shown}")
 
     return _grid(findings, quantity.unit, cell)
 
 
-def draw_grid(grid: Grid) -> go.Figure:
+def draw_grid(grid: Grid) -> Matrix:
     """Draw a map with the number in each cell and the sweet spot outlined."""
-    figure = new_figure(height=110 + 58 * len(grid.axis.runs))
-    rows = [grid.axis.label(run) for run in grid.axis.runs]
-    columns = [str(epoch) for epoch in grid.epochs]
-    roomy = len(columns) <= _MOST_COLUMNS_WITH_TEXT
-    figure.add_heatmap(
-        x=columns,
-        y=rows,
-        z=[[cell.value for cell in row] for row in grid.cells],
-        text=[["" if cell.value is None else cell.text for cell in row] for row in grid.cells],
-        texttemplate="%{text}" if roomy else None,
-        customdata=[[cell.note for cell in row] for row in grid.cells],
-        hovertemplate="%{customdata}<extra></extra>",
-        hoverongaps=False,
-        colorscale=MAP_COLORS,
-        xgap=2,
-        ygap=2,
-        colorbar={"title": {"text": grid.unit}, "thickness": 10, "outlinewidth": 0},
+    outlined = None
+    if grid.chosen is not None:
+        row = place_of(grid.axis.runs, grid.chosen.run)
+        outlined = (row, grid.epochs.index(grid.chosen.epoch))
+    return Matrix(
+        across=grid.epoch_title,
+        down=f"teacher {grid.axis.title}",
+        columns=tuple(map(str, grid.epochs)),
+        rows=tuple(grid.axis.label(run) for run in grid.axis.runs),
+        cells=grid.cells,
+        unit=grid.unit,
+        outlined=outlined,
+        breaks=grid.axis.breaks,
     )
-    _write_gaps(figure, grid)
-    _separate(figure, grid)
-    _outline(figure, grid)
-    figure.update_xaxes(title_text=grid.epoch_title, type="category", showgrid=False)
-    figure.update_yaxes(title_text=f"teacher {grid.axis.title}", type="category", showgrid=False)
-    return figure
 
 
 def student_panel(findings: Findings, rung: RungScores) -> Panel:
     """Return the map of students: best recipe first, then each recipe alone."""
     recipes: tuple[Recipe | None, ...] = (None, *findings.config.recipes)
     views = tuple(_student_view(findings, rung, recipe) for recipe in recipes)
-    return Panel("map-students", "Student accuracy, first rung", views)
+    return Panel("map-students", "Student accuracy, first round", views)
 
 
 def teacher_panel(findings: Findings) -> Panel:
@@ -148,7 +117,7 @@ def grid_table(grid: Grid) -> Table:
     """Return a map's numbers."""
     head = (*grid.axis.columns, *(f"epoch {epoch}" for epoch in grid.epochs))
     rows = tuple(
-        (*grid.axis.cells(run), *(cell.text.replace("<br>", " ") for cell in row))
+        (*grid.axis.cells(run), *(cell.text.replace("\n", " ") for cell in row))
         for run, row in zip(grid.axis.runs, grid.cells, strict=True)
     )
     return Table("", head, rows)
@@ -173,84 +142,43 @@ def _student_cell(
     findings: Findings,
     checkpoint: Checkpoint,
     score: ArmScore,
-    survivors: Mapping[Checkpoint, int],
+    trained: int,
 ) -> Cell:
     value = 100 * score.mean
     listed = checkpoint in findings.shortlisted
-    marks = SURVIVED * survivors.get(checkpoint, 0) if listed else ""
-    if checkpoint == findings.chosen:
-        marks += CHOSEN
-    number = f"{value:.2f}" if listed else f"({value:.2f})"
+    marks = CHOSEN if checkpoint == findings.chosen else ""
     spread = "" if score.deviation is None else f" ± {100 * score.deviation:.2f} (SD)"
-    status = "" if listed else "<br>not shortlisted: a reference teacher"
-    note = f"{checkpoint}<br>{value:.2f} %{spread}, n = {score.n}<br>{score.recipe}{status}"
-    return Cell(value, _lines(number, marks), note)
+    status = "" if listed else "\nnot shortlisted: a reference teacher"
+    note = (
+        f"{checkpoint}\n{value:.2f} %{spread}, n = {score.n}\n{score.recipe}\n"
+        f"its students went on to {_count(trained, 'epoch')}{status}"
+    )
+    return Cell(value, _lines(f"{value:.2f}", marks), note)
 
 
 def _untried(findings: Findings, checkpoint: Checkpoint) -> Cell:
     cell = _absent(findings, checkpoint)
     if cell.text:
         return cell
-    return dataclasses.replace(cell, text="-", note=f"{checkpoint}<br>not tried by students")
+    return dataclasses.replace(cell, text="not tried", note=f"{checkpoint}\nnot tried by students")
 
 
 def _absent(findings: Findings, checkpoint: Checkpoint) -> Cell:
     """Return the cell of a teacher without a number: diverged, or not there (yet)."""
     earlier = [r for r in findings.records if r.run == checkpoint.run]
     if any(r.status == "diverged" and r.epoch <= checkpoint.epoch for r in earlier):
-        return Cell(None, "†", f"{checkpoint}<br>the teacher diverged")
+        return Cell(None, "diverged", f"{checkpoint}\nthe teacher diverged")
     if any(r.stopped and r.epoch < checkpoint.epoch for r in earlier):
-        return Cell(None, STOPPED, f"{checkpoint}<br>training had stopped")
+        return Cell(None, "stopped", f"{checkpoint}\ntraining had stopped")
     planned = {each.name for each in findings.config.runs}
     of_ours = checkpoint.run in planned and checkpoint.epoch in findings.config.recorded_epochs
     if findings.record_of(checkpoint) is None and of_ours:
-        return Cell(None, "?", f"{checkpoint}<br>not recorded yet")
+        return Cell(None, "not yet", f"{checkpoint}\nnot recorded yet")
     return Cell(None, "", str(checkpoint))
 
 
 def _lines(number: str, marks: str) -> str:
-    return f"{number}<br>{marks}" if marks else number
-
-
-def _write_gaps(figure: go.Figure, grid: Grid) -> None:
-    """Write into cells without a colour, where a heat map writes nothing."""
-    gaps = [
-        (str(epoch), grid.axis.label(run), cell)
-        for run, row in zip(grid.axis.runs, grid.cells, strict=True)
-        for epoch, cell in zip(grid.epochs, row, strict=True)
-        if cell.value is None
-    ]
-    figure.add_scatter(
-        x=[x for x, _, _ in gaps],
-        y=[y for _, y, _ in gaps],
-        text=[cell.text for _, _, cell in gaps],
-        customdata=[cell.note for _, _, cell in gaps],
-        mode="text",
-        hovertemplate="%{customdata}<extra></extra>",
-        showlegend=False,
-    )
-
-
-def _separate(figure: go.Figure, grid: Grid) -> None:
-    """Draw a line between runs that differ by more than their batch size."""
-    for place in grid.axis.breaks:
-        figure.add_hline(y=place - 0.5, line={"color": NEUTRAL, "width": 1.5})
-
-
-def _outline(figure: go.Figure, grid: Grid) -> None:
-    if grid.chosen is None:
-        return
-    # On a category axis positions count from 0.
-    column = grid.epochs.index(grid.chosen.epoch)
-    row = place_of(grid.axis.runs, grid.chosen.run)
-    figure.add_shape(
-        type="rect",
-        x0=column - 0.5,
-        x1=column + 0.5,
-        y0=row - 0.5,
-        y1=row + 0.5,
-        line={"color": OUTLINE, "width": 3},
-    )
+    return f"{number}\n{marks}" if marks else number
 
 
 def _student_view(findings: Findings, rung: RungScores, recipe: Recipe | None) -> View:
@@ -272,22 +200,13 @@ def _spread(rung: RungScores, recipe: Recipe | None) -> str:
 
 
 def _student_caption(findings: Findings, rung: RungScores, label: str) -> str:
-    later = [f"{epochs:,}" for epochs in rung_lengths(findings.students)[1:]]
-    marks = (
-        f" {SURVIVED} stands for each rung survived (students went on to {' and '.join(later)} "
-        "epochs), by any recipe and not only the one shown; the converged and the most accurate "
-        "teacher go on in any case, as references."
-        if later
-        else ""
-    )
     optimism = " The best of several recipes is a little optimistic." if "best" in label else ""
     return (
         f"Accuracy in % on the selection split (n = {findings.data.selection:,} examples) of "
         f"students of {label}, mean of {_count(rung.num_seeds, 'seed')} after "
-        f"{_count(rung.student_epochs, 'student epoch')}: the first rung, the only one on which "
-        f"all were trained alike.{marks} {CHOSEN} and outline: the sweet spot. "
-        "( ): not shortlisted, trained as a reference. -: not tried by students. "
-        f"†: the teacher diverged. ?: not recorded.{_stopped_mark(findings)}{optimism}"
+        f"{_count(rung.student_epochs, 'student epoch')}: the first round, the only one on which "
+        "all were trained alike. Yellow is best. Star and outline: the sweet spot, chosen after "
+        f"longer training of the best cells.{optimism}"
     )
 
 
@@ -295,14 +214,9 @@ def _teacher_view(findings: Findings, quantity: Quantity) -> View:
     grid = teacher_grid(findings, quantity)
     caption = (
         f"{quantity.meaning} {quantity.setting(findings.data)} One teacher run for each "
-        f"{findings.axis.title} (n = 1, so no spread). {CHOSEN} and outline: the sweet spot."
+        f"{findings.axis.title} (n = 1, so no spread). Star and outline: the sweet spot."
     )
     return View(quantity.label, draw_grid(grid), caption, grid_table(grid))
-
-
-def _stopped_mark(findings: Findings) -> str:
-    stopped = any(record.stopped for record in findings.records)
-    return f" {STOPPED}: training had stopped." if stopped else ""
 
 
 def _count(number: int, noun: str) -> str:

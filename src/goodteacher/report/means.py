@@ -38,13 +38,13 @@ def means_table(findings: Findings, rung: RungScores | None) -> Table:
 
     Args:
         findings: The study.
-        rung: Its first rung, if students have been trained.
+        rung: Its first round, if students have been trained.
     """
     shown = [QUANTITIES[name] for name in SHOWN]
     head = ("variant", *(quantity.axis for quantity in shown), "students, %")
     caption = (
         "NLL and accuracy on the selection split, S and effective classes on the transfer set; "
-        "students: selection accuracy of the best recipe after the first rung, mean over seeds; "
+        "students: selection accuracy of the best recipe after the first round, mean over seeds; "
         "-: not shortlisted. One teacher run for each "
         f"{findings.axis.title} (n = 1, so no spread)."
     )

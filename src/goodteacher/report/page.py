@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from importlib import resources
 
 import jinja2
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 
 from goodteacher.config import in_words, read_toml
 from goodteacher.data import selection_note
 from goodteacher.errors import StudyError
 from goodteacher.records import TrajectoryRecord
 from goodteacher.report import curves, exported, facts, headline, judgement, maps, means, students
+from goodteacher.report.alike import said_sections
+from goodteacher.report.answer import answer_sentence, facts_of, summary_without_doubts
+from goodteacher.report.arms import arms_section, learning_panel
 from goodteacher.report.findings import Findings, Verified, read_findings, read_verified
-from goodteacher.report.parts import Page, Panel, Section
+from goodteacher.report.parts import Page, Section
 from goodteacher.report.rungs import RungScores, first_rung
-from goodteacher.report.theme import THEMES
+from goodteacher.report.svg import draw
 from goodteacher.studies import CONFIG_FILE, Place, Store
 
 REPORT_FILE = "report.html"
@@ -82,7 +81,6 @@ def render(findings: Findings | Verified) -> str:
 
 def render_page(page: Page) -> str:
     """Return a page as HTML."""
-    panels = [panel for section in page.sections for panel in section.panels]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("goodteacher.report"),
         autoescape=True,
@@ -95,9 +93,7 @@ def render_page(page: Page) -> str:
         provenance=PROVENANCE,
         css=_asset("page.css"),
         script=_asset("page.js"),
-        plotly=get_plotlyjs(),
-        figures=_script_json({panel.key: _figures(panel) for panel in panels}),
-        themes=_script_json(THEMES),
+        draw=draw,
     )
 
 
@@ -105,11 +101,12 @@ def study_page(findings: Findings) -> Page:
     """Return what is said about a study."""
     config = findings.config
     judged = findings.judgement is not None
-    teacher = config.teacher or "recorded runs"
+    teacher, found = config.teacher or "recorded runs", findings.sweet_spot
     return Page(
         name=findings.name,
-        title=f"{config.student} taught by {teacher} on {config.data}",
+        title=f"{config.student} as the student of {teacher} on {config.data}",
         answer=answer(findings),
+        facts=() if found is None else facts_of(findings, found),
         notes=notes(findings),
         sections=sections(findings),
         definitions=(*DEFINITIONS[:-1], judgement.DEFINITION if judged else DEFINITIONS[-1]),
@@ -119,13 +116,14 @@ def study_page(findings: Findings) -> Page:
 def verified_page(verified: Verified) -> Page:
     """Return what is said about a verification of the user's own teacher."""
     config, found = verified.config, verified.judgement
+    of = verified.given or "a given response"
     return Page(
         name=verified.name,
-        title=f"{config.student} taught by a given response on {config.data}",
+        title=f"{config.student} as the student of {of} on {config.data}",
         answer=judgement.ANSWERS[found.verdict.verdict] if found else _UNJUDGED,
         notes=(_NO_SIMILARITY,) if len(verified.data.class_names) == 2 else (),
         sections=(
-            *(judgement.judgement_sections(found) if found else ()),
+            *(judgement.judgement_sections(found, verified.given) if found else ()),
             *_closing_sections(verified),
         ),
         definitions=VERIFIED_DEFINITIONS,
@@ -136,8 +134,7 @@ def answer(findings: Findings) -> str:
     """Return the one sentence that the reader came for."""
     found = findings.sweet_spot
     if found is not None:
-        spot = f"Sweet spot: {found.teacher.described}, distilled with {found.recipe}."
-        return f"Distill: {found.answer}. {spot}"
+        return answer_sentence(found)
     config = findings.config
     planned = len(config.runs) * len(config.recorded_epochs)
     return (
@@ -150,6 +147,9 @@ def answer(findings: Findings) -> str:
 def notes(findings: Findings) -> tuple[str, ...]:
     """Return what a reader must know before trusting the numbers."""
     found = list(findings.sweet_spot.doubts) if findings.sweet_spot is not None else []
+    if found and findings.sweet_spot is not None and findings.sweet_spot.answer == "undecided":
+        # The first one stands above, as what to do next.
+        found = found[1:]
     found += [
         f"The teacher of {in_words(record.run)} diverged before epoch {record.epoch}."
         for record in findings.records
@@ -193,11 +193,13 @@ def sections(findings: Findings) -> tuple[Section, ...]:
     rung = first_rung(findings.students)
     return (
         *_answer_sections(findings),
+        *said_sections(findings.said, findings.data.class_names),
         *(judgement.judgement_sections(findings.judgement) if findings.judgement else ()),
         _map_section(findings, rung),
         _curve_section(findings),
         _student_section(findings, rung),
         *means.means_sections(findings, rung),
+        *arms_section(findings),
         *exported.export_sections(findings.export),
         Section("cost", "Cost", tables=(facts.cost_table(findings),)),
         *_closing_sections(findings),
@@ -232,8 +234,10 @@ def _answer_sections(findings: Findings) -> tuple[Section, ...]:
     if found is None:
         return ()
     table = headline.comparison_table(findings, found)
-    panel = headline.differences_panel(found)
-    return (Section("answer", "The answer", (found.summary,), (panel,), (table,), columns=1),)
+    said = summary_without_doubts(found)
+    panels = (headline.differences_panel(found), learning_panel(findings, found))
+    shown = tuple(panel for panel in panels if panel is not None)
+    return (Section("answer", "How good the student is", (said,), shown, (table,)),)
 
 
 def _map_section(findings: Findings, rung: RungScores | None) -> Section:
@@ -276,21 +280,6 @@ def _missing(findings: Findings, rung: RungScores | None) -> tuple[str, ...]:
     if rung is None:
         found.append("No student has been trained yet.")
     return tuple(found)
-
-
-def _figures(panel: Panel) -> Sequence[object]:
-    return [_bare(view.figure) for view in panel.views]
-
-
-def _bare(figure: go.Figure) -> object:
-    plain = json.loads(figure.to_json())
-    plain["layout"].pop("template", None)
-    return plain
-
-
-def _script_json(value: object) -> str:
-    """Write JSON that cannot end the script element it stands in."""
-    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _asset(name: str) -> str:

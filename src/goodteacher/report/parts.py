@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
+from goodteacher.report.chart import Figure
 
 
 @dataclass(frozen=True)
@@ -15,11 +15,13 @@ class Table:
         caption: What it shows, with n, spread, split and units.
         head: Column titles.
         rows: Cells; each row is as long as ``head``.
+        sortable: Whether the reader can sort and filter its rows.
     """
 
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    sortable: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,13 @@ class View:
 
     Attributes:
         label: Its entry in the panel's selector.
-        figure: The figure, without a template: the page brings a light and a dark one.
+        figure: The figure.
         caption: What it shows in a few sentences: the figure's text alternative.
         table: The numbers behind it.
     """
 
     label: str
-    figure: go.Figure
+    figure: Figure
     caption: str
     table: Table
 
@@ -116,6 +118,7 @@ class Page:
         notes: What a reader must know before trusting the numbers.
         sections: In reading order.
         definitions: How to read the page, a paragraph each.
+        facts: Names and sentences, the most important first.
     """
 
     name: str
@@ -124,3 +127,4 @@ class Page:
     notes: tuple[str, ...]
     sections: tuple[Section, ...]
     definitions: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...] = ()

@@ -1,7 +1,7 @@
 """What the search's students reached: means and spread of each arm on a rung.
 
 Students of different rungs trained for different numbers of epochs, so only students of one rung
-are compared. The first rung is the one on which every arm of the search was trained alike.
+are compared. The first round is the one on which every arm of the search was trained alike.
 """
 
 from __future__ import annotations
@@ -90,10 +90,10 @@ def first_rung(rows: Iterable[StudentRow]) -> RungScores | None:
     """Return what every arm of the search reached after equal training.
 
     Args:
-        rows: Rows of any stage; those of the search's first rung are taken.
+        rows: Rows of any stage; those of the search's first round are taken.
 
     Returns:
-        The first rung; None where no student of the search has been trained.
+        The first round; None where no student of the search has been trained.
     """
     arms: dict[str, list[StudentRow]] = defaultdict(list)
     for row in rows:
@@ -106,19 +106,14 @@ def first_rung(rows: Iterable[StudentRow]) -> RungScores | None:
     return RungScores(some_row.student_epochs, max(score.n for score in scores), scores)
 
 
-def last_rungs(rows: Iterable[StudentRow]) -> Mapping[Checkpoint, int]:
-    """Return the last rung of the search that any student of each checkpoint reached, from 0."""
+def longest_training(rows: Iterable[StudentRow]) -> Mapping[Checkpoint, int]:
+    """Return up to which epoch any student of each checkpoint trained in the search."""
     found: dict[Checkpoint, int] = {}
     for row in rows:
         checkpoint = checkpoint_of(row)
         if row.stage == "search" and checkpoint is not None:
-            found[checkpoint] = max(row.rung, found.get(checkpoint, 0))
+            found[checkpoint] = max(row.student_epochs, found.get(checkpoint, 0))
     return found
-
-
-def rung_lengths(rows: Iterable[StudentRow]) -> tuple[int, ...]:
-    """Return up to which epoch the students of each rung trained, first rung first."""
-    return tuple(sorted({row.student_epochs for row in rows if row.stage == "search"}))
 
 
 def checkpoint_of(row: StudentRow) -> Checkpoint | None:

@@ -1,6 +1,6 @@
 """Students over temperature, and students against their teachers.
 
-Both take the search's first rung: later rungs have dropped the losers and trained the rest longer.
+Both take the search's first round: later rungs have dropped the losers and trained the rest longer.
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
 from goodteacher.errors import InputError
 from goodteacher.maths.statistics import spearman
 from goodteacher.records import Checkpoint
+from goodteacher.report.chart import Axis, Lines, Point, Series
 from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.quantities import QUANTITIES, Quantity
 from goodteacher.report.rungs import ArmScore, RungScores
 from goodteacher.report.runs import RunAxis, place_of
-from goodteacher.report.theme import NEUTRAL, STAR, SYMBOLS, new_figure
 
 AGAINST = ("accuracy", "similarity", "similarity_best_temperature", "effective_classes", "best_nll")
 
@@ -82,7 +80,7 @@ class Pairing:
 
 
 def leading(findings: Findings, rung: RungScores) -> Checkpoint | None:
-    """Return the sweet spot's teacher, or the first rung's best while there is no sweet spot."""
+    """Return the sweet spot's teacher, or the first round's best while there is no sweet spot."""
     if findings.chosen is not None:
         return findings.chosen
     scores = rung.best_by_checkpoint()
@@ -100,33 +98,34 @@ def temperature_curves(rung: RungScores, checkpoint: Checkpoint) -> TemperatureC
     return TemperatureCurves(checkpoint, lines, _levels(rung))
 
 
-def draw_temperature_curves(curves: TemperatureCurves) -> go.Figure:
+def draw_temperature_curves(curves: TemperatureCurves) -> Lines:
     """Draw accuracy over a logarithmic temperature axis, with levels for the references."""
-    figure = new_figure(height=380)
-    for number, line in enumerate(curves.lines):
-        figure.add_scatter(
-            x=line.temperatures,
-            y=line.means,
-            mode="lines+markers",
-            name=line.name,
-            marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 8},
-            error_y=_error_bars(line.deviations),
-            hovertemplate="T = %{x:g}: %{y:.2f} %<extra></extra>",
-        )
     ticks = sorted({t for line in curves.lines for t in line.temperatures})
-    for level, dash in zip(curves.levels, ("dash", "dot"), strict=False):
-        figure.add_scatter(
-            x=[ticks[0] / 1.15, ticks[-1] * 1.15],
-            y=[level.mean, level.mean],
-            mode="lines",
-            name=level.name,
-            line={"color": NEUTRAL, "dash": dash},
-            hovertemplate=f"{level.name}: %{{y:.2f}} %<extra></extra>",
+    ends = (ticks[0] / 1.15, ticks[-1] * 1.15)
+    levels = tuple(
+        Series(
+            level.name,
+            tuple(Point(x, level.mean, f"{level.name}: {level.mean:.2f} %") for x in ends),
+            style=None,
+            marked=False,
+            dashed=number > 0,
         )
-    figure.update_xaxes(
-        title_text="temperature T", type="log", tickvals=ticks, ticktext=[f"{t:g}" for t in ticks]
+        for number, level in enumerate(curves.levels)
     )
-    return figure.update_yaxes(title_text="student accuracy, %").update_layout(showlegend=True)
+    lines = tuple(
+        Series(line.name, _temperature_points(line), style=number)
+        for number, line in enumerate(curves.lines)
+    )
+    return Lines(
+        Axis("temperature T", tuple(ticks), log=True), Axis("student accuracy, %"), lines + levels
+    )
+
+
+def _temperature_points(line: TemperatureLine) -> tuple[Point, ...]:
+    return tuple(
+        Point(t, mean, f"T = {t:g}: {mean:.2f} %", "", _whisker(mean, spread))
+        for t, mean, spread in zip(line.temperatures, line.means, line.deviations, strict=True)
+    )
 
 
 def pairings(findings: Findings, rung: RungScores, quantity: Quantity) -> tuple[Pairing, ...]:
@@ -146,37 +145,39 @@ def pairings(findings: Findings, rung: RungScores, quantity: Quantity) -> tuple[
 
 def draw_pairings(
     pairs: Sequence[Pairing], quantity: Quantity, axis: RunAxis, chosen: Checkpoint | None
-) -> go.Figure:
+) -> Lines:
     """Draw a point for each teacher, a symbol for each run, a star on the sweet spot."""
-    figure = new_figure(height=380)
     tried = {pair.checkpoint.run for pair in pairs}
-    for number, run in enumerate(run for run in axis.runs if run.name in tried):
-        own = [pair for pair in pairs if pair.checkpoint.run == run.name]
-        figure.add_scatter(
-            x=[pair.teacher for pair in own],
-            y=[pair.student for pair in own],
-            mode="markers+text",
-            name=axis.label(run),
-            text=[str(pair.checkpoint.epoch) for pair in own],
-            textposition="top right",
-            textfont={"size": 11},
-            marker={"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 9},
-            error_y={**_error_bars([pair.deviation for pair in own]), "thickness": 1, "width": 3},
-            hovertemplate=f"{run.name} epoch %{{text}}<br>{quantity.title}: %{{x:.4g}}"
-            "<br>students: %{y:.2f} %<extra></extra>",
+    series = tuple(
+        Series(
+            axis.label(run),
+            tuple(_pairing_point(p, quantity) for p in pairs if p.checkpoint.run == run.name),
+            style=number,
+            joined=False,
         )
-    stars = [pair for pair in pairs if pair.checkpoint == chosen]
-    figure.add_scatter(
-        x=[pair.teacher for pair in stars],
-        y=[pair.student for pair in stars],
-        mode="markers",
-        marker=STAR,
-        hoverinfo="skip",
-        showlegend=False,
+        for number, run in enumerate(run for run in axis.runs if run.name in tried)
     )
-    figure.update_xaxes(title_text=quantity.axis)
-    figure.update_yaxes(title_text="student accuracy, %")
-    return figure.update_layout(legend_title_text=axis.title, showlegend=True)
+    stars = [(pair.teacher, pair.student) for pair in pairs if pair.checkpoint == chosen]
+    return Lines(
+        Axis(quantity.axis),
+        Axis("student accuracy, %"),
+        series,
+        legend=axis.title,
+        star=stars[0] if stars else None,
+    )
+
+
+def _pairing_point(pair: Pairing, quantity: Quantity) -> Point:
+    note = (
+        f"{pair.checkpoint}, {quantity.title}: {quantity.shown(pair.teacher)}; "
+        f"students: {pair.student:.2f} %"
+    )
+    whisker = _whisker(pair.student, pair.deviation)
+    return Point(pair.teacher, pair.student, note, str(pair.checkpoint.epoch), whisker)
+
+
+def _whisker(mean: float, deviation: float | None) -> tuple[float, float] | None:
+    return None if deviation is None else (mean - deviation, mean + deviation)
 
 
 def rank_sentence(pairs: Sequence[Pairing]) -> str:
@@ -220,7 +221,7 @@ def most_accurate_sentence(pairs: Sequence[Pairing]) -> str:
 def temperature_panel(findings: Findings, rung: RungScores, checkpoint: Checkpoint) -> Panel:
     """Return the students of one checkpoint over temperature."""
     curves = temperature_curves(rung, checkpoint)
-    role = "the sweet spot's teacher" if findings.chosen else "leading on the first rung so far"
+    role = "the sweet spot's teacher" if findings.chosen else "leading on the first round so far"
     caption = (
         f"Students of {checkpoint} ({role}) beside cross-entropy and the best label smoothing, "
         f"which have no teacher. {_basis(findings, rung)}"
@@ -265,7 +266,7 @@ def _basis(findings: Findings, rung: RungScores) -> str:
     )
     return (
         f"Accuracy on the selection split (n = {findings.data.selection:,} examples) after "
-        f"{rung.student_epochs} student epochs, the first rung; {bars}."
+        f"{rung.student_epochs} student epochs, the first round; {bars}."
     )
 
 
@@ -287,11 +288,6 @@ def _levels(rung: RungScores) -> tuple[Level, ...]:
     if smooth is not None:
         levels.append(Level(f"label smoothing {smooth.smoothing:g}", 100 * smooth.mean))
     return tuple(levels)
-
-
-def _error_bars(deviations: Sequence[float | None]) -> dict[str, object]:
-    known = all(value is not None for value in deviations)
-    return {"type": "data", "array": list(deviations), "visible": known, "thickness": 1.5}
 
 
 def _temperature_table(curves: TemperatureCurves) -> Table:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from pathlib import Path
 
 from goodteacher.errors import StudyError
 from goodteacher.records import FileSource
 from goodteacher.responses import (
     Logits,
     Response,
+    ResponseLike,
     examine_response,
     row_chunks,
     save_arrays,
@@ -16,12 +19,15 @@ from goodteacher.responses import (
 from goodteacher.studies import RESPONSE_FILE, Context
 
 
-def keep_response(context: Context, response: Response) -> FileSource:
+def keep_response(
+    context: Context, response: Response, *, given: ResponseLike | None = None
+) -> FileSource:
     """Copy the response, aligned with the transfer set, into the folder.
 
     Args:
         context: Data and folder; its watcher is told what may be wrong with the response.
         response: The fitted response.
+        given: As it was given: the name of a file is kept, for the report.
 
     Raises:
         ResponseError: It lacks examples of the transfer set.
@@ -37,7 +43,8 @@ def keep_response(context: Context, response: Response) -> FileSource:
         )
     tell(context, response)
     with store.writing(RESPONSE_FILE) as path:
-        notes = {"format": "pt", "content": content}
+        name = {"name": Path(given).name} if isinstance(given, str | os.PathLike) else {}
+        notes = {"format": "pt", "content": content, **name}
         save_arrays(path, {"logits": logits, "ids": ids}, notes)
     return FileSource(content=content)
 

@@ -166,7 +166,7 @@ def borrowed(runtime: RuntimeConfig | None = None) -> Iterator[None]:
     python, arrays = random.getstate(), np.random.get_state()
     try:
         with (
-            warnings.catch_warnings(),  # a package imported here may add filters, as plotly does
+            warnings.catch_warnings(),  # a package imported here may add filters of its own
             torch.random.fork_rng(devices=devices),
             threads_of(threads),
         ):
