@@ -1,3 +1,6 @@
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -6,12 +9,15 @@ from hypothesis import strategies as st
 from goodteacher.config import VerifyConfig, parse
 from goodteacher.data import prepare
 from goodteacher.errors import ConfigError
+from goodteacher.verdicts.evidence import omitted
 from goodteacher.verdicts.evidence.omitted import (
     check_omission,
     class_number,
     corrected_predictions,
     frequency_offset,
+    omitted_class,
 )
+from goodteacher.verdicts.rule import RUNGS
 from tests.made import dataset
 
 
@@ -76,3 +82,35 @@ def test_two_classes_cannot_lose_one():
     data = prepare(dataset(num_classes=2))
     with pytest.raises(ConfigError, match="needs at least three classes"):
         check_omission(config(omit_class=0, student_batch_size=8), data)
+
+
+def test_students_that_were_tuned_apart_are_put_together_by_their_seed(monkeypatch):
+    """Arms of another training are another task: each seed has two here, and labels come first."""
+    data = prepare(dataset())
+    labels = data.test.open("a test").labels.numpy()
+    of_class = labels == 1
+
+    def examined(case, task, number):
+        """Only the whole response knows the class, and one more of its examples with each seed."""
+        right = np.zeros(len(labels), dtype=bool)
+        right[np.flatnonzero(of_class)[: 3 + task.seed]] = True
+        nothing = np.zeros_like(right)
+        found = {a: right if a == RUNGS[-1] else nothing for a in task.arms}
+        return {a: omitted._Students(hits, hits, (0.0,)) for a, hits in found.items()}
+
+    monkeypatch.setattr(omitted, "_examine", examined)
+    parts = (RUNGS[:2], RUNGS[2:])
+    tasks = [SimpleNamespace(seed=s, arms=part) for part in parts for s in range(4)]
+    case = SimpleNamespace(
+        config=config(omit_class="b"),
+        context=SimpleNamespace(data=data),
+        arms={name: name for name in RUNGS},
+        labels=labels,
+        correct=lambda name: np.ones((4, len(labels)), dtype=bool),
+        train=lambda arms, stage, omit_class: tasks,
+    )
+    found = omitted_class(case)
+    assert (found.num_seeds, [arm.name for arm in found.arms]) == (4, list(RUNGS))
+    mean = np.mean([3, 4, 5, 6]) / of_class.sum()
+    assert found.arms[-1].class_accuracy.mean == pytest.approx(mean)
+    assert found.knowledge.mean == pytest.approx(mean)

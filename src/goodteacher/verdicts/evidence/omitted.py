@@ -102,13 +102,16 @@ def omitted_class(case: Case) -> OmittedClass | None:
     tasks = case.train(
         arms.values(), f"without class {data.class_names[number]}", omit_class=number
     )
-    seeds = [_examine(case, task, number) for task in tasks]
+    by_seed: dict[int, dict[Arm, _Students]] = {}
+    for task in tasks:  # arms of another training are another task of the same seed
+        by_seed.setdefault(task.seed, {}).update(_examine(case, task, number))
+    seeds = list(by_seed.values())
     students = {name: _joined([found[arm] for found in seeds]) for name, arm in arms.items()}
     effects = _effects(students, of_class, level)
     return OmittedClass(
         class_number=number,
         class_name=data.class_names[number],
-        num_seeds=len(tasks),
+        num_seeds=len(seeds),
         num_transfer=int(_kept(data.transfer.labels, number).sum()),
         num_class_examples=int(of_class.sum()),
         seen_accuracy=estimate(case.correct(PLAIN)[:, of_class], level=level),
