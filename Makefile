@@ -19,13 +19,13 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $(READY)
 
-# Students see a tenth of the digits; then others that never see a 3; then the student as ONNX.
+# The search of docs/quickstart.md: students see a tenth of the digits, others never a 3; then ONNX.
 demo: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[onnx]'
 	$(BIN)/goodteacher search digits --teacher mlp:256,256 --student mlp:32 \
-	  --transfer-fraction 0.1 --selection-fraction 0.3 --batch-sizes 64,256 --epochs 32 \
-	  --temperatures 1,4,16 --student-batch-size 16 --student-epochs 150 --seeds 10 --out demo
-	$(BIN)/goodteacher verify demo --seeds 8 --omit-class 3
+	  --transfer-fraction 0.1 --selection-fraction 0.3 --batch-sizes 16,64 \
+	  --student-epochs 150 --student-batch-size 16 --temperatures 1,2,4,8,16 --seeds 10 --out demo
+	$(BIN)/goodteacher verify demo --seeds 10 --omit-class 3
 	$(BIN)/goodteacher export demo --out demo/shipped
 
 # One process a core, each with one thread: two threads for each would wait for one another.
