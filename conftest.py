@@ -9,6 +9,7 @@ _NEEDS = {
     "integrations/keras": "keras",
     "engines/ray_cluster": "ray",
     "engines/ray_engine": "ray",
+    "engines/ray_helpers": "ray",
     "engines/ray_working": "ray",
 }
 _FOLDER = Path(__file__).parent / "src/goodteacher"

@@ -20,11 +20,11 @@ import matplotlib
 
 import panels
 from goodteacher.records.words import fixed
-from goodteacher.report.theme import MAP_COLORS, STAR, THEMES, power_ticks
+from goodteacher.report.theme import power_ticks
 from left_of_lead import LeftOfLead, PairLeft
 from outcomes import Lead
 from pairs import Pair
-from panels import Grid, Panel, Panels, Series
+from panels import MAP_COLORS, STAR_COLOR, Grid, Panel, Panels, Series
 
 matplotlib.use("svg")
 from matplotlib import colors, lines, pyplot, ticker
@@ -44,7 +44,9 @@ STYLE: dict[Any, Any] = {
     "lines.markersize": 3,
     "figure.facecolor": "white",
 }
-COLORS: Sequence[str] = THEMES["light"]["layout"]["colorway"]
+COLORS = ("#0072B2", "#D55E00", "#007A5A", "#AA3377", "#6B6B6B", "#8A6D00")
+"""Okabe and Ito's and Tol's, dark enough for white paper; marks repeat the distinction."""
+
 MARKERS = "osD^vPXph"
 RUN_COLORS, LIGHTEST = "viridis", 0.82
 """The scale of runs, and where on it the largest batch size stands: all beyond is too light."""
@@ -292,7 +294,7 @@ def _high(group: Sequence[int], heights: Sequence[float], gap: float) -> float:
 def _draw_grid(axis: Any, grid: Grid) -> None:
     values = [[math.nan if v is None else v for v in row] for row in grid.values]
     best = max(v for row in values for v in row if not math.isnan(v))
-    axis.imshow(values, cmap=MAP_COLORS.lower(), vmin=best + WORST, vmax=best, aspect="auto")
+    axis.imshow(values, cmap=MAP_COLORS, vmin=best + WORST, vmax=best, aspect="auto")
     axis.set_xticks(range(len(grid.columns)), [str(epoch) for epoch in grid.columns])
     axis.set_yticks(range(len(grid.rows)), [str(size) for size in grid.rows])
     axis.grid(visible=False)
@@ -305,7 +307,7 @@ def _draw_grid(axis: Any, grid: Grid) -> None:
                 )
     if grid.star is not None:
         place = (grid.star[1] + 0.3, grid.star[0] - 0.3)
-        axis.plot(*place, "*", color=STAR["color"], markeredgecolor="#5A3A00", markersize=8)
+        axis.plot(*place, "*", color=STAR_COLOR, markeredgecolor="#5A3A00", markersize=8)
 
 
 def _scale(axis: Any, kind: Kind, positions: Sequence[float]) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goodteacher.report.theme import MAP_COLORS, STAR
 from omitted_results import Grid, Spot
 from omitted_rules import needed
+from panels import MAP_COLORS, STAR_COLOR
 
 SHOWN_TEMPERATURES = (1.0, 4.0, 16.0)
 
@@ -109,7 +109,7 @@ def _draw(axis: Any, shown: Map, grid: Grid) -> None:
     colours = {place: shown.colour(value) for place, value in values.items()}
     low, high = shown.ends or (lowest(list(colours.values())), max(colours.values()))
     rows = [[colours.get((y, x), math.nan) for x in range(len(epochs))] for y in range(len(sizes))]
-    axis.imshow(rows, cmap=MAP_COLORS.lower(), vmin=low, vmax=high, aspect="auto")
+    axis.imshow(rows, cmap=MAP_COLORS, vmin=low, vmax=high, aspect="auto")
     axis.set_xticks(range(len(epochs)), [str(epoch) for epoch in epochs])
     axis.set_yticks(range(len(sizes)), [str(size) for size in sizes])
     axis.set_title(shown.title)
@@ -121,7 +121,7 @@ def _draw(axis: Any, shown: Map, grid: Grid) -> None:
     if not shown.star:
         return
     y, x = max(values, key=lambda place: values[place])
-    axis.plot(x + 0.33, y - 0.33, "*", color=STAR["color"], markeredgecolor="#5A3A00", markersize=6)
+    axis.plot(x + 0.33, y - 0.33, "*", color=STAR_COLOR, markeredgecolor="#5A3A00", markersize=6)
 
 
 def lowest(colours: Sequence[float]) -> float:

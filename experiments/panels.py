@@ -31,6 +31,9 @@ from reading import (
     tuned_smoothing,
 )
 
+MAP_COLORS, STAR_COLOR = "cividis", "#F0C419"
+"""Of maps, and of the star that marks the best cell of one."""
+
 Look = Literal["line", "dashed", "path", "points", "hollow", "level"]
 
 

@@ -43,7 +43,7 @@ def test_rates_from_memory_and_from_the_file_are_compared(folder):
         "classes": 20,
         "file_gb": 0.1,
         "threads": 1,
-        "score": {"peak_mib": 10.0, "cpu_seconds": 2.0},
+        "score": {"peak_mib": 10.0, "seconds": 1.5, "cpu_seconds": 2.0},
         "training": found,
     }
     assert "| `mlp:16` |" in tables.large_response(result)

@@ -4,6 +4,8 @@ import itertools
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from goodteacher.report.chart import (
     Axis,
@@ -17,7 +19,7 @@ from goodteacher.report.chart import (
     Step,
     Waterfall,
 )
-from goodteacher.report.svg import NUM_STYLES, draw, scale_of
+from goodteacher.report.svg import NUM_STYLES, _number, draw, scale_of
 
 EVIL = "<script>alert(1)</script>\"'&"
 
@@ -260,3 +262,15 @@ def test_column_names_stand_upright_where_they_would_run_into_each_other():
     assert [element.text for element in upright] == list(names)
     margins = [tree.get("style").split("px")[2] for tree in (short, long)]
     assert int(margins[1]) > int(margins[0]) + 50
+
+
+@given(st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=5))
+@example([28.47222222222222, 28.472222222222225])
+@example([0.0, 5e-324])
+@example([-1e12, -1e12])
+def test_ticks_can_be_told_apart_whatever_the_values(values):
+    scale = scale_of(Axis("x"), values)
+    assert scale.low < min(values) <= max(values) < scale.high or max(map(abs, values)) < 1e-300
+    names = [_number(tick, scale) for tick in scale.ticks]
+    assert len(set(names)) == len(names) >= 1
+    assert parsed(lines(line(*enumerate(values)))) is not None

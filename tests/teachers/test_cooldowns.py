@@ -74,7 +74,12 @@ def test_sweet_spot_is_a_cooldown_and_its_students_learned_from_it(study, plan):
     assert study.sweet_spot.student.arm.startswith(f"{teacher.source} | ")
     assert str(teacher.source).endswith(" cooldown")
     test = plan.context.data.test.open("a test")
-    network = plan.teachers.load(teacher.source).eval()
+    (task,) = (
+        t
+        for t in plan.teachers.branches("cooldown")
+        if (t.trunk.run.name, t.epoch) == (teacher.run, teacher.epoch)
+    )
+    network = load_teacher(plan.context, task, task.epoch).module.eval()
     with torch.inference_mode():
         hits = network(test.inputs).argmax(1)
     expected = (hits == test.labels).double().mean()

@@ -41,6 +41,9 @@ _SYMBOLS = (
 )
 _STAR = "M0,-8L2.1,-2.8L7.6,-2.5L3.4,1.1L4.7,6.5L0,3.5L-4.7,6.5L-3.4,1.1L-7.6,-2.5L-2.1,-2.8Z"
 _MOST_COLUMNS_WITH_TEXT = 12
+_SAME = 1e-9
+"""Numbers that differ by less than this share of their size are drawn as one."""
+
 _LONGEST_NAME = 18
 _MOST_NAMES = 14
 _CHARACTERS_ACROSS = 28
@@ -117,7 +120,8 @@ def scale_of(axis: Axis, values: Iterable[float]) -> Scale:
         room = max((high / low) ** 0.06, 1.05)
         low, high = low / room, high * room
         return Scale(low, high, True, axis.ticks or decade_ticks(low, high))
-    room = 0.07 * (high - low) or abs(high) * 0.05 or 1.0
+    spread = high - low if high - low > _SAME * max(abs(low), abs(high)) else 0.0
+    room = 0.07 * spread or abs(high) * 0.05 or 1.0
     low, high = low - room, high + room
     return Scale(low, high, False, axis.ticks or round_ticks(low, high))
 
