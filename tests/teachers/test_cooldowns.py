@@ -79,7 +79,7 @@ def test_sweet_spot_is_a_cooldown_and_its_students_learned_from_it(study, plan):
         for t in plan.teachers.branches("cooldown")
         if (t.trunk.run.name, t.epoch) == (teacher.run, teacher.epoch)
     )
-    network = load_teacher(plan.context, task, task.epoch).module.eval()
+    network = load_teacher(plan.context, task, task.epoch).eval()
     with torch.inference_mode():
         hits = network(test.inputs).argmax(1)
     expected = (hits == test.labels).double().mean()
