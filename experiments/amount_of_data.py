@@ -39,7 +39,6 @@ A share with which a class would be left without an example is impossible, and t
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import time
@@ -53,6 +52,7 @@ import numpy.typing as npt
 import torch
 
 import goodteacher
+from command_line import parser_of
 from goodteacher.config import Frozen, read_toml
 from goodteacher.config.values import default_batch_size
 from goodteacher.data import UNLABELLED, Dataset, Split, StudyData, load_dataset, prepare
@@ -147,14 +147,13 @@ def points_of(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("data", nargs="*", metavar="DATA", help=", ".join(PAIRS))
-    parser.add_argument("--out", type=Path, default=Path("amounts"), help="folder of the studies")
-    parser.add_argument("--collect", type=Path, help="keep rows of the studies of this folder")
-    parser.add_argument("--repetitions", type=int, default=REPETITIONS)
-    parser.add_argument("--first", type=int, help="only so many points of a repetition")
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
+    options = parser_of(
+        __doc__.partition("\n")[0],
+        data=PAIRS,
+        out="amounts",
+        repetitions=REPETITIONS,
+        pieces="points of a repetition",
+    ).parse_args()
     if options.collect:
         FILE.write_text(json_text(collected(options.collect)))
     for point in points_of(options.data, options.repetitions, options.first):

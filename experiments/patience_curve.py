@@ -37,7 +37,6 @@ repetitions last. Run again, it goes on where it stopped.
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,6 +47,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from amount_of_data import PAIRS, settings_of_pair
+from command_line import parser_of
 from goodteacher import tuned_cpu
 from goodteacher.config import StudyConfig, Training, parse
 from goodteacher.engines import engine_of
@@ -128,13 +128,13 @@ def points_of(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("data", nargs="*", metavar="DATA", help=", ".join(PAIRS))
-    parser.add_argument("--out", type=Path, default=Path("patience"), help="folder of the studies")
-    parser.add_argument("--collect", type=Path, help="keep rows of the results of this folder")
-    parser.add_argument("--repetitions", type=int, default=REPETITIONS)
-    parser.add_argument("--first", type=int, help="only so many budgets, the smallest")
-    parser.add_argument("--threads", type=int, default=1)
+    parser = parser_of(
+        __doc__.partition("\n")[0],
+        data=PAIRS,
+        out="patience",
+        repetitions=REPETITIONS,
+        pieces="budgets, the smallest",
+    )
     parser.add_argument("--study", type=Path, help="where run.py ran: its teachers are taken over")
     options = parser.parse_args()
     if options.collect:

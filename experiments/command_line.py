@@ -1,0 +1,29 @@
+"""The command line of experiments that run points of data sets, again for each repetition."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def parser_of(
+    description: str, *, data: Iterable[str], out: str, repetitions: int, pieces: str
+) -> argparse.ArgumentParser:
+    """Return a parser of the options that such an experiment has.
+
+    Args:
+        description: What the experiment asks.
+        data: Names of the data sets.
+        out: Default folder of the studies.
+        repetitions: Default number of repetitions.
+        pieces: What `--first` limits, such as `points of a repetition`.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("data", nargs="*", metavar="DATA", help=", ".join(data))
+    parser.add_argument("--out", type=Path, default=Path(out), help="folder of the studies")
+    parser.add_argument("--collect", type=Path, help="keep rows of what lies in this folder")
+    parser.add_argument("--repetitions", type=int, default=repetitions)
+    parser.add_argument("--first", type=int, help=f"only so many {pieces}")
+    parser.add_argument("--threads", type=int, default=1)
+    return parser
