@@ -6,7 +6,6 @@ READY := $(VENV)/.ready
 
 EXTRAS := .venv-extras
 VISION := .venv-vision
-DOCS := .venv-docs
 
 .PHONY: setup demo test test-extras test-vision check docs format bench study clean
 
@@ -34,16 +33,17 @@ TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 test: $(READY)
 	$(TESTS)
 
-# What needs optional packages (transformers, Lightning, Keras, ONNX Runtime, skl2onnx, trackers, s3fs, Ray), in an environment of its own.
+# What needs optional packages (transformers, Lightning, Keras, ONNX Runtime, skl2onnx, trackers, s3fs,
+# Ray, Playwright with a Chromium), in an environment of its own.
 test-extras:
 	test -x $(EXTRAS)/bin/python || $(PYTHON) -m venv $(EXTRAS)
 	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test-extras]'
 	OMP_NUM_THREADS=1 $(EXTRAS)/bin/pytest -n auto --dist worksteal tests/integrations tests/examples \
 	  tests/engines tests/teachers tests/contracts tests/delivery tests/public/test_exporting.py \
-	  tests/public/test_beside_teacher.py tests/report/trackers tests/networks/test_pretrained.py \
-	  tests/networks/test_processing.py tests/test_study_hugging_face.py tests/test_study_vision.py \
-  tests/studies tests/test_study_at_a_url.py
+	  tests/public/test_beside_teacher.py tests/report/trackers tests/report/test_browser.py \
+	  tests/networks/test_pretrained.py tests/networks/test_processing.py tests/studies \
+	  tests/test_study_hugging_face.py tests/test_study_vision.py tests/test_study_at_a_url.py
 
 # Networks of timm and torchvision. 5 GB, and so not a part of CI: torchvision runs only with the
 # build of PyTorch that it was made for, so both come from the registry here, libraries for GPUs included.
@@ -62,11 +62,9 @@ check: $(READY)
 	$(TESTS)
 
 # The site, in site/; open site/index.html. A warning, such as a link that leads nowhere, is an error.
-docs:
-	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
-	$(DOCS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(DOCS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
-	$(DOCS)/bin/mkdocs build --strict --clean --quiet
+docs: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/mkdocs build --strict --clean --quiet
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -97,4 +95,4 @@ study: $(READY)
 	$(BIN)/python experiments/assemble.py
 
 clean:
-	rm -rf $(VENV) $(EXTRAS) $(VISION) $(DOCS) site .bench demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(EXTRAS) $(VISION) site .bench demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
