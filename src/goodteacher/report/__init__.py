@@ -27,6 +27,9 @@
 | `svg`        | figures drawn as SVG                                                             |
 | `theme`      | colours of cells, and round numbers for axes                                     |
 | `trackers`   | what MLflow, TensorBoard and Weights & Biases are told                           |
+| `standalone` | a figure without the page around it: SVG with its own colours, or a part of one  |
+| `plots`      | such figures with their numbers, for notebooks                                   |
+| `study_plots`| which of them a study has                                                        |
 | `page`       | which parts, in which order, and the HTML around them                            |
 
 Every figure has a *data function* (findings to plain frozen data) and a *drawing function* (that
@@ -35,6 +38,31 @@ data to a figure of `chart`). Figures read result files; nothing is drawn from l
 
 from goodteacher.report.front import write_front_report
 from goodteacher.report.page import write_report
+from goodteacher.report.plots import Plot
+from goodteacher.report.study_plots import (
+    curves_plot,
+    front_plot,
+    gains_plot,
+    ladder_plot,
+    map_plot,
+    students_plot,
+    teachers_plot,
+    temperatures_plot,
+)
 from goodteacher.report.trackers import tell_trackers, tracked
 
-__all__ = ["tell_trackers", "tracked", "write_front_report", "write_report"]
+__all__ = [
+    "Plot",
+    "curves_plot",
+    "front_plot",
+    "gains_plot",
+    "ladder_plot",
+    "map_plot",
+    "students_plot",
+    "teachers_plot",
+    "tell_trackers",
+    "temperatures_plot",
+    "tracked",
+    "write_front_report",
+    "write_report",
+]
