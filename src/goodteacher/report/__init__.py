@@ -30,12 +30,18 @@
 | `standalone` | a figure without the page around it: SVG with its own colours, or a part of one  |
 | `plots`      | such figures with their numbers, for notebooks                                   |
 | `study_plots`| which of them a study has                                                        |
+| `compared`   | what a study brings to a comparison                                              |
+| `pairs`      | delivered students of several studies on the test examples that they share       |
+| `comparison` | several studies side by side: what is said, drawn and written of them            |
+| `comparison_page` | its page                                                                    |
 | `page`       | which parts, in which order, and the HTML around them                            |
 
 Every figure has a *data function* (findings to plain frozen data) and a *drawing function* (that
 data to a figure of `chart`). Figures read result files; nothing is drawn from live objects.
 """
 
+from goodteacher.report.comparison import Comparison, check_page, compare
+from goodteacher.report.comparison_page import answer_of_all
 from goodteacher.report.front import write_front_report
 from goodteacher.report.page import write_report
 from goodteacher.report.plots import Plot
@@ -52,7 +58,11 @@ from goodteacher.report.study_plots import (
 from goodteacher.report.trackers import tell_trackers, tracked
 
 __all__ = [
+    "Comparison",
     "Plot",
+    "answer_of_all",
+    "check_page",
+    "compare",
     "curves_plot",
     "front_plot",
     "gains_plot",

@@ -130,7 +130,8 @@ class Plot:
 
     @property
     def _heading(self) -> str:
-        return f"{self.title}: {self._shown.label}" if self._shown.label else self.title
+        colon = "" if self.title.endswith("?") else ":"
+        return f"{self.title}{colon} {self._shown.label}" if self._shown.label else self.title
 
     def _repr_html_(self) -> str:
         return self.html()
