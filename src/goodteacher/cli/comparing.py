@@ -12,7 +12,7 @@ from rich.text import Text
 from goodteacher.cli.display import print_json, stdout
 from goodteacher.cli.door import door
 from goodteacher.cli.options import AsJson
-from goodteacher.records import VERDICTS, ComparedStudy, PairedDifference, percent, points
+from goodteacher.records import VERDICTS, ComparedStudy, PairedDifference, listed, percent, points
 
 if TYPE_CHECKING:
     from goodteacher.report import Comparison
@@ -61,20 +61,28 @@ def print_comparison(found: Comparison) -> None:
     stdout.print(_table(found.studies))
     shares = sorted({f"{100 * (1 - study.level):g} %" for study in found.studies})
     stdout.print(
-        "Student: test accuracy in % of the sweet spot's students, mean over n seeds. Gain: theirs "
+        "\nStudent: test accuracy in % of the sweet spot's students, mean over n seeds. Gain: theirs "
         "minus that of students of the reference, paired, in points. Brackets: "
         f"{' and '.join(shares)} intervals, each for its study alone.",
         markup=False,
     )
     for line in map(_paired, found.differences):
         stdout.print(f"\n{line}", markup=False)
-    if found.notes:
+    if found.notes or _lacking(found.studies):
         stdout.print("\nBefore you compare them:", style="bold")
     for note in found.notes:
         stdout.print(f"- {note}", markup=False)
-    for study in found.studies:
+    for lacking, names in _lacking(found.studies).items():
+        stdout.print(f"- {listed(names)}: {lacking}.", markup=False)
+
+
+def _lacking(studies: tuple[ComparedStudy, ...]) -> dict[str, list[str]]:
+    """Return which studies lack what."""
+    found: dict[str, list[str]] = {}
+    for study in studies:
         for each in study.lacking:
-            stdout.print(f"- {study.name}: {each}.", markup=False)
+            found.setdefault(each, []).append(study.name)
+    return found
 
 
 def _table(studies: tuple[ComparedStudy, ...]) -> Table:
@@ -107,6 +115,8 @@ def _student(study: ComparedStudy) -> list[str]:
 
 
 def _gains(study: ComparedStudy) -> list[str]:
+    if not study.finished:
+        return ["-"]
     lines = []
     for over, words in _OVER.items():
         gain = study.gain(over)
@@ -117,8 +127,7 @@ def _gains(study: ComparedStudy) -> list[str]:
             low, high = map(points, gain.interval)
             shown = f"{points(gain.difference)} [{low}, {high}]"
         lines.append(f"{words:12}{shown}")
-    answer = [] if study.answer is None else [f"distill: {study.answer}"]
-    return [*lines, *answer, f"verdict: {VERDICTS[study.verdict]}"]
+    return [*lines, f"distill: {study.answer}", f"verdict: {VERDICTS[study.verdict]}"]
 
 
 def _seconds(study: ComparedStudy) -> str:

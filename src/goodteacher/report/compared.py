@@ -55,7 +55,7 @@ def read_compared(store: Store, name: str) -> ComparedStudy:
     if store.exists(VERDICT_FILE):
         verdict = store.read_json(VERDICT_FILE, Verdict)
         known |= {"verdict": verdict.verdict, "knowledge": verdict.knowledge}
-    return ComparedStudy(**known, lacking=_lacking(store, known))
+    return ComparedStudy(**known, lacking=_lacking(known))
 
 
 def settings_of(store: Store) -> Mapping[str, Any]:
@@ -115,9 +115,9 @@ def teacher_in_words(teacher: TeacherChoice) -> str:
     return f"{in_words(teacher.run)}, epoch {teacher.epoch}{how}"
 
 
-def _lacking(store: Store, known: Mapping[str, Any]) -> tuple[str, ...]:
+def _lacking(known: Mapping[str, Any]) -> tuple[str, ...]:
     if not known["finished"]:
         return ("not finished: run the same goodteacher search again to go on",)
     if "verdict" not in known:
-        return (f"no verdict: type goodteacher verify {store.root}",)
+        return ("no verdict yet: goodteacher verify, with the study's folder, judges it",)
     return ()

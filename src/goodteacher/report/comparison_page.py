@@ -9,6 +9,7 @@ from goodteacher.config import Recipe
 from goodteacher.records import (
     FAMILY,
     VERDICTS,
+    Answer,
     ComparedStudy,
     Gain,
     PairedDifference,
@@ -30,13 +31,16 @@ DEFINITIONS = (
     "Each interval holds for its study by itself. Among many studies some show a gain by chance: "
     "with 20 studies of no gain, about one 95 % interval lies beside zero.",
 )
+_FIXED = "\N{NO-BREAK SPACE}"
 _SORTED_FROM = 5
 """Studies from which a table can be sorted and filtered."""
+_MOST_NAMED = 4
+"""Studies that the answer names; more are counted only."""
 _LONGEST = 24
 """Characters of a name beside an interval on the narrowest screen."""
 _TITLES = {
     "cross_entropy": "hard labels",
-    "label_smoothing": "tuned label smoothing",
+    "label_smoothing": "label smoothing",
     "converged_teacher": "the converged teacher",
 }
 
@@ -68,28 +72,25 @@ def comparison_page(
 
 def answer_of_all(studies: Sequence[ComparedStudy]) -> str:
     """Say in one sentence what the studies answer."""
-    groups = {
-        "yes": "Distill: yes in",
-        "no": "no in",
-        "undecided": "undecided in",
-        None: "not finished",
-    }
-    found = {
-        answer: [study.name for study in studies if study.answer == answer] for answer in groups
-    }
-    if len(found[None]) == len(studies):
-        return f"None of these {len(studies)} studies has finished."
+    total = len(studies)
+    by_answer: dict[Answer | None, list[str]] = {"yes": [], "no": [], "undecided": [], None: []}
+    for study in studies:
+        by_answer[study.answer].append(study.name)
+    unfinished = by_answer.pop(None)
+    if len(unfinished) == total:
+        return f"None of these {total} studies has finished."
     parts = [
-        f"{words.removeprefix('Distill: ')} {_counted(found[answer], len(studies))}"
-        for answer, words in groups.items()
-        if found[answer]
+        f"{answer} in {len(names)} of {total}{_in_brackets(names)}"
+        for answer, names in by_answer.items()
+        if names
     ]
+    if unfinished:
+        parts.append(f"{len(unfinished)} of {total} not finished{_in_brackets(unfinished)}")
     return f"Distill: {'; '.join(parts)}."
 
 
-def _counted(names: Sequence[str], total: int) -> str:
-    shown = f" ({listed(names)})" if len(names) <= 4 else ""
-    return f"{len(names)} of {total}{shown}"
+def _in_brackets(names: Sequence[str]) -> str:
+    return f" ({listed(names)})" if len(names) <= _MOST_NAMED else ""
 
 
 def _open(study: ComparedStudy) -> Iterator[str]:
@@ -111,7 +112,7 @@ def _sections(
         yield Section("pairs", title, (), (panel,), table, columns=1)
     if differing:
         yield Section("settings", "Settings that differ", (), (), (settings(studies, differing),))
-    yield Section("data", "Data and versions", (), (), (data_table(studies),))
+    yield Section("data", "Data, versions and cost", (), (), (data_table(studies),))
 
 
 def studies_table(studies: Sequence[ComparedStudy]) -> Table:
@@ -122,15 +123,15 @@ def studies_table(studies: Sequence[ComparedStudy]) -> Table:
         "teacher and student",
         "sweet spot",
         "student, test %",
-        *(f"gain over {_TITLES[over]}, points" for over in COMPARED),
+        *(f"gain over {_TITLES[over]}" for over in COMPARED),
         "distill",
         "verdict",
-        "training time",
     )
     levels = listed(sorted({confidence(study.level) for study in studies}))
     caption = (
         "Accuracy of the sweet spot's students on the test split of their study, mean over its n "
-        f"seeds; brackets: {levels} intervals over seeds and test examples. Gains are paired."
+        f"seeds; brackets: {levels} intervals over seeds and test examples. Gains are paired, in "
+        "points; label smoothing was tuned as the sweet spot was."
     )
     rows = tuple(_cells(study) for study in studies)
     return Table(caption, head, rows, sortable=len(rows) >= _SORTED_FROM)
@@ -140,13 +141,12 @@ def _cells(study: ComparedStudy) -> tuple[str, ...]:
     return (
         study.name,
         study.data,
-        f"{study.teacher} to {study.student}",
+        f"{study.teacher} to{_FIXED}{study.student}",
         shown_sweet_spot(study) or "not found yet",
         shown_accuracy(study),
         *(shown_gain(study.gain(over)) for over in COMPARED),
         study.answer or "-",
         VERDICTS[study.verdict],
-        shown_cost(study),
     )
 
 
@@ -154,7 +154,10 @@ def shown_sweet_spot(study: ComparedStudy) -> str:
     """Say which teacher and recipe were chosen; nothing before the search has finished."""
     if study.sweet_spot is None or study.recipe is None:
         return ""
-    return f"{study.sweet_spot}; {shown_recipe(study.recipe)}"
+    # What belongs together is not broken over lines.
+    recipe = shown_recipe(study.recipe).replace(" = ", f"{_FIXED}={_FIXED}")
+    teacher = study.sweet_spot.replace(" ", _FIXED).replace(f",{_FIXED}", ", ")
+    return f"{teacher}; {recipe}"
 
 
 def shown_recipe(recipe: Recipe) -> str:
@@ -168,7 +171,7 @@ def shown_accuracy(study: ComparedStudy) -> str:
     if study.accuracy is None or study.interval is None:
         return "-"
     shown = f"{percent(study.accuracy)} {shown_range(study.interval, percent)}"
-    return f"{shown}, n = {study.num_seeds}"
+    return f"{shown}, n{_FIXED}={_FIXED}{study.num_seeds}"
 
 
 def shown_gain(gain: Gain | None) -> str:
@@ -238,7 +241,7 @@ def pairs_panel(differences: Sequence[PairedDifference]) -> Panel:
     """Return the paired differences of delivered students."""
     rows = tuple(
         Interval(
-            _short(f"{each.study} - {each.minus}"),
+            _short(f"{each.study} minus {each.minus}"),
             100 * each.difference,
             in_points(each.interval),
             in_points(each.joint_interval),
@@ -283,7 +286,7 @@ def settings(studies: Sequence[ComparedStudy], differing: Mapping[str, Sequence[
 
 
 def data_table(studies: Sequence[ComparedStudy]) -> Table:
-    """Return the data, the delivered student and the version of each study."""
+    """Return the data, the delivered student, the cost and the version of each study."""
     head = (
         "study",
         "fingerprint",
@@ -292,6 +295,7 @@ def data_table(studies: Sequence[ComparedStudy]) -> Table:
         "selection split",
         "test split",
         "delivered student of",
+        "training time",
         "version",
         "where it is",
     )
@@ -304,12 +308,17 @@ def data_table(studies: Sequence[ComparedStudy]) -> Table:
             f"{study.selection:,}",
             f"{study.test:,}",
             "-" if study.delivered is None else FAMILY[study.delivered],
+            shown_cost(study),
             ", ".join(study.versions) or "unknown",
             study.place,
         )
         for study in studies
     )
-    return Table("Numbers of examples. One fingerprint is one content.", head, rows)
+    caption = (
+        "Sizes are numbers of examples; one fingerprint is one content. Each training time is that "
+        "of the machine that the study ran on."
+    )
+    return Table(caption, head, rows)
 
 
 def _ends(interval: tuple[float, float] | None) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from goodteacher.maths.statistics import Interval, paired_interval, simultaneous
-from goodteacher.records import ComparedStudy, PairedDifference
+from goodteacher.records import ComparedStudy, PairedDifference, listed
 from goodteacher.studies import CONFIRMED_FILE, Store
 
 
@@ -53,12 +53,13 @@ def paired_differences(
     firsts: dict[str, Confirmed] = {}
     pairs: list[tuple[Confirmed, Confirmed, Interval]] = []
     reasons: list[str] = []
+    not_kept: list[str] = []
     for store, study in zip(stores, studies, strict=True):
         if not study.finished:
             continue
         confirmed = read_confirmed(store, study)
         if confirmed is None:
-            reasons.append(_not_kept(study))
+            not_kept.append(study.name)
             continue
         first = firsts.setdefault(study.fingerprint, confirmed)
         if first is confirmed:
@@ -67,6 +68,8 @@ def paired_differences(
             reasons.append(problem)
             continue
         pairs.append((confirmed, first, _interval(confirmed, first)))
+    if not_kept:
+        reasons.append(_not_kept(not_kept))
     return tuple(_written(pairs)), tuple(reasons)
 
 
@@ -95,10 +98,10 @@ def _unlike(first: Confirmed, other: Confirmed) -> str:
     return ""
 
 
-def _not_kept(study: ComparedStudy) -> str:
+def _not_kept(names: Sequence[str]) -> str:
     return (
-        f"{study.name} is not paired with others: it was finished by a version that did not keep "
-        "which test examples its students are right about."
+        f"Not paired with others: {listed(names)}, finished by a version that did not keep which "
+        "test examples the students are right about."
     )
 
 
