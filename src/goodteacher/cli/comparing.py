@@ -61,8 +61,8 @@ def print_comparison(found: Comparison) -> None:
     stdout.print(_table(found.studies))
     shares = sorted({f"{100 * (1 - study.level):g} %" for study in found.studies})
     stdout.print(
-        "\nStudent: test accuracy in % of the sweet spot's students, mean over n seeds. Gain: theirs "
-        "minus that of students of the reference, paired, in points. Brackets: "
+        "\nStudent: test accuracy in % of the sweet spot's students, mean over n seeds. Gain: "
+        "theirs minus that of students of the reference, paired, in points. Brackets: "
         f"{' and '.join(shares)} intervals, each for its study alone.",
         markup=False,
     )

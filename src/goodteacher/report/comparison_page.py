@@ -32,7 +32,7 @@ DEFINITIONS = (
     "with 20 studies of no gain, about one 95 % interval lies beside zero.",
 )
 _FIXED = "\N{NO-BREAK SPACE}"
-_SORTED_FROM = 5
+_SORTED_FROM = 8
 """Studies from which a table can be sorted and filtered."""
 _MOST_NAMED = 4
 """Studies that the answer names; more are counted only."""
