@@ -19,7 +19,7 @@ from goodteacher.report.standalone import as_document, as_html, as_svg
 from goodteacher.studies import Place, Store, Url, place_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plot:
     """A figure of the report with its numbers, which a notebook shows where it is the last value.
 
@@ -139,7 +139,7 @@ class Plot:
     def _repr_svg_(self) -> str:
         return self.svg()
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"{self._heading}\n{self.caption}"
 
 
