@@ -66,11 +66,14 @@ def test_json_is_the_comparison_and_nothing_else(folders):
 def test_a_page_is_written_where_it_is_asked_for(folders, tmp_path):
     page = tmp_path / "pages" / "compare.html"
     result = run("compare", *folders, "--out", page)
-    assert result.stdout.rstrip().endswith(f"Page: {page}")
+    assert result.stderr == f"Page: {page}\n"
     assert "<h1>Distill: undecided in 2 of 3" in page.read_text()
     assert not list(tmp_path.glob("**/*.part"))
     with_json = run("compare", *folders, "--out", page, "--json")
     assert json.loads(with_json.stdout)["studies"]
+    at_a_url = run("compare", *folders, "--out", "memory://pages/all.html")
+    assert at_a_url.stderr == "Page: memory://pages/all.html\n"
+    assert Store("memory://pages").read_text("all.html") == page.read_text()
 
 
 def test_a_page_of_another_kind_is_refused_before_anything_is_read(folders, tmp_path):

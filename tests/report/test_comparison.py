@@ -313,6 +313,12 @@ def test_nothing_finished_makes_a_page_without_figures(tmp_path):
     assert '<svg class="chart"' not in found.html()
     with pytest.raises(StudyError, match="no gain to draw"):
         found.plot_gains()
+    assert found._repr_html_() == "<p>None of these 2 studies has finished.</p>"
+
+
+def test_a_notebook_shows_the_gains(pair):
+    found = compare(*pair)
+    assert found._repr_html_() == found.plot_gains().html()
 
 
 def test_it_is_written_whole_where_it_is_named(pair, tmp_path):

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from goodteacher.cli.display import print_json, stdout
+from goodteacher.cli.display import print_json, stderr, stdout
 from goodteacher.cli.door import door
 from goodteacher.cli.options import AsJson
 from goodteacher.records import VERDICTS, ComparedStudy, PairedDifference, listed, percent, points
@@ -49,8 +49,8 @@ def compare(
             print_json(found.model_dump(mode="json"))
         else:
             print_comparison(found)
-            if page is not None:
-                stdout.print(f"Page: {page}", markup=False, soft_wrap=True)
+        if page is not None:
+            stderr.print(f"Page: {page}", markup=False, soft_wrap=True)
 
 
 def print_comparison(found: Comparison) -> None:

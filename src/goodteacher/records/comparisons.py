@@ -141,8 +141,8 @@ def remarks_on(
     ]
     if budgets:
         yield (
-            f"They had different budgets: {'; '.join(budgets)}. Whoever may try or train more "
-            "often finds more."
+            f"They had different budgets: {'; '.join(budgets)}. A study that tries or trains "
+            "more tends to find more."
         )
     levels = _grouped(studies, lambda study: f"{100 * (1 - study.level):g} %")
     if len(levels) > 1:

@@ -6,20 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from markupsafe import Markup
 from pydantic import Field
 
 from goodteacher.config import Frozen
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.records import ComparedStudy, PairedDifference, remarks_on
 from goodteacher.report.compared import read_compared, settings_of
-from goodteacher.report.comparison_page import comparison_page, gains_panel
+from goodteacher.report.comparison_page import answer_of_all, comparison_page, gains_panel
 from goodteacher.report.page import render_page
 from goodteacher.report.pairs import paired_differences
 from goodteacher.report.plots import Plot, plot_of, write_page
 from goodteacher.studies import Place, Store, holds_several, place_of, study_folders
 
-_ANY_NAME = frozenset({"data", "teacher", "student"})
-"""Settings that every comparison shows by themselves."""
+_SHOWN_ANYWAY = frozenset({"data", "teacher", "student"})
+"""Settings that a comparison shows, whether they differ or not."""
 
 
 class Comparison(Frozen):
@@ -82,7 +83,9 @@ class Comparison(Frozen):
         return place
 
     def _repr_html_(self) -> str:
-        return self.plot_gains().html()
+        if any(study.finished for study in self.studies):
+            return self.plot_gains().html()
+        return str(Markup("<p>{}</p>").format(answer_of_all(self.studies)))
 
 
 def compare(*studies: str | Path) -> Comparison:
@@ -170,7 +173,7 @@ def _differing(stores: Sequence[Store]) -> dict[str, tuple[Any, ...]]:
     return {
         name: found
         for name, found in values.items()
-        if name not in _ANY_NAME and len(set(map(str, found))) > 1
+        if name not in _SHOWN_ANYWAY and len(set(map(str, found))) > 1
     }
 
 

@@ -29,7 +29,7 @@ DEFINITIONS = (
     "that was tuned in the same study, over paired seeds and the same test examples. So it can be "
     "read without knowing the other studies; accuracies can be compared on the same data only.",
     "Each interval holds for its study by itself. Among many studies some show a gain by chance: "
-    "with 20 studies of no gain, about one 95 % interval lies beside zero.",
+    "if 20 studies have no gain, about one of their 95 % intervals excludes zero.",
 )
 _FIXED = "\N{NO-BREAK SPACE}"
 _SORTED_FROM = 8
