@@ -66,7 +66,7 @@ def test_rounds_in_the_method_are_those_of_the_default():
     fields = StudyConfig.model_fields
     assert (fields["halving"].default, fields["rungs"].default) == (3, 2)
     plain = " ".join(text.split())
-    assert "of each family one in `halving` trains three times as long" in plain
+    assert "one in `halving` of each family trains three times as long" in plain
 
 
 def test_defaults_of_the_verdict_are_those_of_its_page():
