@@ -4,6 +4,7 @@ import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
@@ -128,6 +129,23 @@ def test_links_that_leave_the_docs_lead_to_pages_that_are_made():
         assert "](../" not in inside, page.name
         for name in re.findall(r"\]\((examples/[^)#]+)\)", inside):
             assert name in made, page.name
+
+
+def test_the_search_of_the_site_lists_explanations_before_results():
+    assert "Evidence" in {name for section in site()["nav"] for name in section}
+    weights = {}
+    for source, section in [
+        ("study.md", "Evidence"),
+        ("glossary.md", "Concepts"),
+        ("changelog.md", "Reference"),
+    ]:
+        page = SimpleNamespace(
+            file=SimpleNamespace(src_uri=source), parent=SimpleNamespace(title=section), meta={}
+        )
+        site_pages.on_page_markdown("text", page, None, None)
+        weights[source] = page.meta["search"]["boost"]
+    assert weights["glossary.md"] == 1
+    assert max(weights["study.md"], weights["changelog.md"]) < 0.1
 
 
 def test_an_example_is_shown_whole_with_what_it_does():
