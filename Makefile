@@ -61,7 +61,8 @@ check: $(READY)
 	$(BIN)/mypy
 	$(TESTS)
 
-# The site, in site/; open site/index.html. A warning, such as a link that leads nowhere, is an error.
+# The site, in site/. Its search needs a server: python -m http.server --directory site. A warning, such as a
+# link that leads nowhere, is an error.
 docs: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	$(BIN)/mkdocs build --strict --clean --quiet

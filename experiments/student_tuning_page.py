@@ -122,8 +122,8 @@ def page_of(text: str, found: Mapping[str, Any]) -> str:
 def tuning_table(found: Mapping[str, Any]) -> str:
     """Compare plain searches with the best of the grid, chosen on the selection split."""
     lines = [
-        "| data | examples | best of the grid | it, % | plain search | it, % (SD, n) "
-        "| difference | tuning's share |",
+        "| data | examples | best of the grid | its accuracy, % | plain search "
+        "| its accuracy, % (SD, n) | difference | tuning's share |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, search in found["searches"].items():
@@ -156,19 +156,17 @@ def curves_table(grid: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
                 short.append(seen)
             elif most < ENOUGH:
                 enough.append(seen)
-    rules = {
-        f"the curve: its second half brought more than {STEEP:g} nats": lambda s: s[0] > STEEP,
-        f"both: and {LONGER} times the epochs bring more than {100 * MUCH:g} points": lambda s: (
-            s[0] > STEEP and s[1] > MUCH
-        ),
-    }
+    fell = f"the curve: the loss fell in the second half by more than {STEEP:g} nats"
+    both = f"both: this, and {LONGER} times the epochs add more than {100 * MUCH:g} points"
+    rules = {fell: lambda s: s[0] > STEEP, both: lambda s: s[0] > STEEP and s[1] > MUCH}
     lines = [
-        f"| rule | too short, found (of {len(short)}) | long enough, accused (of {len(enough)}) |",
+        f"| rule | too short: detected (of {len(short)}) "
+        f"| long enough: false alarms (of {len(enough)}) |",
         "|---|---|---|",
     ]
     for name, rule in rules.items():
-        found, accused = (100 * statistics.fmean(map(rule, each)) for each in (short, enough))
-        lines.append(f"| {name} | {found:.1f} % | {accused:.1f} % |")
+        found, alarms = (100 * statistics.fmean(map(rule, each)) for each in (short, enough))
+        lines.append(f"| {name} | {found:.1f} % | {alarms:.1f} % |")
     return "\n".join(lines)
 
 

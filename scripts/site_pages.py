@@ -34,7 +34,14 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
 
 
 def on_page_markdown(markdown: str, page: "Page", config: "MkDocsConfig", files: "Files") -> str:
-    """Lead links that leave `docs/` to the pages made of those files."""
+    """Lead links that leave `docs/` to the pages made of those files; explanations are found first.
+
+    Without a weight, a search for a common word lists tables of results and the changelog.
+    """
+    found_late = (
+        page.file.src_uri == "changelog.md" or getattr(page.parent, "title", "") == "Evidence"
+    )
+    page.meta.setdefault("search", {"boost": 0.02 if found_late else 1})
     return inside(markdown)
 
 

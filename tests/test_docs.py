@@ -4,6 +4,7 @@ import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
@@ -66,7 +67,7 @@ def test_rounds_in_the_method_are_those_of_the_default():
     fields = StudyConfig.model_fields
     assert (fields["halving"].default, fields["rungs"].default) == (3, 2)
     plain = " ".join(text.split())
-    assert "of each family one in `halving` trains three times as long" in plain
+    assert "one in `halving` of each family trains three times as long" in plain
 
 
 def test_defaults_of_the_verdict_are_those_of_its_page():
@@ -128,6 +129,23 @@ def test_links_that_leave_the_docs_lead_to_pages_that_are_made():
         assert "](../" not in inside, page.name
         for name in re.findall(r"\]\((examples/[^)#]+)\)", inside):
             assert name in made, page.name
+
+
+def test_the_search_of_the_site_lists_explanations_before_results():
+    assert "Evidence" in {name for section in site()["nav"] for name in section}
+    weights = {}
+    for source, section in [
+        ("study.md", "Evidence"),
+        ("glossary.md", "Concepts"),
+        ("changelog.md", "Reference"),
+    ]:
+        page = SimpleNamespace(
+            file=SimpleNamespace(src_uri=source), parent=SimpleNamespace(title=section), meta={}
+        )
+        site_pages.on_page_markdown("text", page, None, None)
+        weights[source] = page.meta["search"]["boost"]
+    assert weights["glossary.md"] == 1
+    assert max(weights["study.md"], weights["changelog.md"]) < 0.1
 
 
 def test_an_example_is_shown_whole_with_what_it_does():
