@@ -188,8 +188,8 @@ def shown_cost(study: ComparedStudy) -> str:
     if study.student_seconds is None:
         return "-"
     timed = study.teacher_seconds
-    teachers = "teachers not timed" if timed is None else f"teachers {timed:,.0f} s"
-    return f"{teachers}, students {study.student_seconds:,.0f} s"
+    teachers = "teachers not timed" if timed is None else f"teachers{_FIXED}{timed:,.0f}{_FIXED}s"
+    return f"{teachers}, students{_FIXED}{study.student_seconds:,.0f}{_FIXED}s"
 
 
 def gains_panel(studies: Sequence[ComparedStudy]) -> Panel:
