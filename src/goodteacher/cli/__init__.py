@@ -38,6 +38,7 @@ from goodteacher.cli.options import (
     with_settings,
 )
 from goodteacher.cli.planning import plan
+from goodteacher.cli.watching import watch
 from goodteacher.config import (
     DataConfig,
     DistillConfig,
@@ -384,6 +385,9 @@ def report(
             print_json({"report": str(path)})
         else:
             stderr.print(f"Report: {path}", markup=False, soft_wrap=True)
+
+
+app.command()(watch)
 
 
 @app.command("import-recipe")

@@ -27,6 +27,9 @@
 | `svg`        | figures drawn as SVG                                                             |
 | `theme`      | colours of cells, and round numbers for axes                                     |
 | `trackers`   | what MLflow, TensorBoard and Weights & Biases are told                           |
+| `going`      | what a page says of work that has not ended                                      |
+| `serving`    | the report on a loopback address, reloaded when there is a new one               |
+| `running`    | the report of a study that is running: when it is drawn                          |
 | `page`       | which parts, in which order, and the HTML around them                            |
 
 Every figure has a *data function* (findings to plain frozen data) and a *drawing function* (that
@@ -35,6 +38,15 @@ data to a figure of `chart`). Figures read result files; nothing is drawn from l
 
 from goodteacher.report.front import write_front_report
 from goodteacher.report.page import write_report
+from goodteacher.report.running import drawn
+from goodteacher.report.serving import ReportServer
 from goodteacher.report.trackers import tell_trackers, tracked
 
-__all__ = ["tell_trackers", "tracked", "write_front_report", "write_report"]
+__all__ = [
+    "ReportServer",
+    "drawn",
+    "tell_trackers",
+    "tracked",
+    "write_front_report",
+    "write_report",
+]

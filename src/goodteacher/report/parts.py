@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from goodteacher.report.chart import Figure
 
+REPORT_FILE = "report.html"
+"""Name of the page in a study's folder."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -119,6 +122,8 @@ class Page:
         sections: In reading order.
         definitions: How to read the page, a paragraph each.
         facts: Names and sentences, the most important first.
+        state: Of work that has not ended: running, stopped or not finished; else empty.
+        banner: What a reader must know first, where work goes on beside an answer.
     """
 
     name: str
@@ -128,3 +133,5 @@ class Page:
     sections: tuple[Section, ...]
     definitions: tuple[str, ...]
     facts: tuple[tuple[str, str], ...] = ()
+    state: str = ""
+    banner: str = ""
