@@ -75,7 +75,7 @@ def test_a_page_that_cannot_be_drawn_ends_no_search(tmp_path, monkeypatch):
 
     write = searching.write_report
 
-    def fail(store, going=None):
+    def fail(store, going=None, tables=None):
         if going is not None:
             raise ZeroDivisionError("planted")
         return write(store)

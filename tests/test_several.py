@@ -68,7 +68,7 @@ def plant(patched):
     patched.setattr(searching, "write_report", _no_report)
 
 
-def _no_report(store, going=None):
+def _no_report(store, going=None, tables=None):
     store.write_text("report.html", "")
 
 

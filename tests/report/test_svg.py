@@ -159,11 +159,35 @@ def interval(**changes):
 
 def test_intervals_stand_beside_a_line_at_zero():
     tree = parsed(Intervals("points", (interval(), interval(mean=-1.0, inner=None, outer=None))))
-    (zero,) = of_kind(tree, "zero")
+    zero, _ = of_kind(tree, "zero")
     (thick,) = of_kind(tree, "thick")
     assert share(zero.get("x1")) < share(thick.get("x1")) < share(thick.get("x2"))
     assert texts(tree, "name") == ["hard labels"] * 2
     assert texts(tree, "value") == ["+2.00"] * 2
+
+
+@pytest.mark.parametrize("mean", [-3.0, 0.0, 3.0])
+def test_no_line_of_a_plot_of_intervals_crosses_words(mean):
+    rows = [interval(mean=mean, inner=(mean - 1, mean + 1), outer=(mean - 2, mean + 2))] * 3
+    tree = parsed(Intervals("points", tuple(rows)))
+    words = [float(each.get("y")) for each in tree.iter("text") if each.get("class") == "name"]
+    assert len(words) == 3
+    drawn = [each for kind in ("zero", "grid", "whisker", "thick") for each in of_kind(tree, kind)]
+    spans = [(float(each.get("y1")), float(each.get("y2"))) for each in drawn if each.get("y1")]
+    assert len(spans) > 12
+    for base in words:  # a line of text reaches from 12 above its base to 4 below it
+        assert not [(top, bottom) for top, bottom in spans if top < base + 4 and bottom > base - 12]
+
+
+def test_a_long_name_leaves_room_for_its_numbers_and_is_whole_where_a_pointer_rests():
+    name = "transfer_not_received_by_the_recipient"
+    shown = "+12.86 [-12.20, +17.92]"
+    tree = parsed(Intervals("points", (interval(name=name, shown=shown),)))
+    (text,) = [each for each in tree.iter("text") if each.get("class") == "name"]
+    assert text.text.endswith("…")
+    assert name.startswith(text.text[:-1])
+    assert len(text.text) + len(shown) <= 46
+    assert text.find("title").text == name
 
 
 def step(name, start, end, style=0):
@@ -184,7 +208,13 @@ def test_each_step_of_a_waterfall_is_linked_to_the_next():
     assert top_of_first == pytest.approx(bottom_of_second, abs=0.2)
     assert float(links[0].get("y1")) == pytest.approx(top_of_first, abs=0.2)
     assert [key.name for key in drawing.legend] == ["regularization", "knowledge", "in all"]
-    assert {"mean", "smoothing", "full", "response", "all"} <= set(texts(tree, "tick"))
+    assert texts(tree, "bar-name") == ["mean", "smoothing", "full", "response", "all"]
+
+
+def test_short_words_of_a_bars_name_share_a_line():
+    steps = (step("gain in all", 0, 2), step("uninterruptedly", 2, 3))
+    tree = parsed(Waterfall("points", steps, ("regularization",)))
+    assert texts(tree, "bar-name") == ["gain in all", "uninterruptedly"]
 
 
 def test_matrix_has_a_cell_for_each_value_and_says_it():

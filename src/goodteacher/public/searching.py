@@ -140,7 +140,8 @@ def _run(context: Context, siblings: Sequence[Place] | None = None) -> Study:
     config = context.store.config(StudyConfig)
     store = context.store
     with store.lock(context.progress):
-        with drawn(store, "search", context.progress, write_report) as watcher:
+        draw = partial(write_report, tables={})
+        with drawn(store, "search", context.progress, draw) as watcher:
             context = context.watched_by(watcher)
             plan = Search(config, context, engine_of(config, context), siblings=siblings)
             run_search(plan)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 
 import jinja2
+from markupsafe import Markup, escape
 
 from goodteacher.config import in_words, read_toml
 from goodteacher.data import selection_note
@@ -14,7 +16,7 @@ from goodteacher.report import curves, exported, facts, headline, judgement, map
 from goodteacher.report.alike import said_sections
 from goodteacher.report.answer import answer_sentence, facts_of, summary_without_doubts
 from goodteacher.report.arms import arms_section, learning_panel
-from goodteacher.report.findings import Findings, Verified, read_findings, read_verified
+from goodteacher.report.findings import Findings, Tables, Verified, read_findings, read_verified
 from goodteacher.report.going import Going, beside, unfinished
 from goodteacher.report.parts import REPORT_FILE, Page, Section
 from goodteacher.report.rungs import RungScores, first_rung
@@ -44,6 +46,7 @@ VERIFIED_DEFINITIONS = (
     "Accuracies are in %, differences in points of accuracy.",
     judgement.DEFINITION,
 )
+_OPTION = re.compile(r"--[a-z][a-z-]*[a-z]")
 _NO_SIMILARITY = (
     "With two classes there is no off-class structure: S is 0 by definition, and so are its parts."
 )
@@ -62,7 +65,7 @@ PROVENANCE = (
 )
 
 
-def write_report(store: Store, going: Going | None = None) -> Place:
+def write_report(store: Store, going: Going | None = None, tables: Tables | None = None) -> Place:
     """Write ``report.html`` from the result files of a study or a verification, finished or not.
 
     The page needs nothing else: no network, no other file. What an unfinished study does not have
@@ -71,6 +74,7 @@ def write_report(store: Store, going: Going | None = None) -> Place:
     Args:
         store: The folder.
         going: What is running in it, or was stopped; the page says so first.
+        tables: For who draws again and again: what was read before of finished tasks.
 
     Returns:
         Where the report is.
@@ -78,7 +82,7 @@ def write_report(store: Store, going: Going | None = None) -> Place:
     Raises:
         StudyError: A result file is missing that every study has, or holds something else.
     """
-    store.write_text(REPORT_FILE, render(_read(store), going))
+    store.write_text(REPORT_FILE, render(_read(store, tables), going))
     return store.root / REPORT_FILE
 
 
@@ -98,6 +102,7 @@ def render_page(page: Page) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["whole_options"] = _whole_options
     return environment.get_template("page.html").render(
         page=page,
         provenance=PROVENANCE,
@@ -242,11 +247,11 @@ def _closing_sections(findings: Findings | Verified) -> tuple[Section, ...]:
     )
 
 
-def _read(store: Store) -> Findings | Verified:
+def _read(store: Store, tables: Tables | None) -> Findings | Verified:
     """Read whichever kind of folder it is; its settings tell."""
     settings = read_toml(store.local(CONFIG_FILE))
     if "batch_sizes" in settings:
-        return read_findings(store)
+        return read_findings(store, tables)
     if "margin" in settings:
         return read_verified(store)
     raise StudyError(
@@ -306,6 +311,16 @@ def _missing(findings: Findings, rung: RungScores | None) -> tuple[str, ...]:
     if rung is None:
         found.append("No student has been trained yet.")
     return tuple(found)
+
+
+def _whole_options(text: str) -> Markup:
+    """Return a text whose options, such as --student-epochs, are not broken at the end of a line.
+
+    Example:
+        >>> _whole_options("see --seeds <b>")
+        Markup('see <span class="whole">--seeds</span> &lt;b&gt;')
+    """
+    return Markup(_OPTION.sub(r'<span class="whole">\g<0></span>', str(escape(text))))
 
 
 def asset(name: str) -> str:

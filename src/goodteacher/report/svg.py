@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,15 @@ _LONGEST_NAME = 18
 _MOST_NAMES = 14
 _CHARACTERS_ACROSS = 28
 """Of names side by side on the narrowest screen."""
+
+_WORDS, _PLOT = 20, 24
+"""Of a row of intervals, the height of its words and of what is drawn below them, in pixels."""
+
+_WORDS_ACROSS = 46
+"""Characters of a name and of its numbers that fit side by side on the narrowest screen."""
+
+_NAME_ACROSS = 11
+"""Characters of a line below a bar."""
 
 
 @dataclass(frozen=True)
@@ -181,25 +191,26 @@ def _beside(point: Point, x: float, y: float) -> Markup:
 def _draw_intervals(figure: Intervals) -> Drawing:
     ends = [end for row in figure.rows for pair in (row.inner, row.outer) for end in pair or ()]
     scale = scale_of(Axis(figure.title), [0.0, *ends, *(row.mean for row in figure.rows)])
-    row_height = 44
-    height = row_height * len(figure.rows) + 4
-    parts: list[Markup] = [
-        _rule(100 * scale.share(t), 0, 100 * scale.share(t), height, "grid") for t in scale.ticks
-    ]
-    parts += _ticks_across(scale, height)
-    parts += _titles(figure.title, "", 0, height)
-    parts.append(_rule(100 * scale.share(0), 0, 100 * scale.share(0), height, "zero"))
+    height = (_WORDS + _PLOT) * len(figure.rows)
+    parts = [*_ticks_across(scale, height), *_titles(figure.title, "", 0, height)]
     for place, row in enumerate(figure.rows):
-        parts.append(_interval(row, scale, place * row_height))
+        top = place * (_WORDS + _PLOT)
+        parts += _rules_of_row(scale, top + _WORDS, top + _WORDS + _PLOT)
+        parts.append(_interval(row, scale, top))
     return Drawing(_frame(parts, left=14, height=height, top=4, right=14))
 
 
+def _rules_of_row(scale: Scale, top: float, bottom: float) -> list[Markup]:
+    """Draw the grid and the line at zero through a row, but not through its words."""
+    lines = [(100 * scale.share(tick), "grid") for tick in scale.ticks if tick]
+    lines.append((100 * scale.share(0), "zero"))
+    return [_rule(x, top, x, bottom, kind) for x, kind in lines]
+
+
 def _interval(row: Interval, scale: Scale, top: float) -> Markup:
-    middle = top + 30
-    parts = [
-        _text(row.name, "0", top + 14, "name", "start"),
-        _text(row.shown, "100%", top + 14, "value", "end"),
-    ]
+    middle, room = top + _WORDS + _PLOT / 2, max(_WORDS_ACROSS - len(row.shown), 8)
+    name = _text(_short(row.name, room), "0", top + 14, "name", "start", note=row.name)
+    parts = [name, _text(row.shown, "100%", top + 14, "value", "end")]
     if row.outer is not None:
         low, high = (100 * scale.share(end) for end in row.outer)
         parts.append(_rule(low, middle, high, middle, "whisker"))
@@ -394,8 +405,8 @@ def _whisker(x: float, start: float, end: float) -> list[Markup]:
 
 def _lines_of_name(name: str, x: float, y: float) -> list[Markup]:
     return [
-        _text(word, f"{x:.2f}%", y + 14 * number, "tick", "middle")
-        for number, word in enumerate(name.split(" "))
+        _text(line, f"{x:.2f}%", y + 14 * number, "bar-name", "middle")
+        for number, line in enumerate(textwrap.wrap(name, _NAME_ACROSS, break_long_words=False))
     ]
 
 
@@ -468,8 +479,8 @@ def _room(names: Sequence[str]) -> float:
     return 16 + 7.2 * max(map(len, names), default=0)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+def _short(name: str, most: int = _LONGEST_NAME) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def _number(value: float, scale: Scale) -> str:
