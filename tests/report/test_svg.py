@@ -228,7 +228,7 @@ def test_matrix_has_a_cell_for_each_value_and_says_it():
 def test_matrix_of_many_columns_leaves_numbers_to_its_notes():
     tree = parsed(matrix([range(30)]))
     assert texts(tree, "inside") == []
-    assert len(of_kind(tree, "cell")) == 30
+    assert len(of_kind(tree, "cell dense")) == 30
     assert "note 29" in [element.text for element in tree.iter("title")]
     assert len(texts(tree, "tick")) < 20  # of 30 columns and a row
 
@@ -304,3 +304,9 @@ def test_ticks_can_be_told_apart_whatever_the_values(values):
     names = [_number(tick, scale) for tick in scale.ticks]
     assert len(set(names)) == len(names) >= 1
     assert parsed(lines(line(*enumerate(values)))) is not None
+
+
+def test_a_short_logarithmic_axis_has_more_than_one_number():
+    tree = parsed(lines(line((310, 1.0), (610, 2.0)), x=Axis("parameters", log=True)))
+    numbers = [each for each in texts(tree, "tick") if len(each) == 3 and each.isdigit()]
+    assert numbers == ["300", "400", "500", "600"]

@@ -205,6 +205,7 @@ def front_table(front: Front) -> Table:
     sizes = [latency.batch_size for latency in first.latencies]
     head = (
         "student",
+        "report",
         "on the front",
         "distill",
         "delivered student of",
@@ -214,7 +215,6 @@ def front_table(front: Front) -> Table:
         "parameters",
         "weights, KiB",
         *(f"{latency_title(size)}, ms" for size in sizes),
-        "report",
     )
     caption = (
         f"Accuracy on the test split (n = {first.num_test:,} examples), mean of {first.num_seeds} "
@@ -234,6 +234,7 @@ def _cells(row: FrontRow) -> tuple[str, ...]:
     fronts += [f"L{latency.batch_size}" for latency in row.latencies if latency.on_front]
     return (
         row.student,
+        _link(row.folder),
         ", ".join(fronts) or "-",
         row.answer,
         FAMILY[row.delivered],
@@ -243,7 +244,6 @@ def _cells(row: FrontRow) -> tuple[str, ...]:
         f"{row.parameters:,}",
         f"{row.weight_bytes / 1024:,.1f}",
         *(f"{_ms(each.median)} {shown_range(each.quartiles, _ms)}" for each in row.latencies),
-        _link(row.folder),
     )
 
 

@@ -45,6 +45,7 @@ _MOST_COLUMNS_WITH_TEXT = 12
 _SAME = 1e-9
 """Numbers that differ by less than this share of their size are drawn as one."""
 
+_FEW_TICKS = 3
 _LONGEST_NAME = 18
 _MOST_NAMES = 14
 _CHARACTERS_ACROSS = 28
@@ -129,7 +130,9 @@ def scale_of(axis: Axis, values: Iterable[float]) -> Scale:
     if axis.log:
         room = max((high / low) ** 0.06, 1.05)
         low, high = low / room, high * room
-        return Scale(low, high, True, axis.ticks or decade_ticks(low, high))
+        decades = decade_ticks(low, high)
+        few = len(decades) < _FEW_TICKS
+        return Scale(low, high, True, axis.ticks or (round_ticks(low, high) if few else decades))
     spread = high - low if high - low > _SAME * max(abs(low), abs(high)) else 0.0
     room = 0.07 * spread or abs(high) * 0.05 or 1.0
     low, high = low - room, high + room
@@ -291,10 +294,12 @@ def _cell(
     roomy: bool,
 ) -> list[Markup]:
     x, y, width, height = box
-    kind, fill, ink = "cell empty", "", ""
-    if share is not None:
-        color, text = cell_colors(share, diverging=diverging)
-        kind, fill, ink = "cell", f' fill="{color}"', text
+    kind, fill, ink = "cell" if roomy else "cell dense", "", ""
+    if share is None:
+        kind += " empty"
+    else:
+        color, ink = cell_colors(share, diverging=diverging)
+        fill = f' fill="{color}"'
     rect = Markup(
         '<rect class="{}" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}"{}>{}</rect>'
     )
