@@ -65,7 +65,11 @@ def plant(patched):
         return row.model_copy(update={"selection_accuracy": value - worse})
 
     patched.setattr(students_running, "row_of", planted)
-    patched.setattr(searching, "write_report", lambda store: store.write_text("report.html", ""))
+    patched.setattr(searching, "write_report", _no_report)
+
+
+def _no_report(store, going=None, tables=None):
+    store.write_text("report.html", "")
 
 
 def several(out, students=STUDENTS, **changes):

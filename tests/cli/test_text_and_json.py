@@ -94,6 +94,7 @@ FAULTS = {
     "split": ("split", MISSING, "--out=o"),
     "respond": ("respond", MISSING, "--model=mlp:4", "--checkpoints=*.pt", "--out=o"),
     "report": ("report", MISSING),
+    "watch": ("watch", MISSING),
     "plan": ("plan", MISSING, "--teacher=mlp:8", "--student=mlp:4"),
     "export": ("export", MISSING, "--out=o"),
     "import-recipe": ("import-recipe", MISSING),

@@ -4,6 +4,7 @@ from goodteacher.errors import StudyError
 from goodteacher.records.results import StudentRow
 from goodteacher.report.findings import read_findings
 from goodteacher.studies.files import DECISIONS_FILE
+from goodteacher.studies.store import Store
 from tests.report.build import (
     CHOSEN,
     WINNER,
@@ -49,6 +50,20 @@ def test_students_of_finished_tasks_are_shown_before_their_table_exists(unfinish
         rows = [row(WINNER, accuracy=0.9, seed=seed)]
         unfinished.write_table(f"students/search-0-seed-{seed}/rows.parquet", rows, StudentRow)
     assert [r.seed for r in read_findings(unfinished).students] == [0, 1]
+
+
+def test_tables_of_finished_tasks_are_read_once(unfinished, monkeypatch):
+    def write(seed):
+        name = f"students/search-0-seed-{seed}/rows.parquet"
+        unfinished.write_table(name, [row(WINNER, accuracy=0.9, seed=seed)], StudentRow)
+
+    read, real = [], Store.read_table
+    monkeypatch.setattr(Store, "read_table", lambda s, n, k: read.append(n) or real(s, n, k))
+    tables = {}
+    for seeds in ((0,), (0, 1)):
+        write(seeds[-1])
+        assert [r.seed for r in read_findings(unfinished, tables).students] == list(seeds)
+    assert len(read) == len(set(read)) == 2
 
 
 def test_study_without_any_teacher_has_no_shortlist(tmp_path):

@@ -1,15 +1,20 @@
 """The page of several students, made of front.json alone."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from goodteacher.errors import StudyError
 from goodteacher.records import Front, summarize_front, with_fronts
-from goodteacher.report import write_front_report
+from goodteacher.report import write_front_report, write_report
 from goodteacher.report.front import draw_front, front_page, front_table, points_of
+from goodteacher.report.going import Going, Stage
 from goodteacher.report.page import render_page
-from goodteacher.studies import Store
+from goodteacher.studies import FRONT_FILE, STUDENTS_FILE, Store, StudentsRecord
 from tests.records.test_front import row
+from tests.report.build import finish_study, settings, write_study
 from tests.report.test_page import Page
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -92,6 +97,34 @@ def test_names_cannot_bring_markup_of_their_own(front):
     assert '<th scope="row"><b>' not in text
 
 
-def test_a_search_that_has_not_finished_says_so(tmp_path):
-    with pytest.raises(StudyError, match=r"has not finished\. Run the same goodteacher search"):
-        write_front_report(Store(tmp_path))
+@pytest.fixture
+def unfinished(tmp_path):
+    """Two students are searched for: one is finished, the other not begun."""
+    configs = [settings(), settings(student="mlp:16")]
+    store = Store(tmp_path)
+    store.write_text(STUDENTS_FILE, StudentsRecord.of(configs).to_toml())
+    finish_study(write_study(tmp_path / "mlp-8"))
+    write_report(Store(tmp_path / "mlp-8"))
+    return store
+
+
+def test_a_search_that_has_not_finished_says_which_students_are_done(unfinished):
+    page = Page(write_front_report(unfinished).read_text(encoding="utf-8"))
+    assert "Not finished: there is no answer yet." in page.text
+    assert "The search has ended for 1 of 2 students." in page.text
+    assert "mlp:16 has not ended not written yet" in page.text
+    assert "mlp-8/report.html" in page.attributes("href")
+    assert "mlp-16/report.html" not in page.attributes("href")
+
+
+def test_a_front_that_is_there_is_not_shown_while_another_student_is_searched_for(
+    unfinished, front
+):
+    unfinished.write_json(FRONT_FILE, front)
+    shown = Page(write_front_report(unfinished).read_text(encoding="utf-8"))
+    assert "On the front" in shown.text
+    going = Going("search", (Stage("student 2 of 2, mlp:16: teachers", 1.0, 4.0),), NOW, NOW)
+    page = Page(write_front_report(unfinished, going).read_text(encoding="utf-8"))
+    assert "Running: there is no answer yet." in page.text
+    assert "Student 2 of 2, mlp:16: teachers (25 % done)." in page.text
+    assert "On the front" not in page.text

@@ -49,6 +49,17 @@ def test_student_map_of_one_recipe_leaves_the_others_out(findings, rung):
     assert at(student_grid(findings, rung, recipe), 128, 2).value == pytest.approx(90.0)
 
 
+def test_of_many_recipes_those_with_the_best_students_have_a_map_of_their_own(tmp_path):
+    config = settings(temperatures=[float(t) for t in range(1, 21)], alphas=[0.5])
+    store = write_study(tmp_path / "s", config=config)
+    finish_study(store)
+    found = read_findings(store)
+    panel = student_panel(found, first_rung(found.students))
+    # Planted accuracy rises with the temperature.
+    labels = [view.label for view in panel.views[1:]]
+    assert labels == [str(recipe) for recipe in config.recipes[-12:]]
+
+
 def test_checkpoint_that_no_student_tried_has_no_number(findings, rung):
     cell = at(student_grid(findings, rung), 32, 1)
     assert cell.value is None

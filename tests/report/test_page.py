@@ -8,7 +8,7 @@ from goodteacher.records.results import StudentRow
 from goodteacher.report import write_report
 from goodteacher.report.chart import Lines, Matrix
 from goodteacher.report.findings import read_findings
-from goodteacher.report.page import answer, notes, render, sections
+from goodteacher.report.page import notes, render, sections
 from tests.report.build import (
     CHOSEN,
     data_summary,
@@ -173,7 +173,7 @@ def test_tables_have_as_many_cells_as_titles(findings):
 
 def test_unfinished_study_says_so_and_shows_its_teachers(unfinished):
     page = Page(write_report(unfinished).read_text(encoding="utf-8"))
-    assert "This study has not finished" in page.text
+    assert "Not finished: there is no answer yet." in page.text
     assert "6 of 6 teacher checkpoints are recorded" in page.text
     assert "No student has been trained yet." in page.text
     assert "map-teachers" in page.attributes("id")
@@ -242,11 +242,6 @@ def test_names_from_the_user_are_escaped(tmp_path):
     assert "alert(1)" not in " ".join(page.scripts.values())
     assert not [tag for tag, _ in page.tags if tag in {"b", "i"}]
     assert page.text.count(evil) >= 4
-
-
-def test_answer_of_an_unfinished_study_tells_what_to_do(unfinished):
-    sentence = answer(read_findings(unfinished))
-    assert sentence.endswith("Run the same goodteacher search again to go on.")
 
 
 def test_rendering_touches_no_file(store):

@@ -19,7 +19,8 @@ from goodteacher.report.chart import (
     Step,
     Waterfall,
 )
-from goodteacher.report.svg import NUM_STYLES, _number, draw, scale_of
+from goodteacher.report.scales import number_on, scale_of
+from goodteacher.report.svg import NUM_STYLES, draw
 
 EVIL = "<script>alert(1)</script>\"'&"
 
@@ -159,11 +160,35 @@ def interval(**changes):
 
 def test_intervals_stand_beside_a_line_at_zero():
     tree = parsed(Intervals("points", (interval(), interval(mean=-1.0, inner=None, outer=None))))
-    (zero,) = of_kind(tree, "zero")
+    zero, _ = of_kind(tree, "zero")
     (thick,) = of_kind(tree, "thick")
     assert share(zero.get("x1")) < share(thick.get("x1")) < share(thick.get("x2"))
     assert texts(tree, "name") == ["hard labels"] * 2
     assert texts(tree, "value") == ["+2.00"] * 2
+
+
+@pytest.mark.parametrize("mean", [-3.0, 0.0, 3.0])
+def test_no_line_of_a_plot_of_intervals_crosses_words(mean):
+    rows = [interval(mean=mean, inner=(mean - 1, mean + 1), outer=(mean - 2, mean + 2))] * 3
+    tree = parsed(Intervals("points", tuple(rows)))
+    words = [float(each.get("y")) for each in tree.iter("text") if each.get("class") == "name"]
+    assert len(words) == 3
+    drawn = [each for kind in ("zero", "grid", "whisker", "thick") for each in of_kind(tree, kind)]
+    spans = [(float(each.get("y1")), float(each.get("y2"))) for each in drawn if each.get("y1")]
+    assert len(spans) > 12
+    for base in words:  # a line of text reaches from 12 above its base to 4 below it
+        assert not [(top, bottom) for top, bottom in spans if top < base + 4 and bottom > base - 12]
+
+
+def test_a_long_name_leaves_room_for_its_numbers_and_is_whole_where_a_pointer_rests():
+    name = "transfer_not_received_by_the_recipient"
+    shown = "+12.86 [-12.20, +17.92]"
+    tree = parsed(Intervals("points", (interval(name=name, shown=shown),)))
+    (text,) = [each for each in tree.iter("text") if each.get("class") == "name"]
+    assert text.text.endswith("…")
+    assert name.startswith(text.text[:-1])
+    assert len(text.text) + len(shown) <= 46
+    assert text.find("title").text == name
 
 
 def step(name, start, end, style=0):
@@ -184,7 +209,13 @@ def test_each_step_of_a_waterfall_is_linked_to_the_next():
     assert top_of_first == pytest.approx(bottom_of_second, abs=0.2)
     assert float(links[0].get("y1")) == pytest.approx(top_of_first, abs=0.2)
     assert [key.name for key in drawing.legend] == ["regularization", "knowledge", "in all"]
-    assert {"mean", "smoothing", "full", "response", "all"} <= set(texts(tree, "tick"))
+    assert texts(tree, "bar-name") == ["mean", "smoothing", "full", "response", "all"]
+
+
+def test_short_words_of_a_bars_name_share_a_line():
+    steps = (step("gain in all", 0, 2), step("uninterruptedly", 2, 3))
+    tree = parsed(Waterfall("points", steps, ("regularization",)))
+    assert texts(tree, "bar-name") == ["gain in all", "uninterruptedly"]
 
 
 def test_matrix_has_a_cell_for_each_value_and_says_it():
@@ -198,7 +229,7 @@ def test_matrix_has_a_cell_for_each_value_and_says_it():
 def test_matrix_of_many_columns_leaves_numbers_to_its_notes():
     tree = parsed(matrix([range(30)]))
     assert texts(tree, "inside") == []
-    assert len(of_kind(tree, "cell")) == 30
+    assert len(of_kind(tree, "cell dense")) == 30
     assert "note 29" in [element.text for element in tree.iter("title")]
     assert len(texts(tree, "tick")) < 20  # of 30 columns and a row
 
@@ -271,6 +302,12 @@ def test_column_names_stand_upright_where_they_would_run_into_each_other():
 def test_ticks_can_be_told_apart_whatever_the_values(values):
     scale = scale_of(Axis("x"), values)
     assert scale.low < min(values) <= max(values) < scale.high or max(map(abs, values)) < 1e-300
-    names = [_number(tick, scale) for tick in scale.ticks]
+    names = [number_on(tick, scale) for tick in scale.ticks]
     assert len(set(names)) == len(names) >= 1
     assert parsed(lines(line(*enumerate(values)))) is not None
+
+
+def test_a_short_logarithmic_axis_has_more_than_onenumber_on():
+    tree = parsed(lines(line((310, 1.0), (610, 2.0)), x=Axis("parameters", log=True)))
+    numbers = [each for each in texts(tree, "tick") if len(each) == 3 and each.isdigit()]
+    assert numbers == ["300", "400", "500", "600"]

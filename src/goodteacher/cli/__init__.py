@@ -39,6 +39,7 @@ from goodteacher.cli.options import (
     with_settings,
 )
 from goodteacher.cli.planning import plan
+from goodteacher.cli.watching import watch
 from goodteacher.config import (
     DataConfig,
     DistillConfig,
@@ -388,6 +389,7 @@ def report(
 
 
 app.command()(compare)
+app.command()(watch)
 
 
 @app.command("import-recipe")

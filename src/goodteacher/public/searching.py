@@ -18,7 +18,7 @@ from goodteacher.networks import NetworkLike, is_estimator
 from goodteacher.public.estimating import record_runs, with_recorded_runs
 from goodteacher.public.several import SeveralStudies, make_front
 from goodteacher.public.study import Study
-from goodteacher.report import tracked, write_front_report, write_report
+from goodteacher.report import drawn, tracked, write_front_report, write_report
 from goodteacher.studies import (
     CONFIG_FILE,
     FRONT_FILE,
@@ -138,12 +138,16 @@ def search(
 def _run(context: Context, siblings: Sequence[Place] | None = None) -> Study:
     """Search in a folder that has been set up, until the answer is written."""
     config = context.store.config(StudyConfig)
-    with context.store.lock(context.progress):
-        plan = Search(config, context, engine_of(config, context), siblings=siblings)
-        run_search(plan)
-        write_report(context.store)
-        context.store.log("search_finished")
-    return Study(context.store.root)
+    store = context.store
+    with store.lock(context.progress):
+        draw = partial(write_report, tables={})
+        with drawn(store, "search", context.progress, draw) as watcher:
+            context = context.watched_by(watcher)
+            plan = Search(config, context, engine_of(config, context), siblings=siblings)
+            run_search(plan)
+        write_report(store)
+        store.log("search_finished")
+    return Study(store.root)
 
 
 def _search_several(
@@ -162,9 +166,9 @@ def _search_several(
         record_runs(classifier, out, configs[0], loaded, watcher)
     store = Store(out)
     store.write_text(STUDENTS_FILE, record.to_toml())
-    with store.lock(watcher):
+    with store.lock(watcher), drawn(store, "search", watcher, write_front_report) as drawing:
         for number, (folder, config) in enumerate(studies.items(), start=1):
-            one = OneOfSeveral(watcher, config.student, number, len(studies))
+            one = OneOfSeveral(drawing, config.student, number, len(studies))
             check = partial(check_recorded_runs, config, folder=folder)
             siblings = [f for f in studies if f != folder and Store(f).exists(CONFIG_FILE)]
             try:

@@ -7,6 +7,8 @@ later look trains the further ones only, and a run that was stopped comes to the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,13 @@ from goodteacher.errors import ConfigError
 from goodteacher.networks import NetworkLike, give_again
 from goodteacher.public.study import Study
 from goodteacher.records import Verdict
-from goodteacher.report import tracked, write_report
+from goodteacher.report import drawn, tracked, write_report
 from goodteacher.responses import ResponseLike, load_pair
 from goodteacher.students import Students, keep_response, tell
 from goodteacher.studies import (
     DataKey,
     DataLike,
+    Place,
     Progress,
     Silent,
     Store,
@@ -104,7 +107,7 @@ def verify(
         again = None if data is None else load_for(store.config(StudyConfig), data)
         _give_networks(store.config(StudyConfig), teacher, student)
         work = settings_of_study(store, settings)
-        with borrowed(work[1]), tracked(work[1].tracker, store.root, watcher) as told:
+        with _working(work[1], store.root, watcher) as told:
             judged = of_study(
                 store,
                 *work,
@@ -122,8 +125,19 @@ def verify(
     networks, name = {"student": student}, name_of_data(subject)
     config = checked_settings(VerifyConfig, networks=networks, data=name, **settings)
     given = _Given(subject, responses, independent_responses, probabilities)
-    with borrowed(config), tracked(config.tracker, out, watcher) as told:
+    with _working(config, out, watcher) as told:
         return _of_response(given, config, out, told)
+
+
+@contextmanager
+def _working(config: VerifyConfig, folder: Place | str, watcher: Progress) -> Iterator[Progress]:
+    """Give work its threads, and a progress that tells trackers and keeps the report up to date."""
+    with (
+        borrowed(config),
+        tracked(config.tracker, folder, watcher) as told,
+        drawn(Store(folder), "verification", told, write_report) as drawing,
+    ):
+        yield drawing
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@
 | `front`      | several students on one page                                                    |
 | `chart`      | what a figure shows, as plain data                                               |
 | `svg`        | figures drawn as SVG                                                             |
+| `scales`     | the axes of figures                                                              |
 | `theme`      | colours of cells, and round numbers for axes                                     |
 | `trackers`   | what MLflow, TensorBoard and Weights & Biases are told                           |
 | `standalone` | a figure without the page around it: SVG with its own colours, or a part of one  |
@@ -34,6 +35,9 @@
 | `pairs`      | delivered students of several studies on the test examples that they share       |
 | `comparison` | several studies side by side: what is said, drawn and written of them            |
 | `comparison_page` | its page                                                                    |
+| `going`      | what a page says of work that has not ended                                      |
+| `serving`    | the report on a loopback address, reloaded when there is a new one               |
+| `running`    | the report of a study that is running: when it is drawn                          |
 | `page`       | which parts, in which order, and the HTML around them                            |
 
 Every figure has a *data function* (findings to plain frozen data) and a *drawing function* (that
@@ -45,6 +49,8 @@ from goodteacher.report.comparison_page import answer_of_all
 from goodteacher.report.front import write_front_report
 from goodteacher.report.page import write_report
 from goodteacher.report.plots import Plot
+from goodteacher.report.running import drawn
+from goodteacher.report.serving import ReportServer
 from goodteacher.report.study_plots import (
     curves_plot,
     front_plot,
@@ -60,10 +66,12 @@ from goodteacher.report.trackers import tell_trackers, tracked
 __all__ = [
     "Comparison",
     "Plot",
+    "ReportServer",
     "answer_of_all",
     "check_page",
     "compare",
     "curves_plot",
+    "drawn",
     "front_plot",
     "gains_plot",
     "ladder_plot",

@@ -17,10 +17,11 @@ from goodteacher.records import (
 )
 from goodteacher.report.chart import Axis, Lines, Point, Series
 from goodteacher.report.findings import Findings
-from goodteacher.report.parts import Panel, Section, Table, View
+from goodteacher.report.parts import ROWS_IN_PAGE, Panel, Section, Table, View
 from goodteacher.report.rungs import deviation
 from goodteacher.report.theme import power_ticks
 
+_BY = "selection, %"
 _STAGES = {"search": "search, round {}", "confirm": "confirmation", "probe": "probe"}
 
 
@@ -70,6 +71,11 @@ def arms_table(rows: Sequence[StudentRow]) -> Table:
         "Accuracy on the selection split, mean over the seeds of an arm; SD: standard deviation "
         "over them. Students that diverged count as 0."
     )
+    if len(ordered) > ROWS_IN_PAGE:
+        caption += (
+            f" At first the {ROWS_IN_PAGE} most accurate of {len(ordered):,} are shown; sorting, "
+            "filtering and the download have all."
+        )
     head = (
         "learned from",
         "loss",
@@ -79,11 +85,11 @@ def arms_table(rows: Sequence[StudentRow]) -> Table:
         "epochs",
         "learning rate",
         "seeds",
-        "selection, %",
+        _BY,
         "SD, points",
         "test, %",
     )
-    return Table(caption, head, tuple(map(_cells, ordered)), sortable=True)
+    return Table(caption, head, tuple(map(_cells, ordered)), sortable=True, falling=_BY)
 
 
 def learning_curves(findings: Findings, found: SweetSpot) -> tuple[LearningCurve, ...]:

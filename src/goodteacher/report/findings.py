@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from goodteacher.records import (
     Verdict,
 )
 from goodteacher.report.recorded import Said, read_said
+from goodteacher.report.rungs import longest_training
 from goodteacher.report.runs import RunAxis, axis_of
 from goodteacher.studies import (
     BLENDS_FILE,
@@ -31,6 +32,9 @@ from goodteacher.studies import (
     Store,
     environments,
 )
+
+Tables = dict[str, list[StudentRow]]
+"""Students of tasks that are done, by the name of their file."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,11 @@ class Findings:
         """Every epoch that is planned or recorded."""
         return tuple(sorted({*self.config.recorded_epochs, *(r.epoch for r in self.records)}))
 
+    @cached_property
+    def trained(self) -> Mapping[Checkpoint, int]:
+        """Up to which epoch any student of each checkpoint trained in the search."""
+        return longest_training(self.students)
+
     @property
     def healthy(self) -> tuple[TrajectoryRecord, ...]:
         """Records of teachers that did not diverge."""
@@ -138,18 +147,20 @@ class Findings:
         return next(found, None)
 
 
-def read_findings(store: Store) -> Findings:
+def read_findings(store: Store, tables: Tables | None = None) -> Findings:
     """Read the result files of a study.
 
     Args:
         store: The study folder. ``students.parquet`` and ``sweet_spot.json`` may be missing; then
             the students are those of the tasks that are done.
+        tables: What was read before of tasks that are done, and do not change; what is new is
+            added.
 
     Raises:
         StudyError: A file is missing that every study has, or holds something else.
         ConfigError: ``study.toml`` cannot be read.
     """
-    records, students = _records(store, "teachers/*/trajectory.jsonl"), _students(store)
+    records, students = _records(store, "teachers/*/trajectory.jsonl"), _students(store, tables)
     found = None
     if store.exists("sweet_spot.json"):
         found = store.read_json("sweet_spot.json", SweetSpot)
@@ -228,10 +239,12 @@ def _blends(store: Store) -> tuple[BlendRecord, ...]:
     return tuple(record for name in names for record in store.read_records(name, BlendRecord))
 
 
-def _students(store: Store) -> tuple[StudentRow, ...]:
-    whole = store.exists("students.parquet")
-    names = ["students.parquet"] if whole else _names(store, "students/*/rows.parquet")
-    return tuple(row for name in names for row in store.read_table(name, StudentRow))
+def _students(store: Store, tables: Tables | None) -> tuple[StudentRow, ...]:
+    if store.exists("students.parquet"):
+        return tuple(store.read_table("students.parquet", StudentRow))
+    known, names = {} if tables is None else tables, _names(store, "students/*/rows.parquet")
+    known |= {n: store.read_table(n, StudentRow) for n in names if n not in known}
+    return tuple(row for name in names for row in known[name])
 
 
 def _names(store: Store, pattern: str) -> Iterable[str]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from goodteacher.config import read_toml
-from goodteacher.errors import StudyError
 from goodteacher.records import (
     FAMILY,
     Front,
@@ -23,10 +22,19 @@ from goodteacher.records import (
     repetitions_of,
 )
 from goodteacher.report.chart import Axis, Lines, Point, Series
+from goodteacher.report.going import Going, unfinished
 from goodteacher.report.headline import confidence, in_points, shown_range
-from goodteacher.report.page import REPORT_FILE, render_page
-from goodteacher.report.parts import Page, Panel, Section, Table, View
-from goodteacher.studies import FRONT_FILE, STUDENTS_FILE, Place, Store
+from goodteacher.report.page import render_page
+from goodteacher.report.parts import REPORT_FILE, Page, Panel, Section, Table, View
+from goodteacher.studies import (
+    CONFIG_FILE,
+    FRONT_FILE,
+    STUDENTS_FILE,
+    SWEET_SPOT_FILE,
+    Place,
+    Store,
+    study_folders,
+)
 
 DEFINITIONS = (
     "Each student has a study of its own: its training, recipes and teacher were chosen for it on "
@@ -58,32 +66,103 @@ class Student:
     on_front: bool
 
 
-def write_front_report(store: Store) -> Place:
+def write_front_report(store: Store, going: Going | None = None) -> Place:
     """Write ``report.html`` of several students from ``front.json``.
+
+    While the search for some of them goes on, and where it was stopped, the page says which are
+    done, and leads to the report of each.
 
     Args:
         store: The folder of all.
+        going: What is running in it, or was stopped.
 
     Returns:
         Where the report is.
 
     Raises:
-        StudyError: The search has not finished, or a file is damaged.
+        StudyError: A file is damaged.
     """
-    if not store.exists(FRONT_FILE):
-        raise StudyError(
-            f"{store.root} has no {FRONT_FILE}: the search for its students has not finished. Run "
-            "the same goodteacher search again to go on; each study below it has its own report."
-        )
     settings = read_toml(store.local(STUDENTS_FILE))["settings"]
-    page = front_page(
-        store.read_json(FRONT_FILE, Front),
-        name=store.root.name,
-        teacher=settings.get("teacher", "recorded teachers"),
-        data=settings["data"],
-    )
+    named = {
+        "name": store.root.name,
+        "teacher": settings.get("teacher", "recorded teachers"),
+        "data": settings["data"],
+    }
+    if going is None and store.exists(FRONT_FILE):
+        page = front_page(store.read_json(FRONT_FILE, Front), **named)
+    else:
+        page = unfinished_front(_states(store), going, **named)
     store.write_text(REPORT_FILE, render_page(page))
     return store.root / REPORT_FILE
+
+
+@dataclass(frozen=True)
+class State:
+    """How far the search for a student is.
+
+    Attributes:
+        student: Its specification.
+        folder: Name of the folder of its study.
+        finished: Whether its search has ended.
+        reported: Whether there is a report of it.
+    """
+
+    student: str
+    folder: str
+    finished: bool
+    reported: bool
+
+
+def unfinished_front(
+    states: Sequence[State], going: Going | None, *, name: str, teacher: str, data: str
+) -> Page:
+    """Return what is said about several students of which some are still searched for.
+
+    Args:
+        states: How far the search for each is.
+        going: Where the work is; None where nobody knows whether it is running.
+        name: Of the folder.
+        teacher: The teacher's specification.
+        data: What the data are called.
+    """
+    done = sum(state.finished for state in states)
+    page = Page(
+        name=name,
+        title=f"{len(states)} students of {teacher} on {data}",
+        answer="",
+        notes=(),
+        sections=(Section("students", "The students", tables=(_states_table(states),)),),
+        definitions=DEFINITIONS,
+    )
+    known = f"The search has ended for {done} of {len(states)} students."
+    unknown = "Which students no other one beats in accuracy at their size and latency."
+    return unfinished(page, going, known=known, unknown=unknown)
+
+
+def _states(store: Store) -> tuple[State, ...]:
+    found = []
+    for student, folder in study_folders(store.root).items():
+        study = Store(folder)
+        begun = study.exists(CONFIG_FILE)
+        finished = begun and study.exists(SWEET_SPOT_FILE)
+        found.append(State(student, folder.name, finished, study.exists(REPORT_FILE)))
+    return tuple(found)
+
+
+def _states_table(states: Sequence[State]) -> Table:
+    rows = tuple(
+        (
+            state.student,
+            "has ended" if state.finished else "has not ended",
+            _link(state.folder) if state.reported else "not written yet",
+        )
+        for state in states
+    )
+    return Table("", ("student", "its search", "its report"), rows)
+
+
+def _link(folder: str) -> Markup:
+    return Markup('<a href="{0}/report.html">{0}</a>').format(folder)
 
 
 def front_page(front: Front, *, name: str, teacher: str, data: str) -> Page:
@@ -131,6 +210,7 @@ def front_table(front: Front) -> Table:
     sizes = [latency.batch_size for latency in first.latencies]
     head = (
         "student",
+        "report",
         "on the front",
         "distill",
         "delivered student of",
@@ -140,7 +220,6 @@ def front_table(front: Front) -> Table:
         "parameters",
         "weights, KiB",
         *(f"{latency_title(size)}, ms" for size in sizes),
-        "report",
     )
     caption = (
         f"Accuracy on the test split (n = {first.num_test:,} examples), mean of {first.num_seeds} "
@@ -156,11 +235,11 @@ def _cells(row: FrontRow) -> tuple[str, ...]:
     gain = points(row.gain)
     if row.gain_interval is not None:
         gain = f"{gain} {shown_range(row.gain_interval, points)}"
-    link = Markup('<a href="{0}/report.html">{0}</a>').format(row.folder)
     fronts = [*(["P"] if row.on_front else [])]
     fronts += [f"L{latency.batch_size}" for latency in row.latencies if latency.on_front]
     return (
         row.student,
+        _link(row.folder),
         ", ".join(fronts) or "-",
         row.answer,
         FAMILY[row.delivered],
@@ -170,7 +249,6 @@ def _cells(row: FrontRow) -> tuple[str, ...]:
         f"{row.parameters:,}",
         f"{row.weight_bytes / 1024:,.1f}",
         *(f"{_ms(each.median)} {shown_range(each.quartiles, _ms)}" for each in row.latencies),
-        link,
     )
 
 

@@ -13,7 +13,7 @@ from goodteacher.report.chart import Cell, Matrix
 from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.quantities import QUANTITIES, Quantity
-from goodteacher.report.rungs import ArmScore, RungScores, longest_training
+from goodteacher.report.rungs import ArmScore, RungScores
 from goodteacher.report.runs import RunAxis, place_of
 
 TEACHER_QUANTITIES = (
@@ -25,6 +25,8 @@ TEACHER_QUANTITIES = (
     "accuracy",
 )
 CHOSEN = "★"
+_MOST_RECIPES = 12
+"""That have a map of their own."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def student_grid(findings: Findings, rung: RungScores, recipe: Recipe | None = N
         recipe: Show this recipe's students; by default each checkpoint's best recipe.
     """
     scores = rung.best_by_checkpoint(recipe)
-    trained = longest_training(findings.students)
+    trained = findings.trained
 
     def cell(checkpoint: Checkpoint) -> Cell:
         if checkpoint not in scores:
@@ -101,8 +103,11 @@ def draw_grid(grid: Grid) -> Matrix:
 
 
 def student_panel(findings: Findings, rung: RungScores) -> Panel:
-    """Return the map of students: best recipe first, then each recipe alone."""
-    recipes: tuple[Recipe | None, ...] = (None, *findings.config.recipes)
+    """Return the map of students: best recipe first, then each recipe alone.
+
+    Of more than twelve recipes those have a map of their own whose best students were best.
+    """
+    recipes: tuple[Recipe | None, ...] = (None, *_best_recipes(findings, rung))
     views = tuple(_student_view(findings, rung, recipe) for recipe in recipes)
     return Panel("map-students", "Student accuracy, first round", views)
 
@@ -179,6 +184,19 @@ def _absent(findings: Findings, checkpoint: Checkpoint) -> Cell:
 
 def _lines(number: str, marks: str) -> str:
     return f"{number}\n{marks}" if marks else number
+
+
+def _best_recipes(findings: Findings, rung: RungScores) -> tuple[Recipe, ...]:
+    """Return the recipes that have a map of their own, in the order of the settings."""
+    known = findings.config.recipes
+    if len(known) <= _MOST_RECIPES:
+        return known
+    best: dict[Recipe, float] = {}
+    for score in rung.scores:
+        if score.checkpoint is not None:
+            best[score.recipe] = max(score.mean, best.get(score.recipe, 0.0))
+    kept = sorted(best, key=lambda recipe: best[recipe], reverse=True)[:_MOST_RECIPES]
+    return tuple(recipe for recipe in known if recipe in kept)
 
 
 def _student_view(findings: Findings, rung: RungScores, recipe: Recipe | None) -> View:

@@ -10,14 +10,18 @@ from goodteacher.report import curves, exported, facts, headline, judgement, map
 from goodteacher.report.alike import said_sections
 from goodteacher.report.answer import answer_sentence, facts_of, summary_without_doubts
 from goodteacher.report.arms import arms_section, learning_panel
-from goodteacher.report.findings import Findings, Verified, read_findings, read_verified
-from goodteacher.report.parts import Page, Section
+from goodteacher.report.findings import Findings, Tables, Verified, read_findings, read_verified
+from goodteacher.report.going import Going, beside, unfinished
+from goodteacher.report.parts import REPORT_FILE, Page, Section
 from goodteacher.report.rungs import RungScores, first_rung
 from goodteacher.report.standalone import asset, template
 from goodteacher.report.svg import draw
 from goodteacher.studies import CONFIG_FILE, Place, Store
 
-REPORT_FILE = "report.html"
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+)
+"""What a browser may do with the page: show it, and fetch nothing."""
 
 DEFINITIONS = (
     "A recipe is a loss, a temperature T and alpha, which weights the teacher term: "
@@ -25,7 +29,7 @@ DEFINITIONS = (
     "Similarity information S = KL(p || s): p is the teacher's response at temperature T, s label "
     "smoothing of equal confidence on the same label. What smoothing could have said is not "
     "counted; what remains is how the other classes resemble the example.",
-    "Teachers and recipes were chosen on the selection split. The test split was opened once, "
+    "Teachers and recipes are chosen on the selection split. The test split is opened once, "
     "after every choice. Accuracies are in %, differences in points of accuracy.",
     "Whether a gain is knowledge or only regularization is not settled by this page: that takes "
     "the ladder of controls.",
@@ -41,8 +45,13 @@ _NO_SIMILARITY = (
     "With two classes there is no off-class structure: S is 0 by definition, and so are its parts."
 )
 _UNJUDGED = (
-    "This verification has not finished: there is no verdict yet. Run the same goodteacher verify "
-    "again to go on."
+    "There is no verdict yet: whether a gain is knowledge or only regularization, and how accurate "
+    "the students of each kind are."
+)
+_EARLIER_VERDICT = "The verdict below is an earlier one, and may change."
+_UNANSWERED = (
+    "Which teacher and which recipe are best, how good the student is on the test split, which is "
+    "still sealed, and whether it pays to distill. What is best so far below can still change."
 )
 PROVENANCE = (
     "Formulas and procedures are ours; the idea is Vats & Crandall's (arXiv 2112.10047), of which "
@@ -50,7 +59,7 @@ PROVENANCE = (
 )
 
 
-def write_report(store: Store) -> Place:
+def write_report(store: Store, going: Going | None = None, tables: Tables | None = None) -> Place:
     """Write ``report.html`` from the result files of a study or a verification, finished or not.
 
     The page needs nothing else: no network, no other file. What an unfinished study does not have
@@ -58,6 +67,8 @@ def write_report(store: Store) -> Place:
 
     Args:
         store: The folder.
+        going: What is running in it, or was stopped; the page says so first.
+        tables: For who draws again and again: what was read before of finished tasks.
 
     Returns:
         Where the report is.
@@ -65,15 +76,15 @@ def write_report(store: Store) -> Place:
     Raises:
         StudyError: A result file is missing that every study has, or holds something else.
     """
-    store.write_text(REPORT_FILE, render(_read(store)))
+    store.write_text(REPORT_FILE, render(_read(store, tables), going))
     return store.root / REPORT_FILE
 
 
-def render(findings: Findings | Verified) -> str:
-    """Return the page of a study or a verification as HTML."""
-    return render_page(
-        study_page(findings) if isinstance(findings, Findings) else verified_page(findings)
-    )
+def render(findings: Findings | Verified, going: Going | None = None) -> str:
+    """Return the page of a study or a verification as HTML; see :func:`write_report`."""
+    if isinstance(findings, Findings):
+        return render_page(study_page(findings, going))
+    return render_page(verified_page(findings, going))
 
 
 def render_page(page: Page) -> str:
@@ -83,19 +94,31 @@ def render_page(page: Page) -> str:
         provenance=PROVENANCE,
         css=asset("page.css"),
         script=asset("page.js"),
+        policy=POLICY,
         draw=draw,
     )
 
 
-def study_page(findings: Findings) -> Page:
+def study_page(findings: Findings, going: Going | None = None) -> Page:
     """Return what is said about a study."""
+    if findings.sweet_spot is None:
+        return unfinished(_study_page(findings), going, known=_known(findings), unknown=_UNANSWERED)
+    if going is None:
+        return _study_page(findings)
+    changing = "The answer below is the one it had before, and may change."
+    if going.what == "verification":
+        changing = _EARLIER_VERDICT if findings.judgement else "There is no verdict yet."
+    return beside(_study_page(findings), going, changing=changing)
+
+
+def _study_page(findings: Findings) -> Page:
     config = findings.config
     judged = findings.judgement is not None
     teacher, found = config.teacher or "recorded runs", findings.sweet_spot
     return Page(
         name=findings.name,
         title=f"{config.student} as the student of {teacher} on {config.data}",
-        answer=answer(findings),
+        answer="" if found is None else answer_sentence(found),
         facts=() if found is None else facts_of(findings, found),
         notes=notes(findings),
         sections=sections(findings),
@@ -103,14 +126,24 @@ def study_page(findings: Findings) -> Page:
     )
 
 
-def verified_page(verified: Verified) -> Page:
+def verified_page(verified: Verified, going: Going | None = None) -> Page:
     """Return what is said about a verification of the user's own teacher."""
+    page = _verified_page(verified)
+    if verified.judgement is None:
+        known = "The teacher's response has been read, and fits the data."
+        return unfinished(page, going, known=known, unknown=_UNJUDGED)
+    if going is None:
+        return page
+    return beside(page, going, changing=_EARLIER_VERDICT)
+
+
+def _verified_page(verified: Verified) -> Page:
     config, found = verified.config, verified.judgement
     of = verified.given or "a given response"
     return Page(
         name=verified.name,
         title=f"{config.student} as the student of {of} on {config.data}",
-        answer=judgement.ANSWERS[found.verdict.verdict] if found else _UNJUDGED,
+        answer=judgement.ANSWERS[found.verdict.verdict] if found else "",
         notes=(_NO_SIMILARITY,) if len(verified.data.class_names) == 2 else (),
         sections=(
             *(judgement.judgement_sections(found, verified.given) if found else ()),
@@ -120,18 +153,12 @@ def verified_page(verified: Verified) -> Page:
     )
 
 
-def answer(findings: Findings) -> str:
-    """Return the one sentence that the reader came for."""
-    found = findings.sweet_spot
-    if found is not None:
-        return answer_sentence(found)
-    config = findings.config
-    planned = len(config.runs) * len(config.recorded_epochs)
-    return (
-        f"This study has not finished: there is no sweet spot yet. {len(findings.records)} of "
-        f"{planned} teacher checkpoints are recorded, and {len(findings.students):,} rows of "
-        "students are there. Run the same goodteacher search again to go on."
-    )
+def _known(findings: Findings) -> str:
+    """Say what an unfinished study has."""
+    config, recorded = findings.config, {(each.run, each.epoch) for each in findings.records}
+    planned = {(run.name, epoch) for run in config.runs for epoch in config.recorded_epochs}
+    done = f"{len(recorded):,} of {len(planned | recorded):,} teacher checkpoints are recorded"
+    return f"{done}, and {len(findings.students):,} students have been trained."
 
 
 def notes(findings: Findings) -> tuple[str, ...]:
@@ -206,11 +233,11 @@ def _closing_sections(findings: Findings | Verified) -> tuple[Section, ...]:
     )
 
 
-def _read(store: Store) -> Findings | Verified:
+def _read(store: Store, tables: Tables | None) -> Findings | Verified:
     """Read whichever kind of folder it is; its settings tell."""
     settings = read_toml(store.local(CONFIG_FILE))
     if "batch_sizes" in settings:
-        return read_findings(store)
+        return read_findings(store, tables)
     if "margin" in settings:
         return read_verified(store)
     raise StudyError(

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 from goodteacher.report.chart import Figure
 
+REPORT_FILE = "report.html"
+"""Name of the page in a study's folder."""
+
+ROWS_IN_PAGE = 200
+"""Rows of a sortable table that a page shows at first: browsers are slow with thousands."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -16,12 +22,24 @@ class Table:
         head: Column titles.
         rows: Cells; each row is as long as ``head``.
         sortable: Whether the reader can sort and filter its rows.
+        falling: Title of the column by which the rows are sorted, the highest first; else empty.
     """
 
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     sortable: bool = False
+    falling: str = ""
+
+    @property
+    def in_page(self) -> tuple[tuple[str, ...], ...]:
+        """The rows that the page shows at first."""
+        return self.rows[:ROWS_IN_PAGE] if self.sortable else self.rows
+
+    @property
+    def other_rows(self) -> tuple[tuple[str, ...], ...]:
+        """Rows that are found by sorting and filtering."""
+        return self.rows[ROWS_IN_PAGE:] if self.sortable else ()
 
 
 @dataclass(frozen=True)
@@ -119,6 +137,8 @@ class Page:
         sections: In reading order.
         definitions: How to read the page, a paragraph each.
         facts: Names and sentences, the most important first.
+        state: Of work that has not ended: running, stopped or not finished; else empty.
+        banner: What a reader must know first, where work goes on beside an answer.
     """
 
     name: str
@@ -128,3 +148,5 @@ class Page:
     sections: tuple[Section, ...]
     definitions: tuple[str, ...]
     facts: tuple[tuple[str, str], ...] = ()
+    state: str = ""
+    banner: str = ""

@@ -8,12 +8,13 @@ from functools import cache
 from importlib import resources
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from goodteacher.report.parts import View
 from goodteacher.report.svg import Drawing, Key, draw
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif'
+_OPTION = re.compile(r"--[a-z][a-z-]*[a-z]")
 _EDGE = 14
 """Pixels around everything."""
 _LINE = 20
@@ -172,10 +173,22 @@ def _broken(title: str, width: int) -> Iterator[str]:
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("goodteacher.report"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["whole_options"] = _whole_options
+    return environment
+
+
+def _whole_options(text: str) -> Markup:
+    """Return a text whose options, such as --student-epochs, are not broken at the end of a line.
+
+    Example:
+        >>> _whole_options("see --seeds <b>")
+        Markup('see <span class="whole">--seeds</span> &lt;b&gt;')
+    """
+    return Markup(_OPTION.sub(r'<span class="whole">\g<0></span>', str(escape(text))))

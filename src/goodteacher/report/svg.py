@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,8 @@ from goodteacher.report.chart import (
     Step,
     Waterfall,
 )
-from goodteacher.report.theme import cell_colors, decade_ticks, round_ticks
+from goodteacher.report.scales import Scale, number_on, scale_of
+from goodteacher.report.theme import cell_colors
 
 NUM_STYLES = 6
 """Colours and symbols after which they begin again."""
@@ -41,13 +43,19 @@ _SYMBOLS = (
 )
 _STAR = "M0,-8L2.1,-2.8L7.6,-2.5L3.4,1.1L4.7,6.5L0,3.5L-4.7,6.5L-3.4,1.1L-7.6,-2.5L-2.1,-2.8Z"
 _MOST_COLUMNS_WITH_TEXT = 12
-_SAME = 1e-9
-"""Numbers that differ by less than this share of their size are drawn as one."""
-
 _LONGEST_NAME = 18
 _MOST_NAMES = 14
 _CHARACTERS_ACROSS = 28
 """Of names side by side on the narrowest screen."""
+
+_WORDS, _PLOT = 20, 24
+"""Of a row of intervals, the height of its words and of what is drawn below them, in pixels."""
+
+_WORDS_ACROSS = 46
+"""Characters of a name and of its numbers that fit side by side on the narrowest screen."""
+
+_NAME_ACROSS = 11
+"""Characters of a line below a bar."""
 
 
 @dataclass(frozen=True)
@@ -93,29 +101,6 @@ class Drawing:
         return opened.format(self.height, margins) + self.parts + Markup("</svg>")
 
 
-@dataclass(frozen=True)
-class Scale:
-    """An axis with its ends.
-
-    Attributes:
-        low: The lower end.
-        high: The upper end.
-        log: Whether it is logarithmic.
-        ticks: Where numbers stand.
-    """
-
-    low: float
-    high: float
-    log: bool
-    ticks: tuple[float, ...]
-
-    def share(self, value: float) -> float:
-        """Return a place from 0 to 1."""
-        if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
-        return (value - self.low) / (self.high - self.low)
-
-
 def draw(figure: Figure) -> Drawing:
     """Draw a figure."""
     if isinstance(figure, Lines):
@@ -125,20 +110,6 @@ def draw(figure: Figure) -> Drawing:
     if isinstance(figure, Waterfall):
         return _draw_waterfall(figure)
     return _draw_matrix(figure)
-
-
-def scale_of(axis: Axis, values: Iterable[float]) -> Scale:
-    """Return the scale on which an axis shows values, with room at both ends."""
-    known = [*values, *axis.ticks] or [1.0, 2.0]
-    low, high = min(known), max(known)
-    if axis.log:
-        room = max((high / low) ** 0.06, 1.05)
-        low, high = low / room, high * room
-        return Scale(low, high, True, axis.ticks or decade_ticks(low, high))
-    spread = high - low if high - low > _SAME * max(abs(low), abs(high)) else 0.0
-    room = 0.07 * spread or abs(high) * 0.05 or 1.0
-    low, high = low - room, high + room
-    return Scale(low, high, False, axis.ticks or round_ticks(low, high))
 
 
 def _draw_lines(figure: Lines) -> Drawing:
@@ -152,7 +123,7 @@ def _draw_lines(figure: Lines) -> Drawing:
     def down(value: float) -> float:
         return height * (1 - up.share(value))
 
-    left = _room([_number(tick, up) for tick in up.ticks])
+    left = _room([number_on(tick, up) for tick in up.ticks])
     parts = [
         *_grid(up, down),
         *_ticks_across(across, height),
@@ -196,25 +167,26 @@ def _beside(point: Point, x: float, y: float) -> Markup:
 def _draw_intervals(figure: Intervals) -> Drawing:
     ends = [end for row in figure.rows for pair in (row.inner, row.outer) for end in pair or ()]
     scale = scale_of(Axis(figure.title), [0.0, *ends, *(row.mean for row in figure.rows)])
-    row_height = 44
-    height = row_height * len(figure.rows) + 4
-    parts: list[Markup] = [
-        _rule(100 * scale.share(t), 0, 100 * scale.share(t), height, "grid") for t in scale.ticks
-    ]
-    parts += _ticks_across(scale, height)
-    parts += _titles(figure.title, "", 0, height)
-    parts.append(_rule(100 * scale.share(0), 0, 100 * scale.share(0), height, "zero"))
+    height = (_WORDS + _PLOT) * len(figure.rows)
+    parts = [*_ticks_across(scale, height), *_titles(figure.title, "", 0, height)]
     for place, row in enumerate(figure.rows):
-        parts.append(_interval(row, scale, place * row_height))
+        top = place * (_WORDS + _PLOT)
+        parts += _rules_of_row(scale, top + _WORDS, top + _WORDS + _PLOT)
+        parts.append(_interval(row, scale, top))
     return _framed(parts, left=14, height=height, top=4, right=14)
 
 
+def _rules_of_row(scale: Scale, top: float, bottom: float) -> list[Markup]:
+    """Draw the grid and the line at zero through a row, but not through its words."""
+    lines = [(100 * scale.share(tick), "grid") for tick in scale.ticks if tick]
+    lines.append((100 * scale.share(0), "zero"))
+    return [_rule(x, top, x, bottom, kind) for x, kind in lines]
+
+
 def _interval(row: Interval, scale: Scale, top: float) -> Markup:
-    middle = top + 30
-    parts = [
-        _text(row.name, "0", top + 14, "name", "start"),
-        _text(row.shown, "100%", top + 14, "value", "end"),
-    ]
+    middle, room = top + _WORDS + _PLOT / 2, max(_WORDS_ACROSS - len(row.shown), 8)
+    name = _text(_short(row.name, room), "0", top + 14, "name", "start", note=row.name)
+    parts = [name, _text(row.shown, "100%", top + 14, "value", "end")]
     if row.outer is not None:
         low, high = (100 * scale.share(end) for end in row.outer)
         parts.append(_rule(low, middle, high, middle, "whisker"))
@@ -235,7 +207,7 @@ def _draw_waterfall(figure: Waterfall) -> Drawing:
     def down(value: float) -> float:
         return height * (1 - up.share(value))
 
-    left = _room([_number(tick, up) for tick in up.ticks])
+    left = _room([number_on(tick, up) for tick in up.ticks])
     parts = [*_grid(up, down), *_titles("", figure.title, left, height)]
     parts.append(_rule(0, down(0), 100, down(0), "zero"))
     for place, step in enumerate(figure.steps):
@@ -295,10 +267,12 @@ def _cell(
     roomy: bool,
 ) -> list[Markup]:
     x, y, width, height = box
-    kind, fill, ink = "cell empty", "", ""
-    if share is not None:
-        color, text = cell_colors(share, diverging=diverging)
-        kind, fill, ink = "cell", f' fill="{color}"', text
+    kind, fill, ink = "cell" if roomy else "cell dense", "", ""
+    if share is None:
+        kind += " empty"
+    else:
+        color, ink = cell_colors(share, diverging=diverging)
+        fill = f' fill="{color}"'
     rect = Markup(
         '<rect class="{}" x="{:.2f}%" y="{:.1f}" width="{:.2f}%" height="{:.1f}"{}>{}</rect>'
     )
@@ -356,7 +330,7 @@ def _grid(up: Scale, down: Callable[[float], float]) -> list[Markup]:
     lines = [_rule(0, down(tick), 100, down(tick), "grid") for tick in up.ticks]
     return [
         *lines,
-        *(_text(_number(t, up), "-8", down(t) + 4, "tick", "end") for t in up.ticks),
+        *(_text(number_on(t, up), "-8", down(t) + 4, "tick", "end") for t in up.ticks),
     ]
 
 
@@ -368,7 +342,7 @@ def _ticks_across(scale: Scale, height: float) -> list[Markup]:
         place = 100 * scale.share(tick)
         if place - last >= 7:
             shown.append(
-                _text(_number(tick, scale), f"{place:.2f}%", height + 18, "tick", "middle")
+                _text(number_on(tick, scale), f"{place:.2f}%", height + 18, "tick", "middle")
             )
             last = place
     return shown
@@ -407,8 +381,8 @@ def _whisker(x: float, start: float, end: float) -> list[Markup]:
 
 def _lines_of_name(name: str, x: float, y: float) -> list[Markup]:
     return [
-        _text(word, f"{x:.2f}%", y + 14 * number, "tick", "middle")
-        for number, word in enumerate(name.split(" "))
+        _text(line, f"{x:.2f}%", y + 14 * number, "bar-name", "middle")
+        for number, line in enumerate(textwrap.wrap(name, _NAME_ACROSS, break_long_words=False))
     ]
 
 
@@ -481,14 +455,5 @@ def _room(names: Sequence[str]) -> float:
     return 16 + 7.2 * max(map(len, names), default=0)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
-
-
-def _number(value: float, scale: Scale) -> str:
-    """Write a tick with as many decimals as tell the ticks apart."""
-    if scale.log or len(scale.ticks) < 2:
-        return f"{value:,.10g}"
-    step = min(b - a for a, b in itertools.pairwise(scale.ticks))
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    return f"{value:,.{digits}f}"
+def _short(name: str, most: int = _LONGEST_NAME) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -13,8 +13,10 @@
   }
 
   function csvOf(table) {
-    const quoted = (cell) => `"${cell.textContent.trim().replace(/\s+/g, " ").replaceAll('"', '""')}"`;
-    return [...table.rows].map((row) => [...row.cells].map(quoted).join(",")).join("\r\n");
+    const inPage = () => [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent));
+    const rows = (listsOf.get(table) || inPage)();
+    const quoted = (text) => `"${text.trim().replace(/\s+/g, " ").replaceAll('"', '""')}"`;
+    return rows.map((cells) => cells.map(quoted).join(",")).join("\r\n");
   }
 
   // A copy carries its own colours, so that it is whole outside this page.
@@ -92,7 +94,7 @@
     const name = `${view ? view.dataset.name : button.closest("section").id}.${kind}`;
     if (kind === "csv") {
       // Excel reads UTF-8 only behind this mark.
-      const table = button.parentElement.previousElementSibling.querySelector("table");
+      const table = button.closest(".table").querySelector("table");
       save(new Blob(["\ufeff", csvOf(table)], { type: "text/csv" }), name);
     } else if (kind === "svg") {
       save(new Blob([picture(view).text], { type: "image/svg+xml" }), name);
@@ -101,17 +103,64 @@
     }
   }
 
-  function compare(left, right) {
-    const [a, b] = [left, right].map((text) => parseFloat(text.replace(/[,(]/g, "")));
-    if (Number.isNaN(a) || Number.isNaN(b)) {
-      return Number.isNaN(a) - Number.isNaN(b) || left.localeCompare(right);
+  // Of a table that can be sorted and filtered only some rows are in the page; the others are data.
+  const AT_A_TIME = 200;
+  const listsOf = new Map();
+
+  const numberIn = (text) => parseFloat(text.replace(/[,(]/g, ""));
+  function compare(a, b) {
+    if (Number.isNaN(a.number) || Number.isNaN(b.number)) {
+      return Number.isNaN(a.number) - Number.isNaN(b.number) || a.text.localeCompare(b.text);
     }
-    return a - b || left.localeCompare(right);
+    return a.number - b.number || a.text.localeCompare(b.text);
+  }
+
+  function rowOf(cells) {
+    const row = document.createElement("tr");
+    cells.forEach((text, place) => {
+      const cell = document.createElement(place ? "td" : "th");
+      if (!place) cell.scope = "row";
+      cell.textContent = text;
+      row.append(cell);
+    });
+    return row;
   }
 
   function sortable(table) {
     const body = table.tBodies[0];
     const titles = [...table.tHead.rows[0].cells];
+    const others = table.closest(".table").querySelector("script.rows");
+    const inPage = [...body.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim()));
+    let rows = [...inPage, ...(others ? JSON.parse(others.textContent) : [])];
+    let most = AT_A_TIME;
+    listsOf.set(table, () => [titles.map((title) => title.textContent.trim()), ...rows]);
+
+    const label = document.createElement("label");
+    label.className = "choice";
+    label.append("Show rows with ");
+    const input = document.createElement("input");
+    input.type = "search";
+    label.append(input);
+    const count = document.createElement("span");
+    count.className = "choice";
+    count.setAttribute("role", "status");
+    const more = document.createElement("button");
+    more.type = "button";
+    more.textContent = `Show ${AT_A_TIME} more rows`;
+    const order = () => {
+      const title = titles.find((each) => each.hasAttribute("aria-sort"));
+      return title ? `, by ${title.textContent.trim()}, ${title.getAttribute("aria-sort")}` : "";
+    };
+    const number = (value) => value.toLocaleString("en");
+    const show = () => {
+      const wanted = input.value.trim().toLowerCase();
+      const found = rows.filter((cells) => cells.join(" ").toLowerCase().includes(wanted));
+      const shown = found.slice(0, most);
+      body.replaceChildren(...shown.map(rowOf));
+      const first = shown.length < found.length ? `, the first ${number(shown.length)} shown` : "";
+      count.textContent = ` ${number(found.length)} of ${number(rows.length)} rows${first}${order()}`;
+      more.hidden = shown.length === found.length;
+    };
     titles.forEach((title, column) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -121,31 +170,25 @@
         const up = title.getAttribute("aria-sort") !== "ascending";
         titles.forEach((each) => each.removeAttribute("aria-sort"));
         title.setAttribute("aria-sort", up ? "ascending" : "descending");
-        const text = (row) => row.cells[column].textContent.trim();
-        const rows = [...body.rows].sort((a, b) => compare(text(a), text(b)));
-        body.append(...(up ? rows : rows.reverse()));
+        const keyed = rows.map((cells) => ({ text: cells[column], number: numberIn(cells[column]), cells }));
+        keyed.sort(compare);
+        rows = (up ? keyed : keyed.reverse()).map((each) => each.cells);
+        most = AT_A_TIME;
+        show();
       });
     });
-    const label = document.createElement("label");
-    label.className = "choice";
-    label.append("Show rows with ");
-    const input = document.createElement("input");
-    input.type = "search";
-    const count = document.createElement("span");
-    count.setAttribute("role", "status");
-    label.append(input);
-    const tell = () => {
-      const wanted = input.value.toLowerCase();
-      let shown = 0;
-      for (const row of body.rows) {
-        row.hidden = !row.textContent.toLowerCase().includes(wanted);
-        shown += !row.hidden;
-      }
-      count.textContent = ` ${shown} of ${body.rows.length} rows`;
-    };
-    input.addEventListener("input", tell);
-    table.closest(".scroll").before(label, count);
-    tell();
+    input.addEventListener("input", () => {
+      most = AT_A_TIME;
+      show();
+    });
+    more.addEventListener("click", () => {
+      most += AT_A_TIME;
+      show();
+    });
+    const region = table.closest(".scroll");
+    region.before(label, count);
+    region.after(more);
+    show();
   }
 
   function paper(on) {

@@ -20,6 +20,7 @@ from goodteacher.records import (
     TrajectoryRecord,
     Verdict,
 )
+from goodteacher.report.parts import REPORT_FILE
 from goodteacher.studies import (
     CONFIG_FILE,
     EVIDENCE_FILE,
@@ -32,7 +33,7 @@ from goodteacher.studies import (
 )
 
 FILES = (
-    "report.html",
+    REPORT_FILE,
     SWEET_SPOT_FILE,
     RESULT_FILE,
     VERDICT_FILE,
@@ -111,6 +112,8 @@ def told_of(store: Store) -> Told:
     results, words = _results_of(store)
     settings = read_toml(store.local(CONFIG_FILE))
     present = [name for name in FILES if store.exists(name)]
+    if not words:  # the report of a study that is running changes all the time
+        present = [name for name in present if name != REPORT_FILE]
     return Told(
         settings={name: _shown(value) for name, value in settings.items()},
         curves={**_teachers(store), **_students(store)},
