@@ -501,5 +501,6 @@ def test_the_map_is_drawn_alike_each_time(tmp_path):
     figure.draw(grids(), second)
     text = first.read_text()
     assert text == second.read_text()
-    assert "mnist" in text
+    assert "MNIST" in text
+    assert ">S, T = 1, 0.001 nats<" in text, "numbers in words are not rounded"
     assert "omitted, T = 16, corrected, %" in text
