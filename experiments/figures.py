@@ -255,9 +255,14 @@ def _name_ends(axis: Any, panel: Panel, looks: Mapping[str, Look]) -> None:
             textcoords="offset points",
             va="center",
             fontsize=size,
-            color=looks[_key(series)].color,
+            color=_darker(looks[_key(series)].color),
             annotation_clip=False,
         )
+
+
+def _darker(color: str) -> str:
+    """Return a line's colour for letters, which need more contrast than lines."""
+    return str(colors.to_hex([0.6 * part for part in colors.to_rgb(color)]))
 
 
 def apart(heights: Sequence[float], gap: float) -> list[float]:
@@ -377,7 +382,9 @@ def _legend(figure: Any, axes: Sequence[Any], shown: Sequence[Panel], layout: La
     for axis in axes:
         handles, labels = axis.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    entries = {label: found[label] for label in _entries(shown) if label in found}
+    runs = {one.label for panel in shown for one in panel.series if one.named}
+    left_out = runs if layout is STORY else set()  # they are named at the ends of their lines
+    entries = {name: found[name] for name in _entries(shown) if name in found.keys() - left_out}
     for panel in shown:  # further lines of runs look alike but for their run
         for one in panel.series:
             if one.run is not None and not one.named:
