@@ -35,7 +35,7 @@ from goodteacher.responses import Response
 
 ROOT = Path(__file__).parent
 RESULTS = ROOT / "results/fold_verdicts.jsonl"
-PAGE = ROOT.parent / "docs/tables-and-scikit-learn.md"
+PAGE = ROOT.parent / "docs/tables-evidence.md"
 CLASSES, FEATURES, FOLDS, REPEATS = 6, 20, 5, 2
 STUDENTS: dict[str, Any] = {
     "tree": DecisionTreeClassifier(max_depth=5, min_samples_leaf=2),

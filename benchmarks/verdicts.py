@@ -252,9 +252,8 @@ def _power(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if inside.any():
             upper = "" if high == np.inf else f" and below {high:g}"
             yield (
-                f"- true gain (over rung 2 and the best regularizer, the lesser) of at least "
-                f"{low:g}{upper} points: knowledge in {100 * found[inside].mean():.1f} % of "
-                f"{inside.sum()} runs."
+                f"- true gain of at least {low:g}{upper} points: knowledge in "
+                f"{100 * found[inside].mean():.1f} % of {inside.sum()} runs."
             )
 
 

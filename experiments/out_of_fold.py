@@ -1,7 +1,7 @@
 """What is it worth that a teacher answers from folds that it did not see?
 
     python experiments/out_of_fold.py          # eight tables that packages ship, a few minutes
-    python experiments/out_of_fold.py --page   # the table of docs/tables-and-scikit-learn.md again
+    python experiments/out_of_fold.py --page   # the table of docs/tables-evidence.md again
 
 Forests teach a small tree and a logistic regression. Their responses are those of the trained
 forest on its own training rows ("in sample"), or those of forests trained on folds without the row.
@@ -38,7 +38,7 @@ from shipped_tables import table_of_package
 
 ROOT = Path(__file__).parent
 RESULTS = ROOT / "results/out_of_fold.json"
-PAGE = ROOT.parent / "docs/tables-and-scikit-learn.md"
+PAGE = ROOT.parent / "docs/tables-evidence.md"
 FOLDS, REPEATS, TREES, MOST = 5, 3, 30, 1000
 
 TREE = DecisionTreeClassifier(max_depth=4, min_samples_leaf=5)

@@ -139,8 +139,8 @@ def tuning_table(found: Mapping[str, Any]) -> str:
             ]
         )
     head = [
-        "data", "examples", "best of the grid", "it, %", "plain search", "it, % (SD, n)",
-        "difference", "tuning's share",
+        "data", "examples", "best of the grid", "its accuracy, %", "plain search",
+        "its accuracy, % (SD, n)", "difference", "tuning's share",
     ]  # fmt: skip
     return table(head, rows)
 
@@ -157,18 +157,15 @@ def curves_table(grid: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
                 short.append(seen)
             elif most < ENOUGH:
                 enough.append(seen)
-    rules = {
-        f"the curve: its second half brought more than {STEEP:g} nats": lambda s: s[0] > STEEP,
-        f"both: and {LONGER} times the epochs bring more than {100 * MUCH:g} points": lambda s: (
-            s[0] > STEEP and s[1] > MUCH
-        ),
-    }
+    fell = f"the curve: the loss fell in the second half by more than {STEEP:g} nats"
+    both = f"both: this, and {LONGER} times the epochs add more than {100 * MUCH:g} points"
+    rules = {fell: lambda s: s[0] > STEEP, both: lambda s: s[0] > STEEP and s[1] > MUCH}
     rows = [
         [name, *(f"{100 * statistics.fmean(map(rule, each)):.1f} %" for each in (short, enough))]
         for name, rule in rules.items()
     ]
-    counts = f"too short, found (of {len(short)})", f"long enough, accused (of {len(enough)})"
-    return table(["rule", *counts], rows)
+    found = f"too short: detected (of {len(short)})"
+    return table(["rule", found, f"long enough: false alarms (of {len(enough)})"], rows)
 
 
 def _pairs(

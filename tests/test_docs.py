@@ -4,6 +4,7 @@ import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
@@ -66,7 +67,7 @@ def test_rounds_in_the_method_are_those_of_the_default():
     fields = StudyConfig.model_fields
     assert (fields["halving"].default, fields["rungs"].default) == (3, 2)
     plain = " ".join(text.split())
-    assert "of each family one in `halving` trains three times as long" in plain
+    assert "one in `halving` of each family trains three times as long" in plain
 
 
 def test_defaults_of_the_verdict_are_those_of_its_page():
@@ -130,6 +131,23 @@ def test_links_that_leave_the_docs_lead_to_pages_that_are_made():
             assert name in made, page.name
 
 
+def test_the_search_of_the_site_lists_explanations_before_results():
+    assert "Evidence" in {name for section in site()["nav"] for name in section}
+    weights = {}
+    for source, section in [
+        ("study.md", "Evidence"),
+        ("glossary.md", "Concepts"),
+        ("changelog.md", "Reference"),
+    ]:
+        page = SimpleNamespace(
+            file=SimpleNamespace(src_uri=source), parent=SimpleNamespace(title=section), meta={}
+        )
+        site_pages.on_page_markdown("text", page, None, None)
+        weights[source] = page.meta["search"]["boost"]
+    assert weights["glossary.md"] == 1
+    assert max(weights["study.md"], weights["changelog.md"]) < 0.1
+
+
 def test_an_example_is_shown_whole_with_what_it_does():
     made = site_pages.made_pages()
     script = (ROOT / "examples/record_checkpoints.py").read_text()
@@ -139,6 +157,15 @@ def test_an_example_is_shown_whole_with_what_it_does():
         "[record_checkpoints.py](record_checkpoints.py.md): Checkpoints that exist already"
         in made["examples/index.md"]
     )
+
+
+def test_a_notebook_is_shown_with_its_words_and_its_code():
+    made = site_pages.made_pages()
+    page = made["examples/compare_studies.ipynb.md"]
+    assert page.startswith("# compare_studies.ipynb\n")
+    assert "\n## Search, look, compare\n" in page
+    assert "```python\nsmall.plot_map()\n```\n" in page
+    assert "(compare_studies.ipynb.md): A search on the digits" in made["examples/index.md"]
 
 
 def test_docstrings_are_shown_with_examples_as_code_and_names_as_names():
@@ -244,6 +271,24 @@ def test_a_gain_is_judged_and_the_student_exported(folder, capsys):
     if all(find_spec(name) for name in ("onnx", "onnxruntime", "onnxscript")):
         run(block(DOCS / "ship-it.md", "export-a-study"))
         assert (folder / "shipped/model.onnx").exists()
+
+
+def test_studies_are_compared_in_python(folder, capsys):
+    settings = "student_epochs=2, seeds=2, search_seeds=1, temperatures=[1], alphas=[1], "
+    settings += "smoothings=[0.1], shortlist=1, rungs=1, extend=False, **common"
+    code = block(DOCS / "compare.md", "compare-studies").replace("**common", settings)
+    made = run(code.replace('"epochs": 4', '"epochs": 1').replace("[16, 64]", "[64]"))
+    assert [row["name"] for row in made["rows"]] == ["small", "wide"]
+    assert len(made["found"].differences) == 1
+    assert (folder / "compare.html").exists()
+    assert (folder / "gains.svg").exists()
+
+
+def test_the_page_names_every_figure_of_a_study():
+    page = (DOCS / "compare.md").read_text()
+    for kind in (goodteacher.Study, goodteacher.SeveralStudies, goodteacher.Comparison):
+        for name in vars(kind):
+            assert not name.startswith("plot_") or f".{name}()" in page, name
 
 
 def test_every_verdict_is_explained():

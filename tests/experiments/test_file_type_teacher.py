@@ -5,7 +5,7 @@ from pathlib import Path
 
 import file_type_teacher as study
 
-PAGE = Path(__file__).parent.parent.parent / "docs/your-teacher.md"
+PAGE = Path(__file__).parent.parent.parent / "docs/teachers-tried.md"
 
 
 def test_of_each_ending_at_most_so_many_are_taken_in_a_fixed_order(tmp_path):

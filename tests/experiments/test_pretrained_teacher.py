@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 HOME = Path(__file__).parent.parent.parent
-PAGE = HOME / "docs/your-teacher.md"
+PAGE = HOME / "docs/teachers-tried.md"
 FILE = HOME / "experiments/results/pretrained_teacher.json"
 
 

@@ -36,8 +36,8 @@ def test_rules_are_counted_on_trainings_that_were_too_short_and_long_enough():
         row(arm="T=8", epochs=30, selection=0.804, test=0.801),
     ]
     table = page.curves_table({"made": [*short, *done, *shaky]})
-    assert "found (of 1)" in table
-    assert "accused (of 2)" in table
+    assert "detected (of 1)" in table
+    assert "false alarms (of 2)" in table
     curve, both = table.splitlines()[2:]
     assert curve.endswith("| 100.0 % | 50.0 % |")
     assert both.endswith("| 100.0 % | 0.0 % |")
