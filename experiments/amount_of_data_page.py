@@ -5,59 +5,31 @@ python experiments/amount_of_data_page.py
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from amount_of_data import FEWEST, FILE, ORDER, PAIRS, REPETITIONS, SHARES, TENTH, settings_of_pair
+from docs_pages import (
+    DOCS,
+    FIGURES,
+    NOT_RUN,
+    ResultsPage,
+    Row,
+    Rows,
+    counted,
+    in_panels,
+    points_series,
+    still_to_run,
+)
 from goodteacher.records.words import percent
+from pairs import NAMES
 from panels import Look, Panel, Series
 from repeated import Estimate, over_repetitions, slope
 from summaries import table
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "benchmarks"))
-
-from pages import filled  # noqa: E402  (it fills the pages of the benchmarks, too)
-
-PAGE, FIGURE = ROOT / "docs/study-data.md", ROOT / "docs/figures/amount_of_data.svg"
-
-Row = Mapping[str, Any]
-Rows = Sequence[Row]
-
-TITLES = {
-    "fashion_mnist": "Fashion-MNIST",
-    "mnist": "MNIST",
-    "banking77": "Banking77",
-    "cifar10": "CIFAR-10",
-}
-GAINS = {"over_labels": "labels", "over_smoothing": "smoothing"}
-NOT_RUN = "*Not run yet.*"
-TOO_FEW = f"*Not answered yet: no data set has {FEWEST} shares.*"
-
-
-def main() -> None:
-    rows = json.loads(FILE.read_text())
-    PAGE.write_text(page_of(PAGE.read_text(), rows))
-    from figures import Kind, draw  # needs Matplotlib: the extra bench
-
-    kind = Kind(
-        lambda _: [],
-        "examples that students learn from",
-        "gain, points",
-        log_x=10,
-        from_zero=0.0,
-    )
-    draw(kind, panels_of(rows), FIGURE)
-
-
-def page_of(text: str, rows: Rows) -> str:
-    """Return the page with every place filled anew."""
-    return filled(text, lambda name: PLACES[name](rows))
+GAINS = {"over_labels": "hard labels", "over_smoothing": "label smoothing"}
+TOO_FEW = f"*Not known yet: no data set was measured with {FEWEST} amounts of data.*"
 
 
 # --- what the rows come to -------------------------------------------------------------------
@@ -124,10 +96,10 @@ def answer(rows: Rows) -> str:
     """Answer the questions, each data set with its interval."""
     return "\n".join(
         [
-            _answer(rows, "over_labels", "Does the gain over hard labels grow where data are few?"),
-            _answer(rows, "over_smoothing", "Does the gain over tuned label smoothing grow, too?"),
-            _fewest(rows, "own", "the same few examples"),
-            _fewest(rows, "all", "all training examples"),
+            _answer(rows, "over_labels", "Is more gained over hard labels where data are few?"),
+            _answer(rows, "over_smoothing", "And over tuned label smoothing?"),
+            _fewest(rows, "own", "the teacher was trained on the same examples"),
+            _fewest(rows, "all", "the teacher was trained on all data"),
             _unlabelled(rows),
         ]
     )
@@ -137,8 +109,8 @@ def _answer(rows: Rows, gain: str, question: str) -> str:
     found = {data: slope_of(rows, data, gain) for data in PAIRS}
     known = {data: each for data, each in found.items() if each is not None}
     said = [
-        f"{TITLES[data]} {_fewer(each)} points for ten times fewer examples "
-        f"({reading(each)}; shares {_shares(rows, data)}, repetitions: {each.repetitions})"
+        f"{NAMES[data]} {_fewer(each)} points more with ten times fewer examples ({reading(each)}; "
+        f"{_shares(rows, data)} of the data, repetitions: {each.repetitions})"
         for data, each in known.items()
     ]
     return f"- **{question}** {_count(known)}{'; '.join(said) or TOO_FEW}"
@@ -146,7 +118,7 @@ def _answer(rows: Rows, gain: str, question: str) -> str:
 
 def _count(known: Mapping[str, Estimate]) -> str:
     grows = sum(each.high < 0 for each in known.values())
-    return f"On {grows} of {len(known)} data sets it does: " if known else ""
+    return f"On {grows} of {len(known)} data sets: " if known else ""
 
 
 def _fewer(found: Estimate) -> str:
@@ -159,7 +131,7 @@ def _shares(rows: Rows, data: str) -> str:
     return f"{100 * shares[0]:g} to {100 * shares[-1]:g} %"
 
 
-def _fewest(rows: Rows, kind: str, of: str) -> str:
+def _fewest(rows: Rows, kind: str, teacher: str) -> str:
     """Say what students of the fewest examples gain from a teacher."""
     said = []
     for data in PAIRS:
@@ -167,20 +139,21 @@ def _fewest(rows: Rows, kind: str, of: str) -> str:
         if shares:
             found = measured(rows, data, kind, shares[0])
             said.append(
-                f"{TITLES[data]} ({found[0]['students_learn_from']:,} examples) "
-                f"{estimate(found, 'over_labels').text()} points over hard labels, "
-                f"{estimate(found, 'over_smoothing').text()} over smoothing, {_verdicts(found)}"
+                f"{NAMES[data]} ({found[0]['students_learn_from']:,} examples) "
+                f"{estimate(found, 'over_labels').text()} points over hard labels and "
+                f"{estimate(found, 'over_smoothing').text()} over label smoothing (verdict: "
+                f"{_verdicts(found)})"
             )
-    question = f"What do students of the fewest examples gain, from a teacher of {of}?"
+    question = f"What do students of the fewest examples gain where {teacher}?"
     return f"- **{question}** {'; '.join(said) or NOT_RUN}"
 
 
 def _unlabelled(rows: Rows) -> str:
     found = {data: unlabelled_gain(rows, data) for data in PAIRS}
-    said = [f"{TITLES[data]} {each.text()} points" for data, each in found.items() if each]
+    said = [f"{NAMES[data]} {each.text()} points" for data, each in found.items() if each]
     return (
-        "- **Do unlabelled examples help?** The students of a labelled tenth gain from the "
-        f"unlabelled rest: {'; '.join(said) or NOT_RUN}"
+        "- **Do unlabelled examples help?** With a tenth of the labels, learning from the "
+        f"teacher's responses to the unlabelled rest as well adds: {'; '.join(said) or NOT_RUN}"
     )
 
 
@@ -188,13 +161,13 @@ def points_table(rows: Rows) -> str:
     """Show every point that was measured."""
     head = [
         "data",
-        "teacher of",
-        "students of",
+        "examples of the teacher",
+        "examples of the students",
         "hard labels",
-        "smoothing",
+        "label smoothing",
         "distilled",
-        "over labels",
-        "over smoothing",
+        "over hard labels",
+        "over label smoothing",
         "verdict",
         "repetitions",
     ]
@@ -217,7 +190,7 @@ def _line(found: Rows, data: str, kind: str) -> list[str]:
 
     rest = " labelled, the rest not" if kind == "unlabelled" else ""
     return [
-        TITLES[data],
+        NAMES[data],
         f"{found[0]['teacher_learns_from']:,}{rest}",
         f"{found[0]['students_learn_from']:,}",
         *(percent(mean(name)) for name in ("labels", "smoothing", "students")),
@@ -228,29 +201,14 @@ def _line(found: Rows, data: str, kind: str) -> list[str]:
 
 
 def _verdicts(found: Rows) -> str:
-    counted = Counter(row["verdict"].replace("_", " ") for row in found)
-    if len(counted) == 1:
-        return next(iter(counted))
-    return ", ".join(f"{name} ({count})" for name, count in counted.items())
+    said = counted(row["verdict"] for row in found)
+    return said if len(found) > 1 else said.removesuffix(" 1")
 
 
 def missing(rows: Rows) -> str:
     """Say what has not been run, and what cannot be."""
-    lines = [f"- {TITLES[data]}: {said}." for data in PAIRS if (said := _open(rows, data))]
-    return "\n".join([*(lines or ["- Nothing: all has been run."]), *_impossible(rows)])
-
-
-def _open(rows: Rows, data: str) -> str:
-    """List the points of a data set that have too few repetitions, those alike together."""
-    done = Counter((row["kind"], row["share"]) for row in rows if row["data"] == data)
-    groups: dict[tuple[str, int], list[float]] = {}
-    for point in sorted(ORDER, key=_place):
-        if done[point] < REPETITIONS:
-            groups.setdefault((point[0], REPETITIONS - done[point]), []).append(point[1])
-    return "; ".join(
-        f"{kind} {', '.join(f'{100 * share:g}' for share in shares)} % ({lacking})"
-        for (kind, lacking), shares in groups.items()
-    )
+    done = Counter(row["data"] for row in rows)
+    return "\n".join([still_to_run(done, REPETITIONS * len(ORDER)), *_impossible(rows)])
 
 
 def _impossible(rows: Rows) -> Iterator[str]:
@@ -258,9 +216,10 @@ def _impossible(rows: Rows) -> Iterator[str]:
         (row["data"], row["kind"], row["share"]) for row in rows if row.get("impossible")
     )
     for data, kind, share in found:
+        words = {"own": "teacher and students of", "all": "students of", "unlabelled": "labels of"}
         yield (
-            f"- {TITLES[data]}, {kind} {100 * share:g} %: impossible, a class would have no "
-            "example."
+            f"\nImpossible on {NAMES[data]}: {words[kind]} {100 * share:g} %, as some class would "
+            "have no example."
         )
 
 
@@ -270,7 +229,7 @@ def pairs(rows: Rows) -> str:
         ["data", "teacher", "student"],
         [
             [
-                TITLES[data],
+                NAMES[data],
                 *(f"`{settings_of_pair(data)[name]}`" for name in ("teacher", "student")),
             ]
             for data in PAIRS
@@ -278,15 +237,12 @@ def pairs(rows: Rows) -> str:
     )
 
 
-PLACES = {"answer": answer, "points": points_table, "missing": missing, "pairs": pairs}
-
-
 # --- the figure --------------------------------------------------------------------------------
 
 
 LOOKS: Mapping[str, tuple[str, Look]] = {
     "own": ("", "line"),
-    "all": (", teacher of all", "dashed"),
+    "all": (", teacher of all data", "dashed"),
     "unlabelled": (", rest unlabelled", "hollow"),
 }
 
@@ -303,7 +259,7 @@ def panels_of(rows: Rows) -> list[Panel]:
         ]
         if series:
             most = max(row["repetition"] + 1 for row in rows if row["data"] == data)
-            found.append(Panel(f"{TITLES[data]}\nrepetitions: {most}", series))
+            found.append(Panel(f"{NAMES[data]}\nrepetitions: {most}", series))
     return found
 
 
@@ -311,16 +267,23 @@ def _series(rows: Rows, data: str, kind: str, gain: str, label: str, look: Look)
     each = [found for share in SHARES if (found := measured(rows, data, kind, share))]
     if not each:
         return None
-    gains = [estimate(found, gain) for found in each]
-    return Series(
-        label,
-        [found[0]["students_learn_from"] for found in each],
-        [100 * gain.mean for gain in gains],
-        [100 * gain.low for gain in gains],
-        [100 * gain.high for gain in gains],
-        look,
-    )
+    sizes = [found[0]["students_learn_from"] for found in each]
+    return points_series(label, sizes, [estimate(found, gain) for found in each], look)
 
+
+PAGE = ResultsPage(
+    DOCS / "study-data.md",
+    FILE,
+    {"answer": answer, "points": points_table, "missing": missing, "pairs": pairs},
+    FIGURES / "amount_of_data.svg",
+    in_panels(
+        panels_of,
+        x="examples that students learn from",
+        y="gain, points",
+        log_x=10,
+        from_zero=0.0,
+    ),
+)
 
 if __name__ == "__main__":
-    main()
+    PAGE.write()

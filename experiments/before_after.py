@@ -77,9 +77,9 @@ def _run(found: Assembled) -> str:
     text = f"{tuned} of the {study} pairs below were run with tuned students."
     if tuned:
         text += (
-            " The answers are about these alone; tables of scores, searches, stopping rules and "
-            "mixtures are about all of them, so until the others have been run again they mix both "
-            "kinds of student."
+            " The answers to the claims are about these alone. The tables of scores, searches, "
+            "stopping rules and mixtures are about all pairs, so they mix both kinds of student "
+            "until the others have been run again."
         )
     return text
 
@@ -93,8 +93,8 @@ def _to_come(found: Assembled) -> str:
     again = {pair.name for pair in found.study if not pair.tuned}
     new = sum(key.folder not in again for key in pairs)
     return (
-        f"To be run by the first command above: {len(pairs)} pairs ({new} for the first time), "
-        f"{len(seeds)} replicates with teachers of other seeds and {len(others)} variations."
+        f"Still to be run by `make study`: {len(pairs)} pairs ({new} for the first time), "
+        f"{len(seeds)} repeats of pairs with teachers of other seeds and {len(others)} variations."
     )
 
 
@@ -112,10 +112,10 @@ def _struck(found: Assembled) -> str:
         missing = [key for key in keys if key.folder not in run]
         if missing:
             told.append(f"{_named(missing)} ({reason})")
-    return f"Struck: {'; '.join(told)}." if told else ""
+    return f"Planned once and left out: {'; '.join(told)}." if told else ""
 
 
 def _named(keys: Sequence[PairKey]) -> str:
     if len(keys) == 1:
         return f"`{keys[0].folder}`"
-    return f"{len(keys)} runs under other budgets and rates"
+    return f"{len(keys)} runs with other numbers of steps and learning rates"

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from goodteacher.records.words import fixed, points
-from panels import Panel
+from pairs import NAMES
+from panels import Look, Panel, Series
+from repeated import Estimate
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "benchmarks"))
@@ -35,35 +37,84 @@ Rows = Sequence[Row]
 
 @dataclass(frozen=True)
 class ResultsPage:
-    """A page made of the rows of one result file, with one figure.
+    """A page made of one result file, with one figure.
 
     Attributes:
         page: The page.
-        rows: The result file.
-        places: What makes each marked place.
+        results: The result file, JSON.
+        places: What makes each marked place, of what `read` returns.
         figure: Where the figure goes.
-        panels: What it shows.
-        axes: Settings of `figures.Kind`: words on the axes, their scales.
+        draw: What draws it there, of the same.
+        read: Of the file's content; itself by default.
     """
 
     page: Path
-    rows: Path
-    places: Mapping[str, Callable[[Rows], str]]
+    results: Path
+    places: Mapping[str, Callable[[Any], str]]
     figure: Path
-    panels: Callable[[Rows], list[Panel]]
-    axes: Mapping[str, Any]
+    draw: Callable[[Any, Path], None]
+    read: Callable[[Any], Any] = lambda content: content
 
-    def text(self, rows: Rows) -> str:
+    def found(self) -> Any:
+        """Return what the places and the figure are made of."""
+        return self.read(json.loads(self.results.read_text()))
+
+    def text(self, found: Any) -> str:
         """Return the page with every place made anew."""
-        return filled(self.page.read_text(), lambda name: self.places[name](rows))
+        return filled(self.page.read_text(), lambda name: self.places[name](found))
 
     def write(self) -> None:
-        """Make the page and its figure. Needs Matplotlib, the extra `bench`."""
-        from figures import Kind, draw
+        """Make the figure and the page. Needs Matplotlib, the extra `bench`."""
+        found = self.found()
+        self.draw(found, self.figure)
+        self.page.write_text(self.text(found))
 
-        rows = json.loads(self.rows.read_text())
-        self.page.write_text(self.text(rows))
-        draw(Kind(lambda _: [], **self.axes), self.panels(rows), self.figure)
+
+def in_panels(panels_of: Callable[[Any], list[Panel]], **axes: Any) -> Callable[[Any, Path], None]:
+    """Return what draws panels.
+
+    Args:
+        panels_of: What they show.
+        **axes: Settings of `figures.Kind`: words on the axes and their scales.
+    """
+
+    def drawn(found: Any, path: Path) -> None:
+        from figures import Kind, draw  # needs Matplotlib
+
+        draw(Kind(lambda _: [], **axes), panels_of(found), path)
+
+    return drawn
+
+
+def still_to_run(done: Mapping[str, int], planned: int) -> str:
+    """Say of each data set how many of its runs are finished.
+
+    Args:
+        done: Finished runs by data set; 0 of those that are not named.
+        planned: Runs of each data set.
+
+    Example:
+        >>> print(still_to_run({"mnist": 2, "fashion_mnist": 3, "banking77": 3}, 3))
+        2 of 3 runs on MNIST, 0 of 3 runs on CIFAR-10; the others are complete.
+        >>> still_to_run(dict.fromkeys(NAMES, 3), 3)
+        'Nothing: all has been run.'
+    """
+    open_ = [name for name in NAMES if done.get(name, 0) < planned]
+    if not open_:
+        return "Nothing: all has been run."
+    said = (f"{done.get(name, 0)} of {planned} runs on {NAMES[name]}" for name in open_)
+    others = "; the others are complete" if len(open_) < len(NAMES) else ""
+    return f"{', '.join(said)}{others}."
+
+
+def points_series(
+    label: str, x: Sequence[float], effects: Sequence[Estimate], look: Look = "line"
+) -> Series:
+    """Return differences of accuracy with their intervals as a line in points."""
+    middle, low, high = (
+        [100 * getattr(effect, name) for effect in effects] for name in ("mean", "low", "high")
+    )
+    return Series(label, x, middle, low, high, look)
 
 
 def spread(values: Sequence[float], form: str = "+.1f") -> str:

@@ -47,7 +47,7 @@ STYLE: dict[Any, Any] = {
     "lines.markersize": 3,
     "figure.facecolor": "white",
 }
-FONT: dict[Any, Any] = {"font.size": 9.5, "axes.titlesize": 9.5, "axes.labelsize": 9.5}
+FONT: dict[Any, Any] = {"font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10}
 """Letters of the story's figures."""
 
 COLORS = ("#0072B2", "#D55E00", "#007A5A", "#AA3377", "#6B6B6B", "#8A6D00")
@@ -129,7 +129,7 @@ class Layout:
     style: Mapping[Any, Any] = field(default_factory=dict)
 
 
-TABLES = Layout(3, 2.5, 2.1)
+TABLES = Layout(3, 2.3, 2.1)
 STORY = Layout(2, 2.6, 2.2, FONT)
 IN_THE_STORY = ("similarity", "gain")
 
@@ -180,7 +180,7 @@ def draw(kind: Kind, shown: Sequence[Panel], path: Path, layout: Layout = STORY)
             axis.set_axis_off()
         figure.supxlabel(kind.x, fontsize="medium")
         figure.supylabel(kind.y, fontsize="medium")
-        _legend(figure, list(axes.flat), shown)
+        _legend(figure, list(axes.flat), shown, layout)
         if not shown:
             figure.text(0.5, 0.5, "not run", ha="center")
         figure.draw_without_rendering()  # where lines end is known once all is laid out
@@ -198,9 +198,17 @@ def save(figure: Any, path: Path) -> None:
 
 
 def shortened(svg: str) -> str:
-    """Round coordinates to hundredths of a point and drop what only indents."""
-    rounded = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", svg)
-    return re.sub(r"\n\s*", "\n", rounded)
+    """Round coordinates to hundredths of a point and drop what only indents; words stay.
+
+    Example:
+        >>> shortened('<text x="1.23456">0.001 nats</text>')
+        '<text x="1.23">0.001 nats</text>'
+    """
+
+    def rounded(tag: re.Match[str]) -> str:
+        return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", tag[0])
+
+    return re.sub(r"\n\s*", "\n", re.sub(r"<[^>]*>", rounded, svg))
 
 
 def _draw_panel(axis: Any, kind: Kind, panel: Panel, looks: Mapping[str, Look]) -> None:
@@ -209,6 +217,8 @@ def _draw_panel(axis: Any, kind: Kind, panel: Panel, looks: Mapping[str, Look]) 
         return
     for series in panel.series:
         _draw_series(axis, series, looks[_key(series)])
+    if any(series.named for series in panel.series):
+        axis.margins(y=0.12)  # so that names at the ends of lines stand above the ticks
     if kind.from_zero is not None:
         axis.axhline(kind.from_zero, color="#868E96", linewidth=0.8, zorder=0)
     _scale(axis, kind, [x for series in panel.series for x in series.x])
@@ -245,9 +255,14 @@ def _name_ends(axis: Any, panel: Panel, looks: Mapping[str, Look]) -> None:
             textcoords="offset points",
             va="center",
             fontsize=size,
-            color=looks[_key(series)].color,
+            color=_darker(looks[_key(series)].color),
             annotation_clip=False,
         )
+
+
+def _darker(color: str) -> str:
+    """Return a line's colour for letters, which need more contrast than lines."""
+    return str(colors.to_hex([0.6 * part for part in colors.to_rgb(color)]))
 
 
 def apart(heights: Sequence[float], gap: float) -> list[float]:
@@ -362,19 +377,21 @@ def _entries(shown: Sequence[Panel]) -> list[str]:
     return list(dict.fromkeys([*(label for _, label in runs), *others]))
 
 
-def _legend(figure: Any, axes: Sequence[Any], shown: Sequence[Panel] = ()) -> None:
+def _legend(figure: Any, axes: Sequence[Any], shown: Sequence[Panel], layout: Layout) -> None:
     found: dict[str, Any] = {}
     for axis in axes:
         handles, labels = axis.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    entries = {label: found[label] for label in _entries(shown) or found if label in found}
+    runs = {one.label for panel in shown for one in panel.series if one.named}
+    left_out = runs if layout is STORY else set()  # they are named at the ends of their lines
+    entries = {name: found[name] for name in _entries(shown) if name in found.keys() - left_out}
     for panel in shown:  # further lines of runs look alike but for their run
         for one in panel.series:
             if one.run is not None and not one.named:
                 words = one.label.partition(", ")[2]
                 entries[words] = lines.Line2D([], [], color="#495057", **LOOKS[one.look])
     if entries:
-        columns = 2 if max(map(len, entries)) > 16 else 4
+        columns = 4 if layout is TABLES or max(map(len, entries)) <= 16 else 2
         handles = list(entries.values())
         place = "outside upper left"
         figure.legend(handles, list(entries), loc=place, ncols=columns, frameon=False)

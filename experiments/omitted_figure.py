@@ -11,6 +11,7 @@ from typing import Any
 
 from omitted_results import Grid, Spot
 from omitted_rules import needed
+from pairs import NAMES
 from panels import MAP_COLORS, STAR_COLOR
 
 SHOWN_TEMPERATURES = (1.0, 4.0, 16.0)
@@ -77,7 +78,7 @@ def draw(grids: Mapping[str, Grid], path: Path) -> None:
         grids: By data set.
         path: The SVG file.
     """
-    from figures import STYLE, pyplot, shortened  # needs Matplotlib, which values do not
+    from figures import STYLE, pyplot, save  # needs Matplotlib, which values do not
 
     shown = {
         name: grid for name, grid in grids.items() if {*SHOWN_TEMPERATURES} <= {*grid.temperatures}
@@ -91,12 +92,10 @@ def draw(grids: Mapping[str, Grid], path: Path) -> None:
         for (name, grid, each), axis in zip(panels, axes.flat, strict=False):
             _draw(axis, each, grid)
             if each in MAPS[::COLUMNS]:
-                axis.set_ylabel(f"{name}\nbatch size")
+                axis.set_ylabel(f"{NAMES.get(name, name)}\nbatch size")
         for axis in axes[-1]:
             axis.set_xlabel("epoch")
-        figure.savefig(path, metadata={"Date": None})
-        pyplot.close(figure)
-    path.write_text(shortened(path.read_text()))
+        save(figure, path)
 
 
 def _draw(axis: Any, shown: Map, grid: Grid) -> None:
@@ -117,7 +116,7 @@ def _draw(axis: Any, shown: Map, grid: Grid) -> None:
     for (y, x), value in values.items():
         ink = "black" if colours[y, x] > (low + high) / 2 else "white"
         text = format(value, shown.form)
-        axis.text(x, y, text, ha="center", va="center", fontsize=6, color=ink)
+        axis.text(x, y, text, ha="center", va="center", fontsize=7, color=ink)
     if not shown.star:
         return
     y, x = max(values, key=lambda place: values[place])

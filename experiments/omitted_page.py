@@ -2,28 +2,23 @@
 
     python experiments/omitted_page.py
 
-Writes the tables and sentences of `docs/study-omitted.md` and the map, `docs/figures/omitted.svg`.
+Writes the tables and sentences of `docs/study-omitted.md` and its map.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-from goodteacher.maths.statistics import Interval  # noqa: E402
-from goodteacher.records.words import fixed, listed  # noqa: E402
-from omitted_classes import DATA_SETS, FULL, FURTHER, LOWER_RUNGS, SECOND_LOOKS  # noqa: E402
-from omitted_figure import draw  # noqa: E402
-from omitted_results import FILE, SHARES, Grid, Spot  # noqa: E402
-from omitted_rules import (  # noqa: E402
+from docs_pages import DOCS, FIGURES, ResultsPage
+from goodteacher.maths.statistics import Interval
+from goodteacher.records.words import fixed, listed
+from omitted_classes import DATA_SETS, FULL, FURTHER, LOWER_RUNGS, SECOND_LOOKS
+from omitted_figure import draw
+from omitted_results import FILE, SHARES, Grid, Spot
+from omitted_rules import (
     CALIBRATED,
     LIKELIHOOD,
     OMITTED,
@@ -44,11 +39,9 @@ from omitted_rules import (  # noqa: E402
     shortfall,
     sweet_spot,
 )
-from pages import filled  # noqa: E402
-from summaries import in_points, table  # noqa: E402
+from pairs import NAMES
+from summaries import in_points, table
 
-PAGE = ROOT / "docs/study-omitted.md"
-FIGURE = ROOT / "docs/figures/omitted.svg"
 SINCE = 4
 """From this epoch on a teacher has more than begun."""
 
@@ -61,19 +54,9 @@ def grids_of(found: Mapping[str, Any]) -> dict[str, Grid]:
     return {name: grid for name, grid in made.items() if 1.0 in grid.temperatures}
 
 
-def page_of(text: str, grids: Grids) -> str:
-    """Return the page with everything that stands for results made anew."""
-    main = {name: grid for name, grid in grids.items() if name in DATA_SETS}
-    places: Mapping[str, Callable[[], str]] = {
-        "answers": lambda: answers(main),
-        "sweet_spots": lambda: sweet_spots(grids),
-        "temperatures": lambda: temperatures(grids),
-        "rungs": lambda: rungs(grids),
-        "ranks": lambda: rank_table(grids),
-        "runs": lambda: runs(grids),
-        "missing": lambda: missing(grids),
-    }
-    return filled(text, lambda name: places[name]())
+def _main(grids: Grids) -> dict[str, Grid]:
+    """Return the data sets, without the second looks at some of them."""
+    return {name: grid for name, grid in grids.items() if name in DATA_SETS}
 
 
 def answers(grids: Grids) -> str:
@@ -87,11 +70,11 @@ def _answer_a(grids: Grids) -> str:
     plain = {name: sweet_spot(grid, "trained") for name, grid in grids.items()}
     over = {name: each.over_last for name, each in found.items() if each.over_last is not None}
     return (
-        f"**At T = 1 there is a sweet spot of epochs on {_with(found, 'epochs')}: students of the "
-        "best teacher recognise more of a class that they never saw than students of the last "
-        f"epoch of the same run, after the correction by {_each(over)} (points).** There is a "
-        f"sweet spot of batch size on {_with(found, 'batch_size')}. As trained, without "
-        f"the correction, there is one of epochs on {_with(plain, 'epochs')}, and of batch size on "
+        f"**At T = 1 there is a sweet spot of epochs on {_with(found, 'epochs')}.** Of a class "
+        "that they never saw, students of the best teacher recognise more than students of the "
+        f"last epoch of the same run by {_each(over)}, after the correction. There is a sweet spot "
+        f"of batch size on {_with(found, 'batch_size')}. Without the correction there is one of "
+        f"epochs on {_with(plain, 'epochs')}, and one of batch size on "
         f"{_with(plain, 'batch_size')}."
     )
 
@@ -101,7 +84,13 @@ def _with(found: Mapping[str, Sweet], kind: str) -> str:
 
 
 def _each(found: Mapping[str, Interval]) -> str:
-    return ", ".join(f"{_points(each)} on `{name}`" for name, each in found.items()) or "nothing"
+    said = [f"{_points(each)} points on {_data(name)}" for name, each in found.items()]
+    return listed(said) if said else "nothing"
+
+
+def _data(name: str) -> str:
+    """Return what a reader calls a data set; of a second look, its name."""
+    return NAMES.get(name, f"`{name}`" if "_" in name else name)
 
 
 def _answer_b(grids: Grids) -> str:
@@ -110,11 +99,11 @@ def _answer_b(grids: Grids) -> str:
     at_one = {name: shortfall(grid, t=1.0) for name, grid in grids.items()}
     at_best = {name: shortfall(grid) for name, grid in grids.items()}
     return (
-        "**Does temperature give it back?** The last epochs of all runs fall short of the best "
-        f"teacher, on average, by {_each(at_one)} (points) at T = 1, and with a temperature of "
-        f"their own by {_each(at_best)}. By the rule {lost} of these {len(fates)} runs lost "
-        f"something that no temperature gives back, {len(fates) - lost - open_} lost nothing that "
-        f"matters, and of {open_} it is open."
+        "**Does temperature give back what a long training lost?** Averaged over runs, the last "
+        f"epoch lies below the best teacher by {_each(at_one)} at T = 1, and by {_each(at_best)} "
+        f"at a temperature of its own. Of these {len(fates)} runs {lost} lost something that no "
+        f"temperature gives back, {len(fates) - lost - open_} lost nothing that matters, and "
+        f"{open_} are undecided."
     )
 
 
@@ -128,15 +117,15 @@ def _answer_c(grids: Grids) -> str:
         for part in (found, late)
     )
     return (
-        "**Does it govern the student where S does not?** By the rule on "
-        f"{_of(governs(found), found)}. Its correlation with the accuracy of ordinary students, "
-        f"each teacher at its best T, is {early[0]} over all teachers; that of S at T = 1 is "
-        f"{early[1]}, that of held-out likelihood {early[2]}. From epoch {SINCE} on these are "
-        f"{since[0]}, {since[1]} and {since[2]} (the range over data sets). S at T = 1 follows "
-        f"what students know of an omitted class at T = 1: from epoch {SINCE} on the two correlate "
-        f"by {same}. As a score (probe students of one epoch that miss a class) it ranks teachers "
-        f"better than held-out likelihood on {_of(ranks_better(found, PROBES), found)}; from epoch "
-        f"{SINCE} on its correlation is {_probed(late)}."
+        "**Does it predict how good ordinary students become, where S does not?** By the rule, on "
+        f"{_of(governs(found), found)}. Over all teachers, each at its best T, its rank "
+        f"correlation with the accuracy of ordinary students is {early[0]} (range over data sets); "
+        f"that of S at T = 1 is {early[1]}, that of the held-out likelihood {early[2]}. From epoch "
+        f"{SINCE} on these are {since[0]}, {since[1]} and {since[2]}. The correlation of S at "
+        f"T = 1 with what students know of an omitted class at T = 1 is {same} from epoch {SINCE} "
+        f"on. As a cheap score (probe students of one epoch that miss a class) it ranks "
+        f"teachers better than the held-out likelihood on {_of(ranks_better(found, PROBES), found)}"
+        f"; from epoch {SINCE} on its correlation is {_probed(late)}."
     )
 
 
@@ -154,15 +143,16 @@ def _answer_d(grids: Grids) -> str:
     if not confidence or not alike_classes:
         return ""
     return (
-        "**Is it similarity?** At T = 1 the response of the best teacher teaches more of the class "
-        f"than its own confidence alone does, by {_each(confidence)}, and than the mean similarity "
-        f"of each class does, by {_each(alike_classes)} (points, after the correction)."
+        "**Is it similarity?** At T = 1 students of the best teacher's response recognise more of "
+        f"the class than students of its confidence alone, by {_each(confidence)}, and than "
+        f"students of the mean similarity of each class, by {_each(alike_classes)}, after the "
+        "correction."
     )
 
 
 def _of(names: Sequence[str], every: Mapping[str, Any]) -> str:
     some = 0 < len(names) < len(every)
-    which = f" ({listed([f'`{name}`' for name in names])})" if some else ""
+    which = f" ({listed([_data(name) for name in names])})" if some else ""
     return f"{len(names)} of {len(every)} data sets{which}"
 
 
@@ -182,9 +172,9 @@ def sweet_spots(grids: Grids) -> str:
         for share in SHARES
     ]
     head = [
-        "data", "share", "labels alone, %", "best teacher", "its share, %",
-        "over the last epoch, points", "over the smallest and the largest batch, points",
-        "sweet spot",
+        "data", "share", "students of hard labels, %", "best teacher", "its students, %",
+        "over the last epoch, points", "over the smallest and the largest batch size, points",
+        "sweet spot of",
     ]  # fmt: skip
     return table(head, rows)
 
@@ -194,7 +184,7 @@ def _sweet_row(name: str, grid: Grid, found: Sweet) -> list[str]:
     own = share_of(grid, found.spot, 1.0, found.share)
     kinds = [kind for kind in ("epochs", "batch_size") if getattr(found, kind)]
     return [
-        f"`{name}`",
+        _data(name),
         {"trained": "as trained", "corrected": "corrected"}[found.share],
         fixed(floor / 10, ".1f"),
         _called(grid, found.spot),
@@ -209,8 +199,8 @@ def temperatures(grids: Grids) -> str:
     """Return the table of question (b): a row for the end of each run."""
     rows = [_loss_row(name, grid, loss) for name, grid in grids.items() for loss in losses(grid)]
     head = [
-        "data", "last epoch of", "its share at T = 1, %", "T that it needs", "its best T",
-        "share there, %", "best teacher of all", "lost for good, points", "by the rule",
+        "data", "last epoch of", "its students at T = 1, %", "T that it needs", "its best T",
+        "its students there, %", "best teacher of all", "lost for good, points", "by the rule",
     ]  # fmt: skip
     return table(head, rows)
 
@@ -218,7 +208,7 @@ def temperatures(grids: Grids) -> str:
 def _loss_row(name: str, grid: Grid, loss: Loss) -> list[str]:
     spot, t = loss.best
     return [
-        f"`{name}`",
+        _data(name),
         _called(grid, loss.spot),
         _percent(share_of(grid, loss.spot, 1.0, "corrected")),
         f"{needed(grid, loss.spot):g}",
@@ -234,7 +224,7 @@ def rungs(grids: Grids) -> str:
     """Return the table of question (d)."""
     rows = [
         [
-            f"`{name}`",
+            _data(name),
             f"{each.t:g}",
             _called(grid, each.spot),
             *(_percent(each.shares[rung]) if rung in each.shares else "-" for rung in _SHOWN),
@@ -244,7 +234,7 @@ def rungs(grids: Grids) -> str:
         for each in rungs_of(grid)
     ]
     head = [
-        "data", "T", "best teacher", "own confidence, %", "class similarity, %", "response, %",
+        "data", "T", "best teacher", "its confidence, %", "class similarity, %", "response, %",
         "response over confidence, points", "response over class similarity, points",
     ]  # fmt: skip
     return table(head, rows)
@@ -269,7 +259,7 @@ def rank_table(grids: Grids) -> str:
             cells = [_ranked(found.get(score)) for score in _SCORES]
             same = "-" if t is None else fixed(alike(grid, t, since), "+.2f")
             at = "best" if t is None else f"{t:g}"
-            rows.append([f"`{name}`", at, f"from {since} ({teachers})", *cells, same])
+            rows.append([_data(name), at, f"from {since} ({teachers})", *cells, same])
     return table(["data", "T", "epochs (teachers)", *_SCORES, "S with omitted classes"], rows)
 
 
@@ -292,7 +282,7 @@ def runs(grids: Grids) -> str:
 def _run_row(name: str, grid: Grid) -> list[str]:
     result = grid.result
     return [
-        f"`{name}`",
+        _data(name),
         f"{result['transfer']:,}",
         result["training"],
         str(len(result["classes"])),
@@ -318,30 +308,26 @@ def missing(grids: Grids, wanted: int = 5) -> str:
         grids: What there is.
         wanted: Seeds of students that are planned.
     """
-    absent = [f"`{name}`" for name in DATA_SETS if name not in grids]
-    few = [
-        f"`{name}` ({_seeds(grid)} of {wanted})"
-        for name, grid in grids.items()
-        if name in DATA_SETS
-        and any(known["seeds"] < wanted for known in grid.result["omitted"].values())
-    ]
-    partial = [
-        f"`{name}` ({len(grid.result['classes'])} of {len(DATA_SETS[name].classes)} classes)"
-        for name, grid in grids.items()
-        if name in DATA_SETS and len(grid.result["classes"]) < len(DATA_SETS[name].classes)
-    ]
-    looks = [f"`{name}`" for name in SECOND_LOOKS if name not in grids]
-    colder = [f"`{name}`" for name, grid in grids.items() if not {*FURTHER} <= {*grid.temperatures}]
-    rungless = [f"`{name}`" for name, grid in grids.items() if not rungs_of(grid)]
+    main = _main(grids)
     parts = {
-        "data sets": absent,
-        "second looks": looks,
-        "classes": partial,
-        f"temperatures {', '.join(f'{t:g}' for t in FURTHER)}": colder,
-        "lower rungs": rungless,
-        "seeds": few,
+        "data sets": [name for name in DATA_SETS if name not in grids],
+        "second looks": [name for name in SECOND_LOOKS if name not in grids],
+        "classes": [
+            name
+            for name, grid in main.items()
+            if len(grid.result["classes"]) < len(DATA_SETS[name].classes)
+        ],
+        f"temperatures {', '.join(f'{t:g}' for t in FURTHER)}": [
+            name for name, grid in grids.items() if not {*FURTHER} <= {*grid.temperatures}
+        ],
+        "lower rungs": [name for name, grid in grids.items() if not rungs_of(grid)],
+        f"all {wanted} seeds of students": [
+            name
+            for name, grid in main.items()
+            if any(known["seeds"] < wanted for known in grid.result["omitted"].values())
+        ],
     }
-    said = [f"- {what}: {', '.join(each)}." for what, each in parts.items() if each]
+    said = [f"- {what}: {listed(list(map(_data, each)))}." for what, each in parts.items() if each]
     return "\n".join(said) or "Nothing of what was planned."
 
 
@@ -360,11 +346,22 @@ def _points(found: Interval) -> str:
     return in_points(found.mean, found.low, found.high)
 
 
-def main() -> None:
-    grids = grids_of(json.loads(FILE.read_text()))
-    PAGE.write_text(page_of(PAGE.read_text(), grids))
-    draw({name: grid for name, grid in grids.items() if name in DATA_SETS}, FIGURE)
-
+PAGE = ResultsPage(
+    DOCS / "study-omitted.md",
+    FILE,
+    {
+        "answers": lambda grids: answers(_main(grids)),
+        "sweet_spots": sweet_spots,
+        "temperatures": temperatures,
+        "rungs": rungs,
+        "ranks": rank_table,
+        "runs": runs,
+        "missing": missing,
+    },
+    FIGURES / "all_omitted.svg",
+    lambda grids, path: draw(_main(grids), path),
+    read=grids_of,
+)
 
 if __name__ == "__main__":
-    main()
+    PAGE.write()

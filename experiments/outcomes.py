@@ -29,8 +29,8 @@ from summaries import in_points, json_text
 FILE = "before_tuning.json"
 
 LEADS: Mapping[str, str] = {
-    "cross_entropy": "labels",
-    "label_smoothing": "smoothing",
+    "cross_entropy": "hard labels",
+    "label_smoothing": "label smoothing",
     "converged_teacher": "the converged teacher",
     "most_accurate_teacher": "the most accurate teacher",
 }

@@ -5,16 +5,24 @@ python experiments/patience_curve_page.py
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from amount_of_data import PAIRS, settings_of_pair
-from amount_of_data_page import NOT_RUN, TITLES
-from goodteacher.records.words import listed, percent
+from docs_pages import (
+    DOCS,
+    FIGURES,
+    NOT_RUN,
+    ResultsPage,
+    Row,
+    Rows,
+    in_panels,
+    points_series,
+    still_to_run,
+)
+from goodteacher.records.words import percent
+from pairs import NAMES
 from panels import Look, Panel, Series
 from patience_curve import (
     BUDGETS,
@@ -30,18 +38,9 @@ from patience_curve import (
 from repeated import Estimate, over_repetitions
 from summaries import table
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "benchmarks"))
-
-from pages import filled  # noqa: E402  (it fills the pages of the benchmarks, too)
-
-PAGE, FIGURE = ROOT / "docs/study-patience.md", ROOT / "docs/figures/patience_curve.svg"
-
-Row = Mapping[str, Any]
-Rows = Sequence[Row]
 Status = Literal["matters", "does not matter", "undecided"]
 
-NAMES = {
+TARGETS = {
     LABELS: "hard labels",
     SMOOTHING: "label smoothing",
     SPOT: "sweet-spot teacher",
@@ -49,20 +48,6 @@ NAMES = {
 }
 NOTHING = Estimate(0.0, 0.0, 0.0)
 """The difference between students and themselves."""
-
-
-def main() -> None:
-    rows = json.loads(FILE.read_text())
-    PAGE.write_text(page_of(PAGE.read_text(), rows))
-    from figures import Kind, draw  # needs Matplotlib: the extra bench
-
-    words = "student's steps, in multiples of the default", "gain, points"
-    draw(Kind(lambda _: [], *words, log_x=2, from_zero=0.0), panels_of(rows), FIGURE)
-
-
-def page_of(text: str, rows: Rows) -> str:
-    """Return the page with every place filled anew."""
-    return filled(text, lambda name: PLACES[name](rows))
 
 
 # --- what the rows come to -------------------------------------------------------------------
@@ -132,43 +117,50 @@ def left(rows: Rows, data: str) -> dict[str, Estimate]:
 
 def answer(rows: Rows) -> str:
     """Say for each data set when the sweet spot stops mattering, and what is left of it."""
-    lines = [f"- {TITLES[data]}: {_said(rows, data)}" for data in PAIRS if budgets_of(rows, data)]
+    lines = [f"- {NAMES[data]}: {_said(rows, data)}" for data in PAIRS if budgets_of(rows, data)]
     return "\n".join(lines) if lines else NOT_RUN
 
 
 def _said(rows: Rows, data: str) -> str:
     found, over = leads(rows, data), left(rows, data)
-    repetitions = max(each.repetitions for each in found.values())
-    last = max(found)
-    ends = "".join(f", at {b} times {found[b].text()}" for b in (last,) if b != min(found))
+    first, last = min(found), max(found)
+    later = f", and {found[last].text()} at {_times(last)}" * (last != first)
     return (
-        f"**{_stopped(found, last)}** (lead at {_times(min(found))} {found[min(found)].text()} "
-        f"points{ends}). With each at its best budget the "
-        f"sweet spot's students are {over[CONVERGED].text()} points ahead of the converged "
-        f"teacher's, {over[LABELS].text()} of hard labels', {over[SMOOTHING].text()} of label "
-        f"smoothing's. Repetitions: {repetitions}; budgets up to {last} of {BUDGETS[-1]}."
+        f"**{_stopped(found, last)}.** Its lead over the converged teacher is "
+        f"{found[first].text()} points at {_times(first)}{later}. Each at its best number of "
+        f"steps, its students lead those of the converged teacher by {over[CONVERGED].text()} "
+        f"points, those of hard labels by {over[LABELS].text()} and those of label smoothing by "
+        f"{over[SMOOTHING].text()} (repetitions: {max(e.repetitions for e in found.values())}; up "
+        f"to {last} of {BUDGETS[-1]} times the default)."
     )
 
 
 def _stopped(found: Mapping[int, Estimate], last: int) -> str:
     stop = stops_at(found)
     if stop is not None:
-        return f"the sweet spot does not matter from {_times(stop)} on"
+        return f"The sweet spot does not matter from {_times(stop)} on"
     if status(found[last]) == "matters":
-        return f"the sweet spot still matters at {_times(last)}"
-    return "undecided"
+        return f"The sweet spot still matters at {_times(last)}"
+    return "Undecided"
 
 
 def _times(budget: int) -> str:
-    return "the default budget" if budget == 1 else f"{budget} times the default budget"
+    return "the default number of steps" if budget == 1 else f"{budget} times the default"
 
 
 def budgets_table(rows: Rows) -> str:
     """Show every budget of every data set."""
-    head = ["data", "steps", *NAMES.values(), "sweet spot, converged", "lead", "the sweet spot"]
+    head = [
+        "data",
+        "steps of students",
+        *TARGETS.values(),
+        "the two teachers",
+        "lead",
+        "the sweet spot",
+    ]
     lines = [
         [
-            TITLES[data],
+            NAMES[data],
             f"{budget} x",
             *(percent(_mean(each, name)) for name in FAMILIES),
             "; ".join(map(_teachers, each)),
@@ -194,17 +186,9 @@ def _teachers(row: Row) -> str:
 
 
 def missing(rows: Rows) -> str:
-    """Say which budgets have not been run."""
-    lines = []
-    for data in PAIRS:
-        done = {budget: len(each) for budget, each in budgets_of(rows, data).items()}
-        open_ = [f"{b} x ({REPETITIONS - done.get(b, 0)})" for b in BUDGETS]
-        open_ = [
-            said for b, said in zip(BUDGETS, open_, strict=True) if done.get(b, 0) < REPETITIONS
-        ]
-        if open_:
-            lines.append(f"- {TITLES[data]}: {listed(open_)}.")
-    return "\n".join(lines) if lines else "Nothing: all has been run."
+    """Say which runs are still to come: one for each budget and repetition."""
+    done = {data: sum(map(len, budgets_of(rows, data).values())) for data in PAIRS}
+    return still_to_run(done, REPETITIONS * len(BUDGETS))
 
 
 def pairs(rows: Rows) -> str:
@@ -215,11 +199,8 @@ def pairs(rows: Rows) -> str:
         of = settings_of_pair(data)
         sizes = ", ".join(map(str, of["batch_sizes"]))
         named = (f"`{of[name]}`" for name in ("teacher", "student"))
-        lines.append([TITLES[data], *named, sizes, str(of["epochs"])])
+        lines.append([NAMES[data], *named, sizes, str(of["epochs"])])
     return table(head, lines)
-
-
-PLACES = {"answer": answer, "budgets": budgets_table, "missing": missing, "pairs": pairs}
 
 
 # --- the figure --------------------------------------------------------------------------------
@@ -236,7 +217,7 @@ def panels_of(rows: Rows) -> list[Panel]:
         if each:
             most = max(map(len, each.values()))
             series = [_series(each, family) for family in FAMILIES]
-            found.append(Panel(f"{TITLES[data]}\nrepetitions: {most}", series))
+            found.append(Panel(f"{NAMES[data]}\nrepetitions: {most}", series))
     return found
 
 
@@ -245,15 +226,22 @@ def _series(each: Mapping[int, Rows], family: str) -> Series:
         over_repetitions([_estimate(row["students"][family]["gain"]) for row in same])
         for same in each.values()
     ]
-    return Series(
-        NAMES[family],
-        list(each),
-        [100 * gain.mean for gain in gains],
-        [100 * gain.low for gain in gains],
-        [100 * gain.high for gain in gains],
-        LOOKS[family],
-    )
+    return points_series(TARGETS[family], list(each), gains, LOOKS[family])
 
+
+PAGE = ResultsPage(
+    DOCS / "study-patience.md",
+    FILE,
+    {"answer": answer, "budgets": budgets_table, "missing": missing, "pairs": pairs},
+    FIGURES / "patience_curve.svg",
+    in_panels(
+        panels_of,
+        x="steps of the student, as multiples of the default",
+        y="gain, points",
+        log_x=2,
+        from_zero=0.0,
+    ),
+)
 
 if __name__ == "__main__":
-    main()
+    PAGE.write()

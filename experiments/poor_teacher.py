@@ -6,7 +6,7 @@ the converged teacher +2.67, so about 85 % of the gain. One temperature, no inte
 
     GOODTEACHER_DATA=... python experiments/poor_teacher.py --out poor                # runs
     GOODTEACHER_DATA=... python experiments/poor_teacher.py --out poor --collect      # keeps
-    python experiments/poor_teacher.py                                    # writes the page again
+    python experiments/poor_teacher_page.py                               # makes page and figure
 
 Run again, it goes on where it was stopped. Fixed before any student of a teacher was looked at:
 
@@ -52,9 +52,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,24 +61,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "benchmarks"))
+from goodteacher import Study, search, verify
+from goodteacher.data import Dataset, load_dataset, prepare
+from goodteacher.maths.statistics import Interval, crossed_interval, paired_interval
+from goodteacher.students.kept import Shelf
+from goodteacher.studies import EVIDENCE_FILE, SWEET_SPOT_FILE, Silent, resume_context
+from goodteacher.teachers import logits_on_test, plan_keys
+from goodteacher.training.machine import tuned_cpu
+from pairs import RESULTS
+from run import where
 
-from goodteacher import Study, search, verify  # noqa: E402
-from goodteacher.data import Dataset, load_dataset, prepare  # noqa: E402
-from goodteacher.maths.statistics import Interval, crossed_interval, paired_interval  # noqa: E402
-from goodteacher.records.words import percent, points  # noqa: E402
-from goodteacher.students.kept import Shelf  # noqa: E402
-from goodteacher.studies import EVIDENCE_FILE, SWEET_SPOT_FILE, Silent, resume_context  # noqa: E402
-from goodteacher.teachers import logits_on_test, plan_keys  # noqa: E402
-from goodteacher.training.machine import tuned_cpu  # noqa: E402
-from pages import filled  # noqa: E402
-from run import where  # noqa: E402
-
-FILE = ROOT / "experiments/results/poor_teacher.json"
-PAGE = ROOT / "docs/study-poor-teacher.md"
-FIGURE = ROOT / "docs/figures/poor_teacher.svg"
-"""Drawn by `poor_teacher_figure.py`, and on the page once it is there."""
+FILE = RESULTS / "poor_teacher.json"
 
 Json = dict[str, Any]
 Matrix = npt.NDArray[np.int64]
@@ -122,7 +114,6 @@ CASES = {f"same/{name}": case for name, case in _SAME.items()} | {
     f"tenfold/{name}": replace(case, tenfold=True, epochs=_EPOCHS[name])
     for name, case in _SAME.items()
 }
-NAMES = {"banking77": "Banking77", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 POOR = ("one_epoch", "own_self")
 """Whose share of the gain is asked for."""
 BETTER = ("sweet_spot", "converged")
@@ -392,217 +383,18 @@ def _told_interval(found: Interval) -> list[float]:
     return _effect(found.mean, found.low, found.high)
 
 
-# --- the page ------------------------------------------------------------------------------------
-
-TEACHERS = {
-    "one_epoch": "one epoch",
-    "converged": "converged",
-    "own_self": "the student's own self",
-    "sweet_spot": "sweet spot",
-}
-
-
-def data_name(name: str) -> str:
-    """Return how a case is called on the page.
-
-    Example:
-        >>> data_name("same/mnist"), data_name("tenfold/mnist")
-        ('MNIST', 'MNIST, teacher with tenfold data')
-    """
-    setting, _, data = name.partition("/")
-    return NAMES[data] + (", teacher with tenfold data" if setting == "tenfold" else "")
-
-
-def page_of(text: str, found: Json) -> str:
-    """Return the page with its answers and tables made of results."""
-    bodies = {
-        "answer": answer,
-        "figure": shown_figure,
-        "teachers": teachers_table,
-        "shares": shares_table,
-        "errors": errors_table,
-        "crossed": crossed_table,
-    }
-    return filled(text, lambda name: bodies[name](found))
-
-
-def says(share_of: list[float] | None) -> str:
-    """Return what rule 1 makes of a share.
-
-    Example:
-        >>> says([0.8, 0.6, 1.0]), says([0.4, 0.3, 0.45]), says([0.6, 0.4, 0.8]), says(None)
-        ('most', 'not most', 'undecided', 'no share')
-    """
-    if share_of is None:
-        return "no share"
-    _, low, high = share_of
-    if low > MOST:
-        return "most"
-    return "not most" if high < MOST else "undecided"
-
-
-def answer(found: Json) -> str:
-    """Return the sentences that open the page."""
-    said = [_answer(name, each) for name, each in found.items() if "one_epoch" in each["teachers"]]
-    return "\n".join(said) or "Nothing has been measured yet."
-
-
-def _answer(name: str, each: Json) -> str:
-    """Say of one case what a teacher of one epoch gives, beside the sweet spot if that is there."""
-    poor, best = each["teachers"]["one_epoch"], each["teachers"].get("sweet_spot")
-    given = (
-        f"- **{data_name(name)}**: a teacher of one epoch ({percent(poor['teacher_accuracy'])} %) "
-        f"gives {_points(poor['gain'])} points over the labels (verdict: "
-        f"*{_word(poor['verdict'])}*"
-    )
-    if best is None:
-        return f"{given}); the sweet spot has not been judged yet."
-    shared = each["shares"]["one_epoch"]["sweet_spot"]
-    told = "no share can be told, since the sweet spot's own gain is not above 0"
-    if shared is not None:
-        low, high = (f"{100 * value:.0f}" for value in shared[1:])
-        told = f"{100 * shared[0]:.0f} % [{low}, {high}] of the sweet spot's gain"
-    return (
-        f"{given}), the sweet spot {_points(best['gain'])} (*{_word(best['verdict'])}*): "
-        f"{told} ({says(shared)})."
-    )
-
-
-def shown_figure(found: Json) -> str:
-    """Return the figure with what it shows; nothing before it has been drawn."""
-    if not FIGURE.exists():
-        return ""
-    return (
-        f"![Gains and error transfer of each teacher](figures/{FIGURE.name})\n\n"
-        "Above: the gain of students over those of the labels, and over smoothing with the "
-        "teacher's own confidence, with 95 % intervals over paired seeds and test examples. "
-        "Below: error transfer, joint over the rungs."
-    )
-
-
-def teachers_table(found: Json) -> str:
-    """Return a row for each data set and teacher."""
-    lines = [
-        "| data | teacher | its test accuracy, % | recipe | students of the labels, % | of its "
-        "response, % | gain, points | over rung 2 (own confidence) | over the best regularizer | "
-        "verdict (seeds) |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, kind, each in _rows(found):
-        lines.append(
-            f"| {data_name(name)} | {TEACHERS[kind]}: {each['teacher']} | "
-            f"{percent(each['teacher_accuracy'])} | {each['recipe']} | "
-            f"{percent(each['ladder']['one_hot'])} | {percent(each['ladder']['full_response'])} "
-            f"| {_points(each['gain'])} | {_points(each['knowledge'])} | "
-            f"{_points(each['over_best'])} | {_word(each['verdict'])} ({each['seeds']}) |"
-        )
-    return "\n".join(lines)
-
-
-def shares_table(found: Json) -> str:
-    """Return the share of each poor teacher in the gains of the better ones."""
-    lines = [
-        "| data | poor teacher | of the sweet spot's gain, % | of the converged teacher's, % |",
-        "|---|---|---|---|",
-    ]
-    for name, each in found.items():
-        for kind, shared in each["shares"].items():
-            told = [_share(shared[better]) if better in shared else "-" for better in BETTER]
-            lines.append(f"| {data_name(name)} | {TEACHERS[kind]} | {' | '.join(told)} |")
-    return "\n".join(lines)
-
-
-def _share(shared: list[float] | None) -> str:
-    if shared is None:
-        return "no gain to share"
-    mean, low, high = (f"{100 * value:.0f}" for value in shared)
-    return f"{mean} [{low}, {high}] ({says(shared)})"
-
-
-RUNGS = {
-    "one_hot": "labels",
-    "mean_smoothing": "mean smoothing",
-    "confidence_smoothing": "own confidence",
-    "class_similarity": "class similarity",
-    "full_response": "full response",
-}
-
-
-def errors_table(found: Json) -> str:
-    """Return error transfer by rung, for each data set and teacher."""
-    lines = [
-        "| data | teacher (errors) | labels repeat, % | "
-        + " | ".join(list(RUNGS.values())[1:])
-        + " |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, kind, each in _rows(found):
-        if "errors" not in each:
-            lines.append(
-                f"| {data_name(name)} | {TEACHERS[kind]} | {each['errors_missing']} | | | | |"
-            )
-            continue
-        errors = each["errors"]
-        arms = errors["rungs"]
-        told = [_points(arms[rung]["transfer"]) for rung in list(RUNGS)[1:]]
-        lines.append(
-            f"| {data_name(name)} | {TEACHERS[kind]} ({errors['errors']:,}) | "
-            f"{percent(arms['one_hot']['repeated'][0])} | {' | '.join(told)} |"
-        )
-    return "\n".join(lines)
-
-
-def crossed_table(found: Json) -> str:
-    """Return the shares repeated, whose errors by whose students, and the difference to others."""
-    columns = ("labels", *KINDS)
-    head = [TEACHERS.get(kind, "labels") for kind in columns]
-    lines = [
-        f"| data | errors of | {' | '.join(f'students of: {name}' for name in head)} | own minus "
-        "an independent teacher's students, points |",
-        "|---|---|" + "---|" * (len(columns) + 1),
-    ]
-    for name, kind, _ in _rows(found):
-        each = found[name]["crossed"][kind]
-        told = [
-            percent(each["repeated"][column]) if column in each["repeated"] else "-"
-            for column in columns
-        ]
-        other = "converged" if kind == "own_self" else "own_self"
-        minus = _points(each["minus"][other]) if other in each["minus"] else "-"
-        lines.append(f"| {data_name(name)} | {TEACHERS[kind]} | {' | '.join(told)} | {minus} |")
-    return "\n".join(lines)
-
-
-def _rows(found: Json) -> Iterator[tuple[str, str, Json]]:
-    for name, each in found.items():
-        for kind in KINDS:
-            if kind in each["teachers"]:
-                yield name, kind, each["teachers"][kind]
-
-
-def _points(effect: list[float]) -> str:
-    mean, low, high = map(points, effect)
-    return f"{mean} [{low}, {high}]"
-
-
-def _word(verdict: str) -> str:
-    return verdict.replace("_", " ")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", type=Path, help="folder of the studies")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the studies")
     parser.add_argument("--collect", action="store_true", help="keep what is finished in --out")
     parser.add_argument("--only", default="", help="run what has this text in DATA/TEACHER")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    if options.out and not options.collect:
+    if not options.collect:
         with tuned_cpu():
             run(options.out, options.only, options.threads)
         return
-    if options.out:
-        FILE.write_text(json.dumps(collect(options.out), indent=1) + "\n")
-    PAGE.write_text(page_of(PAGE.read_text(), json.loads(FILE.read_text())))
+    FILE.write_text(json.dumps(collect(options.out), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ def when(found: Assembled) -> str:
     small = [p for p in study if (p.pair.student_role, p.pair.transfer) == ("narrow", "full")]
     lines = [
         ("Students that see a tenth of the data with labels", tenth),
-        ("Students that see all of the data with labels and have room for it", room),
-        ("Students that see all of it and are far too small", small),
+        ("Students that see all of the data with labels and are large enough for it", room),
+        ("Students that see all of it and are far too small for it", small),
     ]
     told = [f"- {words}: {_gains(pairs)}." for words, pairs in lines if pairs]
     head = (
@@ -55,8 +55,8 @@ def stopped_early(found: Assembled) -> str:
     outcomes = [outcome for pair in found.study if (outcome := outcome_of(pair))]
     known = [outcome.taught for outcome in outcomes if outcome.taught is not None]
     return (
-        "`patience` or `lead_after` stopped the teacher of the exhaustive search's sweet spot "
-        f"before its epoch in {known.count(False)} of {len(known)} pairs of the study."
+        f"In {known.count(False)} of {len(known)} pairs of the study `patience` or `lead_after` "
+        "stopped a teacher before it reached the sweet spot that an exhaustive search found."
     )
 
 
@@ -77,7 +77,7 @@ def search_cost(found: Assembled) -> str:
     if not told:
         return "What the default search takes of an exhaustive one has not been measured."
     return (
-        "Beside an exhaustive search of the same grid, the default search took on average "
+        "Compared with an exhaustive search of the same grid, the default search took on average "
         f"{' and '.join(told)} ([table](study-tables.md#what-the-search-loses-and-what-it-saves))."
     )
 

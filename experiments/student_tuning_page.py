@@ -11,23 +11,21 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "benchmarks"))
+from docs_pages import DOCS, filled
+from goodteacher import Study
+from goodteacher.records.words import percent, points
+from goodteacher.students.families import LONGER, MUCH
+from goodteacher.students.finished import STEEP
+from pairs import RESULTS
+from summaries import table
 
-from goodteacher import Study  # noqa: E402
-from goodteacher.records.words import percent, points  # noqa: E402
-from goodteacher.students.families import LONGER, MUCH  # noqa: E402
-from goodteacher.students.finished import STEEP  # noqa: E402
-from pages import filled  # noqa: E402
-
-FILE = ROOT / "experiments/results/student_tuning.json"
-PAGE = ROOT / "docs/practice.md"
+FILE = RESULTS / "student_tuning.json"
+PAGE = DOCS / "practice.md"
 SHORT, ENOUGH = 0.01, 0.003
 """Test accuracy that `LONGER` times the epochs add to a training that was too short, and at most to
 one that was long enough (nine times counts there, too)."""
@@ -121,27 +119,30 @@ def page_of(text: str, found: Mapping[str, Any]) -> str:
 
 def tuning_table(found: Mapping[str, Any]) -> str:
     """Compare plain searches with the best of the grid, chosen on the selection split."""
-    lines = [
-        "| data | examples | best of the grid | its accuracy, % | plain search "
-        "| its accuracy, % (SD, n) | difference | tuning's share |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for name, search in found["searches"].items():
         grid = [row for row in found["grid"].get(name, ()) if row["arm"] == "labels"]
         if not grid:
             continue
         top = max(grid, key=lambda row: row["selection"])
-        mean = statistics.fmean(search["test"])
-        spread = 100 * statistics.stdev(search["test"])
-        how = f"{top['epochs']} epochs of {top['batch_size']} at {top['learning_rate']:g}"
-        share = search["tuning_seconds"] / search["seconds"]
-        lines.append(
-            f"| `{name}` | {search['examples']:,} | {how} | {percent(top['test'])} | "
-            f"{search['training'].replace('batch ', '')} | "
-            f"{percent(mean)} ({spread:.2f}, {len(search['test'])}) | {points(mean - top['test'])} "
-            f"| {100 * share:.0f} % |"
+        mean, spread = statistics.fmean(search["test"]), 100 * statistics.stdev(search["test"])
+        rows.append(
+            [
+                f"`{name}`",
+                f"{search['examples']:,}",
+                f"{top['epochs']} epochs of {top['batch_size']} at {top['learning_rate']:g}",
+                percent(top["test"]),
+                search["training"].replace("batch ", ""),
+                f"{percent(mean)} ({spread:.2f}, {len(search['test'])})",
+                points(mean - top["test"]),
+                f"{100 * search['tuning_seconds'] / search['seconds']:.0f} %",
+            ]
         )
-    return "\n".join(lines)
+    head = [
+        "data", "examples", "best of the grid", "its accuracy, %", "plain search",
+        "its accuracy, % (SD, n)", "difference", "tuning's share",
+    ]  # fmt: skip
+    return table(head, rows)
 
 
 def curves_table(grid: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -159,15 +160,12 @@ def curves_table(grid: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     fell = f"the curve: the loss fell in the second half by more than {STEEP:g} nats"
     both = f"both: this, and {LONGER} times the epochs add more than {100 * MUCH:g} points"
     rules = {fell: lambda s: s[0] > STEEP, both: lambda s: s[0] > STEEP and s[1] > MUCH}
-    lines = [
-        f"| rule | too short: detected (of {len(short)}) "
-        f"| long enough: false alarms (of {len(enough)}) |",
-        "|---|---|---|",
+    rows = [
+        [name, *(f"{100 * statistics.fmean(map(rule, each)):.1f} %" for each in (short, enough))]
+        for name, rule in rules.items()
     ]
-    for name, rule in rules.items():
-        found, alarms = (100 * statistics.fmean(map(rule, each)) for each in (short, enough))
-        lines.append(f"| {name} | {found:.1f} % | {alarms:.1f} % |")
-    return "\n".join(lines)
+    found = f"too short: detected (of {len(short)})"
+    return table(["rule", found, f"long enough: false alarms (of {len(enough)})"], rows)
 
 
 def _pairs(

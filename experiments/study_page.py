@@ -43,12 +43,12 @@ def in_short(found: Assembled) -> str:
         "pair",
         "students",
         "sweet spot",
-        "labels",
-        "smoothing",
-        "converged",
-        "sweet spot's",
-        "over labels",
-        "over converged",
+        "hard labels, %",
+        "label smoothing, %",
+        "converged teacher, %",
+        "sweet spot, %",
+        "over hard labels",
+        "over the converged teacher",
         "verdict",
     ]
     return table(head, rows)

@@ -394,11 +394,11 @@ def test_practice_says_what_was_gained_and_where_it_is_shown(tmp_path):
     assert (
         "- Students that see a tenth of the data with labels: MNIST +2.0 (shown in 1 of 1)." in text
     )
-    assert "have room for it: MNIST +2.0 (shown in 1 of 1)." in text
+    assert "are large enough for it: MNIST +2.0 (shown in 1 of 1)." in text
     assert "far too small" not in text
 
 
 def test_practice_says_what_the_search_stopped_and_cost(results):
     found = assemble(results)
-    assert re.search(r"before its epoch in [01] of 1 pairs", practice_page.stopped_early(found))
+    assert re.search(r"In [01] of 1 pairs of the study", practice_page.stopped_early(found))
     assert re.search(r"\d+ % of its student time \(1 pairs\)", practice_page.search_cost(found))

@@ -179,10 +179,13 @@ def test_runs_look_the_same_in_every_panel(figures, tmp_path):
 
 
 def test_lines_of_runs_are_named_at_their_ends(figures, pair, tmp_path):
+    kind = figures.KINDS["similarity"]
+    figures.draw(kind, kind.panels([pair]), tmp_path / "all.svg", figures.TABLES)
     text = drawn(figures, "similarity", pair, tmp_path / "similarity.svg")
     for size in (32, 128, 512, 2048):
         assert f">{size}<" in text, "the name at the end of the line"
-        assert f">batch {size}<" in text, "the legend"
+        assert f">batch {size}<" not in text, "the story has no room for a legend of runs"
+        assert f">batch {size}<" in (tmp_path / "all.svg").read_text(), "the legend"
     assert text.count(">at the T that shows most<") == 1, (
         "dashed lines have one entry, not one for each run"
     )

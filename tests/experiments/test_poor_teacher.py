@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import poor_teacher as study
-import poor_teacher_figure as figure
+import poor_teacher_page as page
 from goodteacher import search, verify
 from goodteacher.config import StudyConfig, parse
 from goodteacher.data import prepare
@@ -39,7 +39,7 @@ def test_share_of_a_gain_is_the_ratio_of_the_gains():
     mean, low, high = study.share(POOR.gains, BEST.gains)
     assert mean == 0.8
     assert 0.5 < low < 0.8 < high < 1.0
-    assert study.says([mean, low, high]) == "most"
+    assert page.says([mean, low, high]) == "most"
     assert study.share(BEST.gains, BEST.gains) == [1.0, 1.0, 1.0]
 
 
@@ -47,13 +47,13 @@ def test_teacher_that_harms_has_a_negative_share():
     mean, _, high = study.share(HARMFUL.gains, BEST.gains)
     assert mean == -0.25
     assert high < 0
-    assert study.says(study.share(HARMFUL.gains, BEST.gains)) == "not most"
+    assert page.says(study.share(HARMFUL.gains, BEST.gains)) == "not most"
 
 
 def test_no_gain_has_no_share():
     assert study.share(POOR.gains, HARMFUL.gains) is None
     assert study.share(POOR.gains, np.zeros((SEEDS, N))) is None
-    assert study.says(None) == "no share"
+    assert page.says(None) == "no share"
 
 
 def test_share_is_of_the_seeds_that_both_teachers_have():
@@ -161,7 +161,7 @@ def small(tmp_path_factory):
 @pytest.fixture
 def found(small, monkeypatch):
     monkeypatch.setattr(study, "CASES", {"same/made": study.Case("made", "", "", ())})
-    monkeypatch.setitem(study.NAMES, "made", "Made")
+    monkeypatch.setitem(page.NAMES, "made", "Made")
     monkeypatch.setattr(study, "data_of", lambda _: dataset())
     return study.collect(small)
 
@@ -196,26 +196,20 @@ def test_what_is_kept_agrees_with_the_verdict_and_its_evidence(small, found):
 
 
 def test_page_is_made_of_whatever_is_there(found):
-    text = study.page_of(study.PAGE.read_text(), found)
+    text = page.PAGE.text(found)
     assert "| Made | one epoch: " in text
-    assert "- **Made**: a teacher of one epoch (" in text
-    assert "the sweet spot +" in text or "the sweet spot -" in text
+    assert "- **Made**: students of a teacher that trained for one epoch (" in text
+    assert "those of the sweet spot +" in text or "those of the sweet spot -" in text
     one = {**found["same/made"], "shares": {}}
     one["teachers"] = {"one_epoch": one["teachers"]["one_epoch"]}
-    assert "the sweet spot has not been judged yet" in study.answer({"same/made": one})
-    none = study.page_of(study.PAGE.read_text(), {})
-    assert "Nothing has been measured yet." in none
+    assert "which they are compared with, has not been run" in page.answer({"same/made": one})
+    none = page.PAGE.text({})
+    assert none.count(page.NOT_RUN) == len(page.PAGE.places)
     assert "Made" not in none
 
 
-def test_page_holds_the_tables_of_the_results():
-    text = study.PAGE.read_text()
-    found = json.loads(study.FILE.read_text())
-    assert study.page_of(text, found) == text, "run python experiments/poor_teacher.py"
-
-
 def test_results_hold_no_paths_and_numbers_that_can_be():
-    text = study.FILE.read_text()
+    text = page.FILE.read_text()
     assert not re.search(r"/(tmp|work|home)/", text)
     for each in json.loads(text).values():
         for told in each["teachers"].values():
@@ -239,32 +233,33 @@ def told(gain, transfer):
 
 def test_figure_shows_points_and_the_teachers_in_one_order():
     each = {"teachers": {"one_epoch": told(0.02, 0.1), "sweet_spot": told(0.03, 0.2)}}
-    gain, over = figure.gains(each)
+    gain, over = page.gains(each)
     assert gain.teachers == over.teachers == ["sweet_spot", "one_epoch"]
     assert gain.values[0] == pytest.approx((3.0, 2.0, 4.0))
     assert over.values[1] == pytest.approx((0.0, -1.0, 1.0))
-    full, _ = figure.transfers(each)
+    full, _ = page.transfers(each)
     assert full.values[1] == pytest.approx((10.0, 0.0, 20.0))
 
 
 def test_teacher_without_errors_to_count_is_left_out_of_the_lower_panel():
     each = {"teachers": {"one_epoch": told(0.02, None), "sweet_spot": told(0.03, 0.2)}}
-    assert [marks.teachers for marks in figure.transfers(each)] == [["sweet_spot"]] * 2
-    assert len(figure.gains(each)[0].teachers) == 2
+    assert [marks.teachers for marks in page.transfers(each)] == [["sweet_spot"]] * 2
+    assert len(page.gains(each)[0].teachers) == 2
 
 
 def test_figure_names_data_sets_and_teachers(tmp_path):
     pytest.importorskip("matplotlib")
     each = {"teachers": {"one_epoch": told(0.02, 0.1), "sweet_spot": told(0.03, 0.2)}}
-    figure.draw({"same/mnist": each, "tenfold/banking77": each}, tmp_path / "one.svg")
+    page.draw({"same/mnist": each, "tenfold/banking77": each}, tmp_path / "one.svg")
     text = (tmp_path / "one.svg").read_text()
     for word in (
         "MNIST",
-        "Banking77, teacher with tenfold data",
+        "Banking77,",
+        "teacher with ten times the data",
         "one epoch",
         "sweet spot",
         "error transfer, points",
     ):
         assert f">{word}<" in text
-    figure.draw({"same/mnist": each, "tenfold/banking77": each}, tmp_path / "other.svg")
+    page.draw({"same/mnist": each, "tenfold/banking77": each}, tmp_path / "other.svg")
     assert (tmp_path / "other.svg").read_text() == text
