@@ -1,24 +1,18 @@
 """The page in a real browser: nothing fails, every figure is drawn, and every control works."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
+from goodteacher.config import Recipe
+from goodteacher.records import Arm, StudentRow
 from goodteacher.report import write_report
-from tests.report.build import data_summary, finish_study, write_study
+from tests.report.browsing import SIZES, needs_browser
+from tests.report.build import CHOSEN, data_summary, finish_study, row, write_study
 from tests.report.test_alike import record_responses
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason="no Chromium is installed: apt-get install chromium"
-)
-
+pytestmark = needs_browser
 EVIL = '<img src=x onerror="document.title=1">'
-SIZES = {"phone": (390, 844), "desk": (1280, 900)}
 
 
 @pytest.fixture(scope="module")
@@ -31,38 +25,15 @@ def report(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        # Root, as in containers, has no sandbox.
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        launched = playwright.chromium.launch(executable_path=BROWSER, args=arguments)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def opened(browser, report):
-    """A function that opens the report; whatever goes wrong there fails the test."""
-    told, contexts = [], []
-
-    def open_page(width=1280, height=900, **settings):
-        context = browser.new_context(viewport={"width": width, "height": height}, **settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: told.append(message.text))
-        page.on("pageerror", lambda error: told.append(str(error)))
-        page.on("request", lambda request: told.append(request.url) if _is_foreign(request) else 0)
-        page.goto(report.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert told == []
-
-
-def _is_foreign(request):
-    return not request.url.startswith(("file:", "data:", "blob:"))
+def many_arms(tmp_path_factory):
+    """The report of a study with a thousand arms."""
+    store = write_study(tmp_path_factory.mktemp("m") / "study")
+    rows = [
+        row(Arm(source=CHOSEN, recipe=Recipe(temperature=1 + n / 100)), accuracy=0.5 + n / 3000)
+        for n in range(1000)
+    ]
+    store.write_table("students.parquet", rows, StudentRow)
+    return Path(write_report(store))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -97,6 +68,24 @@ def test_no_text_of_a_figure_is_cut_off(opened, size):
            })"""
     )
     assert cut == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_words_of_a_figure_lie_on_others_or_on_the_line_at_zero(opened, size):
+    page = opened(*SIZES[size])
+    crossed = page.evaluate(
+        """[...document.querySelectorAll(".view:not([hidden]) svg.chart")].flatMap((svg) => {
+             const boxes = (what) => [...svg.querySelectorAll(what)].map(
+               (each) => [each.getBoundingClientRect(), each.textContent || "a line"]);
+             const meet = ([a], [b]) => a.left < b.right - 1 && b.left < a.right - 1
+               && a.top < b.bottom - 3 && b.top < a.bottom - 3;
+             const words = boxes(".name, .value, .bar-name, .tick, .title");
+             const rest = svg.querySelector(".name") ? [...words, ...boxes(".zero")] : words;
+             return words.flatMap((one, place) => rest.slice(place + 1).filter(
+               (other) => meet(one, other)).map((other) => `${one[1]} | ${other[1]}`));
+           })"""
+    )
+    assert crossed == []
 
 
 def test_themes_differ_and_text_stands_out(opened):
@@ -150,6 +139,54 @@ def test_arms_are_sorted_and_filtered(opened):
     assert "2 of" in page.locator("#arms [role=status]").inner_text()
 
 
+def test_sorting_and_filtering_work_with_the_keyboard_and_are_announced(opened):
+    page = opened()
+    status = page.locator("#arms [role=status]")
+    assert status.inner_text().endswith("rows, by selection, %, descending")
+    page.fill("#arms input[type=search]", "hard")
+    page.keyboard.press("Tab")  # the table, which scrolls
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "learned from"
+    page.keyboard.press("Enter")
+    assert page.locator("#arms th[aria-sort]").inner_text().startswith("learned from")
+    assert status.inner_text().endswith(", by learned from, ascending")
+    page.keyboard.press("Space")
+    assert status.inner_text().startswith("1 of ")
+    assert status.inner_text().endswith(", by learned from, descending")
+
+
+def test_nothing_found_is_announced_and_all_come_back(opened):
+    page = opened()
+    count = page.locator("#arms tbody tr").count()
+    page.fill("#arms input[type=search]", "no such arm")
+    assert page.locator("#arms [role=status]").inner_text().startswith("0 of ")
+    assert page.locator("#arms tbody tr").count() == 0
+    page.fill("#arms input[type=search]", "")
+    assert page.locator("#arms tbody tr").count() == count
+
+
+def test_thousands_of_arms_are_sorted_filtered_and_downloaded_and_few_are_in_the_page(
+    opened, many_arms, tmp_path
+):
+    page = opened(at=many_arms.as_uri(), accept_downloads=True)
+    table, status = page.locator("#arms table"), page.locator("#arms [role=status]")
+    assert table.locator("tbody tr").count() == 200
+    assert "1,000 of 1,000 rows, the first 200 shown" in status.inner_text()
+    table.locator("thead button", has_text="T").first.click()
+    assert table.locator("tbody td").nth(1).inner_text() == "1"
+    table.locator("thead button", has_text="T").first.click()
+    assert table.locator("tbody td").nth(1).inner_text() == "10.99"
+    page.fill("#arms input[type=search]", "10.9")
+    assert status.inner_text().startswith("10 of 1,000 rows")
+    page.fill("#arms input[type=search]", "")
+    page.locator("#arms button", has_text="Show 200 more rows").click()
+    assert table.locator("tbody tr").count() == 400
+    with page.expect_download() as downloaded:
+        page.locator("#arms button[data-download=csv]").click()
+    downloaded.value.save_as(tmp_path / "arms.csv")
+    assert len((tmp_path / "arms.csv").read_text(encoding="utf-8-sig").splitlines()) == 1001
+
+
 def test_tables_that_scroll_are_reached_by_keyboard(opened):
     page = opened(*SIZES["phone"])
     region = page.locator("#answer .scroll").first
@@ -184,6 +221,51 @@ def test_paper_shows_what_is_folded(opened):
     assert page.locator("#map-students .tools").first.is_hidden()
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert page.locator("#settings table").is_hidden()
+
+
+def test_nothing_is_cut_off_on_paper(opened):
+    page = opened(width=700)
+    page.emulate_media(media="print")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    outside = page.evaluate(
+        """[...document.querySelectorAll(".scroll, .plot, h1, p, dd")].filter((each) => {
+             const style = getComputedStyle(each);
+             const hides = style.overflowY !== "visible"
+               && each.scrollHeight > each.clientHeight + 1;
+             return each.getClientRects().length
+               && (hides || each.getBoundingClientRect().right > innerWidth + 1);
+           }).map((each) => each.outerHTML.slice(0, 80))"""
+    )
+    assert outside == []
+    tables = page.evaluate(
+        """[...document.querySelectorAll("table")].filter((each) => each.getClientRects().length
+             && each.getBoundingClientRect().right > innerWidth + 1)
+             .map((each) => each.getAttribute("aria-label"))"""
+    )
+    assert tables == []
+    assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_figures_are_told_apart_without_colour(opened):
+    page = opened()
+    page.context.new_cdp_session(page).send(
+        "Emulation.setEmulatedVisionDeficiency", {"type": "achromatopsia"}
+    )
+    shapes = page.evaluate(
+        """[...document.querySelectorAll(".legend")].map((legend) =>
+             [...legend.querySelectorAll(".key")].map((key) => [...key.children].map(
+               (mark) => mark.getAttribute("d") + getComputedStyle(mark).strokeDasharray
+             ).join()))"""
+    )
+    assert any(len(each) > 1 for each in shapes)
+    bars = [each for each in shapes if "M-7,-6H7V6H-7Z" in "".join(each)]
+    for each in shapes:
+        assert each in bars or len(set(each)) == len(each)
+    empty = page.evaluate(
+        """[...document.querySelectorAll(".cell:not(.dense, .empty)")].filter(
+             (cell) => !cell.querySelector("title")).length"""
+    )
+    assert empty == 0
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -142,7 +142,7 @@
     input.type = "search";
     label.append(input);
     const count = document.createElement("span");
-    count.className = "choice";
+    count.className = "choice count";
     count.setAttribute("role", "status");
     const more = document.createElement("button");
     more.type = "button";
@@ -158,7 +158,7 @@
       const shown = found.slice(0, most);
       body.replaceChildren(...shown.map(rowOf));
       const first = shown.length < found.length ? `, the first ${number(shown.length)} shown` : "";
-      count.textContent = ` ${number(found.length)} of ${number(rows.length)} rows${first}${order()}`;
+      count.textContent = `${number(found.length)} of ${number(rows.length)} rows${first}${order()}`;
       more.hidden = shown.length === found.length;
     };
     titles.forEach((title, column) => {
