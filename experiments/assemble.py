@@ -4,13 +4,12 @@
 
 reads `experiments/results`, whatever part of the study it holds, and writes
 `claims.json`, `scores.json` and `regret.json` beside them, `docs/figures/*.svg`, and what
-`docs/study.md`, `docs/practice.md` and the README say of the study.
+`docs/study.md`, `docs/study-tables.md`, `docs/practice.md` and the README say of the study.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import score_table
 from assembled import Assembled, answering, replicates_of
 from claims import answers
 from claims_json import as_json
+from docs_pages import DOCS, FIGURES, ROOT, filled
 from goodteacher.config import read_toml
 from left_of_lead import left_of_lead
 from outcomes import before
@@ -27,15 +27,8 @@ from run import plans_of, struck_of
 from study_page import TABLES
 from summaries import json_text
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "benchmarks"))
-
-from pages import filled  # noqa: E402  (it fills the pages of the benchmarks, too)
-
-PAGE, README = ROOT / "docs" / "study.md", ROOT / "README.md"
-PRACTICE = ROOT / "docs" / "practice.md"
-PAGES = (PAGE, README, PRACTICE)
-FIGURES = ROOT / "docs" / "figures"
+STORY, BEHIND = DOCS / "study.md", DOCS / "study-tables.md"
+PAGES = (STORY, BEHIND, ROOT / "README.md", DOCS / "practice.md")
 PLANS = ROOT / "experiments" / "cpu"
 CLAIMS_FILE = "claims.json"
 

@@ -1,5 +1,8 @@
 """Draw the figures of the study, small panels in one SVG for each kind.
 
+The story has a panel for each data set, in letters that a phone shows; the tables have one for each
+pair, in figures that scroll there. The two figures with a line for each pair are in `forest.py`.
+
 All share one style: white ground, so that they read on light and dark pages alike, and symbols that
 repeat what colours say. Runs have an ordered scale: the smaller the batch size, the darker the
 line, each with a mark of its own and its batch size at its end. Everything else has the colours of
@@ -12,17 +15,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 
+import forest
 import panels
 from goodteacher.records.words import fixed
 from goodteacher.report.theme import power_ticks
-from left_of_lead import LeftOfLead, PairLeft
-from outcomes import Lead
+from left_of_lead import LeftOfLead
 from pairs import Pair
 from panels import MAP_COLORS, STAR_COLOR, Grid, Panel, Panels, Series
 
@@ -33,8 +36,8 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "goodteacher",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
-    "font.size": 8,
-    "axes.titlesize": 8,
+    "font.size": 8.5,
+    "axes.titlesize": 8.5,
     "axes.grid": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -44,15 +47,17 @@ STYLE: dict[Any, Any] = {
     "lines.markersize": 3,
     "figure.facecolor": "white",
 }
+FONT: dict[Any, Any] = {"font.size": 9.5, "axes.titlesize": 9.5, "axes.labelsize": 9.5}
+"""Letters of the story's figures."""
+
 COLORS = ("#0072B2", "#D55E00", "#007A5A", "#AA3377", "#6B6B6B", "#8A6D00")
 """Okabe and Ito's and Tol's, dark enough for white paper; marks repeat the distinction."""
 
 MARKERS = "osD^vPXph"
 RUN_COLORS, LIGHTEST = "viridis", 0.82
 """The scale of runs, and where on it the largest batch size stands: all beyond is too light."""
-END_SIZE, END_GAP = 6, 6.5
-"""Size of the names at the ends of lines and their least distance, in points."""
-COLUMNS, WIDTH, HEIGHT = 4, 2.5, 2.1
+SMALLER = 0.85
+"""Numbers in maps, as a share of the letters."""
 WORST = -3.0
 """Points below the best at which the map's colours end: early teachers would take them all."""
 
@@ -87,20 +92,46 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "similarity": Kind(panels.similarity, "epoch", "S, nats", log_x=2, log_y=True),
+    "similarity": Kind(
+        panels.similarity, "epoch", "similarity information, nats", log_x=2, log_y=True
+    ),
     "effective_classes": Kind(
         panels.effective_classes, "epoch", "effective classes", log_x=2, log_y=True, from_zero=1.0
     ),
     "grid": Kind(panels.of_pairs(panels.grid), "epoch", "batch size"),
     "teacher_accuracy": Kind(panels.of_pairs(panels.teacher_accuracy), "teacher, %", "students, %"),
-    "gain": Kind(panels.of_pairs(panels.gain), "S, nats", "gain, points", log_x=10, from_zero=0.0),
+    "gain": Kind(
+        panels.of_pairs(panels.gain),
+        "similarity information, nats",
+        "gain over hard labels, points",
+        log_x=10,
+        from_zero=0.0,
+    ),
     "temperature": Kind(panels.of_pairs(panels.temperature), "T", "students, %", log_x=2),
     "ladder": Kind(panels.of_pairs(panels.ladder), "T", "gain, points", log_x=2, from_zero=0.0),
 }
 
 
-LEAD = "lead"
-"""The figure of what is left of the sweet spot's lead; its panels are no pairs but lines."""
+@dataclass(frozen=True)
+class Layout:
+    """How panels stand beside one another.
+
+    Attributes:
+        columns: At most so many.
+        width: Of one panel, inches.
+        height: Of one panel, inches.
+        style: What it changes of `STYLE`.
+    """
+
+    columns: int
+    width: float
+    height: float
+    style: Mapping[Any, Any] = field(default_factory=dict)
+
+
+TABLES = Layout(3, 2.5, 2.1)
+STORY = Layout(2, 2.6, 2.2, FONT)
+IN_THE_STORY = ("similarity", "gain")
 
 
 def write_figures(study: Sequence[Pair], lead: LeftOfLead, folder: Path) -> None:
@@ -113,68 +144,31 @@ def write_figures(study: Sequence[Pair], lead: LeftOfLead, folder: Path) -> None
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, kind in KINDS.items():
-        draw(kind, kind.panels(study), folder / f"{name}.svg")
-    draw_lead(lead, folder / f"{LEAD}.svg")
+        draw(kind, kind.panels(study), folder / f"all_{name}.svg", TABLES)
+    for name in IN_THE_STORY:
+        kind = KINDS[name]
+        draw(kind, kind.panels(panels.one_of_each(study)), folder / f"study_{name}.svg")
+    worth, leads = forest.worth(study), forest.leads(lead)
+    forest.draw(worth, "gain, points of test accuracy", folder / "study_worth.svg", alike=False)
+    forest.draw(leads, "lead, points of test accuracy", folder / "study_lead.svg", alike=True)
 
 
-def draw_lead(lead: LeftOfLead, path: Path) -> None:
-    """Draw the sweet spot's lead over the converged teacher, a line for each pair.
-
-    Args:
-        lead: Every pair, with untuned students, with tuned ones, or both.
-        path: The SVG file.
-    """
-    with matplotlib.rc_context(STYLE):
-        size = (6.4, 0.33 * max(4, len(lead.pairs)) + 0.9)
-        figure, axis = pyplot.subplots(figsize=size, layout="constrained")
-        for row, pair in enumerate(lead.pairs):
-            _draw_lead_row(axis, row, pair)
-        axis.set_yticks(range(len(lead.pairs)), [pair.name for pair in lead.pairs])
-        axis.set_ylim(max(1, len(lead.pairs)) - 0.5, -0.5)
-        axis.axvline(0.0, color="#868E96", linewidth=0.8, zorder=0)
-        axis.set_xlabel("lead over the converged teacher, points")
-        _legend(figure, [axis])
-        if not lead.pairs:
-            figure.text(0.5, 0.5, "not run", ha="center")
-        _save(figure, path)
-
-
-def _draw_lead_row(axis: Any, row: int, pair: PairLeft) -> None:
-    if row % 2:
-        axis.axhspan(row - 0.5, row + 0.5, color="#F4F5F7", zorder=0)
-    if pair.before is not None:
-        look = {"color": "#868E96", "marker": "o", "markerfacecolor": "white"}
-        _draw_lead_mark(axis, row - 0.27, pair.before, "untuned students", look)
-    for number, lead in enumerate(pair.left.values()):
-        look = {"color": COLORS[0], "marker": "D"}
-        _draw_lead_mark(axis, row - 0.03 + 0.18 * number, lead, "tuned students", look)
-
-
-def _draw_lead_mark(
-    axis: Any, height: float, lead: Lead, label: str, look: Mapping[str, Any]
-) -> None:
-    if lead.low is not None and lead.high is not None:
-        ends = (100 * lead.low, 100 * lead.high)
-        axis.hlines(height, *ends, color=look["color"], linewidth=0.9)
-    place = [100 * lead.mean], [height]
-    axis.plot(*place, linestyle="none", markersize=4, label=label, **look)
-
-
-def draw(kind: Kind, shown: Sequence[Panel], path: Path) -> None:
+def draw(kind: Kind, shown: Sequence[Panel], path: Path, layout: Layout = STORY) -> None:
     """Draw the panels of one kind.
 
     Args:
         kind: The figure.
         shown: Its panels; there may be none.
         path: The SVG file.
+        layout: How they stand.
     """
-    with matplotlib.rc_context(STYLE):
-        columns = min(COLUMNS, max(1, len(shown)))
+    with matplotlib.rc_context({**STYLE, **layout.style}):
+        columns = min(layout.columns, max(1, len(shown)))
         rows = max(1, math.ceil(len(shown) / columns))
         figure, axes = pyplot.subplots(
             rows,
             columns,
-            figsize=(WIDTH * max(columns, 2), HEIGHT * rows + 0.5),
+            figsize=(layout.width * max(columns, 2), layout.height * rows + 0.5),
             squeeze=False,
             layout="constrained",
         )
@@ -184,18 +178,19 @@ def draw(kind: Kind, shown: Sequence[Panel], path: Path) -> None:
             _draw_panel(axis, kind, panel, looks)
         for axis in axes.flat[len(shown) :]:
             axis.set_axis_off()
-        figure.supxlabel(kind.x, fontsize=9)
-        figure.supylabel(kind.y, fontsize=9)
+        figure.supxlabel(kind.x, fontsize="medium")
+        figure.supylabel(kind.y, fontsize="medium")
         _legend(figure, list(axes.flat), shown)
         if not shown:
             figure.text(0.5, 0.5, "not run", ha="center")
         figure.draw_without_rendering()  # where lines end is known once all is laid out
         for panel, axis in zip(shown, axes.flat, strict=False):
             _name_ends(axis, panel, looks)
-        _save(figure, path)
+        save(figure, path)
 
 
-def _save(figure: Any, path: Path) -> None:
+def save(figure: Any, path: Path) -> None:
+    """Write a figure; the same one makes the same file."""
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
     pyplot.close(figure)
     if path.suffix == ".svg":
@@ -236,19 +231,20 @@ def _draw_series(axis: Any, series: Series, own: Look) -> None:
 def _name_ends(axis: Any, panel: Panel, looks: Mapping[str, Look]) -> None:
     """Write the batch size of each run at the end of its line, none over another."""
     named = [series for series in panel.series if series.named and series.x]
+    size = pyplot.rcParams["font.size"]
     points_per_pixel = 72 / axis.figure.dpi
     heights = [
         axis.transData.transform((series.x[-1], series.y[-1]))[1] * points_per_pixel
         for series in named
     ]
-    for series, height, place in zip(named, heights, apart(heights, END_GAP), strict=True):
+    for series, height, place in zip(named, heights, apart(heights, 1.1 * size), strict=True):
         axis.annotate(
             str(series.run),
             (series.x[-1], series.y[-1]),
             (5, place - height),
             textcoords="offset points",
             va="center",
-            fontsize=END_SIZE,
+            fontsize=size,
             color=looks[_key(series)].color,
             annotation_clip=False,
         )
@@ -302,9 +298,9 @@ def _draw_grid(axis: Any, grid: Grid) -> None:
         for x, value in enumerate(row):
             if not math.isnan(value):
                 ink = "black" if value > best + WORST / 2 else "white"
-                axis.text(
-                    x, y, fixed(value, "+.1f"), ha="center", va="center", fontsize=6, color=ink
-                )
+                size = SMALLER * pyplot.rcParams["font.size"]
+                place = {"ha": "center", "va": "center"}
+                axis.text(x, y, fixed(value, "+.1f"), fontsize=size, color=ink, **place)
     if grid.star is not None:
         place = (grid.star[1] + 0.3, grid.star[0] - 0.3)
         axis.plot(*place, "*", color=STAR_COLOR, markeredgecolor="#5A3A00", markersize=8)
@@ -378,7 +374,7 @@ def _legend(figure: Any, axes: Sequence[Any], shown: Sequence[Panel] = ()) -> No
                 words = one.label.partition(", ")[2]
                 entries[words] = lines.Line2D([], [], color="#495057", **LOOKS[one.look])
     if entries:
-        columns = 4 if len(entries) <= 4 else 8
+        columns = 2 if max(map(len, entries)) > 16 else 4
         handles = list(entries.values())
         place = "outside upper left"
         figure.legend(handles, list(entries), loc=place, ncols=columns, frameon=False)

@@ -76,17 +76,17 @@ class LeftOfLead:
     @property
     def before(self) -> Interval | None:
         """Mean lead with untuned students; None of fewer than two pairs."""
-        return _over_pairs([pair.before.mean for pair in self.both if pair.before])
+        return over_pairs([pair.before.mean for pair in self.both if pair.before])
 
     @property
     def left(self) -> Interval | None:
         """Mean lead with tuned students."""
-        return _over_pairs([pair.mean_left for pair in self.both])
+        return over_pairs([pair.mean_left for pair in self.both])
 
     @property
     def beyond_half(self) -> Interval | None:
         """Mean of what is left minus half of what there was."""
-        return _over_pairs(
+        return over_pairs(
             [pair.mean_left - HALF * pair.before.mean for pair in self.both if pair.before]
         )
 
@@ -125,5 +125,6 @@ def left_of_lead(known: Before, study: Sequence[Pair], replicates: Sequence[Pair
     )
 
 
-def _over_pairs(values: Sequence[float]) -> Interval | None:
+def over_pairs(values: Sequence[float]) -> Interval | None:
+    """Return the mean over pairs with Student's interval; None of fewer than two."""
     return over_runs(values, bounds=DIFFERENCE) if len(values) > 1 else None

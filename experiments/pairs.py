@@ -49,6 +49,14 @@ PROBES_FILE = "probes.csv"
 WATCHING_PROBES_FILE = "probes_watching.csv"
 MIXTURES_FILE = "mixtures.json"
 MIXTURES_STUDENTS_FILE = "mixtures.csv"
+NAMES = {
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "banking77": "Banking77",
+    "cifar10": "CIFAR-10",
+}
+"""What a reader calls the data sets, in the order of tables and figures."""
+
 SINGLE, BLEND = "best single", "blend"
 """The kinds of mixture that others are compared with."""
 EXHAUSTIVE_FILE = "exhaustive.json"
@@ -200,6 +208,11 @@ class Pair:
     def tuned(self) -> bool:
         """Whether its students were tuned: nobody named how many epochs they train for."""
         return self.pair.settings.get("student_epochs") is None
+
+    @property
+    def called(self) -> str:
+        """What a reader calls its data set."""
+        return NAMES.get(self.pair.data, self.pair.data)
 
     @property
     def kind_of_students(self) -> str:

@@ -15,7 +15,7 @@ from goodteacher.records.results import TrajectoryRecord
 from goodteacher.sweet_spot.choice import converged
 from goodteacher.verdicts.rule import RUNGS
 from measures import LATE
-from pairs import Pair
+from pairs import NAMES, Pair
 from reading import (
     NotMeasuredError,
     Recipes,
@@ -133,7 +133,8 @@ def teacher_panels(
 
 
 similarity = teacher_panels(
-    ("", "line", lambda pair: similarity_at(1.0)), (", recoverable", "dashed", recoverable)
+    ("", "line", lambda pair: similarity_at(1.0)),
+    (", at the T that shows most", "dashed", recoverable),
 )
 """Similarity information over epochs."""
 
@@ -296,6 +297,9 @@ def _best(recipes: Recipes) -> Seeds:
     return recipes[best_recipe(recipes)]
 
 
+_SEEN = {"tenth": "a tenth", "full": "all"}
+
+
 def _teachers(study: Sequence[Pair]) -> Iterator[Pair]:
     """Yield one pair of each teacher: its students make no difference to it."""
     seen = set()
@@ -306,9 +310,27 @@ def _teachers(study: Sequence[Pair]) -> Iterator[Pair]:
             yield pair
 
 
+def one_of_each(study: Sequence[Pair]) -> list[Pair]:
+    """Return one pair of each data set: a tenth, the large teacher, the wide student if there is.
+
+    Tuned students come before untuned ones.
+    """
+
+    def place(pair: Pair) -> tuple[bool, ...]:
+        info = pair.pair
+        wanted = (info.transfer == "tenth", info.teacher_role == "large")
+        return (not pair.tuned, *(not each for each in wanted), info.student_role != "wide")
+
+    order = [*NAMES, *(pair.pair.data for pair in study)]
+    found: dict[str, Pair] = {}
+    for pair in sorted(study, key=place):
+        found.setdefault(pair.pair.data, pair)
+    return sorted(found.values(), key=lambda pair: order.index(pair.pair.data))
+
+
 def _teacher_title(pair: Pair) -> str:
     info = pair.pair
-    return f"{info.data}, {info.teacher_role}, {info.transfer}"
+    return f"{pair.called}, {info.teacher_role},\n{_SEEN[info.transfer]} of the data"
 
 
 def _title(pair: Pair) -> str:
@@ -318,4 +340,4 @@ def _title(pair: Pair) -> str:
 def _short(pair: Pair) -> str:
     info = pair.pair
     untuned = "" if pair.tuned else ", untuned"
-    return f"{info.data} {info.teacher_role}-{info.student_role}\n{info.transfer}{untuned}"
+    return f"{pair.called} {info.teacher_role}-{info.student_role}\n{info.transfer}{untuned}"

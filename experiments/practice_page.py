@@ -4,62 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import sentences
 from assembled import Assembled, answering
+from docs_pages import spread
 from goodteacher.records.words import fixed
-from left_of_lead import LeftOfLead
 from outcomes import Lead, lead_of, outcome_of
 from pairs import Pair
-from sentences import interval_text
 from summaries import summarize
-
-NAMES = {
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "banking77": "Banking77",
-    "cifar10": "CIFAR-10",
-}
-
-
-def advice(found: Assembled) -> str:
-    """Say whether to look for a sweet spot or to train the teacher to the end."""
-    lead = found.lead
-    if lead.answer == "scale and patience":
-        return (
-            "**Train the teacher to the end, raise T and train the student longer, before you look "
-            f"for a sweet spot.** {_left(lead)} {_as_good(lead)} `goodteacher search` tries higher "
-            "temperatures and longer trainings by itself; give it `--patience 0`, so that teachers "
-            "are trained to the end."
-        )
-    if lead.answer == "sweet spot":
-        return (
-            "**Look for the sweet spot even if students are tuned and temperatures are high.** "
-            f"{_left(lead)} {_as_good(lead)}"
-        )
-    known = lead.answer == "undecided"
-    state = "is undecided" if known else "is not known yet"
-    measured = f" {_left(lead)} {_as_good(lead)}" if known else ""
-    return (
-        "Whether a sweet spot of batch size and epochs is better than a teacher trained to the "
-        f"end, with a higher temperature and a student that trains longer, {state}.{measured} Let "
-        "the search decide for your pair: with `--patience 0` it compares both, each tuned alike."
-    )
-
-
-def _left(lead: LeftOfLead) -> str:
-    before, left = (interval_text(each, "points") for each in (lead.before, lead.left))
-    return (
-        f"Over {len(lead.both)} pairs the sweet spot's lead over the converged teacher went from "
-        f"{before} to {left} points when every teacher was given both ([study](study.md))."
-    )
-
-
-def _as_good(lead: LeftOfLead) -> str:
-    """Say in how many pairs the sweet spot was not ahead, with any seed of the teachers."""
-    level = sum(not any(one.above_zero for one in pair.left.values()) for pair in lead.both)
-    return (
-        f"In {level} of these pairs it was not shown to be ahead of the converged teacher with any "
-        "seed of the teachers."
-    )
 
 
 def when(found: Assembled) -> str:
@@ -89,16 +40,14 @@ def _gains(pairs: Iterable[Pair]) -> str:
     for pair in pairs:
         if pair.exhaustive is not None:
             lead = lead_of(pair.exhaustive.references.cross_entropy)
-            by_data.setdefault(pair.pair.data, []).append(lead)
-    return "; ".join(f"{NAMES.get(data, data)} {_range(of)}" for data, of in by_data.items())
+            by_data.setdefault(pair.called, []).append(lead)
+    return "; ".join(f"{name} {_range(of)}" for name, of in by_data.items())
 
 
 def _range(leads: Sequence[Lead]) -> str:
     values = [100 * lead.mean for lead in leads]
-    low, high = (fixed(value, "+.1f") for value in (min(values), max(values)))
-    span = low if len(values) == 1 else f"{low} to {high}"
     shown = sum(lead.above_zero for lead in leads)
-    return f"{span} (shown in {shown} of {len(leads)})"
+    return f"{spread(values)} (shown in {shown} of {len(leads)})"
 
 
 def stopped_early(found: Assembled) -> str:
@@ -129,12 +78,12 @@ def search_cost(found: Assembled) -> str:
         return "What the default search takes of an exhaustive one has not been measured."
     return (
         "Beside an exhaustive search of the same grid, the default search took on average "
-        f"{' and '.join(told)} ([table](study.md#what-the-search-loses-and-what-it-saves))."
+        f"{' and '.join(told)} ([table](study-tables.md#what-the-search-loses-and-what-it-saves))."
     )
 
 
 BLOCKS: Mapping[str, Callable[[Assembled], str]] = {
-    "advice": advice,
+    "advice": sentences.advice,
     "when": when,
     "stopped_early": stopped_early,
     "search_cost": search_cost,

@@ -1,4 +1,4 @@
-"""The tables of `docs/study.md`, from the pairs and the answers to the claims."""
+"""The tables of `docs/study-tables.md` and of the README, from the pairs and the answers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import batch_sizes
 import before_after
 import mixture_table
+import negative
 import practice_page
 import regret
 import score_table
@@ -17,10 +18,11 @@ import stopping
 import variants
 from assembled import Assembled, answering
 from claims import SHOWN, PartAnswer, Unit
+from docs_pages import counted, spread
 from goodteacher.records.results import Reference
 from goodteacher.records.words import fixed, percent, points
-from outcomes import lead_of, lead_text
-from pairs import Pair
+from outcomes import Lead, lead_of, lead_text
+from pairs import NAMES, Pair
 from reading import trajectories
 from ruling import Ruling, Status
 from sentences import interval_text
@@ -53,37 +55,40 @@ def in_short(found: Assembled) -> str:
 
 
 def in_brief(found: Assembled) -> str:
-    """Show the sweet spot's leads for each data set and transfer set: means and ranges of pairs."""
-    grouped: dict[tuple[str, str], list[Pair]] = {}
-    for pair in found.study:
-        if pair.exhaustive is not None:
-            grouped.setdefault((pair.pair.data, pair.pair.transfer), []).append(pair)
-    if not grouped:
-        return NOTHING
-    head = ["data", "students see", "pairs", "over labels", "over smoothing", "over converged"]
-    rows = [_brief_row(*key, answering(pairs)) for key, pairs in sorted(grouped.items())]
-    return table([*head, "verdicts"], rows)
+    """Show the sweet spot's leads for each data set: means and ranges over pairs, a row each."""
+    rows = [
+        [name, *_seen(found, data, "tenth", LEADS_IN_BRIEF), *_seen(found, data, "full", ONE_LEAD)]
+        for data, name in NAMES.items()
+    ]
+    head = ["data", "a tenth: pairs", *LEADS_IN_BRIEF.values(), "verdicts"]
+    return table([*head, "all: pairs", *ONE_LEAD.values(), "verdicts"], rows)
 
 
-def _brief_row(data: str, transfer: str, pairs: Sequence[Pair]) -> list[str]:
-    spots = [pair.exhaustive for pair in pairs if pair.exhaustive is not None]
-    names = ("cross_entropy", "label_smoothing", "converged_teacher")
-    leads = [[100 * getattr(spot.references, name).difference for spot in spots] for name in names]
-    verdicts = Counter(pair.verdict.verdict.replace("_", " ") for pair in pairs if pair.verdict)
+LEADS_IN_BRIEF = {
+    "cross_entropy": "over hard labels",
+    "label_smoothing": "over label smoothing",
+    "converged_teacher": "over the converged teacher",
+}
+ONE_LEAD = {"cross_entropy": "over hard labels"}
+
+
+def _seen(found: Assembled, data: str, transfer: str, leads: Mapping[str, str]) -> list[str]:
+    """Return the cells of the students that saw a share of a data set."""
+    own = [p for p in found.study if (p.pair.data, p.pair.transfer) == (data, transfer)]
+    pairs = [pair for pair in answering(own) if pair.exhaustive is not None]
+    if not pairs:
+        return ["not run", *("" for _ in leads), ""]
     return [
-        data,
-        {"tenth": "a tenth", "full": "all"}[transfer],
         f"{len(pairs)}, {pairs[0].kind_of_students}",
-        *(_range(values) for values in leads),
-        ", ".join(f"{name} {count} x" for name, count in verdicts.most_common()) or "not run",
+        *(_range(sentences.leads_over(pairs, name)) for name in leads),
+        counted(pair.verdict.verdict for pair in pairs if pair.verdict) or "not run",
     ]
 
 
-def _range(values: Sequence[float]) -> str:
-    mean, low, high = (
-        fixed(value, "+.1f") for value in (statistics.fmean(values), min(values), max(values))
-    )
-    return mean if len(values) == 1 else f"{mean} ({low} to {high})"
+def _range(leads: Sequence[Lead]) -> str:
+    values = [100 * lead.mean for lead in leads]
+    mean = fixed(statistics.fmean(values), "+.1f")
+    return mean if len(values) == 1 else f"{mean} ({spread(values)})"
 
 
 def _short_row(seeds: Sequence[Pair]) -> list[str] | None:
@@ -298,6 +303,8 @@ def _ruling_text(ruling: Ruling, unit: Unit) -> str:
 TABLES: Mapping[str, Callable[[Assembled], str]] = {
     "first": sentences.first,
     "answers": sentences.answers,
+    "failed": negative.failed,
+    "caption_worth": sentences.caption_worth,
     "caption_lead": sentences.caption_lead,
     "caption_grid": sentences.caption_grid,
     "caption_similarity": sentences.caption_similarity,

@@ -5,6 +5,7 @@ its code, and the command line is described by its own help. Links to them from 
 are those that work in a copy of the repository; here they lead to the pages made of these files.
 """
 
+import json
 import re
 import subprocess
 import sys
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
-LANGUAGES = {".py": "python", ".sh": "bash", ".yaml": "yaml"}
+LANGUAGES = {".py": "python", ".sh": "bash", ".yaml": "yaml", ".ipynb": "python"}
 OF_THE_REPOSITORY = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
 
 
@@ -70,7 +71,19 @@ def of_the_root(source: str) -> str:
 def example(path: Path) -> str:
     """Return a page that shows an example's code."""
     name = path.relative_to(ROOT)
+    if path.suffix == ".ipynb":
+        return f"# {path.name}\n\n`{name}`\n\n{of_a_notebook(path)}"
     return f"# {path.name}\n\n`{name}`\n\n```{LANGUAGES[path.suffix]}\n{path.read_text()}```\n"
+
+
+def of_a_notebook(path: Path) -> str:
+    """Return the words and the code of a notebook, its headings below that of the page."""
+    parts = []
+    for cell in json.loads(path.read_text())["cells"]:
+        text = "".join(cell["source"])
+        is_code = cell["cell_type"] == "code"
+        parts.append(f"```python\n{text}\n```\n" if is_code else f"{re.sub('^#', '##', text)}\n")
+    return "\n".join(parts)
 
 
 def list_of(paths: list[Path]) -> str:
@@ -79,13 +92,15 @@ def list_of(paths: list[Path]) -> str:
         f"- [{path.name}]({path.relative_to(EXAMPLES)}.md): {first_sentence(path)}"
         for path in paths
     ]
-    return "# Examples\n\nEach is a script to read and to change, and is run by the tests.\n\n" + (
-        "\n".join(lines) + "\n"
-    )
+    lead = "Each is a script or a notebook to read and to change, and is run by the tests."
+    return f"# Examples\n\n{lead}\n\n" + "\n".join(lines) + "\n"
 
 
 def first_sentence(path: Path) -> str:
     """Return the first line that says what an example does."""
+    if path.suffix == ".ipynb":
+        said = "".join(json.loads(path.read_text())["cells"][0]["source"]).split("\n\n")[1]
+        return f"{' '.join(said.split()).partition('. ')[0]}."
     lines = path.read_text().splitlines()
     line = next(each for each in lines if not each.startswith("#!"))
     return line.lstrip('#" ').rstrip('"')

@@ -159,6 +159,15 @@ def test_an_example_is_shown_whole_with_what_it_does():
     )
 
 
+def test_a_notebook_is_shown_with_its_words_and_its_code():
+    made = site_pages.made_pages()
+    page = made["examples/compare_studies.ipynb.md"]
+    assert page.startswith("# compare_studies.ipynb\n")
+    assert "\n## Search, look, compare\n" in page
+    assert "```python\nsmall.plot_map()\n```\n" in page
+    assert "(compare_studies.ipynb.md): A search on the digits" in made["examples/index.md"]
+
+
 def test_docstrings_are_shown_with_examples_as_code_and_names_as_names():
     pytest.importorskip("griffe", reason="needs goodteacher[docs]")
     from scripts.site_docstrings import as_shown
@@ -262,6 +271,24 @@ def test_a_gain_is_judged_and_the_student_exported(folder, capsys):
     if all(find_spec(name) for name in ("onnx", "onnxruntime", "onnxscript")):
         run(block(DOCS / "ship-it.md", "export-a-study"))
         assert (folder / "shipped/model.onnx").exists()
+
+
+def test_studies_are_compared_in_python(folder, capsys):
+    settings = "student_epochs=2, seeds=2, search_seeds=1, temperatures=[1], alphas=[1], "
+    settings += "smoothings=[0.1], shortlist=1, rungs=1, extend=False, **common"
+    code = block(DOCS / "compare.md", "compare-studies").replace("**common", settings)
+    made = run(code.replace('"epochs": 4', '"epochs": 1').replace("[16, 64]", "[64]"))
+    assert [row["name"] for row in made["rows"]] == ["small", "wide"]
+    assert len(made["found"].differences) == 1
+    assert (folder / "compare.html").exists()
+    assert (folder / "gains.svg").exists()
+
+
+def test_the_page_names_every_figure_of_a_study():
+    page = (DOCS / "compare.md").read_text()
+    for kind in (goodteacher.Study, goodteacher.SeveralStudies, goodteacher.Comparison):
+        for name in vars(kind):
+            assert not name.startswith("plot_") or f".{name}()" in page, name
 
 
 def test_every_verdict_is_explained():

@@ -46,6 +46,7 @@ def test_every_file_of_the_design_is_there(study):
         "teachers",
         "students",
         "students.parquet",
+        "confirmed.safetensors",
         "sweet_spot.json",
         "student",
         "report.html",

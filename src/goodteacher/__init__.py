@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from goodteacher.public.tracking import track
     from goodteacher.public.verification import verify
     from goodteacher.records import Export, SearchPlan, Verdict
+    from goodteacher.report import Comparison, Plot, compare
     from goodteacher.responses import Response, read_response
     from goodteacher.training.machine import tuned_cpu
 
@@ -74,6 +75,7 @@ _HOMES = {
     "goodteacher.public.dividing": ("split",),
     "goodteacher.records": ("Export", "SearchPlan"),
     "goodteacher.public.exporting": ("export",),
+    "goodteacher.report": ("Comparison", "Plot", "compare"),
     "goodteacher.public.recording": ("Recorder",),
     "goodteacher.public.responding": ("record_checkpoints",),
     "goodteacher.public.scoring": ("Score", "score"),
@@ -90,6 +92,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Classifier",
+    "Comparison",
     "ConfigError",
     "DataError",
     "Dataset",
@@ -101,6 +104,7 @@ __all__ = [
     "InputError",
     "ModelError",
     "PackageError",
+    "Plot",
     "Recorder",
     "Responded",
     "Response",
@@ -115,6 +119,7 @@ __all__ = [
     "StudyError",
     "Verdict",
     "__version__",
+    "compare",
     "distill",
     "distillation_loss",
     "doctor",

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from assemble import PAGE, PAGES, RESULTS, assemble, page_of, results_of
+from assemble import BEHIND, PAGES, RESULTS, STORY, assemble, page_of, results_of
 from claims import CLAIMS, FEWEST_PAIRS, LEVEL, MARGIN
 from goodteacher.records.words import points
 from measures import BLOCK, LATE
@@ -87,11 +87,12 @@ def test_every_table_has_a_place_and_every_place_a_table():
     shown = {name for page in PAGES for name in places(page.read_text())}
     others = {"student_tuning", "curves"}
     assert shown - others == set(TABLES)
-    assert len(places(PAGE.read_text())) == len(set(places(PAGE.read_text())))
+    for page in PAGES:
+        assert len(places(page.read_text())) == len(set(places(page.read_text())))
 
 
 def test_thresholds_on_the_page_are_those_of_the_rules():
-    text = " ".join(PAGE.read_text().split())
+    text = " ".join(BEHIND.read_text().split())
     assert f"The *margin* is {100 * MARGIN:g} points" in text
     assert f"*Late* is from epoch {LATE} on" in text
     assert f"runs of up to {BLOCK} of them" in text
@@ -106,12 +107,32 @@ def test_thresholds_on_the_page_are_those_of_the_rules():
     assert "below the small teacher's, by the estimate by a fifth" in text
 
 
-def test_page_shows_every_figure():
-    pytest.importorskip("matplotlib")
-    from figures import KINDS, LEAD
+def test_pages_show_every_figure_and_the_story_has_four():
+    figures = pytest.importorskip("figures", reason="needs Matplotlib")
+    behind, story = (
+        re.findall(r"\]\(figures/(\w+)\.svg\)", p.read_text()) for p in (BEHIND, STORY)
+    )
+    assert set(behind) == {f"all_{name}" for name in figures.KINDS}
+    lines = ["worth", "lead", *figures.IN_THE_STORY]
+    assert story == [f"study_{name}" for name in lines]
+    captions = [name for name in places(STORY.read_text()) if name.startswith("caption_")]
+    assert captions == [f"caption_{name}" for name in lines]
 
-    for name in [*KINDS, LEAD]:
-        assert f"](figures/{name}.svg)" in PAGE.read_text()
+
+def test_the_story_is_short_and_opens_with_whose_students_it_is_about(committed):
+    text = re.sub(r"<!-- \w+ -->|\(\S+\)", "", STORY.read_text())
+    words = [word for word in text.split() if re.search("[A-Za-z]", word)]
+    assert len(words) <= 1100, "numbers aside"
+    untuned = len(committed.tuned) < len(committed.study)
+    assert ("tuned" in TABLES["first"](committed).partition("**")[2].partition("**")[0]) == untuned
+
+
+def test_every_heading_of_the_tables_is_in_their_contents():
+    text = BEHIND.read_text()
+    contents = text[: text.index("\n## ")]
+    for heading in re.findall(r"^##+ (.+)$", text, re.MULTILINE):
+        anchor = re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        assert f"(#{anchor})" in contents, heading
 
 
 def test_every_table_is_made_of_nothing(tmp_path):
@@ -158,8 +179,8 @@ def test_answers_are_counted_over_pairs_and_data_sets(tmp_path):
     lines = TABLES["claims"](found).splitlines()
     (verdict,) = [line for line in lines if "| the verdict decides |" in line]
     assert "8 / 0 / 0 / 0" in verdict
-    assert "told apart from regularization: holds.**" in TABLES["answers"](found)
-    assert "The verdict decides in 8 of 8 pairs (knowledge 8 x)." in TABLES["answers"](found)
+    assert "told apart from a regularization effect? Yes.**" in TABLES["answers"](found)
+    assert "The verdict decides in 8 of 8 pairs (knowledge 8)." in TABLES["answers"](found)
     assert "| C5 | holds 4 | holds 4 |" in TABLES["by_data"](found)
 
 

@@ -228,21 +228,26 @@ def test_leads_are_read_from_the_file_and_the_tuned_pairs(tmp_path):
     assert found.both == [found.pairs[0]]
 
 
-def first_of(lead, known=None):
-    return sentences.first(SimpleNamespace(lead=lead, before=known or Before()))
+def first_of(lead, known=None, tuned=4):
+    """The first sentence where so many of four pairs have tuned students."""
+    found = {
+        "lead": lead,
+        "before": known or Before(),
+        "study": [None] * 4,
+        "tuned": [None] * tuned,
+    }
+    return sentences.first(SimpleNamespace(**found))
 
 
 def test_first_sentence_says_what_the_rule_says_with_the_intervals():
     text = first_of(leads([(1.0, [0.1]), (2.0, [0.2]), (1.5, [0.0]), (1.2, [0.1])]))
-    assert text.startswith("**Most of the sweet spot's lead was scale and patience**")
-    assert re.search(r"\+1\.4\d \[[^]]+\] points, \+0\.10 \[[^]]+\] are left, 7 %", text)
+    assert text.startswith("**Most of the sweet spot's lead is gone once temperatures")
+    assert re.search(r"from \+1\.4\d \[[^]]+\] to \+0\.10 \[[^]]+\], 7 % of it", text)
     assert "mean over 4 pairs, 95 % intervals" in text
     text = first_of(leads([(1.0, [0.9]), (2.0, [2.1]), (1.5, [1.4]), (1.2, [1.0])]))
-    assert text.startswith("**The sweet spot is more than scale and patience**")
+    assert text.startswith("**At least half of the sweet spot's lead is left")
     text = first_of(leads([(1.0, [0.0]), (2.0, [2.1]), (1.5, [0.1]), (1.2, [1.4])]))
-    assert text.startswith(
-        "**Whether most of the sweet spot's lead was scale and patience is undec"
-    )
+    assert text.startswith("**Whether half of the sweet spot's lead is left")
 
 
 def test_first_sentence_says_no_share_where_there_was_no_lead():
@@ -251,36 +256,54 @@ def test_first_sentence_says_no_share_where_there_was_no_lead():
     assert "%" not in first_of(lead).replace("95 %", "")
 
 
+@pytest.mark.parametrize(
+    ("tuned", "words"),
+    [
+        (
+            0,
+            "**These are results of students that nobody had tuned.** The study is being run again",
+        ),
+        (1, "1 of its 4 pairs is done, and the answers are about this one alone.**"),
+        (3, "3 of its 4 pairs are done, and the answers are about these alone.**"),
+    ],
+)
+def test_first_sentence_says_whose_students_were_tuned(tuned, words):
+    lead = leads([(1.0, [0.1] * (number < tuned)) for number in range(4)])
+    assert words in first_of(lead, tuned=tuned)
+    assert "being run again" not in first_of(lead, tuned=4)
+
+
 def test_first_sentence_says_how_far_the_study_has_come(tmp_path):
     text = TABLES["first"](run_both_ways(tmp_path, new=(0.004, 0.001), count=1))
     assert "is not known yet" in text
     assert f"In the one pair that was run both ways, `{NAME}`" in text
     assert re.search(r"went from \+2\.00 \[[^]]+\] to \+0\.40 \[[^]]+\] points, joint 95 %", text)
-    none = first_of(leads([(1.0, []), (2.0, [])]))
-    assert "None of the 2 pairs has been run again with tuned students." in none
 
 
 def test_page_of_pairs_whose_lead_went_away_says_so(tmp_path):
     found = run_both_ways(tmp_path, old=(0.02, 0.001), new=(0.0002, 0.0005))
-    assert TABLES["first"](found).startswith("**Most of the sweet spot's lead was scale")
-    advice = practice_page.advice(found)
-    assert advice.startswith("**Train the teacher to the end, raise T and train the student longer")
-    assert "In 4 of these pairs it was not shown to be ahead" in advice
-    assert "lay above 0 in 4 before and lies there in 0 now" in TABLES["caption_lead"](found)
+    assert TABLES["first"](found).startswith("**Most of the sweet spot's lead is gone")
+    advice = TABLES["advice"](found)
+    assert advice.startswith("Train the teacher to the end, raise T and train the student longer")
+    assert "in 4 of these pairs it was not shown to be ahead" in advice
+    assert "above 0 in 4 of 4 pairs run both ways, with tuned ones in 0" in (
+        TABLES["caption_lead"](found)
+    )
 
 
 def test_page_of_pairs_whose_lead_stayed_says_so(tmp_path):
     found = run_both_ways(tmp_path, old=(0.02, 0.001), new=(0.02, 0.001))
-    assert TABLES["first"](found).startswith("**The sweet spot is more than scale and patience**")
-    assert practice_page.advice(found).startswith("**Look for the sweet spot even if")
-    assert "lay above 0 in 4 before and lies there in 4 now" in TABLES["caption_lead"](found)
+    assert TABLES["first"](found).startswith("**At least half of the sweet spot's lead is left")
+    assert TABLES["advice"](found).startswith("Look for the sweet spot, with tuned students as")
+    assert "with tuned ones in 4" in TABLES["caption_lead"](found)
     assert found.lead.left.mean >= MARGIN
 
 
 def test_advice_before_anything_is_known_is_to_let_the_search_decide(tmp_path):
-    text = practice_page.advice(assemble(tmp_path))
-    assert "is not known yet. Let the search decide" in text
-    assert "Over" not in text
+    text = TABLES["advice"](assemble(tmp_path))
+    assert text.startswith("Let `goodteacher search --patience 0` compare")
+    assert "not known yet" in text
+    assert "points" not in text
 
 
 # --- who answers -------------------------------------------------------------------------------
@@ -292,17 +315,14 @@ def test_claims_are_about_tuned_pairs_alone_once_there_is_one(tmp_path):
     keep(tmp_path)
     found = assemble(tmp_path)
     assert [pair.pair.data for pair in found.answering] == ["made", "other"]
-    assert TABLES["answers"](found).startswith(
-        "The claims of the source, over 2 pairs with untuned"
-    )
+    assert TABLES["answers"](found).startswith("All of this is about 2 pairs with untuned")
     write(tmp_path, Planted())
     found = assemble(tmp_path)
     assert [pair.name for pair in found.answering] == [NAME]
     assert list(found.answers[0].by_pair) == [NAME]
     text = TABLES["answers"](found)
-    assert text.startswith("The claims of the source, over 1 pair with tuned students")
-    assert "(with untuned students: undecided)" in text
-    assert "(one pair)" in text
+    assert text.startswith("All of this is about 1 pair with tuned students.")
+    assert "points over hard labels and +1.00 over tuned label smoothing (1 pair)" in text
     assert "other" not in TABLES["pairs_C4"](found)
 
 
@@ -312,17 +332,25 @@ def test_tables_in_short_say_whose_students_were_tuned(tmp_path):
     found = assemble(tmp_path)
     rows = TABLES["in_short"](found).splitlines()[2:]
     assert ["| untuned |" in row for row in rows] == [False, True]
-    brief = TABLES["in_brief"](found).splitlines()[2:]
-    assert brief[0].startswith("| made | a tenth | 1, tuned | +2.0 | +1.0 | +1.0 | knowledge 1 x")
-    assert brief[1].startswith("| other | a tenth | 1, untuned |")
 
 
-def test_brief_table_of_a_data_set_leaves_untuned_pairs_out_once_one_is_tuned(tmp_path):
-    write(tmp_path, Planted(over_converged=(0.05, 0.001), tuned=False))
-    write(tmp_path, Planted(student_role="wide", over_converged=(0.01, 0.001)))
-    write(tmp_path, Planted(teacher_role="small", over_converged=(0.03, 0.001)))
-    (row,) = TABLES["in_brief"](assemble(tmp_path)).splitlines()[2:]
-    assert "| 2, tuned |" in row
+def test_table_in_brief_has_a_line_for_each_data_set_run_or_not(tmp_path):
+    write(tmp_path, Planted(data="mnist"))
+    write(tmp_path, Planted(data="mnist", student_role="wide", transfer="full", tuned=False))
+    rows = TABLES["in_brief"](assemble(tmp_path)).splitlines()[2:]
+    assert len(rows) == 4
+    assert rows[0] == (
+        "| MNIST | 1, tuned | +2.0 | +1.0 | +1.0 | knowledge 1 | 1, untuned | +2.0 | knowledge 1 |"
+    )
+    assert rows[3] == "| CIFAR-10 | not run |  |  |  |  | not run |  |  |"
+
+
+def test_table_in_brief_leaves_untuned_pairs_out_once_one_is_tuned(tmp_path):
+    write(tmp_path, Planted(data="mnist", over_converged=(0.05, 0.001), tuned=False))
+    write(tmp_path, Planted(data="mnist", student_role="wide", over_converged=(0.01, 0.001)))
+    write(tmp_path, Planted(data="mnist", teacher_role="small", over_converged=(0.03, 0.001)))
+    row = TABLES["in_brief"](assemble(tmp_path)).splitlines()[2]
+    assert row.startswith("| MNIST | 2, tuned |")
     assert "| +2.0 (+1.0 to +3.0) |" in row
 
 

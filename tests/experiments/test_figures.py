@@ -5,11 +5,21 @@ import re
 
 import pytest
 
+import forest
 from goodteacher.records.evidence import CurveArm, CurvePoint, Evidence, JointEffect
 from goodteacher.records.evidence import TemperatureCurve as Curve
 from left_of_lead import LeftOfLead, PairLeft
 from outcomes import Lead
-from panels import effective_classes, gain, grid, ladder, of_pairs, similarity, teacher_accuracy
+from panels import (
+    effective_classes,
+    gain,
+    grid,
+    ladder,
+    of_pairs,
+    one_of_each,
+    similarity,
+    teacher_accuracy,
+)
 from panels import temperature as over_temperature
 from tests.experiments.planted import LABELS, SMOOTHED, Planted, fading, write
 
@@ -28,7 +38,7 @@ def test_similarity_is_drawn_once_for_each_teacher(tmp_path):
     roles = [("large", "wide"), ("large", "narrow"), ("small", "wide")]
     study = [write(tmp_path, Planted(teacher_role=t, student_role=s)) for t, s in roles]
     titles = [panel.title for panel in similarity(study)]
-    assert titles == ["made, large, tenth", "made, small, tenth"]
+    assert titles == ["made, large,\na tenth of the data", "made, small,\na tenth of the data"]
 
 
 def test_similarity_over_epochs_is_that_at_one_temperature_and_the_largest(pair):
@@ -36,7 +46,7 @@ def test_similarity_over_epochs_is_that_at_one_temperature_and_the_largest(pair)
     plain = series_of(panel, "batch 32")
     assert list(plain.x) == [1, 2, 4, 8, 16, 32]
     assert plain.y == pytest.approx([fading(32, epoch, 1.0) for epoch in plain.x], rel=1e-6)
-    assert series_of(panel, "batch 32, recoverable").look == "dashed"
+    assert series_of(panel, "batch 32, at the T that shows most").look == "dashed"
 
 
 def test_effective_classes_have_a_line_for_each_batch_size(pair):
@@ -124,7 +134,9 @@ def figures():
 
 def test_every_figure_is_written_where_nothing_was_run(figures, tmp_path):
     figures.write_figures([], LeftOfLead([]), tmp_path)
-    assert {path.stem for path in tmp_path.iterdir()} == {*figures.KINDS, figures.LEAD}
+    story = {f"study_{name}" for name in ("worth", "lead", *figures.IN_THE_STORY)}
+    drawn = {f"all_{name}" for name in figures.KINDS} | story
+    assert {path.stem for path in tmp_path.iterdir()} == drawn
     for path in tmp_path.iterdir():
         assert ">not run<" in path.read_text()
 
@@ -171,7 +183,9 @@ def test_lines_of_runs_are_named_at_their_ends(figures, pair, tmp_path):
     for size in (32, 128, 512, 2048):
         assert f">{size}<" in text, "the name at the end of the line"
         assert f">batch {size}<" in text, "the legend"
-    assert text.count(">recoverable<") == 1, "dashed lines have one entry, not one for each run"
+    assert text.count(">at the T that shows most<") == 1, (
+        "dashed lines have one entry, not one for each run"
+    )
 
 
 def test_names_at_the_ends_of_lines_stand_apart_in_the_order_of_the_lines(figures):
@@ -187,13 +201,46 @@ def test_names_at_the_ends_of_lines_stand_apart_in_the_order_of_the_lines(figure
 
 def test_lead_is_drawn_with_untuned_and_tuned_students_of_each_teacher_seed(figures, tmp_path):
     before, now = Lead(mean=0.02, low=0.01, high=0.03), Lead(mean=0.005, low=0.0, high=0.01)
-    same = Lead(mean=0.0)
-    lead = LeftOfLead([PairLeft("made/a", before, {0: now, 1: same}), PairLeft("made/b", None, {})])
-    figures.draw_lead(lead, tmp_path / "lead.svg")
+    pairs = [
+        PairLeft("mnist/large--wide--full", None, {}),
+        PairLeft("mnist/small--narrow--tenth", before, {0: now, 1: Lead(mean=0.0)}),
+    ]
+    groups = forest.leads(LeftOfLead(pairs))
+    first, second = groups["MNIST"]
+    assert (first.name, second.name) == ("small to narrow, a tenth", "large to wide, all")
+    assert [label for label, _ in first.marks] == [forest.UNTUNED, forest.TUNED, forest.TUNED]
+    forest.draw(groups, "lead", tmp_path / "lead.svg", alike=True)
     text = (tmp_path / "lead.svg").read_text()
-    for words in ("made/a", "made/b", "untuned students", "tuned students"):
+    for words in ("MNIST", first.name, second.name, "untuned students"):
         assert f">{words}<" in text
-    assert text.count(">tuned students<") == 1
+    assert text.count(">tuned students<") == 1, "one entry of the legend"
+
+
+def test_worth_has_both_gains_and_the_verdict_of_each_pair(figures, tmp_path):
+    pair = write(tmp_path, Planted(data="banking77"))
+    ((line,),) = forest.worth([pair]).values()
+    assert [label for label, _ in line.marks] == ["over hard labels", "over label smoothing"]
+    assert line.note == "knowledge"
+    forest.draw({"Banking77": [line]}, "gain", tmp_path / "worth.svg", alike=False)
+    text = (tmp_path / "worth.svg").read_text()
+    assert ">knowledge<" in text
+    assert ">over label smoothing<" in text
+
+
+def test_the_story_shows_one_pair_of_each_data_set_and_tuned_ones_first(tmp_path):
+    def made(**values):
+        return write(tmp_path, Planted(**values))
+
+    study = [
+        made(data="other", teacher_role="small", student_role="narrow"),
+        made(data="mnist", student_role="narrow", tuned=False),
+        made(data="mnist", student_role="wide", tuned=False),
+        made(data="other", teacher_role="large", student_role="narrow"),
+    ]
+    found = [pair.name for pair in one_of_each(study)]
+    assert found == ["mnist/large--wide--tenth", "other/large--narrow--tenth"]
+    again = made(data="mnist", teacher_role="small", student_role="narrow")
+    assert one_of_each([*study, again])[0] == again
 
 
 def test_panels_say_whose_students_were_not_tuned(tmp_path):

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from goodteacher.cli.comparing import compare
 from goodteacher.cli.display import (
     print_distillation,
     print_export,
@@ -384,6 +385,9 @@ def report(
             print_json({"report": str(path)})
         else:
             stderr.print(f"Report: {path}", markup=False, soft_wrap=True)
+
+
+app.command()(compare)
 
 
 @app.command("import-recipe")

@@ -20,6 +20,7 @@ from goodteacher.records import (
     summarize_front,
     with_fronts,
 )
+from goodteacher.report import Plot, front_plot
 from goodteacher.studies import (
     FRONT_FILE,
     STUDENTS_FILE,
@@ -75,6 +76,14 @@ class SeveralStudies:
     def report(self) -> Place:
         """Where the report of all students is; each study has its own beside it."""
         return self.folder / "report.html"
+
+    def plot_front(self) -> Plot:
+        """Draw the students' accuracy over their parameters, and over each latency in a view.
+
+        Raises:
+            StudyError: The search has not finished.
+        """
+        return front_plot(Store(self.folder))
 
 
 def make_front(several: SeveralStudies, dataset: Dataset) -> Front:

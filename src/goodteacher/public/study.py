@@ -18,6 +18,16 @@ from goodteacher.records import (
     TrajectoryRecord,
     Verdict,
 )
+from goodteacher.report import (
+    Plot,
+    curves_plot,
+    gains_plot,
+    ladder_plot,
+    map_plot,
+    students_plot,
+    teachers_plot,
+    temperatures_plot,
+)
 from goodteacher.studies import EVIDENCE_FILE, SWEET_SPOT_FILE, VERDICT_FILE, Place, Store
 from goodteacher.teachers import recorded_teachers
 
@@ -114,3 +124,61 @@ class Study:
             network: The student's network, where it was given in Python by another process.
         """
         return load_student(self.folder / "baseline", network=network)
+
+    # Figures of the report, for notebooks.
+
+    def plot_gains(self) -> Plot:
+        """Draw how much better the sweet spot's students are than those of each reference.
+
+        Raises:
+            StudyError: The search has not finished.
+        """
+        return gains_plot(self.store)
+
+    def plot_map(self) -> Plot:
+        """Draw the students' accuracy over the teachers' runs and epochs, a view for each recipe.
+
+        Raises:
+            StudyError: No student has been trained yet.
+        """
+        return map_plot(self.store)
+
+    def plot_teachers(self) -> Plot:
+        """Draw what the teachers' responses hold over runs and epochs, a view for each quantity.
+
+        Raises:
+            StudyError: No teacher has been recorded yet.
+        """
+        return teachers_plot(self.store)
+
+    def plot_curves(self) -> Plot:
+        """Draw what the teachers' responses hold over epochs, a line for each run.
+
+        Raises:
+            StudyError: No teacher has been recorded yet.
+        """
+        return curves_plot(self.store)
+
+    def plot_students(self) -> Plot:
+        """Draw students against their teachers: is the best model the best teacher?
+
+        Raises:
+            StudyError: No student has been trained yet.
+        """
+        return students_plot(self.store)
+
+    def plot_temperatures(self) -> Plot:
+        """Draw the accuracy of the students of the sweet spot's teacher over temperature.
+
+        Raises:
+            StudyError: No student has been trained yet.
+        """
+        return temperatures_plot(self.store)
+
+    def plot_ladder(self) -> Plot:
+        """Draw the ladder: what each part of the teacher's response adds to the students.
+
+        Raises:
+            StudyError: The study has not been verified.
+        """
+        return ladder_plot(self.store)

@@ -16,6 +16,13 @@ from goodteacher.records.arms import (
     TeacherVariant,
     smoothing_arm,
 )
+from goodteacher.records.comparisons import (
+    VERDICTS,
+    ComparedStudy,
+    Gain,
+    PairedDifference,
+    remarks_on,
+)
 from goodteacher.records.cost import known_seconds, variant_seconds
 from goodteacher.records.decisions import Decision
 from goodteacher.records.evidence import (
@@ -108,6 +115,7 @@ __all__ = [
     "CROSS_ENTROPY",
     "FAMILY",
     "MARGIN",
+    "VERDICTS",
     "Agreement",
     "Amount",
     "Amounts",
@@ -120,6 +128,7 @@ __all__ = [
     "Checkpoint",
     "ClassChange",
     "ClassGain",
+    "ComparedStudy",
     "Confusion",
     "Control",
     "Cost",
@@ -145,6 +154,7 @@ __all__ = [
     "Flips",
     "Front",
     "FrontRow",
+    "Gain",
     "Int8",
     "JointEffect",
     "Judged",
@@ -160,6 +170,7 @@ __all__ = [
     "OneHotSource",
     "Pair",
     "PairChange",
+    "PairedDifference",
     "Predictor",
     "Quality",
     "QuantizedTeacher",
@@ -196,6 +207,7 @@ __all__ = [
     "listed",
     "percent",
     "points",
+    "remarks_on",
     "repetitions_of",
     "smoothing_arm",
     "summarize",

@@ -27,14 +27,52 @@
 | `svg`        | figures drawn as SVG                                                             |
 | `theme`      | colours of cells, and round numbers for axes                                     |
 | `trackers`   | what MLflow, TensorBoard and Weights & Biases are told                           |
+| `standalone` | a figure without the page around it: SVG with its own colours, or a part of one  |
+| `plots`      | such figures with their numbers, for notebooks                                   |
+| `study_plots`| which of them a study has                                                        |
+| `compared`   | what a study brings to a comparison                                              |
+| `pairs`      | delivered students of several studies on the test examples that they share       |
+| `comparison` | several studies side by side: what is said, drawn and written of them            |
+| `comparison_page` | its page                                                                    |
 | `page`       | which parts, in which order, and the HTML around them                            |
 
 Every figure has a *data function* (findings to plain frozen data) and a *drawing function* (that
 data to a figure of `chart`). Figures read result files; nothing is drawn from live objects.
 """
 
+from goodteacher.report.comparison import Comparison, check_page, compare
+from goodteacher.report.comparison_page import answer_of_all
 from goodteacher.report.front import write_front_report
 from goodteacher.report.page import write_report
+from goodteacher.report.plots import Plot
+from goodteacher.report.study_plots import (
+    curves_plot,
+    front_plot,
+    gains_plot,
+    ladder_plot,
+    map_plot,
+    students_plot,
+    teachers_plot,
+    temperatures_plot,
+)
 from goodteacher.report.trackers import tell_trackers, tracked
 
-__all__ = ["tell_trackers", "tracked", "write_front_report", "write_report"]
+__all__ = [
+    "Comparison",
+    "Plot",
+    "answer_of_all",
+    "check_page",
+    "compare",
+    "curves_plot",
+    "front_plot",
+    "gains_plot",
+    "ladder_plot",
+    "map_plot",
+    "students_plot",
+    "teachers_plot",
+    "tell_trackers",
+    "temperatures_plot",
+    "tracked",
+    "write_front_report",
+    "write_report",
+]

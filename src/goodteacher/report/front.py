@@ -96,8 +96,8 @@ def front_page(front: Front, *, name: str, teacher: str, data: str) -> Page:
         data: What the data are called.
     """
     front_names = listed([row.student for row in front.rows if row.on_front])
-    panels = (_parameters_panel(front), _latency_panel(front))
-    answer = Section("answer", "The students", (front.summary,), panels, (front_table(front),))
+    panels, tables = front_panels(front), (front_table(front),)
+    answer = Section("answer", "The students", (front.summary,), panels, tables)
     return Page(
         name=name,
         title=f"{len(front.rows)} students of {teacher} on {data}",
@@ -106,6 +106,11 @@ def front_page(front: Front, *, name: str, teacher: str, data: str) -> Page:
         sections=(answer, Section("cost", "Cost", (front.teacher_time,))),
         definitions=DEFINITIONS,
     )
+
+
+def front_panels(front: Front) -> tuple[Panel, Panel]:
+    """Return accuracy over parameters, and over each latency."""
+    return (_parameters_panel(front), _latency_panel(front))
 
 
 def _notes(front: Front) -> tuple[str, ...]:

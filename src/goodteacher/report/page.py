@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
-import jinja2
-
 from goodteacher.config import in_words, read_toml
 from goodteacher.data import selection_note
 from goodteacher.errors import StudyError
@@ -17,6 +13,7 @@ from goodteacher.report.arms import arms_section, learning_panel
 from goodteacher.report.findings import Findings, Verified, read_findings, read_verified
 from goodteacher.report.parts import Page, Section
 from goodteacher.report.rungs import RungScores, first_rung
+from goodteacher.report.standalone import asset, template
 from goodteacher.report.svg import draw
 from goodteacher.studies import CONFIG_FILE, Place, Store
 
@@ -81,18 +78,11 @@ def render(findings: Findings | Verified) -> str:
 
 def render_page(page: Page) -> str:
     """Return a page as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("goodteacher.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("page.html").render(
+    return template("page.html").render(
         page=page,
         provenance=PROVENANCE,
-        css=_asset("page.css"),
-        script=_asset("page.js"),
+        css=asset("page.css"),
+        script=asset("page.js"),
         draw=draw,
     )
 
@@ -280,8 +270,3 @@ def _missing(findings: Findings, rung: RungScores | None) -> tuple[str, ...]:
     if rung is None:
         found.append("No student has been trained yet.")
     return tuple(found)
-
-
-def _asset(name: str) -> str:
-    folder = resources.files("goodteacher.report") / "templates"
-    return (folder / name).read_text(encoding="utf-8")

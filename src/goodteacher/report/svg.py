@@ -68,14 +68,29 @@ class Drawing:
     """A figure as the page holds it.
 
     Attributes:
-        svg: The figure.
+        parts: The figure's elements; places across are percentages of the plot's width.
+        height: Of the plot, in pixels.
+        margins: Room for axes and names around it, in pixels: top, right, bottom, left.
         legend_title: Stands before the legend.
         legend: What its symbols stand for; none where they speak for themselves.
     """
 
-    svg: Markup
+    parts: Markup
+    height: int
+    margins: tuple[int, int, int, int]
     legend_title: str = ""
     legend: tuple[Key, ...] = ()
+
+    @property
+    def svg(self) -> Markup:
+        """The figure as wide as its place; its own box is the plot, axes stand in its margins."""
+        top, right, bottom, left = self.margins
+        width = f"calc(100% - {left + right}px)"
+        margins = f"margin: {top}px {right}px {bottom}px {left}px; width: {width}"
+        opened = Markup(
+            '<svg class="chart" height="{}" style="{}" aria-hidden="true" focusable="false">'
+        )
+        return opened.format(self.height, margins) + self.parts + Markup("</svg>")
 
 
 @dataclass(frozen=True)
@@ -153,7 +168,7 @@ def _draw_lines(figure: Lines) -> Drawing:
         )
     shown = tuple(Key(_key_symbol(s), s.name) for s in figure.series if s.name)
     legend = shown if len(shown) > 1 or figure.legend else ()
-    return Drawing(_frame(parts, left=left, height=height), figure.legend, legend)
+    return _framed(parts, left=left, height=height, title=figure.legend, legend=legend)
 
 
 def _series(series: Series, across: Scale, down: Callable[[float], float]) -> Markup:
@@ -191,7 +206,7 @@ def _draw_intervals(figure: Intervals) -> Drawing:
     parts.append(_rule(100 * scale.share(0), 0, 100 * scale.share(0), height, "zero"))
     for place, row in enumerate(figure.rows):
         parts.append(_interval(row, scale, place * row_height))
-    return Drawing(_frame(parts, left=14, height=height, top=4, right=14))
+    return _framed(parts, left=14, height=height, top=4, right=14)
 
 
 def _interval(row: Interval, scale: Scale, top: float) -> Markup:
@@ -231,7 +246,7 @@ def _draw_waterfall(figure: Waterfall) -> Drawing:
             parts.append(_rule(ends[0], down(step.end), ends[1], down(step.end), "link"))
     used = sorted({step.style for step in figure.steps})
     legend = tuple(Key(_box(style), figure.kinds[style]) for style in used)
-    return Drawing(_frame(parts, left=left, height=height, bottom=52), "", legend)
+    return _framed(parts, left=left, height=height, bottom=52, legend=legend)
 
 
 def _step(step: Step, middle: float, width: float, down: Callable[[float], float]) -> Markup:
@@ -268,7 +283,7 @@ def _draw_matrix(figure: Matrix) -> Drawing:
         parts.append(_text(_short(name), "-8", middle, "tick", "end", note=name))
     names, room = _column_names(figure.columns, width, height)
     parts += [*names, *_titles(figure.across, figure.down, left, height, below=room + 16)]
-    return Drawing(_frame(parts, left=left, height=height, bottom=round(room) + 26))
+    return _framed(parts, left=left, height=height, bottom=round(room) + 26)
 
 
 def _cell(
@@ -368,7 +383,7 @@ def _titles(across: str, up: str, left: float, height: float, *, below: float = 
     return found
 
 
-def _frame(
+def _framed(
     parts: Iterable[Markup],
     *,
     left: float,
@@ -376,14 +391,12 @@ def _frame(
     top: int = 30,
     right: int = 12,
     bottom: int = 48,
-) -> Markup:
-    """Put parts into a figure whose own box is the plot; axes stand in its margins."""
-    width = f"calc(100% - {left + right:.0f}px)"
-    margins = f"margin: {top}px {right}px {bottom}px {left:.0f}px; width: {width}"
-    opened = Markup(
-        '<svg class="chart" height="{:.0f}" style="{}" aria-hidden="true" focusable="false">'
-    )
-    return opened.format(height, margins) + Markup("").join(parts) + Markup("</svg>")
+    title: str = "",
+    legend: tuple[Key, ...] = (),
+) -> Drawing:
+    """Put parts into a figure, with room for its axes."""
+    margins = (top, right, bottom, round(left))
+    return Drawing(Markup("").join(parts), round(height), margins, title, legend)
 
 
 def _whisker(x: float, start: float, end: float) -> list[Markup]:

@@ -12,6 +12,7 @@ from goodteacher.studies.environment import (
 )
 from goodteacher.studies.files import (
     BLENDS_FILE,
+    CONFIRMED_FILE,
     DECISIONS_FILE,
     EVENTS_FILE,
     EVIDENCE_FILE,
@@ -74,6 +75,7 @@ from goodteacher.studies.tensor_files import load_weights, read_tensors, weights
 __all__ = [
     "BLENDS_FILE",
     "CONFIG_FILE",
+    "CONFIRMED_FILE",
     "DECISIONS_FILE",
     "EVENTS_FILE",
     "EVIDENCE_FILE",

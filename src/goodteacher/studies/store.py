@@ -9,6 +9,7 @@ Layout (DESIGN, section 6)::
     teachers/<key>/    trajectory.jsonl, checkpoints/*.safetensors, responses/*.safetensors
     students/<key>/    rows.parquet, predictions.safetensors, state.safetensors: one task each
     students.parquet   a row per trained student
+    confirmed.safetensors   who of the confirmed students is right on the test split
     sweet_spot.json    the answer
     student/           the delivered student
     report.html        the answer, drawn

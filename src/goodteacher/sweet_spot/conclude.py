@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import cache, partial
 from itertools import chain
 
+import torch
 from torch import Tensor
 
 from goodteacher.config import Training
@@ -45,7 +46,7 @@ from goodteacher.students import (
     rows_by_arm,
     tuning_rows,
 )
-from goodteacher.studies import Store
+from goodteacher.studies import CONFIRMED_FILE, Context, Store
 from goodteacher.sweet_spot.choice import FAMILIES
 from goodteacher.sweet_spot.search import Found, Search
 from goodteacher.sweet_spot.shipping import Doubts, most_worth_shipping
@@ -138,6 +139,26 @@ def confirmed_rows(
         for arm, rows in rows_by_arm(store, confirmed).items()
         for number, row in enumerate(rows)
     ]
+
+
+def write_confirmed(
+    context: Context,
+    winners: Mapping[Family, Arm],
+    confirmed: Sequence[StudentTask],
+    correct: Mapping[Arm, Correct],
+) -> None:
+    """Write who of the confirmed students is right, so that studies can be compared in pairs.
+
+    Args:
+        context: The study.
+        winners: The confirmed arm of each family.
+        confirmed: The confirmation tasks, one for each fresh seed.
+        correct: See :func:`correct_by_arm`.
+    """
+    seeds = [row.seed for row in rows_by_arm(context.store, confirmed)[winners["sweet_spot"]]]
+    right = {name: torch.from_numpy(correct[arm]).clone() for name, arm in winners.items()}
+    labels = {"seeds": torch.tensor(seeds), "ids": context.data.test.ids}
+    context.store.write_tensors(CONFIRMED_FILE, {**right, **labels})
 
 
 def cost_of(

@@ -10,7 +10,7 @@ from goodteacher.delivery import deliver_best, savings_of
 from goodteacher.records import StudentRow, SweetSpot, TeacherRecord
 from goodteacher.students import StudentTask, all_rows, correct_by_arm, tuning_rows
 from goodteacher.studies import SWEET_SPOT_FILE, Store
-from goodteacher.sweet_spot.conclude import conclude, confirmed_rows
+from goodteacher.sweet_spot.conclude import conclude, confirmed_rows, write_confirmed
 from goodteacher.sweet_spot.search import Found, Search
 from goodteacher.sweet_spot.shipping import doubts_of
 
@@ -66,6 +66,7 @@ def _finish(
     # Doubts may have students trained to tell, so the test split is sealed yet.
     doubts = doubts_of(plan, found, confirmed)
     correct = correct_by_arm(context, confirmed)
+    write_confirmed(context, found.winners, confirmed, correct)
     answer = conclude(plan, records, found, confirmed, correct, doubts)
     confirmations = confirmed_rows(context.store, confirmed, correct)
     probes = [*plan.probes, *found.probes]
