@@ -97,6 +97,7 @@ FAULTS = {
     "watch": ("watch", MISSING),
     "plan": ("plan", MISSING, "--teacher=mlp:8", "--student=mlp:4"),
     "export": ("export", MISSING, "--out=o"),
+    "compare": ("compare", MISSING, f"other-{MISSING}", "--out=o/page.html"),
     "import-recipe": ("import-recipe", MISSING),
 }
 
