@@ -24,8 +24,10 @@ from goodteacher.report.chart import (
     Point,
     Series,
     Step,
+    Strips,
     Waterfall,
 )
+from goodteacher.report.strips import drawn_strips, part_styles
 from goodteacher.report.theme import cell_colors, decade_ticks, round_ticks
 
 NUM_STYLES = 6
@@ -109,6 +111,11 @@ def draw(figure: Figure) -> Drawing:
         return _draw_intervals(figure)
     if isinstance(figure, Waterfall):
         return _draw_waterfall(figure)
+    if isinstance(figure, Strips):
+        part = Markup('<path class="part" d="M-7,-6H7V6H-7Z"/>')
+        keys = zip(part_styles(figure), figure.names, strict=True)
+        legend = tuple(Key(_key(style, part), name) for style, name in keys)
+        return Drawing(drawn_strips(figure), "", legend)
     return _draw_matrix(figure)
 
 

@@ -15,6 +15,7 @@ from goodteacher.studies.files import (
     DECISIONS_FILE,
     EVENTS_FILE,
     EVIDENCE_FILE,
+    EXAMPLES_FILE,
     EXPORT_FILE,
     FRONT_FILE,
     MODEL_CARD_FILE,
@@ -55,6 +56,7 @@ from goodteacher.studies.several import (
     study_folders,
     which_study,
 )
+from goodteacher.studies.shown import excerpt, shown_examples
 from goodteacher.studies.store import CONFIG_FILE, Store
 from goodteacher.studies.tasks import (
     Context,
@@ -77,6 +79,7 @@ __all__ = [
     "DECISIONS_FILE",
     "EVENTS_FILE",
     "EVIDENCE_FILE",
+    "EXAMPLES_FILE",
     "EXPORT_FILE",
     "FRONT_FILE",
     "MODEL_CARD_FILE",
@@ -120,6 +123,7 @@ __all__ = [
     "environment_here",
     "environment_number",
     "environments",
+    "excerpt",
     "hand_over",
     "helped",
     "holds_several",
@@ -140,6 +144,7 @@ __all__ = [
     "say",
     "sending",
     "settings_of",
+    "shown_examples",
     "study_data",
     "study_folders",
     "take",

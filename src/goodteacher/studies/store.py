@@ -10,6 +10,7 @@ Layout (DESIGN, section 6)::
     students/<key>/    rows.parquet, predictions.safetensors, state.safetensors: one task each
     students.parquet   a row per trained student
     sweet_spot.json    the answer
+    examples.json      a dozen telling examples, and what the teachers say of them
     student/           the delivered student
     report.html        the answer, drawn
 

@@ -1,0 +1,183 @@
+"""The most telling examples: many classes at first, at last one; chosen once, and kept.
+
+The recorded epochs of the sweet spot's run are asked about the transfer set. An example tells most
+where its response loses most entropy (nats, at T = 1) between an epoch that named its class already
+and the last one. Epochs near the entropy of chance do not count: that is ignorance, not similarity.
+Of a teacher that was asked once, what it says beside the class counts. Examples on which the last
+teacher is wrong are left out, and each class has its turn before any has a second one. The rule is
+*ours*. The test split is not looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from goodteacher.data import Split
+from goodteacher.records import (
+    EpochSaid,
+    Examples,
+    Shown,
+    SweetSpot,
+    TellingExample,
+)
+from goodteacher.responses import Logits
+from goodteacher.studies import EXAMPLES_FILE, SWEET_SPOT_FILE, shown_examples
+from goodteacher.sweet_spot.search import Search
+from goodteacher.teachers import RecordedTeachers
+
+MOST_EXAMPLES = 20_000
+"""Transfer examples among which are chosen: the first ones."""
+MOST_EPOCHS = 12
+MOST_CLASSES = 5
+"""Classes whose probabilities are kept for an example, its own among them."""
+_IGNORANCE = 0.8
+"""Share of the entropy of chance from which on a response says nothing."""
+_NONE_ASKED = "keep_examples = 0: this study keeps no example."
+_NONE_FADES = (
+    "No response of the sweet spot's run says more of an example than its class, so there is "
+    "nothing to show epoch by epoch."
+)
+
+
+def keep_examples(search: Search) -> None:
+    """Write the most telling examples of a search, unless those of its answer are kept.
+
+    Args:
+        search: A search that has an answer.
+    """
+    store = search.context.store
+    found = store.read_json(SWEET_SPOT_FILE, SweetSpot)
+    asked = _nothing(search, found)
+    if store.exists(EXAMPLES_FILE):
+        kept = store.read_json(EXAMPLES_FILE, Examples)
+        same = ("asked", "run", "chosen_epoch", "temperature")
+        if all(getattr(kept, name) == getattr(asked, name) for name in same):
+            return
+    store.write_json(EXAMPLES_FILE, _filled(search, asked) if asked.asked else asked)
+
+
+def _nothing(search: Search, found: SweetSpot) -> Examples:
+    """Return what is asked for, without an example."""
+    return Examples(
+        asked=search.config.keep_examples,
+        num_examples=0,
+        run=found.teacher.run,
+        chosen_epoch=found.teacher.epoch,
+        temperature=found.recipe.temperature,
+        examples=(),
+        missing=_NONE_ASKED,
+    )
+
+
+def _filled(search: Search, asked: Examples) -> Examples:
+    """Choose the examples that are asked for."""
+    transfer = search.context.data.transfer
+    looked_at = transfer.subset(torch.arange(min(len(transfer), MOST_EXAMPLES)))
+    teachers = RecordedTeachers(search.context.store, dict(search.teachers.keys))
+    own = {
+        each.epoch: each
+        for each in teachers.known()
+        if each.run == asked.run and each.variant == "raw"
+    }
+    epochs = thinned(sorted(own), asked.chosen_epoch)
+    said = [teachers.response(own[epoch], looked_at) for epoch in epochs]
+    rows = most_telling(said, looked_at.labels, asked.asked)
+    shown = shown_examples(looked_at, rows)
+    return asked.model_copy(
+        update={
+            "num_examples": len(looked_at),
+            "examples": tuple(
+                _told(said, epochs, looked_at, row, each, asked.temperature)
+                for row, each in zip(rows, shown, strict=True)
+            ),
+            "missing": "" if rows else _NONE_FADES,
+        }
+    )
+
+
+def most_telling(said: Sequence[Logits], labels: Tensor, count: int) -> list[int]:
+    """Return the examples that tell most, the first of each class first.
+
+    Args:
+        said: Logits [N, C] of each epoch, in their order.
+        labels: int64 [N], below 0 where there is none.
+        count: Examples at most.
+
+    Example:
+        >>> early = torch.tensor([[2.0, 1.5, -2.0], [2.0, 0.0, -2.0], [0.0, 9.0, 0.0]])
+        >>> most_telling([early, 9 * early], torch.tensor([0, 0, 1]), 2)
+        [0, 2]
+    """
+    measured = [_measured(each[:]) for each in said]
+    (last, own), chance = measured[-1], math.log(said[-1].shape[1])
+    best = torch.zeros_like(last)
+    for entropy, named in measured:
+        known = (named == own) & (entropy < _IGNORANCE * chance)
+        best = best.maximum(entropy.where(known, torch.zeros_like(entropy)))
+    lost = best - last if len(said) > 1 else best
+    lost = lost.where((labels < 0) | (labels == own), torch.zeros_like(lost))
+    turns: dict[int, int] = defaultdict(int)
+    ranked: list[tuple[int, int]] = []
+    for row in lost.argsort(descending=True, stable=True).tolist():
+        if lost[row] > 0:
+            ranked.append((turns[int(own[row])], row))
+            turns[int(own[row])] += 1
+    return [row for _, row in sorted(ranked, key=lambda each: each[0])[:count]]
+
+
+def thinned(epochs: Sequence[int], chosen: int) -> list[int]:
+    """Return at most `MOST_EPOCHS` epochs: the first, the last and the chosen one among them.
+
+    Args:
+        epochs: Ascending.
+        chosen: The sweet spot's.
+
+    Example:
+        >>> thinned(range(1, 101), 50)
+        [1, 10, 19, 28, 37, 50, 55, 64, 73, 82, 91, 100]
+    """
+    if len(epochs) <= MOST_EPOCHS:
+        return list(epochs)
+    places = torch.linspace(0, len(epochs) - 1, MOST_EPOCHS).round().int().tolist()
+    found = [epochs[place] for place in places]
+    if chosen not in found and chosen in epochs:
+        nearest = min(range(1, MOST_EPOCHS - 1), key=lambda place: abs(found[place] - chosen))
+        found[nearest] = chosen
+    return found
+
+
+def _measured(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the entropy in nats and the most probable class of each row."""
+    return torch.special.entr(logits.double().softmax(1)).sum(1), logits.argmax(1)
+
+
+def _told(
+    said: Sequence[Logits],
+    epochs: Sequence[int],
+    split: Split,
+    row: int,
+    shown: Shown,
+    temperature: float,
+) -> TellingExample:
+    logits = torch.stack([each[row : row + 1][0] for each in said]).double()
+    plain, softened = logits.softmax(1), (logits / temperature).softmax(1)
+    own, label = int(logits[-1].argmax()), int(split.labels[row])
+    peaks = plain.amax(0)
+    peaks[own] = 2.0  # its own class comes first
+    classes = peaks.argsort(descending=True, stable=True)[:MOST_CLASSES]
+    return TellingExample(
+        id=int(split.ids[row]),
+        label=None if label < 0 else label,
+        number=own,
+        classes=tuple(classes.tolist()),
+        epochs=tuple(
+            EpochSaid(epoch=epoch, plain=tuple(p.tolist()), softened=tuple(s.tolist()))
+            for epoch, p, s in zip(epochs, plain[:, classes], softened[:, classes], strict=True)
+        ),
+        shown=shown,
+    )
