@@ -23,7 +23,8 @@ def example_sections(found: Examples | None, names: Sequence[str]) -> tuple[Sect
         found: The examples; None where the study has no file of them.
         names: Of the classes.
     """
-    title = "One example, many classes, fading to one"
+    faded = found is not None and found.fading
+    title = "One example, many classes, fading to one" if faded else "One example, many classes"
     if found is None:
         return (Section("examples", title, (NOT_THERE,)),)
     if not found.examples:
@@ -33,21 +34,25 @@ def example_sections(found: Examples | None, names: Sequence[str]) -> tuple[Sect
 
 
 def _lead(found: Examples) -> tuple[str, ...]:
-    count = f"Of {found.num_examples:,} transfer examples these {len(found.examples)}"
-    at = ""
-    if found.temperature != 1:
-        at = f" The students learned at T = {found.temperature:g}, the recipe's temperature."
-    if len(found.examples[0].epochs) == 1:
-        return (
-            f"What the teacher {found.run} says of single examples: each bar divides the whole "
-            f"among the classes.{at} {count} have most beside their class, each class in turn.",
-        )
-    return (
+    several = len(found.examples[0].epochs) > 1
+    said = (
         f"What the teacher of {in_words(found.run)} says of the same example, epoch by epoch: each "
-        "bar divides the whole among the classes. Early in training several classes share it, "
-        "later one has all. What the other classes get is what a student can learn beyond the "
-        f"label.{at} {count} lose most, each class in turn; others lose less.{_star(found)}",
+        "bar divides the whole among the classes."
+        if several
+        else f"What the teacher {found.run} says of single examples: each bar divides the whole "
+        "among the classes."
     )
+    if found.fading:
+        said += " Early in training several classes share it, later one has nearly all."
+    said += " What the other classes get is what a student can learn beyond the label."
+    if found.temperature != 1:
+        said += f" The students learned at T = {found.temperature:g}, the recipe's temperature."
+    said += (
+        f" Of {found.num_examples:,} transfer examples these {len(found.examples)} "
+        f"{'lose' if found.fading else 'have'} most beside their class, each class in turn; others "
+        f"{'lose' if found.fading else 'have'} less."
+    )
+    return (said + (_star(found) if several else ""),)
 
 
 def _star(found: Examples) -> str:

@@ -3,9 +3,9 @@
 The recorded epochs of the sweet spot's run are asked about the transfer set. An example tells most
 where its response loses most entropy (nats, at T = 1) between an epoch that named its class already
 and the last one. Epochs near the entropy of chance do not count: that is ignorance, not similarity.
-Of a teacher that was asked once, what it says beside the class counts. Examples on which the last
-teacher is wrong are left out, and each class has its turn before any has a second one. The rule is
-*ours*. The test split is not looked at.
+Where none loses any, and of a teacher that was asked once, what is said beside the class counts.
+Examples on which the last teacher is wrong are left out, and each class has its turn before any has
+a second one. The rule is *ours*. The test split is not looked at.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ MOST_CLASSES = 5
 _IGNORANCE = 0.8
 """Share of the entropy of chance from which on a response says nothing."""
 _NONE_ASKED = "keep_examples = 0: this study keeps no example."
-_NONE_FADES = (
-    "No response of the sweet spot's run says more of an example than its class, so there is "
-    "nothing to show epoch by epoch."
+_NONE_TELLS = (
+    "No response of the sweet spot's run tells more of an example than its class, and none is far "
+    "from saying nothing at all, so there is no example to show."
 )
 
 
@@ -86,7 +86,7 @@ def _filled(search: Search, asked: Examples) -> Examples:
     }
     epochs = thinned(sorted(own), asked.chosen_epoch)
     said = [teachers.response(own[epoch], looked_at) for epoch in epochs]
-    rows = most_telling(said, looked_at.labels, asked.asked)
+    rows, fading = most_telling(said, looked_at.labels, asked.asked)
     shown = shown_examples(looked_at, rows)
     return asked.model_copy(
         update={
@@ -95,13 +95,14 @@ def _filled(search: Search, asked: Examples) -> Examples:
                 _told(said, epochs, looked_at, row, each, asked.temperature)
                 for row, each in zip(rows, shown, strict=True)
             ),
-            "missing": "" if rows else _NONE_FADES,
+            "fading": fading,
+            "missing": "" if rows else _NONE_TELLS,
         }
     )
 
 
-def most_telling(said: Sequence[Logits], labels: Tensor, count: int) -> list[int]:
-    """Return the examples that tell most, the first of each class first.
+def most_telling(said: Sequence[Logits], labels: Tensor, count: int) -> tuple[list[int], bool]:
+    """Return the examples that tell most, the first of each class first, and whether they fade.
 
     Args:
         said: Logits [N, C] of each epoch, in their order.
@@ -109,25 +110,28 @@ def most_telling(said: Sequence[Logits], labels: Tensor, count: int) -> list[int
         count: Examples at most.
 
     Example:
-        >>> early = torch.tensor([[2.0, 1.5, -2.0], [2.0, 0.0, -2.0], [0.0, 9.0, 0.0]])
+        >>> early = torch.tensor([[2.0, 1.5, -2.0], [2.0, 0.0, -2.0], [0.0, 3.0, 0.0]])
         >>> most_telling([early, 9 * early], torch.tensor([0, 0, 1]), 2)
-        [0, 2]
+        ([0, 2], True)
     """
     measured = [_measured(each[:]) for each in said]
     (last, own), chance = measured[-1], math.log(said[-1].shape[1])
-    best = torch.zeros_like(last)
+    nothing = torch.zeros_like(last)
+    most = nothing
     for entropy, named in measured:
         known = (named == own) & (entropy < _IGNORANCE * chance)
-        best = best.maximum(entropy.where(known, torch.zeros_like(entropy)))
-    lost = best - last if len(said) > 1 else best
-    lost = lost.where((labels < 0) | (labels == own), torch.zeros_like(lost))
+        most = most.maximum(entropy.where(known, nothing))
+    right = (labels < 0) | (labels == own)
+    lost = (most - last).where(right, nothing)
+    fading = bool((lost > 0).any())
+    counts = lost if fading else most.where(right, nothing)
     turns: dict[int, int] = defaultdict(int)
     ranked: list[tuple[int, int]] = []
-    for row in lost.argsort(descending=True, stable=True).tolist():
-        if lost[row] > 0:
+    for row in counts.argsort(descending=True, stable=True).tolist():
+        if counts[row] > 0:
             ranked.append((turns[int(own[row])], row))
             turns[int(own[row])] += 1
-    return [row for _, row in sorted(ranked, key=lambda each: each[0])[:count]]
+    return [row for _, row in sorted(ranked, key=lambda each: each[0])[:count]], fading
 
 
 def thinned(epochs: Sequence[int], chosen: int) -> list[int]:
