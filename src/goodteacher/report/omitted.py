@@ -13,9 +13,7 @@ from goodteacher.records import (
 from goodteacher.report.chart import Strips
 from goodteacher.report.parts import Exhibit, Gallery, Panel, Section, Table, View
 
-NONE_KEPT = (
-    "No examples are shown, since keep_examples is 0 or this was measured before there were."
-)
+NONE_KEPT = "No examples of the class are shown: the folder keeps none, as with keep_examples = 0."
 
 
 def recognised_lead(found: OmittedClass) -> str:
