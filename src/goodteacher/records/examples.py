@@ -56,7 +56,5 @@ class Examples(Frozen):
     chosen_epoch: int = Field(description="of the sweet spot's teacher")
     temperature: float = Field(description="the recipe's")
     examples: tuple[TellingExample, ...]
-    fading: bool = Field(
-        default=False, description="whether their responses lose classes from epoch to epoch"
-    )
+    fading: bool = Field(description="whether their responses lose classes from epoch to epoch")
     missing: str = Field(default="", description="why there are fewer than asked for")

@@ -70,6 +70,7 @@ def _nothing(search: Search, found: SweetSpot) -> Examples:
         chosen_epoch=found.teacher.epoch,
         temperature=found.recipe.temperature,
         examples=(),
+        fading=False,
         missing=_NONE_ASKED,
     )
 
