@@ -271,8 +271,10 @@ def test_private_data_leave_no_picture_in_the_evidence(tmp_path):
         for split in (whole.train, whole.test)
     ]
     data = Dataset("images", *parts, whole.class_names)
-    settings = {**QUICK, "omit_class": "c", "keep_examples": 0}
+    settings = {**QUICK, "omit_class": "c"}
     verify(data, responses=bayes_logits(), out=tmp_path / "v", **settings)
+    assert "data:image/png" in Store.open(tmp_path / "v").read_text("report.html")
+    verify(data, responses=bayes_logits(), out=tmp_path / "v", keep_examples=0, **settings)
     found = Store.open(tmp_path / "v").read_json(EVIDENCE_FILE, Evidence)
     assert found.omitted.examples is None
     assert len(found.flips.most_gained) > 0
