@@ -104,13 +104,14 @@ def draw_example(each: TellingExample, found: Examples, names: Sequence[str]) ->
         return tuple(bar if whole else (*bar, max(0.0, 1 - sum(bar))) for bar in bars)
 
     epochs = [epoch.epoch for epoch in each.epochs]
+    star = len(epochs) > 1 and found.chosen_epoch in epochs
     return Strips(
         down="epoch",
         rows=tuple(map(str, epochs)),
         columns=("T = 1", f"T = {found.temperature:g}") if softened else ("T = 1",),
         names=(*(names[place] for place in each.classes), *(() if whole else ("others",))),
         shares=tuple(map(divided, each.epochs)),
-        marked=epochs.index(found.chosen_epoch) if found.chosen_epoch in epochs else None,
+        marked=epochs.index(found.chosen_epoch) if star else None,
         rest=not whole,
     )
 
