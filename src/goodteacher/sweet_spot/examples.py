@@ -1,7 +1,7 @@
 """The most telling examples: many classes at first, at last one; chosen once, and kept.
 
 The recorded epochs of the sweet spot's run are asked about the transfer set. An example tells most
-where its response loses most entropy (nats, at T = 1) between an epoch that named its class already
+where its response loses most entropy (at T = 1) between an epoch that named its class already
 and the last one. Epochs near the entropy of chance do not count: that is ignorance, not similarity.
 Where none loses any, and of a teacher that was asked once, what is said beside the class counts.
 Examples on which the last teacher is wrong are left out, and each class has its turn before any has
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ MOST_EXAMPLES = 20_000
 MOST_EPOCHS = 12
 MOST_CLASSES = 5
 """Classes whose probabilities are kept for an example, its own among them."""
+_ROWS_AT_ONCE = 4096
 _IGNORANCE = 0.8
 """Share of the entropy of chance from which on a response says nothing."""
 _NONE_ASKED = "keep_examples = 0: this study keeps no example."
@@ -86,15 +87,20 @@ def _filled(search: Search, asked: Examples) -> Examples:
         if each.run == asked.run and each.variant == "raw"
     }
     epochs = thinned(sorted(own), asked.chosen_epoch)
-    said = [teachers.response(own[epoch], looked_at) for epoch in epochs]
-    rows, fading = most_telling(said, looked_at.labels, asked.asked)
+
+    def said() -> Iterator[Logits]:
+        """Read one response after another: together they may not fit into memory."""
+        return (teachers.response(own[epoch], looked_at) for epoch in epochs)
+
+    rows, fading = most_telling(said(), looked_at.labels, asked.asked)
+    logits = torch.stack([each[torch.tensor(rows, dtype=torch.int64)] for each in said()], 1)
     shown = shown_examples(looked_at, rows)
     return asked.model_copy(
         update={
             "num_examples": len(looked_at),
             "examples": tuple(
-                _told(said, epochs, looked_at, row, each, asked.temperature)
-                for row, each in zip(rows, shown, strict=True)
+                _told(logits[place], epochs, looked_at.subset([row]), each, asked.temperature)
+                for place, (row, each) in enumerate(zip(rows, shown, strict=True))
             ),
             "fading": fading,
             "missing": "" if rows else _NONE_TELLS,
@@ -102,11 +108,11 @@ def _filled(search: Search, asked: Examples) -> Examples:
     )
 
 
-def most_telling(said: Sequence[Logits], labels: Tensor, count: int) -> tuple[list[int], bool]:
+def most_telling(said: Iterable[Logits], labels: Tensor, count: int) -> tuple[list[int], bool]:
     """Return the examples that tell most, the first of each class first, and whether they fade.
 
     Args:
-        said: Logits [N, C] of each epoch, in their order.
+        said: Logits [N, C] of each epoch, in their order; looked at one after another.
         labels: int64 [N], below 0 where there is none.
         count: Examples at most.
 
@@ -115,12 +121,12 @@ def most_telling(said: Sequence[Logits], labels: Tensor, count: int) -> tuple[li
         >>> most_telling([early, 9 * early], torch.tensor([0, 0, 1]), 2)
         ([0, 2], True)
     """
-    measured = [_measured(each[:]) for each in said]
-    (last, own), chance = measured[-1], math.log(said[-1].shape[1])
+    measured = [_measured(each) for each in said]
+    last, own = measured[-1]
     nothing = torch.zeros_like(last)
     most = nothing
     for entropy, named in measured:
-        known = (named == own) & (entropy < _IGNORANCE * chance)
+        known = (named == own) & (entropy < _IGNORANCE)
         most = most.maximum(entropy.where(known, nothing))
     right = (labels < 0) | (labels == own)
     lost = (most - last).where(right, nothing)
@@ -156,27 +162,36 @@ def thinned(epochs: Sequence[int], chosen: int) -> list[int]:
     return found
 
 
-def _measured(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the entropy in nats and the most probable class of each row."""
-    return torch.special.entr(logits.double().softmax(1)).sum(1), logits.argmax(1)
+def _measured(logits: Logits) -> tuple[Tensor, Tensor]:
+    """Return each row's entropy, as a share of that of chance, and its most probable class."""
+    parts = [
+        logits[first : first + _ROWS_AT_ONCE] for first in range(0, len(logits), _ROWS_AT_ONCE)
+    ]
+    entropies = [torch.special.entr(part.double().softmax(1)).sum(1) for part in parts]
+    chance = math.log(logits.shape[1])
+    return torch.cat(entropies) / chance, torch.cat([part.argmax(1) for part in parts])
 
 
 def _told(
-    said: Sequence[Logits],
-    epochs: Sequence[int],
-    split: Split,
-    row: int,
-    shown: Shown,
-    temperature: float,
+    logits: Tensor, epochs: Sequence[int], example: Split, shown: Shown, temperature: float
 ) -> TellingExample:
-    logits = torch.stack([each[row : row + 1][0] for each in said]).double()
+    """Return what is kept of one example.
+
+    Args:
+        logits: What each epoch says of it, [E, C].
+        epochs: As many.
+        example: A split of it alone.
+        shown: What is shown of it.
+        temperature: The recipe's.
+    """
+    logits = logits.double()
     plain, softened = logits.softmax(1), (logits / temperature).softmax(1)
-    own, label = int(logits[-1].argmax()), int(split.labels[row])
+    own, label = int(logits[-1].argmax()), int(example.labels[0])
     peaks = plain.amax(0)
     peaks[own] = 2.0  # its own class comes first
     classes = peaks.argsort(descending=True, stable=True)[:MOST_CLASSES]
     return TellingExample(
-        id=int(split.ids[row]),
+        id=int(example.ids[0]),
         label=None if label < 0 else label,
         number=own,
         classes=tuple(classes.tolist()),
