@@ -83,13 +83,17 @@ def last_epochs(study: Study) -> dict[int, int]:
 
 
 def without_pictures(evidence: Evidence) -> Evidence:
-    """Return the evidence without the pictures of examples that flip."""
+    """Return the evidence without pictures of examples: those that flip, those of a class."""
     flips = evidence.flips
     bare = {
         name: tuple(flip.model_copy(update={"picture": None}) for flip in getattr(flips, name))
         for name in ("most_gained", "most_lost")
     }
-    return evidence.model_copy(update={"flips": flips.model_copy(update=bare)})
+    omitted = evidence.omitted
+    if omitted is not None:
+        omitted = omitted.model_copy(update={"examples": None})
+    changed = {"flips": flips.model_copy(update=bare), "omitted": omitted}
+    return evidence.model_copy(update=changed)
 
 
 def as_csv(rows: Iterable[Frozen], columns: Sequence[str]) -> str:

@@ -98,6 +98,18 @@ def test_the_report_has_attributes_as_columns(folder):
     assert "learning rate" in page
 
 
+def test_the_report_shows_what_recorded_epochs_say_of_the_same_examples(folder):
+    kept = json.loads((folder / "study/examples.json").read_text())
+    assert kept["run"] in ("slow", "fast")
+    assert kept["examples"]
+    for each in kept["examples"]:
+        assert [epoch["epoch"] for epoch in each["epochs"]] == [1, 2, 4]
+        assert each["id"] in DATA.train.ids
+    page = (folder / "study/report.html").read_text()
+    assert f"What the teacher of {kept['run']} says of the same example" in page
+    assert f"Transfer example {kept['examples'][0]['id']}" in page
+
+
 def test_the_same_command_goes_on_and_needs_the_runs_no_longer(folder, tmp_path):
     shutil.copytree(folder / "kept", tmp_path / "study")
     before = (tmp_path / "study/sweet_spot.json").read_text()

@@ -21,12 +21,13 @@ from goodteacher.networks import Network, Preparations
 from goodteacher.networks.preparation import Identity
 from goodteacher.records.evidence import Evidence, Flip, Flips
 from goodteacher.report.classes import flips_table
+from goodteacher.studies import excerpt
 from goodteacher.studies.files import EVIDENCE_FILE
 from goodteacher.studies.progress import Silent
 from goodteacher.studies.setting_up import prepare_context
 from goodteacher.studies.store import Store
 from goodteacher.studies.tasks import DataKey
-from goodteacher.verdicts.evidence.flips import EXCERPT, excerpt
+from goodteacher.verdicts.evidence.flips import EXCERPT
 from tests.made import SETTINGS
 from tests.test_study import Interrupter, without_seconds
 from tests.test_verification import QUICK
@@ -247,11 +248,12 @@ def test_doctor_command_says_that_inputs_are_texts(folder):
 
 
 def test_excerpt_is_one_line_of_limited_length_in_any_language():
-    assert excerpt("a\n b\tc") == "a b c"
+    assert excerpt("a\n b\tc", EXCERPT) == "a b c"
     for text in ("word " * 100, "漢" * 1000):
-        assert len(excerpt(text)) == EXCERPT
-        assert excerpt(text).endswith(" ...")
-        assert text.startswith(excerpt(text).removesuffix(" ..."))
+        shown = excerpt(text, EXCERPT)
+        assert len(shown) == EXCERPT
+        assert shown.endswith(" ...")
+        assert text.startswith(shown.removesuffix(" ..."))
 
 
 def test_table_of_flips_has_texts_only_where_there_are_some():

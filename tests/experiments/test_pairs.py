@@ -6,7 +6,7 @@ import pytest
 
 from collect import as_csv, as_students_csv, collect, without_pictures
 from goodteacher import Study, search
-from goodteacher.records.evidence import Evidence, Flip, Flips
+from goodteacher.records.evidence import Evidence, Flip, Flips, OmittedClass
 from goodteacher.sweet_spot.scores import score_table
 from pairs import (
     DEFAULT_STUDENTS_FILE,
@@ -145,7 +145,10 @@ def test_pictures_of_flips_are_not_kept():
         picture="iVBORw0KGgo=",
     )
     flips = Flips.model_construct(most_gained=(flip,), most_lost=(flip, flip))
-    found = without_pictures(Evidence.model_construct(flips=flips)).flips
+    omitted = OmittedClass.model_construct(class_name="3", examples="pictures")
+    bare = without_pictures(Evidence.model_construct(flips=flips, omitted=omitted))
+    assert (bare.omitted.class_name, bare.omitted.examples) == ("3", None)
+    found = bare.flips
     assert [len(found.most_gained), len(found.most_lost)] == [1, 2]
     for kept in (*found.most_gained, *found.most_lost):
         assert kept == flip.model_copy(update={"picture": None})

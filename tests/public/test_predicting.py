@@ -477,6 +477,18 @@ def test_a_teacher_that_was_asked_once_has_no_epochs_to_be_in_doubt_about(judged
     assert "Train that teacher longer" not in told
 
 
+def test_texts_are_shown_with_what_the_teacher_that_was_asked_once_says(judged):
+    _, study = judged
+    kept = json.loads((study.folder / "examples.json").read_text())
+    assert kept["run"] == "judge"
+    assert len(kept["examples"]) == 12
+    assert all(len(each["epochs"]) == 1 for each in kept["examples"])
+    page = study.report.read_text()
+    assert "What the teacher judge says of single examples" in page
+    assert f'<blockquote dir="auto">{kept["examples"][0]["shown"]["text"]}</blockquote>' in page
+    assert "★" not in page[page.index('<section id="examples">') : page.index('<section id="map">')]
+
+
 def test_the_student_is_told_beside_the_teacher_in_size_and_time(judged):
     said, study = judged
     predictor, savings = RecordedRun.open(said.folder).notes.predictor, study.sweet_spot.savings

@@ -1,13 +1,12 @@
-"""What the teachers say, from planted responses: classes alike, and one example fading."""
+"""Which classes the teachers call alike, from planted responses."""
 
 import pytest
 import torch
 
 from goodteacher.report import write_report
-from goodteacher.report.alike import alike_panels, draw_fading, said_sections, shown_classes
+from goodteacher.report.alike import alike_panels, said_sections
 from goodteacher.report.findings import read_findings
-from goodteacher.report.recorded import MOST_EPOCHS, Fading, class_order, most_fading
-from goodteacher.report.svg import draw
+from goodteacher.report.recorded import class_order
 from goodteacher.responses import Response, write_response
 from tests.report.build import data_summary, finish_study, write_study
 
@@ -77,40 +76,6 @@ def test_all_matrices_share_order_and_colours(said):
     assert figures[0].cells[0][0].value is None
 
 
-def test_example_that_fades_most_is_shown_for_each_class():
-    early = torch.tensor([[2.0, 1.5, -2.0], [2.0, 0.0, 0.0], [-1.0, 2.0, 1.0], [5.0, 0.0, 0.0]])
-    late = torch.tensor([[9.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 9.0, 0.0], [5.0, 0.0, 0.0]])
-    shown = list(most_fading([early, late], [7, 8, 9, 10], [1, 5]))
-    assert [(each.id, each.number) for each in shown] == [(7, 0), (9, 1)]
-    assert shown[0].rows[0] == pytest.approx(early[0].softmax(0).tolist())
-    assert shown[0].epochs == (1, 5)
-
-
-def test_ignorance_is_not_taken_for_similarity():
-    uniform, late = torch.zeros(1, 3), torch.tensor([[9.0, 0.0, 0.0]])
-    assert list(most_fading([uniform, late], [0], [1, 5])) == []
-
-
-def test_epoch_that_names_another_class_does_not_count():
-    early, late = torch.tensor([[1.0, 1.5, -2.0]]), torch.tensor([[9.0, 0.0, 0.0]])
-    assert list(most_fading([early, late], [0], [1, 5])) == []
-
-
-def test_fading_is_drawn_an_epoch_a_row_in_per_cent():
-    fading = Fading(3, 0, (1, 4), ((0.5, 0.3, 0.2), (0.98, 0.01, 0.01)))
-    figure = draw_fading(fading, NAMES)
-    assert figure.rows == ("1", "4")
-    assert [cell.text for cell in figure.cells[0]] == ["50", "30", "20"]
-    assert figure.limits == (0.0, 100.0)
-    assert "one" in draw(figure).svg
-
-
-def test_of_many_classes_the_ones_it_resembles_are_drawn():
-    row = [0.5, *([0.001] * 97), 0.3, 0.1]
-    assert {0, 98, 99} <= set(shown_classes(Fading(0, 0, (1,), (tuple(row),))))
-    assert len(shown_classes(Fading(0, 0, (1,), (tuple(row),)))) == 10
-
-
 def test_page_shows_them_and_class_names_bring_no_markup(store):
     text = write_report(store).read_text(encoding="utf-8")
     assert "What the teachers say" in text
@@ -138,15 +103,7 @@ def test_two_or_very_many_classes_have_no_matrix(tmp_path, names):
     assert read_findings(store).said is None
 
 
-def test_many_epochs_are_thinned_and_both_ends_are_kept():
-    from goodteacher.report.recorded import _thinned
-
-    thinned = _thinned(range(1, 101))
-    assert (len(thinned), thinned[0], thinned[-1]) == (MOST_EPOCHS, 1, 100)
-    assert _thinned([1, 2]) == [1, 2]
-
-
 def test_responses_of_which_only_the_largest_classes_were_kept_are_left_out(store):
-    path = store.path("teachers/batch-128/responses/epoch-00001.transfer.view-0.safetensors")
+    path = store.path("teachers/batch-128/responses/epoch-00004.transfer.view-0.safetensors")
     write_response(path, Response(response(1), torch.arange(10, 16)), top_k=2)
     assert read_findings(store).said is None

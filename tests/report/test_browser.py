@@ -5,11 +5,15 @@ from pathlib import Path
 import pytest
 
 from goodteacher.config import Recipe
-from goodteacher.records import Arm, StudentRow
+from goodteacher.records import Arm, Shown, StudentRow
 from goodteacher.report import write_report
+from goodteacher.studies import EVIDENCE_FILE, EXAMPLES_FILE
 from tests.report.browsing import SIZES, needs_browser
 from tests.report.build import CHOSEN, data_summary, finish_study, row, write_study
 from tests.report.test_alike import record_responses
+from tests.report.test_examples import DOT, examples, telling
+from tests.report.test_ladder import planted_verdict
+from tests.report.test_omitted import NAMES, evidence, omitted
 
 pytestmark = needs_browser
 EVIL = '<img src=x onerror="document.title=1">'
@@ -18,9 +22,17 @@ EVIL = '<img src=x onerror="document.title=1">'
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     """The report of a finished study whose class names are hostile."""
-    store = write_study(tmp_path_factory.mktemp("b") / "study", data=data_summary((EVIL, "b", "c")))
+    names = (EVIL, "b", "c")
+    store = write_study(tmp_path_factory.mktemp("b") / "study", data=data_summary(names))
     finish_study(store)
     record_responses(store)
+    cells = ((EVIL, EVIL), *((f"column {number}", "1.5") for number in range(20)))
+    shown = (Shown(picture=DOT), Shown(text=EVIL * 4), Shown(cells=cells, remark=EVIL))
+    told = [telling(n, label=n, shown=each) for n, each in enumerate(shown)]
+    store.write_json(EXAMPLES_FILE, examples(*told))
+    store.write_json("verdict.json", planted_verdict())
+    found = evidence(omitted(class_name="b")).model_copy(update={"class_names": NAMES})
+    store.write_json(EVIDENCE_FILE, found)
     return Path(write_report(store))
 
 
@@ -50,7 +62,7 @@ def test_every_figure_is_drawn_inside_the_page(opened, size, theme):
     assert len(boxes) > 10
     for width, height, marks in boxes:
         assert width > 150
-        assert height > 50
+        assert height > 40  # two bars
         assert marks > 2
 
 
@@ -201,9 +213,49 @@ def test_tables_that_scroll_are_reached_by_keyboard(opened):
 
 def test_names_from_data_are_text(opened):
     page = opened()
-    assert page.evaluate("document.querySelectorAll('img').length") == 0
+    assert page.locator("#examples img").count() == 1
+    assert page.locator("img:not([src^='data:image/png;base64,'])").count() == 0
+    assert EVIL in page.locator("#example-101 blockquote").inner_text()
+    assert EVIL in page.locator("#example-102 .cells").inner_text()
     assert page.title() == "study - goodteacher"
     assert EVIL in page.locator("#data").inner_text()
+
+
+def test_cards_show_their_example_and_their_numbers(opened):
+    page = opened()
+    card = page.locator("#example-100")
+    box = card.locator("img").bounding_box()
+    assert box["width"] > 60
+    assert EVIL in card.locator("img").get_attribute("alt")
+    card.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert card.locator("td", has_text="50.00").first.is_visible()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_bars_fill_their_columns(opened, size):
+    page = opened(*SIZES[size])
+    widths = page.evaluate(
+        """[...document.querySelectorAll("#example-100 svg.chart")].map((svg) => {
+             const whole = svg.getBoundingClientRect().width;
+             const parts = [...svg.querySelectorAll("rect.part")];
+             const drawn = parts.reduce((sum, part) => sum + part.getBoundingClientRect().width, 0);
+             return drawn / whole;
+           })"""
+    )
+    assert widths == [pytest.approx(3 * 0.97, abs=0.06)]  # three epochs, 3 % between columns
+
+
+def test_row_of_many_columns_scrolls_by_keyboard(opened):
+    page = opened()
+    region = page.locator("#example-102 .cells")
+    region.focus()
+    page.keyboard.press("End")
+    for _ in range(50):
+        if moved := region.evaluate("(element) => element.scrollTop"):
+            break
+        page.wait_for_timeout(20)
+    assert moved > 0
 
 
 def test_page_without_scripts_shows_every_view(opened):

@@ -20,6 +20,10 @@ def effect(mean):
 
 @pytest.fixture
 def verdict():
+    return planted_verdict()
+
+
+def planted_verdict():
     rungs = [Rung(rung=0, name="one_hot", test_accuracy=0.8, selection_accuracy=0.8, step=None)]
     for number, (name, step) in enumerate(STEPS.items(), start=1):
         reached = rungs[-1].test_accuracy + step

@@ -153,6 +153,7 @@ def test_sections_come_in_reading_order(findings):
     keys = [section.key for section in sections(findings)]
     assert keys == [
         "answer",
+        "examples",
         "map",
         "curves",
         "students",

@@ -26,6 +26,7 @@ from goodteacher.report.chart import (
     Point,
     Series,
     Step,
+    Strips,
     Waterfall,
 )
 from goodteacher.report.parts import Table, View
@@ -93,6 +94,14 @@ def test_a_waterfall_has_the_interval_of_each_step_itself():
     figure = Waterfall("gain", steps, ("regularization", "knowledge"))
     assert list(rows_of(figure)) == [
         {"step": "similar", "kind": "knowledge", "points": 2.0, "low": 1.5, "high": 3.5}
+    ]
+
+
+def test_strips_have_a_row_for_each_part_of_a_bar():
+    figure = Strips("epoch", ("1",), ("T = 1",), ("3", "8"), (((0.75, 0.25),),))
+    assert list(rows_of(figure)) == [
+        {"epoch": "1", "column": "T = 1", "part": "3", "share": 0.75},
+        {"epoch": "1", "column": "T = 1", "part": "8", "share": 0.25},
     ]
 
 

@@ -8,7 +8,7 @@ Its description there is the text of ``--help``. Unknown names are refused.
 
 from goodteacher.config.augmentation import Augmentation
 from goodteacher.config.commands import DistillConfig, EvidenceConfig, RespondConfig, VerifyConfig
-from goodteacher.config.common import DataConfig, ReadingConfig, RuntimeConfig
+from goodteacher.config.common import DataConfig, KeptConfig, ReadingConfig, RuntimeConfig
 from goodteacher.config.reading import (
     RUNTIME_SETTINGS,
     differences,
@@ -61,6 +61,7 @@ __all__ = [
     "EvidenceConfig",
     "Frozen",
     "GridConfig",
+    "KeptConfig",
     "LossName",
     "Optimization",
     "OptimizerName",

@@ -6,10 +6,9 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from goodteacher.config.common import DataConfig, RuntimeConfig
+from goodteacher.config.common import DataConfig, KeptConfig, RuntimeConfig
 from goodteacher.config.settings import GridConfig, StudentConfig
 from goodteacher.config.values import (
-    Frozen,
     LossName,
     PositiveFloat,
     PositiveFloats,
@@ -85,7 +84,7 @@ class RespondConfig(RuntimeConfig, DataConfig):
     )
 
 
-class EvidenceConfig(Frozen):
+class EvidenceConfig(KeptConfig):
     """What ``goodteacher verify`` reports beside the verdict, where asked for.
 
     None of it moves the verdict, so any of it may be asked for later in the same folder.
@@ -100,6 +99,12 @@ class EvidenceConfig(Frozen):
         None,
         description="name or number of a class that further students never see (default: none)",
     )
+    omit_map: Annotated[int, Field(ge=3)] | None = Field(
+        None,
+        description="with omit_class, also train students of every recorded teacher of the study "
+        "without the class, at T = 1 and at the recipe's T, with this many paired seeds each "
+        "(default: no such map)",
+    )
     evidence_seeds: Annotated[int, Field(ge=3)] | None = Field(
         None,
         description="paired student seeds of the temperature curve and the omitted class "
@@ -110,6 +115,11 @@ class EvidenceConfig(Frozen):
     def _check_evidence(self) -> Self:
         if self.curve_temperatures:
             check_list("curve_temperatures", self.curve_temperatures)
+        if self.omit_map is not None and self.omit_class is None:
+            raise ValueError(
+                f"omit_map = {self.omit_map} needs omit_class: which class shall the students of "
+                "every teacher never see? Name it, or leave omit_map out"
+            )
         return self
 
 

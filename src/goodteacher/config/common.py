@@ -145,3 +145,14 @@ class DataConfig(ReadingConfig):
         description="of texts: words and pairs of words, or runs of characters, that become "
         "features, at most (default: 4096)",
     )
+
+
+class KeptConfig(Frozen):
+    """What of the data is kept for those who look at the results."""
+
+    keep_examples: Annotated[int, Field(ge=0, le=100)] = Field(
+        12,
+        description="examples that are kept in the folder for the report to show, as small "
+        "pictures, the first 300 characters of texts, or rows; 0 keeps none, for data that must "
+        "not be shown",
+    )

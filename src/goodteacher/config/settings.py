@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from goodteacher.config.augmentation import Augmentation
-from goodteacher.config.common import DataConfig, RuntimeConfig
+from goodteacher.config.common import DataConfig, KeptConfig, RuntimeConfig
 from goodteacher.config.runs import PlannedRun, planned_runs, runs_of_other_batches
 from goodteacher.config.values import (
     Frozen,
@@ -364,7 +364,9 @@ class SearchConfig(GridConfig):
         return self
 
 
-class StudyConfig(RuntimeConfig, DataConfig, SearchConfig, StudentConfig, TeacherConfig):
+class StudyConfig(
+    RuntimeConfig, DataConfig, KeptConfig, SearchConfig, StudentConfig, TeacherConfig
+):
     """All settings of a study, flat: the content of ``study.toml``.
 
     Example:
@@ -374,7 +376,7 @@ class StudyConfig(RuntimeConfig, DataConfig, SearchConfig, StudentConfig, Teache
         (1, 2, 4, 6)
     """
 
-    may_differ: ClassVar[frozenset[str]] = frozenset({"until_converged"})
+    may_differ: ClassVar[frozenset[str]] = frozenset({"until_converged", "keep_examples"})
 
     @model_validator(mode="after")
     def _check_trajectories(self) -> Self:

@@ -20,6 +20,7 @@ from goodteacher.data.notes import DataNote, Note
 from goodteacher.data.numbers import AT_ONCE, at_once, decoded
 from goodteacher.data.odd_columns import are_dates, are_identifiers, numbers_rows
 from goodteacher.data.patient import Finding
+from goodteacher.data.pictures import heat_map, picture
 from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
 from goodteacher.data.sparse import Sparse
 from goodteacher.data.spec import InputSpec, Kind, numbers_spec
@@ -88,6 +89,7 @@ __all__ = [
     "decoded",
     "doctor",
     "has_columns",
+    "heat_map",
     "is_numeric",
     "is_table",
     "load_dataset",
@@ -95,6 +97,7 @@ __all__ = [
     "numbers_rows",
     "numbers_spec",
     "on_one_line",
+    "picture",
     "plain_words",
     "prepare",
     "resolvable_difference",

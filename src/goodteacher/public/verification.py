@@ -163,7 +163,7 @@ def _of_response(
     )
     context = prepare_context(config, out, data=dataset, progress=watcher)
     config = context.store.config(VerifyConfig)
-    check_omission(config, context.data)
+    check_omission(config, context.data, of_study=False)
     teachers = given_teachers(response, independent, context.data.selection)
     if independent is not None:
         tell(context, independent, name="independent response")

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from goodteacher.config import Frozen, Recipe
+from goodteacher.records.examples import Shown
 from goodteacher.records.results import Effect, Pair
 
 
@@ -70,6 +71,63 @@ class OmittedArm(Frozen):
     )
 
 
+class RecognisedExample(Frozen):
+    """A test example of the omitted class, and what the full response's students make of it."""
+
+    id: int
+    right: int = Field(description="seeds whose student recognises it, as trained")
+    says: int = Field(description="most frequent prediction over the seeds")
+    shown: Shown
+
+
+class ResemblingExample(Frozen):
+    """A transfer example of another class, of which the teacher says much of the omitted one."""
+
+    id: int
+    label: int
+    classes: tuple[int, ...] = Field(
+        description="whose probabilities are kept: the omitted one, its own, the most probable ones"
+    )
+    plain: tuple[float, ...] = Field(description="the teacher's probabilities at T = 1")
+    softened: tuple[float, ...] = Field(description="the same at the recipe's temperature")
+    shown: Shown
+
+
+class OmittedExamples(Frozen):
+    """Examples that show what an omitted class was learned from, and how well."""
+
+    num_recognised: int = Field(
+        description="test examples of the class that more than half of the seeds recognise"
+    )
+    recognised: tuple[RecognisedExample, ...] = Field(
+        description="some of them, those that most seeds recognise first"
+    )
+    missed: tuple[RecognisedExample, ...] = Field(
+        description="some of the others, those that fewest seeds recognise first"
+    )
+    resembling: tuple[ResemblingExample, ...] = Field(
+        description="transfer examples that the teacher gives the class most at T = 1"
+    )
+
+
+class OmittedCell(Frozen):
+    """Students of one recorded teacher that never saw the omitted class."""
+
+    run: str
+    epoch: int
+    temperature: float
+    class_accuracy: Estimate = Field(description="on test examples of the omitted class")
+    corrected_class_accuracy: Estimate
+
+
+class OmittedMap(Frozen):
+    """Every recorded teacher of a study, by what its students know of a class they never saw."""
+
+    num_seeds: int
+    temperatures: tuple[float, ...] = Field(description="1, and the recipe's")
+    cells: tuple[OmittedCell, ...]
+
+
 class OmittedClass(Frozen):
     """A class that students never saw, and what they know of it."""
 
@@ -86,6 +144,10 @@ class OmittedClass(Frozen):
         description="accuracy on the class as trained, full response minus rung 2"
     )
     corrected_knowledge: JointEffect = Field(description="the same after correction")
+    examples: OmittedExamples | None = Field(
+        default=None, description="null where keep_examples is 0"
+    )
+    map: OmittedMap | None = Field(default=None, description="null where it was not asked for")
 
 
 class FidelityArm(Frozen):

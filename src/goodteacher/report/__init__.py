@@ -6,7 +6,8 @@
 | `rungs`      | what the search's students reached: means and spread of each arm on a rung       |
 | `quantities` | the table of what is said about a teacher: names, units, splits                  |
 | `recorded`   | what recorded responses say, read and aggregated                                 |
-| `alike`      | which classes a teacher calls alike, and one example epoch by epoch              |
+| `alike`      | which classes a teacher calls alike                                              |
+| `examples`   | what each teacher says of the same example, epoch by epoch                       |
 | `arms`       | every arm in one table, and how the students learned                             |
 | `answer`     | the answer first: one sentence, what it rests on, what to do next                |
 | `headline`   | the table of confirmed students and the plot of their differences                |
@@ -16,6 +17,7 @@
 | `students`   | students over temperature, and students against their teachers                   |
 | `ladder`     | the verdict's waterfall and its controls                                         |
 | `further`    | its temperature curve, omitted class and fidelity                                |
+| `omitted`    | an omitted class in examples: who is recognised, and what taught them            |
 | `errors`     | whether students make the errors of their teacher                                |
 | `classes`    | which classes gain, where confusions move, which examples flip                   |
 | `judgement`  | the verdict and its evidence as sections                                         |
@@ -26,6 +28,7 @@
 | `chart`      | what a figure shows, as plain data                                               |
 | `svg`        | figures drawn as SVG                                                             |
 | `scales`     | the axes of figures                                                              |
+| `strips`     | bars that divide a whole, drawn as SVG                                           |
 | `theme`      | colours of cells, and round numbers for axes                                     |
 | `trackers`   | what MLflow, TensorBoard and Weights & Biases are told                           |
 | `standalone` | a figure without the page around it: SVG with its own colours, or a part of one  |

@@ -1,4 +1,4 @@
-"""What the teachers say: which classes they call alike, and one example epoch by epoch."""
+"""What the teachers say: which classes they call alike."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 from goodteacher.report.chart import Cell, Matrix
 from goodteacher.report.classes import matrix_table
-from goodteacher.report.parts import Panel, Section, Table, View
-from goodteacher.report.recorded import Alike, Fading, Said
-
-_MOST_COLUMNS = 10
+from goodteacher.report.parts import Panel, Section, View
+from goodteacher.report.recorded import Alike, Said
 
 
 def said_sections(said: Said | None, names: Sequence[str]) -> tuple[Section, ...]:
@@ -22,7 +20,7 @@ def said_sections(said: Said | None, names: Sequence[str]) -> tuple[Section, ...
         f"it fade. Transfer set, n = {said.num_examples:,} examples; an example's class is the one "
         "that the last teacher of the run finds most probable."
     )
-    panels = (*alike_panels(said, names), *fading_panels(said, names))
+    panels = alike_panels(said, names)
     return (Section("said", "What the teachers say", (lead,), panels),)
 
 
@@ -83,59 +81,6 @@ def draw_alike(rows: Sequence[Sequence[float]], names: Sequence[str], highest: f
         limits=(0.0, highest or 1.0),
         row_height=max(14, min(30, 600 // len(names))),
     )
-
-
-def fading_panels(said: Said, names: Sequence[str]) -> tuple[Panel, ...]:
-    """Return a figure for each example: one example, many classes, fading to one."""
-    return tuple(_fading_panel(each, said.run, names) for each in said.fading)
-
-
-def draw_fading(fading: Fading, names: Sequence[str]) -> Matrix:
-    """Draw an example's probabilities, an epoch a row."""
-    classes = shown_classes(fading)
-    cells = tuple(
-        tuple(
-            Cell(
-                100 * row[place],
-                f"{100 * row[place]:.0f}",
-                f"epoch {epoch}, {names[place]}: {100 * row[place]:.2f} %",
-            )
-            for place in classes
-        )
-        for epoch, row in zip(fading.epochs, fading.rows, strict=True)
-    )
-    return Matrix(
-        across="class",
-        down="teacher epoch",
-        columns=tuple(names[place] for place in classes),
-        rows=tuple(f"{epoch}" for epoch in fading.epochs),
-        cells=cells,
-        unit="%",
-        limits=(0.0, 100.0),
-        row_height=28,
-    )
-
-
-def shown_classes(fading: Fading) -> tuple[int, ...]:
-    """Return the classes that an example was ever said to resemble most, in their order."""
-    count = len(fading.rows[0])
-    peaks = sorted(range(count), key=lambda place: -max(row[place] for row in fading.rows))
-    return tuple(sorted(peaks[:_MOST_COLUMNS]))
-
-
-def _fading_panel(fading: Fading, run: str, names: Sequence[str]) -> Panel:
-    name = names[fading.number]
-    caption = (
-        f"Probability in %, at T = 1, that the teacher of {run} gives each class for transfer "
-        f"example {fading.id}, at each recorded epoch: many classes at first, at last one. Of all "
-        "examples of its class it loses most; others fade less."
-    )
-    rows = tuple(
-        (str(epoch), *(f"{100 * value:.2f}" for value in row))
-        for epoch, row in zip(fading.epochs, fading.rows, strict=True)
-    )
-    view = View("", draw_fading(fading, names), caption, Table("", ("epoch", *names), rows))
-    return Panel(f"fading-{fading.id}", f"One example, epoch by epoch: {name}", (view,))
 
 
 def _ordered(each: Alike, order: Sequence[int]) -> tuple[tuple[float, ...], ...]:

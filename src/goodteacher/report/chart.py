@@ -1,7 +1,7 @@
 """What a figure shows, before it is drawn: numbers, names and notes, frozen.
 
-Four kinds cover the page: lines (and points) over numbers, intervals of differences, the steps of
-a waterfall, and a matrix of coloured cells.
+Five kinds cover the page: lines (and points) over numbers, intervals of differences, the steps of
+a waterfall, a matrix of coloured cells, and strips that divide a whole.
 """
 
 from __future__ import annotations
@@ -207,5 +207,28 @@ class Matrix:
     limits: Pair | None = None
 
 
-Figure = Lines | Intervals | Waterfall | Matrix
+@dataclass(frozen=True)
+class Strips:
+    """Bars that divide a whole, one for each row and column.
+
+    Attributes:
+        down: Title of the rows.
+        rows: Names of the rows.
+        columns: Titles of the columns.
+        names: What the parts of a bar stand for, from left to right.
+        shares: For each row and column the share of each part, which sum to 1.
+        marked: Place of the row that stands out.
+        rest: Whether the last part is all that has no part of its own.
+    """
+
+    down: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    names: tuple[str, ...]
+    shares: tuple[tuple[tuple[float, ...], ...], ...]
+    marked: int | None = None
+    rest: bool = False
+
+
+Figure = Lines | Intervals | Waterfall | Matrix | Strips
 """Anything that can be drawn."""

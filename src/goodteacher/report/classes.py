@@ -11,12 +11,13 @@ from goodteacher.records import (
     Evidence,
     Flip,
     Flips,
+    Shown,
     percent,
     points,
 )
 from goodteacher.report.chart import Cell, Matrix
 from goodteacher.report.headline import Difference, confidence, draw_differences, in_points
-from goodteacher.report.parts import Gallery, Panel, Picture, Table, View
+from goodteacher.report.parts import Exhibit, Gallery, Panel, Table, View
 
 MOST_BARS = 30
 """Classes in the figure; the table has all."""
@@ -193,7 +194,7 @@ def flip_galleries(found: Flips, names: Sequence[str]) -> tuple[Gallery, ...]:
         Gallery(title, tuple(_pictures(shown, names, found.num_seeds)))
         for title, shown in titled.items()
     )
-    return tuple(gallery for gallery in galleries if gallery.pictures)
+    return tuple(gallery for gallery in galleries if gallery.exhibits)
 
 
 def flips_table(found: Flips, names: Sequence[str]) -> Table:
@@ -241,16 +242,14 @@ def _association(found: Association) -> str:
     return f"{found.rho:+.2f} (p = {found.p_value:.3f})"
 
 
-def _pictures(shown: Sequence[Flip], names: Sequence[str], seeds: int) -> Iterator[Picture]:
+def _pictures(shown: Sequence[Flip], names: Sequence[str], seeds: int) -> Iterator[Exhibit]:
     for flip in shown:
         if flip.picture is not None:
             before = names[flip.confidence_smoothing_says]
             after = names[flip.full_response_says]
-            yield Picture(
-                flip.picture,
-                (
-                    names[flip.label],
-                    f"rung 2: {flip.confidence_smoothing_right}/{seeds} right, says {before}",
-                    f"full: {flip.full_response_right}/{seeds} right, says {after}",
-                ),
+            lines = (
+                names[flip.label],
+                f"rung 2: {flip.confidence_smoothing_right}/{seeds} right, says {before}",
+                f"full: {flip.full_response_right}/{seeds} right, says {after}",
             )
+            yield Exhibit(Shown(picture=flip.picture), "; ".join(lines), lines)

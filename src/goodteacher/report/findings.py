@@ -13,6 +13,7 @@ from goodteacher.records import (
     DataSummary,
     Decision,
     Evidence,
+    Examples,
     Export,
     StudentRow,
     SweetSpot,
@@ -26,6 +27,7 @@ from goodteacher.studies import (
     BLENDS_FILE,
     DECISIONS_FILE,
     EVIDENCE_FILE,
+    EXAMPLES_FILE,
     EXPORT_FILE,
     RESPONSE_FILE,
     Environment,
@@ -90,6 +92,7 @@ class Findings:
         decisions: What the search decided.
         export: What the last export found; None while there was none.
         said: What the recorded responses say; None before the search ends, or without them.
+        examples: The most telling examples; None before the search ends, or without their file.
     """
 
     name: str
@@ -105,6 +108,7 @@ class Findings:
     decisions: tuple[Decision, ...] = ()
     export: Export | None = None
     said: Said | None = None
+    examples: Examples | None = None
 
     @cached_property
     def axis(self) -> RunAxis:
@@ -176,6 +180,7 @@ def read_findings(store: Store, tables: Tables | None = None) -> Findings:
         judgement=_judgement(store),
         blends=_blends(store),
         export=store.read_json(EXPORT_FILE, Export) if store.exists(EXPORT_FILE) else None,
+        examples=store.read_json(EXAMPLES_FILE, Examples) if store.exists(EXAMPLES_FILE) else None,
         decisions=tuple(store.read_records(DECISIONS_FILE, Decision)),
         branches=tuple(
             record

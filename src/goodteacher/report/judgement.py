@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from goodteacher.records import Evidence, Verdict, verdict_remarks
-from goodteacher.report import classes, errors, further, ladder
+from goodteacher.report import classes, errors, further, ladder, omitted
 from goodteacher.report.findings import Judgement
 from goodteacher.report.parts import Section
 
@@ -79,10 +79,18 @@ def _curve_section(found: Evidence) -> tuple[Section, ...]:
 def _omitted_section(found: Evidence) -> tuple[Section, ...]:
     if found.omitted is None:
         return ()
-    table = further.omitted_table(found.omitted, found.level)
-    title = f"Without class {found.omitted.class_name}"
-    panels = (further.omitted_panel(found.omitted, found.level),)
-    return (Section("omitted", title, (), panels, (table,), columns=1),)
+    return (
+        Section(
+            "omitted",
+            f"Without class {found.omitted.class_name}",
+            (omitted.recognised_lead(found.omitted),),
+            (further.omitted_panel(found.omitted, found.level),),
+            (further.omitted_table(found.omitted, found.level),),
+            omitted.recognised_galleries(found.omitted, found.class_names),
+            columns=1,
+        ),
+        *omitted.resembling_sections(found.omitted, found, found.class_names),
+    )
 
 
 def _fidelity_section(found: Evidence) -> Section:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from goodteacher.config import Recipe, StudyConfig
-from goodteacher.records import Checkpoint
+from goodteacher.config import Recipe, StudyConfig, in_words
+from goodteacher.records import Checkpoint, Estimate, OmittedCell, OmittedClass
 from goodteacher.report.chart import Cell, Matrix
 from goodteacher.report.findings import Findings
 from goodteacher.report.parts import Panel, Table, View
@@ -118,6 +118,59 @@ def teacher_panel(findings: Findings) -> Panel:
     return Panel("map-teachers", "What the teacher's response holds", views)
 
 
+def omitted_panel(findings: Findings, found: OmittedClass, level: float) -> Panel | None:
+    """Return the map of what students know of a class they never saw; None if not measured.
+
+    Args:
+        findings: The study.
+        found: What was measured of the class.
+        level: Of the intervals.
+    """
+    if found.map is None:
+        return None
+    kinds: Mapping[str, Callable[[OmittedCell], Estimate]] = {
+        "as trained": lambda cell: cell.class_accuracy,
+        "after the bias correction": lambda cell: cell.corrected_class_accuracy,
+    }
+    views = tuple(
+        _omitted_view(findings, found, (temperature, kind), of, level)
+        for kind, of in kinds.items()
+        for temperature in found.map.temperatures
+    )
+    return Panel("map-omitted", f"Students that never saw class {found.class_name}", views)
+
+
+def omitted_grid(
+    findings: Findings,
+    found: OmittedClass,
+    temperature: float,
+    of: Callable[[OmittedCell], Estimate],
+) -> Grid:
+    """Return the map of accuracy on an omitted class at one temperature.
+
+    Args:
+        findings: The study.
+        found: The class; it has a map.
+        temperature: One of the map's.
+        of: Which accuracy.
+    """
+    cells = () if found.map is None else found.map.cells
+    by_teacher = {(c.run, c.epoch): of(c) for c in cells if c.temperature == temperature}
+
+    def cell(checkpoint: Checkpoint) -> Cell:
+        known = by_teacher.get((checkpoint.run, checkpoint.epoch))
+        if known is None:
+            return _absent(findings, checkpoint)
+        star = CHOSEN if checkpoint == findings.chosen else ""
+        low, high = (100 * end for end in known.interval)
+        note = (
+            f"{checkpoint}, T = {temperature:g}\n{100 * known.mean:.1f} % [{low:.1f}, {high:.1f}]"
+        )
+        return Cell(100 * known.mean, _lines(f"{100 * known.mean:.1f}", star), note)
+
+    return _grid(findings, "%", cell)
+
+
 def grid_table(grid: Grid) -> Table:
     """Return a map's numbers."""
     head = (*grid.axis.columns, *(f"epoch {epoch}" for epoch in grid.epochs))
@@ -206,6 +259,31 @@ def _student_view(findings: Findings, rung: RungScores, recipe: Recipe | None) -
     return View(label, draw_grid(grid), caption, grid_table(grid))
 
 
+def _omitted_view(
+    findings: Findings,
+    found: OmittedClass,
+    what: tuple[float, str],
+    of: Callable[[OmittedCell], Estimate],
+    level: float,
+) -> View:
+    (temperature, kind), seeds = what, found.map.num_seeds if found.map else 0
+    grid = omitted_grid(findings, found, temperature, of)
+    figure = dataclasses.replace(draw_grid(grid), limits=(0.0, 100.0))
+    caption = (
+        f"Students of every recorded teacher, distilled at T = {temperature:g} from "
+        f"{found.num_transfer:,} examples without class {found.class_name}: share in % of its "
+        f"{found.num_class_examples:,} test examples that they recognise, {kind}; mean of "
+        f"{_count(seeds, 'seed')}. Each map has the same colours, from 0 to 100 %. The numbers "
+        f"hold {100 * (1 - level):g} % intervals over seeds and test examples."
+    )
+    return View(
+        f"{kind}, T = {temperature:g}",
+        figure,
+        caption,
+        _omitted_table(findings, found, of, temperature),
+    )
+
+
 def _spread(rung: RungScores, recipe: Recipe | None) -> str:
     scores = rung.best_by_checkpoint(recipe).values()
     known = [score.deviation for score in scores if score.deviation is not None]
@@ -235,6 +313,26 @@ def _teacher_view(findings: Findings, quantity: Quantity) -> View:
         f"{findings.axis.title} (n = 1, so no spread). Star and outline: the sweet spot."
     )
     return View(quantity.label, draw_grid(grid), caption, grid_table(grid))
+
+
+def _omitted_table(
+    findings: Findings,
+    found: OmittedClass,
+    of: Callable[[OmittedCell], Estimate],
+    temperature: float,
+) -> Table:
+    """Return the numbers of a map of an omitted class, a teacher a row."""
+    cells = () if found.map is None else found.map.cells
+    rows = tuple(
+        (
+            in_words(c.run),
+            str(c.epoch),
+            *(f"{100 * value:.1f}" for value in (of(c).mean, *of(c).interval)),
+        )
+        for c in cells
+        if c.temperature == temperature
+    )
+    return Table("", (findings.axis.title, "epoch", "recognised, %", "low", "high"), rows)
 
 
 def _count(number: int, noun: str) -> str:

@@ -10,9 +10,10 @@ from goodteacher.report import curves, exported, facts, headline, judgement, map
 from goodteacher.report.alike import said_sections
 from goodteacher.report.answer import answer_sentence, facts_of, summary_without_doubts
 from goodteacher.report.arms import arms_section, learning_panel
+from goodteacher.report.examples import example_sections
 from goodteacher.report.findings import Findings, Tables, Verified, read_findings, read_verified
 from goodteacher.report.going import Going, beside, unfinished
-from goodteacher.report.parts import REPORT_FILE, Page, Section
+from goodteacher.report.parts import REPORT_FILE, Page, Panel, Section
 from goodteacher.report.rungs import RungScores, first_rung
 from goodteacher.report.standalone import asset, template
 from goodteacher.report.svg import draw
@@ -211,6 +212,7 @@ def sections(findings: Findings) -> tuple[Section, ...]:
     return (
         *_answer_sections(findings),
         *said_sections(findings.said, findings.data.class_names),
+        *_example_sections(findings),
         *(judgement.judgement_sections(findings.judgement) if findings.judgement else ()),
         _map_section(findings, rung),
         _curve_section(findings),
@@ -257,13 +259,28 @@ def _answer_sections(findings: Findings) -> tuple[Section, ...]:
     return (Section("answer", "How good the student is", (said,), shown, (table,)),)
 
 
+def _example_sections(findings: Findings) -> tuple[Section, ...]:
+    if findings.sweet_spot is None:
+        return ()
+    return example_sections(findings.examples, findings.data.class_names)
+
+
 def _map_section(findings: Findings, rung: RungScores | None) -> Section:
     title, panels = f"The map: {findings.axis.title} x epoch", []
     if rung is not None:
         panels.append(maps.student_panel(findings, rung))
+    panels += _omitted_maps(findings)
     if findings.healthy:
         panels.append(maps.teacher_panel(findings))
     return Section("map", title, _missing(findings, rung), tuple(panels))
+
+
+def _omitted_maps(findings: Findings) -> tuple[Panel, ...]:
+    evidence = findings.judgement.evidence if findings.judgement else None
+    if evidence is None or evidence.omitted is None:
+        return ()
+    panel = maps.omitted_panel(findings, evidence.omitted, evidence.level)
+    return () if panel is None else (panel,)
 
 
 def _curve_section(findings: Findings) -> Section:

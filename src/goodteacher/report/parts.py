@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from goodteacher.records import Shown
 from goodteacher.report.chart import Figure
 
 REPORT_FILE = "report.html"
@@ -60,6 +61,21 @@ class View:
 
 
 @dataclass(frozen=True)
+class Exhibit:
+    """An example of the data, shown.
+
+    Attributes:
+        shown: Its picture, text or row.
+        alt: What it is and what is said of it, for those who do not see the picture.
+        lines: What stands below it.
+    """
+
+    shown: Shown
+    alt: str
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Panel:
     """A place on the page that shows one view at a time.
 
@@ -67,37 +83,26 @@ class Panel:
         key: Identifier, unique on the page.
         title: Heading.
         views: At least one; the first is shown until the reader selects another.
+        exhibit: The example that the figure is about; None where it is about many.
     """
 
     key: str
     title: str
     views: tuple[View, ...]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An example shown.
-
-    Attributes:
-        png: The picture, PNG in base64.
-        lines: What stands below it.
-    """
-
-    png: str
-    lines: tuple[str, ...]
+    exhibit: Exhibit | None = None
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures under one caption.
+    """Examples under one caption.
 
     Attributes:
         caption: What they have in common.
-        pictures: In order; may be empty.
+        exhibits: In order; may be empty.
     """
 
     caption: str
-    pictures: tuple[Picture, ...]
+    exhibits: tuple[Exhibit, ...]
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class Section:
         lead: Paragraphs above the panels.
         panels: Figures, laid out side by side where there is room.
         tables: Tables below them.
-        galleries: Pictures below them.
+        galleries: Examples below them.
         columns: Panels in a row on a wide screen.
         folded: Whether the tables open on a click (and on paper).
     """

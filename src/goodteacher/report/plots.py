@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from goodteacher.errors import ConfigError
-from goodteacher.report.chart import Figure, Intervals, Lines, Matrix, Waterfall
+from goodteacher.report.chart import Figure, Intervals, Lines, Matrix, Strips, Waterfall
 from goodteacher.report.parts import Panel, View
 from goodteacher.report.standalone import as_document, as_html, as_svg
 from goodteacher.studies import Place, Store, Url, place_of
@@ -166,6 +166,8 @@ def rows_of(figure: Figure) -> Iterator[dict[str, Any]]:
         return _rows_of_lines(figure)
     if isinstance(figure, Waterfall):
         return _rows_of_waterfall(figure)
+    if isinstance(figure, Strips):
+        return _rows_of_strips(figure)
     return _rows_of_intervals(figure)
 
 
@@ -193,6 +195,13 @@ def _rows_of_lines(figure: Lines) -> Iterator[dict[str, Any]]:
                 "high": high,
                 "label": point.label,
             }
+
+
+def _rows_of_strips(figure: Strips) -> Iterator[dict[str, Any]]:
+    for row, bars in zip(figure.rows, figure.shares, strict=True):
+        for column, shares in zip(figure.columns, bars, strict=True):
+            for name, share in zip(figure.names, shares, strict=True):
+                yield {figure.down: row, "column": column, "part": name, "share": share}
 
 
 def _rows_of_waterfall(figure: Waterfall) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What recorded responses say of classes and of single examples, aggregated for the figures.
+"""What recorded responses say of classes, aggregated for the figures.
 
 No labels are needed: an example's class is the one that the last teacher of the run finds most
 probable.
@@ -6,7 +6,7 @@ probable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,9 +21,6 @@ MOST_CLASSES = 60
 """Classes of a matrix that can still be read."""
 MOST_EXAMPLES = 20_000
 """Transfer examples that are looked at: the first ones."""
-MOST_EPOCHS = 12
-NUM_SHOWN = 4
-"""Examples shown."""
 EARLY = "early in training"
 
 
@@ -48,23 +45,6 @@ class Alike:
 
 
 @dataclass(frozen=True)
-class Fading:
-    """What each recorded epoch's teacher says about one example.
-
-    Attributes:
-        id: The example's.
-        number: Of its class.
-        epochs: The recorded epochs, ascending.
-        rows: Probabilities ``[E, C]`` at T = 1.
-    """
-
-    id: int
-    number: int
-    epochs: tuple[int, ...]
-    rows: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True)
 class Said:
     """What the responses on the transfer set say.
 
@@ -73,16 +53,12 @@ class Said:
         num_examples: Looked at.
         alike: One matrix for each role, the sweet spot's among them.
         order: The classes so that similar ones stand together.
-        run: Of the sweet spot's teacher.
-        fading: The examples that the run's teachers came to see as one class alone.
     """
 
     temperature: float
     num_examples: int
     alike: tuple[Alike, ...]
     order: tuple[int, ...]
-    run: str
-    fading: tuple[Fading, ...]
 
 
 def read_said(
@@ -107,15 +83,16 @@ def read_said(
     source = found.teacher.source
     if not isinstance(source, Checkpoint) or source.run not in folders:
         return None
-    epochs = _thinned([r.epoch for r in records if r.run == source.run and r.status == "ok"])
-    logits = _read(store, folders, [(source.run, epoch) for epoch in epochs])
-    if not logits or not 2 < logits[-1].shape[1] <= MOST_CLASSES or source.variant != "raw":
+    last = max(r.epoch for r in records if r.run == source.run and r.status == "ok")
+    logits = _read(store, folders, [(source.run, last)])
+    if not logits or not 2 < logits[0].shape[1] <= MOST_CLASSES or source.variant != "raw":
         return None
-    ids = _ids(store, _name(folders, source.run, epochs[-1]))
     wanted = _roles(records, found, students)
     others = _read(store, folders, list(wanted.values()))
+    if not others:
+        return None
     temperature = found.recipe.temperature
-    own = logits[-1].argmax(1)
+    own = logits[0].argmax(1)
     alike = tuple(
         Alike(role, f"{run} epoch {epoch}", _class_means(found_logits, own, temperature))
         for (role, (run, epoch)), found_logits in zip(wanted.items(), others, strict=True)
@@ -125,8 +102,6 @@ def read_said(
         num_examples=len(own),
         alike=alike,
         order=class_order(next(each for each in alike if each.role != EARLY).rows),
-        run=source.run,
-        fading=tuple(most_fading(logits, ids, epochs)),
     )
 
 
@@ -147,35 +122,6 @@ def class_order(rows: Sequence[Sequence[float]]) -> tuple[int, ...]:
     distances = (1 - (near + near.T) / 2).fill_diagonal_(0)
     tree = linkage(squareform(distances.numpy(), checks=False), "average", optimal_ordering=True)
     return tuple(int(place) for place in leaves_list(tree))
-
-
-def most_fading(
-    logits: Sequence[Tensor], ids: Sequence[int], epochs: Sequence[int]
-) -> Iterator[Fading]:
-    """Yield the examples whose response loses most of its other classes, each of another class.
-
-    An epoch counts only where its teacher agrees with the last one on the most probable class.
-
-    Args:
-        logits: Of each epoch, ``[N, C]``.
-        ids: Of the examples.
-        epochs: As many as ``logits``.
-    """
-    log_probs = torch.stack([each.log_softmax(1) for each in logits])
-    entropies = -(log_probs.exp() * log_probs).sum(2)
-    own = logits[-1].argmax(1)
-    agreed = torch.stack([each.argmax(1) == own for each in logits])
-    # An entropy near that of chance is ignorance, not similarity.
-    known = entropies < 0.8 * torch.tensor(float(logits[-1].shape[1])).log()
-    lost = entropies.where(agreed & known, torch.zeros(())).amax(0) - entropies[-1]
-    seen: set[int] = set()
-    for row in lost.argsort(descending=True, stable=True).tolist():
-        number = int(own[row])
-        if number in seen or len(seen) == NUM_SHOWN or lost[row] <= 0:
-            continue
-        seen.add(number)
-        shown = log_probs[:, row].exp().tolist()
-        yield Fading(int(ids[row]), number, tuple(epochs), tuple(map(tuple, shown)))
 
 
 def _roles(
@@ -221,19 +167,5 @@ def _read(
     return whole if len(whole) == len(names) else []
 
 
-def _ids(store: Store, name: str) -> list[int]:
-    tensors = store.read_tensors(name)
-    count = len(tensors["logits"])
-    return [int(each) for each in tensors.get("ids", torch.arange(count))[:MOST_EXAMPLES]]
-
-
 def _name(folders: Mapping[str, str], run: str, epoch: int) -> str:
     return f"{folders[run]}/responses/epoch-{epoch:05d}.transfer.view-0.safetensors"
-
-
-def _thinned(epochs: Sequence[int]) -> list[int]:
-    """Return at most so many epochs as can be read, the first and the last among them."""
-    if len(epochs) <= MOST_EPOCHS:
-        return list(epochs)
-    places = torch.linspace(0, len(epochs) - 1, MOST_EPOCHS).round().int().tolist()
-    return [epochs[place] for place in places]

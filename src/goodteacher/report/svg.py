@@ -25,9 +25,11 @@ from goodteacher.report.chart import (
     Point,
     Series,
     Step,
+    Strips,
     Waterfall,
 )
 from goodteacher.report.scales import Scale, number_on, scale_of
+from goodteacher.report.strips import ROW_HEIGHT, drawn_strips, part_styles, room_of_names
 from goodteacher.report.theme import cell_colors
 
 NUM_STYLES = 6
@@ -109,7 +111,23 @@ def draw(figure: Figure) -> Drawing:
         return _draw_intervals(figure)
     if isinstance(figure, Waterfall):
         return _draw_waterfall(figure)
+    if isinstance(figure, Strips):
+        return _draw_strips(figure)
     return _draw_matrix(figure)
+
+
+def _draw_strips(figure: Strips) -> Drawing:
+    part = Markup('<path class="part" d="M-7,-6H7V6H-7Z"/>')
+    keys = zip(part_styles(figure), figure.names, strict=True)
+    return _framed(
+        drawn_strips(figure),
+        left=room_of_names(figure),
+        height=ROW_HEIGHT * len(figure.rows),
+        top=26,
+        right=4,
+        bottom=6,
+        legend=tuple(Key(_key(style, part), name) for style, name in keys),
+    )
 
 
 def _draw_lines(figure: Lines) -> Drawing:

@@ -16,6 +16,7 @@ from goodteacher.studies.files import (
     DECISIONS_FILE,
     EVENTS_FILE,
     EVIDENCE_FILE,
+    EXAMPLES_FILE,
     EXPORT_FILE,
     FRONT_FILE,
     MODEL_CARD_FILE,
@@ -56,6 +57,7 @@ from goodteacher.studies.several import (
     study_folders,
     which_study,
 )
+from goodteacher.studies.shown import excerpt, shown_examples
 from goodteacher.studies.store import CONFIG_FILE, Store
 from goodteacher.studies.tasks import (
     Context,
@@ -79,6 +81,7 @@ __all__ = [
     "DECISIONS_FILE",
     "EVENTS_FILE",
     "EVIDENCE_FILE",
+    "EXAMPLES_FILE",
     "EXPORT_FILE",
     "FRONT_FILE",
     "MODEL_CARD_FILE",
@@ -122,6 +125,7 @@ __all__ = [
     "environment_here",
     "environment_number",
     "environments",
+    "excerpt",
     "hand_over",
     "helped",
     "holds_several",
@@ -142,6 +146,7 @@ __all__ = [
     "say",
     "sending",
     "settings_of",
+    "shown_examples",
     "study_data",
     "study_folders",
     "take",

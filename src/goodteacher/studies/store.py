@@ -11,6 +11,7 @@ Layout (DESIGN, section 6)::
     students.parquet   a row per trained student
     confirmed.safetensors   who of the confirmed students is right on the test split
     sweet_spot.json    the answer
+    examples.json      a dozen telling examples, and what the teachers say of them
     student/           the delivered student
     report.html        the answer, drawn
 

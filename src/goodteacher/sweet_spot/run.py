@@ -11,6 +11,7 @@ from goodteacher.records import StudentRow, SweetSpot, TeacherRecord
 from goodteacher.students import StudentTask, all_rows, correct_by_arm, tuning_rows
 from goodteacher.studies import SWEET_SPOT_FILE, Store
 from goodteacher.sweet_spot.conclude import conclude, confirmed_rows, write_confirmed
+from goodteacher.sweet_spot.examples import keep_examples
 from goodteacher.sweet_spot.search import Found, Search
 from goodteacher.sweet_spot.shipping import doubts_of
 
@@ -28,6 +29,7 @@ def run_search(plan: Search) -> None:
     records, found, confirmed = _searched(plan)
     if _unanswered(store, plan.config):
         _finish(plan, records, found, confirmed)
+    keep_examples(plan)
 
 
 def rehearse_search(plan: Search) -> None:

@@ -145,7 +145,7 @@ def of_study(
     source_of_data = made_with.data if data is None else data
     independent = independent_response(independent_responses, source_of_data, config, probabilities)
     context = resume_context(store.root, made_with, progress, data=data)
-    check_omission(config, context.data)
+    check_omission(config, context.data, of_study=True)
     source = store.read_json(SWEET_SPOT_FILE, SweetSpot).teacher.source
     key, keys = plan_keys(made_with, context)
     _check_labels_unmixed(key)

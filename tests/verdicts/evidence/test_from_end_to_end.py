@@ -10,13 +10,15 @@ from typer.testing import CliRunner
 from goodteacher import search, verify
 from goodteacher.cli import app
 from goodteacher.config import VerifyConfig, parse
-from goodteacher.data import load_dataset
+from goodteacher.data import Dataset, Split, load_dataset
 from goodteacher.engines import LocalEngine
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.maths.targets import ladder_targets
 from goodteacher.records.arms import CROSS_ENTROPY
 from goodteacher.records.evidence import Evidence
+from goodteacher.records.results import StudentRow
 from goodteacher.report import write_report
+from goodteacher.report.omitted import NONE_KEPT
 from goodteacher.responses import as_response
 from goodteacher.responses.fitting import fitted_response
 from goodteacher.students.given import keep_response
@@ -188,7 +190,7 @@ def test_study_has_an_independent_teacher_of_its_own(tmp_path):
     np.savez(made, **arrays())
     settings = {**SETTINGS, "seeds": 2, "search_seeds": 1, "student_epochs": 3}
     study = search(made, out=tmp_path / "study", **settings)
-    verify(study, seeds=3, omit_class="1", evidence_seeds=4)
+    verify(study, seeds=3, omit_class="1", evidence_seeds=4, omit_map=3)
     found = study.evidence
     chosen = study.sweet_spot.teacher
     assert found.fidelity.teacher == f"{chosen.run} epoch {chosen.epoch}"
@@ -203,6 +205,7 @@ def test_study_has_an_independent_teacher_of_its_own(tmp_path):
     assert [arm.name for arm in transfer.arms] == list(RUNGS)
     assert transfer.arms[-1].transfer is not None
     assert (found.num_seeds, found.omitted.num_seeds) == (3, 4)
+    _check_map(study, found)
     page = Page(study.report.read_text(encoding="utf-8"))
     assert "Knowledge or regularization?" in page.text
     assert "not settled by this page" not in page.text
@@ -211,9 +214,81 @@ def test_study_has_an_independent_teacher_of_its_own(tmp_path):
     assert f"is wrong on {transfer.num_errors} of 120 examples of the test split" in page.text
 
 
+def _check_map(study, found):
+    """Every recorded teacher is there, at T = 1 and at the recipe's temperature."""
+    grid, recipe = found.omitted.map, study.sweet_spot.recipe
+    temperatures = {1.0, recipe.temperature}
+    assert (grid.num_seeds, set(grid.temperatures)) == (3, temperatures)
+    cells = {(cell.run, cell.epoch, cell.temperature) for cell in grid.cells}
+    recorded = {(f"batch {b}", e) for b in (16, 64) for e in (1, 2, 4)}
+    assert cells == {(*each, t) for each in recorded for t in temperatures}
+    tasks = [path.parent for path in study.store.path("students").glob("verify-*/rows.parquet")]
+    rows = [
+        row
+        for task in tasks
+        for row in study.store.read_table(f"students/{task.name}/rows.parquet", StudentRow)
+    ]
+    trained = {(row.run, row.epoch, row.temperature, row.seed) for row in rows}
+    assert len([each for each in trained if each[:3] in cells]) >= 3 * len(cells)
+    assert "map-omitted" in study.report.read_text(encoding="utf-8")
+
+
+def test_map_of_a_single_response_is_refused_before_training(tmp_path):
+    with pytest.raises(ConfigError, match="omit_map needs a study"):
+        verify(
+            dataset(),
+            responses=bayes_logits(),
+            out=tmp_path / "v",
+            omit_class="c",
+            omit_map=3,
+            **QUICK,
+        )
+    assert not list(tmp_path.glob("v/students/*"))
+
+
+def test_omitted_examples_are_of_the_class_and_the_others_of_the_transfer_set(evidence):
+    found, data = evidence.omitted.examples, dataset()
+    tested = dict(zip(data.test.ids.tolist(), data.test.labels.tolist(), strict=True))
+    shown = [*found.recognised, *found.missed]
+    assert {tested[each.id] for each in shown} == {2}
+    assert all(each.right > 1 for each in found.recognised)
+    assert all(each.right <= 1 for each in found.missed)
+    taught = dict(zip(data.train.ids.tolist(), data.train.labels.tolist(), strict=True))
+    assert all(taught[each.id] == each.label != 2 for each in found.resembling)
+    shares = bayes_logits().softmax(1)[:, 2]
+    assert found.resembling[0].plain[0] <= float(shares[data.train.labels != 2].max()) + 1e-6
+    order = [each.plain[0] for each in found.resembling]
+    assert order == sorted(order, reverse=True)
+
+
+def test_private_data_leave_no_picture_in_the_evidence(tmp_path):
+    """The circle as images: the bytes of six pixels."""
+    whole = dataset()
+    parts = [
+        Split(
+            (20 * split.inputs + 128).clamp(0, 255).byte()[:, None, None], split.labels, split.ids
+        )
+        for split in (whole.train, whole.test)
+    ]
+    data = Dataset("images", *parts, whole.class_names)
+    settings = {**QUICK, "omit_class": "c"}
+    verify(data, responses=bayes_logits(), out=tmp_path / "v", **settings)
+    assert "data:image/png" in Store.open(tmp_path / "v").read_text("report.html")
+    verify(data, responses=bayes_logits(), out=tmp_path / "v", keep_examples=0, **settings)
+    found = Store.open(tmp_path / "v").read_json(EVIDENCE_FILE, Evidence)
+    assert found.omitted.examples is None
+    assert len(found.flips.most_gained) > 0
+    assert all(flip.picture is None for flip in found.flips.most_gained)
+    text = Store.open(tmp_path / "v").read_text("report.html")
+    assert "data:image/png" not in text
+    assert NONE_KEPT in text
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"omit_map": 3}, "omit_map = 3 needs omit_class"),
+        ({"omit_map": 2, "omit_class": "c"}, "omit_map = 2 is not allowed"),
         ({"omit_class": "z"}, "omit_class = 'z' is no class of these data"),
         ({"curve_temperatures": (2, 2)}, "curve_temperatures may name each value once"),
         ({"curve_temperatures": (0,)}, "curve_temperatures"),
@@ -235,6 +310,7 @@ def test_page_of_a_verification_says_the_verdict_and_its_evidence(verified, evid
         "curve-gains",
         "curve-knowledge",
         "omitted-class",
+        *(f"resembling-{each.id}" for each in evidence.omitted.examples.resembling),
         "class-gains",
         "confusion-change",
         "confusion-similarity",

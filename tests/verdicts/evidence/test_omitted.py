@@ -74,14 +74,14 @@ def config(**changes):
 def test_without_a_class_enough_examples_must_remain():
     data = prepare(dataset())  # 240 examples of four classes, 54 of each in the transfer set
     with pytest.raises(ConfigError, match="Without class 'b' 162 labelled examples remain"):
-        check_omission(config(omit_class="b", student_batch_size=163), data)
-    check_omission(config(omit_class="b", student_batch_size=162), data)
+        check_omission(config(omit_class="b", student_batch_size=163), data, of_study=True)
+    check_omission(config(omit_class="b", student_batch_size=162), data, of_study=True)
 
 
 def test_two_classes_cannot_lose_one():
     data = prepare(dataset(num_classes=2))
     with pytest.raises(ConfigError, match="needs at least three classes"):
-        check_omission(config(omit_class=0, student_batch_size=8), data)
+        check_omission(config(omit_class=0, student_batch_size=8), data, of_study=False)
 
 
 def test_students_that_were_tuned_apart_are_put_together_by_their_seed(monkeypatch):
@@ -96,21 +96,36 @@ def test_students_that_were_tuned_apart_are_put_together_by_their_seed(monkeypat
         right[np.flatnonzero(of_class)[: 3 + task.seed]] = True
         nothing = np.zeros_like(right)
         found = {a: right if a == RUNGS[-1] else nothing for a in task.arms}
-        return {a: omitted._Students(hits, hits, (0.0,)) for a, hits in found.items()}
+        says = {a: np.where(hits, labels, 0).astype(np.int32) for a, hits in found.items()}
+        return {a: omitted.WithoutClass(says[a], h, h, (0.0,)) for a, h in found.items()}
 
     monkeypatch.setattr(omitted, "_examine", examined)
     parts = (RUNGS[:2], RUNGS[2:])
     tasks = [SimpleNamespace(seed=s, arms=part) for part in parts for s in range(4)]
     case = SimpleNamespace(
-        config=config(omit_class="b"),
+        config=config(omit_class="b", keep_examples=0),
         context=SimpleNamespace(data=data),
         arms={name: name for name in RUNGS},
         labels=labels,
         correct=lambda name: np.ones((4, len(labels)), dtype=bool),
-        train=lambda arms, stage, omit_class: tasks,
+        train=lambda arms, stage, omit_class, num_seeds: tasks,
     )
     found = omitted_class(case)
     assert (found.num_seeds, [arm.name for arm in found.arms]) == (4, list(RUNGS))
     mean = np.mean([3, 4, 5, 6]) / of_class.sum()
     assert found.arms[-1].class_accuracy.mean == pytest.approx(mean)
     assert found.knowledge.mean == pytest.approx(mean)
+    assert (found.examples, found.map) == (None, None)
+
+
+def test_map_needs_the_recorded_teachers_of_a_study():
+    data = prepare(dataset())
+    asked = config(omit_class="b", omit_map=3, student_batch_size=8)
+    with pytest.raises(ConfigError, match="omit_map needs a study"):
+        check_omission(asked, data, of_study=False)
+    check_omission(asked, data, of_study=True)
+
+
+def test_map_without_a_class_is_refused():
+    with pytest.raises(ConfigError, match="omit_map = 3 needs omit_class"):
+        config(omit_map=3)

@@ -4,7 +4,8 @@
 |------------|------------------------------------------------------------------------------------|
 | `case`     | what every piece starts from: the teacher, its students, and paired comparisons    |
 | `curve`    | the gain of every rung over temperature                                            |
-| `omitted`  | a class that students never see                                                    |
+| `omitted`  | a class that students never see, and a map of it over a study's teachers           |
+| `omitted_examples` | what of it is shown: the recognised, the missed, what it was learned from  |
 | `fidelity` | agreement with one's own teacher in excess of an independent one                   |
 | `errors`   | repeating the errors of one's own teacher                                          |
 | `classes`  | which classes gain, and between which the confusions move                          |

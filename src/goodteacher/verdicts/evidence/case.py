@@ -115,18 +115,25 @@ class Case:
         return target_of(target_request(self.tasks[0], self.context), self.source)[0]
 
     def train(
-        self, arms: Iterable[Arm], stage: str, *, omit_class: int | None = None
+        self,
+        arms: Iterable[Arm],
+        stage: str,
+        *,
+        omit_class: int | None = None,
+        num_seeds: int | None = None,
     ) -> tuple[StudentTask, ...]:
-        """Train further arms with the first ``evidence_seeds`` of the verdict's seeds.
+        """Train further arms with the first of the verdict's seeds.
 
         Args:
             arms: What the students learn from; those without a training of their own train as the
                 full response's.
             stage: What a watcher calls it.
             omit_class: A class that the students never see.
+            num_seeds: How many seeds; by default ``evidence_seeds``.
         """
         first = min(task.seed for task in self.tasks)
-        seeds = range(first, first + (self.config.evidence_seeds or self.config.seeds))
+        count = num_seeds or self.config.evidence_seeds or self.config.seeds
+        seeds = range(first, first + count)
         tasks = self.students.tasks(
             arms, self.training, stage="verify", seeds=seeds, omit_class=omit_class
         )

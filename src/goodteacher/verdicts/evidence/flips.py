@@ -18,11 +18,11 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from goodteacher.data import Split, on_one_line
-from goodteacher.data.pictures import picture
+from goodteacher.data import on_one_line, picture
 from goodteacher.maths.statistics import holm
 from goodteacher.records import Flip, Flips
 from goodteacher.students import Correct, Predicted
+from goodteacher.studies import excerpt
 from goodteacher.verdicts.evidence.case import CONFIDENT, FULL, Case
 
 SHOWN = 12
@@ -90,17 +90,6 @@ def most(balance: Counts) -> list[int]:
     return [int(row) for row in order if balance[row] > 0]
 
 
-def excerpt(text: str) -> str:
-    """Return how a text begins, on one line.
-
-    Example:
-        >>> excerpt("Where  is my card?")
-        'Where is my card?'
-    """
-    line = " ".join(text.split())
-    return line if len(line) <= EXCERPT else line[: EXCERPT - 4] + " ..."
-
-
 def _flip(case: Case, row: int) -> Flip:
     return Flip(
         id=int(case.test.ids[row]),
@@ -109,8 +98,8 @@ def _flip(case: Case, row: int) -> Flip:
         full_response_right=int(case.correct(FULL)[:, row].sum()),
         confidence_smoothing_says=_mode(case.predicted[CONFIDENT], row),
         full_response_says=_mode(case.predicted[FULL], row),
-        picture=_picture(case.test, row),
-        text=None if case.test.texts is None else excerpt(on_one_line(case.test.texts[row])),
+        picture=_picture(case, row),
+        text=_text(case, row),
     )
 
 
@@ -118,8 +107,14 @@ def _mode(predicted: Predicted, row: int) -> int:
     return int(np.bincount(predicted[:, row]).argmax())
 
 
-def _picture(split: Split, row: int) -> str | None:
-    if split.stored.spec.kind != "images":
+def _picture(case: Case, row: int) -> str | None:
+    if not case.config.keep_examples or case.test.stored.spec.kind != "images":
         return None
-    (example,) = cast("Tensor", split.stored.rows(torch.tensor([row])))
+    (example,) = cast("Tensor", case.test.stored.rows(torch.tensor([row])))
     return picture(example)
+
+
+def _text(case: Case, row: int) -> str | None:
+    if not case.config.keep_examples or case.test.texts is None:
+        return None
+    return excerpt(on_one_line(case.test.texts[row]), EXCERPT)

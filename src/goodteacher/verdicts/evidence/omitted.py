@@ -17,7 +17,7 @@ Source: Hinton, Vinyals and Dean, *Distilling the Knowledge in a Neural Network*
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,12 +29,16 @@ from goodteacher.config import VerifyConfig
 from goodteacher.data import StudyData
 from goodteacher.errors import ConfigError
 from goodteacher.maths.statistics import paired_interval
-from goodteacher.records import Arm, JointEffect, OmittedArm, OmittedClass
-from goodteacher.students import StudentTask, logits_of_students
+from goodteacher.records import Arm, JointEffect, OmittedArm, OmittedCell, OmittedClass, OmittedMap
+from goodteacher.students import Predicted, StudentTask, logits_of_students
+from goodteacher.teachers import RecordedTeachers
 from goodteacher.verdicts.evidence.case import CONFIDENT, FULL, PLAIN, Case, estimate, joint_effects
+from goodteacher.verdicts.evidence.omitted_examples import omitted_examples
 from goodteacher.verdicts.rule import RUNGS
 
 Hits = npt.NDArray[np.bool_]
+_AT_ONCE = 64
+"""Teachers of a map whose students are asked at once: their logits are in memory together."""
 
 
 def class_number(text: str, class_names: Sequence[str]) -> int:
@@ -63,14 +67,25 @@ def class_number(text: str, class_names: Sequence[str]) -> int:
     )
 
 
-def check_omission(config: VerifyConfig, data: StudyData) -> None:
+def check_omission(config: VerifyConfig, data: StudyData, *, of_study: bool) -> None:
     """Refuse a class that cannot be omitted, before anything is trained.
 
+    Args:
+        config: What is asked for.
+        data: The data.
+        of_study: Whether a study is judged, which has recorded teachers to make a map of.
+
     Raises:
-        ConfigError: There is no such class, or too few classes or examples remain.
+        ConfigError: There is no such class, too few classes or examples remain, or there is nothing
+            to make a map of.
     """
     if config.omit_class is None:
         return
+    if config.omit_map is not None and not of_study:
+        raise ConfigError(
+            "omit_map needs a study, whose recorded teachers it compares, but a single response is "
+            "judged here. Leave omit_map out."
+        )
     number = class_number(config.omit_class, data.class_names)
     if data.num_classes < 3:
         raise ConfigError(
@@ -99,19 +114,13 @@ def omitted_class(case: Case) -> OmittedClass | None:
     arms = {name: case.arms[name] for name in RUNGS}
     of_class = case.labels == number
     _check_test_examples(int(of_class.sum()), data.class_names[number])
-    tasks = case.train(
-        arms.values(), f"without class {data.class_names[number]}", omit_class=number
-    )
-    by_seed: dict[int, dict[Arm, _Students]] = {}
-    for task in tasks:  # arms of another training are another task of the same seed
-        by_seed.setdefault(task.seed, {}).update(_examine(case, task, number))
-    seeds = list(by_seed.values())
-    students = {name: _joined([found[arm] for found in seeds]) for name, arm in arms.items()}
+    found = students_without(case, arms.values(), number)
+    students = {name: found[arm] for name, arm in arms.items()}
     effects = _effects(students, of_class, level)
     return OmittedClass(
         class_number=number,
         class_name=data.class_names[number],
-        num_seeds=len(seeds),
+        num_seeds=len(students[FULL].says),
         num_transfer=int(_kept(data.transfer.labels, number).sum()),
         num_class_examples=int(of_class.sum()),
         seen_accuracy=estimate(case.correct(PLAIN)[:, of_class], level=level),
@@ -121,7 +130,59 @@ def omitted_class(case: Case) -> OmittedClass | None:
         ),
         knowledge=effects["knowledge"],
         corrected_knowledge=effects["corrected_knowledge"],
+        examples=omitted_examples(case, number, students[FULL].says),
+        map=_map(case, number, of_class),
     )
+
+
+def students_without(
+    case: Case, arms: Iterable[Arm], number: int, *, num_seeds: int | None = None
+) -> dict[Arm, WithoutClass]:
+    """Train students that never see a class, and return what they predict on the test split.
+
+    Args:
+        case: The verification.
+        arms: What they learn from.
+        number: The class.
+        num_seeds: Paired seeds; by default those of the evidence.
+    """
+    name = case.context.data.class_names[number]
+    tasks = case.train(arms, f"without class {name}", omit_class=number, num_seeds=num_seeds)
+    by_seed: dict[int, dict[Arm, WithoutClass]] = {}
+    for task in tasks:  # arms of another training are another task of the same seed
+        by_seed.setdefault(task.seed, {}).update(_examine(case, task, number))
+    seeds = list(by_seed.values())
+    return {arm: _joined([found[arm] for found in seeds]) for arm in seeds[0]}
+
+
+def _map(case: Case, number: int, of_class: Hits) -> OmittedMap | None:
+    """Measure students of every recorded teacher; None where that was not asked for."""
+    count = case.config.omit_map
+    if count is None:
+        return None
+    known = RecordedTeachers(case.context.store, dict(case.students.teachers)).known()
+    teachers = [each for each in known if each.variant == "raw"]
+    recipe, level = case.recipe, case.config.level
+    temperatures = (1.0,) if recipe.temperature == 1 else (1.0, recipe.temperature)
+    cells = []
+    for temperature in temperatures:
+        taught = recipe.model_copy(update={"temperature": temperature})
+        arms = {each: Arm(source=each, recipe=taught) for each in teachers}
+        found: dict[Arm, WithoutClass] = {}
+        for first in range(0, len(arms), _AT_ONCE):
+            few = list(arms.values())[first : first + _AT_ONCE]
+            found |= students_without(case, few, number, num_seeds=count)
+        cells += [
+            OmittedCell(
+                run=each.run,
+                epoch=each.epoch,
+                temperature=temperature,
+                class_accuracy=estimate(found[arm].plain[:, of_class], level=level),
+                corrected_class_accuracy=estimate(found[arm].corrected[:, of_class], level=level),
+            )
+            for each, arm in arms.items()
+        ]
+    return OmittedMap(num_seeds=count, temperatures=temperatures, cells=tuple(cells))
 
 
 def frequency_offset(logits: Tensor, number: int, count: int) -> float:
@@ -162,15 +223,23 @@ def corrected_predictions(logits: Tensor, number: int, offset: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Students:
-    """Who is right before and after the correction, bool [S, N]; an offset for each seed."""
+class WithoutClass:
+    """Students of an arm that never saw a class.
 
+    Attributes:
+        says: Classes that they predict on the test split, as trained, int32 [S, N].
+        plain: Whether these are right, bool [S, N].
+        corrected: Whether those after the correction are, bool [S, N].
+        offsets: What was added to the class's logit, for each seed.
+    """
+
+    says: Predicted
     plain: Hits
     corrected: Hits
     offsets: tuple[float, ...]
 
 
-def _examine(case: Case, task: StudentTask, number: int) -> dict[Arm, _Students]:
+def _examine(case: Case, task: StudentTask, number: int) -> dict[Arm, WithoutClass]:
     """Find each student's offset on the selection split and apply it on the test split."""
     selection = case.context.data.selection
     count = int((selection.labels == number).sum())
@@ -180,13 +249,15 @@ def _examine(case: Case, task: StudentTask, number: int) -> dict[Arm, _Students]
     for arm, on_selection, on_test in zip(task.arms, held_out, tested, strict=True):
         offset = frequency_offset(on_selection, number, count)
         corrected = corrected_predictions(on_test, number, offset).numpy()
-        plain = on_test.argmax(1).numpy()
-        found[arm] = _Students(plain == case.labels, corrected == case.labels, (offset,))
+        says = on_test.argmax(1).int().numpy()
+        right = says == case.labels
+        found[arm] = WithoutClass(says, right, corrected == case.labels, (offset,))
     return found
 
 
-def _joined(seeds: Sequence[_Students]) -> _Students:
-    return _Students(
+def _joined(seeds: Sequence[WithoutClass]) -> WithoutClass:
+    return WithoutClass(
+        np.stack([found.says for found in seeds]),
         np.stack([found.plain for found in seeds]),
         np.stack([found.corrected for found in seeds]),
         tuple(offset for found in seeds for offset in found.offsets),
@@ -194,7 +265,7 @@ def _joined(seeds: Sequence[_Students]) -> _Students:
 
 
 def _effects(
-    students: Mapping[str, _Students], of_class: Hits, level: float
+    students: Mapping[str, WithoutClass], of_class: Hits, level: float
 ) -> dict[str, JointEffect]:
     """Compare rungs on the class: each with rung 0 after correction, rung 4 with 2 also before."""
     corrected = {name: found.corrected[:, of_class] for name, found in students.items()}
@@ -209,7 +280,7 @@ def _effects(
 
 
 def _arm(
-    name: str, found: _Students, of_class: Hits, effect: JointEffect | None, level: float
+    name: str, found: WithoutClass, of_class: Hits, effect: JointEffect | None, level: float
 ) -> OmittedArm:
     return OmittedArm(
         name=name,
