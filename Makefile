@@ -41,7 +41,8 @@ test-extras:
 	$(EXTRAS)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test-extras]'
 	OMP_NUM_THREADS=1 $(EXTRAS)/bin/pytest -n auto --dist worksteal tests/integrations tests/examples \
 	  tests/engines tests/teachers tests/contracts tests/delivery tests/public/test_exporting.py \
-	  tests/public/test_beside_teacher.py tests/report/trackers tests/report/test_browser*.py tests/report/test_screens.py \
+	  tests/public/test_beside_teacher.py tests/report/trackers tests/report/test_browser*.py \
+	  tests/report/test_screens.py tests/report/test_live.py \
 	  tests/networks/test_pretrained.py tests/networks/test_processing.py tests/studies \
 	  tests/test_study_hugging_face.py tests/test_study_vision.py tests/test_study_at_a_url.py
 

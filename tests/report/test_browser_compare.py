@@ -1,17 +1,14 @@
 """The page of a comparison, and plots as a notebook shows them, in a real browser."""
 
-import os
-
 import pytest
 
 from goodteacher.report import compare, curves_plot, gains_plot, map_plot
+from tests.report.browsing import SIZES, is_foreign, needs_browser
 from tests.report.build import data_summary, finish_study, settings, sweet_spot, write_study
-from tests.report.test_browser import BROWSER, EVIL, SIZES, sync_api
+from tests.report.test_browser import EVIL
 from tests.report.test_comparison import HALF, MORE, made
 
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason="no Chromium is installed: apt-get install chromium"
-)
+pytestmark = needs_browser
 LONG = "a-folder-with-a-rather-long-name-of-a-study"
 JUPYTER = '<body data-jp-theme-light="{}" style="background: {}">'
 CODE = '<body class="vscode-{}" style="background: {}">'
@@ -34,15 +31,6 @@ def report(studies, tmp_path_factory):
     return compare(*studies).write(tmp_path_factory.mktemp("page") / "compare.html")
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        launched = playwright.chromium.launch(executable_path=BROWSER, args=arguments)
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
 def opened(browser):
     """A function that opens a page; whatever is said or fetched there fails the test."""
@@ -55,7 +43,7 @@ def opened(browser):
         page = context.new_page()
         page.on("console", lambda message: told.append(message.text))
         page.on("pageerror", lambda error: told.append(str(error)))
-        page.on("request", lambda request: told.append(request.url) if _foreign(request) else 0)
+        page.on("request", lambda request: told.append(request.url) if is_foreign(request) else 0)
         page.goto(path.as_uri())
         return page
 
@@ -63,10 +51,6 @@ def opened(browser):
     for context in contexts:
         context.close()
     assert told == []
-
-
-def _foreign(request):
-    return not request.url.startswith(("file:", "data:", "blob:"))
 
 
 CUT = """[...document.querySelectorAll(".plot")].filter((p) => p.offsetWidth).flatMap((plot) => {

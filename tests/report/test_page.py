@@ -176,7 +176,7 @@ def test_unfinished_study_says_so_and_shows_its_teachers(unfinished):
     page = Page(write_report(unfinished).read_text(encoding="utf-8"))
     assert "Not finished: there is no answer yet." in page.text
     assert "6 of 6 teacher checkpoints are recorded" in page.text
-    assert "No student has been trained yet." in page.text
+    assert "No student of the first round has been trained yet." in page.text
     assert "map-teachers" in page.attributes("id")
     assert "map-students" not in page.attributes("id")
 

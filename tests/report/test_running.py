@@ -164,6 +164,7 @@ def test_a_running_search_is_no_answer(unfinished):
     )
     assert "2026-01-02 03:07:25 UTC, 3 min after the search began" in page.text
     assert "Distill:" not in page.text
+    assert "Star and outline" not in page.text
     headings = [text for text in page.texts if text.endswith(", so far")]
     assert "All arms, so far" in headings
     labels = [attrs["aria-label"] for _, attrs in page.tags if attrs.get("class") == "plot"]

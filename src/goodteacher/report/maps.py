@@ -297,12 +297,16 @@ def _spread(rung: RungScores, recipe: Recipe | None) -> str:
 
 def _student_caption(findings: Findings, rung: RungScores, label: str) -> str:
     optimism = " The best of several recipes is a little optimistic." if "best" in label else ""
+    chosen = ""
+    if findings.chosen:
+        chosen = (
+            " Star and outline: the sweet spot, chosen after longer training of the best cells."
+        )
     return (
         f"Accuracy in % on the selection split (n = {findings.data.selection:,} examples) of "
         f"students of {label}, mean of {_count(rung.num_seeds, 'seed')} after "
         f"{_count(rung.student_epochs, 'student epoch')}: the first round, the only one on which "
-        "all were trained alike. Yellow is best. Star and outline: the sweet spot, chosen after "
-        f"longer training of the best cells.{optimism}"
+        f"all were trained alike. Yellow is best.{chosen}{optimism}"
     )
 
 
@@ -310,8 +314,10 @@ def _teacher_view(findings: Findings, quantity: Quantity) -> View:
     grid = teacher_grid(findings, quantity)
     caption = (
         f"{quantity.meaning} {quantity.setting(findings.data)} One teacher run for each "
-        f"{findings.axis.title} (n = 1, so no spread). Star and outline: the sweet spot."
+        f"{findings.axis.title} (n = 1, so no spread)."
     )
+    if findings.chosen:
+        caption += " Star and outline: the sweet spot."
     return View(quantity.label, draw_grid(grid), caption, grid_table(grid))
 
 

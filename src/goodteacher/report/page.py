@@ -312,5 +312,5 @@ def _missing(findings: Findings, rung: RungScores | None) -> tuple[str, ...]:
     if not findings.healthy:
         found.append("No healthy teacher has been recorded yet.")
     if rung is None:
-        found.append("No student has been trained yet.")
+        found.append("No student of the first round has been trained yet.")
     return tuple(found)
