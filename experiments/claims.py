@@ -1,89 +1,10 @@
 """The claims C1-C5: what is measured of a pair, and when one holds. Fixed before the results.
 
 The claims are those of the abstract of Vats & Crandall, arXiv 2112.10047, the only part that was
-available to us; what counts as measuring them, every threshold and every rule is *ours*. This
-docstring and `docs/study.md` were written before a result of the study was looked at, though after
-small pilots on Fashion-MNIST and Banking77.
-
-**Words.** S is similarity information on the transfer set, in nats; *recoverable* S is the largest
-S over the temperatures of the grid, since temperature gives back what a teacher lost in scale
-alone. A *trajectory* is the teacher at one batch size. Students' accuracies are on the selection
-split, each teacher with its best alpha, except where fresh seeds were confirmed on the test split.
-*Late* is from epoch 4 on. A *margin* of 0.2 points is the smallest difference that matters.
-
-**C1** Similarity information governs the quality of distillation.
-
-- Over the late checkpoints, Spearman's rho of S at T = 1 with the accuracy of students at T = 1.
-- The same with students at each teacher's own best T, and S at that T.
-- By the ladder, similarity (rungs 3 and 4) adds at least the margin: association is not cause.
-- Beside, not deciding: rho over all checkpoints, and with recoverable S.
-
-To hold, rho must be positive and at least 0.5. Its interval leaves out, one at a time, runs of up
-to 3 neighbouring checkpoints, which are no independent draws; with Student's t, in Fisher's z.
-
-**C2** A well-trained teacher of high capacity loses it.
-
-- The share of a trajectory's highest S at T = 1 that its last epoch lacks; mean over trajectories.
-- The same of recoverable S: what no temperature gives back.
-- The large teacher's S at its last epoch lies below the small teacher's, T = 1 and recoverable.
-- Beside: S at the T that serves each checkpoint's students best.
-
-A peak is never below the end, so a loss must be above a fifth, and by the estimate at least half. A
-large teacher's S must be lower, and by the estimate by a fifth at least.
-
-**C3** Without it, one-example-many-class learning shrinks to one-example-one-class learning.
-
-- Most examples have one class: the share of fewer than 1.05 effective classes, T = 1, last epoch,
-  is above a fifth, and by the estimate at least half.
-- Students of the last epoch at T = 1, from the response alone, differ from those of plain
-  cross-entropy by less than the margin: two one-sided tests.
-- Beside: what the best T adds for the same teachers.
-
-**C4** A pair has a sweet spot of batch size and epochs.
-
-- On fresh seeds and the test split, students of the sweet spot (exhaustive search) beat those of
-  the converged teacher, by the estimate by the margin at least; both tuned alike.
-- They also beat those of the most accurate teacher.
-- The sweet spot lies before the last epoch of its trajectory; at the first one recorded, undecided.
-- Beside: the best batch size beats the worst, each at its best, chosen by other seeds (by the
-  sibling student where there is one seed). Whether it does so under another budget or rate rule
-  was a part of this claim until two rate rules had been run; since variations of a pair are not
-  pairs, `batch_sizes.py` asks it of teacher runs.
-
-**C5** Distillation can be told apart from regularization.
-
-- The verdict on the pair decides: knowledge, regularization or no gain. That it decides *rightly*
-  is shown where the truth is known, in `docs/verdict.md`.
-
-**A part in one pair** holds, does not hold, or is undecided, by an interval at a level corrected
-for the number of pairs in which this part was measured (Sidak, 0.05 together). Apart from C3's
-equivalence: it *holds* where the interval lies above nothing (0; a fifth for the shares of C2 and
-C3) and the mean reaches what matters; it *does not hold* where the interval lies below what
-matters. What is undecided states the units in all (seeds, trajectories...) that the observed
-spread asks for, at 80 % power and the gap seen. With one seed no spread is known: undecided.
-
-**A claim in one pair** holds where all its deciding parts do, and does not where one does not.
-
-**A part over all pairs**: *does not hold* where more than a quarter of the pairs decide against it;
-otherwise the same rule is applied to the mean over the pairs, each pair counting once, at level
-0.05. A part without an interval holds where at least three quarters of the pairs decide for it.
-Fewer than 4 pairs, or one data set: undecided. Pairs of one data set share teachers or students,
-so the interval speaks of pairs like these, not of all data sets. Pairs under other settings
-(variations) are no part of the claims. Where the sweet spot is the reference's very arm, its lead
-counts as 0.
-**A claim over all** holds where all deciding parts do.
-
-**Teachers of several seeds.** A pair may have *replicates*: the same pair with teachers of other
-seeds, which are searched but not verified. Each replicate is measured and decided by the rules
-above, at the pair's level, and compared with siblings of its own seed. A part *holds* in the pair
-where it holds for more than half of the replicates and is refuted in none, *does not hold* the
-other way round, and is undecided otherwise. The pair's value is the mean of its replicates, so
-that each pair counts once. The interval over teacher seeds (Student's t, 95 %) is shown and does
-not decide. This rule was written before a replicate had been run.
-
-**Tuned and untuned students.** The study was run twice: first with students that nobody had tuned
-(`before_tuning.json`), then with tuned ones. Once a pair has been run with tuned students, pairs
-with untuned ones take no part in the answers any more.
+available to us; what counts as measuring them, every threshold and every rule is *ours*. They
+stand in words in `docs/study-tables.md`, *What the claims are taken to mean*, with when and how
+each was fixed; a test holds the numbers there to those here. A rule changes with its reason on that
+page, never to fit a result.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goodteacher.records.words import fixed, points
+from goodteacher.records.words import fixed
 from pairs import NAMES
 from panels import Look, Panel, Series
 from repeated import Estimate
@@ -137,14 +137,3 @@ def counted(verdicts: Iterable[str]) -> str:
     """
     found = Counter(verdict.replace("_", " ") for verdict in verdicts)
     return ", ".join(f"{name} {count}" for name, count in found.most_common())
-
-
-def effect_text(effect: Sequence[float]) -> str:
-    """Format a mean with the ends of its interval, given as fractions, in points.
-
-    Example:
-        >>> effect_text([0.01, -0.0005, 0.02])
-        '+1.00 [-0.05, +2.00]'
-    """
-    mean, low, high = map(points, effect)
-    return f"{mean} [{low}, {high}]"

@@ -315,7 +315,8 @@ def _draw_grid(axis: Any, grid: Grid) -> None:
                 ink = "black" if value > best + WORST / 2 else "white"
                 size = SMALLER * pyplot.rcParams["font.size"]
                 place = {"ha": "center", "va": "center"}
-                axis.text(x, y, fixed(value, "+.1f"), fontsize=size, color=ink, **place)
+                form = ".1f" if abs(value) < 9.95 else ".0f"  # what a cell has room for
+                axis.text(x, y, fixed(value, form), fontsize=size, color=ink, **place)
     if grid.star is not None:
         place = (grid.star[1] + 0.3, grid.star[0] - 0.3)
         axis.plot(*place, "*", color=STAR_COLOR, markeredgecolor="#5A3A00", markersize=8)

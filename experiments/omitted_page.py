@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from docs_pages import DOCS, FIGURES, ResultsPage
+from docs_pages import DOCS, FIGURES, ResultsPage, spread
 from goodteacher.maths.statistics import Interval
 from goodteacher.records.words import fixed, listed
 from omitted_classes import DATA_SETS, FULL, FURTHER, LOWER_RUNGS, SECOND_LOOKS
@@ -156,12 +156,9 @@ def _of(names: Sequence[str], every: Mapping[str, Any]) -> str:
     return f"{len(names)} of {len(every)} data sets{which}"
 
 
-def _range(values: Sequence[float], form: str = "+.2f") -> str:
+def _range(values: Sequence[float]) -> str:
     known = [value for value in values if not math.isnan(value)]
-    if not known:
-        return "not defined"
-    low, high = fixed(min(known), form), fixed(max(known), form)
-    return low if low == high else f"{low} to {high}"
+    return spread(known, "+.2f") if known else "not defined"
 
 
 def sweet_spots(grids: Grids) -> str:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from docs_pages import DOCS, FIGURES, NOT_RUN, ResultsPage, effect_text
+from docs_pages import DOCS, FIGURES, NOT_RUN, ResultsPage
 from goodteacher.records.words import percent
 from pairs import NAMES
 from poor_teacher import BETTER, FILE, KINDS, MOST, Json
-from summaries import table
+from summaries import in_points, table
 
 TEACHERS = {
     "one_epoch": "one epoch",
@@ -77,7 +77,7 @@ def _answer(name: str, each: Json) -> str:
     given = (
         f"- **{data_name(name)}**: students of a teacher that trained for one epoch (it is right "
         f"on {percent(poor['teacher_accuracy'])} % of the test split) gain "
-        f"{effect_text(poor['gain'])} points over students of hard labels (verdict: "
+        f"{in_points(*poor['gain'])} points over students of hard labels (verdict: "
         f"{_word(poor['verdict'])})"
     )
     if best is None:
@@ -89,7 +89,7 @@ def _answer(name: str, each: Json) -> str:
         else f"the poor teacher gives {_share(shared)} of that ({says(shared)})"
     )
     return (
-        f"{given}, those of the sweet spot {effect_text(best['gain'])} ({_word(best['verdict'])}): "
+        f"{given}, those of the sweet spot {in_points(*best['gain'])} ({_word(best['verdict'])}): "
         f"{told}."
     )
 
@@ -115,7 +115,7 @@ def teachers_table(found: Json) -> str:
             percent(each["teacher_accuracy"]),
             each["recipe"],
             *(percent(each["ladder"][rung]) for rung in ("one_hot", "full_response")),
-            *(effect_text(each[effect]) for effect in ("gain", "knowledge", "over_best")),
+            *(in_points(*each[effect]) for effect in ("gain", "knowledge", "over_best")),
             f"{_word(each['verdict'])} ({each['seeds']})",
         ]
         for name, kind, each in _rows(found)
@@ -156,7 +156,7 @@ def _errors(kind: str, each: Json) -> list[str]:
     return [
         f"{TEACHERS[kind]} ({each['errors']['errors']:,})",
         percent(arms["one_hot"]["repeated"][0]),
-        *(effect_text(arms[rung]["transfer"]) for rung in RUNGS),
+        *(in_points(*arms[rung]["transfer"]) for rung in RUNGS),
     ]
 
 
@@ -173,7 +173,7 @@ def crossed_table(found: Json) -> str:
                 data_name(name),
                 TEACHERS[kind],
                 *(percent(repeated[one]) if one in repeated else "-" for one in columns),
-                effect_text(minus[other]) if other in minus else "-",
+                in_points(*minus[other]) if other in minus else "-",
             ]
         )
     students = [f"students of: {TEACHERS.get(kind, 'hard labels')}" for kind in columns]

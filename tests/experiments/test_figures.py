@@ -156,7 +156,7 @@ def test_panels_name_their_pair_and_n(figures, pair, tmp_path):
     text = drawn(figures, "grid", pair, tmp_path / "grid.svg")
     assert "made large-narrow" in text
     assert "tenth, n = 3" in text
-    assert len(re.findall(r">[+-]\d+\.\d<", text)) == 24
+    assert len(re.findall(r">-?\d+\.\d<", text)) == 24
 
 
 def test_each_run_has_a_colour_and_a_mark_of_its_own_and_darker_is_smaller(figures, tmp_path):
