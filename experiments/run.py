@@ -44,6 +44,7 @@ HUB = {
     "mnist": "hf:ylecun/mnist",
     "fashion_mnist": "hf:zalando-datasets/fashion_mnist",
     "cifar10": "hf:uoft-cs/cifar10",
+    "cifar100": "hf:uoft-cs/cifar100",
     "banking77": "hf:PolyAI/banking77",
 }
 
