@@ -13,8 +13,9 @@ as in `HUB`. Small transfer sets come first and variations last. For each pair:
 
 then `collect.py` keeps small files of it, below `OUT/results` if nothing else is named. Pairs of
 one teacher train it once. Whatever is finished is not run again, so the same command goes on where
-it was stopped. `taking.py` then puts the finished pairs in the place of the committed ones: an
-earlier run of a pair and a later one are never in one folder.
+it was stopped; `--minutes 9` stops it, for a machine that one has for ten. `taking.py` then puts
+the finished pairs in the place of the committed ones: an earlier run of a pair and a later one are
+never in one folder.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ HUB = {
     "mnist": "hf:ylecun/mnist",
     "fashion_mnist": "hf:zalando-datasets/fashion_mnist",
     "cifar10": "hf:uoft-cs/cifar10",
+    "cifar100": "hf:uoft-cs/cifar100",
     "banking77": "hf:PolyAI/banking77",
 }
 
@@ -284,14 +287,33 @@ class Runner:
         (self.out / pair.folder / "minutes.json").write_text(json.dumps(noted))
 
 
-def run_command(arguments: Sequence[str]) -> None:
+class TimeIsUpError(Exception):
+    """A command was stopped; the same one goes on."""
+
+
+def run_command(arguments: Sequence[str], until: float | None = None) -> None:
     """Run goodteacher in a process of its own; progress stays visible on stderr.
+
+    Args:
+        arguments: The command's.
+        until: When it is stopped, by `time.monotonic`; None: never.
 
     Raises:
         CalledProcessError: It failed.
+        TimeIsUpError: It was stopped, or there was no time left to begin.
     """
     command = [sys.executable, "-m", "goodteacher", *arguments]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    left = None if until is None else until - time.monotonic()
+    if left is not None and left <= 0:
+        raise TimeIsUpError
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            code = process.wait(left)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # not Ctrl-C's signal, to which commands in the background are deaf
+            raise TimeIsUpError from None
+    if code:
+        raise subprocess.CalledProcessError(code, command)
 
 
 def where(data: str) -> str:
@@ -311,13 +333,19 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=None, help="folder of the small files")
     parser.add_argument("--only", default="", help="pairs whose name holds this text")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads")
+    parser.add_argument("--minutes", type=float, help="stop after so long; the same goes on then")
     given = parser.parse_args()
     runtime = {} if given.threads is None else {"threads": given.threads}
-    runner = Runner(given.out, given.results or given.out / "results", runtime)
+    until = None if given.minutes is None else time.monotonic() + 60 * given.minutes
+    command = partial(run_command, until=until)
+    runner = Runner(given.out, given.results or given.out / "results", runtime, command)
     plans = [plan for path in given.studies for plan in plans_of(read_toml(path))]
-    for plan in sorted(plans, key=cheapest_first):
-        if given.only in plan.pair.folder:
-            runner.run(plan)
+    try:
+        for plan in sorted(plans, key=cheapest_first):
+            if given.only in plan.pair.folder:
+                runner.run(plan)
+    except TimeIsUpError:
+        sys.exit("The time is up. The same command goes on.")
 
 
 def cheapest_first(plan: Plan) -> tuple[bool, bool, int]:

@@ -57,6 +57,13 @@ def test_real_images_are_read_and_sound(small_copy, name, shape, class_name):
     assert (normalised.std() - 1).abs() < 1e-2
 
 
+def test_cifar_100_is_read_by_its_fine_labels(small_copy):
+    data = load_dataset(small_copy("cifar100"))
+    assert (len(data.train), data.num_classes, data.input_shape) == (1000, 100, (3, 32, 32))
+    assert data.class_names[:2] == ("apple", "aquarium_fish")
+    assert not [finding for finding in doctor(data) if finding.severity == "error"]
+
+
 def test_the_whole_of_fashion_mnist_loads():
     data = load_dataset(real_folder("fashion_mnist"))
     assert (len(data.train), len(data.test)) == (60_000, 10_000)

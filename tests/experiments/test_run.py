@@ -1,15 +1,21 @@
 """The study's runner: which pairs it runs, and that it runs each step once."""
 
+import subprocess
+import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import run
 from assemble import assemble
 from goodteacher.cli import app
 from goodteacher.config import StudyConfig, VerifyConfig, parse, read_toml
+from goodteacher.data import load_dataset
+from packed import pack
 from pairs import all_pairs
 from study_page import TABLES
 from tests.made import SETTINGS, arrays
@@ -198,3 +204,68 @@ def test_what_is_finished_is_not_run_again(ran):
     runner = run.Runner(ran / "out", ran / "results", {"threads": 1}, refuse)
     for plan in run.plans_of(STUDY):
         runner.run(plan)
+
+
+def test_a_command_is_stopped_when_the_time_is_up():
+    started = time.monotonic()
+    slow = [
+        "search",
+        "digits",
+        "--teacher",
+        "mlp:64",
+        "--student",
+        "mlp:8",
+        "--out",
+        "/dev/null/no",
+    ]
+    with pytest.raises(run.TimeIsUpError):
+        run.run_command(slow, until=started + 0.1)
+    assert time.monotonic() - started < 60
+
+
+def test_without_time_left_nothing_is_begun(monkeypatch):
+    monkeypatch.setattr(subprocess, "Popen", None)
+    with pytest.raises(run.TimeIsUpError):
+        run.run_command(["search"], until=time.monotonic() - 1)
+
+
+def test_a_command_that_fails_is_an_error():
+    with pytest.raises(subprocess.CalledProcessError):
+        run.run_command(["no-such-command"])
+
+
+def test_the_study_says_that_the_same_command_goes_on(monkeypatch, tmp_path):
+    def times_up(runner, plan):
+        assert runner.command.keywords["until"] <= time.monotonic() + 60
+        raise run.TimeIsUpError
+
+    monkeypatch.setattr(run.Runner, "run", times_up)
+    file = str(EXPERIMENTS / "gpu/cifar100.toml")
+    monkeypatch.setattr("sys.argv", ["run.py", file, "--out", str(tmp_path), "--minutes", "1"])
+    with pytest.raises(SystemExit, match="The same command goes on"):
+        run.main()
+
+
+def test_a_packed_data_set_is_the_same(tmp_path):
+    made = arrays(num_train=40, num_test=20)
+    made["x_train"], made["x_test"] = (
+        np.random.default_rng(size).integers(0, 256, (size, 6, 6, 3), dtype=np.uint8)
+        for size in (40, 20)
+    )
+    np.savez(tmp_path / "made.npz", **made, class_names=np.array(["a", "b", "c", "d"]))
+    pack(str(tmp_path / "made.npz"), tmp_path / "packed")
+    first, packed = (load_dataset(tmp_path / name) for name in ("made.npz", "packed"))
+    assert packed.class_names == first.class_names
+    assert packed.input_shape == first.input_shape
+    for one, other in ((first.train, packed.train), (first.test, packed.test)):
+        assert one.labels.equal(other.labels)
+        assert one.ids.equal(other.ids)
+        rows = torch.arange(len(one))
+        assert one.stored.rows(rows).equal(other.stored.rows(rows))
+
+
+def test_packing_twice_writes_once(tmp_path, monkeypatch):
+    (tmp_path / "x_train.npy").touch()
+    monkeypatch.setattr("packed.load_dataset", None)
+    pack("mnist", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["x_train.npy"]

@@ -55,6 +55,15 @@ def test_cifar_resnets_have_the_published_number_of_parameters(depth, published)
 
 
 @pytest.mark.parametrize(
+    ("spec", "published"),
+    [("resnet:56", 0.86), ("resnet:20", 0.28), ("wrn:40-2", 2.26), ("wrn:40-1", 0.57)],
+)
+def test_the_pairs_that_everybody_publishes_on_cifar_100_have_the_published_size(spec, published):
+    network = build(spec, classes=100)
+    assert round(parameter_count(network) / 1e6, 2) == published
+
+
+@pytest.mark.parametrize(
     "spec", ["resnet:8x4", "resnet:14x2", "resnet:8x3", "wrn:10-1", "wrn:16-2"]
 )
 @pytest.mark.parametrize("classes", [10, 100])

@@ -105,11 +105,19 @@ def test_repdistiller_command_rescales_learning_rate_and_weight_decay():
         "student_optimizer": "sgd",
         "student_learning_rate": 0.095,
         "student_weight_decay": pytest.approx(5e-4 / 1.9),
+        "student_schedule": "multistep",
     }
     assert said(imported, "a learning rate 1.9 times as high (0.05 is 0.095 here)")
     assert said(imported, "not Nesterov's")
-    assert said(imported, "150,180,210")
+    assert not said(imported, "learning rate follows")
     assert "model_s = resnet8x4" in imported.not_translated
+
+
+def test_a_learning_rate_that_falls_after_other_epochs_is_told_in_words():
+    imported = import_recipe(f"{REPDISTILLER} --lr_decay_epochs 100,150")
+    assert "student_schedule" not in imported.training
+    assert said(imported, "steps (times 0.1 after epochs 100,150)")
+    assert said(imported, "constant, linear or multistep")
 
 
 def test_repdistiller_overrides_the_learning_rate_of_some_students():

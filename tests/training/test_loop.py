@@ -87,6 +87,22 @@ def test_cosine_schedule_multiplies_the_learning_rate(problem):
     torch.testing.assert_close(weights(run), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_multistep_divides_the_learning_rate_by_ten_three_times(problem):
+    run = trainer(problem, schedule="multistep", total_steps=16)
+    run.run_until(16)
+    expected = plain_sgd(problem, 16, schedule=lambda t: 0.1 ** ((t >= 10) + (t >= 12) + (t >= 14)))
+    torch.testing.assert_close(weights(run), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_multistep_falls_after_epochs_150_180_and_210_of_240():
+    per_epoch = 782  # 50,000 examples in batches of 64
+    rates = [SCHEDULES["multistep"](e * per_epoch / (240 * per_epoch)) for e in range(240)]
+    falls = [epoch for epoch in range(1, 240) if rates[epoch] < rates[epoch - 1]]
+    assert falls == [150, 180, 210]
+    assert rates[0] == 1
+    assert rates[-1] == pytest.approx(0.001)
+
+
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
 def test_run_that_stops_and_goes_on_equals_one_that_never_stopped(problem, optimizer):
     whole = trainer(problem, optimizer=optimizer, schedule="linear", weight_decay=0.01)

@@ -34,6 +34,7 @@ from goodteacher.config.settings import (
     TeacherConfig,
 )
 from goodteacher.config.values import (
+    MULTISTEP,
     ConfigT,
     Frozen,
     LossName,
@@ -52,6 +53,7 @@ from goodteacher.config.values import (
 )
 
 __all__ = [
+    "MULTISTEP",
     "RUNTIME_SETTINGS",
     "Attribute",
     "Augmentation",

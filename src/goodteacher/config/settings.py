@@ -62,7 +62,11 @@ class StudentConfig(Frozen):
     student_weight_decay: Annotated[float, Field(ge=0)] = Field(
         0.0, description="weight decay of students"
     )
-    student_schedule: ScheduleName = Field("cosine", description="learning-rate decay of students")
+    student_schedule: ScheduleName = Field(
+        "cosine",
+        description="learning-rate decay of students; multistep divides the rate by 10 after 5/8, "
+        "3/4 and 7/8 of the training",
+    )
 
     until_converged: bool = Field(
         False,
@@ -134,8 +138,8 @@ class TeacherConfig(Frozen):
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="teacher's weight decay")
     schedule: ScheduleName = Field(
         "constant",
-        description="teacher's learning-rate decay; constant keeps a checkpoint independent of "
-        "how long the run goes on",
+        description="teacher's learning-rate decay, as for students; constant keeps a checkpoint "
+        "independent of how long the run goes on",
     )
     lr_rule: Literal["constant", "sqrt", "linear"] = Field(
         "constant", description="how the learning rate grows with batch size"

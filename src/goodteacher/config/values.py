@@ -20,7 +20,10 @@ from pydantic.fields import FieldInfo
 from goodteacher.config.augmentation import Augmentation
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
-ScheduleName = Literal["constant", "linear", "cosine"]
+MULTISTEP = (5 / 8, 3 / 4, 7 / 8)
+"""Shares of a training after which the schedule `multistep` divides the learning rate by 10: epochs
+150, 180 and 210 of 240, as the literature on distillation trains on CIFAR-100."""
+ScheduleName = Literal["constant", "linear", "cosine", "multistep"]
 ScoreName = Literal[
     "best_nll",
     "nll",

@@ -3,6 +3,7 @@
 students/<key>/rows.parquet             a row for each arm, written last
 students/<key>/selection.safetensors    predicted classes; test.safetensors once that is opened
 students/<key>/state.safetensors        the students' weights, where they are kept
+students/<key>/halfway-*.safetensors    stacks that are still training (`halfway`)
 """
 
 from __future__ import annotations
@@ -64,6 +65,23 @@ class Shelf:
     def write_state(self, parts: Sequence[Mapping[str, Tensor]]) -> None:
         """Keep the tensors of the task's students, of one stack after another."""
         self.store.write_tensors(self._file("state.safetensors"), _joined(parts))
+
+    def has_part(self, name: str) -> bool:
+        """Say whether a stack was kept under a name."""
+        return self.store.exists(self._file(f"{name}.safetensors"))
+
+    def part(self, name: str) -> dict[str, Tensor]:
+        """Return what was kept of a stack."""
+        return self.store.read_tensors(self._file(f"{name}.safetensors"))
+
+    def write_part(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Keep what a stack that is still training goes on from."""
+        self.store.write_tensors(self._file(f"{name}.safetensors"), tensors)
+
+    def drop_parts(self) -> None:
+        """Remove what stacks would go on from, once the task has its rows."""
+        for name in self.store.matching(self._file("halfway-*.safetensors")):
+            self.store.remove(name)
 
     def drop_state(self) -> None:
         """Remove the students' weights, once they have been asked all that they will be."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from goodteacher.maths.calibration import calibrated_nll
 from goodteacher.records import Arm, LearningPoint, SmoothingSource, StudentRow, TeacherSource
+from goodteacher.students.halfway import Halfway
 from goodteacher.students.kept import Shelf
 from goodteacher.students.plan import StudentTask, WidthTask
 from goodteacher.students.stacks import Stacks
@@ -49,6 +50,7 @@ class StudentRunner:
         if task.keep_state:
             shelf.write_state([part.state for part in parts])
         shelf.write_rows(row for part in parts for row in part.rows)
+        shelf.drop_parts()
 
 
 class WidthRunner:
@@ -164,22 +166,24 @@ class _Group:
         task, arms = self.task, [self.task.arms[i] for i in chunk]
         trainer, per_epoch = self._trainer(arms), self.stacks.steps_per_epoch
         stack, points = cast(Stack, trainer.network), curve_epochs(task.student_epochs)
-        seconds, curves, loss = 0.0, [], torch.full((len(arms),), torch.nan)
-        for epoch in range(1, task.student_epochs + 1):
+        halfway = Halfway(Shelf(self.context.store, task.key), chunk)
+        done, seconds, curves = halfway.resume(trainer, per_epoch)
+        self.context.progress.advance(done * len(arms))
+        for epoch in range(done + 1, task.student_epochs + 1):
             segment = trainer.run_until(epoch * per_epoch)
             seconds, loss = seconds + segment.seconds, segment.mean_loss
             if epoch in points:
-                curves.append(self._points(stack, epoch, loss))
+                measured = self._points(stack, epoch, loss)
+                curves.append(measured.points)
             self.context.progress.advance(len(arms))
-        predictions = curves[-1].predictions
+            if epoch < task.student_epochs:
+                halfway.keep(trainer, epoch, seconds, curves)
         healthy = (loss.isfinite() & finite_students(stack).to(loss.device)).cpu()
         rows = [
             row_of(task, arm, tuple(curve), healthy=bool(ok), seconds=seconds / len(arms))
-            for arm, curve, ok in zip(
-                arms, zip(*(each.points for each in curves), strict=True), healthy, strict=True
-            )
+            for arm, curve, ok in zip(arms, zip(*curves, strict=True), healthy, strict=True)
         ]
-        return _Trained(predictions, trainer.state() if task.keep_state else {}, rows)
+        return _Trained(measured.predictions, trainer.state() if task.keep_state else {}, rows)
 
     def _points(self, stack: Stack, epoch: int, loss: Tensor) -> _Measured:
         """Measure the students on the selection split, on their way or at their end."""

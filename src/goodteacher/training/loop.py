@@ -21,7 +21,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from goodteacher.config import Optimization
+from goodteacher.config import MULTISTEP, Optimization
 from goodteacher.networks import Batch, Examples, split_batch
 from goodteacher.training.averaging import WeightAverage
 from goodteacher.training.group import ALONE, Division, Group, divide
@@ -90,6 +90,7 @@ SCHEDULES: Mapping[str, Callable[[float], float]] = {
     "constant": lambda progress: 1.0,
     "linear": lambda progress: 1.0 - progress,
     "cosine": lambda progress: 0.5 * (1.0 + math.cos(math.pi * progress)),
+    "multistep": lambda progress: 0.1 ** sum(progress >= share for share in MULTISTEP),
 }
 """Learning-rate factors over the share of the run that is done, in [0, 1)."""
 

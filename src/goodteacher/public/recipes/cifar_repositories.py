@@ -5,7 +5,7 @@ from __future__ import annotations
 from goodteacher.errors import ConfigError
 from goodteacher.public.recipes.given import Given
 from goodteacher.public.recipes.objective import Objective
-from goodteacher.public.recipes.training import Schooling
+from goodteacher.public.recipes.training import Schooling, stairs
 
 _SLOWER = ("mobile_half", "mobile_full", "ShuffleV1", "ShuffleV2")
 
@@ -69,7 +69,7 @@ def _solver(given: Given, objective: Objective, schooling: Schooling) -> None:
     schooling.optimizer, schooling.nesterov = "sgd", False
     stages = given.shown("lr_decay_epochs", "150,180,210")
     by = given.number("lr_decay_rate", low=0) or 0.1
-    schooling.schedule = f"steps (times {by:g} after epochs {stages})"
+    schooling.schedule = stairs(by, stages, schooling.epochs)
 
 
 def mdistiller(
@@ -153,7 +153,7 @@ def _mdistiller_solver(given: Given, schooling: Schooling) -> None:
     schooling.nesterov = False
     by = _or(given.number("SOLVER.LR_DECAY_RATE", low=0), 0.1)
     stages = given.shown("SOLVER.LR_DECAY_STAGES", "150, 180, 210")
-    schooling.schedule = f"steps (times {by:g} after epochs {stages})"
+    schooling.schedule = stairs(by, stages, schooling.epochs)
 
 
 def _or(number: float | None, default: float) -> float:

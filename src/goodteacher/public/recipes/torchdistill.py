@@ -7,7 +7,7 @@ import math
 from goodteacher.errors import ConfigError
 from goodteacher.public.recipes.given import Given
 from goodteacher.public.recipes.objective import Objective, needed, of_reduction, over_classes
-from goodteacher.public.recipes.training import Schooling
+from goodteacher.public.recipes.training import Schooling, stairs
 
 
 def torchdistill(
@@ -279,8 +279,8 @@ def _schedule(given: Given, schooling: Schooling) -> None:
         schooling.schedule = "cosine"
         given.value(f"{at}.T_max")
     elif key == "MultiStepLR":
-        stages, by = given.shown(f"{at}.milestones", "none"), given.shown(f"{at}.gamma", "0.1")
-        schooling.schedule = f"steps (times {by} at epochs {stages})"
+        stages, by = given.shown(f"{at}.milestones", "none"), given.number(f"{at}.gamma", low=0)
+        schooling.schedule = stairs(0.1 if by is None else by, stages, schooling.epochs)
     elif key == "get_linear_schedule_with_warmup":
         schooling.schedule = "linear"
         steps = given.number(f"{at}.num_warmup_steps", low=0)

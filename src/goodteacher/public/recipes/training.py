@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from goodteacher.config import OptimizerName
+from goodteacher.config import MULTISTEP, OptimizerName, ScheduleName
 
 OPTIMIZERS: dict[str, OptimizerName] = {"sgd": "sgd", "adam": "adam", "adamw": "adamw"}
-SCHEDULES = ("constant", "linear", "cosine")
+SCHEDULES: tuple[ScheduleName, ...] = get_args(ScheduleName)
 
 
 @dataclass
@@ -75,7 +76,8 @@ class Schooling:
         if self.schedule is not None and self.schedule not in SCHEDULES:
             yield (
                 f"Its learning rate follows {self.schedule}, which goodteacher does not have: "
-                "student_schedule stays cosine, and may be constant or linear."
+                "student_schedule stays cosine, and may be constant, linear or multistep (divided "
+                "by 10 after 5/8, 3/4 and 7/8 of the epochs)."
             )
         if self.warmup is not None:
             yield (
@@ -138,6 +140,27 @@ class Schooling:
             )
         if not self.nesterov and self.momentum:
             yield "Its momentum is not Nesterov's; that of our students is, and no setting."
+
+
+def stairs(by: float, stages: str, epochs: int | None) -> str:
+    """Return the schedule that multiplies the learning rate after some epochs.
+
+    Args:
+        by: What it is multiplied by each time.
+        stages: After which epochs, as given.
+        epochs: Epochs of the whole training; None is not given.
+
+    Returns:
+        Ours, or where it is not ours, words.
+
+    Example:
+        >>> stairs(0.1, "150,180,210", 240), stairs(0.2, "60,120", 200)
+        ('multistep', 'steps (times 0.2 after epochs 60,120)')
+    """
+    after = sorted(map(int, re.findall(r"\d+", stages)))
+    if abs(by - 0.1) < 1e-9 and epochs and after == [share * epochs for share in MULTISTEP]:
+        return "multistep"
+    return f"steps (times {by:g} after epochs {stages})"
 
 
 def _step(momentum: float) -> float:
