@@ -5,28 +5,28 @@
     python experiments/planted_truth_page.py                                 # writes the page again
 
 `benchmarks/verdicts.py` asks this of drawn tasks, whose posterior is known. Here the examples are
-real: Fashion-MNIST (at 14x14 pixels) and Banking77, train and test together, divided anew. A teacher
-learns from some of them, once, and responds to the rest, which it has not seen. What the verdict is
-asked about is made of that response p, at the temperature of the students:
+real: Fashion-MNIST (at 14x14 pixels) and Banking77, train and test together, divided anew. A
+teacher learns from some of them, once, and responds to the rest, which it has not seen. What the
+verdict is asked about is made of that response, at the temperature of the students:
 
-| planted | off-class mass of each example | what is true by construction |
+| planted | off-class mass of each example | true by construction |
 |---|---|---|
-| `confidence` | spread evenly | nothing but smoothing by example: never `knowledge` |
-| `permuted` | its entries permuted for each example, once | no class is like any other: never `knowledge` |
-| `other_map` | sent through one wrong map for each class | the wrong classes are alike: never `knowledge` |
-| `trace`, `part` | a 1/10, 3/10 as the teacher has it, the rest evenly | some similarity |
+| `confidence` | spread evenly | smoothing by example, nothing else |
+| `permuted` | its entries permuted, once for each example | no class is like any other |
+| `other_map` | sent through one wrong map for each class | the wrong classes are alike |
+| `trace`, `part` | a 1/10, 1/5 as the teacher has it, the rest evenly | some similarity |
 | `whole` | as the teacher has it | all of it |
 
-The label's probability is the teacher's own in all of them, so labels, rungs 1 and 2 and label
-smoothing are the same students for all, trained once, in one stack with those of the six responses:
-`goodteacher.students` trains them and `goodteacher.verdicts.rule.judge` decides, as in a
-verification; `tests/experiments/test_planted_truth.py` holds that `goodteacher.verify` of a planted
-response says the same.
+On the first three `knowledge` is false. The label's probability is the teacher's own in all six, so
+labels, rungs 1 and 2 and label smoothing are the same students for all: trained once, in one stack
+with those of the six. `goodteacher.students` trains them and `goodteacher.verdicts.rule.judge`
+decides, as in a verification: `tests/experiments/test_planted_truth.py` holds that
+`goodteacher.verify` says the same of a planted response.
 
 A *draw* divides the rest anew: transfer set, selection split, test examples. Its student seeds come
 in groups of 20, the verdict's default, each with a block of test examples of its own: so the
 verdicts of a draw share neither seeds nor test examples, only what their students learn from. Other
-draws have other transfer sets, other seeds and other blocks, but the blocks of two draws overlap.
+draws have other transfer sets and other wrong maps; their blocks overlap with those of the first.
 
 *The truth* of a verdict is measured by the draw's other groups of seeds on its other test examples:
 the lesser of full response minus rung 2 and full response minus the best regularizer, best by those
@@ -34,28 +34,28 @@ same students. It uses nothing that the verdict has used.
 
 *Budgets.* Learning rate and epochs are settled on draw 0, which is never judged: the fewest of
 `EPOCHS` at which the package finds no arm unfinished, each at the learning rate that suits hard
-labels best there. All arms train alike, as where a user names them. Groups are judged also at a
-27th, a 9th and a 3rd of those epochs. There, and everywhere, the package's own `unfinished` says
-whether students are trained enough; where it finds some that are not, the verdict is `undertrained`.
-Students of a group *are* undertrained, in truth, if three times the epochs make any arm that is
-compared better by more than half a point on the test examples; and clearly so above one point.
+labels best there. All arms train alike, as where a user names them. The first group is judged also
+at a 3rd, a 9th and a 27th of those epochs. There, and everywhere, the package's own `unfinished`
+says whether students are trained enough; where one of those compared is not, the verdict is
+`undertrained`. Students *are* undertrained, in truth, if three times the epochs make any that are
+compared better by more than half a point on all test examples; clearly so above one point.
 
 *Rules*, with exact (Clopper-Pearson) 95 % intervals, n verdicts:
 
 1. False `knowledge`: its share among verdicts on `confidence`, `permuted` and `other_map`, at the
-   settled budget, is at most 5 %: the interval's upper end.
-2. Knowledge found: its share among verdicts whose true gain is at least half a point is at least
-   90 %: the interval's lower end. Beside it the share where the truth is 0.4 to 0.6 points.
-3. Undertrained students never judged: the share of clearly undertrained groups that are judged all
-   the same is told with its interval; any is a finding. So is how often students of the settled
-   budget are refused.
+   settled budget, is at most 5 %.
+2. Knowledge found: its share among verdicts at the settled budget whose true gain is at least half
+   a point is at least 90 %. Beside it the share where the truth is 0.4 to 0.6 points.
+3. Undertrained students are never judged: the share of clearly undertrained ones that are judged
+   all the same; a single one is a finding. And how often students of the settled budget are refused.
 
-A rule *holds* where the interval lies on its side of the number, *fails* where it lies on the other,
-and else the runs do not decide. Verdicts of one draw are independent given their transfer set; the
-interval takes all as independent. As a check, the draws with an error are counted too.
+A rule *holds* where the interval lies on its side of the number, *fails* where it lies on the
+other, and else the runs do not decide. The interval takes verdicts as independent: those of one
+group share the students of labels and smoothing. So the groups with an error are counted too.
 
-Cheap things first: draws of both data sets in turn, more of them for as long as it runs. A draw is a
-file as soon as it is done, and its students are then deleted; the same command goes on.
+Sizes, temperatures and shares were chosen by students of two seeds on draw 0. Draws of both data
+sets come in turn, more of them for as long as it runs. A draw is a file as soon as it is done, and
+its students are then deleted; the same command goes on.
 """
 
 from __future__ import annotations
@@ -275,7 +275,7 @@ def draw_of(case: Case, rest: Rest, draw: int) -> Dataset:
     return Dataset(f"draw {draw}", train, test, rest.class_names, validation=selection)
 
 
-# --- students --------------------------------------------------------------------------------------
+# --- students ------------------------------------------------------------------------------------
 
 
 def begin(case: Case, rest: Rest, draw: int, folder: Path) -> Search:
@@ -495,7 +495,7 @@ def shorter(training: Training, share: int) -> Training:
     return training.model_copy(update={"epochs": max(1, round(training.epochs / share))})
 
 
-# --- running -----------------------------------------------------------------------------------------
+# --- running -------------------------------------------------------------------------------------
 
 
 def run(name: str, draw: int, out: Path) -> None:
