@@ -261,15 +261,15 @@ def _answer(default: Default, found: Found) -> str:
     said = (
         f"- **{default.name}**, today `{default.today}`: **{decided.decision}**. What the other "
         f"data sets choose ({choice}) has a regret of {decided.regret.text()} points at "
-        f"{fixed(decided.cost)} times the cost; n = {len(found)} pairs of {len(sets)} data sets, judged on "
-        f"{default.judged_on}."
+        f"{fixed(decided.cost)} times the cost; n = {len(found)} pairs of {len(sets)} data "
+        f"sets, judged on {default.judged_on}."
     )
     if default.proposed is None:
         return f"{said}{default.note}"
     lost = regret_of(losses(found, default.proposed, default.today))
     return (
-        f"{said} `{default.proposed}`, proposed before any of this, has one of {lost.text()} points "
-        f"at {fixed(cost_of(found, default.proposed))} times the cost.{default.note}"
+        f"{said} `{default.proposed}`, proposed before any of this, has one of {lost.text()} "
+        f"points at {fixed(cost_of(found, default.proposed))} times the cost.{default.note}"
     )
 
 

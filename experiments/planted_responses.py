@@ -1,4 +1,4 @@
-"""What `planted_truth.py` plants: data divided anew, a teacher, and what is made of its response."""
+"""What `planted_truth.py` plants: data divided anew, a teacher, what is made of its response."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ from run import where
 from student_tuning import examples_of, stack_of
 
 TEACHERS_BATCH = 128
-NULL = ("confidence", "permuted", "other_map")
-PLANTED = {"trace": 0.1, "part": 0.2, "whole": 1.0}
-KINDS = (*NULL, *PLANTED)
+NULL, SIMILAR = ("confidence", "permuted", "other_map"), ("less", "more", "whole")
+KINDS = (*NULL, *SIMILAR)
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,7 @@ class Case:
         selection: Examples of the selection split.
         block: Test examples of a verdict: about those of the data set's own test split.
         blocks: Of a draw.
+        shares: Of similarity that `less` and `more` keep.
     """
 
     teacher: str
@@ -63,6 +63,7 @@ class Case:
     selection: int
     block: int
     blocks: int
+    shares: tuple[float, float]
 
     @property
     def recipe(self) -> Recipe:
@@ -87,40 +88,43 @@ CASES: Mapping[str, Case] = {
         selection=2000,
         block=10_000,
         blocks=5,
+        shares=(0.1, 0.2),
     ),
     "banking77": Case(
         teacher="mlp:256",
         taught=4000,
         epochs=10,
         student="mlp:16@tfidf:512",
-        training=Training(epochs=72, batch_size=64, learning_rate=0.016),
+        training=Training(epochs=24, batch_size=64, learning_rate=0.004),
         temperature=1.0,
         transfer=1001,
         selection=1500,
         block=3280,
         blocks=2,
+        shares=(0.3, 0.4),
     ),
 }
 
 
-def targets_of(
-    logits: Tensor, labels: Tensor, *, temperature: float, seed: int
-) -> dict[str, Tensor]:
+def targets_of(case: Case, logits: Tensor, labels: Tensor, seed: int) -> dict[str, Tensor]:
     """Return the planted targets by name, probabilities [N, C], all of the same confidence.
 
     Args:
+        case: Temperature, and shares of similarity.
         logits: The teacher's, [N, C].
         labels: Of the examples.
-        temperature: At which they are made, and learned.
         seed: Of what is permuted.
     """
-    at = {"temperature": temperature}
+    at = {"temperature": case.temperature}
     flat, full = confidence_smoothing(logits, labels, **at), full_response(logits, labels, **at)
+    less, more = ((1 - share) * flat + share * full for share in case.shares)
     return {
         "confidence": flat,
         "permuted": permuted_targets(logits, labels, seed=seed, **at),
         "other_map": class_map_targets(logits, labels, seed=seed, **at),
-        **{name: (1 - share) * flat + share * full for name, share in PLANTED.items()},
+        "less": less,
+        "more": more,
+        "whole": full,
     }
 
 

@@ -14,7 +14,7 @@ verdict is asked about is made of that response, at the temperature of the stude
 | `confidence` | spread evenly | smoothing by example, nothing else |
 | `permuted` | its entries permuted, once for each example | no class is like any other |
 | `other_map` | sent through one wrong map for each class | the wrong classes are alike |
-| `trace`, `part` | a 1/10, 1/5 as the teacher has it, the rest evenly | some similarity |
+| `less`, `more` | a share as the teacher has it, the rest evenly | some similarity |
 | `whole` | as the teacher has it | all of it |
 
 On the first three `knowledge` is false. The label's probability is the teacher's own in all six, so
@@ -135,9 +135,7 @@ def begin(case: Case, rest: Rest, draw: int, folder: Path) -> Search:
         recorder = goodteacher.Recorder(folder / RUN, data)
         parts = {"transfer": recorder.transfer, "selection": recorder.selection}
         found = {
-            part: targets_of(
-                rest.logits_of(split), split.labels, temperature=case.temperature, seed=draw
-            )
+            part: targets_of(case, rest.logits_of(split), split.labels, draw)
             for part, split in parts.items()
         }
         for epoch, kind in enumerate(KINDS, 1):
