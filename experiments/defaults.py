@@ -150,12 +150,13 @@ def regret_of(by_pair: Mapping[str, float]) -> Regret:
     mean = steady(statistics.fmean(by_pair.values()))
     if len(groups) < 2:
         return Regret(mean, math.nan, math.nan)
-    rng = np.random.default_rng(0)
-    drawn = np.empty(RESAMPLES)
-    for number in range(RESAMPLES):
-        some = [groups[place] for place in rng.integers(len(groups), size=len(groups))]
-        each = np.concatenate([group[rng.integers(len(group), size=len(group))] for group in some])
-        drawn[number] = each.mean()
+    rng, sizes = np.random.default_rng(0), np.array([len(group) for group in groups])
+    chosen = rng.integers(len(groups), size=(RESAMPLES, len(groups)))
+    sums = np.zeros(RESAMPLES)
+    for place in range(len(groups)):  # each draw of a data set draws its pairs anew
+        each = [g[rng.integers(len(g), size=(RESAMPLES, len(g)))].sum(1) for g in groups]
+        sums += np.choose(chosen[:, place], each)
+    drawn = sums / sizes[chosen].sum(1)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Regret(mean, steady(float(low)), steady(float(high)))
 

@@ -85,6 +85,7 @@ from goodteacher.students.finished import unfinished
 from goodteacher.students.predictions import correct_by_arm
 from goodteacher.sweet_spot.search import Search
 from goodteacher.verdicts.rule import RUNGS, judge, plan_arms
+from goodteacher.verdicts.verification import VERIFY_SEED
 from planted_responses import CASES, KINDS, Case, Rest, draw_of, targets_of, taught
 from resuming import resumed
 
@@ -196,7 +197,7 @@ class Pool:
 
 def pool_of(search: Search, case: Case, training: Training, count: int) -> Pool:
     """Train students of so many seeds, and ask them about the test examples."""
-    tasks = trained(search, case, training, range(1000, 1000 + count))
+    tasks = trained(search, case, training, range(VERIFY_SEED, VERIFY_SEED + count))
     arms, store = planted_arms(case), search.context.store
     lacking = unfinished(search.students, arms, tasks)
     rows, right = rows_by_arm(store, tasks), correct_by_arm(search.context, tasks)
