@@ -6,11 +6,13 @@ python experiments/planted_truth_page.py
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +23,19 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 from goodteacher.records.words import points  # noqa: E402
 from pages import filled  # noqa: E402
+from panels import Panel, Series  # noqa: E402
 from planted_responses import CASES, KINDS, NULL  # noqa: E402
 from planted_truth import DRAWS, FILE, SEEDS, SHARES, SIZES  # noqa: E402
 from summaries import table  # noqa: E402
 
 PAGE = ROOT / "docs/study-planted-truth.md"
+FIGURE = ROOT / "docs/figures/planted_truth.svg"
 TITLES = {"fashion_mnist": "Fashion-MNIST", "banking77": "Banking77"}
 MOST_FALSE, LEAST_FOUND = 0.05, 0.9
 HALF, NEAR = 0.005, (0.004, 0.006)
 UNDERTRAINED, CLEARLY = 0.005, 0.01
+BINS = (-math.inf, 0.0, 0.002, 0.004, 0.006, 0.01, math.inf)
+"""Of the true gain, in the figure."""
 VERDICTS = ("knowledge", "regularization", "no_gain", "inconclusive")
 
 Row = Mapping[str, Any]
@@ -270,8 +276,35 @@ def page_of(text: str, found: Found) -> str:
     return filled(text, lambda name: PLACES[name](found))
 
 
+def panels_of(found: Found) -> list[Panel]:
+    """Return a panel for each data set: how often the rule says knowledge, over the true gain."""
+    return [
+        Panel(TITLES[data], [_series(verdicts(found, seeds, data), seeds) for seeds in SIZES])
+        for data in CASES
+        if found.get(data)
+    ]
+
+
+def _series(rows: Sequence[Row], seeds: int) -> Series:
+    bins = [[r for r in rows if low <= r["gain"] < high] for low, high in pairwise(BINS)]
+    some = [each for each in bins if each]
+    shares = [found_knowledge(each, -math.inf, math.inf) for each in some]
+    return Series(
+        f"{seeds} seeds",
+        [100 * statistics.fmean(row["gain"] for row in each) for each in some],
+        [100 * share.count / share.of for share in shares],
+        [100 * share.interval[0] for share in shares],
+        [100 * share.interval[1] for share in shares],
+    )
+
+
 def main() -> None:
-    PAGE.write_text(page_of(PAGE.read_text(), json.loads(FILE.read_text())))
+    found = json.loads(FILE.read_text())
+    PAGE.write_text(page_of(PAGE.read_text(), found))
+    from figures import Kind, draw  # needs Matplotlib: the extra bench
+
+    kind = Kind(lambda _: [], "true gain, points", "called knowledge, %")
+    draw(kind, panels_of(found), FIGURE)
 
 
 if __name__ == "__main__":

@@ -135,3 +135,29 @@ def test_nothing_run_is_said():
     made = found()
     assert page.answer(made) == page.planted(made) == page.budgets(made) == "*Not run yet.*"
     assert "Banking77 0 of 12 draws" in page.missing(made)
+
+
+def test_figure_bins_verdicts_by_their_true_gain(tmp_path, monkeypatch):
+    rows = [row("less", "no_gain", 0.003), row("more", "knowledge", 0.005)]
+    rows += [row("more", "inconclusive", 0.0055), row("whole", "knowledge", 0.02)]
+    made = found(draw(1, rows))
+    (panel,) = page.panels_of(made)
+    assert panel.title == "Banking77"
+    twenty, eight = panel.series
+    assert twenty.y == [0.0, 50.0, 100.0]
+    assert twenty.x == pytest.approx([0.3, 0.525, 2.0])
+    assert twenty.low[2] == pytest.approx(2.5)
+    assert eight.x == []
+
+
+def test_the_figure_is_drawn(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "kept.json").write_text(
+        json.dumps(found(draw(1, [row("whole", "knowledge", 0.02)])))
+    )
+    (tmp_path / "page.md").write_text("<!-- missing -->\n<!-- end -->\n")
+    for name, file in {"FILE": "kept.json", "PAGE": "page.md", "FIGURE": "figure.svg"}.items():
+        monkeypatch.setattr(page, name, tmp_path / file)
+    page.main()
+    assert "Banking77 1 of 12 draws" in (tmp_path / "page.md").read_text()
+    assert "true gain, points" in (tmp_path / "figure.svg").read_text()
