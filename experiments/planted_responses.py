@@ -32,7 +32,11 @@ from student_tuning import examples_of, stack_of
 
 TEACHERS_BATCH = 128
 NULL, SIMILAR = ("confidence", "permuted", "other_map"), ("less", "more", "whole")
-KINDS = (*NULL, *SIMILAR)
+FAINT, FAINTLY = ("faintly_permuted", "faint_other_map"), 0.1
+"""Nulls that harm students little, and their share of what is permuted or of the other map."""
+WRONG = (*NULL, *FAINT)
+"""On these `knowledge` is false."""
+KINDS = (*NULL, *SIMILAR, *FAINT)
 
 
 @dataclass(frozen=True)
@@ -118,13 +122,17 @@ def targets_of(case: Case, logits: Tensor, labels: Tensor, seed: int) -> dict[st
     at = {"temperature": case.temperature}
     flat, full = confidence_smoothing(logits, labels, **at), full_response(logits, labels, **at)
     less, more = ((1 - share) * flat + share * full for share in case.shares)
+    permuted = permuted_targets(logits, labels, seed=seed, **at)
+    other_map = class_map_targets(logits, labels, seed=seed, **at)
     return {
         "confidence": flat,
-        "permuted": permuted_targets(logits, labels, seed=seed, **at),
-        "other_map": class_map_targets(logits, labels, seed=seed, **at),
+        "permuted": permuted,
+        "other_map": other_map,
         "less": less,
         "more": more,
         "whole": full,
+        "faintly_permuted": (1 - FAINTLY) * flat + FAINTLY * permuted,
+        "faint_other_map": (1 - FAINTLY) * flat + FAINTLY * other_map,
     }
 
 

@@ -24,7 +24,7 @@ sys.path.append(str(ROOT / "benchmarks"))
 from goodteacher.records.words import points  # noqa: E402
 from pages import filled  # noqa: E402
 from panels import Panel, Series  # noqa: E402
-from planted_responses import CASES, KINDS, NULL  # noqa: E402
+from planted_responses import CASES, FAINT, KINDS, WRONG  # noqa: E402
 from planted_truth import DRAWS, FILE, SEEDS, SHARES, SIZES  # noqa: E402
 from summaries import table  # noqa: E402
 
@@ -121,7 +121,7 @@ def early(found: Found) -> list[Row]:
 
 def false_knowledge(rows: Sequence[Row]) -> Share:
     """Return how often responses without right similarity are called knowledge, by the rule."""
-    null = [row for row in rows if row["kind"] in NULL]
+    null = [row for row in rows if row["kind"] in WRONG]
     return Share(sum(row["rule"] == "knowledge" for row in null), len(null))
 
 
@@ -157,18 +157,23 @@ def answer(found: Found) -> str:
 
 def _first(found: Found, seeds: int) -> str:
     rows = verdicts(found, seeds)
-    share = false_knowledge(rows)
+    share, faint = (false_knowledge(some) for some in (rows, [r for r in rows if _is_faint(r)]))
     wrong = {(r["data"], r["draw"], r["group"]) for r in rows if _is_false(r)}
     groups = {(r["data"], r["draw"], r["group"]) for r in rows}
     return (
         f"- **False `knowledge`, at most 5 %: {share.ruling(at_most=MOST_FALSE)}.** Where no right "
-        f"similarity was left, the rule said knowledge in {share.text()} ({seeds} seeds; "
+        f"similarity was left, the rule said knowledge in {share.text()} ({seeds} seeds; of faint "
+        f"ones {faint.text()}; "
         f"{Share(len(wrong), len(groups)).text()} of the groups of students had such an error)."
     )
 
 
+def _is_faint(row: Row) -> bool:
+    return row["kind"] in FAINT
+
+
 def _is_false(row: Row) -> bool:
-    return row["kind"] in NULL and row["rule"] == "knowledge"
+    return row["kind"] in WRONG and row["rule"] == "knowledge"
 
 
 def _second(found: Found, seeds: int) -> str:
@@ -198,12 +203,16 @@ def planted(found: Found) -> str:
     """Show what the rule said of each planted response."""
     head = ["data", "planted", "n", *(v.replace("_", " ") for v in VERDICTS), "refused"]
     head += ["similarity adds, points", "true gain, points"]
-    lines = [_line(found, data, kind) for data in CASES for kind in KINDS if found.get(data)]
+    lines = [
+        _line(data, kind, rows)
+        for data in CASES
+        for kind in KINDS
+        if (rows := [r for r in verdicts(found, SIZES[0], data) if r["kind"] == kind])
+    ]
     return table(head, lines) if lines else "*Not run yet.*"
 
 
-def _line(found: Found, data: str, kind: str) -> list[str]:
-    rows = [row for row in verdicts(found, SIZES[0], data) if row["kind"] == kind]
+def _line(data: str, kind: str, rows: Sequence[Row]) -> list[str]:
     said = Counter(row["rule"] for row in rows)
     refused = sum(row["verdict"] == "undertrained" for row in rows)
     counts = [str(said[name]) for name in VERDICTS]

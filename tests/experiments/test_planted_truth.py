@@ -12,7 +12,7 @@ from goodteacher.config import Training
 from goodteacher.data import Split
 from goodteacher.maths.similarity import similarity_information
 from goodteacher.maths.targets import logits_of
-from planted_responses import KINDS, NULL, Case, Rest, draw_of, targets_of
+from planted_responses import KINDS, WRONG, Case, Rest, draw_of, targets_of
 from tests.made import arrays
 
 CASE = Case(
@@ -77,6 +77,8 @@ def test_similarity_is_gone_kept_in_part_or_wrong(rest):
     total = {kind: each.total for kind, each in found.items()}
     assert total["confidence"] == pytest.approx(0, abs=1e-4)
     assert 0 < total["less"] < total["more"] < total["whole"]
+    assert 0 < total["faintly_permuted"] < total["less"]
+    assert 0 < total["faint_other_map"] < total["less"]
     for kind in ("permuted", "other_map"):
         assert total[kind] == pytest.approx(total["whole"], rel=1e-3)
     whole = targets(rest)["whole"]
@@ -235,7 +237,7 @@ def test_what_is_collected_is_read_back(tmp_path):
     assert json.loads(experiment.as_text(found)) == found
 
 
-def test_null_kinds_are_among_the_planted():
-    assert (
-        set(NULL) < set(KINDS) == set(targets_of(CASE, torch.randn(8, 4), torch.arange(8) % 4, 0))
-    )
+def test_what_is_planted_has_the_names_that_are_counted():
+    found = set(targets_of(CASE, torch.randn(8, 4), torch.arange(8) % 4, 0))
+    assert found == set(KINDS)
+    assert found - set(WRONG) == {"less", "more", "whole"}
