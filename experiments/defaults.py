@@ -216,8 +216,14 @@ def found_of(result: Mapping[str, Any], default: Default) -> dict[str, dict[str,
     }
 
 
-def rows_of(default: Default, found: Found) -> list[list[str]]:
-    """Return the rows of a default: one for each alternative, and the decision."""
+def rows_of(default: Default, found: Found, after: str = "") -> list[list[str]]:
+    """Return the rows of a default: one for each alternative, and the decision.
+
+    Args:
+        default: Which.
+        found: What its alternatives come to.
+        after: What is said after a decision.
+    """
     if not found:
         return [[default.name, default.today, "not measured", "", "", ""]]
     sets = {data_of(pair) for pair in found}
@@ -237,30 +243,32 @@ def rows_of(default: Default, found: Found) -> list[list[str]]:
     if decided is None:
         return [*lines, [default.name, "*out of sample*", "", "", "", "not known: one data set"]]
     last = ["*out of sample*", decided.regret.text(), fixed(decided.cost), ""]
-    return [*lines, [default.name, *last, f"**{decided.decision}**"]]
+    return [*lines, [default.name, *last, f"**{decided.decision}**{after}"]]
 
 
 def decisions(result: Mapping[str, Any]) -> str:
     """Return the table."""
     head = ["default", "alternative", "regret, points", "cost", "chosen", "decision"]
-    rows = [row for each in DEFAULTS for row in rows_of(each, found_of(result, each))]
+    after = _after(result["tuned"])
+    rows = [row for each in DEFAULTS for row in rows_of(each, found_of(result, each), after)]
     return table(head, rows)
 
 
 def answer(result: Mapping[str, Any]) -> str:
     """Say it in a sentence for each default."""
-    lines = [_answer(default, found_of(result, default)) for default in DEFAULTS]
+    after = _after(result["tuned"])
+    lines = [_answer(default, found_of(result, default), after) for default in DEFAULTS]
     return "\n".join([*lines, "", _tuned(result["tuned"])])
 
 
-def _answer(default: Default, found: Found) -> str:
+def _answer(default: Default, found: Found, after: str) -> str:
     sets = sorted({data_of(pair) for pair in found})
     if len(sets) < 2:
         return f"- **{default.name}**: not known, pairs of {len(sets)} data sets."
     decided = decide(found, default.today)
     choice = ", ".join(f"`{name}`" for name in sorted(set(decided.chosen.values())))
     said = (
-        f"- **{default.name}**, today `{default.today}`: **{decided.decision}**. What the other "
+        f"- **{default.name}**, today `{default.today}`: **{decided.decision}**{after}. What the other "
         f"data sets choose ({choice}) has a regret of {decided.regret.text()} points at "
         f"{fixed(decided.cost)} times the cost; n = {len(found)} pairs of {len(sets)} data "
         f"sets, judged on {default.judged_on}."
@@ -274,12 +282,21 @@ def _answer(default: Default, found: Found) -> str:
     )
 
 
+def _after(of_pair: Mapping[str, bool]) -> str:
+    """Return what is said after a decision, by the fourth part of the rule."""
+    return "" if _enough(of_pair) else " (provisional)"
+
+
+def _enough(of_pair: Mapping[str, bool]) -> bool:
+    return 2 * sum(of_pair.values()) >= len(of_pair)
+
+
 def _tuned(of_pair: Mapping[str, bool]) -> str:
     count = sum(of_pair.values())
     said = (
         f"Of {len(of_pair)} pairs, {count} have tuned students, as the package trains them today."
     )
-    if 2 * count >= len(of_pair):
+    if _enough(of_pair):
         return said
     return f"{said} So all of this is provisional, and no default was changed by it."
 

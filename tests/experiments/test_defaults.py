@@ -121,6 +121,8 @@ def test_decisions_of_untuned_students_are_provisional():
     tuned = {**result, "tuned": dict.fromkeys(result["tuned"], True)}
     assert "provisional" in defaults.answer(untuned)
     assert "provisional" not in defaults.answer(tuned)
+    assert "**changed** (provisional)" in defaults.decisions(untuned)
+    assert "provisional" not in defaults.decisions(tuned)
 
 
 def test_what_is_struck_has_its_reason():
