@@ -268,8 +268,8 @@ def _answer(default: Default, found: Found, after: str) -> str:
     decided = decide(found, default.today)
     choice = ", ".join(f"`{name}`" for name in sorted(set(decided.chosen.values())))
     said = (
-        f"- **{default.name}**, today `{default.today}`: **{decided.decision}**{after}. What the other "
-        f"data sets choose ({choice}) has a regret of {decided.regret.text()} points at "
+        f"- **{default.name}**, today `{default.today}`: **{decided.decision}**{after}. What "
+        f"the other data sets choose ({choice}) has a regret of {decided.regret.text()} points at "
         f"{fixed(decided.cost)} times the cost; n = {len(found)} pairs of {len(sets)} data "
         f"sets, judged on {default.judged_on}."
     )
