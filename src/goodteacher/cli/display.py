@@ -1,23 +1,13 @@
-"""What the command line shows: progress on stderr, results on stdout."""
+"""How the command line prints results on stdout, and errors on stderr."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from goodteacher.records import (
@@ -45,57 +35,20 @@ if TYPE_CHECKING:
     from goodteacher.public.distillation import Distillation
     from goodteacher.public.scoring import Score
 
-stdout = Console(highlight=False)
-stderr = Console(stderr=True, highlight=False)
 
+def _console(*, stderr: bool = False) -> Console:
+    """Return a console that writes plain text unless it is a terminal that may have colours.
 
-class ShownProgress:
-    """A :class:`~goodteacher.studies.progress.Progress` that a person can watch.
-
-    On a terminal it is a bar with the time left; elsewhere (a log file) a line for each stage.
+    With ``NO_COLOR`` or on a terminal that knows no control codes there are none of any kind.
     """
-
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-        self._going: dict[str, TaskID] = {}
-        self._last: TaskID | None = None
-
-    def begin(self, stage: str, total: float) -> None:
-        """Show a new bar, or make that of a stage that goes on longer."""
-        going = self._going.get(stage)
-        if going is not None and not self._bars.tasks[going].finished:
-            self._last = going
-            self._bars.update(going, total=(self._bars.tasks[going].total or 0.0) + total)
-            return
-        self._last = self._going[stage] = self._bars.add_task(stage, total=total)
-        if not stderr.is_terminal:
-            stderr.print(f"{stage} ...")
-
-    def advance(self, units: float, stage: str | None = None) -> None:
-        """Move a bar."""
-        moved = self._last if stage is None else self._going[stage]
-        if moved is not None:
-            self._bars.advance(moved, units)
-
-    def note(self, text: str) -> None:
-        """Print a line above the bars."""
-        self._bars.console.print(f"note: {text}")
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in ("dumb", "unknown")
+    if plain:
+        return Console(stderr=stderr, highlight=False, force_terminal=False, color_system=None)
+    return Console(stderr=stderr, highlight=False)
 
 
-@contextmanager
-def shown_progress() -> Iterator[ShownProgress]:
-    """Show progress on stderr while the block runs."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    bars = Progress(*columns, console=stderr, disable=not stderr.is_terminal)
-    with bars:
-        yield ShownProgress(bars)
+stdout = _console()
+stderr = _console(stderr=True)
 
 
 def print_json(value: Any) -> None:

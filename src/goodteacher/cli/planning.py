@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from goodteacher.cli.display import print_json, shown_progress, stdout
+from goodteacher.cli.display import print_json, stdout
 from goodteacher.cli.door import door
-from goodteacher.cli.options import AsJson, merge_settings, with_settings
+from goodteacher.cli.options import AsJson, Quiet, merge_settings, with_settings
+from goodteacher.cli.watching import shown_progress
 from goodteacher.config import StudyConfig
 from goodteacher.records import SearchPlan
 
@@ -31,6 +32,7 @@ def plan(
         float | None, typer.Option(help="of one worker, in any currency: say what it costs too")
     ] = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
     """Say what a search will take: tasks, epochs, bytes, time on workers, money.
@@ -39,18 +41,19 @@ def plan(
     what remains; of a finished one, how long it would have taken on other numbers of workers.
     """
     with door(as_json):
-        from goodteacher.public.planning import plan as run
-        from goodteacher.training.machine import tuned_cpu
+        with shown_progress(quiet) as progress:
+            from goodteacher.public.planning import plan as run
+            from goodteacher.training.machine import tuned_cpu
 
-        place, given = _given(data, config, settings, {"teacher": teacher, "student": student})
-        with tuned_cpu(processes=True), shown_progress() as progress:
-            found = run(
-                place,
-                workers_up_to=workers_up_to,
-                price_per_hour=price_per_hour,
-                progress=progress,
-                **given,
-            )
+            place, given = _given(data, config, settings, {"teacher": teacher, "student": student})
+            with tuned_cpu(processes=True):
+                found = run(
+                    place,
+                    workers_up_to=workers_up_to,
+                    price_per_hour=price_per_hour,
+                    progress=progress,
+                    **given,
+                )
         if as_json:
             print_json(found.model_dump(mode="json"))
         else:

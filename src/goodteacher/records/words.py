@@ -6,7 +6,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from goodteacher.records.answers import as_good
-from goodteacher.records.arms import Blend, Checkpoint, TeacherSource
+from goodteacher.records.arms import (
+    Arm,
+    Blend,
+    Checkpoint,
+    OneHotSource,
+    SmoothingSource,
+    TeacherSource,
+)
 from goodteacher.records.evidence import OmittedClass
 from goodteacher.records.results import Answer, Reference, References, StudentResult, Verdict
 
@@ -55,6 +62,34 @@ def what_omission_showed(found: OmittedClass) -> str:
             "other classes resembles it."
         )
     return f"{told} It is not shown that the teacher's response taught them anything of it."
+
+
+def best_so_far(arm: Arm, accuracy: float, num_seeds: int) -> str:
+    """Say which student is the best one while a search goes on.
+
+    Args:
+        arm: What it learned from.
+        accuracy: On the selection split, mean over seeds.
+        num_seeds: Their number.
+
+    Example:
+        >>> from goodteacher.records import CROSS_ENTROPY
+        >>> best_so_far(CROSS_ENTROPY, 0.912, 2)
+        'best student so far: of hard labels, 91.20 % on the selection split (n = 2 seeds)'
+    """
+    seeds = "1 seed" if num_seeds == 1 else f"{num_seeds} seeds"
+    return (
+        f"best student so far: of {_learned_from(arm)}, {percent(accuracy)} % on the selection "
+        f"split (n = {seeds})"
+    )
+
+
+def _learned_from(arm: Arm) -> str:
+    if isinstance(arm.source, OneHotSource):
+        return "hard labels"
+    if isinstance(arm.source, SmoothingSource):
+        return f"label smoothing {arm.source.smoothing:g}"
+    return f"{arm.source}, {arm.recipe}"
 
 
 def points(fraction: float) -> str:

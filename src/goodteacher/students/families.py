@@ -35,10 +35,11 @@ from goodteacher.records import (
     SmoothingSource,
     StudentRow,
     TargetSource,
+    best_so_far,
 )
 from goodteacher.students.kept import Shelf, rows_by_arm
 from goodteacher.students.plan import StudentTask, by_arm
-from goodteacher.studies import Store
+from goodteacher.studies import Standing, Store
 
 Family = str
 
@@ -249,6 +250,7 @@ def explore(
     store: Store,
     labels: npt.NDArray[np.int64],
     rules: Rules,
+    note: Callable[[str], None],
 ) -> Explored:
     """Find the winner of each family on the selection split.
 
@@ -258,8 +260,9 @@ def explore(
         store: Where their tasks leave what they found.
         labels: Classes of the selection split's examples, [N].
         rules: How far to go.
+        note: Told after each round which student is the best so far.
     """
-    return _Exploration(families, train, store, labels, rules).run()
+    return _Exploration(families, train, store, labels, rules, note).run()
 
 
 class _Exploration:
@@ -270,8 +273,9 @@ class _Exploration:
         store: Store,
         labels: npt.NDArray[np.int64],
         rules: Rules,
+        note: Callable[[str], None],
     ) -> None:
-        self.plain = families
+        self.plain, self.note = families, note
         self.members: dict[Family, list[Arm]] = {name: [] for name in families}
         self.train, self.store, self.labels, self.rules = train, store, labels, rules
         self.rounds: list[Round] = []
@@ -311,6 +315,9 @@ class _Exploration:
             self.rounds.append(Round(len(self.rounds), tasks, reason))
             self.places |= by_arm(tasks)
             self.scores |= {a: _mean(r) for a, r in rows_by_arm(self.store, tasks).items()}
+            first = best(list(self.scores), self.scores, 1)[0]
+            told = best_so_far(first, self.scores[first], len(self.places[first]))
+            self.note(Standing(told))
         for name, arms in families.items():
             self.members[name] += [arm for arm in arms if arm not in self.members[name]]
 

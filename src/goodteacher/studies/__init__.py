@@ -36,7 +36,7 @@ from goodteacher.studies.helpers import (
     helped,
 )
 from goodteacher.studies.places import Place, Url, place_of
-from goodteacher.studies.progress import OneOfSeveral, Progress, Silent, logger, say
+from goodteacher.studies.progress import OneOfSeveral, Progress, Silent, Standing, logger, say
 from goodteacher.studies.setting_up import (
     DataLike,
     begin_several,
@@ -103,6 +103,7 @@ __all__ = [
     "Progress",
     "Recruiter",
     "Silent",
+    "Standing",
     "Store",
     "StudentsRecord",
     "Task",
