@@ -260,7 +260,7 @@ def test_what_is_wrong_with_a_file_of_settings_is_told_together(circle, tmp_path
         "batch-sizes is not a setting. Did you mean batch_sizes?",
         "halving = 1 is not allowed",
         "views = 2 needs augment",
-        "teacher is missing: it has no default. Give it as --teacher,",
+        "teacher is missing. Give it as --teacher,",
         "student is missing",
     ):
         assert result.stderr.count(text) == 1, text
