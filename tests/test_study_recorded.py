@@ -256,7 +256,7 @@ def test_it_is_searched_from_the_command_line(tmp_path):
     )
     done = CliRunner().invoke(app, ["search", "digits", *options, f"--out={tmp_path / 'study'}"])
     assert done.exit_code == 0, done.output
-    assert "teachers recorded elsewhere, in a time that nobody noted" in done.output
+    assert "teachers recorded elsewhere, with unknown training time" in done.output
 
     none = CliRunner().invoke(
         app, ["search", "digits", "--student=mlp:3", f"--out={tmp_path / 'y'}"]

@@ -42,7 +42,11 @@ def test_search_prints_a_table_and_the_ways_to_the_studies(searched):
     out, result = searched
     assert result.exit_code == 0, result.stderr
     assert "mlp:2: best student so far: of " in result.stderr
-    for text in ("minus hard labels", "weights, KiB", "On the front of accuracy over parameters"):
+    for text in (
+        "minus hard labels",
+        "weights, KiB",
+        "Best accuracy for their number of parameters",
+    ):
         assert text in result.stdout
     assert f"Studies: {out}/mlp-3, {out}/mlp-2\nReport: {out}/report.html\n" in result.stdout
     for report in (out / "report.html", out / "mlp-2" / "report.html"):

@@ -226,7 +226,7 @@ def test_the_table_of_the_page_is_searched():
 def test_the_doctor_looks_at_a_frame_too():
     rows = table().assign(same="x")
     found = {each.code: each.message for each in goodteacher.doctor(rows, target="species")}
-    assert "'same' has one value only" in found["constant_inputs"]
+    assert "'same' has only one value" in found["constant_inputs"]
     assert "size: " in found["gaps"]
     with pytest.raises(ConfigError, match="Did you mean 'species'"):
         goodteacher.doctor(rows, target="specie")

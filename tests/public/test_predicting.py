@@ -518,7 +518,10 @@ def test_two_teachers_that_were_asked_are_compared_without_epochs(judged, tmp_pa
     runs = [said.folder, other.folder]
     study = goodteacher.search(said.data, trajectories=runs, out=tmp_path / "study", **QUICK)
     best = study.sweet_spot.teacher.run
-    assert f"on the selection split is {best}, which was asked once. " in study.sweet_spot.summary
+    assert (
+        f"on the selection split is {best}, a model that was asked once. "
+        in study.sweet_spot.summary
+    )
     assert "of its run" not in study.sweet_spot.summary
 
 

@@ -63,7 +63,7 @@ app = typer.Typer(
 Data = Annotated[
     str | None, typer.Argument(help="digits, a folder, a table, an .npz file or a hub name")
 ]
-Out = Annotated[Path, typer.Option(help="folder of the result, or a URL: s3://bucket/study")]
+Out = Annotated[Path, typer.Option(help="folder for the result, or a URL: s3://bucket/study")]
 
 
 def _version(wanted: bool) -> None:
@@ -91,10 +91,10 @@ def search(
     ] = None,
     student: Annotated[
         list[str] | None,
-        typer.Option(help="such as mlp:64 or cnn:16,32,64; repeat it for several students"),
+        typer.Option(help="such as mlp:64 or cnn:16,32,64; repeat the option for several students"),
     ] = None,
     out: Out = ...,  # type: ignore[assignment]
-    config: Annotated[Path | None, typer.Option(help="TOML file with any of the settings")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
@@ -136,12 +136,13 @@ def distill(
     responses: Annotated[
         Path,
         typer.Option(
-            help="teacher's logits on the training data: npy, npz, safetensors, parquet, csv"
+            help="file with the teacher's logits on the training data: npy, npz, "
+            "safetensors, parquet, csv"
         ),
     ] = ...,  # type: ignore[assignment]
     student: Annotated[str | None, typer.Option(help="such as mlp:64 or cnn:16,32,64")] = None,
     out: Out = ...,  # type: ignore[assignment]
-    config: Annotated[Path | None, typer.Option(help="TOML file with any of the settings")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
     probabilities: Probabilities = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -172,15 +173,23 @@ def distill(
 @app.command()
 @with_settings(VerifyConfig, leave_out=frozenset({"data", "student"}))
 def verify(
-    data: Annotated[str, typer.Argument(help="a finished study; with --responses, a data set")],
+    data: Annotated[
+        str, typer.Argument(help="folder of a finished study; with --responses, a data set")
+    ],
     responses: Annotated[
-        Path | None, typer.Option(help="teacher's logits on the training data of a data set")
+        Path | None,
+        typer.Option(help="file with a teacher's logits on the training data of the data set"),
     ] = None,
     student: Annotated[str | None, typer.Option(help="with --responses, such as mlp:64")] = None,
-    out: Annotated[Path | None, typer.Option(help="with --responses, folder of the result")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="with --responses, folder for the result")
+    ] = None,
     probabilities: Probabilities = False,
     independent_responses: Annotated[
-        Path | None, typer.Option(help="logits of another teacher, for the fidelity beyond it")
+        Path | None,
+        typer.Option(
+            help="file with the logits of another, independent teacher, to compare fidelity with"
+        ),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -215,9 +224,13 @@ def verify(
 
 @app.command()
 def score(
-    responses: Annotated[Path, typer.Argument(help="npy, npz, safetensors, parquet or csv")],
-    labels: Annotated[Path, typer.Option(help="labels of the same examples")],
-    temperatures: Annotated[str, typer.Option(help="where to measure, with commas")] = "1,2,4,8",
+    responses: Annotated[
+        Path, typer.Argument(help="file with logits: npy, npz, safetensors, parquet or csv")
+    ],
+    labels: Annotated[Path, typer.Option(help="file with the labels of the same examples")],
+    temperatures: Annotated[
+        str, typer.Option(help="temperatures to measure at, separated by commas")
+    ] = "1,2,4,8",
     probabilities: Probabilities = False,
     as_json: AsJson = False,
 ) -> None:
@@ -239,7 +252,8 @@ def score(
 def doctor(
     data: Annotated[str, typer.Argument(help="digits, a folder, an .npz file or a hub name")],
     responses: Annotated[
-        Path | None, typer.Option(help="teacher's logits on the training data, to check beside it")
+        Path | None,
+        typer.Option(help="file with a teacher's logits on the training data, to check too"),
     ] = None,
     probabilities: Probabilities = False,
     as_json: AsJson = False,
@@ -340,7 +354,7 @@ def respond(
 
 @app.command()
 def export(
-    folder: Annotated[Path, typer.Argument(help="a finished study or distillation")],
+    folder: Annotated[Path, typer.Argument(help="folder of a finished study or distillation")],
     out: Out = ...,  # type: ignore[assignment]
     form: ExportFormat = "onnx",
     int8: ExportInt8 = False,
@@ -399,12 +413,17 @@ def import_recipe(
             help="file (YAML, JSON, TOML, Python, shell), a command in quotes, or alpha=0.1 ..."
         ),
     ],
-    tool: Annotated[str | None, typer.Option(help="whose settings (default: told by them)")] = None,
+    tool: Annotated[
+        str | None,
+        typer.Option(
+            help="the tool that the settings are from (default: recognised by the settings)"
+        ),
+    ] = None,
     classes: Annotated[
-        int | None, typer.Option(help="number of classes, where a reduction divides by it")
+        int | None, typer.Option(help="number of classes, needed if a loss is divided by it")
     ] = None,
     goal: Annotated[
-        Literal["distill", "search"], typer.Option(help="what the settings are for")
+        Literal["distill", "search"], typer.Option(help="the command that the settings are for")
     ] = "distill",
     as_json: AsJson = False,
 ) -> None:

@@ -87,7 +87,7 @@ def print_sweet_spot(found: SweetSpot, folder: str) -> None:
 
 def _teacher_time(cost: Cost) -> str:
     if cost.teacher_seconds is None:
-        return "teachers recorded elsewhere, in a time that nobody noted"
+        return "teachers recorded elsewhere, with unknown training time"
     were = "run was" if cost.untimed_runs == 1 else "runs were"
     untimed = f" ({cost.untimed_runs} recorded {were} not timed)" * (cost.untimed_runs > 0)
     return f"teachers in {cost.teacher_seconds:.0f} s{untimed}"
@@ -106,9 +106,9 @@ def print_front(found: Front, folder: str) -> None:
     )
     stdout.print(_costs_table(found))
     stdout.print(
-        "*: on the front, nobody is as accurate at less of it. Latency: medians of "
-        f"{repetitions_of(found.latencies)} repetitions,\non {found.machine}, one thread.\n\n"
-        f"{found.summary}\n\n{found.teacher_time}",
+        "*: on the front, so no other student is as accurate with fewer parameters or less time. "
+        f"Latency: medians of {repetitions_of(found.latencies)} repetitions,\non {found.machine}, "
+        f"one thread.\n\n{found.summary}\n\n{found.teacher_time}",
         markup=False,
     )
     folders = ", ".join(f"{folder}/{row.folder}" for row in found.rows)
@@ -213,8 +213,8 @@ def print_distillation(result: Distillation) -> None:
         stdout.print(f"n = {result.num_seeds} paired seeds")
     else:
         stdout.print(
-            "n = 1 seed: the interval covers the test examples only. Another seed may tell "
-            "another story; ask for more with --seeds."
+            "n = 1 seed: the interval covers the test examples only. Another seed may give "
+            "another result; train more with --seeds."
         )
     delivered = "the recipe" if result.delivered == "recipe" else "hard labels"
     stdout.print(
@@ -230,8 +230,8 @@ def print_export(found: Export, folder: str) -> None:
     for each in found.files:
         stdout.print(
             f"{folder}/{each.file}: {each.num_bytes:,} bytes; on {each.agreement.examples:,} test "
-            f"examples no prediction differs from the student's, and no logit by more than "
-            f"{each.agreement.largest_difference:.1g}",
+            "examples every prediction agrees with the student's, and logits differ by "
+            f"{each.agreement.largest_difference:.1g} at most",
             markup=False,
             soft_wrap=True,
         )
@@ -260,9 +260,9 @@ def _told_of_teacher(found: Export) -> str:
     low, high = eight.interval
     better = " The teacher in 8 bits is the better choice." if eight.wins else ""
     return (
-        f"Teacher: {teacher.name}. In 8 bits it has {eight.num_bytes:,} bytes, and the student's "
-        f"accuracy minus its own is {points(eight.difference)} points [{points(low)}, "
-        f"{points(high)}].{better}"
+        f"Teacher: {teacher.name}. In 8 bits it takes {eight.num_bytes:,} bytes, and the "
+        f"student's accuracy minus that of the teacher in 8 bits is {points(eight.difference)} "
+        f"points [{points(low)}, {points(high)}].{better}"
     )
 
 

@@ -46,7 +46,7 @@ def door(as_json: bool) -> Iterator[None]:
         raise  # whoever reads the output has enough: click ends quietly
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        text = f"{where}{error.strerror or error}. Mend that, and give the same command again."
+        text = f"{where}{error.strerror or error}. Fix this, then give the same command again."
         raise _told(error, text, as_json, 1) from None
     except KeyboardInterrupt as error:
         stderr.print(what_goes_on(), markup=False, soft_wrap=True)

@@ -48,5 +48,5 @@ def raise_failure(
     raise RunError(
         f"{stage} failed in the task {task}: {failure.reason}. Where it happened is at the end of "
         f"{store.log_place}. What was finished before is kept: once the cause is "
-        "mended, the same command goes on from there."
+        "mended, the same command continues from there."
     ) from cause

@@ -231,8 +231,9 @@ class Explored:
                 what="winner",
                 family=family,
                 arms=(arm.key,),
-                reason=f"{self.scores[arm]:.4f} on the selection split, mean over search seeds; of "
-                f"arms within {TOLERANCE:g} of the best one of the fewest epochs",
+                reason=f"{self.scores[arm]:.4f} on the selection split, mean over search "
+                f"seeds; among arms within {TOLERANCE:g} of the best, one that needs the "
+                "fewest epochs",
             )
             for family, arm in self.winners.items()
         ]
@@ -296,7 +297,11 @@ class _Exploration:
             further = self._beyond_edges()
             if not any(further.values()):
                 break
-            self._try(further, "one step beyond the edges on which winners lie, or longer")
+            self._try(
+                further,
+                "one step beyond the limits of what was tried, where winners lie, or longer "
+                "training",
+            )
         winners = self._winners()
         return Explored(
             families={name: tuple(arms) for name, arms in self.members.items()},

@@ -102,11 +102,12 @@ class Stacks:
         """
         if width == 1:
             raise RunError(
-                f"Memory does not hold one student {self.task.student} at a batch size of "
-                f"{self.task.optimization.batch_size} on {self.context.machine.device}. Lower "
-                "student_batch_size, take a smaller student, or free memory."
+                f"One student {self.task.student} at a batch size of "
+                f"{self.task.optimization.batch_size} does not fit in memory on "
+                f"{self.context.machine.device}. Lower student_batch_size, use a smaller student, "
+                "or free memory."
             )
-        self.context.note(f"out of memory with {width} students at once: halving")
+        self.context.note(f"out of memory with {width} students at once: trying half as many")
         choice = WidthChoice(width=-(-width // 2))
         self._narrow(choice)
         return choice.width

@@ -250,4 +250,4 @@ def _told(plan: StudentPlan) -> str:
         f"{100 * trial.selection_accuracy:.1f} % at {trial.learning_rate:.2g}"
         for trial in plan.trials
     )
-    return f"hard labels choose the learning rate of students: {plan.training} ({tried})"
+    return f"learning rate of students, chosen with hard labels: {plan.training} ({tried})"

@@ -21,7 +21,7 @@ _PAUSES = 0.5, 8.0
 """Seconds between the first two tries, and at most; each pause is about twice the one before."""
 
 _KEPT = (
-    "What was finished before is kept: once that is mended, the same command goes on from there."
+    "What was finished before is kept: once this is fixed, the same command continues from there."
 )
 
 _CREDENTIALS = ("Credentials", "ProfileNotFound", "TokenRetrieval", "SSOToken", "UnauthorizedSSO")

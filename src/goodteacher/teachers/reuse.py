@@ -183,8 +183,8 @@ def _what_differs(ours: StudyConfig, theirs: StudyConfig) -> str:
         f"{name} is {_shown(a)} there, {_shown(b)} here" for name, (a, b) in pairs.items() if a != b
     ]
     return "; ".join(lines) or (
-        "it has other data, has not finished, or probe students stopped "
-        f"its teachers early (patience is {theirs.patience} there; 0 teaches to the end)"
+        "it has other data, has not finished, or probe students stopped its teachers early "
+        f"(patience is {theirs.patience} there; 0 trains every teacher to the end)"
     )
 
 
