@@ -380,7 +380,7 @@ HARD = np.eye(4)[arrays()["y_train"]]
         ({"logits": 50 * HARD}, [], "Record the teacher's raw logits, before any argmax"),
         ({}, ["--seeds=2"], "a verdict needs at least 3 paired seeds"),
         ({}, ["--until-decided=2"], "it must be at least seeds = 3, but is 2"),
-        ({}, ["--tune-arms", "--alphas=0"], "alphas must hold a value above 0"),
+        ({}, ["--tune-arms", "--alphas=0"], "alphas must contain a value above 0"),
     ],
 )
 def test_bad_input_is_refused_with_what_to_do(tmp_path, changes, options, message):

@@ -89,8 +89,8 @@ def check_verdict_seeds(seeds: int) -> int:
     """Refuse fewer seeds than a verdict can be given on."""
     if seeds < 3:
         raise ValueError(
-            "a verdict needs at least 3 paired seeds: with fewer, nobody can tell how much seeds "
-            "differ. Leave it out, or use goodteacher distill for a single student"
+            "a verdict needs at least 3 paired seeds: fewer do not show how much seeds differ. "
+            "Leave it out, or use goodteacher distill for a single student"
         )
     return seeds
 

@@ -69,8 +69,8 @@ def record_runs(
     if not isinstance(teacher, str) and hasattr(estimator, "classes_"):
         say(
             progress,
-            f"The teacher {name} is fitted already. It is trained anew, out of fold and on the "
-            "training part alone. To have it asked as it is, record it and search its run: "
+            f"The teacher {name} is fitted already. It is trained again, out of fold and on the "
+            "training part alone. To use it as it is, record its responses and search that run: "
             "goodteacher.respond(teacher.predict_proba, ...).",
         )
     taken = taken_runs(Store(out))

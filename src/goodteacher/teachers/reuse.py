@@ -55,8 +55,8 @@ def reusing(
     if named and not any(of_task[0] for of_task in found):
         theirs = offers[0].lender.config(StudyConfig)
         raise ConfigError(
-            f"teachers_of = {config.teachers_of!r} has none of the teachers wanted here, finished: "
-            f"{_what_differs(config, theirs)}. Leave teachers_of out to train them anew."
+            f"teachers_of = {config.teachers_of!r} has none of the teachers wanted here, "
+            f"finished: {_what_differs(config, theirs)}. Leave teachers_of out to train them here."
         )
     best = [_best(offer for offer in of_task if offer) for of_task in found]
     return tuple(

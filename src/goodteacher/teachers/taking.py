@@ -215,7 +215,7 @@ def _check_fits(run: RecordedRun, needed: SplitIds) -> None:
     if why:
         raise StudyError(
             f"The run in {run.store.root} cannot be used here: {why}. Give the data and the split "
-            f"that it was recorded on ({RUN_FILE} and splits.json say which), or record it anew."
+            f"that it was recorded on ({RUN_FILE} and splits.json say which), or record it again."
         )
     if not run.records():
         raise StudyError(

@@ -345,8 +345,8 @@ def _regularization(found: Weighed, plan: SeedPlan, design: Design) -> str:
         else "Label smoothing is the cheaper way to this gain."
     )
     return (
-        f"Distillation adds {_shown(found.gain)} to training on the labels, but a regularizer that "
-        f"knows nothing of class similarity ({found.best}) does as well: {_shown(found.over_best)} "
+        f"Distillation adds {_shown(found.gain)} to training on the labels, but a regularizer "
+        f"without any class similarity ({found.best}) does as well: {_shown(found.over_best)} "
         f"between them. {cheaper}"
     )
 
