@@ -173,23 +173,15 @@ def distill(
 @app.command()
 @with_settings(VerifyConfig, leave_out=frozenset({"data", "student"}))
 def verify(
-    data: Annotated[
-        str, typer.Argument(help="folder of a finished study; with --responses, a data set")
-    ],
+    data: Annotated[str, typer.Argument(help="a finished study; with --responses, a data set")],
     responses: Annotated[
-        Path | None,
-        typer.Option(help="file with a teacher's logits on the training data of the data set"),
+        Path | None, typer.Option(help="file with a teacher's logits on the training data")
     ] = None,
     student: Annotated[str | None, typer.Option(help="with --responses, such as mlp:64")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="with --responses, folder for the result")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="with --responses, result folder")] = None,
     probabilities: Probabilities = False,
     independent_responses: Annotated[
-        Path | None,
-        typer.Option(
-            help="file with the logits of another, independent teacher, to compare fidelity with"
-        ),
+        Path | None, typer.Option(help="file with logits of an independent teacher")
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
