@@ -29,7 +29,7 @@ from goodteacher.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from goodteacher.data import Dataset, Finding
     from goodteacher.public.distillation import Distillation
@@ -331,18 +331,12 @@ def print_score(result: Score) -> None:
     """Print a response's measurements, a column for each temperature."""
     for note in result.notes:
         stderr.print(f"note: {note}", markup=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    for m in result.measurements:
-        star = "*" if m.temperature == result.optimal_temperature else ""
-        table.add_column(f"T={m.temperature:.3g}{star}", justify="right")
-    for title, name in _MEASURES.items():
-        table.add_row(title, *(f"{getattr(m, name):.4g}" for m in result.measurements))
     stdout.print(
         f"{result.num_examples} examples, {result.num_classes} classes, "
         f"accuracy {percent(result.measurements[0].accuracy)} %"
     )
-    stdout.print(table)
+    for table in _score_tables(result, stdout.width):
+        stdout.print(table)
     limit = result.optimal_temperature_limit
     if limit is None:
         stdout.print("* the temperature that minimises the negative log-likelihood")
@@ -350,6 +344,27 @@ def print_score(result: Score) -> None:
         stdout.print(_NO_BEST_TEMPERATURE[limit], markup=False)
     if result.num_classes == 2:
         stdout.print("With two classes there is no off-class structure: S is 0 by definition.")
+
+
+def _score_tables(result: Score, width: int) -> Iterator[Table]:
+    """Yield tables with a column for each temperature, as many in each as fit into a width."""
+    columns = []
+    for m in result.measurements:
+        star = "*" if m.temperature == result.optimal_temperature else ""
+        cells = [f"{getattr(m, name):.4g}" for name in _MEASURES.values()]
+        columns.append([f"T={m.temperature:.3g}{star}", *cells])
+    while columns:
+        room, shown = width - max(map(len, _MEASURES)), 0
+        while shown < len(columns) and (room := room - 2 - max(map(len, columns[shown]))) >= 0:
+            shown += 1
+        part, columns = columns[: max(1, shown)], columns[max(1, shown) :]
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("", no_wrap=True)
+        for title, *_ in part:
+            table.add_column(title, justify="right", no_wrap=True)
+        for row, title in enumerate(_MEASURES, start=1):
+            table.add_row(title, *(column[row] for column in part))
+        yield table
 
 
 _NO_BEST_TEMPERATURE = {
