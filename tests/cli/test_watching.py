@@ -2,13 +2,15 @@
 
 import io
 import logging
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from goodteacher.cli import watching
+from goodteacher.cli import display, watching
 from goodteacher.cli.watching import ShownProgress, Stage, shown_progress, told_left
 from goodteacher.studies import OneOfSeveral, Standing, say
+from tests.verdicts.test_rule import LADDER_GAINS, planted
 
 
 class Clock:
@@ -287,3 +289,18 @@ def test_without_a_terminal_progress_is_plain_lines(capsys, monkeypatch):
         progress.note("read")
     err = capsys.readouterr().err
     assert err.splitlines() == ["getting ready: done in 0 s", "teachers: done in 0 s", "note: read"]
+
+
+# --- results -------------------------------------------------------------------------------------
+
+
+def test_verdict_fits_80_columns_and_cuts_nothing(monkeypatch):
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    monkeypatch.setattr(display, "stdout", console)
+    display.print_verdict(planted(LADDER_GAINS), SimpleNamespace(omitted=None))
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    assert text.splitlines()[-1].endswith("margin 0.2 points.")
+    for name in ("4 full_response", "tuned_label_smoothing", "full response minus it"):
+        assert name in text
