@@ -224,7 +224,7 @@ def test_a_run_that_diverged_only_is_no_teacher(tmp_path):
     [
         ({"trajectories": ()}, "teacher is missing"),
         ({"variants": ("raw", "ema")}, "variants = ema needs a teacher's weights"),
-        ({"views": 2, "augment": "flip"}, "recorded runs say nothing about these"),
+        ({"views": 2, "augment": "flip"}, "which recorded runs do not contain"),
     ],
 )
 def test_settings_that_recorded_runs_cannot_serve_are_refused(tmp_path, settings, told):

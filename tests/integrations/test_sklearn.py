@@ -771,7 +771,7 @@ def test_a_verdict_goes_with_a_pickled_student_and_is_not_asked_for_twice(studie
 def test_a_student_of_the_library_learns_from_unlabelled_rows_of_a_teacher_that_remembers(tmp_path):
     x, y = table(200, noise=0.2)
     forest = RandomForestClassifier(20, random_state=0).fit(x, y)
-    with pytest.warns(DataNote, match="trained anew"):
+    with pytest.warns(DataNote, match="trained again"):
         classifier = own(forest, out=tmp_path / "s").fit(x[:150], y[:150], unlabelled=x[150:])
     assert classifier.answer_ == "undecided"
     assert (tmp_path / "s/study/report.html").exists()
