@@ -211,7 +211,7 @@ class Preparations:
         if scaled is not None:
             raise ModelError(
                 f"The network {architecture!r} takes these examples ({spec}) neither as they "
-                f"are, nor as standardised numbers. As they are: {whole} Standardised: {scaled}"
+                f"are nor as standardised numbers. As they are: {whole} Standardised: {scaled}"
             )
         return False
 
