@@ -113,7 +113,7 @@ def test_the_command_line_tunes_the_cpu_and_shows_a_note_once(tmp_path, monkeypa
     assert done.exit_code == 0, done.output
     assert asked == [1]
     assert state() == before
-    (note,) = (line for line in done.stderr.splitlines() if "test examples resolve" in line)
+    (note,) = (line for line in done.stderr.splitlines() if "test examples can tell" in line)
     assert note.startswith("note: ")
 
 
@@ -124,7 +124,7 @@ def test_notes_are_heard_through_logging(tmp_path, caplog):
     verify(data, responses=wrong, out=tmp_path / "s", **JUDGED)
     said = {record.levelname: record.getMessage() for record in caplog.records}
     assert {record.name for record in caplog.records} == {"goodteacher"}
-    assert "120 test examples resolve differences" in said["INFO"]
+    assert "120 test examples can tell two students apart" in said["INFO"]
     assert "columns in another order" in said["WARNING"], "more than a note"
 
 

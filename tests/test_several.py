@@ -414,5 +414,5 @@ def test_progress_says_at_which_student_it_is(pair):
     found = pair
     seen = Stages()
     search(dataset(), out=found.folder, student=["mlp:5", "mlp:6"], progress=seen, **QUICK)
-    assert "student 1 of 2, mlp:5: teachers" in seen.names
-    assert seen.names[-1].startswith("student 2 of 2, mlp:6: ")
+    assert "mlp:5 (1 of 2): teachers" in seen.names
+    assert seen.names[-1].startswith("mlp:6 (2 of 2): ")

@@ -236,7 +236,7 @@ def test_a_run_that_diverged_only_is_no_teacher(tmp_path):
     [
         ({"trajectories": ()}, "teacher is missing"),
         ({"variants": ("raw", "ema")}, "variants = ema needs a teacher's weights"),
-        ({"views": 2, "augment": "flip"}, "recorded runs say nothing about these"),
+        ({"views": 2, "augment": "flip"}, "which recorded runs do not contain"),
     ],
 )
 def test_settings_that_recorded_runs_cannot_serve_are_refused(tmp_path, settings, told):
@@ -268,7 +268,7 @@ def test_it_is_searched_from_the_command_line(tmp_path):
     )
     done = CliRunner().invoke(app, ["search", "digits", *options, f"--out={tmp_path / 'study'}"])
     assert done.exit_code == 0, done.output
-    assert "teachers recorded elsewhere, in a time that nobody noted" in done.output
+    assert "teachers recorded elsewhere, with unknown training time" in done.output
 
     none = CliRunner().invoke(
         app, ["search", "digits", "--student=mlp:3", f"--out={tmp_path / 'y'}"]

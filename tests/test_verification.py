@@ -14,7 +14,7 @@ from safetensors import safe_open
 from typer.testing import CliRunner
 
 from goodteacher import search, verify
-from goodteacher.cli import app
+from goodteacher.cli import app, watching
 from goodteacher.config import Recipe, Training, VerifyConfig, parse
 from goodteacher.data import Dataset, load_dataset
 from goodteacher.engines import LocalEngine
@@ -225,7 +225,9 @@ def test_seeds_trained_before_are_used_again_and_the_unplanned_look_is_told(veri
     before = {path: path.stat().st_mtime_ns for path in folder.glob("students/*/rows.parquet")}
     verify(dataset(), responses=bayes_logits(), out=folder, progress=Heard(), **more)
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
-    assert any("by another plan. Its look is not corrected for" in note for note in Heard.notes)
+    assert any(
+        "Deciding again after seeing it is not corrected for" in note for note in Heard.notes
+    )
 
 
 # --- each arm at its own best --------------------------------------------------------------------
@@ -374,11 +376,11 @@ HARD = np.eye(4)[arrays()["y_train"]]
         ),
         ({"logits": PROBABILITIES}, [], "Pass probabilities=True (--probabilities)"),
         ({"logits": 0.5 * PROBABILITIES}, ["--probabilities"], "sums to 0.5"),
-        ({"logits": HARD}, ["--probabilities"], "hard 0/1 label, so it holds no similarity"),
+        ({"logits": HARD}, ["--probabilities"], "hard 0/1 label, so it contains no similarity"),
         ({"logits": 50 * HARD}, [], "Record the teacher's raw logits, before any argmax"),
         ({}, ["--seeds=2"], "a verdict needs at least 3 paired seeds"),
         ({}, ["--until-decided=2"], "it must be at least seeds = 3, but is 2"),
-        ({}, ["--tune-arms", "--alphas=0"], "alphas must hold a value above 0"),
+        ({}, ["--tune-arms", "--alphas=0"], "alphas must contain a value above 0"),
     ],
 )
 def test_bad_input_is_refused_with_what_to_do(tmp_path, changes, options, message):
@@ -393,7 +395,8 @@ def test_response_in_another_order_is_aligned_by_its_ids(verified, tmp_path):
     assert verify(dataset(), responses=moved, out=tmp_path / "v", **QUICK) == verified[1]
 
 
-def test_response_that_knows_no_label_is_told_before_training(tmp_path):
+def test_response_that_knows_no_label_is_told_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(watching, "WORTH_SHOWING", 0.0)
     order = np.random.default_rng(0).permutation(240)
     moved = bayes_file(tmp_path, logits=bayes_logits().numpy()[order], ids=None)
     result = verify_at_the_command_line(tmp_path, moved)
@@ -403,11 +406,15 @@ def test_response_that_knows_no_label_is_told_before_training(tmp_path):
     assert said.index("no more than chance") < said.index("verification, 3 seeds")
 
 
-def test_test_split_too_small_for_the_margin_is_told_before_training(tmp_path):
+def test_test_split_too_small_for_the_margin_is_told_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(watching, "WORTH_SHOWING", 0.0)
     result = verify_at_the_command_line(tmp_path, bayes_file(tmp_path))
     said = " ".join(result.stderr.split())
-    assert "120 test examples resolve differences of about 5.7 points" in said
-    assert said.index("120 test examples resolve") < said.index("verification, 3 seeds")
+    assert (
+        "120 test examples can tell two students apart if their accuracies differ by about 5.7 "
+        "points" in said
+    )
+    assert said.index("120 test examples can tell") < said.index("verification, 3 seeds")
 
 
 def test_command_line_gives_the_verdict(tmp_path):

@@ -277,7 +277,7 @@ REFUSED = {
     "in a list": (InAList, r"layers in 'layers', a plain list.*nn.ModuleList"),
     "shared memory": (SharedMemory, r"one.weight and two.weight.*self.b.weight = self.a.weight"),
     "lazy in training": (lazy_in_training, "two.weight, two.bias. Give these layers their sizes"),
-    "unseeded": (Unseeded, "other weights each time it is made with the same seed"),
+    "unseeded": (Unseeded, "different weights each time it is made with the same seed"),
     "learns outside": (Counting, "answers differently after it was trained, saved and loaded"),
     "extra state": (Extra, "holds more than tensors: _extra_state"),
     "no statistics": (

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 import signal
 import textwrap
 from importlib import metadata
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from goodteacher.cli import app, share_cores
+from goodteacher.cli import app, progress, share_cores
 from goodteacher.errors import ConfigError
 from goodteacher.training.machine import may_start_processes
 from tests.made import SETTINGS, arrays, as_options, signalled
@@ -45,7 +46,8 @@ def run(*arguments):
     return runner.invoke(app, [str(argument) for argument in arguments])
 
 
-def test_search_prints_a_table_and_the_way_to_the_report(circle, tmp_path):
+def test_search_prints_a_table_and_the_way_to_the_report(circle, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "WORTH_SHOWING", 0.0)
     result = run("search", circle, "--out", tmp_path / "s", *options())
     assert result.exit_code == 0, result.stderr
     for text in (
@@ -55,7 +57,9 @@ def test_search_prints_a_table_and_the_way_to_the_report(circle, tmp_path):
         "n = 2",
     ):
         assert text in result.stdout
-    assert "students, round 1" in result.stderr
+    assert "students, round 1: done in" in result.stderr
+    assert "best student so far: of " in result.stderr
+    assert max(map(len, result.stdout.split("Student: ")[0].splitlines())) <= 80
     assert f"Report: {tmp_path / 's'}/report.html\n" in result.stdout, "whole, to be copied"
 
 
@@ -71,6 +75,16 @@ def test_search_as_json_is_the_answer_and_nothing_else(circle, tmp_path):
         "converged_teacher",
         "most_accurate_teacher",
     }
+
+
+def test_quiet_search_prints_its_result_alone_and_errors_still(circle, tmp_path):
+    asked = ("search", circle, "--quiet", *options())
+    result = run(*asked, "--out", tmp_path / "s")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "Sweet spot: the teacher of batch size" in result.stdout
+    refused = run(*asked, "--out", circle)
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("error: ")
 
 
 def test_settings_come_from_a_file_and_the_command_line_wins(circle, tmp_path):
@@ -246,7 +260,7 @@ def test_what_is_wrong_with_a_file_of_settings_is_told_together(circle, tmp_path
         "batch-sizes is not a setting. Did you mean batch_sizes?",
         "halving = 1 is not allowed",
         "views = 2 needs augment",
-        "teacher is missing: it has no default. Give it as --teacher,",
+        "teacher is missing. Give it as --teacher,",
         "student is missing",
     ):
         assert result.stderr.count(text) == 1, text
@@ -286,11 +300,26 @@ def test_damaged_study_is_one_message_that_names_the_file(circle, tmp_path, name
         assert name in result.stderr
 
 
-def test_interrupt_exits_with_130_and_the_study_can_go_on(circle, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+def test_interrupted_command_names_the_one_with_which_the_study_goes_on(
+    circle, tmp_path, number, code
+):
     out = tmp_path / "s"
-    stopped = signalled(["search", circle, f"--out={out}", *options()], signal.SIGINT)
-    assert stopped.returncode == 130, stopped.stderr
-    assert "interrupted. Give the same command again" in stopped.stderr
+    stopped = signalled(["search", circle, f"--out={out}", *options()], number)
+    assert stopped.returncode == code, stopped.stderr
+    assert "Interrupted. What is finished is kept. To go on from there:\n" in stopped.stderr
+    again = shlex.split(stopped.stderr.splitlines()[-1])
+    assert again == [
+        "python",
+        "-m",
+        "goodteacher",
+        "search",
+        str(circle),
+        f"--out={out}",
+        *options(),
+    ]
     assert "Traceback" not in stopped.stderr
     assert (out / "study.toml").exists()
     assert not (out / "sweet_spot.json").exists()

@@ -41,8 +41,12 @@ def searched(circle, tmp_path_factory):
 def test_search_prints_a_table_and_the_ways_to_the_studies(searched):
     out, result = searched
     assert result.exit_code == 0, result.stderr
-    assert "student 2 of 2, mlp:2: confirmation" in result.stderr
-    for text in ("minus hard labels", "weights, KiB", "On the front of accuracy over parameters"):
+    assert "mlp:2: best student so far: of " in result.stderr
+    for text in (
+        "minus hard labels",
+        "weights, KiB",
+        "Best accuracy for their number of parameters",
+    ):
         assert text in result.stdout
     assert f"Studies: {out}/mlp-3, {out}/mlp-2\nReport: {out}/report.html\n" in result.stdout
     for report in (out / "report.html", out / "mlp-2" / "report.html"):

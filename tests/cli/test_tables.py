@@ -166,7 +166,7 @@ def test_a_good_table_is_read_in_every_format(tmp_path, suffix):
 def test_what_says_nothing_or_too_much_is_named(save):
     users = [f"user{n:04}" for n in range(N)]
     found = findings(save(table(same="x", zero=0.0, user=users, number=range(N))))
-    assert "'same', 'zero' have one value only" in found["constant_inputs"]["message"]
+    assert "'same', 'zero' have only one value" in found["constant_inputs"]["message"]
     left_out = found["left_out"]["message"]
     assert "'user'" in left_out or "'number'" in left_out
 
@@ -189,7 +189,7 @@ def test_missing_targets_and_two_classes_are_told(save):
     frame = table(species=np.array(["u", "v"])[np.arange(N) % 2])
     frame.loc[:9, "species"] = None
     found = findings(save(frame))
-    assert "no value says their class" in found["unlabelled"]["message"]
+    assert "training examples are unlabelled." in found["unlabelled"]["message"]
     assert "similarity information is 0" in found["two_classes"]["message"]
     assert "two_classes" not in findings(save(table()))
 

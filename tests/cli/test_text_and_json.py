@@ -62,6 +62,16 @@ def test_score_shows_the_rounded_numbers_of_its_json(folder):
     assert f"{100 * measured[0]['accuracy']:.2f}" in text
 
 
+def test_score_at_many_temperatures_is_several_tables_of_80_columns(folder):
+    teacher, asked = folder / "teacher.npz", "1,1.25,2,4,8,16,32,64,100,120"
+    text, found = both("score", teacher, "--labels", teacher, "--temperatures", asked)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+    for measurement in found["measurements"]:
+        assert f"T={measurement['temperature']:.3g}" in text
+        assert f"{measurement['similarity']:.4g}" in text
+
+
 def test_split_counts_the_ids_that_it_writes(folder):
     out = folder / "ids"
     text, sizes = both("split", folder / "circle.npz", "--out", out, "--selection-fraction", 0.25)

@@ -86,7 +86,7 @@ def test_labels_as_a_column_are_flattened():
         (np.zeros((2, 1)), ["a", "b"], None, "labels must be an array of numbers"),
         (np.zeros((2, 1)), [0, 1, 1], None, r"labels must have shape \[2\].*\[3\]"),
         (np.zeros((2, 1)), np.eye(2, dtype=int), None, "one-hot"),
-        (np.zeros((2, 1)), [0, 1], [5, 5], r"ids must be unique.*1 come more than once \(5\)"),
+        (np.zeros((2, 1)), [0, 1], [5, 5], r"ids must be unique.*1 appear more than once \(5\)"),
         (np.zeros((2, 1)), [0, 1], [0.5, 1.5], "ids must be integers"),
         (np.zeros((2, 4, 4), np.uint8), [0, 1], None, "needs one"),
         (np.zeros(2), [0, 1], None, r"an axis behind that of the examples, .* \[2\]"),

@@ -83,7 +83,7 @@ def test_a_name_may_carry_a_config(monkeypatch, spec, expected):
 
 def test_validation_serves_as_test_only_with_a_warning(monkeypatch):
     fake_hub(monkeypatch, made_splits("train", "validation"))
-    with pytest.warns(UserWarning, match="its validation split serves as the sealed one"):
+    with pytest.warns(UserWarning, match="its validation split is used as the sealed test split"):
         load_dataset("hf:owner/name")
     fake_hub(monkeypatch, made_splits("train", "validation", "test"))
     load_dataset("hf:owner/name")  # warnings are errors here

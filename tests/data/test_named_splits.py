@@ -75,7 +75,7 @@ def test_validation_without_test_is_the_test_split(tmp_path):
     del given["x_test"], given["y_test"]
     data, notes = noted(given)
     assert (len(data.test), data.validation) == (12, None)
-    assert "its val split serves as the sealed one" in notes[0]
+    assert "its val split is used as the sealed test split" in notes[0]
 
 
 def test_the_test_arrays_can_be_named():

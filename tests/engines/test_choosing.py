@@ -332,7 +332,7 @@ def test_one_thread_by_the_environment_still_has_processes(timed, tmp_path):
     timed(gain=1.0)
     engine = started(context_of(tmp_path / "s", watching))
     assert engine.asked == (2, 1)
-    assert watching.notes == ["2 processes with 1 thread each: PyTorch is limited to 1 thread"]
+    assert watching.notes == ["2 processes with 1 thread each: PyTorch uses 1 thread"]
 
 
 def test_a_tiny_study_spends_no_time_on_it(two_threads, untimed, monkeypatch, tmp_path):

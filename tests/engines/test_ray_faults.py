@@ -236,7 +236,7 @@ def test_a_task_that_runs_out_of_memory_runs_again_on_a_node_of_its_own(
     engine.run("waits", (Waiting(1, "go"), Waiting(2, "go"), Waiting(3, "die once")))
     assert counted(context, "task_lost") == {"wait-3": 1}
     assert asked == [1]
-    assert "for want of memory. It runs again" in context.progress.notes[0]
+    assert "because memory ran out. It runs again" in context.progress.notes[0]
     check_done_once(context, expected)
 
 

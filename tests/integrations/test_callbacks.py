@@ -157,7 +157,7 @@ def test_lightning_records_no_average_that_has_not_begun(tmp_path, caplog):
     late = averaging(update_starting_at_step=12)  # there are 8 in an epoch
     with caplog.at_level(logging.WARNING, logger="goodteacher"):
         fit_lightning(tmp_path, recorder, more=[late], weights="ema")
-    assert "the average has not begun: epoch 1 is not recorded" in caplog.text
+    assert "the average has not started yet: epoch 1 is not recorded" in caplog.text
     assert kept(recorder) == [(2, "ok"), (3, "ok")]
 
 

@@ -334,7 +334,7 @@ def test_prefit_false_trains_a_fitted_teacher_anew():
 def test_a_fitted_forest_that_saw_the_rows_is_told_and_proves_nothing():
     x, y = table(200, noise=0.2)
     forest = RandomForestClassifier(30, random_state=0)
-    with pytest.warns(DataNote, match=r"trained anew, on folds without them, on \d"):
+    with pytest.warns(DataNote, match=r"trained again, on folds without them, on \d"):
         classifier = quick(clone(forest).fit(x, y)).fit(x, y)
     assert classifier.answer_ == "undecided"
     assert "flatters it" in classifier.report_.doubts[0]
@@ -422,7 +422,7 @@ def test_folds_can_be_worked_on_at_the_same_time():
 
 def test_an_array_says_nothing_about_unlabelled_rows():
     x, y = table()
-    with pytest.raises(ConfigError, match="says nothing about unlabelled rows"):
+    with pytest.raises(ConfigError, match="has no answers for unlabelled rows"):
         quick(np.full((120, 3), 1 / 3)).fit(x, y, unlabelled=x)
 
 
@@ -688,7 +688,7 @@ def test_texts_go_through_pipelines():
     [
         ({"cv": 1}, "cv must be a whole number from 2, but is 1"),
         ({"repeats": -1}, "repeats must be a whole number from 0"),
-        ({"alphas": (0.0,)}, "alphas must hold a value above 0"),
+        ({"alphas": (0.0,)}, "alphas must contain a value above 0"),
         ({"smoothings": ()}, "smoothings must hold at least one value"),
         ({"level": 0.9}, "level must lie between 0 and 0.5, but is 0.9"),
         ({"test_fraction": 0}, "test_fraction must lie between 0 and 0.5, but is 0"),
@@ -771,7 +771,7 @@ def test_a_verdict_goes_with_a_pickled_student_and_is_not_asked_for_twice(studie
 def test_a_student_of_the_library_learns_from_unlabelled_rows_of_a_teacher_that_remembers(tmp_path):
     x, y = table(200, noise=0.2)
     forest = RandomForestClassifier(20, random_state=0).fit(x, y)
-    with pytest.warns(DataNote, match="trained anew"):
+    with pytest.warns(DataNote, match="trained again"):
         classifier = own(forest, out=tmp_path / "s").fit(x[:150], y[:150], unlabelled=x[150:])
     assert classifier.answer_ == "undecided"
     assert (tmp_path / "s/study/report.html").exists()

@@ -257,7 +257,7 @@ def test_bad_input_leaves_nothing(tmp_path):
         ({"X": X[:, :2]}, ValueError, "features"),
         ({"X": X, "y": y[:3]}, DataError, "y has 3 classes for the 150 rows"),
         ({"X": X, "y": np.where(y == 0, 7, y)}, DataError, r"y holds 7, which .* never seen"),
-        ({"X": X[:1], "y": y[:1]}, DataError, "One row says nothing"),
+        ({"X": X[:1], "y": y[:1]}, DataError, "One row is too few"),
         ({"X": X, "format": "pmml"}, ConfigError, "leaves as 'onnx', not as 'pmml'"),
     ):
         with pytest.raises(error, match=told):

@@ -279,7 +279,7 @@ def test_identifiers_and_constants_in_words_are_told():
     with pytest.warns(DataNote) as told:
         assert len(tables.check_columns(frame)) == 2
     assert "as an id" in str(told[0].message)
-    assert "one value only" in str(told[1].message)
+    assert "only one value" in str(told[1].message)
 
 
 def test_columns_of_other_names_are_refused():

@@ -161,7 +161,7 @@ def test_an_object_that_is_fitted_is_trained_anew_and_that_is_told(tmp_path):
     forest = RandomForestClassifier(5).fit(rows[["size"]], rows["species"])
     watch = Watch()
     search(tmp_path / "s", teacher=forest, student="linear", progress=watch)
-    assert any("is fitted already. It is trained anew" in note for note in watch.notes)
+    assert any("is fitted already. It is trained again" in note for note in watch.notes)
     assert "training RandomForestClassifier out of fold" in watch.begun
     assert forest.n_features_in_ == 1, "it stays as it is"
 
@@ -197,7 +197,7 @@ def test_a_small_class_is_told_of(tmp_path):
         ({"target": "specie"}, "Did you mean 'species'"),
         ({"teacher_seeds": "a"}, "teacher_seeds = 'a' is not allowed"),
         ({"variants": "ema"}, "needs a teacher's weights"),
-        ({"alphas": (0.0,)}, "alphas must hold a value above 0"),
+        ({"alphas": (0.0,)}, "alphas must contain a value above 0"),
     ],
 )
 def test_what_cannot_work_is_told_before_anything_is_written(tmp_path, settings, message):
@@ -226,7 +226,7 @@ def test_the_table_of_the_page_is_searched():
 def test_the_doctor_looks_at_a_frame_too():
     rows = table().assign(same="x")
     found = {each.code: each.message for each in goodteacher.doctor(rows, target="species")}
-    assert "'same' has one value only" in found["constant_inputs"]
+    assert "'same' has only one value" in found["constant_inputs"]
     assert "size: " in found["gaps"]
     with pytest.raises(ConfigError, match="Did you mean 'species'"):
         goodteacher.doctor(rows, target="specie")

@@ -134,7 +134,7 @@ def test_the_best_few_classes_are_taken_with_their_tail(tmp_path):
         (lambda x: np.sort(predict(x), 0), {}, ModelError, "order that is not theirs"),
         (lambda x: predict(x)[:-1], {}, ResponseError, "drop the last batch"),
         (lambda x: predict(x).T, {}, ResponseError, "a row for each class"),
-        (lambda x: predict(x).argmax(1), {}, ResponseError, "A label says nothing"),
+        (lambda x: predict(x).argmax(1), {}, ResponseError, "A label contains no information"),
         (
             lambda x: predict(x)[:, :4],
             {},
@@ -264,7 +264,10 @@ def test_a_function_may_get_something_else_of_the_same_examples(kind, tmp_path):
 @pytest.mark.parametrize(
     ("examples", "told"),
     [
-        ([b"ab", b"cd"], "The examples are bytes, which a teacher may take and a student does not"),
+        (
+            [b"ab", b"cd"],
+            "The examples are bytes, which a teacher may accept but a student does not",
+        ),
         ([Path("a"), Path("b")], "The examples are paths.*Give them as teacher_inputs="),
         ((word for word in WORDS), r"are a generator. Give list\(...\) of them"),
         ([*WORDS, None], "Texts must be strings, but 1 of 61 are"),
@@ -355,7 +358,7 @@ def test_the_answers_of_another_teacher_are_never_taken_for_this_ones(tmp_path):
     images = DIGITS.train.inputs[:400].numpy()
     respond_to(images, predict, tmp_path / "run")
     other = Counts(lambda some: predict(some)[:, ::-1])
-    with pytest.raises(StudyError, match=r"holds the answers of another teacher.*Name another"):
+    with pytest.raises(StudyError, match=r"contains the answers of another teacher.*Name another"):
         respond_to(images, other, tmp_path / "run")
     assert other.asked < 100
     respond_to(images, other, tmp_path / "other")
@@ -382,14 +385,14 @@ def test_examples_that_nobody_labelled_get_their_classes_from_the_teacher(tmp_pa
     images = DIGITS.train.inputs[:400].numpy()
     with caplog.at_level("INFO"):
         said = goodteacher.respond(predict, images, out=tmp_path / "run", classes=NAMED)
-    assert "their labels are the teacher's answers" in caplog.text
+    assert "the teacher's answers are used as labels" in caplog.text
     assert (len(said.data.test), len(said.data.validation)) == (80, 32)
     assert "classes are its answer to fewer than" not in caplog.text
     assert said.data.class_names == NAMES
     assert said.record.selection_accuracy > 0.8
     for split in said.data.splits.values():
         assert split.labels.tolist() == BAYES.predict(flat(images[split.ids])).tolist()
-    with pytest.raises(ConfigError, match="Nobody says what the classes are"):
+    with pytest.raises(ConfigError, match="The names of the classes are unknown"):
         goodteacher.respond(predict, images, out=tmp_path / "other")
     with pytest.raises(DataError, match="of its 10 classes to at least 5 of the 3 examples"):
         goodteacher.respond(predict, images[:3], out=tmp_path / "few", classes=NAMED)
@@ -530,7 +533,10 @@ def test_two_teachers_that_were_asked_are_compared_without_epochs(judged, tmp_pa
     runs = [said.folder, other.folder]
     study = goodteacher.search(said.data, trajectories=runs, out=tmp_path / "study", **QUICK)
     best = study.sweet_spot.teacher.run
-    assert f"on the selection split is {best}, which was asked once. " in study.sweet_spot.summary
+    assert (
+        f"on the selection split is {best}, a model that was asked once. "
+        in study.sweet_spot.summary
+    )
     assert "of its run" not in study.sweet_spot.summary
 
 

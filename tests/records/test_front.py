@@ -82,7 +82,7 @@ def test_a_student_may_be_on_one_front_and_off_the_other():
 def test_overlapping_intervals_are_said_to_show_nothing():
     rows = with_fronts([row("mlp:32", 0.905, 200), row("mlp:8", 0.9, 100)])
     text = summarize_front(rows, level=0.05)
-    assert "On the front of accuracy over parameters are mlp:8 and mlp:32." in text
+    assert "Best accuracy for their number of parameters (the front): mlp:8 and mlp:32." in text
     assert "The 95 % intervals of mlp:8 and mlp:32 overlap, so it is not shown" in text
     assert "more accurate than" not in text
 
@@ -91,14 +91,14 @@ def test_intervals_that_do_not_overlap_are_said_to_differ():
     rows = with_fronts([row("mlp:8", 0.9, 100), row("mlp:32", 0.95, 200), row("mlp:64", 0.92, 300)])
     text = summarize_front(rows, level=0.1)
     assert "mlp:32 (95.00 %) is more accurate than mlp:8 (90.00 %): their 90 % intervals" in text
-    assert "mlp:64 is off the front by its mean" not in text, "it is surely beaten"
+    assert "mlp:64 is below the front by its mean" not in text, "it is surely beaten"
 
 
 def test_a_student_beaten_by_its_mean_alone_is_named():
     rows = with_fronts([row("mlp:8", 0.9, 100), row("mlp:16", 0.895, 150)])
     text = summarize_front(rows, level=0.05)
     assert "is mlp:8." in text
-    assert "mlp:16 is off the front by its mean alone" in text
+    assert "mlp:16 is below the front by its mean alone" in text
 
 
 def test_latencies_whose_quartiles_overlap_are_not_told_apart():
@@ -107,7 +107,7 @@ def test_latencies_whose_quartiles_overlap_are_not_told_apart():
     text = summarize_front(with_fronts([slow, fast]), level=0.05)
     assert "Over latency for one example are mlp:8 and mlp:32." in text
     assert "Over latency for a batch of 128 are mlp:8 and mlp:32." in text
-    assert text.count("are not told apart in speed") == 1
+    assert text.count("neither is shown to be faster") == 1
 
 
 @pytest.mark.parametrize(("seeds", "said"), [(1, True), (2, False)])

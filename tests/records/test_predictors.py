@@ -27,8 +27,8 @@ def test_size_and_time_are_told_with_how_they_were_measured():
     assert savings().summary == (
         "The delivered student has 1,234 parameters and 20 kB of files: 150 times smaller than its "
         "teacher (night, 3 MB). For a batch of 64 the student takes 2 ms (median of 9, quartiles 2 "
-        "to 2) on one CPU thread, and night took 500 ms (median of 9, quartiles 500 to 500) when "
-        "it was asked, on whatever it ran: the student is 250 times faster than its teacher."
+        "to 2) on one CPU thread. night took 500 ms (median of 9, quartiles 500 to 500) when "
+        "it was asked, on its own hardware: the student is 250 times faster than its teacher."
     )
 
 

@@ -24,7 +24,7 @@ def summary(answer, labels, smoothing, **changes):
 @pytest.mark.parametrize(
     ("answer", "labels", "smoothing", "told", "told_of_its_labels"),
     [
-        ("yes", BETTER, BETTER, "can be had without a teacher", "than its answers alone"),
+        ("yes", BETTER, BETTER, "training without a teacher", "than its answers alone"),
         ("no", BETTER, EQUAL, "label smoothing, which needs no teacher", "smoothing of these does"),
         ("no", EQUAL, EQUAL, "hard labels, which needs no teacher", "the teacher's answers alone"),
     ],

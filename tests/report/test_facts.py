@@ -46,7 +46,7 @@ def test_every_setting_is_listed_with_its_meaning(findings):
     assert rows["temperatures"][1] == "1, 2"
     assert rows["exhaustive"][1] == "no"
     assert rows["micro_batch_size"][1] == "default"
-    assert rows["alphas"][2] == "weights of the teacher term to try"
+    assert rows["alphas"][2] == "alphas to try; alpha is the weight of the teacher term"
 
 
 def test_data_table_holds_sizes_and_classes(findings):

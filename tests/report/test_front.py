@@ -80,7 +80,7 @@ def test_page_is_whole_and_links_to_each_students_own(front):
     assert "3 students of mlp:256 on mnist" in page.text
     assert front.summary in page.text
     assert "undecided" not in page.text
-    assert "Teachers trained for 60.0 s; a search for each student alone" in page.text
+    assert "Teachers trained for 60.0 s; a separate search for each student" in page.text
     assert not [link for link in page.attributes("href") + page.attributes("src") if ":" in link]
 
 

@@ -42,7 +42,7 @@ def test_teacher_that_was_stopped_is_not_called_converged(findings):
     before = summarize("undecided", found.student, found.references, **delivered)
     assert "the converged teacher" in before
     summary = summarize("undecided", found.student, references, **delivered)
-    assert "the last teacher taught (stopped, so it may not have converged)" in summary
+    assert "the last trained teacher (stopped, so it may not have converged)" in summary
     assert "the converged teacher" not in summary
 
 

@@ -219,7 +219,7 @@ def test_diverged_students_are_counted(findings):
 def test_small_selection_split_is_named(findings):
     small = findings.data.model_copy(update={"selection": 1_000})
     (note,) = notes(dataclasses.replace(findings, data=small))
-    assert "1,000 examples, which tell two students apart by about 2.0 points" in note
+    assert "1,000 examples, so two students must differ by about 2.0 points" in note
 
 
 def test_two_classes_have_no_similarity_by_definition(findings):

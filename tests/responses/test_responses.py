@@ -390,7 +390,7 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path, arrays, message):
         (",a,b\n7,0.5,1.5\n", "looks like a row index that says which example"),
         ("index,a,b\n1,0.5,1.5\n0,2,1\n", "looks like a row index that says which example"),
         ("image_id,a,b\n5,0.5,1.5\n", "looks like a row index that says which example"),
-        ("c0,c1,c10,c2\n1,2,3,4\n", r"numbered \[0, 1, 10, 2\]\.\.\., neither in order nor"),
+        ("c0,c1,c10,c2\n1,2,3,4\n", r"numbered \[0, 1, 10, 2\]\.\.\., out of order and"),
         ("id,a,b\n1,0.5,one\n2,1,2\n", "column 'b' holds 'one' among numbers"),
         ("a,b\n1,'x'\n2,'y'\n", "Note: .*column 'b' left out: no class by name or values"),
         ('a,b\n"1,5","2,5"\n', "column 'a' holds numbers as text, such as '1,5'"),

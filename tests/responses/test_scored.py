@@ -56,7 +56,7 @@ def test_classes_that_are_not_among_the_best_few_are_zero():
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ([0, 2], r"array of shape \[2\]: one number each. A label says nothing"),
+        ([0, 2], r"array of shape \[2\]: one number each. A label contains no information"),
         (np.array([[0.3], [0.9]]), r"shape \[2, 1\]: one number each"),
         (["cat", "dog"], r"returns labels \('cat', ...\)"),
         (np.array(["cat", "dog"]), "returns labels"),

@@ -65,10 +65,10 @@ def test_those_that_diverged_are_counted_in_good_grammar(counts, words):
 @pytest.mark.parametrize(
     ("tuned", "until_converged", "said", "not_said"),
     [
-        (True, False, "Go on with --until-converged", "--student-epochs"),
-        (True, True, "Name more in a new folder: --student-epochs 90", "--until-converged"),
-        (False, False, "or name at least --student-epochs 90", "--until-converged"),
-        (False, True, "or name at least --student-epochs 90", "--until-converged"),
+        (True, False, "Train them longer with --until-converged", "--student-epochs"),
+        (True, True, "Allow more in a new folder: --student-epochs 90", "--until-converged"),
+        (False, False, "or set at least --student-epochs 90", "--until-converged"),
+        (False, True, "or set at least --student-epochs 90", "--until-converged"),
     ],
 )
 def test_advice_is_what_has_not_been_tried(tuned, until_converged, said, not_said):
@@ -103,7 +103,7 @@ def test_each_doubt_is_a_sentence_and_no_doubt_is_none(improving, diverged, begi
 def test_longer_limit_is_offered_unless_it_was_taken():
     assert "--until-converged" in told_unfinished(["a"], [3], tuned=True)
     (told,) = told_doubts({"a": rows(1)}, ["a"], {}, {}, tuned=True)
-    assert told.endswith("Go on with --until-converged.")
+    assert told.endswith("Train them longer with --until-converged.")
     (told,) = told_doubts({"a": rows(1)}, ["a"], {}, {}, tuned=True, until_converged=True)
     assert "--student-epochs 90" in told
 
@@ -169,4 +169,4 @@ def test_one_sentence_tells_all_that_did_not_learn_after_what_may_be_why():
     assert "Lower --student-learning-rate, or leave it out" in told[1]
     (tuned,) = told_doubts(by_name, [], {}, failed, tuned=True)
     assert "--student-learning-rate" not in tuned
-    assert "their curves in the report" in tuned
+    assert "their learning curves in the report" in tuned

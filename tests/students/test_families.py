@@ -39,6 +39,7 @@ class Planted:
 
     def __init__(self, accuracy, seeds=2):
         self.accuracy, self.seeds, self.trained, self.tasks = accuracy, seeds, [], {}
+        self.notes = []
 
     def train(self, number, arms):
         self.trained.append(list(arms))
@@ -67,6 +68,7 @@ class Planted:
             store=self,
             labels=np.zeros(N, dtype=np.int64),
             rules=rules(**changes),
+            note=self.notes.append,
         )
 
 

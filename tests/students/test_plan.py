@@ -133,7 +133,7 @@ def planned_widths(made, *arms, seeds=(0, 1)):
 def test_widths_of_long_tasks_are_measured_before_once_for_all_alike():
     planned, before = planned_widths(students(), TEACHER, CROSS_ENTROPY)
     ((stage, (width,)),) = before
-    assert stage == "stack widths"
+    assert stage == "how many students to train at once"
     assert width.students == planned[0]
     assert len(planned) == 2
 

@@ -128,7 +128,7 @@ def test_all_that_is_wrong_with_settings_is_told_together():
         )
     told = str(caught.value).splitlines()
     starts = ("The model specification 'mpl:3'", "The model specification 'mlp:x'", "epoch is not")
-    starts += ("epochs = 0", "halving = 1", "views = 2 needs augment", "alphas must hold")
+    starts += ("epochs = 0", "halving = 1", "views = 2 needs augment", "alphas must contain")
     assert all(any(line.startswith(start) for line in told) for start in starts)
     assert len(told) == len(starts)
 

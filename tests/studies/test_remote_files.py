@@ -283,7 +283,7 @@ def test_copy_that_fails_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_protocol_that_nobody_knows_is_refused():
-    with pytest.raises(StudyError, match=r"begins with nowhere://, of which fsspec knows nothing"):
+    with pytest.raises(StudyError, match=r"begins with nowhere://, which fsspec does not know"):
         goodteacher.search(dataset(), out="nowhere://a/study", **QUICK)
 
 

@@ -1,4 +1,4 @@
-"""The folder of several students: names of their studies, and what it was begun with."""
+"""The folder of several students: names of their studies, and what it was started with."""
 
 import pytest
 from hypothesis import given

@@ -365,5 +365,5 @@ def test_reference_says_whether_its_teacher_was_stopped(name, request):
 
 def test_search_without_a_teacher_to_compete_says_so(tmp_path):
     settings = {**SETTINGS, "variants": ("average",), "epochs": 1}
-    with pytest.raises(RunError, match="no teacher of variants = average is left to compete"):
+    with pytest.raises(RunError, match="no teacher of variants = average is left"):
         search(dataset(), out=tmp_path / "none", **settings)

@@ -90,7 +90,7 @@ def test_entropy_of_a_record_is_that_of_its_response():
 
 
 def test_records_of_an_earlier_version_say_what_they_lack():
-    with pytest.raises(StudyError, match="entropy was not measured of batch 32 epoch 1"):
+    with pytest.raises(StudyError, match="entropy was not measured for batch 32 epoch 1"):
         goodness([build.record(32, 1)], "entropy")
 
 

@@ -94,7 +94,7 @@ def test_teacher_on_an_edge_is_told_with_the_options_that_go_on(batch_size, epoc
     config = settings(batch_sizes=[32, 64, 128])
     winner = Arm(source=Checkpoint(run=f"batch {batch_size}", epoch=epoch), recipe=Recipe())
     (told,) = teacher_edges(config, winner)
-    assert f"The sweet spot is {said} that teachers were trained for" in told
+    assert f"The sweet spot is {said} that teachers were trained with" in told
     assert "--teachers-of" in told
     assert ("--epochs 8" in told) == (epoch == 4)
     assert ("--batch-sizes 32,64,128,512" in told) == (batch_size == 128)
@@ -111,8 +111,8 @@ def test_learning_rate_on_an_edge_is_told_with_the_option_that_goes_on(rate, sai
     config = settings(batch_sizes=[64], learning_rates=[0.01, 0.003, 0.03], teacher_seeds=[0, 1])
     run = f"batch 64 lr {rate} seed 1"
     (told,) = teacher_edges(config, Arm(source=Checkpoint(run=run, epoch=2), recipe=Recipe()))
-    assert f"The sweet spot is {said} that teachers were trained for" in told
-    assert f"with {option} --teachers-of" in told
+    assert f"The sweet spot is {said} that teachers were trained with" in told
+    assert f"with {option}, --teachers-of" in told
     middle = Checkpoint(run="batch 64 lr 0.01 seed 1", epoch=2)
     assert teacher_edges(config, Arm(source=middle, recipe=Recipe())) == []
 
@@ -181,7 +181,10 @@ def test_last_bits_of_a_mean_decide_nothing():
         ([], []),
         (
             [Edge(family="label_smoothing", axis="smoothing", value=0.8)],
-            ["On a limit of what is tried: smoothing 0.8 of label smoothing. The best may lie"],
+            [
+                "On the edge of the allowed range: smoothing 0.8 of label smoothing. The best "
+                "value may lie",
+            ],
         ),
         (
             [
@@ -216,7 +219,7 @@ def edges_of(batch_size, epoch, *, batch_sizes, **changes):
 )
 def test_batch_sizes_go_on_by_a_factor_of_four(batch_sizes, own, option):
     (told,) = edges_of(own, 2, batch_sizes=batch_sizes)
-    assert f"with {option} --teachers-of" in told
+    assert f"with {option}, --teachers-of" in told
 
 
 def test_no_batch_is_smaller_than_one_example_and_one_size_has_no_edge():

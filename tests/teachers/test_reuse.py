@@ -104,7 +104,7 @@ def test_teachers_that_patience_stopped_are_not_lent(tmp_path):
     assert any(record.stopped for record in lender.trajectories()), "this tests nothing"
     unfinished = [r.batch_size for r in lender.trajectories() if r.stopped]
     wanted = {**PATIENT, "batch_sizes": tuple(unfinished), "patience": 0}
-    with pytest.raises(ConfigError, match=r"patience is 1 there; 0 teaches to the end"):
+    with pytest.raises(ConfigError, match="patience is 1 there; 0 trains every teacher to"):
         borrower(lender, tmp_path / "new", **wanted)
 
 

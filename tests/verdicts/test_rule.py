@@ -176,7 +176,7 @@ def test_a_design_of_its_own_compares_every_pair_and_is_spoken_of():
     assert len(asked) == 4 + 1 + 4 + 4, "what is weighed, regularization, steps and controls"
     assert found.verdict == "inconclusive"
     assert found.explanation.startswith("These repetitions do not decide.")
-    assert "a table of 300 rows resolves differences of about" in found.explanation
+    assert "a table of 300 rows can tell differences of about" in found.explanation
     assert (found.smoothing, found.level) == (0.1, 0.1)
 
 
@@ -196,7 +196,7 @@ def test_a_choice_that_is_not_clear_is_no_reason_for_further_repetitions():
     )
     assert found.verdict == "inconclusive"
     assert found.more_seeds is None
-    assert "it changes from fold to fold" in found.explanation
+    assert "this changes from fold to fold" in found.explanation
 
 
 def test_arms_share_the_recipe_and_differ_in_the_target():
@@ -231,7 +231,7 @@ def test_undecided_between_regularization_and_no_gain_asks_for_seeds_too():
     assert found.knowledge.interval[1] < MARGIN
     assert found.verdict == "inconclusive"
     assert found.more_seeds > 0
-    assert f"asks for {found.more_seeds} further seeds" in found.explanation
+    assert f"suggests {found.more_seeds} more seeds" in found.explanation
 
 
 def test_undecided_verdict_of_a_small_test_split_says_what_it_resolves():
@@ -242,8 +242,8 @@ def test_undecided_verdict_of_a_small_test_split_says_what_it_resolves():
         correct, dict.fromkeys(arms, 0.7), arms=arms, teacher="x", level=0.05, margin=MARGIN
     )
     assert (found.verdict, found.more_seeds) == ("inconclusive", None)
-    resolved = f"{100 * found.resolvable_margin:.2f} points at best"
-    assert f"this test split of 40 examples resolves differences of about {resolved}" in (
+    resolved = f"{100 * found.resolvable_margin:.2f} points apart at best"
+    assert f"this test split of 40 examples can tell differences of about {resolved}" in (
         found.explanation
     )
 

@@ -1,11 +1,13 @@
 """The command line: parsing, printing, exit codes.
 
-Exit codes: 0 success, 1 the work failed, 2 bad input, 130 interrupted (a study stays resumable).
+Exit codes: 0 success, 1 the work failed, 2 bad input, 130 interrupted by Ctrl-C, 143 ended by
+SIGTERM (a study stays resumable after both).
 With ``--json`` the result is on stdout as JSON; progress and messages go to stderr always.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from importlib import metadata
@@ -24,21 +26,23 @@ from goodteacher.cli.display import (
     print_score,
     print_sweet_spot,
     print_verdict,
-    shown_progress,
     stderr,
     stdout,
 )
-from goodteacher.cli.door import door
+from goodteacher.cli.door import door, end_on_request
 from goodteacher.cli.options import (
     AsJson,
     ExportFormat,
     ExportInt8,
     ExportMaxLoss,
     ExportTeacherInt8,
+    Probabilities,
+    Quiet,
     merge_settings,
     with_settings,
 )
 from goodteacher.cli.planning import plan
+from goodteacher.cli.progress import shown_progress
 from goodteacher.cli.watching import watch
 from goodteacher.config import (
     DataConfig,
@@ -61,7 +65,7 @@ app = typer.Typer(
 Data = Annotated[
     str | None, typer.Argument(help="digits, a folder, a table, an .npz file or a hub name")
 ]
-Out = Annotated[Path, typer.Option(help="folder of the result, or a URL: s3://bucket/study")]
+Out = Annotated[Path, typer.Option(help="folder for the result, or a URL: s3://bucket/study")]
 
 
 def _version(wanted: bool) -> None:
@@ -89,11 +93,12 @@ def search(
     ] = None,
     student: Annotated[
         list[str] | None,
-        typer.Option(help="such as mlp:64 or cnn:16,32,64; repeat it for several students"),
+        typer.Option(help="such as mlp:64 or cnn:16,32,64; repeat the option for several students"),
     ] = None,
     out: Out = ...,  # type: ignore[assignment]
-    config: Annotated[Path | None, typer.Option(help="TOML file with any of the settings")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
     """Find the sweet spot: teacher run and epoch, temperature and alpha.
@@ -104,15 +109,16 @@ def search(
     The same command on the same folder goes on where it stopped.
     """
     with door(as_json):
-        from goodteacher.public.searching import search as run
-        from goodteacher.public.several import SeveralStudies
-        from goodteacher.training.machine import tuned_cpu
+        with shown_progress(quiet) as progress:
+            from goodteacher.public.searching import search as run
+            from goodteacher.public.several import SeveralStudies
+            from goodteacher.training.machine import tuned_cpu
 
-        one = student[0] if student and len(student) == 1 else None
-        own = {"data": data, "teacher": teacher, "student": one or student}
-        merged = merge_settings(StudyConfig, config, settings, **own)
-        with tuned_cpu(processes=True), shown_progress() as progress:
-            found = run(merged.pop("data"), out=out, progress=progress, **merged)
+            one = student[0] if student and len(student) == 1 else None
+            own = {"data": data, "teacher": teacher, "student": one or student}
+            merged = merge_settings(StudyConfig, config, settings, **own)
+            with tuned_cpu(processes=True):
+                found = run(merged.pop("data"), out=out, progress=progress, **merged)
         several = isinstance(found, SeveralStudies)
         if as_json:
             print_json((found.front if several else found.sweet_spot).model_dump(mode="json"))
@@ -132,33 +138,34 @@ def distill(
     responses: Annotated[
         Path,
         typer.Option(
-            help="teacher's logits on the training data: npy, npz, safetensors, parquet, csv"
+            help="file with the teacher's logits on the training data: npy, npz, "
+            "safetensors, parquet, csv"
         ),
     ] = ...,  # type: ignore[assignment]
     student: Annotated[str | None, typer.Option(help="such as mlp:64 or cnn:16,32,64")] = None,
     out: Out = ...,  # type: ignore[assignment]
-    config: Annotated[Path | None, typer.Option(help="TOML file with any of the settings")] = None,
-    probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="the file holds probabilities, not logits")
-    ] = False,
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
+    probabilities: Probabilities = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
     """Train one student with one recipe, beside a twin that learns from the labels alone."""
     with door(as_json):
-        from goodteacher.public.distillation import distill as run
-        from goodteacher.training.machine import tuned_cpu
+        with shown_progress(quiet) as progress:
+            from goodteacher.public.distillation import distill as run
+            from goodteacher.training.machine import tuned_cpu
 
-        merged = merge_settings(DistillConfig, config, settings, data=data, student=student)
-        with tuned_cpu(processes=True), shown_progress() as progress:
-            result = run(
-                merged.pop("data"),
-                responses=responses,
-                out=out,
-                probabilities=probabilities,
-                progress=progress,
-                **merged,
-            )
+            merged = merge_settings(DistillConfig, config, settings, data=data, student=student)
+            with tuned_cpu(processes=True):
+                result = run(
+                    merged.pop("data"),
+                    responses=responses,
+                    out=out,
+                    probabilities=probabilities,
+                    progress=progress,
+                    **merged,
+                )
         if as_json:
             print_json(result.model_dump(mode="json"))
         else:
@@ -170,37 +177,37 @@ def distill(
 def verify(
     data: Annotated[str, typer.Argument(help="a finished study; with --responses, a data set")],
     responses: Annotated[
-        Path | None, typer.Option(help="teacher's logits on the training data of a data set")
+        Path | None, typer.Option(help="file with a teacher's logits on the training data")
     ] = None,
     student: Annotated[str | None, typer.Option(help="with --responses, such as mlp:64")] = None,
-    out: Annotated[Path | None, typer.Option(help="with --responses, folder of the result")] = None,
-    probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="the file holds probabilities, not logits")
-    ] = False,
+    out: Annotated[Path | None, typer.Option(help="with --responses, result folder")] = None,
+    probabilities: Probabilities = False,
     independent_responses: Annotated[
-        Path | None, typer.Option(help="logits of another teacher, for the fidelity beyond it")
+        Path | None, typer.Option(help="file with logits of an independent teacher")
     ] = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
     """Tell whether the students' gain is knowledge or only regularization."""
     with door(as_json):
-        from goodteacher.public.verification import verify as run
-        from goodteacher.records import Evidence
-        from goodteacher.studies import EVIDENCE_FILE, Store, place_of
-        from goodteacher.training.machine import tuned_cpu
+        with shown_progress(quiet) as progress:
+            from goodteacher.public.verification import verify as run
+            from goodteacher.records import Evidence
+            from goodteacher.studies import EVIDENCE_FILE, Store, place_of
+            from goodteacher.training.machine import tuned_cpu
 
-        with tuned_cpu(processes=True), shown_progress() as progress:
-            verdict = run(
-                data,
-                responses=responses,
-                student=student,
-                out=out,
-                probabilities=probabilities,
-                independent_responses=independent_responses,
-                progress=progress,
-                **settings,
-            )
+            with tuned_cpu(processes=True):
+                verdict = run(
+                    data,
+                    responses=responses,
+                    student=student,
+                    out=out,
+                    probabilities=probabilities,
+                    independent_responses=independent_responses,
+                    progress=progress,
+                    **settings,
+                )
         if as_json:
             print_json(verdict.model_dump(mode="json"))
         else:
@@ -211,12 +218,14 @@ def verify(
 
 @app.command()
 def score(
-    responses: Annotated[Path, typer.Argument(help="npy, npz, safetensors, parquet or csv")],
-    labels: Annotated[Path, typer.Option(help="labels of the same examples")],
-    temperatures: Annotated[str, typer.Option(help="where to measure, with commas")] = "1,2,4,8",
-    probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="the file holds probabilities, not logits")
-    ] = False,
+    responses: Annotated[
+        Path, typer.Argument(help="file with logits: npy, npz, safetensors, parquet or csv")
+    ],
+    labels: Annotated[Path, typer.Option(help="file with the labels of the same examples")],
+    temperatures: Annotated[
+        str, typer.Option(help="temperatures to measure at, separated by commas")
+    ] = "1,2,4,8",
+    probabilities: Probabilities = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure the similarity information of any teacher's response."""
@@ -237,11 +246,10 @@ def score(
 def doctor(
     data: Annotated[str, typer.Argument(help="digits, a folder, an .npz file or a hub name")],
     responses: Annotated[
-        Path | None, typer.Option(help="teacher's logits on the training data, to check beside it")
+        Path | None,
+        typer.Option(help="file with a teacher's logits on the training data, to check too"),
     ] = None,
-    probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="the file holds probabilities, not logits")
-    ] = False,
+    probabilities: Probabilities = False,
     as_json: AsJson = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
@@ -314,17 +322,18 @@ def respond(
     data: Annotated[str, typer.Argument(help="digits, a folder, an .npz file or a hub name")],
     out: Out = ...,  # type: ignore[assignment]
     as_json: AsJson = False,
+    quiet: Quiet = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
     """Record what a model, or checkpoints of your own trainer, say, for search --trajectories."""
     with door(as_json):
-        from goodteacher.public.responding import ask_model, record_checkpoints
+        with shown_progress(quiet) as progress:
+            from goodteacher.public.responding import ask_model, record_checkpoints
 
-        merged = merge_settings(
-            RespondConfig, None, settings, data=data, model=settings.pop("model", None)
-        )
-        given = merged.pop("data")
-        with shown_progress() as progress:
+            merged = merge_settings(
+                RespondConfig, None, settings, data=data, model=settings.pop("model", None)
+            )
+            given = merged.pop("data")
             if "checkpoints" in merged:
                 runs = record_checkpoints(given, out=out, progress=progress, **merged)
             else:
@@ -339,27 +348,29 @@ def respond(
 
 @app.command()
 def export(
-    folder: Annotated[Path, typer.Argument(help="a finished study or distillation")],
+    folder: Annotated[Path, typer.Argument(help="folder of a finished study or distillation")],
     out: Out = ...,  # type: ignore[assignment]
     form: ExportFormat = "onnx",
     int8: ExportInt8 = False,
     max_loss: ExportMaxLoss = 0.005,
     teacher_int8: ExportTeacherInt8 = True,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write the delivered student for other runtimes, and check that it answers alike there."""
     with door(as_json):
-        from goodteacher.public.exporting import export as run
-        from goodteacher.training.machine import tuned_cpu
+        with shown_progress(quiet) as progress:
+            from goodteacher.public.exporting import export as run
+            from goodteacher.training.machine import tuned_cpu
 
-        how: Any = {
-            "format": form,
-            "int8": int8,
-            "max_loss": max_loss,
-            "teacher_int8": teacher_int8,
-        }
-        with tuned_cpu(), shown_progress() as progress:
-            found = run(folder, out=out, progress=progress, **how)
+            how: Any = {
+                "format": form,
+                "int8": int8,
+                "max_loss": max_loss,
+                "teacher_int8": teacher_int8,
+            }
+            with tuned_cpu():
+                found = run(folder, out=out, progress=progress, **how)
         if as_json:
             print_json(found.model_dump(mode="json"))
         else:
@@ -400,12 +411,17 @@ def import_recipe(
             help="file (YAML, JSON, TOML, Python, shell), a command in quotes, or alpha=0.1 ..."
         ),
     ],
-    tool: Annotated[str | None, typer.Option(help="whose settings (default: told by them)")] = None,
+    tool: Annotated[
+        str | None,
+        typer.Option(
+            help="the tool that the settings are from (default: recognised by the settings)"
+        ),
+    ] = None,
     classes: Annotated[
-        int | None, typer.Option(help="number of classes, where a reduction divides by it")
+        int | None, typer.Option(help="number of classes, needed if a loss is divided by it")
     ] = None,
     goal: Annotated[
-        Literal["distill", "search"], typer.Option(help="what the settings are for")
+        Literal["distill", "search"], typer.Option(help="the command that the settings are for")
     ] = "distill",
     as_json: AsJson = False,
 ) -> None:
@@ -423,7 +439,17 @@ def import_recipe(
 def main() -> None:
     """Run the command line."""
     share_cores()
-    app()
+    end_on_request()
+    if not stdout.color_system:  # of help and of complaints about options too
+        from typer import rich_utils
+
+        rich_utils.COLOR_SYSTEM = None
+    try:
+        app()
+    finally:
+        # Python looks through everything that was loaded for garbage before it ends: seconds with
+        # PyTorch on a busy machine, which whoever pressed Ctrl-C would wait for.
+        gc.freeze()
 
 
 def share_cores() -> None:

@@ -1,23 +1,13 @@
-"""What the command line shows: progress on stderr, results on stdout."""
+"""How the command line prints results on stdout, and errors on stderr."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from goodteacher.records import (
@@ -39,63 +29,26 @@ from goodteacher.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from goodteacher.data import Dataset, Finding
     from goodteacher.public.distillation import Distillation
     from goodteacher.public.scoring import Score
 
-stdout = Console(highlight=False)
-stderr = Console(stderr=True, highlight=False)
 
+def _console(*, stderr: bool = False) -> Console:
+    """Return a console that writes plain text unless it is a terminal that may have colours.
 
-class ShownProgress:
-    """A :class:`~goodteacher.studies.progress.Progress` that a person can watch.
-
-    On a terminal it is a bar with the time left; elsewhere (a log file) a line for each stage.
+    With ``NO_COLOR`` or on a terminal that knows no control codes there are none of any kind.
     """
-
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-        self._going: dict[str, TaskID] = {}
-        self._last: TaskID | None = None
-
-    def begin(self, stage: str, total: float) -> None:
-        """Show a new bar, or make that of a stage that goes on longer."""
-        going = self._going.get(stage)
-        if going is not None and not self._bars.tasks[going].finished:
-            self._last = going
-            self._bars.update(going, total=(self._bars.tasks[going].total or 0.0) + total)
-            return
-        self._last = self._going[stage] = self._bars.add_task(stage, total=total)
-        if not stderr.is_terminal:
-            stderr.print(f"{stage} ...")
-
-    def advance(self, units: float, stage: str | None = None) -> None:
-        """Move a bar."""
-        moved = self._last if stage is None else self._going[stage]
-        if moved is not None:
-            self._bars.advance(moved, units)
-
-    def note(self, text: str) -> None:
-        """Print a line above the bars."""
-        self._bars.console.print(f"note: {text}")
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in ("dumb", "unknown")
+    if plain:
+        return Console(stderr=stderr, highlight=False, force_terminal=False, color_system=None)
+    return Console(stderr=stderr, highlight=False)
 
 
-@contextmanager
-def shown_progress() -> Iterator[ShownProgress]:
-    """Show progress on stderr while the block runs."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    bars = Progress(*columns, console=stderr, disable=not stderr.is_terminal)
-    with bars:
-        yield ShownProgress(bars)
+stdout = _console()
+stderr = _console(stderr=True)
 
 
 def print_json(value: Any) -> None:
@@ -134,7 +87,7 @@ def print_sweet_spot(found: SweetSpot, folder: str) -> None:
 
 def _teacher_time(cost: Cost) -> str:
     if cost.teacher_seconds is None:
-        return "teachers recorded elsewhere, in a time that nobody noted"
+        return "teachers recorded elsewhere, with unknown training time"
     were = "run was" if cost.untimed_runs == 1 else "runs were"
     untimed = f" ({cost.untimed_runs} recorded {were} not timed)" * (cost.untimed_runs > 0)
     return f"teachers in {cost.teacher_seconds:.0f} s{untimed}"
@@ -153,9 +106,9 @@ def print_front(found: Front, folder: str) -> None:
     )
     stdout.print(_costs_table(found))
     stdout.print(
-        "*: on the front, nobody is as accurate at less of it. Latency: medians of "
-        f"{repetitions_of(found.latencies)} repetitions,\non {found.machine}, one thread.\n\n"
-        f"{found.summary}\n\n{found.teacher_time}",
+        "*: on the front, so no other student is as accurate with fewer parameters or less time. "
+        f"Latency: medians of {repetitions_of(found.latencies)} repetitions,\non {found.machine}, "
+        f"one thread.\n\n{found.summary}\n\n{found.teacher_time}",
         markup=False,
     )
     folders = ", ".join(f"{folder}/{row.folder}" for row in found.rows)
@@ -260,8 +213,8 @@ def print_distillation(result: Distillation) -> None:
         stdout.print(f"n = {result.num_seeds} paired seeds")
     else:
         stdout.print(
-            "n = 1 seed: the interval covers the test examples only. Another seed may tell "
-            "another story; ask for more with --seeds."
+            "n = 1 seed: the interval covers the test examples only. Another seed may give "
+            "another result; train more with --seeds."
         )
     delivered = "the recipe" if result.delivered == "recipe" else "hard labels"
     stdout.print(
@@ -277,8 +230,8 @@ def print_export(found: Export, folder: str) -> None:
     for each in found.files:
         stdout.print(
             f"{folder}/{each.file}: {each.num_bytes:,} bytes; on {each.agreement.examples:,} test "
-            f"examples no prediction differs from the student's, and no logit by more than "
-            f"{each.agreement.largest_difference:.1g}",
+            "examples every prediction agrees with the student's, and logits differ by "
+            f"{each.agreement.largest_difference:.1g} at most",
             markup=False,
             soft_wrap=True,
         )
@@ -307,9 +260,9 @@ def _told_of_teacher(found: Export) -> str:
     low, high = eight.interval
     better = " The teacher in 8 bits is the better choice." if eight.wins else ""
     return (
-        f"Teacher: {teacher.name}. In 8 bits it has {eight.num_bytes:,} bytes, and the student's "
-        f"accuracy minus its own is {points(eight.difference)} points [{points(low)}, "
-        f"{points(high)}].{better}"
+        f"Teacher: {teacher.name}. In 8 bits it takes {eight.num_bytes:,} bytes, and the "
+        f"student's accuracy minus that of the teacher in 8 bits is {points(eight.difference)} "
+        f"points [{points(low)}, {points(high)}].{better}"
     )
 
 
@@ -378,18 +331,12 @@ def print_score(result: Score) -> None:
     """Print a response's measurements, a column for each temperature."""
     for note in result.notes:
         stderr.print(f"note: {note}", markup=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    for m in result.measurements:
-        star = "*" if m.temperature == result.optimal_temperature else ""
-        table.add_column(f"T={m.temperature:.3g}{star}", justify="right")
-    for title, name in _MEASURES.items():
-        table.add_row(title, *(f"{getattr(m, name):.4g}" for m in result.measurements))
     stdout.print(
         f"{result.num_examples} examples, {result.num_classes} classes, "
         f"accuracy {percent(result.measurements[0].accuracy)} %"
     )
-    stdout.print(table)
+    for table in _score_tables(result, stdout.width):
+        stdout.print(table)
     limit = result.optimal_temperature_limit
     if limit is None:
         stdout.print("* the temperature that minimises the negative log-likelihood")
@@ -397,6 +344,27 @@ def print_score(result: Score) -> None:
         stdout.print(_NO_BEST_TEMPERATURE[limit], markup=False)
     if result.num_classes == 2:
         stdout.print("With two classes there is no off-class structure: S is 0 by definition.")
+
+
+def _score_tables(result: Score, width: int) -> Iterator[Table]:
+    """Yield tables with a column for each temperature, as many in each as fit into a width."""
+    columns = []
+    for m in result.measurements:
+        star = "*" if m.temperature == result.optimal_temperature else ""
+        cells = [f"{getattr(m, name):.4g}" for name in _MEASURES.values()]
+        columns.append([f"T={m.temperature:.3g}{star}", *cells])
+    while columns:
+        room, shown = width - max(map(len, _MEASURES)), 0
+        while shown < len(columns) and (room := room - 2 - max(map(len, columns[shown]))) >= 0:
+            shown += 1
+        part, columns = columns[: max(1, shown)], columns[max(1, shown) :]
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("", no_wrap=True)
+        for title, *_ in part:
+            table.add_column(title, justify="right", no_wrap=True)
+        for row, title in enumerate(_MEASURES, start=1):
+            table.add_row(title, *(column[row] for column in part))
+        yield table
 
 
 _NO_BEST_TEMPERATURE = {

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import shlex
+import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from goodteacher.cli.display import print_error, print_json, stderr
 from goodteacher.errors import GoodteacherError, InputError
+
+GOES_ON = frozenset({"search", "distill", "verify", "respond"})
+"""Commands that keep what they have finished, and go on from there when they are given again."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end by SIGTERM, as schedulers do."""
+
+
+def end_on_request() -> None:
+    """Let SIGTERM end the command as Ctrl-C does, with a message and everything closed."""
+
+    def terminate(*_: object) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
 
 
 @contextmanager
@@ -26,11 +46,22 @@ def door(as_json: bool) -> Iterator[None]:
         raise  # whoever reads the output has enough: click ends quietly
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        text = f"{where}{error.strerror or error}. Mend that, and give the same command again."
+        text = f"{where}{error.strerror or error}. Fix this, then give the same command again."
         raise _told(error, text, as_json, 1) from None
-    except KeyboardInterrupt:
-        print_error("interrupted. Give the same command again to go on where it stopped.")
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as error:
+        stderr.print(what_goes_on(), markup=False, soft_wrap=True)
+        number = signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
+        raise typer.Exit(128 + number) from None
+
+
+def what_goes_on() -> str:
+    """Return what to tell whoever interrupted this command: the command that goes on from here."""
+    started, *arguments = sys.argv
+    program = "goodteacher" if Path(started).stem == "goodteacher" else "python -m goodteacher"
+    same = f"{program} {shlex.join(arguments)}"
+    if arguments and arguments[0] in GOES_ON:
+        return f"Interrupted. What is finished is kept. To go on from there:\n{same}"
+    return f"Interrupted. To start again:\n{same}"
 
 
 def _told(error: Exception, text: str, as_json: bool, code: int) -> typer.Exit:

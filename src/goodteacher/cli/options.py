@@ -41,6 +41,13 @@ _SWITCHES = "Yes or no"
 
 AsJson = Annotated[bool, typer.Option("--json", help="print the result as JSON on stdout")]
 
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="show no progress and no notes: only the result and errors")
+]
+Probabilities = Annotated[
+    bool, typer.Option("--probabilities", help="the file holds probabilities, not logits")
+]
+
 ExportFormat = Annotated[
     str, typer.Option("--format", help="onnx, torch, hf, safetensors; several with commas")
 ]

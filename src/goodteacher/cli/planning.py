@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from goodteacher.cli.display import print_json, shown_progress, stdout
+from goodteacher.cli.display import print_json, stdout
 from goodteacher.cli.door import door
-from goodteacher.cli.options import AsJson, merge_settings, with_settings
+from goodteacher.cli.options import AsJson, Quiet, merge_settings, with_settings
+from goodteacher.cli.progress import shown_progress
 from goodteacher.config import StudyConfig
 from goodteacher.records import SearchPlan
 
@@ -19,18 +20,22 @@ from goodteacher.records import SearchPlan
 def plan(
     data: Annotated[
         str | None,
-        typer.Argument(help="data as for search; or a file of settings, or a study's folder"),
+        typer.Argument(help="data as for search, or a file of settings, or the folder of a study"),
     ] = None,
     teacher: Annotated[str | None, typer.Option(help="such as mlp:800,800 or resnet:20")] = None,
     student: Annotated[str | None, typer.Option(help="such as mlp:64 or cnn:16,32,64")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of the settings")] = None,
     workers_up_to: Annotated[
-        int, typer.Option(help="say how long it takes on 1, 2, 4 ... and this many workers")
+        int, typer.Option(help="also estimate the time on 1, 2, 4 ... and up to this many workers")
     ] = 16,
     price_per_hour: Annotated[
-        float | None, typer.Option(help="of one worker, in any currency: say what it costs too")
+        float | None,
+        typer.Option(
+            help="price of one worker for an hour, in any currency: also estimate the cost"
+        ),
     ] = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
     """Say what a search will take: tasks, epochs, bytes, time on workers, money.
@@ -39,18 +44,19 @@ def plan(
     what remains; of a finished one, how long it would have taken on other numbers of workers.
     """
     with door(as_json):
-        from goodteacher.public.planning import plan as run
-        from goodteacher.training.machine import tuned_cpu
+        with shown_progress(quiet) as progress:
+            from goodteacher.public.planning import plan as run
+            from goodteacher.training.machine import tuned_cpu
 
-        place, given = _given(data, config, settings, {"teacher": teacher, "student": student})
-        with tuned_cpu(processes=True), shown_progress() as progress:
-            found = run(
-                place,
-                workers_up_to=workers_up_to,
-                price_per_hour=price_per_hour,
-                progress=progress,
-                **given,
-            )
+            place, given = _given(data, config, settings, {"teacher": teacher, "student": student})
+            with tuned_cpu(processes=True):
+                found = run(
+                    place,
+                    workers_up_to=workers_up_to,
+                    price_per_hour=price_per_hour,
+                    progress=progress,
+                    **given,
+                )
         if as_json:
             print_json(found.model_dump(mode="json"))
         else:
@@ -77,7 +83,7 @@ def print_plan(found: SearchPlan) -> None:
     amounts = found.amounts
     cases = [amounts.at_least, amounts.likely, amounts.at_most]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("what is left to do" if found.done else "what there is to do", no_wrap=True)
+    table.add_column("what is left to do" if found.done else "work in total", no_wrap=True)
     for title in ("at least", "likely", "at most"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_row("tasks", *(f"{case.tasks:,}" for case in cases))
@@ -109,26 +115,26 @@ def plan_remarks(found: SearchPlan) -> str:
     longest = sorted(found.chain, key=lambda link: -link.seconds)[:3]
     told = ", ".join(f"{link.stage} {_duration(link.seconds)}" for link in longest)
     if found.times == "noted":
-        basis = "Times are those that the study has noted of its tasks."
+        basis = "Times are those measured in the study so far."
     else:
         basis = (
-            f"Times are of short copies of tasks, run in {found.planning_seconds:.0f} s on "
-            f"{found.machine}, with {found.threads} CPU "
-            f"{'thread' if found.threads == 1 else 'threads'} for each worker. At least and at "
-            "most: students gain nothing by longer training, or to the limit; teachers stop as "
-            "early as they may, or not at all."
+            f"Times are measured with short copies of tasks, run in {found.planning_seconds:.0f} "
+            f"s on {found.machine}, with {found.threads} CPU "
+            f"{'thread' if found.threads == 1 else 'threads'} for each worker. At least: longer "
+            "training does not help students, and teachers stop as early as possible. At most: "
+            "students are trained up to the limit, and no teacher stops early."
         )
     return (
-        f"{_enough(found)} At most {found.at_once} tasks can be at work at the same time, and the "
-        f"longest chain of tasks takes {_duration(found.amounts.likely.least_seconds)} "
-        f"(most of it: {told}).\n{basis}"
+        f"{_enough(found)} At most {found.at_once} tasks can run at the same time, and the "
+        f"longest chain of tasks takes {_duration(found.amounts.likely.least_seconds)} (most of "
+        f"it: {told}).\n{basis}"
     )
 
 
 def _enough(found: SearchPlan) -> str:
     most = found.on_workers[-1].workers
     if found.enough_workers == most < found.at_once:
-        return f"More than {most} workers may gain more (--workers-up-to)."
+        return f"More than {most} workers may be faster still (--workers-up-to)."
     counted = "1 worker is" if found.enough_workers == 1 else f"{found.enough_workers} workers are"
     return f"{counted} enough."
 

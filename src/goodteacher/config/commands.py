@@ -52,35 +52,39 @@ class RespondConfig(RuntimeConfig, DataConfig):
     """Settings of ``goodteacher respond``: what checkpoints of another trainer say."""
 
     model: str = Field(
-        description="the checkpoints' network, e.g. python:package.module:factory; behind an @ how "
-        "it wants its inputs: @raw takes examples as they are stored. Without checkpoints, a model "
-        "that is asked as it is: hf:FOLDER or an ONNX file"
+        description="the checkpoints' network, e.g. python:package.module:factory; add @ to "
+        "say how its inputs are prepared: @raw passes examples as they are stored. Without "
+        "checkpoints: a model that can predict already, hf:FOLDER or an ONNX file"
     )
     checkpoints: Annotated[tuple[str, ...], BeforeValidator(paths)] = Field(
         (),
-        description="files, folders or patterns such as 'runs/*/checkpoint-*', with commas; those "
-        "of one folder are a run (default: none, the model is asked as it is)",
+        description="checkpoint files, folders or patterns such as 'runs/*/checkpoint-*', "
+        "separated by commas; the files of one folder form one run (default: none, and the "
+        "model itself is asked)",
     )
     classes: Annotated[tuple[str, ...], BeforeValidator(split_commas)] = Field(
         (),
-        description="class of each output of the model, in their order (default: what its "
-        "config.json says, else the order of the data's classes)",
+        description="which class each output of the model stands for, in their order "
+        "(default: as its config.json says, otherwise the order of the classes in the data)",
     )
     epoch_from: str | None = Field(
         None,
-        description=r"regular expression whose group is the epoch, such as 'epoch-(\d+)' "
-        "(default: the trainer's state, the name, or what the file notes)",
+        description="regular expression with a group that matches the epoch, such as "
+        "'epoch-(\\d+)' (default: read from the trainer's state, the file's name or its "
+        "contents)",
     )
     section: str | None = Field(
         None,
-        description="place in the files whose weights are taken, such as ema (default: the one "
-        "that is no moving average)",
+        description="key in the checkpoint under which the weights are stored, such as ema "
+        "(default: the weights that are not a moving average)",
     )
     probabilities: bool = Field(
-        False, description="the network returns probabilities rather than logits"
+        False, description="the network returns probabilities instead of logits"
     )
     record_test: bool = Field(
-        False, description="also write the responses to the test split, which stay sealed"
+        False,
+        description="also write the responses to the test split, which is not opened before "
+        "a search ends",
     )
 
 
@@ -92,12 +96,13 @@ class EvidenceConfig(KeptConfig):
 
     curve_temperatures: PositiveFloats = Field(
         (),
-        description="measure what each rung gains at these temperatures, such as 1,2,4,8,16,32 "
-        "(default: none)",
+        description="measure the gain of each rung of the ladder at these temperatures, such "
+        "as 1,2,4,8,16,32 (default: none)",
     )
     omit_class: Annotated[str | None, BeforeValidator(as_text)] = Field(
         None,
-        description="name or number of a class that further students never see (default: none)",
+        description="name or number of a class that additional students never see during "
+        "training (default: none)",
     )
     omit_map: Annotated[int, Field(ge=3)] | None = Field(
         None,
@@ -107,8 +112,8 @@ class EvidenceConfig(KeptConfig):
     )
     evidence_seeds: Annotated[int, Field(ge=3)] | None = Field(
         None,
-        description="paired student seeds of the temperature curve and the omitted class "
-        "(default: as many as seeds)",
+        description="number of paired student seeds for the temperature curve and the "
+        "omitted class (default: the same as seeds)",
     )
 
     @model_validator(mode="after")
@@ -131,26 +136,32 @@ class VerifyConfig(DistillConfig, GridConfig, EvidenceConfig):
     )
 
     seeds: Annotated[int, AfterValidator(check_verdict_seeds)] = Field(
-        20, description="paired student seeds, at least 3; with until_decided, of the first look"
+        20,
+        description="number of paired student seeds, at least 3; with until_decided, the "
+        "number to start with",
     )
     until_decided: PositiveInt | None = Field(
         None,
-        description="while inconclusive add seeds, up to this many; the looks share the level "
-        "(default: one look)",
+        description="keep adding seeds, up to this many, until the verdict is clear; looking "
+        "several times is corrected for (default: look once)",
     )
     margin: UnitFloat = Field(
-        0.002, description="margin of practical equivalence: 0.002 is 0.2 points of accuracy"
+        0.002,
+        description="differences smaller than this count as no difference: 0.002 is 0.2 "
+        "points of accuracy",
     )
     smoothings: UnitFloats = Field(
-        (0.02, 0.05, 0.1, 0.2, 0.3), description="strengths tried for tuned label smoothing"
+        (0.02, 0.05, 0.1, 0.2, 0.3),
+        description="strengths of label smoothing to try; the best one is the control",
     )
     tune_arms: bool = Field(
         False,
-        description="compare every arm at its own best of temperatures x alphas, chosen on the "
+        description="tune temperature and alpha for each rung and control separately, on the "
         "selection split",
     )
     search_seeds: PositiveInt = Field(
-        2, description="paired student seeds of that choice; the verdict has seeds of its own"
+        2,
+        description="number of paired student seeds for this tuning; the verdict uses other seeds",
     )
 
     @property
@@ -164,17 +175,18 @@ class VerifyConfig(DistillConfig, GridConfig, EvidenceConfig):
         check_smoothings(self.smoothings)
         if self.alpha == 0:
             raise ValueError(
-                "alpha must be above 0: it weights the teacher term, and with alpha = 0 there is "
-                "no teacher to judge"
+                "alpha must be above 0: it is the weight of the teacher term, so with alpha = 0 "
+                "there is no teacher to judge"
             )
         if self.loss == "mse" and self.curve_temperatures:
             raise ValueError(
-                "curve_temperatures asks how the gain depends on temperature, but the loss mse "
-                "compares raw logits and has none. Leave it out, or use another loss"
+                "curve_temperatures measures how the gain depends on the temperature, but the "
+                "loss mse compares raw logits and has no temperature. Leave curve_temperatures "
+                "out, or use another loss"
             )
         if self.until_decided is not None and self.until_decided < self.seeds:
             raise ValueError(
-                f"until_decided is the largest number of seeds, so it must be at least seeds = "
-                f"{self.seeds}, but is {self.until_decided}. Three times seeds is a good start"
+                "until_decided is the largest number of seeds, so it must be at least seeds = "
+                f"{self.seeds}, but it is {self.until_decided}. Three times seeds is a good start"
             )
         return self

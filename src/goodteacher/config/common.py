@@ -20,75 +20,77 @@ class RuntimeConfig(Frozen):
     """Where and how fast the work runs. Nothing here may change what is asked, only the machine."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="where to train; auto takes a GPU when there is one"
+        "auto", description="where to train; auto uses a GPU if there is one"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        description="arithmetic of matrix products and convolutions (losses, weights and "
-        "optimizer stay float32); auto takes bfloat16 where the hardware has it",
+        description="number format of matrix products and convolutions (losses, weights and "
+        "optimizer state stay float32); auto uses bfloat16 where the hardware supports it",
     )
     compile: bool = Field(
         False,
-        description="torch.compile networks for training, with CUDA graphs on a GPU: half a minute "
-        "for each shape, which only long runs of small networks on a GPU can earn back",
+        description="compile networks with torch.compile for training, with CUDA graphs on a "
+        "GPU; this takes half a minute for each shape, so it pays off only for long runs of "
+        "small networks on a GPU",
     )
     threads: PositiveInt | None = Field(
         None,
-        description="CPU threads of each process (default: where threads and workers are not "
-        "named, the faster of one and all, by a short trial)",
+        description="CPU threads of each process (default: if neither threads nor workers is "
+        "set, a short trial picks the faster of one thread and all)",
     )
     engine: Literal["auto", "local", "processes", "ray"] = Field(
         "auto",
-        description="where tasks run: local is one process, processes are several on this machine, "
-        "ray is a cluster of Ray; auto takes ray where address is given, several processes where "
-        "workers asks for more than one, and on the command line where a short trial says that "
-        "they pay",
+        description="where tasks run: local in this process, processes in several processes "
+        "on this machine, ray on a Ray cluster; auto uses ray if address is set and several "
+        "processes if workers is above 1, or, on the command line, if a short trial shows "
+        "that they are faster",
     )
     workers: PositiveInt | None = Field(
         None,
-        description="processes that work at the same time (default: on the command line, and with "
-        "processes, as many as pay by a short trial; with ray, as many as the cluster has room "
-        "for; else one)",
+        description="number of processes that work at the same time (default: on the command "
+        "line, and with engine processes, the fastest number in a short trial; with ray, as "
+        "many as the cluster has room for; otherwise one)",
     )
     address: str | None = Field(
         None,
-        description="of a running Ray cluster, host:port, or auto for the one that this machine is "
-        "a part of (default: with ray, a cluster on this machine is started, and stopped at the "
-        "end)",
+        description="address of a running Ray cluster, host:port, or auto for the cluster "
+        "that this machine belongs to (default: with ray, a cluster is started on this "
+        "machine and stopped at the end)",
     )
     gpus_per_task: PositiveFloat | None = Field(
         None,
-        description="with ray, GPUs that are reserved for each task, or a fraction of one "
-        "(default: one where device is cuda, else none)",
+        description="with ray, number of GPUs reserved for each task, which may be a "
+        "fraction (default: one if the device is cuda, otherwise none)",
     )
     teacher_workers: PositiveInt = Field(
         1,
-        description="processes over which each teacher is trained, by DistributedDataParallel, on "
-        "this machine or those of address: its batch is divided among them, and batch "
-        "normalisation sees the whole batch (for large teachers)",
+        description="number of processes that train each teacher together with "
+        "DistributedDataParallel, on this machine or on the Ray cluster; they share each "
+        "batch, and batch normalization sees the whole batch (for large teachers)",
     )
     tracker: Annotated[tuple[TrackerName, ...], BeforeValidator(split_commas)] = Field(
         (),
-        description="who is told what was found, beside the folder: mlflow, tensorboard or wandb, "
-        "or several with commas (default: nobody)",
+        description="experiment tracker that results are also sent to: mlflow, tensorboard "
+        "or wandb, or several separated by commas (default: none)",
     )
     memory_gib: PositiveFloat | None = Field(
         None,
-        description="memory in GiB that one stack of students may take; larger groups split, and "
-        "targets of more than half of it are read batch by batch (default: half of what is free)",
+        description="memory in GiB for one stack of students; larger groups are split, and "
+        "targets that need more than half of it are read batch by batch (default: half of "
+        "the free memory)",
     )
     stack_width: PositiveInt | None = Field(
         None,
-        description="students that train in one stack (default: measured, within memory_gib); "
-        "runs with equal widths agree to the last bit",
+        description="number of students that train together in one stack (default: measured, "
+        "within memory_gib); runs with equal stack widths agree to the last bit",
     )
 
     @model_validator(mode="after")
     def _check_cluster(self) -> Self:
         if self.address is not None and self.engine not in ("auto", "ray"):
             raise ValueError(
-                f"address names a Ray cluster, but engine = {self.engine!r} uses none. Leave one "
-                "of them out"
+                f"address names a Ray cluster, but engine = {self.engine} does not use one. Leave "
+                "out either address or engine"
             )
         return self
 
@@ -99,26 +101,28 @@ class ReadingConfig(Frozen):
     data: str = Field(description="data set: digits, a folder, an .npz file or a hub name")
     target: str | None = Field(
         None,
-        description="column of labels in a table (default: label, labels, target or class, or else "
-        "a name such as intent or category)",
+        description="column of a table that holds the labels (default: label, labels, target "
+        "or class, otherwise a column with a similar name such as intent or category)",
     )
     text_column: Annotated[tuple[str, ...] | None, BeforeValidator(split_commas)] = Field(
         None,
-        description="column of texts in a table, or several with commas, such as "
-        "premise,hypothesis; the others are then no inputs (default: the only one of strings, or "
-        "those that go together by their names)",
+        description="column of a table that holds the texts, or several separated by commas, "
+        "such as premise,hypothesis; other columns are then ignored (default: the only "
+        "column of strings, or columns whose names belong together)",
     )
     test_split: str | None = Field(
-        None, description="name of the split to test on (default: test, else validation)"
+        None,
+        description="name of the split used as the test split (default: test, otherwise "
+        "validation)",
     )
     resize: Annotated[tuple[PositiveInt, PositiveInt] | None, BeforeValidator(split_commas)] = (
-        Field(None, description="height,width to which images are resized (default: never)")
+        Field(None, description="height,width to which images are resized (default: not resized)")
     )
     skip_corrupt: bool = Field(False, description="leave out images that cannot be decoded")
     images_gib: PositiveFloat | None = Field(
         None,
-        description="memory in GiB that the decoded images of a split may take; more are decoded "
-        "whenever they are needed (default: a quarter of what is free)",
+        description="memory in GiB for the decoded images of a split; images that do not fit "
+        "are decoded each time they are needed (default: a quarter of the free memory)",
     )
 
 
@@ -127,23 +131,28 @@ class DataConfig(ReadingConfig):
 
     selection_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.1,
-        description="share of the training data on which every choice is made, where the data have "
-        "no validation split",
+        description="share of the training data that is held out for all choices, if the "
+        "data have no validation split",
     )
     transfer_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
-        1.0, description="share of the rest on which the teacher responds and students learn"
+        1.0,
+        description="share of the remaining training data used as the transfer set: the "
+        "teacher responds to it and students learn from it",
     )
     split_seed: Seed = Field(
-        0, description="seed of the split into transfer set and selection split"
+        0,
+        description="random seed that decides which examples form the transfer set and the "
+        "selection split",
     )
     normalization: Literal["auto", "none"] = Field(
         "auto",
-        description="auto: zero mean, unit variance per channel or feature; one scale for texts",
+        description="auto: zero mean and unit variance for each channel or feature; texts "
+        "are divided by one common scale",
     )
     tfidf_features: PositiveInt | None = Field(
         None,
-        description="of texts: words and pairs of words, or runs of characters, that become "
-        "features, at most (default: 4096)",
+        description="for texts: largest number of features, which are words and pairs of "
+        "words, or runs of characters (default: 4096)",
     )
 
 

@@ -103,8 +103,8 @@ def _complaint(kind: type[Frozen], item: Mapping[str, Any]) -> str:
         return f"{name} = {item['input']!r} is not allowed: it has too few values. It is {about}."
     if item["type"] == "missing":
         return (
-            f"{name} is missing: it has no default. Give it as --{name.replace('_', '-')}, or as "
-            f"{name} in the file of --config."
+            f"{name} is missing. Give it as --{name.replace('_', '-')}, or as {name} in the file "
+            "of --config."
         )
     message = str(item["msg"]).removeprefix("Value error, ").removesuffix(".")
     if not name:

@@ -23,7 +23,8 @@ class Run(Frozen):
 
     name: str
     attributes: dict[str, Attribute] = Field(
-        default={}, description="batch_size, learning_rate, seed, or whatever its owner noted"
+        default={},
+        description="batch_size, learning_rate, seed, or anything else that was noted for the run",
     )
 
 

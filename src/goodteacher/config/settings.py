@@ -42,18 +42,18 @@ class StudentConfig(Frozen):
     """The student and how it is trained."""
 
     student: str = Field(
-        description="student architecture, e.g. mlp:64 or cnn:16,32,64; behind an @ how it wants "
-        "its inputs, e.g. @resize:14 or @tfidf:512"
+        description="student architecture, e.g. mlp:64 or cnn:16,32,64; add @ to say how its "
+        "inputs are prepared, e.g. @resize:14 or @tfidf:512"
     )
     student_epochs: PositiveInt | None = Field(
         None,
-        description="epochs of a student's training (default: tuned, for each kind of target; "
-        "naming it, or student_learning_rate, switches tuning off)",
+        description="epochs that a student is trained for (default: tuned for each kind of "
+        "target; setting it, or student_learning_rate, switches this tuning off)",
     )
     student_batch_size: PositiveInt | None = Field(
         None,
-        description="examples per student step (default: about the square root of the number of "
-        "examples, from 16 to 512)",
+        description="batch size of students (default: about the square root of the number of "
+        "examples, between 16 and 512)",
     )
     student_optimizer: OptimizerName = Field("adam", description="sgd (Nesterov), adam or adamw")
     student_learning_rate: PositiveFloat | None = Field(
@@ -64,14 +64,14 @@ class StudentConfig(Frozen):
     )
     student_schedule: ScheduleName = Field(
         "cosine",
-        description="learning-rate decay of students; multistep divides the rate by 10 after 5/8, "
-        "3/4 and 7/8 of the training",
+        description="learning-rate schedule of students; multistep divides the rate by 10 after "
+        "5/8, 3/4 and 7/8 of the training",
     )
 
     until_converged: bool = Field(
         False,
-        description="tuned students train on, up to nine times as long as otherwise, while that "
-        "still makes them better",
+        description="keep training tuned students, up to nine times longer than usual, as "
+        "long as they improve",
     )
 
     @property
@@ -116,81 +116,92 @@ class TeacherConfig(Frozen):
 
     teacher: str | None = Field(
         None,
-        description="teacher architecture, e.g. mlp:800,800 or resnet:20; an @ as for the student "
-        "(default: none is trained, and trajectories names what there is)",
+        description="teacher architecture, e.g. mlp:800,800 or resnet:20; @ works as for the "
+        "student (default: no teacher is trained, only those of trajectories are used)",
     )
     batch_sizes: PositiveInts = Field(
         (32, 128, 512),
-        description="batch sizes of teachers; one run for each, with each learning rate and seed",
+        description="batch sizes of teachers; one run for each combination with learning "
+        "rates and seeds",
     )
-    epochs: PositiveInt = Field(32, description="epochs of a teacher's training")
+    epochs: PositiveInt = Field(32, description="epochs that each teacher is trained for")
     record_epochs: PositiveInts | None = Field(
-        None, description="epochs whose response is kept (default: 1, 2, 4, 8, ... and the last)"
+        None,
+        description="epochs after which a teacher's response is recorded (default: 1, 2, 4, "
+        "8, ... and the last)",
     )
     teacher_seeds: Seeds = Field(
-        (0,), description="seeds of the teacher's weights and order of examples, each a run"
+        (0,),
+        description="seeds of the teacher's initial weights and order of examples; one run "
+        "for each",
     )
     optimizer: OptimizerName = Field("adam", description="sgd (Nesterov), adam or adamw")
     learning_rates: PositiveFloats = Field(
-        (1e-3,), description="teacher's learning rates at reference_batch_size, each a run"
+        (1e-3,), description="teacher's learning rates at reference_batch_size; one run for each"
     )
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="momentum of sgd")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="teacher's weight decay")
     schedule: ScheduleName = Field(
         "constant",
-        description="teacher's learning-rate decay, as for students; constant keeps a checkpoint "
-        "independent of how long the run goes on",
+        description="teacher's learning-rate schedule; with constant, a checkpoint does not "
+        "depend on how long the run continues",
     )
     lr_rule: Literal["constant", "sqrt", "linear"] = Field(
-        "constant", description="how the learning rate grows with batch size"
+        "constant", description="how the learning rate grows with the batch size"
     )
     budget: Literal["epochs", "steps"] = Field(
         "epochs",
-        description="what batch sizes share: epochs, or the number of steps that "
-        "reference_batch_size takes in them",
+        description="what runs of different batch size have in common: the number of epochs, "
+        "or the number of steps that reference_batch_size takes in those epochs",
     )
     reference_batch_size: PositiveInt = Field(
-        128, description="batch size at which lr_rule and budget change nothing"
+        128,
+        description="batch size for which lr_rule and budget leave learning rate and steps "
+        "as they are",
     )
     micro_batch_size: PositiveInt | None = Field(
         None,
-        description="gradient accumulation: compute a teacher's batch in pieces of this size, of "
-        "all its processes together (same gradient)",
+        description="gradient accumulation: split each batch of the teacher, over all its "
+        "processes, into pieces of this size (the gradient is the same)",
     )
     augment: Annotated[
         tuple[str, ...], BeforeValidator(split_commas), AfterValidator(check_augment)
     ] = Field(
         (),
-        description="what happens to the teacher's images, and to views of them: flip, crop:4, "
-        "cutout:8, mixup:0.2 (default: nothing)",
+        description="augmentation of the teacher's training images and of views: flip, "
+        "crop:4, cutout:8, mixup:0.2 (default: none)",
     )
     views: PositiveInt = Field(
         1,
-        description="views of each image that students see in turn, the image itself and random "
-        "ones under augment; the teacher responds once to each",
+        description="number of views of each image that students see in turn: the image "
+        "itself and random augmentations of it; the teacher responds once to each",
     )
     variants: Annotated[tuple[VariantName, ...], BeforeValidator(split_commas)] = Field(
         ("raw",),
-        description="kinds of teacher to consider: raw (a checkpoint), ema (moving average of its "
-        "weights), cooldown (a short decay branch from it), average (mean response of a "
-        "run so far), blend (weighted mean over epochs and runs)",
+        description="kinds of teacher to consider: raw (a checkpoint), ema (moving average "
+        "of its weights), cooldown (a short training from it with decaying learning rate), "
+        "average (mean response of a run up to an epoch), blend (weighted mean response over "
+        "epochs and runs)",
     )
     ema_epochs: PositiveFloat = Field(
-        1.0, description="epochs after which weights count 1/e in their moving average"
+        1.0,
+        description="time constant of the moving average in epochs: after so many, weights "
+        "count 1/e",
     )
     cooldown_epochs: PositiveInt = Field(
-        1, description="epochs of a cooldown, over which the learning rate falls to zero"
+        1, description="epochs of a cooldown, during which the learning rate falls to zero"
     )
 
     teachers_of: str | None = Field(
         None,
-        description="folder of another study: teachers that it trained the same way are taken "
-        "over, for another student or transfer set (default: train them)",
+        description="folder of another study whose teachers are reused where they were "
+        "trained in the same way, for another student or transfer set (default: train them)",
     )
     trajectories: Annotated[tuple[str, ...], BeforeValidator(paths)] = Field(
         (),
-        description="recorded runs of your own trainer, folders or patterns such as 'recorded/*', "
-        "with commas; alone or beside runs that are trained here (default: none)",
+        description="runs recorded by your own trainer: folders or patterns such as "
+        "'recorded/*', separated by commas; they are used alone or beside runs trained here "
+        "(default: none)",
     )
 
     @property
@@ -259,12 +270,12 @@ class TeacherConfig(Frozen):
         if self.record_epochs and max(self.record_epochs) > self.epochs:
             raise ValueError(
                 f"record_epochs must lie within epochs = {self.epochs}, but got "
-                f"{list(self.record_epochs)}. Raise epochs or drop the later ones"
+                f"{list(self.record_epochs)}. Increase epochs or remove the later ones"
             )
         if self.views > 1 and not self.augmentation:
             raise ValueError(
-                f"views = {self.views} needs augment, such as flip,crop:4: without it, every view "
-                "is the image itself"
+                f"views = {self.views} needs augment, such as flip,crop:4: without augmentation, "
+                "every view is the image itself"
             )
         return self
 
@@ -278,7 +289,9 @@ class GridConfig(Frozen):
     """The temperatures and alphas among which a recipe is chosen."""
 
     temperatures: PositiveFloats = Field((1.0, 2.0, 4.0, 8.0), description="temperatures to try")
-    alphas: UnitFloats = Field((0.5, 1.0), description="weights of the teacher term to try")
+    alphas: UnitFloats = Field(
+        (0.5, 1.0), description="alphas to try; alpha is the weight of the teacher term"
+    )
 
     def grid(self, loss: LossName, *, standardize: bool) -> tuple[Recipe, ...]:
         """Return every recipe of a loss, without the ones that say the same thing twice."""
@@ -296,8 +309,8 @@ class GridConfig(Frozen):
             check_list(name, getattr(self, name))
         if not any(self.alphas):
             raise ValueError(
-                "alphas must hold a value above 0: alpha weights the teacher term, and alpha = 0 "
-                "is plain cross-entropy, which is always trained as a reference"
+                "alphas must contain a value above 0: alpha is the weight of the teacher term, "
+                "and alpha = 0 is plain cross-entropy, which is always trained as a reference"
             )
         return self
 
@@ -306,42 +319,55 @@ class SearchConfig(GridConfig):
     """How the sweet spot is looked for."""
 
     losses: Annotated[tuple[LossName, ...], BeforeValidator(split_commas)] = Field(
-        ("kl",), description="teacher terms to try: kl, mse, dkd, dist, ttm"
+        ("kl",), description="losses to try for the teacher term: kl, mse, dkd, dist, ttm"
     )
     standardize: bool = Field(False, description="standardise logits in the teacher term")
     smoothings: UnitFloats = Field(
-        (0.02, 0.05, 0.1, 0.2, 0.3), description="strengths tried for tuned label smoothing"
+        (0.02, 0.05, 0.1, 0.2, 0.3), description="strengths of label smoothing to try"
     )
-    shortlist: PositiveInt = Field(8, description="checkpoints that students try")
+    shortlist: PositiveInt = Field(
+        8,
+        description="number of recorded teachers that students are trained from; they are chosen "
+        "by shortlist_by",
+    )
     shortlist_by: ScoreName = Field(
         "best_nll",
-        description="score of teachers that makes the shortlist: best_nll is held-out NLL at its "
-        "best temperature, probe trains students of one epoch; the others are in docs/method.md",
+        description="score that chooses this shortlist: best_nll is held-out NLL at the best "
+        "temperature, probe trains students for one epoch; docs/method.md describes the "
+        "others",
     )
     halving: Annotated[int, Field(ge=2)] = Field(
         3,
-        description="each round keeps one in this many students and trains them this much longer",
+        description="each round keeps one in this many students and trains those this many "
+        "times longer",
     )
     rungs: PositiveInt = Field(
-        2, description="rounds of successive halving; 1 trains the whole shortlist to the end"
+        2,
+        description="number of successive-halving rounds; with 1, the whole shortlist is "
+        "trained to the end",
     )
     extend: bool = Field(
         True,
-        description="where the best temperature, alpha or smoothing is the largest or smallest one "
-        "tried, try further ones, for every kind of target alike",
+        description="if the best temperature, alpha or smoothing is the largest or smallest "
+        "tried, also try values beyond it, for every kind of target",
     )
-    search_seeds: PositiveInt = Field(2, description="paired student seeds while searching")
-    seeds: PositiveInt = Field(5, description="fresh paired student seeds for the confirmation")
+    search_seeds: PositiveInt = Field(
+        2, description="number of paired student seeds during the search"
+    )
+    seeds: PositiveInt = Field(
+        5, description="number of new paired student seeds for the confirmation"
+    )
     patience: Annotated[int, Field(ge=0)] = Field(
         2,
-        description="stop a teacher once its probe students have declined for this many recorded "
-        "epochs; 0 teaches to the end",
+        description="stop a teacher when its probe students have become worse for this many "
+        "recorded epochs; 0 trains every teacher to the end",
     )
     lead_after: Annotated[int, Field(ge=0)] = Field(
         3,
-        description="after this many recorded epochs a teacher goes on only while its probe "
-        "students lead those of every cheaper run, of the same learning rate and seed but another "
-        "batch size; 0 never asks, nor does patience 0",
+        description="small batch sizes are expensive to train: after this many recorded "
+        "epochs, stop a run unless its probe students are better than those of every cheaper "
+        "run with the same learning rate and seed; 0 switches this off, and so does patience "
+        "0",
     )
     exhaustive: bool = Field(
         False, description="train every candidate, teacher or student, to the end"
@@ -386,20 +412,20 @@ class StudyConfig(
     def _check_trajectories(self) -> Self:
         if self.teacher is None and not self.trajectories:
             raise ValueError(
-                "teacher is missing: it has no default. Give it as --teacher, or as teacher in the "
-                "file of --config; or name runs that your own trainer recorded, as --trajectories"
+                "teacher is missing. Give it as --teacher, or as teacher in the file of "
+                "--config; or name runs that your own trainer recorded, as --trajectories"
             )
         branches = [name for name in self.variants if name in ("ema", "cooldown")]
         if self.teacher is None and branches:
             raise ValueError(
                 f"variants = {','.join(branches)} needs a teacher's weights, but recorded runs "
-                "hold responses alone. Use raw, average and blend; or record averaged weights as a "
-                "run of their own"
+                "contain only responses. Use raw, average and blend; or record averaged weights "
+                "as a run of their own"
             )
         if self.trajectories and self.views > 1:
             raise ValueError(
-                f"views = {self.views} asks teachers about augmented images too, and recorded runs "
-                "say nothing about these. Leave views out, or trajectories"
+                f"views = {self.views} needs teachers' responses to augmented images, which "
+                "recorded runs do not contain. Leave out views or trajectories"
             )
         return self
 
@@ -407,6 +433,6 @@ class StudyConfig(
     def _check_mixup(self) -> Self:
         if self.augmentation.mixup and "dkd" in self.losses:
             raise ValueError(
-                "dkd needs one label for each image, and mixup mixes two. Leave out one of them"
+                "dkd needs one label for each image, but mixup mixes two. Leave out dkd or mixup"
             )
         return self

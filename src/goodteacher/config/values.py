@@ -78,7 +78,7 @@ def check_list(name: str, values: tuple[Any, ...]) -> None:
     if not values:
         raise ValueError(f"{name} must name at least one value")
     if len(set(values)) != len(values):
-        raise ValueError(f"{name} may name each value once, but got {list(values)}")
+        raise ValueError(f"{name} may contain each value only once, but got {list(values)}")
 
 
 def check_smoothings(values: tuple[float, ...]) -> None:
@@ -92,7 +92,7 @@ def check_verdict_seeds(seeds: int) -> int:
     """Refuse fewer seeds than a verdict can be given on."""
     if seeds < 3:
         raise ValueError(
-            "a verdict needs at least 3 paired seeds: fewer do not show how far seeds differ. "
+            "a verdict needs at least 3 paired seeds: fewer do not show how much seeds differ. "
             "Leave it out, or use goodteacher distill for a single student"
         )
     return seeds

@@ -290,9 +290,9 @@ def _check_unique(ids: Tensor) -> None:
     if len(unique) < len(ids):
         repeated = unique[counts > 1].tolist()
         raise DataError(
-            f"ids must be unique within a split, but {len(repeated)} come more than once"
-            f" ({shorten(repeated)}). Responses are aligned by id. Were files concatenated, or"
-            " rows drawn with replacement? Number the rows anew, or leave the ids out."
+            f"ids must be unique within a split, but {len(repeated)} appear more than once "
+            f"({shorten(repeated)}). Responses are aligned by id. Were files concatenated, or "
+            "rows drawn with replacement? Give each row a new number, or leave the ids out."
         )
 
 
@@ -408,10 +408,10 @@ def _check_classes_present(train: Split, class_names: tuple[str, ...]) -> None:
     missing = missing_classes(train, class_names)
     if missing and bool((train.labels >= 0).any()):
         raise DataError(
-            f"Every class needs a training example, but {len(missing)} of {len(class_names)}"
-            f" classes have none in the train split ({shorten(missing)})."
-            " Was the data split without stratification, do labels skip a number, or is it"
-            " sorted by class and cut? Split it anew, stratified, or drop these classes."
+            f"Every class needs a training example, but {len(missing)} of {len(class_names)} "
+            f"classes have none in the train split ({shorten(missing)}). Was the data split "
+            "without stratification, do labels skip a number, or is it sorted by class and cut? "
+            "Split the data again, stratified, or drop these classes."
         )
 
 

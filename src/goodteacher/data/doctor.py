@@ -88,10 +88,10 @@ def selection_note(num_examples: int) -> str | None:
     if difference <= _COARSE_SELECTION:
         return None
     return (
-        f"The selection split has {num_examples:,} examples, which tell two students apart by "
-        f"about {100 * difference:.1f} points (95 %, where they differ on {_DISAGREEMENT:.0%} of "
-        "them). Among closer candidates the choice is luck, and more seeds do not help: hold out "
-        "more with selection_fraction."
+        f"The selection split has {num_examples:,} examples, so two students must differ by about "
+        f"{100 * difference:.1f} points to be told apart (95 %, for students that differ on "
+        f"{_DISAGREEMENT:.0%} of the examples). The choice between closer candidates is luck, and "
+        "more seeds do not change that. Increase selection_fraction to hold out more examples."
     )
 
 
@@ -138,9 +138,9 @@ def _check_shares(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "class_shares",
-            f"The classes have other shares in train than in test: {distance:.0%} of the examples"
-            " would have to change class. Was one of the splits filtered, or are its labels in"
-            " another order? Choices made on the training data may not carry over.",
+            f"The classes have different shares in train and in test: {distance:.0%} of the "
+            "examples would have to change class. Was one of the splits filtered, or are its "
+            "labels in another order? Choices made on the training data may not carry over.",
         )
 
 
@@ -155,10 +155,10 @@ def _check_name_order(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "class_order",
-            f"Class names count, but are not in the order of their numbers: label {position} means"
-            f" class {names[position]!r}. Were they sorted as text, as names of folders are? A"
-            " network that was trained elsewhere may number them otherwise: pad the numbers with"
-            " zeros (01, 02, ..., 10).",
+            "Class names contain numbers, but are not in the order of these numbers: label "
+            f"{position} means class {names[position]!r}. Were they sorted as text, as folder "
+            "names are? A network that was trained elsewhere may number them differently: pad "
+            "the numbers with zeros (01, 02, ..., 10).",
         )
 
 
@@ -175,11 +175,11 @@ def _check_class_means(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "error",
             "class_order",
-            f"The inputs of {len(pairs)} of {len(names)} test classes are most like those of"
-            f" another training class ({shorten(pairs)}): the nearest mean of the training"
-            f" classes is right for {order.agreement:.0%} of the test examples, and for"
-            f" {order.agreement_in_order:.0%} with the classes in that order. Are the classes"
-            " numbered in another order in the two splits? Give both one order.",
+            f"The inputs of {len(pairs)} of {len(names)} test classes are most similar to those "
+            f"of another training class ({shorten(pairs)}): the nearest mean of the training "
+            f"classes is right for {order.agreement:.0%} of the test examples, and for "
+            f"{order.agreement_in_order:.0%} with the classes in that order. Are the classes "
+            "numbered in another order in the two splits? Use the same order in both.",
         )
 
 
@@ -236,8 +236,8 @@ def _check_constant(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "info",
             "constant_inputs",
-            f"{constant} of {len(same)} {noun} have one value in all training examples; they"
-            f" carry nothing there{f' ({named})' if named else ''}.",
+            f"{constant} of {len(same)} {noun} have one value in all training examples, so they "
+            f"contain no information{f' ({named})' if named else ''}.",
         )
 
 
@@ -249,16 +249,16 @@ def _check_value_range(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "value_range",
-            f"Images use only the values {low}..{high} of 0..255. Were they scaled to 0..1 and then"
-            " cut to integers, which loses all shades? If they are black and white by nature, all"
-            " is well; otherwise store (255 * images).round().",
+            f"Images use only the values {low}..{high} of 0..255. Were they scaled to 0..1 and "
+            "then cut to integers, which loses all shades? If they are really black and white, "
+            "this is fine; otherwise store (255 * images).round().",
         )
     elif high < 128:
         yield Finding(
             "info",
             "value_range",
-            f"Images use only the values {low}..{high} of 0..255. Normalisation evens that out, but"
-            " a network trained elsewhere expects the whole range.",
+            f"Images use only the values {low}..{high} of 0..255. Normalisation corrects this, "
+            "but a network trained elsewhere expects the whole range.",
         )
 
 
@@ -270,9 +270,9 @@ def _check_empty_texts(patient: Patient) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 "empty_text",
-                f"{len(empty)} of {len(split)} {name} texts are empty (ids"
-                f" {shorten(split.ids[empty].tolist())}). Nothing in them tells their class. Were"
-                " values missing in the source? Drop these rows.",
+                f"{len(empty)} of {len(split)} {name} texts are empty (ids "
+                f"{shorten(split.ids[empty].tolist())}), so their class cannot be predicted. Were "
+                "values missing in the source? Drop these rows.",
             )
         for column, texts in split.text_columns.items():
             count = sum(not text.strip() for text in texts)
@@ -280,8 +280,8 @@ def _check_empty_texts(patient: Patient) -> Iterator[Finding]:
                 yield Finding(
                     "info",
                     "empty_text",
-                    f"Of the {name} texts in column {column!r}, {count} of {len(split)} are empty."
-                    " What tells these examples apart is in the other columns.",
+                    f"Of the {name} texts in column {column!r}, {count} of {len(split)} are "
+                    "empty. Only the other columns tell these examples apart.",
                 )
 
 
@@ -294,8 +294,9 @@ def _check_feature_scales(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "info",
             "feature_scales",
-            f"The ranges of the features differ up to {float(spread.max() / spread.min()):.0e}"
-            "-fold. Keep normalization='auto', which evens them out.",
+            "The ranges of the features differ by a factor of up to "
+            f"{float(spread.max() / spread.min()):.0e}. Keep normalization='auto', which corrects "
+            "this.",
         )
 
 
@@ -308,9 +309,9 @@ def _check_duplicates(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "warning" if share > 0.01 else "info",
             "duplicates",
-            f"{surplus} of {len(patient.train)} training examples ({share:.1%}) repeat another one"
-            f" exactly (ids {shorten(ids)}). A copy may land in the selection split, which then"
-            " flatters networks that memorise. Remove copies if there are many.",
+            f"{surplus} of {len(patient.train)} training examples ({share:.1%}) are exact copies "
+            f"of others (ids {shorten(ids)}). If a copy is in the selection split, networks that "
+            "memorise look better than they are. Remove copies if there are many.",
         )
 
 
@@ -327,9 +328,9 @@ def _check_leakage(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "error" if share > _LEAKAGE_ERROR else "warning",
             "leakage",
-            f"{leaked} of {len(patient.test)} test examples ({share:.1%}) are in the training split"
-            f" too (test id as train id: {shorten(pairs)}). Test accuracy then rewards memory."
-            " Remove them from the training data.",
+            f"{leaked} of {len(patient.test)} test examples ({share:.1%}) are in the training "
+            f"split too (test id as train id: {shorten(pairs)}). Test accuracy then rewards "
+            "memorising. Remove them from the training data.",
         )
 
 
@@ -345,8 +346,9 @@ def _check_conflicts(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "conflicting_labels",
-            f"{len(conflicts)} training inputs come with more than one label (ids {shorten(ids)})."
-            " No network can have both right. Is the labelling noisy? Decide on one, or drop them.",
+            f"{len(conflicts)} training inputs have more than one label (ids {shorten(ids)}). No "
+            "network can get both right. Is the labelling noisy? Keep one label, or drop these "
+            "examples.",
         )
 
 
@@ -357,9 +359,9 @@ def _check_resolution(patient: Patient) -> Iterator[Finding]:
     yield Finding(
         "warning" if coarse else "info",
         "test_resolution",
-        f"{len(patient.test)} test examples tell differences in accuracy of about"
-        f" {100 * difference:.1f} points from zero (95 %, two students that differ on"
-        f" {_DISAGREEMENT:.0%} of the examples).{advice}",
+        f"With {len(patient.test)} test examples, two students must differ by about "
+        f"{100 * difference:.1f} points of accuracy to be told apart (95 %, for students that "
+        f"differ on {_DISAGREEMENT:.0%} of the examples).{advice}",
     )
 
 
@@ -369,9 +371,8 @@ def _check_unlabelled(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "info",
             "unlabelled",
-            f"{unlabelled} of {len(patient.train)} training examples are unlabelled (no value says"
-            " their class). They go to the"
-            " transfer set, where students learn from the teacher's response alone.",
+            f"{unlabelled} of {len(patient.train)} training examples are unlabelled. They go to "
+            "the transfer set, where students learn from the teacher's response alone.",
         )
 
 

@@ -49,9 +49,8 @@ def _check_missing_classes(patient: Patient) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 "missing_class",
-                f"The {name} split has no example of {len(missing)} of"
-                f" {len(patient.class_names)} classes ({shorten(missing)}): accuracy there says"
-                " nothing about them.",
+                f"The {name} split has no example of {len(missing)} of {len(patient.class_names)} "
+                f"classes ({shorten(missing)}), so accuracy on it does not include them.",
             )
 
 
@@ -75,8 +74,8 @@ def _check_label_variants(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "label_variants",
-            f"Only case or spaces tell some classes apart ({shorten(several)}). Are they one class,"
-            " written in several ways? Then write it in one.",
+            f"Some class names differ only in case or spaces ({shorten(several)}). Are they the "
+            "same class, written in several ways? Then use one spelling.",
         )
 
 
@@ -107,16 +106,16 @@ def _check_single_features(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "error",
             "row_numbers",
-            f"{shorten(numbering)} of the inputs numbers the rows, which tells the class of data"
-            " that are sorted by class. Leave it out.",
+            f"{shorten(numbering)} of the inputs numbers the rows, which reveals the class if the "
+            "data are sorted by class. Leave it out.",
         )
     if telling:
         yield Finding(
             "warning",
             "tells_the_class",
-            f"One input alone tells the class of nearly every test example ({shorten(telling)} by a"
-            " few thresholds). Is it the label in other words, or known only after the label?"
-            " Leave such a column out.",
+            f"A single input predicts the class of nearly every test example ({shorten(telling)} "
+            "with a few thresholds). Is it the label in another form, or known only after the "
+            "label? Leave such a column out.",
         )
 
 
@@ -184,7 +183,11 @@ def _leak(
 ) -> Finding:
     count = sum(len(groups[key]) for key in shared)
     pairs = [f"{ids_of(validation, groups[k])} as {ids_of(split, own[k])}" for k in shared]
-    why = "choices made on it reward memory" if name == "train" else "the test split is not unseen"
+    why = (
+        "choices made on it reward memorising"
+        if name == "train"
+        else "the test split is not unseen"
+    )
     return Finding(
         "warning",
         "validation_leakage",

@@ -94,8 +94,8 @@ def choose_splits(available: Collection[str], name: str, reading: Reading) -> Ro
     if reading.test_split is None and test != TEST_SPLIT:
         reading.note(
             "test_split",
-            f"{name!r} has no test split; its {test} split serves as the sealed one, and choices"
-            " are made on a part of the training data.",
+            f"{name!r} has no test split; its {test} split is used as the sealed test split, and "
+            "choices are made on a part of the training data.",
         )
     _note_unused(available, roles, name, reading)
     return roles

@@ -28,8 +28,8 @@ def _check_constant_columns(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "constant_inputs",
-            f"{_columns(names)} one value only in all training examples, which says nothing. Leave"
-            " such columns out.",
+            f"{_columns(names)} only one value in all training examples, so they contain no "
+            "information. Leave such columns out.",
         )
 
 
@@ -45,8 +45,9 @@ def _check_gaps(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "warning" if most > _GAPS else "info",
             "gaps",
-            f"Values are missing in {len(gaps)} of {len(shares)} columns ({told}). A missing number"
-            " becomes the median, with a column that says so, a missing word a word of its own.",
+            f"Values are missing in {len(gaps)} of {len(shares)} columns ({told}). A missing "
+            "number is replaced by the median, with an extra column that marks it; a missing "
+            "word becomes a category of its own.",
         )
 
 
@@ -58,9 +59,9 @@ def _check_words(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "info",
             "many_words",
-            f"Columns with more than {_MANY_WORDS} different words ({told}): the commonest keep"
-            " columns of their own, the others share one. Join what is alike, or leave such columns"
-            " out.",
+            f"Columns with more than {_MANY_WORDS} different words ({told}): the most frequent "
+            "words keep columns of their own, the others share one. Merge similar words, or "
+            "leave such columns out.",
         )
     for split, examples in patient.dataset.splits.items():
         if split == "train" or not isinstance(examples.stored, TableRows):
@@ -72,8 +73,8 @@ def _check_words(patient: Patient) -> Iterator[Finding]:
             yield Finding(
                 "warning" if max(new.values()) > _UNSEEN_SHARE else "info",
                 "unseen_words",
-                f"The {split} split has words that no training example has ({told} of its rows):"
-                " nothing was learned about these.",
+                f"The {split} split has words that no training example has ({told} of its rows): "
+                "nothing was learned about them.",
             )
 
 
@@ -82,10 +83,10 @@ def _check_two_classes(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "info",
             "two_classes",
-            "With two classes, a response says how sure the teacher is of an example and nothing of"
-            " which other class it resembles: similarity information is 0, and the upper rungs of"
-            " the ladder coincide. A search still says whether students of this teacher beat those"
-            " of hard labels and of label smoothing.",
+            "With two classes, a response only says how sure the teacher is, not which other "
+            "class an example resembles: similarity information is 0, and the upper rungs of the "
+            "ladder are the same. A search still finds out whether students of this teacher beat "
+            "those of hard labels and of label smoothing.",
         )
 
 

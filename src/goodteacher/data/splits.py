@@ -238,8 +238,8 @@ def _notes(class_names: Sequence[str], selection: Split, test: Split) -> Iterato
     for name, split in (("selection", selection), ("test", test)):
         if missing := missing_classes(split, class_names):
             yield (
-                f"The {name} split has no example of {len(missing)} of {len(class_names)} classes"
-                f" ({shorten(missing)}): accuracy there says nothing about them."
+                f"The {name} split has no example of {len(missing)} of {len(class_names)} classes "
+                f"({shorten(missing)}), so accuracy on it does not include them."
             )
 
 

@@ -117,7 +117,7 @@ def rows_of_table(table: pa.Table, spec: InputSpec, where: str = "table") -> Ten
     given = {*table.column_names}
     missing = [name for name in spec.columns if name not in given]
     if missing:
-        gaps = "; a value that nobody knows is left empty (None)" if spec.kind == "rows" else ""
+        gaps = "; a value that is unknown is left empty (None)" if spec.kind == "rows" else ""
         raise DataError(
             f"The {where} lacks the columns {shorten(map(repr, missing))}; it has "
             f"{shorten(map(repr, table.column_names)) or 'none'}. Give all columns that the "

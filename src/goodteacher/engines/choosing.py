@@ -114,7 +114,7 @@ class ThreadChoice(Frozen):
     def __str__(self) -> str:
         """Say what all threads gain."""
         if self.trials[0].threads == 1:
-            return "PyTorch is limited to 1 thread"
+            return "PyTorch uses 1 thread"
         told = []
         for role in ("teacher", "student"):
             own = [trial for trial in self.trials if trial.role == role]

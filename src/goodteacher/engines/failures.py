@@ -46,7 +46,7 @@ def raise_failure(
     """
     store.log("task_failed", stage=stage, task=task, error=failure.trace)
     raise RunError(
-        f"{stage} failed in the task {task}: {failure.reason}. Where it happened is at the end of "
-        f"{store.log_place}. What was finished before is kept: once the cause is "
-        "mended, the same command goes on from there."
+        f"{stage} failed in the task {task}: {failure.reason}. The end of {store.log_place} shows "
+        "where it happened. What was finished before is kept: once the cause is fixed, the same "
+        "command continues from there."
     ) from cause

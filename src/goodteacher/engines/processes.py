@@ -107,9 +107,9 @@ class Processes:
         except BrokenProcessPool as error:
             raise RunError(
                 f"{stage} ended because a process died in or beside the task {task.key}, perhaps "
-                f"for want of memory: {self.share.processes} processes worked. What was finished "
-                "before is kept: the same command goes on from there, with fewer --workers if "
-                "memory was short."
+                f"because memory ran out: {self.share.processes} processes were running. What was "
+                "finished before is kept: the same command continues from there, with fewer "
+                "--workers if memory was short."
             ) from error
 
     def reports(self) -> Iterator[Report]:

@@ -286,8 +286,8 @@ class RayPool:
             raise RunError(
                 f"{run.stage} ended because a node of the Ray cluster could not do the task "
                 f"{run.task.key}: {_first_line(error)}. Does every node have the same environment "
-                "as this process? What was finished before is kept: the same command goes on from "
-                "there."
+                "as this process? What was finished before is kept: the same command continues "
+                "from there."
             ) from error
         self._hear(run, returned.told)
         if returned.interrupted:
@@ -339,11 +339,15 @@ class RayPool:
         if is_done(run.task, store):
             return Outcome()
         short = isinstance(error, OutOfMemoryError)
-        why = "for want of memory" if short else "perhaps for want of memory, or its node was lost"
+        why = (
+            "because memory ran out"
+            if short
+            else "perhaps because memory ran out or its node was lost"
+        )
         if run.attempt >= RETRIES:
             raise RunError(
                 f"{run.stage} ended because the process of the task {key} died {RETRIES + 1} times,"
-                f" {why}. What was finished before is kept: the same command goes on from there, "
+                f" {why}. What was finished before is kept: the same command continues from there, "
                 "with fewer --workers or a --memory-gib if memory was short."
             ) from error
         run.attempt += 1

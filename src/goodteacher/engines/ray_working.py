@@ -262,7 +262,7 @@ def await_store(store: Store, seconds: float) -> None:
             raise StudyError(
                 f"{store.root} was out of reach for {seconds:.0f} seconds on the node "
                 f"{name_of_node()}. Is it where every node finds it, and may you write there? What "
-                "was finished before is kept: the same command goes on from there."
+                "was finished before is kept: the same command continues from there."
             )
         time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
         pause = min(2 * pause, _LONGEST_PAUSE)

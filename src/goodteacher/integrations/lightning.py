@@ -54,7 +54,7 @@ class RecorderCallback(_package.Callback):
             return
         model = pl_module if self.weights == "raw" else _average_of(trainer)
         if self.weights == "ema" and not int(model.n_averaged):
-            logger.warning("the average has not begun: epoch %d is not recorded", epoch)
+            logger.warning("the average has not started yet: epoch %d is not recorded", epoch)
             return
         loss = trainer.callback_metrics.get("train_loss")
         self._epochs.record(

@@ -224,8 +224,8 @@ def _check_none_hidden(network: nn.Module, name: str) -> None:
                 place = f"{path}.{key}".lstrip(".")
                 raise ModelError(
                     f"The network {name!r} has layers in {place!r}, a plain "
-                    f"{type(value).__name__}, where PyTorch does not see them: they would be "
-                    "neither trained nor saved. Use nn.ModuleList, nn.ModuleDict or nn.Sequential."
+                    f"{type(value).__name__}, where PyTorch does not see them: they would not be "
+                    "trained or saved. Use nn.ModuleList, nn.ModuleDict or nn.Sequential."
                 )
 
 

@@ -147,9 +147,9 @@ def check_teaches(estimator: Any) -> None:
     name = type(estimator).__name__
     if not callable(getattr(estimator, "predict_proba", None)):
         raise ConfigError(
-            f"The teacher {name} has no predict_proba, and a class alone says nothing of the "
-            f"others. Use a classifier that gives probabilities, or wrap this one: "
-            f"CalibratedClassifierCV({name}(...))."
+            f"The teacher {name} has no predict_proba, and a predicted class alone contains no "
+            "information about the other classes. Use a classifier that gives probabilities, or "
+            f"wrap this one: CalibratedClassifierCV({name}(...))."
         )
 
 

@@ -82,8 +82,8 @@ def check_trainable(network: nn.Module, name: str) -> None:
     count = sum(parameter.numel() for parameter in network.parameters())
     state = f"all of its {count:,} weights are frozen" if count else "it has no weights"
     raise ModelError(
-        f"The network {name!r} has nothing to train: {state}. Let the weights that shall be "
-        "trained have requires_grad=True, those of its last layer at least."
+        f"The network {name!r} has nothing to train: {state}. Set requires_grad=True for the "
+        "weights to be trained, at least those of its last layer."
     )
 
 
@@ -201,7 +201,7 @@ def _of_one(network: nn.Module, inputs: Batch, name: str) -> object:
         raise ModelError(
             f"The network {name!r} failed in evaluation mode on a single example, of shape "
             f"{batch_shape(inputs)}: {reason_of(error)}. A squeeze() may drop the axis of the "
-            "batch: name the axis that it shall drop. A batch normalisation with "
+            "batch: name the axis that it should drop. A batch normalisation with "
             "track_running_stats=False needs several examples: leave that at True."
         ) from error
 
@@ -210,10 +210,10 @@ def _seed_notes(build: Callable[[int], nn.Module], network: nn.Module, name: str
     """Check that the initial weights are those of the seed."""
     if not _same_weights(build(0), network):
         raise ModelError(
-            f"The network {name!r} has other weights each time it is made with the same seed, so "
-            "students could not be paired, nor a study go on. Draw them from the default "
-            "generators of PyTorch, NumPy or Python on the CPU, which are seeded before the "
-            "factory is called, not from generators of its own."
+            f"The network {name!r} has different weights each time it is made with the same seed, "
+            "so students cannot be paired and a study cannot be resumed. Draw the weights with "
+            "the default generators of PyTorch, NumPy or Python on the CPU, which are seeded "
+            "before the factory is called, not with a generator of your own."
         )
     if _same_weights(build(1), network):
         return [

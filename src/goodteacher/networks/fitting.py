@@ -87,8 +87,8 @@ class _Request:
         if source not in sources:
             listed = " and ".join(f"'{each}:'" for each in sources)
             raise ModelError(
-                f"The network {self.spec!r} has no {what} of its own, as those with {listed} have. "
-                "Leave what stands behind the @ out."
+                f"The network {self.spec!r} has no {what} of its own, as those with {listed} "
+                "have. Leave out the part after the @."
             )
         return name
 

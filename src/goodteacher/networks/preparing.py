@@ -210,8 +210,8 @@ class Preparations:
         scaled = self._objection(architecture, numbers_spec(spec.shape))
         if scaled is not None:
             raise ModelError(
-                f"The network {architecture!r} takes these examples ({spec}) neither as they are "
-                f"nor as standardised numbers. As they are: {whole} Standardised: {scaled}"
+                f"The network {architecture!r} takes these examples ({spec}) neither as they "
+                f"are nor as standardised numbers. As they are: {whole} Standardised: {scaled}"
             )
         return False
 

@@ -137,8 +137,8 @@ def check_split(store: Store, ids: SplitIds) -> None:
     why = why_other_data(known, ids) or why_other_split(known, ids)
     if why:
         raise StudyError(
-            f"{store.root} was begun on something else: {why}. Give the same data and split to go "
-            "on with it, or name another folder."
+            f"{store.root} was started with something else: {why}. Give the same data and split "
+            "to continue, or name another folder."
         )
 
 

@@ -69,8 +69,8 @@ def record_runs(
     if not isinstance(teacher, str) and hasattr(estimator, "classes_"):
         say(
             progress,
-            f"The teacher {name} is fitted already. It is trained anew, out of fold and on the "
-            "training part alone. To have it asked as it is, record it and search its run: "
+            f"The teacher {name} is fitted already. It is trained again, out of fold and on the "
+            "training part alone. To use it as it is, record its responses and search that run: "
             "goodteacher.respond(teacher.predict_proba, ...).",
         )
     taken = taken_runs(Store(out))
@@ -94,12 +94,12 @@ def _folders(name: str, out: Place, seeds: tuple[int, ...]) -> dict[int, Place]:
 
 
 def _check_taken(classifying: Classifying, taken: Sequence[TakenRun], out: Place) -> None:
-    """Refuse another classifier than a study was begun with."""
+    """Refuse another classifier than a study was started with."""
     known = [taken_run.run.attributes.get("classifier") for taken_run in taken]
     if classifying.description not in known:
         shown = shorten(filter(None, known)) or "recorded runs"
         raise StudyError(
-            f"{out} was begun with other teachers: {shown}, not {classifying.description}. Give "
+            f"{out} was started with other teachers: {shown}, not {classifying.description}. Give "
             "the same again, or name a new folder with --out."
         )
 

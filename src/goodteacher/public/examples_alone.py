@@ -35,8 +35,8 @@ def dataset_or_examples(data: Any, target: str | None) -> tuple[Dataset | None, 
     if not of_labels and not is_table(data):
         raise ConfigError(
             f"target = {target!r} names a column of labels, but a {type(data).__name__} has no "
-            "columns with names. Give a data frame or a file of a table; or leave target out, and "
-            "nobody knows the class of these examples."
+            "columns with names. Give a data frame or a file of a table; or leave target out, "
+            "and the examples have no labels."
         )
     return load_dataset(data, target=target), None
 
@@ -64,8 +64,8 @@ def _are_texts(examples: Any) -> bool:
     if isinstance(first, bytes | PurePath):
         what = "bytes" if isinstance(first, bytes) else "paths"
         raise DataError(
-            f"The examples are {what}, which a teacher may take and a student does not. Give them "
-            "as teacher_inputs=, and as examples what the student shall see of them: texts, or an "
+            f"The examples are {what}, which a teacher may accept but a student does not. Give "
+            "them as teacher_inputs=, and as examples what the student should see: texts, or an "
             "array. (bytes.decode('latin-1') makes a text of one character for each byte.)"
         )
     return isinstance(first, str) or (isinstance(first, tuple) and isinstance(first[0], str))

@@ -198,8 +198,8 @@ def _against_8_bits(export: Export) -> str:
     )
     if found.wins:
         return (
-            f"**The teacher in 8 bits is the better choice.** {facts} The student is no "
-            "smaller file, and is shown to be neither faster nor more accurate."
+            f"**The teacher in 8 bits is the better choice.** {facts} The student's file is not "
+            "smaller, and the student is not shown to be faster or more accurate."
         )
     for_it = {
         "smaller": found.student_smaller,

@@ -285,8 +285,8 @@ class _Asked:
         names = self.classes or said.names
         if not names:
             raise ConfigError(
-                "Nobody says what the classes are. Name them, in the order of the columns that "
-                "the function returns: classes=[...]."
+                "The names of the classes are unknown. Give them, in the order of the columns "
+                "that the function returns: classes=[...]."
             )
         kept = self._occurring(said, names)
         values = self._aligned({"all": said}, kept)["all"]
@@ -295,7 +295,7 @@ class _Asked:
         data = divided_at_random(labelled, kept, path.name, fractions, seed)
         say(
             self._watcher,
-            "Nobody has labelled these examples, so their labels are the teacher's answers: "
+            "These examples have no labels, so the teacher's answers are used as labels: "
             "accuracy is how often a student agrees with the teacher.",
         )
         return data, values
@@ -405,8 +405,9 @@ class _Asked:
         except ResponseError as error:
             raise ResponseError(
                 f"The teacher lacks classes of the data: {difference(names, class_names)}. If it "
-                "calls them otherwise, name its classes as the data do, in the order of its "
-                "columns: classes=[...]. If it does not know them, it cannot teach these data."
+                "uses other names for them, give the names that the data use, in the order of "
+                "its columns: classes=[...]. If it does not know them, it cannot be the teacher "
+                "for these data."
             ) from error
         kept = values[:, columns]
         if len(class_names) < len(names):

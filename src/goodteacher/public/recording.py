@@ -408,8 +408,8 @@ def _begun(
     why = why_other_notes(known.notes, notes) if known else None
     if why:
         raise StudyError(
-            f"{path} holds a run that was begun otherwise: {why}. Give the same name and "
-            "attributes to go on with it, or name another folder."
+            f"{path} contains a run with other settings: {why}. Give the same name and attributes "
+            "to continue it, or name another folder."
         )
     return RecordedRun(store, notes, ids)
 

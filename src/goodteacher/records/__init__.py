@@ -107,6 +107,7 @@ from goodteacher.records.results import (
 )
 from goodteacher.records.words import (
     FAMILY,
+    best_so_far,
     called,
     listed,
     percent,
@@ -215,6 +216,7 @@ __all__ = [
     "Verdict",
     "answer_of",
     "answer_of_gains",
+    "best_so_far",
     "called",
     "known_seconds",
     "latency_of",

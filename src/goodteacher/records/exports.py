@@ -149,7 +149,7 @@ class ExportedTeacher(Frozen):
     quality: Quality | None = Field(default=None, description="on the test split")
     timed: tuple[Timed, ...] = ()
     why_not_run: str | None = Field(
-        default=None, description="why it has neither size nor times, where it has none"
+        default=None, description="why size and times are missing, where they are"
     )
     quantized: QuantizedTeacher | None = None
     why_not_quantized: str | None = None

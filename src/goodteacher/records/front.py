@@ -69,8 +69,8 @@ class Front(Frozen):
             return "No teacher was trained here: all were recorded elsewhere."
         spared = self.teacher_seconds_apart - self.teacher_seconds
         return (
-            f"Teachers trained for {self.teacher_seconds:,.1f} s; a search for each student alone "
-            f"would have taken {self.teacher_seconds_apart:,.1f} s ({spared:,.1f} s more)."
+            f"Teachers trained for {self.teacher_seconds:,.1f} s; a separate search for each "
+            f"student would have taken {self.teacher_seconds_apart:,.1f} s ({spared:,.1f} s more)."
         )
 
 
@@ -143,7 +143,7 @@ def summarize_front(rows: Sequence[FrontRow], *, level: float) -> str:
 def _sentences(rows: Sequence[FrontRow], share: str) -> Iterator[str]:
     front = sorted((row for row in rows if row.on_front), key=lambda row: row.parameters)
     names = listed([row.student for row in front])
-    yield f"On the front of accuracy over parameters {_is(front)} {names}."
+    yield f"Best accuracy for their number of parameters (the front): {names}."
     for small, large in pairwise(front):
         if _apart(small, large):
             yield (
@@ -159,8 +159,8 @@ def _sentences(rows: Sequence[FrontRow], share: str) -> Iterator[str]:
     for row in rows:
         if not row.on_front and not any(_apart(row, other) for other in _beating(row, rows)):
             yield (
-                f"{row.student} is off the front by its mean alone: its interval overlaps those of "
-                "all students that beat it."
+                f"{row.student} is below the front by its mean alone: its interval overlaps those "
+                "of all students that beat it."
             )
     for place in range(min(len(row.latencies) for row in rows)):
         yield from _on_latency(rows, place)
@@ -181,8 +181,8 @@ def _on_latency(rows: Sequence[FrontRow], place: int) -> Iterator[str]:
     for quick, slow in pairwise(front):
         if latency(slow).quartiles[0] <= latency(quick).quartiles[1]:
             yield (
-                f"Quartiles of the latencies of {quick.student} and {slow.student} overlap: they "
-                "are not told apart in speed."
+                f"Quartiles of the latencies of {quick.student} and {slow.student} overlap, so "
+                "neither is shown to be faster."
             )
 
 

@@ -53,8 +53,8 @@ class Savings(Frozen):
             times = factor(theirs.median, ours.median, "faster", "slower")
             yield (
                 f"For {latency_title(ours.batch_size)} the student takes {_shown_time(ours)} on "
-                f"one CPU thread, and {self.teacher} took {_shown_time(theirs)} when it was asked, "
-                f"on whatever it ran: the student is {times} its teacher."
+                f"one CPU thread. {self.teacher} took {_shown_time(theirs)} when it was asked, on "
+                f"its own hardware: the student is {times} its teacher."
             )
 
 

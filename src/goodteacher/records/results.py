@@ -126,11 +126,12 @@ class TrajectoryRecord(OfRun, Measured):
     status: Literal["ok", "diverged"] = "ok"
     stopped: bool = Field(
         default=False,
-        description="teaching stopped here: probe students had declined or were outdone",
+        description="training stopped here: its probe students had become worse, or those of "
+        "another run were as good",
     )
     outdone_by: str | None = Field(
         default=None,
-        description="the cheaper run whose probe students had done as well",
+        description="the cheaper run whose probe students were as good",
     )
 
     @property
@@ -351,7 +352,7 @@ class Cost(Frozen):
         description="training time of all trajectories that were timed; null where none was"
     )
     untimed_runs: int = Field(
-        default=0, description="runs recorded elsewhere whose training time nobody noted"
+        default=0, description="runs recorded elsewhere whose training time is unknown"
     )
     student_seconds: float = Field(description="training time of all students")
     num_students: int

@@ -6,7 +6,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from goodteacher.records.answers import as_good
-from goodteacher.records.arms import Blend, Checkpoint, TeacherSource
+from goodteacher.records.arms import (
+    Arm,
+    Blend,
+    Checkpoint,
+    OneHotSource,
+    SmoothingSource,
+    TeacherSource,
+)
 from goodteacher.records.evidence import OmittedClass
 from goodteacher.records.results import Answer, Reference, References, StudentResult, Verdict
 
@@ -16,16 +23,18 @@ def verdict_remarks(found: Verdict) -> Iterator[str]:
     if found.until_decided is not None:
         looks = ", ".join(f"{k.seeds} seeds ({k.verdict}, {k.level:.3g})" for k in found.looks)
         yield (
-            f"Looks (verdict, level): {looks}; up to {found.until_decided} seeds were planned, at "
-            f"{found.error_level:g} together."
+            f"Verdicts along the way (with their significance level): {looks}; up to "
+            f"{found.until_decided} seeds were planned, with a level of {found.error_level:g} in "
+            "total."
         )
     if found.tuned_arms:
         recipes = ", ".join(f"{rung.name} {rung.recipe}" for rung in found.ladder[1:])
-        yield f"Each arm at its own best: {recipes}."
+        yield f"Best recipe of each: {recipes}."
     if found.num_unlabelled:
         yield (
-            f"{found.num_unlabelled} transfer examples have no label: rungs 1 to 4 take the "
-            "teacher's most probable class, cross-entropy and label smoothing leave them out."
+            f"{found.num_unlabelled} transfer examples have no label: rungs 1 to 4 use the "
+            "teacher's most probable class for them; cross-entropy and label smoothing leave "
+            "them out."
         )
 
 
@@ -38,23 +47,53 @@ def what_omission_showed(found: OmittedClass) -> str:
     labels, taught = found.arms[0], found.arms[-1]
     low, high = (percent(each) for each in taught.class_accuracy.interval)
     told = (
-        f"Class {found.class_name} was left out: these students saw {found.num_transfer} examples, "
-        f"and none of class {found.class_name}. Taught by the teacher's whole response they "
-        f"recognise {percent(taught.class_accuracy.mean)} % [{low}, {high}] of the "
+        f"Class {found.class_name} was left out: these students saw {found.num_transfer} "
+        f"examples, and none of class {found.class_name}. Trained on the teacher's whole response "
+        f"they recognise {percent(taught.class_accuracy.mean)} % [{low}, {high}] of the "
         f"{found.num_class_examples} test examples of the class "
         f"({percent(taught.corrected_class_accuracy.mean)} % with the class's bias corrected; n = "
-        f"{found.num_seeds} seeds); taught by the labels alone, "
+        f"{found.num_seeds} seeds); trained on the labels alone, "
         f"{percent(labels.class_accuracy.mean)} % "
-        f"({percent(labels.corrected_class_accuracy.mean)} %). Students of labels that did see the "
-        f"class recognise {percent(found.seen_accuracy.mean)} %."
+        f"({percent(labels.corrected_class_accuracy.mean)} %). Students of labels that did see "
+        f"the class recognise {percent(found.seen_accuracy.mean)} %."
     )
     least = max(e.adjusted_interval[0] for e in (found.knowledge, found.corrected_knowledge))
     if least > 0:
         return (
-            f"{told} What they know of it they read from how the teacher's response to examples of "
-            "other classes resembles it."
+            f"{told} What they know about it comes from the teacher's response to examples of "
+            "other classes: it shows how much those resemble this class."
         )
-    return f"{told} It is not shown that the teacher's response taught them anything of it."
+    return (
+        f"{told} It is not shown that they learned anything about it from the teacher's response."
+    )
+
+
+def best_so_far(arm: Arm, accuracy: float, num_seeds: int) -> str:
+    """Say which student is the best one while a search goes on.
+
+    Args:
+        arm: What it learned from.
+        accuracy: On the selection split, mean over seeds.
+        num_seeds: Their number.
+
+    Example:
+        >>> from goodteacher.records import CROSS_ENTROPY
+        >>> best_so_far(CROSS_ENTROPY, 0.912, 2)
+        'best student so far: of hard labels, 91.20 % on the selection split (n = 2 seeds)'
+    """
+    seeds = "1 seed" if num_seeds == 1 else f"{num_seeds} seeds"
+    return (
+        f"best student so far: of {_learned_from(arm)}, {percent(accuracy)} % on the selection "
+        f"split (n = {seeds})"
+    )
+
+
+def _learned_from(arm: Arm) -> str:
+    if isinstance(arm.source, OneHotSource):
+        return "hard labels"
+    if isinstance(arm.source, SmoothingSource):
+        return f"label smoothing {arm.source.smoothing:g}"
+    return f"{arm.source}, {arm.recipe}"
 
 
 def points(fraction: float) -> str:
@@ -163,7 +202,7 @@ def summarize(
         reading = _OF_ITS_LABELS.get(reading, reading)
     sentences += [reading, checkpoints]
     sentences.append(
-        f"Delivered is the student of {FAMILY[delivered]}, the best on the selection split."
+        f"The delivered student is that of {FAMILY[delivered]}, the best on the selection split."
     )
     return " ".join(sentence for sentence in sentences if sentence)
 
@@ -196,9 +235,11 @@ def which_checkpoint(
         "selection split is"
     )
     if isinstance(best, Blend):
-        return f"{begin} no single one: a mean of {len(best.members)} is chosen."
+        return f"{begin} not a single one: the mean of {len(best.members)} was chosen."
     if asked_once and isinstance(best, Checkpoint):
-        return f"{begin} {best.run}, which was asked once. {_against_the_last(last, reference)}"
+        return (
+            f"{begin} {best.run}, a model that was asked once. {_against_the_last(last, reference)}"
+        )
     where = (
         "the last of its run"
         if best.epoch == last_epoch
@@ -209,7 +250,7 @@ def which_checkpoint(
 
 def _against_the_last(last: str, reference: Reference) -> str:
     if reference.adjusted_interval is None:
-        return "It is the converged teacher itself: common practice takes it too."
+        return "It is the converged teacher itself, which common practice uses too."
     low, high = reference.adjusted_interval
     gain = f"{points(reference.difference)} points [{points(low)}, {points(high)}]"
     if low > 0:
@@ -217,12 +258,12 @@ def _against_the_last(last: str, reference: Reference) -> str:
     if high < 0:
         return f"On the test split, its students are worse than those of {last}: {gain}."
     return (
-        f"That its students are better than those of the converged teacher ({last}) is not shown: "
-        f"{gain}."
+        "It is not shown that its students are better than those of the converged teacher "
+        f"({last}): {gain}."
     )
 
 
-_BETTER = "Distillation gives a better student than can be had without a teacher."
+_BETTER = "Distillation gives a better student than training without a teacher."
 _SMOOTHED = (
     "Distillation beats hard labels, but label smoothing, which needs no teacher, does as well."
 )
@@ -232,11 +273,15 @@ _SMOOTHING = "A student of label smoothing, which needs no teacher, does as well
 _OF_ITS_LABELS = {
     _BETTER: "The teacher's probabilities give a better student than its answers alone, which are "
     "the labels here.",
-    _SMOOTHED: "The teacher's probabilities beat its answers alone, which are the labels here, but "
-    "label smoothing of these does as well.",
-    _LABELS: "A student of the teacher's answers alone, which are the labels here, does as well.",
-    _SMOOTHING: "A student of the teacher's answers alone, which are the labels here, does as well "
-    "with label smoothing.",
+    _SMOOTHED: (
+        "The teacher's probabilities beat its answers alone, which are the labels here, but "
+        "label smoothing of these does as well."
+    ),
+    _LABELS: ("A student of the teacher's answers alone, which are the labels here, does as well."),
+    _SMOOTHING: (
+        "A student of the teacher's answers alone, which are the labels here, does as well "
+        "with label smoothing."
+    ),
 }
 """What to say instead where nobody labelled the examples: hard labels then need the teacher too."""
 
@@ -258,8 +303,8 @@ def _reading_undecided(outcomes: Mapping[str, str], _: Sequence[str]) -> str:
         return "No gain over hard labels is shown here."
     if outcomes["tuned label smoothing"] != "better":
         return (
-            "Distillation beats hard labels, but is not shown to beat label smoothing: on this "
-            "evidence its gain may be regularization."
+            "Distillation beats hard labels, but is not shown to beat label smoothing: its gain "
+            "may be regularization."
         )
     return ""
 
@@ -282,14 +327,14 @@ FAMILY = {
 
 _LAST = {
     False: "the converged teacher",
-    True: "the last teacher taught (stopped, so it may not have converged)",
+    True: "the last trained teacher (stopped, so it may not have converged)",
 }
 
 _OUTCOMES = {
     "better": "They are better than those of",
     "worse": "They are worse than those of",
-    "unresolved": "No difference is resolved against",
-    "same": "The sweet spot is at the same time the best arm of",
+    "unresolved": "No clear difference from",
+    "same": "The sweet spot is also the best arm of",
 }
 
 

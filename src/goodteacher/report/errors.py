@@ -58,10 +58,10 @@ def _caption(found: ErrorTransfer, level: float) -> str:
         beside = (
             f" The independent teacher ({found.independent}) is wrong on "
             f"{found.independent_errors:,}; on {found.same_errors:,} both make the same error. "
-            "Its students are not trained: that these students never learned from it, and how "
-            "often they make its errors, stands in for them. The last column, error transfer, is "
-            "the share of the own teacher's errors minus that of the independent one's, minus the "
-            "same of the labels' students."
+            "Its students are not trained; instead the table shows how often these students, "
+            "which never learned from it, make its errors. The last column, error transfer, is "
+            "the share of the own teacher's errors minus that of the independent one's, minus "
+            "the same of the labels' students."
         )
     seen = (
         ""

@@ -167,13 +167,13 @@ def omitted_table(found: OmittedClass, level: float) -> Table:
         "joint interval",
     )
     caption = (
-        f"Students that never saw class {found.class_name} ({found.num_transfer:,} examples of the "
-        f"others, {found.num_seeds} paired seeds), on the {found.num_class_examples:,} test "
-        f"examples of it and on all. The correction adds to its logit what makes it as frequent "
-        f"among predictions on the selection split as it is there. Labels after correction are the "
-        f"floor: they teach nothing of the class. Students of the labels that did see it reach "
-        f"{shown_estimate(found.seen_accuracy)} % on it. The full response minus own confidence: "
-        f"{shown_joint(found.knowledge)} points as trained, "
+        f"Students that never saw class {found.class_name} ({found.num_transfer:,} examples of "
+        f"the others, {found.num_seeds} paired seeds), on the {found.num_class_examples:,} test "
+        "examples of it and on all. The correction adds to its logit what makes it as frequent "
+        "among predictions on the selection split as it is there. Labels after correction are "
+        "the floor: they contain no information about the class. Students of the labels that did "
+        f"see it reach {shown_estimate(found.seen_accuracy)} % on it. The full response minus own "
+        f"confidence: {shown_joint(found.knowledge)} points as trained, "
         f"{shown_joint(found.corrected_knowledge)} after correction (joint). Brackets: "
         f"{confidence(level)} intervals over seeds and test examples."
     )

@@ -9,7 +9,7 @@ from goodteacher.report.parts import Section
 
 ANSWERS = {
     "knowledge": "Knowledge: the students learned class similarity from the teacher.",
-    "regularization": "Regularization: smoothing that knows nothing of similarity does as well.",
+    "regularization": "Regularization: smoothing without any class similarity does as well.",
     "no_gain": "No gain: distillation does not help here.",
     "undertrained": "Undertrained: students were still getting better, so there is no verdict yet.",
     "inconclusive": "Inconclusive: these seeds do not decide between knowledge and regularization.",

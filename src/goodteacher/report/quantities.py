@@ -164,8 +164,8 @@ QUANTITIES: Mapping[str, Quantity] = {
         "nats",
         "selection",
         _AT_BEST,
-        "Overconfidence that temperature can mend is gone here. By default the shortlist takes the "
-        "lowest.",
+        "Here overconfidence that temperature can correct is removed. By default the shortlist "
+        "takes the teachers with the lowest values.",
         _measured("nll", "selection", best_temperature=True),
         3,
     ),

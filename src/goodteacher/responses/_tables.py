@@ -276,8 +276,8 @@ def _counted(places: list[int], names: Sequence[str]) -> list[int]:
         return places
     if sorted(numbers) not in _counts(len(numbers)):
         raise MalformedError(
-            f"the class columns are numbered {numbers[:_SHOWN]}..., neither in order nor without "
-            "gaps. Is a column missing? Number them from 0 in the order of the classes."
+            f"the class columns are numbered {numbers[:_SHOWN]}..., out of order and with gaps. "
+            "Is a column missing? Number them from 0 in the order of the classes."
         )
     return [place for _, place in sorted(zip(numbers, places, strict=True))]
 

@@ -242,8 +242,8 @@ def remembered(response: Response, examples: Split, anew: Response | None) -> Fi
     told += f" (mean NLL {own.nll:.2g} nats)"
     if fresh and own.nll <= _LESS_NLL * fresh.nll and _chance_of(own, fresh) < _OVERFITTED:
         told += (
-            f", but trained anew, on folds without them, on {100 * fresh.accuracy:.4g} % ("
-            f"{fresh.nll:.2g} nats). Either it was trained on these examples, or on many others."
+            f", but trained again, on folds without them, on {100 * fresh.accuracy:.4g} % "
+            f"({fresh.nll:.2g} nats). Either it was trained on these examples, or on many others."
         )
     elif _without_error(own, own) and (fresh is None or not _without_error(fresh, fresh)):
         told += ". Either it is perfect, or it was trained on these examples."

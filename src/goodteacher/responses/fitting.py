@@ -115,8 +115,8 @@ def _in_class_order(response: Response, dataset: Dataset) -> Response:
         class_names=(),
         notes=(
             *response.notes,
-            "the response's classes stand in another order than the data's and were put in order "
-            "by name.",
+            "the response's classes are in another order than the data's and were reordered by "
+            "name.",
         ),
     )
 

@@ -123,8 +123,9 @@ def _by_name(entry: Any) -> dict[str, float]:
     """Return the score of each class that an example's answer names."""
     if isinstance(entry, Mapping) and entry.keys() >= {"label", "score"}:
         raise ResponseError(
-            "The function returned one label with its score for an example. That says nothing of "
-            "the other classes: ask for all of them, as with pipeline(..., top_k=None)."
+            "The function returned one label with its score for an example. That contains no "
+            "information about the other classes: return all of them, as with pipeline(..., "
+            "top_k=None)."
         )
     pairs = [*entry.items()] if isinstance(entry, Mapping) else [_pair(each) for each in entry]
     try:
@@ -170,8 +171,9 @@ def _other_shape(values: npt.NDArray[Any], count: int) -> ResponseError:
     told = f"For {count} examples the function returned an array of shape {shape}"
     if shape in ([count], [count, 1]):
         return ResponseError(
-            f"{told}: one number each. A label says nothing of the other classes; a score of one "
-            "class of two says all: return both, such as np.stack([1 - p, p], axis=1)."
+            f"{told}: one number each. A label contains no information about the other classes; "
+            "with two classes the score of one is enough: return both, such as np.stack([1 - p, "
+            "p], axis=1)."
         )
     if len(shape) == 2 and shape[1] == count:
         return ResponseError(
@@ -191,7 +193,7 @@ def _other_count(found: int, count: int) -> ResponseError:
 
 def _only_labels(shown: str) -> ResponseError:
     return ResponseError(
-        f"The function returns labels ({shown}). A label says nothing of the other classes, which "
-        "is what a student learns from: return probabilities or logits of all classes, such as "
-        "predict_proba does."
+        f"The function returns labels ({shown}). A label contains no information about the other "
+        "classes, which is what a student learns from: return probabilities or logits of all "
+        "classes, such as predict_proba does."
     )

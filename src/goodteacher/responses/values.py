@@ -257,9 +257,10 @@ def _with_tail(sums: Array, k: int, num_classes: int, what: str) -> tuple[Change
             f"rows sum to {sums.min():.4g}..{sums.max():.4g}, which is 1 up to rounding",
         )
     note = (
-        f"{what} holds the {k} largest of {num_classes} classes of each row; the others are 0. "
+        f"{what} contains the {k} largest of {num_classes} classes of each row; the others are 0. "
         f"What a row lacks of 1 ({100 * missing.mean():.2g} % on average) was spread evenly over "
-        "its other classes, so the response says nothing of which of them are alike."
+        "its other classes, so the response contains no information about which of them are "
+        "similar."
     )
     return _spread, (note,)
 

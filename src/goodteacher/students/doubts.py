@@ -62,13 +62,13 @@ def told_unfinished(
     longest = max(epochs)
     what = f"Students of {_called(names)} were still getting better after {longest} epochs"
     if tuned and not until_converged:
-        return f"{what}, the most that were tried. Go on with --until-converged."
+        return f"{what}, the most that were tried. Train them longer with --until-converged."
     if tuned:
-        return f"{what}, the limit. Name more in a new folder: --student-epochs {3 * longest}."
+        return f"{what}, the limit. Allow more in a new folder: --student-epochs {3 * longest}."
     return (
         f"{what}: they are not trained enough to be compared. Leave out --student-epochs (and "
-        "--student-learning-rate), so that both are tuned, or name at least "
-        f"--student-epochs {3 * longest}."
+        "--student-learning-rate), so that both are tuned, or set at least --student-epochs "
+        f"{3 * longest}."
     )
 
 
@@ -100,15 +100,15 @@ def told_without_learning(failed: Mapping[str, float], *, tuned: bool) -> str:
     """
     shares = listed([f"{percent(value)} %" for value in failed.values()])
     advice = (
-        "Tuning did not help: look at their curves in the report, and at the data with "
-        "goodteacher doctor."
+        "Tuning did not help: look at their learning curves in the report, and check the data "
+        "with goodteacher doctor."
         if tuned
         else "Lower --student-learning-rate, or leave it out (and --student-epochs), so that both "
         "are tuned."
     )
     return (
         f"Students of {_called(failed)} did not learn: they are right about {shares} of the "
-        f"selection split, so a comparison with them says nothing. {advice}"
+        f"selection split, so a comparison with them means nothing. {advice}"
     )
 
 

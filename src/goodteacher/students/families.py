@@ -35,10 +35,11 @@ from goodteacher.records import (
     SmoothingSource,
     StudentRow,
     TargetSource,
+    best_so_far,
 )
 from goodteacher.students.kept import Shelf, rows_by_arm
 from goodteacher.students.plan import StudentTask, by_arm
-from goodteacher.studies import Store
+from goodteacher.studies import Standing, Store
 
 Family = str
 
@@ -230,8 +231,9 @@ class Explored:
                 what="winner",
                 family=family,
                 arms=(arm.key,),
-                reason=f"{self.scores[arm]:.4f} on the selection split, mean over search seeds; of "
-                f"arms within {TOLERANCE:g} of the best one of the fewest epochs",
+                reason=f"{self.scores[arm]:.4f} on the selection split, mean over search "
+                f"seeds; among arms within {TOLERANCE:g} of the best, one that needs the "
+                "fewest epochs",
             )
             for family, arm in self.winners.items()
         ]
@@ -249,6 +251,7 @@ def explore(
     store: Store,
     labels: npt.NDArray[np.int64],
     rules: Rules,
+    note: Callable[[str], None],
 ) -> Explored:
     """Find the winner of each family on the selection split.
 
@@ -258,8 +261,9 @@ def explore(
         store: Where their tasks leave what they found.
         labels: Classes of the selection split's examples, [N].
         rules: How far to go.
+        note: Told after each round which student is the best so far.
     """
-    return _Exploration(families, train, store, labels, rules).run()
+    return _Exploration(families, train, store, labels, rules, note).run()
 
 
 class _Exploration:
@@ -270,8 +274,9 @@ class _Exploration:
         store: Store,
         labels: npt.NDArray[np.int64],
         rules: Rules,
+        note: Callable[[str], None],
     ) -> None:
-        self.plain = families
+        self.plain, self.note = families, note
         self.members: dict[Family, list[Arm]] = {name: [] for name in families}
         self.train, self.store, self.labels, self.rules = train, store, labels, rules
         self.rounds: list[Round] = []
@@ -292,7 +297,11 @@ class _Exploration:
             further = self._beyond_edges()
             if not any(further.values()):
                 break
-            self._try(further, "one step beyond the edges on which winners lie, or longer")
+            self._try(
+                further,
+                "one step beyond the limits of what was tried, where winners lie, or longer "
+                "training",
+            )
         winners = self._winners()
         return Explored(
             families={name: tuple(arms) for name, arms in self.members.items()},
@@ -311,6 +320,9 @@ class _Exploration:
             self.rounds.append(Round(len(self.rounds), tasks, reason))
             self.places |= by_arm(tasks)
             self.scores |= {a: _mean(r) for a, r in rows_by_arm(self.store, tasks).items()}
+            first = best(list(self.scores), self.scores, 1)[0]
+            told = best_so_far(first, self.scores[first], len(self.places[first]))
+            self.note(Standing(told))
         for name, arms in families.items():
             self.members[name] += [arm for arm in arms if arm not in self.members[name]]
 

@@ -67,8 +67,8 @@ def tell(context: Context, response: Response, *, name: str = "response") -> Non
     """
     if not bool((context.data.transfer.labels >= 0).any()):
         context.warn(
-            "no training example has a label, so students of hard labels stay untrained: the gain "
-            "over them says nothing."
+            "no training example has a label, so students of hard labels stay untrained: the "
+            "gain over them means nothing."
         )
     for finding in examine_response(response, context.data):
         text = finding.message[:1].lower() + finding.message[1:]

@@ -191,7 +191,7 @@ class Students:
         """Do the same as a flow, beside others; see :meth:`train`."""
         widths = self._widths(tasks)
         if widths:
-            yield Needs("stack widths", widths)
+            yield Needs("how many students to train at once", widths)
         yield Needs(name, tasks)
         return tasks
 

@@ -81,7 +81,7 @@ class Stacks:
         count = len(self.task.arms)
         limit = min(count, self.task.stack_width or self._memory_limit())
         if limit < count:
-            self._keep_width(WidthChoice(width=limit))
+            self._narrow(WidthChoice(width=limit))
         return limit
 
     def measure_width(self, seconds: Callable[[int], float | None]) -> None:
@@ -102,13 +102,14 @@ class Stacks:
         """
         if width == 1:
             raise RunError(
-                f"Memory does not hold one student {self.task.student} at a batch size of "
-                f"{self.task.optimization.batch_size} on {self.context.machine.device}. Lower "
-                "student_batch_size, take a smaller student, or free memory."
+                f"One student {self.task.student} at a batch size of "
+                f"{self.task.optimization.batch_size} does not fit in memory on "
+                f"{self.context.machine.device}. Lower student_batch_size, use a smaller student, "
+                "or free memory."
             )
-        self.context.note(f"out of memory with {width} students at once: halving")
+        self.context.note(f"out of memory with {width} students at once: trying half as many")
         choice = WidthChoice(width=-(-width // 2))
-        self._keep_width(choice)
+        self._narrow(choice)
         return choice.width
 
     @property
@@ -119,9 +120,13 @@ class Stacks:
     def _width_file(self) -> str:
         return WidthTask(students=self.task, machine=str(self.context.machine)).file
 
+    def _narrow(self, choice: WidthChoice) -> None:
+        """Keep a width that memory forces, and say so; one that was measured is only logged."""
+        self.context.note(f"{self.task.student} students train in {choice}")
+        self._keep_width(choice)
+
     def _keep_width(self, choice: WidthChoice) -> None:
         student, store = self.task.student, self.context.store
-        self.context.note(f"{student} students train in {choice}")
         store.log("stack_width", student=student, **choice.model_dump(mode="json"))
         store.write_json(self._width_file, choice)
 

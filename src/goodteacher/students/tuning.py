@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import cast
 
 from goodteacher.config import StudentConfig, Training
-from goodteacher.records import CROSS_ENTROPY, Arm, StudentPlan, StudentRow, Trial
+from goodteacher.records import CROSS_ENTROPY, Arm, StudentPlan, StudentRow, Trial, best_so_far
 from goodteacher.students.families import LONGER, RECIPE_AXES, TOLERANCE, Rules, explore
 from goodteacher.students.kept import Shelf, mean_accuracies
 from goodteacher.students.plan import Students, StudentTask
-from goodteacher.studies import Flow, Store
+from goodteacher.studies import Flow, Standing, Store
 
 PLAN_FILE = "student_training.json"
 TUNE_SEED = 5_000_000
@@ -62,6 +62,8 @@ def planning(students: Students) -> Flow[StudentPlan]:
     if plan.tuned and bool((transfer.labels >= 0).any()):
         plan = yield from _tuned(first, students)
         students.context.note(_told(plan))
+        best = max(trial.selection_accuracy for trial in plan.trials)
+        students.context.note(Standing(best_so_far(CROSS_ENTROPY, best, NUM_SEEDS)))
     store.log("student_training", **plan.model_dump(mode="json"))
     store.write_json(PLAN_FILE, plan)
     return plan
@@ -128,6 +130,7 @@ def tune(
         store=students.context.store,
         labels=students.context.data.selection.labels.numpy(),
         rules=rules,
+        note=students.context.note,
     )
     return Tuned(found.winners, plan.training, measured=plan.tuned, improving=found.improving)
 
@@ -247,4 +250,4 @@ def _told(plan: StudentPlan) -> str:
         f"{100 * trial.selection_accuracy:.1f} % at {trial.learning_rate:.2g}"
         for trial in plan.trials
     )
-    return f"hard labels choose the learning rate of students: {plan.training} ({tried})"
+    return f"learning rate of students, chosen with hard labels: {plan.training} ({tried})"

@@ -38,7 +38,7 @@ from goodteacher.studies.helpers import (
     helped,
 )
 from goodteacher.studies.places import Place, Url, place_of
-from goodteacher.studies.progress import OneOfSeveral, Progress, Silent, logger, say
+from goodteacher.studies.progress import OneOfSeveral, Progress, Silent, Standing, logger, say
 from goodteacher.studies.setting_up import (
     DataLike,
     begin_several,
@@ -108,6 +108,7 @@ __all__ = [
     "Progress",
     "Recruiter",
     "Silent",
+    "Standing",
     "Store",
     "StudentsRecord",
     "Task",

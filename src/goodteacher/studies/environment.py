@@ -143,8 +143,8 @@ def _told(store: Store, known: tuple[Environment, ...], here: Environment) -> st
         for number, (place, count) in enumerate(ran)
     ]
     return (
-        f"{', '.join(parts)}, further ones run here, on {here}. Nothing is computed again; numbers "
-        "of two machines or precisions need not agree to the last digit."
+        f"{', '.join(parts)}, further ones run here, on {here}. Nothing is computed again; "
+        "numbers from two machines or precisions may differ in the last digits."
     )
 
 

@@ -160,9 +160,9 @@ def as_error(said: object, size: int) -> Exception:
     """
     if not isinstance(said, Told):
         return LostHelperError(
-            f"One of the {size} processes that trained a teacher together died, perhaps for want "
-            "of memory. What was finished before is kept: the same command goes on from the last "
-            "recorded epoch, with fewer --teacher-workers if memory was short."
+            f"One of the {size} processes that trained a teacher together died, perhaps because "
+            "memory ran out. What was finished before is kept: the same command continues from "
+            "the last recorded epoch, with fewer --teacher-workers if memory was short."
         )
     if said.error is not None:
         return said.error

@@ -19,13 +19,27 @@ class Progress(Protocol):
     """A watcher of long work."""
 
     def begin(self, stage: str, total: float) -> None:
-        """A stage of ``total`` units of work begins; one of its name that goes on grows by them."""
+        """A stage of ``total`` units of work begins; one of its name that goes on grows by them.
+
+        A total of 0 says that nobody knows how much there is to do; such a stage lasts until the
+        next one begins.
+        """
 
     def advance(self, units: float, stage: str | None = None) -> None:
         """``units`` of a stage's work are done: of the one that began last, if none is named."""
 
     def note(self, text: str) -> None:
         """Something happened that a person should read."""
+
+
+class Standing(str):
+    """A note that a display keeps in view until the next of its kind: how the work stands.
+
+    Example:
+        >>> Silent().note(Standing("best so far: 91.2 %"))
+    """
+
+    __slots__ = ()
 
 
 class Silent:
@@ -74,10 +88,11 @@ class OneOfSeveral:
 
     def note(self, text: str) -> None:
         """Pass on what a person should read, with the student that it is about."""
-        self.watcher.note(f"{self.student}: {text}")
+        told = f"{self.student}: {text}"
+        self.watcher.note(Standing(told) if isinstance(text, Standing) else told)
 
     def _told(self, stage: str) -> str:
-        return f"student {self.number} of {self.count}, {self.student}: {stage}"
+        return f"{self.student} ({self.number} of {self.count}): {stage}"
 
 
 def say(progress: Progress, text: str, *, level: int = logging.INFO) -> None:

@@ -306,7 +306,7 @@ class Rehearsal:
                 raise
             raise ModelError(
                 f"The {self.role} {self.spec!r} failed {when}, on {EXAMPLES} of the training "
-                f"examples: {reason_of(error)}. Nothing has been trained yet. Mend its forward "
+                f"examples: {reason_of(error)}. Nothing has been trained yet. Fix its forward "
                 "until network.train()(inputs), network.eval()(inputs), loss.backward(), "
                 "copy.deepcopy(network) and network.state_dict() work."
             ) from error

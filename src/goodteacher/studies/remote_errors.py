@@ -21,7 +21,7 @@ _PAUSES = 0.5, 8.0
 """Seconds between the first two tries, and at most; each pause is about twice the one before."""
 
 _KEPT = (
-    "What was finished before is kept: once that is mended, the same command goes on from there."
+    "What was finished before is kept: once this is fixed, the same command continues from there."
 )
 
 _CREDENTIALS = ("Credentials", "ProfileNotFound", "TokenRetrieval", "SSOToken", "UnauthorizedSSO")
@@ -60,7 +60,7 @@ def persistently(place: Url, call: Callable[[], T], *, patience: float | None = 
             if not is_passing(error) or waited + pause > patience:
                 raise StudyError(told(place, error, waited)) from error
             if pause == _PAUSES[0]:
-                logger.log(logging.INFO, "%s cannot be reached, and is asked again", place)
+                logger.log(logging.INFO, "%s cannot be reached; trying again", place)
             time.sleep(pause * random.uniform(0.8, 1.2))
             pause = min(2 * pause, _PAUSES[1])
 

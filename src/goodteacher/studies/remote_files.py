@@ -275,7 +275,7 @@ def _file_system(place: Url) -> Any:
     except ValueError as error:
         known = ", ".join(f"{name}://" for name in ("s3", "gs", "abfs"))
         raise StudyError(
-            f"{place} begins with {protocol}://, of which fsspec knows nothing: {error}. Use a "
+            f"{place} begins with {protocol}://, which fsspec does not know: {error}. Use a "
             f"folder, or a URL such as {known}."
         ) from error
 

@@ -316,7 +316,7 @@ def _selection_note(config: Settings, dataset: Dataset) -> str | None:
 
 
 def _check_same_networks(store: Store, given: Mapping[Role, NetworkIdentity]) -> None:
-    """Refuse networks of the user's that are not those the study was begun with."""
+    """Refuse networks of the user's that are not those the study was started with."""
     if not store.exists(NETWORKS_FILE):
         return
     before = store.read_json(NETWORKS_FILE, Networks)
@@ -325,7 +325,7 @@ def _check_same_networks(store: Store, given: Mapping[Role, NetworkIdentity]) ->
         difference = None if known is None else network.difference(known)
         if difference:
             raise StudyError(
-                f"The {role} is not the one that {store.root} was begun with: {difference}. Give "
+                f"The {role} is not the one that {store.root} was started with: {difference}. Give "
                 "that one again, or name a new folder with --out."
             )
 

@@ -162,8 +162,8 @@ class Store:
         """
         if isinstance(self.root, Url):
             raise StudyError(
-                f"{self.root} is no folder of this machine, so {'/'.join(parts)} has no path here. "
-                f"store.local({'/'.join(parts)!r}) fetches a copy."
+                f"{self.root} is not a folder on this machine, so {'/'.join(parts)} has no path "
+                f"here. store.local({'/'.join(parts)!r}) fetches a copy."
             )
         return self.root.joinpath(*parts)
 
@@ -219,7 +219,7 @@ class Store:
         reason = getattr(error, "strerror", None) or str(error)
         return StudyError(
             f"{self.root / name} cannot be written: {reason}. Is the disk full, or the folder "
-            "yours? Mend that, and give the same command again: the work done so far is kept."
+            "yours? Fix this, then give the same command again: the work done so far is kept."
         )
 
     def write_text(self, name: str, text: str) -> None:

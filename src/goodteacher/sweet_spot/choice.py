@@ -65,7 +65,7 @@ class Competitors:
         """
         listed = [record.source for record in self.candidates]
         every = "every teacher: the search is exhaustive"
-        best = f"the best {config.shortlist} by {config.shortlist_by}; a blend always joins them"
+        best = f"the best {config.shortlist} by {config.shortlist_by}; a blend is always added"
         ended = "the last one trained" if self.converged.stopped else "the end of its run"
         return [
             Decision(
@@ -76,7 +76,7 @@ class Competitors:
             Decision(
                 what="converged_teacher",
                 teachers=(self.converged.checkpoint,),
-                reason=f"the most accurate of the final ones; {ended}",
+                reason=f"the most accurate of the last ones; {ended}",
             ),
             Decision(
                 what="most_accurate_teacher",
@@ -106,9 +106,9 @@ def compete(
     competing = candidates(config, records, others, probes)
     if not competing:
         raise RunError(
-            f"no teacher of variants = {','.join(config.variants)} is left to compete: either all "
-            "diverged, or averages found fewer than two recorded epochs. Add raw to variants, or "
-            "record more epochs."
+            f"no teacher of variants = {','.join(config.variants)} is left: either all diverged, "
+            "or averages found fewer than two recorded epochs. Add raw to variants, or record "
+            "more epochs."
         )
     return Competitors(tuple(competing), converged(records), most_accurate(records))
 

@@ -67,6 +67,7 @@ def _finish(
     context = plan.context
     # Doubts may have students trained to tell, so the test split is sealed yet.
     doubts = doubts_of(plan, found, confirmed)
+    context.progress.begin("measuring the chosen students", 0.0)
     correct = correct_by_arm(context, confirmed)
     write_confirmed(context, found.winners, confirmed, correct)
     answer = conclude(plan, records, found, confirmed, correct, doubts)

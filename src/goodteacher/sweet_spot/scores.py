@@ -252,8 +252,9 @@ def _value(record: TeacherRecord, field: str, split: str, best: bool) -> float:
     value = getattr(measurement, field)
     if value is None:
         raise StudyError(
-            f"{field} was not measured of {record.source}: the study is of an earlier version of "
-            "goodteacher. Search again in a new folder, or shortlist by another score."
+            f"{field} was not measured for {record.source}: the study was made by an earlier "
+            "version of goodteacher. Search again in a new folder, or use another score for the "
+            "shortlist."
         )
     return float(value)
 

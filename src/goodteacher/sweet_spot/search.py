@@ -171,6 +171,7 @@ class Search:
             store=self.context.store,
             labels=self.context.data.selection.labels.numpy(),
             rules=self.rules,
+            note=self.context.note,
         )
         self.context.store.write_records(DECISIONS_FILE, [*decided, *explored.decisions()])
         return Found(explored, probes)

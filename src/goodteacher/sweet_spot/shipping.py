@@ -110,7 +110,7 @@ def _on_limits(edges: Sequence[Edge]) -> list[str]:
     if not edges:
         return []
     each = [f"{e.axis.replace('_', ' ')} {e.value:g} of {FAMILY[e.family]}" for e in edges]
-    return [f"On a limit of what is tried: {listed(each)}. The best may lie beyond."]
+    return [f"On the edge of the allowed range: {listed(each)}. The best value may lie beyond."]
 
 
 def _teacher_edges(config: StudyConfig, winner: Arm) -> list[str]:
@@ -123,9 +123,10 @@ def _teacher_edges(config: StudyConfig, winner: Arm) -> list[str]:
         return []
     edges, options = zip(*found, strict=True)
     return [
-        f"The sweet spot is {listed(edges)} that teachers were trained for, so the best may lie "
-        f"beyond. To go on, give the same command with {' '.join(options)} "
-        "--teachers-of this study's folder and a new --out; teachers that are there are kept."
+        f"The sweet spot is {listed(edges)} that teachers were trained with, so a better one may "
+        f"lie beyond. To look there, give the same command with {' '.join(options)}, "
+        "--teachers-of with this study's folder, and a new --out; teachers that exist already "
+        "are reused."
     ]
 
 
@@ -146,13 +147,13 @@ def _recorded_edge(search: Search, winner: Arm) -> list[str]:
         if source.epoch == epochs[-1]:
             return [
                 f"The sweet spot is the last recorded epoch ({source.epoch}) of run {source.run}, "
-                "so the best may lie beyond. Train that teacher longer, record it, and search "
-                "again with a new --out."
+                "so a better one may come later. Train that teacher longer, record it, and "
+                "search again with a new --out."
             ]
         if source.epoch == epochs[0] > 1:
             return [
-                f"The sweet spot is the first recorded epoch ({source.epoch}) of run {source.run}, "
-                "so the best may lie before it. Record earlier epochs too."
+                f"The sweet spot is the first recorded epoch ({source.epoch}) of run "
+                f"{source.run}, so a better one may come earlier. Record earlier epochs too."
             ]
     return []
 

@@ -90,8 +90,8 @@ class TeacherRuns:
         branches = [name for name in BRANCHES if name in self.config.variants]
         if branches:
             self.context.note(
-                f"{', '.join(branches)}: made of the runs that are trained here alone. Recorded "
-                "runs hold responses, and these variants need weights."
+                f"{', '.join(branches)}: available only for runs that are trained here. Recorded "
+                "runs contain responses, and these variants need weights."
             )
         for task in self.taken:
             self._examine(task)
@@ -137,7 +137,9 @@ class TeacherRuns:
         records = [record for task in self.runs for record in self.records(task)]
         healthy = [record for record in records if record.status == "ok"]
         if not healthy and not self.trajectories:
-            raise RunError("every recorded epoch of every recorded run diverged. Record others.")
+            raise RunError(
+                "every recorded epoch of every recorded run diverged. Record other runs."
+            )
         if not healthy:
             rates = ", ".join(map(shown_attribute, self.config.learning_rates))
             raise RunError(

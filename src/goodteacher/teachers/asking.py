@@ -142,9 +142,9 @@ class Asking:
         before, now = both[: len(positions)][: len(few)], both[len(positions) :][: len(few)]
         if not _sameness(before)(before, now):
             raise StudyError(
-                f"{store.root} holds the answers of another teacher: about the first examples this "
-                "one says something else. Name another folder for it; or, if its answers shall "
-                "take their place, remove that folder."
+                f"{store.root} contains the answers of another teacher: this one answers the "
+                "first examples differently. Name another folder for it; or, to replace the "
+                "other answers, remove that folder."
             )
 
     def _asked(self, examples: AskedOf, positions: Tensor) -> tuple[Scored, float]:

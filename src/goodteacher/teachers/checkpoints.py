@@ -305,8 +305,8 @@ def epochs_of(
     missing = [c.path for c, epoch in zip(checkpoints, found, strict=True) if epoch is None]
     if missing:
         raise ConfigError(
-            f"It is not known which epoch {missing[0]} is of. Say where it stands in its path: "
-            r"--epoch-from 'checkpoint-(\d+)'."
+            f"The epoch of {missing[0]} is unknown. Say how to read it from the path: "
+            "--epoch-from 'checkpoint-(\\d+)'."
         )
     epochs = [epoch for epoch in found if epoch is not None]
     if min(epochs) == 0 or (pattern is None and all(held.from_zero for held in contents)):
@@ -315,8 +315,8 @@ def epochs_of(
     if twice:
         same = [c.path.name for c, e in zip(checkpoints, epochs, strict=True) if e == twice[0]]
         raise ConfigError(
-            f"{shorten(same)} are both of epoch {twice[0]}. Name one of them, or say where the "
-            r"epoch stands in the path: --epoch-from 'checkpoint-(\d+)'."
+            f"{shorten(same)} are both of epoch {twice[0]}. Give only one of them, or say how to "
+            "read the epoch from the path: --epoch-from 'checkpoint-(\\d+)'."
         )
     return epochs
 

@@ -128,7 +128,7 @@ def why_lacking(known: SplitIds, ours: SplitIds) -> str | None:
 
 
 def why_other_split(known: SplitIds, ours: SplitIds) -> str | None:
-    """Say how a split differs from the one that a run was begun with; None where it does not."""
+    """Say how a split differs from the one that a run was started with; None where it does not."""
     for name in _PARTS:
         theirs, here = set(getattr(known, name)), set(getattr(ours, name))
         if theirs != here:

@@ -140,7 +140,7 @@ def check_recorded_runs(config: StudyConfig, data: StudyData, folder: Path | str
         return  # the study has what it took, wherever the runs are now
     if store.exists(TAKEN_FILE) and {r.content for r in found} != {r.content for r in kept}:
         raise StudyError(
-            f"{folder} was begun with other recorded runs: {_what_changed(kept, found)}. Name a "
+            f"{folder} was started with other recorded runs: {_what_changed(kept, found)}. Name a "
             "new folder with --out; students of what is the same are trained again there."
         )
 
@@ -215,7 +215,7 @@ def _check_fits(run: RecordedRun, needed: SplitIds) -> None:
     if why:
         raise StudyError(
             f"The run in {run.store.root} cannot be used here: {why}. Give the data and the split "
-            f"that it was recorded on ({RUN_FILE} and splits.json say which), or record it anew."
+            f"that it was recorded on ({RUN_FILE} and splits.json say which), or record it again."
         )
     if not run.records():
         raise StudyError(

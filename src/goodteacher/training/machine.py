@@ -93,7 +93,7 @@ def _check_several(runtime: RuntimeConfig, device: torch.device) -> None:
             "torchrun."
         )
     if runtime.compile:
-        raise ConfigError(f"{asked} does not go with compile. Leave one of them out.")
+        raise ConfigError(f"{asked} does not work together with compile. Leave one of them out.")
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(
             f"{asked} needs CPUs or GPUs of CUDA, but device is {device.type!r}. Use --device cpu, "

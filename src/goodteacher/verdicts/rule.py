@@ -345,8 +345,8 @@ def _regularization(found: Weighed, plan: SeedPlan, design: Design) -> str:
         else "Label smoothing is the cheaper way to this gain."
     )
     return (
-        f"Distillation adds {_shown(found.gain)} to training on the labels, but a regularizer that "
-        f"knows nothing of class similarity ({found.best}) does as well: {_shown(found.over_best)} "
+        f"Distillation adds {_shown(found.gain)} to training on the labels, but a regularizer "
+        f"without any class similarity ({found.best}) does as well: {_shown(found.over_best)} "
         f"between them. {cheaper}"
     )
 
@@ -361,14 +361,14 @@ def _no_gain(found: Weighed, plan: SeedPlan, design: Design) -> str:
 def _inconclusive(found: Weighed, plan: SeedPlan, design: Design) -> str:
     further = plan.further_seeds
     if further:
-        advice = f"The observed spread asks for {further} further {design.repetitions}"
+        advice = f"The observed spread suggests {further} more {design.repetitions}"
     elif further == 0:  # where the best regularizer is not chosen once for all
-        advice = "Which regularizer is best is not clear: it changes from fold to fold"
+        advice = "It is not clear which regularizer is best: this changes from fold to fold"
     else:
         advice = (
             f"No number of {design.repetitions} would decide: "
-            f"{design.examples.format(found.knowledge.n_examples)} resolves differences of about "
-            f"{100 * plan.smallest_margin:.2f} points at best. Use a larger one"
+            f"{design.examples.format(found.knowledge.n_examples)} can tell differences of about "
+            f"{100 * plan.smallest_margin:.2f} points apart at best. Use a larger one"
         )
     return (
         f"These {design.repetitions} do not decide. Gain over the labels: {_shown(found.gain)}; "

@@ -104,7 +104,7 @@ def settings_of_study(
     decided = [name for name in unknown if name in of_a_study]
     if decided:
         raise ConfigError(
-            f"{', '.join(decided)} is decided by the study. Of a study, verify takes "
+            f"{', '.join(decided)} is decided by the study. With a study, verify accepts "
             f"{', '.join(sorted(own))}."
         )
     if unknown:
@@ -319,10 +319,11 @@ class Verification:
         resolvable = resolvable_difference(len(self.context.data.test))
         if resolvable > self.config.margin:
             self.context.note(
-                f"{len(self.context.data.test)} test examples resolve differences of about "
-                f"{100 * resolvable:.1f} points between two students (95 %, where they differ on "
-                f"10 % of the examples), but the margin is {100 * self.config.margin:g} points. "
-                "Many seeds help a little; a larger test split, or a larger --margin, helps more."
+                f"{len(self.context.data.test)} test examples can tell two students apart if "
+                f"their accuracies differ by about {100 * resolvable:.1f} points (95 %, for "
+                "students that differ on 10 % of the examples), but the margin is "
+                f"{100 * self.config.margin:g} points. More seeds help a little; a larger test "
+                "split or a larger --margin helps more."
             )
 
     def _note_unplanned_look(self, planned: Sequence[PlannedLook]) -> None:
@@ -336,17 +337,18 @@ class Verification:
         if not taken <= {(look.seeds, look.level) for look in planned}:
             store.log("judged_again", earlier=earlier.verdict, seeds=earlier.num_seeds)
             self.context.note(
-                f"this folder was judged before, {earlier.verdict} from {earlier.num_seeds} seeds, "
-                "by another plan. Its look is not corrected for: plan --until-decided at once."
+                f"this folder already has a verdict, {earlier.verdict} from {earlier.num_seeds} "
+                "seeds, found with other settings. Deciding again after seeing it is not "
+                "corrected for: use --until-decided from the start."
             )
 
 
 def _check_labels_unmixed(key: DataKey) -> None:
     if key.augmentation.mixup and key.views > 1:
         raise ConfigError(
-            "The students of this study saw images mixed by mixup, which have two labels each, and "
-            "the rungs of the ladder need one. Search again without mixup in augment, or with "
-            "views = 1: then the teacher's training is mixed and the students' is not."
+            "The students of this study were trained on images mixed by mixup, which have two "
+            "labels each, but the rungs of the ladder need one label. Search again without mixup "
+            "in augment, or with views = 1: mixup is then used for the teacher only."
         )
 
 
@@ -358,6 +360,6 @@ def check_structure(response: Response) -> None:
     """
     if response.is_one_hot:
         raise ResponseError(
-            "Every row of the response is a hard 0/1 label, so it holds no similarity information "
-            "to test. Record the teacher's raw logits, before any argmax or rounding."
+            "Every row of the response is a hard 0/1 label, so it contains no similarity "
+            "information to test. Record the teacher's raw logits, before any argmax or rounding."
         )

@@ -57,7 +57,7 @@ def test_knowledge_is_joint_over_temperatures_only():
 def test_gain_is_kept_only_beyond_a_regularizer_of_the_same_confidence():
     curve, _ = curve_of(PLANTED)  # at T = 1 rung 2 does as well
     assert curve.kept_at == (8.0,)
-    assert "kept up to the highest temperature tried" in curve.reading
+    assert "lasts up to the highest temperature tried" in curve.reading
 
 
 def test_gain_is_not_kept_where_the_full_response_is_no_better_than_the_labels():
@@ -69,4 +69,4 @@ def test_gain_is_not_kept_where_the_full_response_is_no_better_than_the_labels()
 def test_gain_lost_at_the_highest_temperature_is_said():
     curve, _ = curve_of({2.0: (0.8, 0.8, 0.85, 0.88), 4.0: (0.7, 0.7, 0.7, 0.7)})
     assert curve.kept_at == (2.0,)
-    assert "at the highest temperature tried, T = 4, that is not shown" in curve.reading
+    assert "at the highest temperature tried, T = 4, this is not shown" in curve.reading

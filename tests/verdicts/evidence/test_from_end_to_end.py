@@ -289,10 +289,10 @@ def test_private_data_leave_no_picture_in_the_evidence(tmp_path):
     [
         ({"omit_map": 3}, "omit_map = 3 needs omit_class"),
         ({"omit_map": 2, "omit_class": "c"}, "omit_map = 2 is not allowed"),
-        ({"omit_class": "z"}, "omit_class = 'z' is no class of these data"),
-        ({"curve_temperatures": (2, 2)}, "curve_temperatures may name each value once"),
+        ({"omit_class": "z"}, "omit_class = 'z' is not a class of these data"),
+        ({"curve_temperatures": (2, 2)}, "curve_temperatures may contain each value only once"),
         ({"curve_temperatures": (0,)}, "curve_temperatures"),
-        ({"curve_temperatures": (2,), "loss": "mse"}, "compares raw logits and has none"),
+        ({"curve_temperatures": (2,), "loss": "mse"}, "compares raw logits and has no temperature"),
         ({"evidence_seeds": 2}, "evidence_seeds = 2 is not allowed"),
     ],
 )
@@ -413,5 +413,5 @@ def test_evidence_of_tuned_arms_unlabelled_examples_and_added_seeds(tmp_path):
     kept = [labels[row] for row in transfer.tolist() if labels[row] not in (-1, 1)]
     assert evidence.omitted.num_transfer == len(kept)
     page = Page(store.path("report.html").read_text(encoding="utf-8"))
-    assert "Each arm at its own best" in page.text
+    assert "Best recipe of each" in page.text
     assert "48 transfer examples have no label" in page.text

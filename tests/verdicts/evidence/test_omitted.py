@@ -62,7 +62,7 @@ def test_name_comes_before_number():
 @pytest.mark.parametrize("text", ["10", "-1", "caat", ""])
 def test_unknown_class_is_refused_with_a_near_one(text):
     with pytest.raises(
-        ConfigError, match=r"is no class of these data\. Give a name, such as 'cat'"
+        ConfigError, match=r"is not a class of these data\. Give a name, such as 'cat'"
     ):
         class_number(text, ["cat", "dog"])
 

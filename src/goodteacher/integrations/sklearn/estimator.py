@@ -434,7 +434,9 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         networks = isinstance(self.student, str)
         check_synthetic(self.synthetic, self.synthetic_per_row, several=not networks)
         if not any(self.alphas):
-            raise ConfigError("alphas must hold a value above 0: with 0 nobody asks the teacher.")
+            raise ConfigError(
+                "alphas must contain a value above 0: with 0 the teacher is not used."
+            )
         for name in ("level", "test_fraction"):
             if not 0 < getattr(self, name) < 0.5:
                 value = getattr(self, name)

@@ -90,7 +90,10 @@ def export_table(leaving: Leaving, out: str | Path, rows: Any, y: Any, format: s
     target, count = Path(out), int(rows.shape[0])
     check_new(target)
     if not count:
-        raise DataError("X has no rows. Give such rows as shall be predicted: the file is checked.")
+        raise DataError(
+            "X has no rows. Give rows like those that will be predicted: they are used to check "
+            "the file."
+        )
     codes = None if y is None else _codes(y, leaving.classes, count)
     model, columns = graph_of(leaving.student, rows, leaving.classes)
     card = _card(leaving, columns, rows)
@@ -142,7 +145,9 @@ def _codes(y: Any, classes: npt.NDArray[Any], count: int) -> torch.Tensor:
             f"y has {len(labels)} classes for the {count} rows of X. Give one for each."
         )
     if count < 2:
-        raise DataError("One row says nothing of how good a student is. Leave y out, or give more.")
+        raise DataError(
+            "One row is too few to measure how good a student is. Leave y out, or give more rows."
+        )
     known = np.isin(labels, classes)
     if not known.all():
         raise DataError(

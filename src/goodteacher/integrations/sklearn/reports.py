@@ -218,7 +218,7 @@ def summarized(report: TableReport) -> str:
     sentences = [f"Distill: {report.answer}.", *report.doubts]
     if report.families:
         times = f"{report.num_repeats} x {report.num_folds} folds"
-        held_out = f"on rows that nobody had seen ({times}, n = {report.num_examples})"
+        held_out = f"on rows that were not used in training ({times}, n = {report.num_examples})"
         first = report.families[DISTILLED]
         sentences.append(
             f"Distilled students ({_told(report)}) reach {percent(first.accuracy)} % "

@@ -273,10 +273,10 @@ def _idle(column: npt.NDArray[Any]) -> str | None:
 
 
 _AN_ID = (
-    "has another value in each row, as an id or a row number has: it says nothing about new rows, "
-    "and may give the class away in these. Leave it out."
+    "has another value in each row, like an id or a row number: it does not help with new rows, "
+    "and may reveal the class in these. Leave it out."
 )
-_CONSTANT = "has one value only: it says nothing. Leave it out."
+_CONSTANT = "has only one value, so it contains no information. Leave it out."
 
 
 def _texts(column: npt.NDArray[Any]) -> pa.ChunkedArray | None:

@@ -144,8 +144,9 @@ class Teaching:
         """
         if self.kind == ARRAY:
             raise ConfigError(
-                "The teacher is an array of probabilities for the rows of X, which says nothing "
-                "about unlabelled rows. Give a teacher that predicts, or leave unlabelled out."
+                "The teacher is an array of probabilities for the rows of X, so it has no "
+                "answers for unlabelled rows. Give a teacher that predicts, or leave unlabelled "
+                "out."
             )
         if self.trains:
             return _response(_probabilities_of(fitted, inputs, classes))

@@ -169,7 +169,7 @@ def import_recipe(
 
 def _in_short(exact: bool, scale: float) -> list[str]:
     if not exact:
-        return ["No recipe of ours is equal to it: what differs is told below."]
+        return ["No recipe of ours is equal to it; the differences are listed below."]
     by = "" if scale == 1 else f", times {scale:.6g}"
     return [f"Its loss has the same gradients as ours{by}."]
 

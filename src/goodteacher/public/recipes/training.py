@@ -122,9 +122,9 @@ class Schooling:
     def _of_optimizer(self) -> Iterator[str]:
         if self.optimizer is not None and self.optimizer not in OPTIMIZERS:
             yield (
-                f"Its optimizer {self.optimizer} is not one of ours (sgd, adam, adamw): optimizer, "
-                "learning rate and weight decay are left out, so adam with our learning rates "
-                "stands in."
+                f"Its optimizer {self.optimizer} is not one of ours (sgd, adam, adamw): "
+                "optimizer, learning rate and weight decay are left out, so adam with our "
+                "learning rates is used instead."
             )
         if self.spares_biases and self.weight_decay and self.optimizer in OPTIMIZERS:
             yield (

@@ -140,8 +140,8 @@ class Telling:
         first = (str(error).strip() or type(error).__name__).partition("\n")[0][:300]
         say(
             self.watcher,
-            f"the tracker {name} cannot be told, and the work goes on without it: {first}. Once "
-            f"that is mended, goodteacher.track(folder, {name!r}) tells it what it missed.",
+            f"the tracker {name} failed, and the work continues without it: {first}. Once this is "
+            f"fixed, goodteacher.track(folder, {name!r}) sends what it missed.",
             level=logging.WARNING,
         )
 

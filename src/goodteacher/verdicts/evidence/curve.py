@@ -95,21 +95,21 @@ def _kept(
 def _read(temperatures: Sequence[float], kept: Sequence[float]) -> str:
     if not kept:
         return (
-            "At no temperature is the full response shown to gain both over the labels and over a "
-            "regularizer of the same confidence (joint intervals)."
+            "At no temperature is the full response shown to be better than both the labels and "
+            "a regularizer of the same confidence (joint intervals)."
         )
     where = _at(kept)
     if temperatures[-1] in kept:
         return (
-            f"At {where} the full response gains over the labels and over a regularizer of the "
-            "same confidence (joint intervals): the gain is kept up to the highest temperature "
-            "tried, as our reading of the hypothesis says of a response with similarity "
+            f"At {where} the full response is better than both the labels and a regularizer of "
+            "the same confidence (joint intervals). The gain lasts up to the highest temperature "
+            "tried, which our reading of the hypothesis expects of a response with similarity "
             "information."
         )
     return (
-        f"At {where} the full response gains over the labels and over a regularizer of the same "
-        f"confidence (joint intervals); at the highest temperature tried, T = "
-        f"{temperatures[-1]:g}, that is not shown."
+        f"At {where} the full response is better than both the labels and a regularizer of the "
+        "same confidence (joint intervals); at the highest temperature tried, T = "
+        f"{temperatures[-1]:g}, this is not shown."
     )
 
 

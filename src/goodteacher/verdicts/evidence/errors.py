@@ -158,7 +158,7 @@ def _too_few(errors: Hits, who: str) -> str | None:
         return None
     return (
         f"Error transfer: {who} is wrong on {count} of {len(errors):,} examples, and a share of "
-        f"fewer than {MIN_ERRORS} errors says little."
+        f"fewer than {MIN_ERRORS} errors is not informative."
     )
 
 

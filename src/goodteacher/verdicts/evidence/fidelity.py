@@ -194,8 +194,8 @@ def independent_checkpoint(
 
 
 _NO_OTHER = {
-    False: "The study has a single trajectory: no independent teacher.",
-    True: "Every trajectory has a part in the blend: no independent teacher.",
+    False: "The study has only one run of a teacher, so there is no independent teacher.",
+    True: "Every run is part of the blend, so there is no independent teacher.",
 }
 
 

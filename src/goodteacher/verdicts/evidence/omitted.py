@@ -62,8 +62,8 @@ def class_number(text: str, class_names: Sequence[str]) -> int:
         return int(text)
     near = difflib.get_close_matches(text, names, n=1) or names[:1]
     raise ConfigError(
-        f"omit_class = {text!r} is no class of these data. Give a name, such as {near[0]!r}, or a "
-        f"number from 0 to {len(names) - 1}."
+        f"omit_class = {text!r} is not a class of these data. Give a name, such as {near[0]!r}, "
+        f"or a number from 0 to {len(names) - 1}."
     )
 
 
@@ -89,15 +89,16 @@ def check_omission(config: VerifyConfig, data: StudyData, *, of_study: bool) -> 
     number = class_number(config.omit_class, data.class_names)
     if data.num_classes < 3:
         raise ConfigError(
-            "omit_class needs at least three classes: of two, one would remain, and there is "
-            "nothing to tell apart in a single class. Leave omit_class out."
+            "omit_class needs at least three classes: with two, only one would remain, and there "
+            "would be nothing to tell apart. Leave omit_class out."
         )
     remaining = int(_kept(data.transfer.labels, number).sum())
     size = config.first_training(len(data.transfer)).batch_size
     if remaining < size:
         raise ConfigError(
             f"Without class {data.class_names[number]!r} {remaining} labelled examples remain, "
-            f"fewer than student_batch_size = {size}. Lower it, or omit a smaller class."
+            f"fewer than student_batch_size = {size}. Lower student_batch_size, or omit a smaller "
+            "class."
         )
 
 
