@@ -152,7 +152,6 @@ def main() -> None:
     options = parser.parse_args()
     if options.collect:
         from batch_and_rate_results import FILE, collected
-
         from summaries import json_text
 
         FILE.write_text(json_text(collected(options.collect)))
