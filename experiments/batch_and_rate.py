@@ -75,6 +75,8 @@ RATES = (2.5e-4, 1e-3, 4e-3, 1.6e-2)
 ONE_RATE = 1e-3
 TEMPERATURES = (1.0, 4.0, 16.0)
 SEEDS = 3
+STACK_WIDTH = 16
+"""Students of a stack: named, since trials of widths on a busy machine find anything."""
 TUNE_SEED = 7_000_000
 """Seeds with which judged students are tuned count from here: the package's own are other ones."""
 
@@ -198,6 +200,7 @@ def config_of(point: Point, data: Any, settings: Mapping[str, Any]) -> StudyConf
         "alphas": (1.0,),
         "seeds": SEEDS,
         "patience": 0,
+        "stack_width": STACK_WIDTH,
         "split_seed": point.repetition,
         "teacher_seeds": (point.repetition,),
     }
