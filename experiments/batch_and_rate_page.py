@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from amount_of_data_page import NOT_RUN
-from amount_of_data_page import TITLES as OTHERS
 from batch_and_rate import (
     COLD,
     COLD_ONE,
@@ -26,7 +24,9 @@ from batch_and_rate import (
     config_of,
 )
 from batch_and_rate_results import FILE, MARGIN
+from docs_pages import NOT_RUN
 from goodteacher.records.words import listed, percent
+from pairs import NAMES as OTHERS
 from panels import Panel, Series
 from summaries import in_points, table
 

@@ -233,6 +233,7 @@ def tuned(search: Search, records: Sequence[TrajectoryRecord], budget: int) -> E
         store=search.context.store,
         labels=search.context.data.selection.labels.numpy(),
         rules=rules_at(search.plan.training, budget),
+        note=search.context.note,
     )
 
 

@@ -23,6 +23,7 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 from goodteacher.records.words import points  # noqa: E402
 from pages import filled  # noqa: E402
+from pairs import NAMES as TITLES  # noqa: E402
 from panels import Panel, Series  # noqa: E402
 from planted_responses import CASES, FAINT, KINDS, WRONG  # noqa: E402
 from planted_truth import DRAWS, FILE, SEEDS, SHARES, SIZES  # noqa: E402
@@ -30,7 +31,6 @@ from summaries import table  # noqa: E402
 
 PAGE = ROOT / "docs/study-planted-truth.md"
 FIGURE = ROOT / "docs/figures/planted_truth.svg"
-TITLES = {"fashion_mnist": "Fashion-MNIST", "banking77": "Banking77"}
 MOST_FALSE, LEAST_FOUND = 0.05, 0.9
 HALF, NEAR = 0.005, (0.004, 0.006)
 UNDERTRAINED, CLEARLY = 0.005, 0.01

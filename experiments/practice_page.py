@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import sentences
-from assembled import Assembled, answering
+from assembled import Assembled
 from docs_pages import spread
 from goodteacher.records.words import fixed
 from outcomes import Lead, lead_of, outcome_of
@@ -15,10 +15,9 @@ from summaries import summarize
 
 def when(found: Assembled) -> str:
     """Say what was gained over hard labels, with a tenth of the data and with all of it."""
-    study = [pair for pair in answering(found.study) if pair.exhaustive is not None]
+    study = [pair for pair in _newest(found.study) if pair.exhaustive is not None]
     if not study:
         return "*Not run.*"
-    kind = study[0].kind_of_students
     tenth = [pair for pair in study if pair.pair.transfer == "tenth"]
     room = [p for p in study if (p.pair.student_role, p.pair.transfer) == ("wide", "full")]
     small = [p for p in study if (p.pair.student_role, p.pair.transfer) == ("narrow", "full")]
@@ -30,9 +29,18 @@ def when(found: Assembled) -> str:
     told = [f"- {words}: {_gains(pairs)}." for words, pairs in lines if pairs]
     head = (
         "What the sweet spot's students gained over hard labels in the study, in points "
-        f"({kind} students, range over pairs; *shown*: the joint 95 % interval lies above 0):"
+        "(range over pairs; *shown*: the joint 95 % interval lies above 0; untuned: not run again "
+        "yet with tuned students):"
     )
     return "\n".join([head, "", *told])
+
+
+def _newest(study: Sequence[Pair]) -> Iterator[Pair]:
+    """Yield the tuned pairs of each data set and transfer set, or else its untuned ones."""
+    tuned = {(pair.pair.data, pair.pair.transfer) for pair in study if pair.tuned}
+    for pair in study:
+        if pair.tuned or (pair.pair.data, pair.pair.transfer) not in tuned:
+            yield pair
 
 
 def _gains(pairs: Iterable[Pair]) -> str:
@@ -40,7 +48,8 @@ def _gains(pairs: Iterable[Pair]) -> str:
     for pair in pairs:
         if pair.exhaustive is not None:
             lead = lead_of(pair.exhaustive.references.cross_entropy)
-            by_data.setdefault(pair.called, []).append(lead)
+            name = pair.called if pair.tuned else f"{pair.called} (untuned)"
+            by_data.setdefault(name, []).append(lead)
     return "; ".join(f"{name} {_range(of)}" for name, of in by_data.items())
 
 

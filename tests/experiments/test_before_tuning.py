@@ -390,12 +390,21 @@ def test_practice_says_what_was_gained_and_where_it_is_shown(tmp_path):
     write(tmp_path, Planted(data="mnist"))
     write(tmp_path, Planted(data="mnist", student_role="wide", transfer="full"))
     text = practice_page.when(assemble(tmp_path))
-    assert "(tuned students, range over pairs" in text
+    assert "untuned" not in text.partition("):")[2]
     assert (
         "- Students that see a tenth of the data with labels: MNIST +2.0 (shown in 1 of 1)." in text
     )
     assert "are large enough for it: MNIST +2.0 (shown in 1 of 1)." in text
     assert "far too small" not in text
+
+
+def test_practice_keeps_untuned_pairs_of_data_that_were_not_run_again(tmp_path):
+    write(tmp_path, Planted(data="mnist"))
+    write(tmp_path, Planted(data="mnist", student_role="wide", tuned=False))
+    write(tmp_path, Planted(data="banking77", tuned=False))
+    text = practice_page.when(assemble(tmp_path))
+    assert "MNIST +2.0 (shown in 1 of 1)" in text
+    assert "Banking77 (untuned) +2.0" in text
 
 
 def test_practice_says_what_the_search_stopped_and_cost(results):

@@ -122,7 +122,7 @@ class EvidenceConfig(KeptConfig):
             check_list("curve_temperatures", self.curve_temperatures)
         if self.omit_map is not None and self.omit_class is None:
             raise ValueError(
-                f"omit_map = {self.omit_map} needs omit_class: which class shall the students of "
+                f"omit_map = {self.omit_map} needs omit_class: which class should the students of "
                 "every teacher never see? Name it, or leave omit_map out"
             )
         return self

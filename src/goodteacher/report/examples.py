@@ -11,8 +11,8 @@ from goodteacher.report.parts import Exhibit, Panel, Section, Table, View
 
 NOT_THERE = (
     "This study has no file examples.json, which holds a few examples and what each epoch's "
-    "teacher says of them. Run the same goodteacher search again: it writes the file, and trains "
-    "nothing anew."
+    "teacher says of them. Run the same goodteacher search again: it writes the file without "
+    "training anything."
 )
 
 
