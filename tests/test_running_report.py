@@ -94,7 +94,7 @@ def test_several_students_have_a_page_that_leads_to_each(tmp_path):
     students = ["mlp:2", "mlp:3"]
     own = {name: value for name, value in QUICK.items() if name != "student"}
     search(dataset(), student=students, out=tmp_path / "s", progress=watcher, **own)
-    second = [page for stage, page in watcher.pages.items() if "student 2 of 2" in stage]
+    second = [page for stage, page in watcher.pages.items() if "(2 of 2)" in stage]
     assert "The search has ended for 1 of 2 students." in second[-1].text
     assert "mlp-2/report.html" in second[-1].attributes("href")
     final = Page(watcher.report.read_text(encoding="utf-8"))

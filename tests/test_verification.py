@@ -14,7 +14,7 @@ from safetensors import safe_open
 from typer.testing import CliRunner
 
 from goodteacher import search, verify
-from goodteacher.cli import app, watching
+from goodteacher.cli import app, progress
 from goodteacher.config import Recipe, Training, VerifyConfig, parse
 from goodteacher.data import Dataset, load_dataset
 from goodteacher.engines import LocalEngine
@@ -379,7 +379,7 @@ HARD = np.eye(4)[arrays()["y_train"]]
         ({"logits": HARD}, ["--probabilities"], "hard 0/1 label, so it contains no similarity"),
         ({"logits": 50 * HARD}, [], "Record the teacher's raw logits, before any argmax"),
         ({}, ["--seeds=2"], "a verdict needs at least 3 paired seeds"),
-        ({}, ["--until-decided=2"], "it must be at least seeds = 3, but is 2"),
+        ({}, ["--until-decided=2"], "it must be at least seeds = 3, but it is 2"),
         ({}, ["--tune-arms", "--alphas=0"], "alphas must contain a value above 0"),
     ],
 )
@@ -396,7 +396,7 @@ def test_response_in_another_order_is_aligned_by_its_ids(verified, tmp_path):
 
 
 def test_response_that_knows_no_label_is_told_before_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(watching, "WORTH_SHOWING", 0.0)
+    monkeypatch.setattr(progress, "WORTH_SHOWING", 0.0)
     order = np.random.default_rng(0).permutation(240)
     moved = bayes_file(tmp_path, logits=bayes_logits().numpy()[order], ids=None)
     result = verify_at_the_command_line(tmp_path, moved)
@@ -407,7 +407,7 @@ def test_response_that_knows_no_label_is_told_before_training(tmp_path, monkeypa
 
 
 def test_test_split_too_small_for_the_margin_is_told_before_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(watching, "WORTH_SHOWING", 0.0)
+    monkeypatch.setattr(progress, "WORTH_SHOWING", 0.0)
     result = verify_at_the_command_line(tmp_path, bayes_file(tmp_path))
     said = " ".join(result.stderr.split())
     assert (

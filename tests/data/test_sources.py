@@ -258,7 +258,7 @@ def test_a_folder_without_a_test_table_is_refused(tmp_path):
 
 def test_a_validation_table_serves_as_test_with_a_warning(tmp_path):
     write(tmp_path, numbers(), "train.csv", "validation.csv")
-    with pytest.warns(UserWarning, match="no test split; its validation split serves"):
+    with pytest.warns(UserWarning, match="no test split; its validation split is used"):
         assert len(load_dataset(tmp_path).test) == 6
 
 
@@ -345,7 +345,7 @@ def test_an_image_folder_is_read_in_sorted_order(tmp_path, pixels):
 
 def test_an_image_folder_with_val_instead_of_test_is_read_with_a_warning(tmp_path, pixels):
     image_folder(tmp_path, pixels, test="val")
-    with pytest.warns(UserWarning, match="its val split serves"):
+    with pytest.warns(UserWarning, match="its val split is used"):
         assert len(load_dataset(tmp_path).test) == 6
 
 

@@ -575,7 +575,7 @@ def test_columns_that_say_nothing_or_number_the_rows_are_told():
     with pytest.warns(DataNote) as told:
         classifier = quick(student=TREE).fit(frame, y)
     assert [str(each.message)[:32] for each in told] == [
-        "Column 'always' has one value on",
+        "Column 'always' has only one val",
         "Column 'customer' has another va",
     ]
     assert len(classifier.report_.notes) == 2

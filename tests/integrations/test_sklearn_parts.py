@@ -278,7 +278,7 @@ def test_identifiers_and_constants_in_words_are_told():
     frame = pd.DataFrame({"id": [f"c{n:03}" for n in range(40)], "same": ["x"] * 40})
     with pytest.warns(DataNote) as told:
         assert len(tables.check_columns(frame)) == 2
-    assert "as an id" in str(told[0].message)
+    assert "like an id" in str(told[0].message)
     assert "only one value" in str(told[1].message)
 
 

@@ -125,7 +125,7 @@ def test_the_same_call_trains_nothing_again(study, monkeypatch):
 
 
 def test_another_classifier_needs_another_folder(study):
-    with pytest.raises(StudyError, match=r"begun with other teachers: RandomForestCl"):
+    with pytest.raises(StudyError, match=r"started with other teachers: RandomForestCl"):
         search(study.folder, teacher="forest:10")
     recorded = study.folder / "recorded/forest-9"
     other = RandomForestClassifier(9, max_depth=2)

@@ -87,7 +87,7 @@ def test_truncated_probabilities_are_spread_where_rows_are_read(tmp_path, monkey
     small = read_response(tmp_path / "p.npy", probabilities=True)
     monkeypatch.setattr(stored, "MOST_IN_MEMORY", 10)
     large = read_response(tmp_path / "p.npy", probabilities=True)
-    assert "holds the 3 largest" in large.notes[0]
+    assert "contains the 3 largest" in large.notes[0]
     assert torch.equal(large.in_memory(), small.in_memory())
     assert isinstance(large.logits, LazyRows)
 

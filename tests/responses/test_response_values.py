@@ -162,7 +162,7 @@ def test_a_row_of_minus_infinity_alone_is_refused():
 def test_top_k_with_zeros_is_read_with_a_uniform_tail_and_told():
     whole = softmax(logits(num_classes=50, scale=1.0))
     found = as_response(top_k(whole, 3), probabilities=True)
-    assert "holds the 3 largest of 50 classes of each row" in found.notes[0]
+    assert "contains the 3 largest of 50 classes of each row" in found.notes[0]
     kept = top_k(whole, 3) > 0
     np.testing.assert_allclose(found.logits.exp().numpy()[kept], whole[kept], rtol=1e-5)
     tail = found.logits.exp().numpy()[~kept].reshape(200, 47)
@@ -212,7 +212,7 @@ def test_log_probabilities_of_clipped_renormalised_rows_are_refused():
 def test_log_probabilities_of_the_largest_classes_are_read_with_a_uniform_tail(filler):
     whole = np.log(softmax(logits(scale=1.5)))
     found = as_response(top_k(whole, 4, filler))
-    assert "holds the 4 largest of 10 classes" in found.notes[0]
+    assert "contains the 4 largest of 10 classes" in found.notes[0]
     assert torch.isfinite(found.logits).all()
 
 

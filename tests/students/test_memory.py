@@ -78,7 +78,7 @@ def test_batch_that_does_not_fit_is_trained_in_pieces(ample, tmp_path, monkeypat
 
 def test_single_student_that_does_not_fit_is_an_error_with_the_way_out(tmp_path, monkeypatch):
     small_memory(monkeypatch, students=0)
-    with pytest.raises(RunError, match=r"one student mlp:3 at a batch size of 32.*Lower student_b"):
+    with pytest.raises(RunError, match=r"One student mlp:3 at a batch size of 32.*Lower student_b"):
         search(dataset(), out=tmp_path / "s", **SETTINGS)
 
 

@@ -369,7 +369,7 @@ def test_command_line_says_where_the_report_is(tmp_path):
 def test_verification_that_was_stopped_is_a_page_too(tmp_path):
     context, *_ = prepared(tmp_path / "v")
     page = Page(write_report(context.store).read_text(encoding="utf-8"))
-    assert "there is no verdict yet" in page.text
+    assert "There is no verdict yet" in page.text
 
 
 def test_single_distillation_has_no_report(tmp_path):
