@@ -385,7 +385,7 @@ def test_settings_say_what_a_task_needs(tmp_path):
     assert pool.where.wanted == Resources(3, 0.25, 2**31)
     assert engine_for(context, address="auto").pool.where.wanted == Resources(1, 0.0, 0)
     assert engine_of(parse(RuntimeConfig, address="a:1"), context).pool.where.address == "a:1"
-    with pytest.raises(ConfigError, match=r"engine = 'processes' uses none"):
+    with pytest.raises(ConfigError, match=r"engine = processes does not use one"):
         parse(RuntimeConfig, address="a:1", engine="processes")
 
 
