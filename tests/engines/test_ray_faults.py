@@ -288,7 +288,9 @@ def test_a_folder_that_is_out_of_reach_for_a_while_is_awaited(cluster, mounted, 
 def test_a_folder_that_stays_out_of_reach_is_said(cluster, mounted):
     context = context_of(mounted[0], Watching())
     engine = engine_for(context, cluster, patience=1)
-    failed = pytest.raises(StudyError, match=r"out of reach for \d+ seconds on the node .* continues")
+    failed = pytest.raises(
+        StudyError, match=r"out of reach for \d+ seconds on the node .* continues"
+    )
     with failed, running(engine, TASKS):
         leave_for(8, context, mounted)
 
