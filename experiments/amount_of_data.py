@@ -52,7 +52,7 @@ import numpy.typing as npt
 import torch
 
 import goodteacher
-from command_line import parser_of
+from command_line import in_order, parser_of
 from goodteacher.config import Frozen, read_toml
 from goodteacher.config.values import default_batch_size
 from goodteacher.data import UNLABELLED, Dataset, Split, StudyData, load_dataset, prepare
@@ -140,10 +140,8 @@ def points_of(
         repetitions: Their number.
         first: Only as many points of each data set and repetition.
     """
-    for repetition in range(repetitions):
-        for kind, share in ORDER[:first]:
-            for name in data:
-                yield Point(name, kind, share, repetition)
+    for name, (kind, share), repetition in in_order(data, ORDER, repetitions, first):
+        yield Point(name, kind, share, repetition)
 
 
 def main() -> None:

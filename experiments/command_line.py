@@ -1,10 +1,13 @@
-"""The command line of experiments that run points of data sets, again for each repetition."""
+"""The command line of experiments that run points of data sets, and the order of the points."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
+
+Piece = TypeVar("Piece")
 
 
 def parser_of(
@@ -27,3 +30,20 @@ def parser_of(
     parser.add_argument("--first", type=int, help=f"only so many {pieces}")
     parser.add_argument("--threads", type=int, default=1)
     return parser
+
+
+def in_order(
+    data: Sequence[str], pieces: Sequence[Piece], repetitions: int, first: int | None
+) -> Iterator[tuple[str, Piece, int]]:
+    """Yield data set, piece and repetition of each point: early pieces first, repetitions last.
+
+    Args:
+        data: Names of the data sets.
+        pieces: What is run of each, cheap and telling ones first.
+        repetitions: Their number.
+        first: Only as many pieces of each data set and repetition.
+    """
+    for repetition in range(repetitions):
+        for piece in pieces[:first]:
+            for name in data:
+                yield name, piece, repetition

@@ -47,7 +47,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from amount_of_data import PAIRS, settings_of_pair
-from command_line import parser_of
+from command_line import in_order, parser_of
 from goodteacher import tuned_cpu
 from goodteacher.config import StudyConfig, Training, parse
 from goodteacher.engines import engine_of
@@ -121,10 +121,8 @@ def points_of(
         repetitions: Their number.
         first: Only as many budgets of each data set and repetition.
     """
-    for repetition in range(repetitions):
-        for budget in BUDGETS[:first]:
-            for name in data:
-                yield Point(name, budget, repetition)
+    for name, budget, repetition in in_order(data, BUDGETS, repetitions, first):
+        yield Point(name, budget, repetition)
 
 
 def main() -> None:

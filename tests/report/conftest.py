@@ -36,21 +36,31 @@ def browser():
 
 
 @pytest.fixture
-def opened(browser, report):
-    """A function that opens the module's report; whatever goes wrong there fails the test."""
+def opened_at(browser):
+    """A function that opens an address; whatever goes wrong there fails the test."""
     told, contexts = [], []
 
-    def open_page(width=1280, height=900, *, at=None, **settings):
+    def open_page(address, width, height, **settings):
         context = browser.new_context(viewport={"width": width, "height": height}, **settings)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: told.append(message.text))
         page.on("pageerror", lambda error: told.append(str(error)))
         page.on("request", lambda request: told.append(request.url) if is_foreign(request) else 0)
-        page.goto(at or report.as_uri())
+        page.goto(address)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
     assert told == []
+
+
+@pytest.fixture
+def opened(opened_at, report):
+    """A function that opens the module's report."""
+
+    def open_page(width=1280, height=900, *, at=None, **settings):
+        return opened_at(at or report.as_uri(), width, height, **settings)
+
+    return open_page

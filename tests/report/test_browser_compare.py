@@ -3,7 +3,7 @@
 import pytest
 
 from goodteacher.report import compare, curves_plot, gains_plot, map_plot
-from tests.report.browsing import SIZES, is_foreign, needs_browser
+from tests.report.browsing import SIZES, needs_browser
 from tests.report.build import data_summary, finish_study, settings, sweet_spot, write_study
 from tests.report.test_browser import EVIL
 from tests.report.test_comparison import HALF, MORE, made
@@ -32,25 +32,13 @@ def report(studies, tmp_path_factory):
 
 
 @pytest.fixture
-def opened(browser):
-    """A function that opens a page; whatever is said or fetched there fails the test."""
-    told, contexts = [], []
+def opened(opened_at):
+    """A function that opens a page of a path."""
 
     def open_page(path, size="desk", **settings):
-        width, height = SIZES[size]
-        context = browser.new_context(viewport={"width": width, "height": height}, **settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: told.append(message.text))
-        page.on("pageerror", lambda error: told.append(str(error)))
-        page.on("request", lambda request: told.append(request.url) if is_foreign(request) else 0)
-        page.goto(path.as_uri())
-        return page
+        return opened_at(path.as_uri(), *SIZES[size], **settings)
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert told == []
+    return open_page
 
 
 CUT = """[...document.querySelectorAll(".plot")].filter((p) => p.offsetWidth).flatMap((plot) => {
