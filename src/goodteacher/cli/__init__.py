@@ -29,7 +29,7 @@ from goodteacher.cli.display import (
     stderr,
     stdout,
 )
-from goodteacher.cli.door import door, end_on_request
+from goodteacher.cli.door import door
 from goodteacher.cli.options import (
     AsJson,
     ExportFormat,
@@ -439,7 +439,6 @@ def import_recipe(
 def main() -> None:
     """Run the command line."""
     share_cores()
-    end_on_request()
     if not stdout.color_system:  # of help and of complaints about options too
         from typer import rich_utils
 
