@@ -344,7 +344,15 @@ def fuse(plain: nn.Module, stacked: nn.Module) -> Program:
         if _REWRITES[node.op](node, stacked, stacked_nodes):
             stacked_nodes.add(node)
     graph.lint()
-    return cast(Program, type(fx.GraphModule(stacked, graph)).forward)
+    return _forward(graph)
+
+
+def _forward(graph: fx.Graph) -> Program:
+    """Compile a graph. A `GraphModule` would too, but PyTorch keeps the code of each for good."""
+    code = graph.python_code("self")
+    names = dict(code.globals)
+    exec(compile(code.src, "<stacked students>", "exec"), names)
+    return cast(Program, names["forward"])
 
 
 def _trace(plain: nn.Module) -> fx.Graph:
