@@ -12,6 +12,7 @@ from goodteacher.studies.environment import (
 )
 from goodteacher.studies.files import (
     BLENDS_FILE,
+    CONFIG_FILE,
     CONFIRMED_FILE,
     DECISIONS_FILE,
     EVENTS_FILE,
@@ -58,7 +59,7 @@ from goodteacher.studies.several import (
     which_study,
 )
 from goodteacher.studies.shown import excerpt, shown_examples
-from goodteacher.studies.store import CONFIG_FILE, Store
+from goodteacher.studies.store import Store
 from goodteacher.studies.tasks import (
     Context,
     DataKey,

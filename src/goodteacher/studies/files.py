@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+CONFIG_FILE = "study.toml"
+DATA_FILE = "data.json"
 NETWORKS_FILE = "networks.json"
 STUDENTS_FILE = "students.toml"
 ENVIRONMENT_FILE = "environment.json"

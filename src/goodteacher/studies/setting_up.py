@@ -26,12 +26,12 @@ from goodteacher.networks import NetworkIdentity, Preparations
 from goodteacher.records import DataSummary
 from goodteacher.studies.door import BATCH_SETTINGS, Rehearsals, Settings, fitted_to_data, rehearse
 from goodteacher.studies.environment import enter
-from goodteacher.studies.files import NETWORKS_FILE, RESULT_FILE
+from goodteacher.studies.files import CONFIG_FILE, NETWORKS_FILE, RESULT_FILE
 from goodteacher.studies.places import Place, place_of
 from goodteacher.studies.progress import Progress, say
 from goodteacher.studies.rehearsal import Role
 from goodteacher.studies.several import StudentsRecord, holds_several, read_students
-from goodteacher.studies.store import CONFIG_FILE, Store, holds_other_things
+from goodteacher.studies.store import Store, holds_other_things
 from goodteacher.studies.tasks import Context
 from goodteacher.training import Machine, choose_machine
 

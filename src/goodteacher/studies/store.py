@@ -41,17 +41,17 @@ from safetensors.torch import save_file
 from goodteacher.config import Frozen, differences, parse, read_toml, to_toml
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.studies.backends import Files, files_of
+from goodteacher.studies.checksums import read_event, sealed
 from goodteacher.studies.damage import damage, parsed, reading
-from goodteacher.studies.files import EVENTS_FILE, RECORDED_FOLDER
+from goodteacher.studies.files import CONFIG_FILE, EVENTS_FILE, RECORDED_FOLDER
 from goodteacher.studies.places import Place, Url, place_of
 from goodteacher.studies.progress import Progress, Silent
 from goodteacher.studies.several import holds_several, study_folders, which_study
 from goodteacher.studies.tensor_files import saved_once, tensors_of
+from goodteacher.studies.verified import content_of, is_intact, local_of, noted_below
 
 ModelT = TypeVar("ModelT", bound=Frozen)
 ConfigT = TypeVar("ConfigT", bound=Frozen)
-
-CONFIG_FILE = "study.toml"
 
 
 class Store:
@@ -170,6 +170,10 @@ class Store:
     def exists(self, *parts: str) -> bool:
         """Say whether a file exists; a file that exists is whole."""
         return self.files.exists("/".join(parts))
+
+    def intact(self, name: str) -> bool:
+        """Say whether a file exists and is as it was written."""
+        return is_intact(self.files, name)
 
     def listed(self) -> Store:
         """Return the same study for many questions at a time about what exists.
@@ -296,7 +300,7 @@ class Store:
         place = self.root / name
         with reading(place, "text"):
             try:
-                lines = self.files.read(name).decode("utf-8").splitlines()
+                lines = content_of(self.files, name).decode("utf-8").splitlines()
             except FileNotFoundError:
                 return []
         return [parsed(place, kind, line) for line in lines]
@@ -308,7 +312,7 @@ class Store:
             StudyError: The file is missing, damaged, or was not written by this version.
         """
         what = f"a table of {kind.__name__}"
-        with reading(self.root / name, what), _table(self.files.read(name)) as file:
+        with reading(self.root / name, what), _table(content_of(self.files, name)) as file:
             return [kind.model_validate(row) for row in file.read().to_pylist()]
 
     def read_tensors(self, name: str) -> dict[str, torch.Tensor]:
@@ -318,7 +322,7 @@ class Store:
             StudyError: The file is missing or damaged.
         """
         with reading(self.root / name, "tensors"):
-            return tensors_of(self.files.local(name))
+            return tensors_of(local_of(self.files, name))
 
     def read_notes(self, name: str) -> dict[str, str]:
         """Read the notes beside named tensors.
@@ -327,7 +331,7 @@ class Store:
             StudyError: The file is missing or damaged.
         """
         where = self.root / name
-        with reading(where, "tensors"), safe_open(self.files.local(name), "pt") as file:
+        with reading(where, "tensors"), safe_open(local_of(self.files, name), "pt") as file:
             return dict(file.metadata() or {})
 
     def read_text(self, name: str) -> str:
@@ -337,7 +341,7 @@ class Store:
             StudyError: The file is missing, or holds no text.
         """
         with reading(self.root / name, "text"):
-            return self.files.read(name).decode("utf-8")
+            return content_of(self.files, name).decode("utf-8")
 
     def local(self, name: str) -> Path:
         """Return a file of this machine that holds what a file of the study does, to be read.
@@ -348,10 +352,16 @@ class Store:
             StudyError: The study is at a URL, and the file is not there.
         """
         with reading(self.root / name, "a file"):
-            return self.files.local(name)
+            return local_of(self.files, name)
 
     def local_folder(self, name: str) -> Path:
-        """Return a folder of this machine that holds what one of the study does, to be read."""
+        """Return a folder of this machine that holds what one of the study does, to be read.
+
+        Raises:
+            StudyError: A file of it is missing, or not as it was written.
+        """
+        for file in noted_below(self.files, name):
+            self.local(file)
         return self.files.local_folder(name)
 
     @property
@@ -363,17 +373,13 @@ class Store:
 
     def log(self, event: str, **details: Any) -> None:
         """Add an event to the log; several processes may."""
-        self.files.log(json.dumps({"time": time.time(), "event": event, **details}))
+        self.files.log(sealed({"time": time.time(), "event": event, **details}))
 
     def events(self) -> list[dict[str, Any]]:
-        """Return the events so far, oldest first; lines that hold none are left out."""
-        found = []
+        """Return the events so far, oldest first; lines that are not whole are left out."""
         with reading(self.root / EVENTS_FILE, "text"):
-            lines = self.files.logged()
-        for line in lines:
-            with contextlib.suppress(json.JSONDecodeError):
-                found.append(json.loads(line))
-        return [event for event in found if isinstance(event, dict) and "event" in event]
+            found = map(read_event, self.files.logged())
+        return [event for event in found if event is not None]
 
 
 def _table(content: bytes) -> pq.ParquetFile:

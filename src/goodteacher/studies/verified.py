@@ -1,0 +1,132 @@
+"""Reading what is as it was written: every file is compared with what was noted of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from goodteacher.errors import StudyError
+from goodteacher.studies.backends import Files
+from goodteacher.studies.checksums import NOTES_FILE, digest_of, fits, is_free
+from goodteacher.studies.damage import damage
+from goodteacher.studies.files import CONFIG_FILE, STUDENTS_FILE
+from goodteacher.studies.places import Place
+
+
+class DamagedError(StudyError):
+    """A file is not as it was written, or nothing is known of how that was."""
+
+
+def content_of(files: Files, name: str) -> bytes:
+    """Return what a file holds, once that is as it was written.
+
+    Raises:
+        FileNotFoundError: There is none.
+        DamagedError: It is not.
+    """
+    content = b""
+
+    def seen() -> tuple[int, str]:
+        nonlocal content
+        content = files.read(name)
+        return len(content), hashlib.sha256(content).hexdigest()
+
+    _compare(files, name, seen)
+    return content
+
+
+def local_of(files: Files, name: str) -> Path:
+    """Return a file of this machine with the same content, once that is as it was written.
+
+    A file that does not change is looked through once in a process.
+
+    Raises:
+        FileNotFoundError: There is none.
+        DamagedError: It is not as it was written.
+    """
+    path = Path()
+
+    def seen() -> tuple[int, str]:
+        nonlocal path
+        path = files.local(name)
+        return path.stat().st_size, digest_of(path)
+
+    _compare(files, name, seen)
+    return path
+
+
+def is_intact(files: Files, name: str) -> bool:
+    """Say whether a file is there, as it was written."""
+    if not files.exists(name):
+        return False
+    try:
+        local_of(files, name)
+    except (DamagedError, OSError):
+        return False
+    return True
+
+
+def noted_below(files: Files, folder: str) -> list[str]:
+    """Return the files below a folder that were written there and not removed.
+
+    Where they must have notes, those that are there without any are among them.
+    """
+    below = f"{folder}/" if folder else ""
+    notes = {name: of for name, of in files.all_notes().items() if name.startswith(below)}
+    found = {name for name, of in notes.items() if of[-1].sha256 is not None}
+    if is_kept(files):
+        found |= {name for name in files.sizes() if name.startswith(below)}
+    return sorted(found)
+
+
+def _compare(files: Files, name: str, seen: Callable[[], tuple[int, str]]) -> None:
+    """Compare a file with its notes; again where another process may just have replaced it."""
+    if is_free(name):
+        seen()
+        return
+    for again in (False, True):
+        size, sha256 = seen()
+        notes = files.notes(name, again=again)
+        if fits(notes, size, sha256):
+            return
+    where = files.place / name
+    if notes:
+        raise DamagedError(_changed(where, files.place))
+    if is_kept(files):
+        raise DamagedError(
+            f"{where} is not accounted for: {NOTES_FILE} in its folder has no checksum of it, so "
+            f"nobody knows whether it is whole{_seen(where)}. {what_restores(files.place)}"
+        )
+
+
+def is_kept(files: Files) -> bool:
+    """Say whether files must have notes: in a study, and wherever one of the top has.
+
+    A student's folder that was downloaded, or runs that another program recorded, have none.
+    """
+    named = (CONFIG_FILE, STUDENTS_FILE)
+    if any(files.exists(name) for name in named):
+        return True
+    return files.has_notes()
+
+
+def what_restores(place: Place) -> str:
+    """Say what to do about damage."""
+    return (
+        "Give the command again that made it: it makes again what is damaged or missing. "
+        f"goodteacher doctor {place} says what is."
+    )
+
+
+def _changed(where: Place, root: Place) -> str:
+    return (
+        f"{where} was changed or cut since it was written: it is not what its checksum says"
+        f"{_seen(where)}. {what_restores(root)}"
+    )
+
+
+def _seen(where: Place) -> str:
+    """Say what a file is instead, where that can be seen."""
+    reason = damage(where) if isinstance(where, Path) else None
+    return f". {reason[:1].upper()}{reason[1:]}".rstrip(".") if reason else ""
