@@ -98,7 +98,7 @@ def test_a_note_is_on_the_disk_before_the_file_has_its_name(store, monkeypatch):
     fsync, replace = os.fsync, Path.replace
 
     def synced(handle):
-        order.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
+        order.append(Path(f"/proc/self/fd/{handle}").readlink().name)
         fsync(handle)
 
     def replaced(self, target):
