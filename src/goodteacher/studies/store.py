@@ -24,6 +24,7 @@ unpickled.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -41,14 +42,14 @@ from safetensors.torch import save_file
 from goodteacher.config import Frozen, differences, parse, read_toml, to_toml
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.studies.backends import Files, files_of
-from goodteacher.studies.checksums import read_event, sealed
+from goodteacher.studies.checksums import fits, read_event, sealed
 from goodteacher.studies.damage import damage, parsed, reading
 from goodteacher.studies.files import CONFIG_FILE, EVENTS_FILE, RECORDED_FOLDER
 from goodteacher.studies.places import Place, Url, place_of
 from goodteacher.studies.progress import Progress, Silent
 from goodteacher.studies.several import holds_several, study_folders, which_study
 from goodteacher.studies.tensor_files import saved_once, tensors_of
-from goodteacher.studies.verified import content_of, is_intact, local_of, noted_below
+from goodteacher.studies.verified import content_of, is_intact, local_of, noted_below, what_restores
 
 ModelT = TypeVar("ModelT", bound=Frozen)
 ConfigT = TypeVar("ConfigT", bound=Frozen)
@@ -117,12 +118,39 @@ class Store:
                 f"{which_study(store.root)} To go on, give all of its students to goodteacher "
                 "search; or name a new folder with --out."
             )
-        if store.exists(CONFIG_FILE):
+        if store.intact(CONFIG_FILE):
             _check_same(store.root, store.config(type(config)), config, but)
+        elif store.has_lost_settings():
+            store._check_lost(config, but)
         elif holds_other_things(store.root):
             raise StudyError(
                 f"{store.root} is not empty and holds no {CONFIG_FILE}, so it is not a study. "
                 "Name a new folder with --out."
+            )
+
+    def has_lost_settings(self) -> bool:
+        """Say whether this is a study whose settings are damaged or missing."""
+        if self.exists(CONFIG_FILE):
+            return not self.intact(CONFIG_FILE)
+        return bool(self.files.notes(CONFIG_FILE)) and self.files.sizes().keys() > {CONFIG_FILE}
+
+    def _check_lost(self, config: Frozen, but: Collection[str]) -> None:
+        """Say whether settings are those that were lost.
+
+        They are if what is there says the same, or by the digest of what would be written.
+        """
+        with contextlib.suppress(StudyError, FileNotFoundError):
+            place, path = self.root / CONFIG_FILE, self.files.local(CONFIG_FILE)
+            if not differences(_settings(place, path, type(config)), config):
+                return
+        text = to_toml(config).encode()
+        known = fits(self.files.notes(CONFIG_FILE), len(text), hashlib.sha256(text).hexdigest())
+        if not known and not but:  # with these, the settings are not complete yet
+            raise StudyError(
+                f"{self.root / CONFIG_FILE}, the settings of the study, was changed or cut since "
+                "it was written, or is missing, and the settings given are not those that it was "
+                "made with. Give exactly those, and it is written again; or name a new folder with "
+                "--out."
             )
 
     @classmethod
@@ -134,6 +162,11 @@ class Store:
         """
         store = cls(root)
         if not store.exists(CONFIG_FILE):
+            if store.has_lost_settings():
+                raise StudyError(
+                    f"{store.root / CONFIG_FILE}, the settings of the study, is missing. "
+                    + what_restores([CONFIG_FILE], store.root)
+                )
             if holds_several(store.root):
                 folders = study_folders(store.root)
                 raise StudyError(

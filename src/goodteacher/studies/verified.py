@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from goodteacher.errors import StudyError
 from goodteacher.studies.backends import Files
 from goodteacher.studies.checksums import NOTES_FILE, digest_of, fits, is_free
 from goodteacher.studies.damage import damage
-from goodteacher.studies.files import CONFIG_FILE, STUDENTS_FILE
+from goodteacher.studies.files import (
+    CONFIG_FILE,
+    EVIDENCE_FILE,
+    EXPORT_FILE,
+    MODEL_CARD_FILE,
+    STUDENTS_FILE,
+    VERDICT_FILE,
+    VERIFY_SEEDS,
+)
 from goodteacher.studies.places import Place
 
 
@@ -92,11 +100,12 @@ def _compare(files: Files, name: str, seen: Callable[[], tuple[int, str]]) -> No
             return
     where = files.place / name
     if notes:
-        raise DamagedError(_changed(where, files.place))
+        raise DamagedError(_changed(where, files.place, name))
     if is_kept(files):
         raise DamagedError(
             f"{where} is not accounted for: {NOTES_FILE} in its folder has no checksum of it, so "
-            f"nobody knows whether it is whole{_seen(where)}. {what_restores(files.place)}"
+            f"nobody knows whether it is whole{_seen(where)}. {what_restores([name], files.place)} "
+            f"If you know that it is, goodteacher doctor {files.place} --accept notes it as it is."
         )
 
 
@@ -111,18 +120,45 @@ def is_kept(files: Files) -> bool:
     return files.has_notes()
 
 
-def what_restores(place: Place) -> str:
-    """Say what to do about damage."""
-    return (
-        "Give the command again that made it: it makes again what is damaged or missing. "
-        f"goodteacher doctor {place} says what is."
-    )
+def what_restores(names: Iterable[str], place: Place | None) -> str:
+    """Say which commands make files of a study again.
+
+    Args:
+        names: The files.
+        place: The study, whose doctor is named; None names none.
+    """
+    names = list(names)
+    verify, export = sum(map(is_of_verify, names)), sum(map(is_of_export, names))
+    found = []
+    if verify + export < len(names):
+        found.append(
+            "Give the command that made it again, with the same settings: it makes again what is "
+            "damaged or missing."
+        )
+    if verify:
+        found.append("goodteacher verify, with the same settings, makes its own files again.")
+    if export:
+        found.append("goodteacher export makes its own files again.")
+    if place is not None:
+        found.append(f"goodteacher doctor {place} says what is damaged.")
+    return " ".join(found)
 
 
-def _changed(where: Place, root: Place) -> str:
+def is_of_verify(name: str) -> bool:
+    """Say whether ``verify`` makes a file of a study that a search has made."""
+    seed = name.partition("-seed-")[2].partition("-")[0]
+    return name in (VERDICT_FILE, EVIDENCE_FILE) or (seed.isdigit() and int(seed) in VERIFY_SEEDS)
+
+
+def is_of_export(name: str) -> bool:
+    """Say whether ``export`` makes a file of a study."""
+    return name in (EXPORT_FILE, MODEL_CARD_FILE)
+
+
+def _changed(where: Place, root: Place, name: str) -> str:
     return (
         f"{where} was changed or cut since it was written: it is not what its checksum says"
-        f"{_seen(where)}. {what_restores(root)}"
+        f"{_seen(where)}. {what_restores([name], root)}"
     )
 
 
