@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from goodteacher.config import StudyConfig, parse, read_toml
 from goodteacher.errors import StudyError
-from goodteacher.studies import StudentsRecord, read_students
+from goodteacher.studies import Store, StudentsRecord, read_students
 from goodteacher.studies.several import folders_of
 
 SPECS = st.lists(st.text(min_size=1, max_size=90), min_size=1, max_size=6, unique=True)
@@ -55,7 +55,7 @@ def test_names_that_differ_by_case_alone_get_two_folders():
 
 def test_record_is_read_back_as_it_was(tmp_path):
     made = record(["mlp:8", "mlp:16"], epochs=4)
-    (tmp_path / "students.toml").write_text(made.to_toml())
+    Store(tmp_path).write_text("students.toml", made.to_toml())
     assert read_students(tmp_path) == made
     assert "student" not in read_toml(tmp_path / "students.toml")["settings"]
 
@@ -80,6 +80,6 @@ def test_a_student_left_out_and_other_settings_are_refused(tmp_path):
 
 
 def test_a_damaged_record_is_named(tmp_path):
-    (tmp_path / "students.toml").write_text("students = 3")
+    Store(tmp_path).write_text("students.toml", "students = 3")
     with pytest.raises(StudyError, match=r"students\.toml does not say which students"):
         read_students(tmp_path)

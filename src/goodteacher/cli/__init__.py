@@ -244,17 +244,30 @@ def score(
 @app.command()
 @with_settings(ReadingConfig, leave_out=frozenset({"data"}))
 def doctor(
-    data: Annotated[str, typer.Argument(help="digits, a folder, an .npz file or a hub name")],
+    data: Annotated[
+        str, typer.Argument(help="digits, a folder, an .npz file or a hub name; or a study")
+    ],
     responses: Annotated[
         Path | None,
         typer.Option(help="file with a teacher's logits on the training data, to check too"),
     ] = None,
     probabilities: Probabilities = False,
+    accept: Annotated[
+        bool, typer.Option(help="of a study: note files without a checksum as they are")
+    ] = False,
     as_json: AsJson = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
-    """Check a data set, and a teacher's response to it, before anything is trained on it."""
+    """Check a data set, and a teacher's response to it, before anything is trained on it.
+
+    Or check a study: is every file as it was written, and what does it cost to make one again?
+    """
     with door(as_json):
+        from goodteacher.cli.health import examine_study, is_study
+
+        if is_study(data):
+            examine_study(data, accept=accept, as_json=as_json)
+            return
         from goodteacher.data import DataNote, load_for
         from goodteacher.public.checking import doctor as examine
 
@@ -387,8 +400,9 @@ def report(
     """Write the report of a study, of several or of a verification again from its result files."""
     with door(as_json):
         from goodteacher.report import write_front_report, write_report
-        from goodteacher.studies import Store, holds_several, place_of
+        from goodteacher.studies import Store, holds_several, place_of, require_whole
 
+        require_whole(Store(folder))
         if holds_several(place_of(folder)):
             path = write_front_report(Store(folder))
         else:

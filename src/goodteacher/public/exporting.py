@@ -54,6 +54,7 @@ from goodteacher.public.new_folder import check_new, under_way
 from goodteacher.records import Export, ExportedFile, Int8, Timed
 from goodteacher.report import tell_trackers, write_report
 from goodteacher.studies import (
+    CONFIG_FILE,
     EXPORT_FILE,
     MODEL_CARD_FILE,
     SWEET_SPOT_FILE,
@@ -63,7 +64,9 @@ from goodteacher.studies import (
     Silent,
     Store,
     described_machine,
+    is_of_export,
     place_of,
+    require_whole,
     say,
     settings_of,
     study_data,
@@ -140,6 +143,8 @@ def export(
     folder = place_of(study if isinstance(study, str | Path) else study.folder)
     target, watcher = Path(out), progress or Silent()
     _check(target, max_loss)
+    if Store(folder).exists(CONFIG_FILE):
+        require_whole(Store(folder), makes=is_of_export)
     student = load_student(_student_folder(folder), network=network)
     forms = _formats(format, int8, student.card)
     parts = _data_of(folder, data)

@@ -12,6 +12,7 @@ from goodteacher.studies.environment import (
 )
 from goodteacher.studies.files import (
     BLENDS_FILE,
+    CONFIG_FILE,
     CONFIRMED_FILE,
     DECISIONS_FILE,
     EVENTS_FILE,
@@ -25,9 +26,12 @@ from goodteacher.studies.files import (
     RESULT_FILE,
     STUDENTS_FILE,
     SWEET_SPOT_FILE,
+    TABLE_FILE,
     VERDICT_FILE,
+    VERIFY_SEEDS,
 )
 from goodteacher.studies.handing_over import Packed, hand_over, pack, sending, take, unpack
+from goodteacher.studies.health import Health, health_of
 from goodteacher.studies.helpers import (
     READY,
     GroupWork,
@@ -39,6 +43,7 @@ from goodteacher.studies.helpers import (
 )
 from goodteacher.studies.places import Place, Url, place_of
 from goodteacher.studies.progress import OneOfSeveral, Progress, Silent, Standing, logger, say
+from goodteacher.studies.restoring import Audit, audit, require_whole, restore
 from goodteacher.studies.setting_up import (
     DataLike,
     begin_several,
@@ -58,7 +63,7 @@ from goodteacher.studies.several import (
     which_study,
 )
 from goodteacher.studies.shown import excerpt, shown_examples
-from goodteacher.studies.store import CONFIG_FILE, Store
+from goodteacher.studies.store import Store
 from goodteacher.studies.tasks import (
     Context,
     DataKey,
@@ -73,6 +78,7 @@ from goodteacher.studies.tasks import (
     runner_of,
 )
 from goodteacher.studies.tensor_files import load_weights, read_tensors, weights_difference
+from goodteacher.studies.verified import is_of_export
 
 __all__ = [
     "BLENDS_FILE",
@@ -91,7 +97,10 @@ __all__ = [
     "RESULT_FILE",
     "STUDENTS_FILE",
     "SWEET_SPOT_FILE",
+    "TABLE_FILE",
     "VERDICT_FILE",
+    "VERIFY_SEEDS",
+    "Audit",
     "Context",
     "DataKey",
     "DataLike",
@@ -99,6 +108,7 @@ __all__ = [
     "Environment",
     "Flow",
     "GroupWork",
+    "Health",
     "Helpers",
     "LostHelperError",
     "Needs",
@@ -115,6 +125,7 @@ __all__ = [
     "Told",
     "Until",
     "Url",
+    "audit",
     "begin_several",
     "check_place",
     "check_study",
@@ -128,9 +139,11 @@ __all__ = [
     "environments",
     "excerpt",
     "hand_over",
+    "health_of",
     "helped",
     "holds_several",
     "is_done",
+    "is_of_export",
     "load_weights",
     "logger",
     "name_of_data",
@@ -142,6 +155,8 @@ __all__ = [
     "read_students",
     "read_tensors",
     "reading",
+    "require_whole",
+    "restore",
     "resume_context",
     "runner_of",
     "say",

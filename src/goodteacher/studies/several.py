@@ -17,6 +17,7 @@ from goodteacher.errors import ConfigError, StudyError
 from goodteacher.studies.backends import files_of
 from goodteacher.studies.files import STUDENTS_FILE
 from goodteacher.studies.places import Place
+from goodteacher.studies.verified import local_of
 
 _LONGEST = 60
 """Characters of a folder's name: file systems allow 255 bytes, people read fewer."""
@@ -110,7 +111,7 @@ def read_students(path: Place) -> StudentsRecord:
         StudyError: The file is missing, damaged, or of another version.
     """
     try:
-        return parse(StudentsRecord, **read_toml(files_of(path).local(STUDENTS_FILE)))
+        return parse(StudentsRecord, **read_toml(local_of(files_of(path), STUDENTS_FILE)))
     except ConfigError as error:
         raise StudyError(f"{path / STUDENTS_FILE} does not say which students: {error}") from error
 
