@@ -18,6 +18,7 @@ from goodteacher.networks import (
     Network,
     NetworkLike,
     build_network,
+    check_code,
     described,
     give_again,
     needs_description,
@@ -56,13 +57,16 @@ class Safetensors:
         store.write_tensors(f"{folder}/{WEIGHTS_FILE}", network.module.state_dict())
         store.write_json(f"{folder}/{CARD_FILE}", card)
 
-    def read(self, folder: Path, *, network: NetworkLike | None = None) -> Classifier:
+    def read(
+        self, folder: Path, *, network: NetworkLike | None = None, trust_code: bool = False
+    ) -> Classifier:
         """Build the network again and give it its weights."""
         card_file, weights_file = folder / CARD_FILE, folder / WEIGHTS_FILE
         with reading(card_file, "the card of a student"):
             card = StudentCard.model_validate_json(card_file.read_bytes())
         if network is not None:
             give_again(card.architecture, network)
+        check_code([card.architecture], where=folder, trust_code=trust_code)
         preparation = _read_preparation(folder / PREPARATION_FILE, card)
         made = _built(card, preparation, card_file)
         load_weights(made.module, read_tensors(weights_file), weights_file)
