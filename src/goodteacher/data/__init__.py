@@ -15,6 +15,7 @@ from goodteacher.data.inputs import (
     Text,
     as_inputs,
 )
+from goodteacher.data.inside import inside
 from goodteacher.data.listing import shorten
 from goodteacher.data.notes import DataNote, Note
 from goodteacher.data.numbers import AT_ONCE, at_once, decoded
@@ -90,6 +91,7 @@ __all__ = [
     "doctor",
     "has_columns",
     "heat_map",
+    "inside",
     "is_numeric",
     "is_table",
     "load_dataset",

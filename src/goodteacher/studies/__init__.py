@@ -27,7 +27,15 @@ from goodteacher.studies.files import (
     SWEET_SPOT_FILE,
     VERDICT_FILE,
 )
-from goodteacher.studies.handing_over import Packed, hand_over, pack, sending, take, unpack
+from goodteacher.studies.handing_over import (
+    HandedOver,
+    Packed,
+    hand_over,
+    pack,
+    sending,
+    take,
+    unpack,
+)
 from goodteacher.studies.helpers import (
     READY,
     GroupWork,
@@ -57,6 +65,7 @@ from goodteacher.studies.several import (
     study_folders,
     which_study,
 )
+from goodteacher.studies.shared_folder import SharedFolder
 from goodteacher.studies.shown import excerpt, shown_examples
 from goodteacher.studies.store import CONFIG_FILE, Store
 from goodteacher.studies.tasks import (
@@ -99,6 +108,7 @@ __all__ = [
     "Environment",
     "Flow",
     "GroupWork",
+    "HandedOver",
     "Helpers",
     "LostHelperError",
     "Needs",
@@ -107,6 +117,7 @@ __all__ = [
     "Place",
     "Progress",
     "Recruiter",
+    "SharedFolder",
     "Silent",
     "Standing",
     "Store",

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from shutil import copyfile, rmtree
 from typing import Any, cast
 
+from goodteacher.data import inside
 from goodteacher.errors import PackageError, StudyError
 from goodteacher.studies.fetched import fetched
 from goodteacher.studies.files import EVENTS_FOLDER
@@ -143,7 +144,8 @@ class RemoteFiles:
         """Fetch what is below a name into a folder that goes when the process ends."""
         folder = self.draft(name)
         for each in self.names(name):
-            target = folder / (each.removeprefix(f"{name}/") if name else each)
+            below = each.removeprefix(f"{name}/") if name else each
+            target = inside(folder, below, error=StudyError)  # an object may be called ../x
             target.parent.mkdir(parents=True, exist_ok=True)
             copyfile(self.local(each), target)
         return folder
