@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from goodteacher.data import inside, load_dataset
-from goodteacher.data.inside import Inside
+from goodteacher.data.named_folder import Inside
 from goodteacher.errors import DataError, StudyError
 
 NAMES = ["../secret.png", "a/../../secret.png", "/secret.png", "link.png", "way/secret.png", "\0"]

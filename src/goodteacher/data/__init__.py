@@ -15,8 +15,8 @@ from goodteacher.data.inputs import (
     Text,
     as_inputs,
 )
-from goodteacher.data.inside import inside
 from goodteacher.data.listing import shorten
+from goodteacher.data.named_folder import inside
 from goodteacher.data.notes import DataNote, Note
 from goodteacher.data.numbers import AT_ONCE, at_once, decoded
 from goodteacher.data.odd_columns import are_dates, are_identifiers, numbers_rows

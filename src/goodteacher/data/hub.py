@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from goodteacher.data.columns import needed_columns
 from goodteacher.data.dataset import Dataset
-from goodteacher.data.inside import Inside
+from goodteacher.data.named_folder import Inside
 from goodteacher.data.named_splits import choose_splits
 from goodteacher.data.reading import Reading
 from goodteacher.data.table_files import by_role

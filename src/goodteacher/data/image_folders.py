@@ -16,9 +16,9 @@ import numpy as np
 from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.encoded import Files
 from goodteacher.data.images import decode_images
-from goodteacher.data.inside import Inside
 from goodteacher.data.labels import folded, in_order
 from goodteacher.data.listing import shorten
+from goodteacher.data.named_folder import Inside
 from goodteacher.data.named_splits import TRAIN_SPLIT, choose_splits
 from goodteacher.data.odd_columns import image_suffixes
 from goodteacher.data.reading import Reading

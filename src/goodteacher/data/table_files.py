@@ -32,10 +32,10 @@ from goodteacher.data.columns import (
 )
 from goodteacher.data.csv_files import read_csv
 from goodteacher.data.dataset import Dataset
-from goodteacher.data.inside import Inside
 from goodteacher.data.labels import infer_classes, number_labels, plain_labels
 from goodteacher.data.listing import shorten
 from goodteacher.data.mapped_tables import map_parquet, parquet_bytes, take_mapped
+from goodteacher.data.named_folder import Inside
 from goodteacher.data.named_splits import VALIDATION_SPLITS, Roles, choose_splits, hold_out
 from goodteacher.data.reading import Reading
 from goodteacher.data.shards import check_shards, split_files, table_suffix

@@ -22,7 +22,6 @@ from goodteacher.data.columns import Layout, find_layout, label_column
 from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.encoded import Buffers, Either, Files, Many
 from goodteacher.data.images import decode_images
-from goodteacher.data.inside import Inside
 from goodteacher.data.labels import (
     alike,
     has_labels,
@@ -32,6 +31,7 @@ from goodteacher.data.labels import (
     plain_labels,
 )
 from goodteacher.data.listing import shorten
+from goodteacher.data.named_folder import Inside
 from goodteacher.data.reading import Reading
 from goodteacher.data.spec import InputSpec
 from goodteacher.data.table_rows import TableRows, rows_of_table, rows_spec, words_of
