@@ -7,14 +7,20 @@ import torch
 from torch import fx, nn
 
 from goodteacher.errors import ModelError
-from goodteacher.networks import NETWORK_SOURCES, build_model, canonical_spec, parameter_count
+from goodteacher.networks import (
+    NETWORK_SOURCES,
+    build_model,
+    canonical_spec,
+    parameter_count,
+    specification_of,
+)
 
 IMAGES = ["mlp:7", "cnn:4,8", "resnet:8", "resnet:8x4", "wrn:10-2"]
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32)]
 
 
 def build(spec, shape=(3, 32, 32), classes=10, seed=0):
-    return build_model(spec, num_classes=classes, inputs=shape, seed=seed)
+    return build_model(specification_of(spec), num_classes=classes, inputs=shape, seed=seed)
 
 
 @pytest.mark.parametrize(

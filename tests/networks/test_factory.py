@@ -13,6 +13,7 @@ from goodteacher.errors import ModelError
 from goodteacher.networks import build_model
 from goodteacher.networks.adapting import unwrapped
 from goodteacher.networks.factory import build_from_factory, check_classifies, load_factory
+from goodteacher.networks.trusted import trust
 
 SHAPE, CLASSES = (1, 4, 4), 3
 
@@ -59,6 +60,7 @@ def script(tmp_path, monkeypatch):
 
 
 def make(path):
+    trust(f"python:{path}")
     return build_from_factory(path, num_classes=CLASSES, inputs=numbers_spec(SHAPE))
 
 
@@ -141,6 +143,8 @@ def test_factory_gets_the_classes_and_the_shape_if_it_takes_it(offer, factory, r
 
 
 def test_class_and_nested_name_are_factories():
+    trust("python:torch.nn:Linear")
+    trust("python:torch.nn:Sequential.forward")
     assert load_factory("torch.nn:Linear") is nn.Linear
     assert load_factory("torch.nn:Sequential.forward") is nn.Sequential.forward
 
@@ -149,12 +153,14 @@ def test_factory_in_a_file_on_the_path_makes_the_network(script):
     name = script(
         "import torch\ndef make(num_classes):\n    return torch.nn.Linear(5, num_classes)\n"
     )
+    trust(f"python:{name}:make")
     network = build_model(f"python:{name}:make", num_classes=4, inputs=(5,), seed=0)
     assert network(torch.zeros(2, 5)).shape == (2, 4)
 
 
 def test_seed_decides_a_factorys_weights_and_touches_nothing_else(offer):
     path = f"python:{offer(network)}"
+    trust(path)
     before = torch.get_rng_state()
     weights = [
         build_model(path, num_classes=CLASSES, inputs=SHAPE, seed=seed)[1].weight
@@ -167,6 +173,7 @@ def test_seed_decides_a_factorys_weights_and_touches_nothing_else(offer):
 
 def test_failing_factory_leaves_the_global_generator_alone(offer):
     path = f"python:{offer(lambda num_classes: torch.rand(3))}"
+    trust(path)
     before = torch.get_rng_state()
     with pytest.raises(ModelError, match="returned a Tensor"):
         build_model(path, num_classes=CLASSES, inputs=SHAPE, seed=0)
@@ -205,6 +212,7 @@ def test_check_restores_the_modes_of_a_network_that_fails():
     ],
 )
 def test_factory_that_cannot_be_loaded_is_refused(path, message):
+    trust(f"python:{path}")
     with pytest.raises(ModelError, match=message):
         load_factory(path)
 

@@ -206,6 +206,16 @@ def test_keras_script_is_read_but_only_its_distiller(tmp_path):
     }
 
 
+@pytest.mark.parametrize("name", ["train.py", "config.yaml"])
+def test_nothing_of_a_recipe_runs(tmp_path, name):
+    marker = tmp_path / "ran"
+    code = f"import os\nos.mkdir({str(marker)!r})\n{KERAS}"
+    tagged = f"{TORCHDISTILL}\nextra: !!python/object/apply:os.mkdir [{str(marker)!r}]\n"
+    with contextlib.suppress(ConfigError):
+        import_recipe(written(tmp_path, name, code if name == "train.py" else tagged))
+    assert not marker.exists()
+
+
 def test_settings_beside_a_file_are_added(tmp_path):
     path = written(tmp_path, "train.py", KERAS)
     imported = import_recipe(f"{path} temperature_squared=false")

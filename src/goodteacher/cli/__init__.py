@@ -38,6 +38,7 @@ from goodteacher.cli.options import (
     ExportTeacherInt8,
     Probabilities,
     Quiet,
+    TrustCode,
     merge_settings,
     with_settings,
 )
@@ -185,6 +186,7 @@ def verify(
     independent_responses: Annotated[
         Path | None, typer.Option(help="file with logits of an independent teacher")
     ] = None,
+    trust_code: TrustCode = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
@@ -193,8 +195,6 @@ def verify(
     with door(as_json):
         with shown_progress(quiet) as progress:
             from goodteacher.public.verification import verify as run
-            from goodteacher.records import Evidence
-            from goodteacher.studies import EVIDENCE_FILE, Store, place_of
             from goodteacher.training.machine import tuned_cpu
 
             with tuned_cpu(processes=True):
@@ -205,15 +205,24 @@ def verify(
                     out=out,
                     probabilities=probabilities,
                     independent_responses=independent_responses,
+                    trust_code=trust_code,
                     progress=progress,
                     **settings,
                 )
         if as_json:
             print_json(verdict.model_dump(mode="json"))
         else:
-            folder = place_of(out or data)
-            print_verdict(verdict, Store.open(folder).read_json(EVIDENCE_FILE, Evidence))
-            stdout.print(f"Report: {folder}/report.html", markup=False, soft_wrap=True)
+            _tell_verdict(verdict, out or data)
+
+
+def _tell_verdict(verdict: Any, given: Path | str) -> None:
+    """Print a verdict, with the evidence of its folder."""
+    from goodteacher.records import Evidence
+    from goodteacher.studies import EVIDENCE_FILE, Store, place_of
+
+    folder = place_of(given)
+    print_verdict(verdict, Store.open(folder).read_json(EVIDENCE_FILE, Evidence))
+    stdout.print(f"Report: {folder}/report.html", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -367,6 +376,7 @@ def export(
     int8: ExportInt8 = False,
     max_loss: ExportMaxLoss = 0.005,
     teacher_int8: ExportTeacherInt8 = True,
+    trust_code: TrustCode = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -381,6 +391,7 @@ def export(
                 "int8": int8,
                 "max_loss": max_loss,
                 "teacher_int8": teacher_int8,
+                "trust_code": trust_code,
             }
             with tuned_cpu():
                 found = run(folder, out=out, progress=progress, **how)

@@ -16,6 +16,7 @@ from goodteacher.data.inputs import (
     as_inputs,
 )
 from goodteacher.data.listing import shorten
+from goodteacher.data.named_folder import inside
 from goodteacher.data.notes import DataNote, Note
 from goodteacher.data.numbers import AT_ONCE, at_once, decoded
 from goodteacher.data.odd_columns import are_dates, are_identifiers, numbers_rows
@@ -90,6 +91,7 @@ __all__ = [
     "doctor",
     "has_columns",
     "heat_map",
+    "inside",
     "is_numeric",
     "is_table",
     "load_dataset",

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from goodteacher.data.columns import needed_columns
 from goodteacher.data.dataset import Dataset
+from goodteacher.data.named_folder import Inside
 from goodteacher.data.named_splits import choose_splits
 from goodteacher.data.reading import Reading
 from goodteacher.data.table_files import by_role
@@ -62,7 +63,14 @@ def load_from_hub(spec: str, reading: Reading) -> Dataset:
     splits = _fetch(name, config)
     chosen = by_role(choose_splits(list(splits), name, reading), splits)
     tables = {role: _to_table(split, name, reading) for role, split in chosen.items()}
-    return dataset_from_tables(name, tables, reading=reading)
+    return dataset_from_tables(name, tables, reading=reading, base=_files_of(name))
+
+
+def _files_of(name: str) -> Inside:
+    """Return where the files of images may lie: in a folder that was named, or where they came."""
+    config = _import_datasets().config
+    caches = [Path(config.HF_DATASETS_CACHE), Path(config.HF_CACHE_HOME) / "hub"]
+    return Inside(Path(name), *caches) if Path(name).is_dir() else Inside(*caches)
 
 
 def _parse(spec: str) -> tuple[str, str | None]:

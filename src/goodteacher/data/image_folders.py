@@ -18,6 +18,7 @@ from goodteacher.data.encoded import Files
 from goodteacher.data.images import decode_images
 from goodteacher.data.labels import folded, in_order
 from goodteacher.data.listing import shorten
+from goodteacher.data.named_folder import Inside
 from goodteacher.data.named_splits import TRAIN_SPLIT, choose_splits
 from goodteacher.data.odd_columns import image_suffixes
 from goodteacher.data.reading import Reading
@@ -55,7 +56,8 @@ def load_image_folder(folder: Path, reading: Reading) -> Dataset:
     paths = {role: folder / split for role, split in named.items() if split is not None}
     extra = [path for path in _folders(folder) if _is_unlabelled(path.name)]
     listings = {
-        role: _Listing(path, extra if role == "train" else ()) for role, path in paths.items()
+        role: _Listing(path, extra if role == "train" else (), Inside(folder))
+        for role, path in paths.items()
     }
     class_names = _class_names(listings, name, reading)
     splits: dict[str, Split] = {}
@@ -78,8 +80,8 @@ def load_image_folder(folder: Path, reading: Reading) -> Dataset:
 class _Listing:
     """The images of one split and the classes they are in."""
 
-    def __init__(self, folder: Path, unlabelled: Sequence[Path]) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, unlabelled: Sequence[Path], whole: Inside) -> None:
+        self.folder, self._whole = folder, whole
         self.is_train = folder.name == TRAIN_SPLIT
         self.left_out: Counter[str] = Counter()
         self.files: list[Path] = []
@@ -155,7 +157,7 @@ class _Listing:
             if _is_hidden(path.relative_to(root)):
                 self.left_out["hidden or of the system"] += 1
             elif path.suffix.lower() in image_suffixes():
-                found.append(path)
+                found.append(self._whole.path(path.relative_to(self._whole.folder)))
             else:
                 self.left_out[path.suffix.lower() or "without an ending"] += 1
         return found

@@ -35,6 +35,7 @@ from goodteacher.data.dataset import Dataset
 from goodteacher.data.labels import infer_classes, number_labels, plain_labels
 from goodteacher.data.listing import shorten
 from goodteacher.data.mapped_tables import map_parquet, parquet_bytes, take_mapped
+from goodteacher.data.named_folder import Inside
 from goodteacher.data.named_splits import VALIDATION_SPLITS, Roles, choose_splits, hold_out
 from goodteacher.data.reading import Reading
 from goodteacher.data.shards import check_shards, split_files, table_suffix
@@ -69,7 +70,7 @@ def load_table_folder(folder: Path, reading: Reading) -> Dataset:
     for paths in chosen.values():
         check_shards(paths)
     tables = {split: _read_tables(paths, reading) for split, paths in chosen.items()}
-    return dataset_from_tables(name, tables, reading=reading, base=folder)
+    return dataset_from_tables(name, tables, reading=reading, base=Inside(folder))
 
 
 def by_role(roles: Roles, found: Mapping[str, _T]) -> dict[str, _T]:
@@ -87,7 +88,7 @@ def load_table_file(path: Path, reading: Reading) -> Dataset:
     check_shards([path])
     table = _read_tables([path], reading)
     large = _is_large([path], reading)
-    return _divided(table, str(path), path.stem, reading, base=path.parent, large=large)
+    return _divided(table, str(path), path.stem, reading, base=Inside(path.parent), large=large)
 
 
 def load_frame(frame: Frame, reading: Reading) -> Dataset:
@@ -101,7 +102,7 @@ def load_frame(frame: Frame, reading: Reading) -> Dataset:
 
 
 def _divided(
-    table: pa.Table, where: str, name: str, reading: Reading, *, base: Path | None, large: bool
+    table: pa.Table, where: str, name: str, reading: Reading, *, base: Inside | None, large: bool
 ) -> Dataset:
     check_column_names(table.schema, where)
     label_column({"train": table.schema}, reading, where)

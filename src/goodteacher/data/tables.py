@@ -31,6 +31,7 @@ from goodteacher.data.labels import (
     plain_labels,
 )
 from goodteacher.data.listing import shorten
+from goodteacher.data.named_folder import Inside
 from goodteacher.data.reading import Reading
 from goodteacher.data.spec import InputSpec
 from goodteacher.data.table_rows import TableRows, rows_of_table, rows_spec, words_of
@@ -40,7 +41,7 @@ _FOLDERS_OF_IMAGES = ("", "images", "image", "img")
 
 
 def dataset_from_tables(
-    name: str, tables: Mapping[str, pa.Table], *, reading: Reading, base: Path | None = None
+    name: str, tables: Mapping[str, pa.Table], *, reading: Reading, base: Inside | None = None
 ) -> Dataset:
     """Read all tables by the layout of the first.
 
@@ -48,7 +49,8 @@ def dataset_from_tables(
         name: of the data set.
         tables: the examples of ``train``, ``validation`` (if any) and ``test``, a row each.
         reading: what the user asks, and where notes go.
-        base: the folder that relative paths of images start from.
+        base: the folder that paths of images start from, and must not leave; None for a table that
+            was given in Python, whose paths are those of whoever gave it.
 
     Raises:
         DataError: A column is missing or cannot be read as what it must be, or see `Dataset`.
@@ -141,7 +143,7 @@ class _Split:
         columns: Layout,
         where: str,
         reading: Reading,
-        base: Path | None,
+        base: Inside | None,
         split: str,
         spec: InputSpec,
     ) -> None:
@@ -196,27 +198,31 @@ class _Split:
         buffers = Buffers(pc.struct_field(column, "bytes"))
         if not pc.struct_field(column, "bytes").null_count:
             return buffers
-        base = self.base or Path()
-        names = pc.struct_field(column, "path").to_pylist()
-        paths = Files(None if name is None else base / name for name in names)
-        return Either(buffers, paths)
+        # who has the bytes of an image often has the path that it once had, which nobody opens
+        given = pc.is_null(pc.struct_field(column, "bytes"))
+        names = pc.if_else(given, pc.struct_field(column, "path"), None).to_pylist()
+        return Either(buffers, Files(None if name is None else self._at(name) for name in names))
 
     def _existing(self, names: Sequence[str | None]) -> list[Path | None]:
         """Find the files that a column of strings names."""
-        base = self.base or Path()
+        base = Path() if self.base is None else self.base.folder
         paths = [None if n is None else Path(n.strip().replace("\\", "/")) for n in names]
         given = [path for path in paths if path is not None]
-        places = [base / folder for folder in (*_FOLDERS_OF_IMAGES, self.split)]
-        for place in places:
-            if any((place / path).is_file() for path in given):
-                return [None if path is None else place / path for path in paths]
+        folders = (*_FOLDERS_OF_IMAGES, self.split)
+        for folder in folders:
+            if any((base / folder / path).is_file() for path in given):
+                return [None if path is None else self._at(Path(folder, path)) for path in paths]
         raise DataError(
             f"Column {self.columns.image!r} of the {self.where} names images, such as"
             f" {str(given[0])!r}, but none of the {len(given)} files is there. Looked in"
-            f" {shorten(map(str, places))}. Put the images there, or give paths relative to the"
-            f" table. If the names themselves are the texts to classify, say --text-column"
-            f" {self.columns.image}."
+            f" {shorten(str(base / folder) for folder in folders)}. Put the images there, or give"
+            f" paths relative to the table. If the names themselves are the texts to classify, say"
+            f" --text-column {self.columns.image}."
         )
+
+    def _at(self, name: str | Path) -> Path:
+        """Return the path of a file that the table names, in the folder that it may name."""
+        return Path(name) if self.base is None else self.base.path(name)
 
 
 def _without_dictionaries(table: pa.Table, label: str) -> pa.Table:

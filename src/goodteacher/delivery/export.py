@@ -66,20 +66,26 @@ def _calibrated(context: Context, network: Network, architecture: str) -> float:
     return found.value if found.limit is None else 1.0
 
 
-def load_student(folder: Path | str, *, network: NetworkLike | None = None) -> Classifier:
+def load_student(
+    folder: Path | str, *, network: NetworkLike | None = None, trust_code: bool = False
+) -> Classifier:
     """Load a delivered student, ready to classify.
 
     Args:
         folder: A ``student`` folder, or the URL of one.
         network: Where the student's network was given in Python, that network or the function
             that makes it; its weights are those of the folder.
+        trust_code: Import the factory ``python:module:factory`` that the folder names, if it names
+            one. It is code of whoever wrote the folder.
 
     Raises:
         StudyError: The folder holds no student, or a file of it is damaged; the message names it.
+            Or it names a factory that you have neither named nor given nor said to trust.
     """
     store = Store(folder)
     _check_student_folder(store)
-    return Safetensors().read(store.local_folder(""), network=network)
+    place = store.local_folder("")
+    return Safetensors().read(place, network=network, trust_code=trust_code)
 
 
 def _check_student_folder(store: Store) -> None:

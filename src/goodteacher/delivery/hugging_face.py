@@ -122,8 +122,10 @@ class HuggingFace:
             _check_whole(place / file)
         try:
             with quiet("transformers"):
-                model = getattr(package, kind.model).from_pretrained(place)
-                reader = getattr(package, kind.reader).from_pretrained(place)
+                model, reader = (
+                    getattr(package, each).from_pretrained(place, trust_remote_code=False)
+                    for each in (kind.model, kind.reader)
+                )
         except Exception as error:
             raise StudyError(
                 f"{place} is none that transformers reads: {reason(error)}. Export it again."

@@ -246,8 +246,9 @@ def build_model(
     Args:
         spec: ``mlp:1200,1200``, ``cnn:32,64,128``, ``resnet:20``, ``resnet:8x4``, ``wrn:16-2`` or
             ``python:package.module:factory``, a callable that gets ``num_classes``, and
-            ``input_shape`` if it takes that, of fields a dictionary. What stands behind an ``@``
-            says how inputs are prepared, and changes nothing here.
+            ``input_shape`` if it takes that, of fields a dictionary; it must have been named by the
+            user, see `specification_of`. What stands behind an ``@`` says how inputs are prepared,
+            and changes nothing here.
         num_classes: Number C of logits; at least 2.
         inputs: What one example is, as it is prepared; a shape stands for numbers of it, such as
             ``(features,)`` or ``(channels, height, width)``.

@@ -25,6 +25,7 @@ from goodteacher.networks.image_steps import Resize
 from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.preparation import Chain, Preparation
+from goodteacher.networks.trusted import take_trusted, trusted
 from goodteacher.networks.waveforms import Waveform
 
 _MUCH_LARGER = 4
@@ -69,12 +70,18 @@ class Preparations:
         self._kept: dict[str, WeakKeyDictionary[Split, Prepared]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Take networks given in Python along; leave out what another process prepares again."""
-        return {**self.__dict__, "_kept": {}, "given": given_networks()}
+        """Take along what the user gave and trusts; leave out what is prepared again there."""
+        return {
+            **self.__dict__,
+            "_kept": {},
+            "given": given_networks(),
+            "trusted": trusted(),
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Let the networks that were given in the other process be made in this one too."""
         take_given(state.pop("given"))
+        take_trusted(state.pop("trusted"))
         self.__dict__.update(state)
 
     def of(self, spec: str) -> Chain:

@@ -25,6 +25,13 @@ from goodteacher.networks.factory import build_with
 from goodteacher.networks.tokenizing import FIELDS, Tokenize, longest, padded
 
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*")
+_NO_CODE = {"trust_remote_code": False}
+"""No code of a folder or of the hub is run, and nobody is asked whether it may."""
+
+_LEFT_OUT = ("_name_or_path", "transformers_version", "auto_map", "quantization_config")
+"""Of a configuration: where it came from and who wrote it, which changes nothing; and what names
+code, of the hub or of another package."""
+
 _NO_CLASSES = ("regression", "multi_label_classification")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 
@@ -59,8 +66,7 @@ def described(name: str, network: nn.Module) -> dict[str, Any]:
     """Return the configuration of a network of a name, as plain values."""
     configuration: Any = network.config
     found: dict[str, Any] = configuration.to_dict()
-    # Where it came from, and which release wrote it, changes nothing.
-    return {k: v for k, v in found.items() if k not in ("_name_or_path", "transformers_version")}
+    return {name: value for name, value in found.items() if name not in _LEFT_OUT}
 
 
 def rebuilt(record: dict[str, Any], num_classes: int, inputs: InputSpec) -> nn.Module:
@@ -73,7 +79,7 @@ def rebuilt(record: dict[str, Any], num_classes: int, inputs: InputSpec) -> nn.M
     def make(num_classes: int) -> nn.Module:
         package = _transformers()
         kind = str(record.get("model_type"))
-        rest = {key: value for key, value in record.items() if key != "model_type"}
+        rest = {k: v for k, v in record.items() if k not in ("model_type", *_LEFT_OUT)}
         configuration = package.AutoConfig.for_model(kind, **rest)
         return _from_configuration(configuration, _kind_of(inputs))
 
@@ -186,7 +192,7 @@ def finished_classifier(name: str) -> Finished:
         )
     with _explained(name, "cannot be read as a classifier of texts"), _quiet(package):
         model, told = package.AutoModelForSequenceClassification.from_pretrained(
-            source, output_loading_info=True, dtype=torch.float32
+            source, output_loading_info=True, dtype=torch.float32, **_NO_CODE
         )
     if told["missing_keys"]:
         raise ModelError(
@@ -238,7 +244,9 @@ def _made(name: str, num_classes: int, *, inputs: InputSpec) -> nn.Module:
     package = _transformers()
     with _explained(name, "has no configuration that transformers can read"):
         source = _source(name)
-        configuration = package.AutoConfig.from_pretrained(source, num_labels=num_classes)
+        configuration = package.AutoConfig.from_pretrained(
+            source, num_labels=num_classes, **_NO_CODE
+        )
     kind = _kind_of(inputs)
     _check_vocabulary(name, configuration, inputs)
     with _explained(name, f"does not classify {kind}"):
@@ -250,7 +258,7 @@ def _made(name: str, num_classes: int, *, inputs: InputSpec) -> nn.Module:
 
 def _from_configuration(configuration: Any, kind: str) -> nn.Module:
     made: nn.Module = getattr(_transformers(), _KINDS[kind]).from_config(
-        configuration, dtype=torch.float32, attn_implementation="eager"
+        configuration, dtype=torch.float32, attn_implementation="eager", **_NO_CODE
     )
     return made
 
@@ -265,6 +273,7 @@ def _take_weights(network: Any, name: str, source: Any, configuration: Any, kind
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             dtype=torch.float32,
+            **_NO_CODE,
         )
     prefix = f"{network.base_model_prefix}."
     base = {key for key in network.state_dict() if key.startswith(prefix)}
@@ -314,7 +323,7 @@ def _tokenizer(name: str) -> Any:
             "there. Write it beside the model: tokenizer.save_pretrained(folder)."
         )
     with _explained(name, "has no tokenizer that transformers can read"):
-        return package.AutoTokenizer.from_pretrained(source)
+        return package.AutoTokenizer.from_pretrained(source, **_NO_CODE)
 
 
 def _content(name: str, tokenizer: Any) -> Any:
@@ -340,7 +349,7 @@ def _check_padding(name: str, tokenizer: Any) -> None:
 def _limit(name: str, tokenizer: Any) -> int | None:
     package = _transformers()
     with _explained(name, "has no configuration that transformers can read"):
-        configuration = package.AutoConfig.from_pretrained(_source(name))
+        configuration = package.AutoConfig.from_pretrained(_source(name), **_NO_CODE)
     positions = _positions(package, configuration)
     limits = [n for n in (positions, tokenizer.model_max_length) if n and 0 < n < 10**9]
     return int(min(limits)) if limits else None
@@ -357,7 +366,7 @@ def _positions(package: ModuleType, configuration: Any) -> int | None:
         return rows
     with torch.device("meta"), _quiet(package):
         try:
-            model = package.AutoModel.from_config(configuration)
+            model = package.AutoModel.from_config(configuration, **_NO_CODE)
         except Exception:  # of models that are no use here, which is said where they are built
             return int(rows)
     tables = [m for n, m in model.named_modules() if n.endswith("position_embeddings")]

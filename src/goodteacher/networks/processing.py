@@ -204,7 +204,7 @@ def _processor(name: str, kind: str, what: str) -> Any:
     ):
         # By Pillow, whether or not torchvision is here too: the two place ties at other pixels.
         backend = {"backend": "pil"} if kind == "AutoImageProcessor" else {}
-        return getattr(package, kind).from_pretrained(source, **backend)
+        return getattr(package, kind).from_pretrained(source, trust_remote_code=False, **backend)
 
 
 def _pixels_in(fields: Mapping[str, Any]) -> list[Pixels]:

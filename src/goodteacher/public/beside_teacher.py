@@ -29,7 +29,6 @@ from goodteacher.delivery import (
 )
 from goodteacher.errors import GoodteacherError
 from goodteacher.maths.statistics import paired_interval
-from goodteacher.networks import NetworkLike, give_again
 from goodteacher.records import ExportedTeacher, QuantizedTeacher, Timed
 from goodteacher.studies import Store, settings_of
 from goodteacher.teachers import KeptTeacher, most_accurate_teacher
@@ -133,7 +132,6 @@ def teacher_beside(
     store: Store,
     data: StudyData,
     test: Split,
-    network: NetworkLike | None,
     wanted: Wanted,
     scratch: Path,
 ) -> Beside:
@@ -143,12 +141,8 @@ def teacher_beside(
         store: The study.
         data: Its data.
         test: The test split, open.
-        network: The teacher's network again, where it was given in Python.
         wanted: In which files it is to run.
         scratch: An empty folder for its files.
-
-    Raises:
-        ModelError: A network is given for a teacher that needs none.
     """
     found, config = most_accurate_teacher(store), settings_of(store)
     if found is None:
@@ -158,8 +152,6 @@ def teacher_beside(
     spec = config.teacher if isinstance(config, StudyConfig) else None
     if spec is None or found.weights is None:
         return _not_run(found, _RECORDED, found.recorded_logits(test), scratch)
-    if network is not None:
-        give_again(spec, network)
     try:
         model = _as_delivered(found, spec, data)
     except GoodteacherError as error:

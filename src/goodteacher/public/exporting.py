@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypedDict
 
 from torch import Tensor
 
+from goodteacher.config import StudyConfig
 from goodteacher.data import Split, StudyData
 from goodteacher.delivery import (
     FORMATS,
@@ -39,7 +40,7 @@ from goodteacher.delivery import (
 )
 from goodteacher.errors import ConfigError, PackageError, StudyError
 from goodteacher.maths.statistics import paired_interval
-from goodteacher.networks import NetworkLike
+from goodteacher.networks import NetworkLike, check_code, give_again
 from goodteacher.public.beside_teacher import (
     EIGHT,
     FLOATS,
@@ -98,6 +99,7 @@ class Exporting(TypedDict, total=False):
     data: DataLike | None
     network: NetworkLike | None
     teacher: NetworkLike | None
+    trust_code: bool
     progress: Progress | None
 
 
@@ -113,6 +115,7 @@ def export(
     data: DataLike | None = None,
     network: NetworkLike | None = None,
     teacher: NetworkLike | None = None,
+    trust_code: bool = False,
     progress: Progress | None = None,
 ) -> Export:
     """Write the delivered student of a study for other runtimes, and check what was written.
@@ -130,6 +133,8 @@ def export(
         data: The data again, where they were given in Python.
         network: The student's network again, where it was given in Python.
         teacher: The teacher's network again, where it was given in Python.
+        trust_code: Import the factories ``python:module:factory`` that the study names. They are
+            code of whoever wrote it.
         progress: Told how far the work is.
 
     Returns:
@@ -145,22 +150,20 @@ def export(
     _check(target, max_loss)
     if Store(folder).exists(CONFIG_FILE):
         require_whole(Store(folder), makes=is_of_export)
-    student = load_student(_student_folder(folder), network=network)
+    student = load_student(_student_folder(folder), network=network, trust_code=trust_code)
+    _give_teacher(Store.open(folder), teacher, trust_code=trust_code)
     forms = _formats(format, int8, student.card)
     parts = _data_of(folder, data)
     with under_way(target) as place, TemporaryDirectory() as scratch:
         test = parts.test.open("compare exported files with the student, and with its teacher")
         work = _Work(place, student, parts, test, logits_on(student, test), watcher)
-        found = work.written(forms)
-        quantized = work.quantized(max_loss) if int8 else None
-        beside = work.beside(folder, teacher, teacher_int8, Path(scratch))
         result = Export(
             architecture=student.card.architecture,
             size=size_of(student.network, student.card),
             temperature=student.card.temperature,
-            files=found,
-            int8=quantized,
-            **work.times(beside),
+            files=work.written(forms),
+            int8=work.quantized(max_loss) if int8 else None,
+            **work.times(work.beside(folder, teacher_int8, Path(scratch))),
             **work.qualities(folder, network),
         )
         text = model_card(Store(folder), student.card, result)
@@ -168,6 +171,15 @@ def export(
         Store(place).write_text(CARD_FILE, text)
     _keep(Store(folder), result, text, watcher)
     return result
+
+
+def _give_teacher(store: Store, teacher: NetworkLike | None, *, trust_code: bool) -> None:
+    """Let a study's teacher be made in this process, where the user gave it or trusts it."""
+    config = settings_of(store)
+    spec = config.teacher if isinstance(config, StudyConfig) else None
+    if teacher is not None and spec is not None:
+        give_again(spec, teacher)
+    check_code([spec], where=store.root, trust_code=trust_code)
 
 
 def _keep(store: Store, result: Export, card: str, watcher: Progress) -> None:
@@ -313,13 +325,11 @@ class _Work:
             "changed_classes": class_changes(*predicted, labels, names),
         }
 
-    def beside(
-        self, folder: Place, network: NetworkLike | None, int8: bool, scratch: Path
-    ) -> Beside:
+    def beside(self, folder: Place, int8: bool, scratch: Path) -> Beside:
         """Find the study's teacher, and make it run as the student does."""
         say(self.watcher, "measuring the student beside its teacher")
         wanted = Wanted(onnx=(self.place / ONNX_FILE).exists(), int8=int8)
-        return teacher_beside(Store(folder), self.parts, self.test, network, wanted, scratch)
+        return teacher_beside(Store(folder), self.parts, self.test, wanted, scratch)
 
     def times(self, beside: Beside) -> dict[str, Any]:
         """Time the student and its teacher in turns, and say how they compare."""

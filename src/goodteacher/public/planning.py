@@ -19,7 +19,7 @@ from torch import nn
 from goodteacher.config import StudyConfig
 from goodteacher.engines import Simulated, SimulatedEngine, longest_chain, threads_for
 from goodteacher.errors import ConfigError, StudyError
-from goodteacher.networks import NetworkLike, is_estimator
+from goodteacher.networks import NetworkLike, check_code, is_estimator
 from goodteacher.records import Amount, Amounts, DataSummary, Link, OnWorkers, SearchPlan
 from goodteacher.studies import (
     CONFIG_FILE,
@@ -72,6 +72,7 @@ def plan(
     student: NetworkLike | None = None,
     workers_up_to: int = 16,
     price_per_hour: float | None = None,
+    trust_code: bool = False,
     progress: Progress | None = None,
     **settings: Any,
 ) -> SearchPlan:
@@ -88,6 +89,8 @@ def plan(
         student: The same; one.
         workers_up_to: Numbers of workers are 1, 2, 4 and so on up to this one.
         price_per_hour: Of one worker.
+        trust_code: Of a study's folder, import the factories ``python:module:factory`` that it
+            names. They are code of whoever wrote it.
         progress: Told how far the plan is.
         **settings: Any setting of a search.
 
@@ -108,6 +111,7 @@ def plan(
     if folder is not None:
         known = Store.open(folder)
         config, data = _settings_of(folder, settings, teacher, student)
+        check_code([config.teacher, config.student], where=folder, trust_code=trust_code)
     else:
         given = {"teacher": teacher, "student": student}
         networks = {name: network for name, network in given.items() if network is not None}

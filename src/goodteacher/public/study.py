@@ -122,25 +122,31 @@ class Study:
         """Return a row for every trained student."""
         return self.store.read_table(TABLE_FILE, StudentRow)
 
-    def student(self, *, network: NetworkLike | None = None) -> Classifier:
+    def student(
+        self, *, network: NetworkLike | None = None, trust_code: bool = False
+    ) -> Classifier:
         """Return the delivered student, ready to classify: the best on the selection split.
 
         Args:
             network: The student's network, where it was given in Python by another process.
+            trust_code: See :func:`goodteacher.load_student`.
         """
-        return load_student(self.folder / "student", network=network)
+        return load_student(self.folder / "student", network=network, trust_code=trust_code)
 
     def export(self, out: str | Path, **how: Unpack[Exporting]) -> Export:
         """Write the delivered student for other runtimes; see :func:`goodteacher.export`."""
         return export(self, out=out, **how)
 
-    def baseline(self, *, network: NetworkLike | None = None) -> Classifier:
+    def baseline(
+        self, *, network: NetworkLike | None = None, trust_code: bool = False
+    ) -> Classifier:
         """Return the best student of hard labels, ready to classify.
 
         Args:
             network: The student's network, where it was given in Python by another process.
+            trust_code: See :func:`goodteacher.load_student`.
         """
-        return load_student(self.folder / "baseline", network=network)
+        return load_student(self.folder / "baseline", network=network, trust_code=trust_code)
 
     # Figures of the report, for notebooks.
 

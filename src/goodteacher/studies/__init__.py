@@ -30,7 +30,15 @@ from goodteacher.studies.files import (
     VERDICT_FILE,
     VERIFY_SEEDS,
 )
-from goodteacher.studies.handing_over import Packed, hand_over, pack, sending, take, unpack
+from goodteacher.studies.handing_over import (
+    HandedOver,
+    Packed,
+    hand_over,
+    pack,
+    sending,
+    take,
+    unpack,
+)
 from goodteacher.studies.health import Health, health_of
 from goodteacher.studies.helpers import (
     READY,
@@ -62,6 +70,7 @@ from goodteacher.studies.several import (
     study_folders,
     which_study,
 )
+from goodteacher.studies.shared_folder import SharedFolder
 from goodteacher.studies.shown import excerpt, shown_examples
 from goodteacher.studies.store import Store
 from goodteacher.studies.tasks import (
@@ -108,6 +117,7 @@ __all__ = [
     "Environment",
     "Flow",
     "GroupWork",
+    "HandedOver",
     "Health",
     "Helpers",
     "LostHelperError",
@@ -117,6 +127,7 @@ __all__ = [
     "Place",
     "Progress",
     "Recruiter",
+    "SharedFolder",
     "Silent",
     "Standing",
     "Store",

@@ -13,6 +13,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from goodteacher.data import inside
 from goodteacher.errors import StudyError
 from goodteacher.studies.checksums import (
     NOTES_FILE,
@@ -62,19 +63,19 @@ class LocalFiles:
 
     def read(self, name: str) -> bytes:
         """Return what a file holds."""
-        return self.place.joinpath(name).read_bytes()
+        return self._inside(name).read_bytes()
 
     def local(self, name: str) -> Path:
         """Return the file itself."""
-        return self.place.joinpath(name)
+        return self._inside(name)
 
     def local_folder(self, name: str) -> Path:
         """Return the folder itself."""
-        return self.place.joinpath(name)
+        return self._inside(name)
 
     def draft(self, folder: str) -> Path:
         """Return the folder itself."""
-        return self.place.joinpath(folder)
+        return self._inside(folder)
 
     def publish(self, folder: str, draft: Path) -> None:
         """Leave the files where they are, and note what they hold."""
@@ -87,7 +88,7 @@ class LocalFiles:
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         """Give a temporary name beside the file, which is renamed."""
-        target = self.place.joinpath(name)
+        target = self._inside(name)
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")  # of any machine
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +115,7 @@ class LocalFiles:
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
-        path = self.place.joinpath(name)
+        path = self._inside(name)
         if self.notes(name) and not is_free(name):
             folder_notes(path.parent).add(note_of(path.name, None))
         path.unlink(missing_ok=True)
@@ -175,7 +176,7 @@ class LocalFiles:
     @property
     def log_place(self) -> Path:
         """The file of the log."""
-        return self.place.joinpath(EVENTS_FILE)
+        return self._inside(EVENTS_FILE)
 
     def log(self, line: str) -> None:
         """Append a line."""
@@ -190,7 +191,7 @@ class LocalFiles:
     @contextlib.contextmanager
     def lock(self, progress: Progress) -> Iterator[None]:
         """Hold the folder by a lock of the system, which ends with the process."""
-        lock = FileLock(self.place / ".lock")
+        lock = FileLock(self._inside(".lock"))
         try:
             lock.acquire(blocking=False)
         except Timeout:  # an OSError too
@@ -207,6 +208,10 @@ class LocalFiles:
             yield
         finally:
             lock.release()
+
+    def _inside(self, name: str) -> Path:
+        """Return a path below the folder; a folder of somebody else's may hold links."""
+        return inside(self.place, name, error=StudyError)
 
 
 def check_usable(path: Path) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from shutil import copyfile, rmtree
 from typing import Any, cast
 
+from goodteacher.data import inside
 from goodteacher.errors import PackageError, StudyError
 from goodteacher.studies.checksums import NOTES_FILE, NOTES_FOLDER, Note, is_free, note_of
 from goodteacher.studies.fetched import fetched
@@ -155,7 +156,8 @@ class RemoteFiles:
         """Fetch what is below a name into a folder that goes when the process ends."""
         folder = self.draft(name)
         for each in self._plain(name):
-            target = folder / (each.removeprefix(f"{name}/") if name else each)
+            below = each.removeprefix(f"{name}/") if name else each
+            target = inside(folder, below, error=StudyError)  # an object may be called ../x
             target.parent.mkdir(parents=True, exist_ok=True)
             copyfile(self.local(each), target)
         return folder

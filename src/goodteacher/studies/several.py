@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
+from pydantic import Field
 
 from goodteacher.config import Frozen, StudyConfig, differences, digest_of, parse, read_toml
 from goodteacher.errors import ConfigError, StudyError
@@ -27,7 +28,7 @@ class StudentsRecord(Frozen):
     """Content of ``students.toml``."""
 
     schema_version: Literal[1] = 1
-    students: dict[str, str]
+    students: dict[str, Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$")]]
     """The folder of each student's study, by specification."""
     settings: dict[str, Any]
     """Settings of the studies, as they were given, but for the student."""

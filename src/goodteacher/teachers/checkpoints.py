@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Attribute
-from goodteacher.data import shorten
+from goodteacher.data import inside, shorten
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.studies import read_tensors, weights_difference
 
@@ -126,7 +126,7 @@ def _files_of(path: Path) -> list[Path]:
                 shards = json.loads((path / name).read_text())["weight_map"].values()
             except (ValueError, KeyError, AttributeError) as error:
                 raise StudyError(f"{path / name} is damaged ({error}). Copy it again.") from None
-            return [path / shard for shard in sorted(set(shards))]
+            return [inside(path, str(shard), error=StudyError) for shard in sorted(set(shards))]
     return [path / name for name in _IN_FOLDERS if (path / name).is_file()][:1]
 
 
