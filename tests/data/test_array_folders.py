@@ -158,7 +158,8 @@ DAMAGES = {
 def test_damaged_array_is_refused_by_its_name_and_never_unpickled(folder, name, damage):
     path = folder / f"{name}.npy"
     DAMAGES[damage](path)
-    with pytest.raises(DataError, match=rf"{name}\.npy cannot be read as a \.npy file"):
+    said = "is a folder, but only regular" if damage == "a folder" else r"cannot be read as a \.npy"
+    with pytest.raises(DataError, match=rf"{name}\.npy {said} file"):
         load_dataset(folder)
 
 

@@ -349,7 +349,7 @@ def test_unknown_and_missing_files_name_what_would_work(tmp_path):
     with pytest.raises(ResponseError, match="There is no file"):
         read_response(tmp_path / "teacher.npz")
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(ResponseError, match="There is no file"):
+    with pytest.raises(ResponseError, match="is a folder, but only regular files are read"):
         read_response(tmp_path / "folder.csv")
 
 

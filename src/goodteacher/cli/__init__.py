@@ -235,6 +235,10 @@ def score(
         str, typer.Option(help="temperatures to measure at, separated by commas")
     ] = "1,2,4,8",
     probabilities: Probabilities = False,
+    max_memory_gib: Annotated[
+        float | None,
+        typer.Option(help="memory in GiB that each file may take (default: half of the free)"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the similarity information of any teacher's response."""
@@ -242,7 +246,11 @@ def score(
         from goodteacher.public.scoring import score as run
 
         result = run(
-            responses, labels=labels, temperatures=temperatures, probabilities=probabilities
+            responses,
+            labels=labels,
+            temperatures=temperatures,
+            probabilities=probabilities,
+            max_memory_gib=max_memory_gib,
         )
         if as_json:
             print_json(result.model_dump(mode="json"))

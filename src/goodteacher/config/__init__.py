@@ -9,6 +9,7 @@ Its description there is the text of ``--help``. Unknown names are refused.
 from goodteacher.config.augmentation import Augmentation
 from goodteacher.config.commands import DistillConfig, EvidenceConfig, RespondConfig, VerifyConfig
 from goodteacher.config.common import DataConfig, KeptConfig, ReadingConfig, RuntimeConfig
+from goodteacher.config.files import check_regular
 from goodteacher.config.reading import (
     RUNTIME_SETTINGS,
     differences,
@@ -40,6 +41,7 @@ from goodteacher.config.values import (
     LossName,
     Optimization,
     OptimizerName,
+    PositiveFloat,
     PositiveFloats,
     Recipe,
     ScheduleName,
@@ -68,6 +70,7 @@ __all__ = [
     "Optimization",
     "OptimizerName",
     "PlannedRun",
+    "PositiveFloat",
     "PositiveFloats",
     "ReadingConfig",
     "Recipe",
@@ -84,6 +87,7 @@ __all__ = [
     "Training",
     "VariantName",
     "VerifyConfig",
+    "check_regular",
     "differences",
     "digest_of",
     "group_of",

@@ -124,6 +124,11 @@ class ReadingConfig(Frozen):
         description="memory in GiB for the decoded images of a split; images that do not fit "
         "are decoded each time they are needed (default: a quarter of the free memory)",
     )
+    max_memory_gib: PositiveFloat | None = Field(
+        None,
+        description="memory in GiB that a file which is read may take, each for itself; larger "
+        "ones are refused before they are read (default: half of the free memory)",
+    )
 
 
 class DataConfig(ReadingConfig):

@@ -14,14 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from goodteacher.config import check_regular
 from goodteacher.data.arrays import dataset_from_arrays
 from goodteacher.data.dataset import Dataset
 from goodteacher.data.inputs import Fields, Mapped
 from goodteacher.data.labels import is_text
+from goodteacher.data.numpy_files import UNREADABLE, load_npy
 from goodteacher.data.reading import Reading
 from goodteacher.errors import DataError
 
@@ -85,16 +86,18 @@ def _files(path: Path) -> list[Path]:
 
 def _npy(path: Path, mapped: bool) -> npt.NDArray[Any]:
     try:
-        found: npt.NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None)
-    except (OSError, ValueError, EOFError) as error:
+        return load_npy(path, DataError, mode="r" if mapped else None)
+    except DataError:
+        raise
+    except UNREADABLE as error:
         raise DataError(
             f"{path} cannot be read as a .npy file of a plain array ({error}). Is it cut short, or "
             "does it hold Python objects, which are never unpickled? Write it with numpy.save."
         ) from error
-    return found
 
 
 def _table(path: Path) -> pa.Table:
+    check_regular(path, DataError)
     source = pa.memory_map(str(path))
     try:
         return pa.ipc.open_file(source).read_all()

@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +41,7 @@ from goodteacher.data.labels import (
 from goodteacher.data.listing import shorten
 from goodteacher.data.named_splits import VALIDATION_SPLITS, choose_splits
 from goodteacher.data.numbers import decoded
+from goodteacher.data.numpy_files import UNREADABLE, load_npz
 from goodteacher.data.odd_columns import numbers_rows
 from goodteacher.data.reading import Reading
 from goodteacher.data.spec import InputSpec
@@ -222,9 +222,10 @@ def read_npz(path: Path) -> dict[str, _Array]:
         DataError: The file is no ``.npz``, is damaged, or holds Python objects.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, BadZipFile, EOFError, TypeError) as error:
+        return load_npz(path, DataError)
+    except DataError:
+        raise
+    except UNREADABLE as error:
         raise DataError(
             f"{path} cannot be read as an .npz file of plain arrays ({error}). Is it cut short, a"
             " lone .npy, or does it hold Python objects, which are never unpickled? Write it with"

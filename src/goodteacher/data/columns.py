@@ -328,7 +328,8 @@ class _Inputs:
     def _leave_out(self, names: Sequence[str], why: str, advice: str = "") -> None:
         if not names:
             return
-        self.names = [name for name in self.names if name not in names]
+        left_out = {*names}
+        self.names = [name for name in self.names if name not in left_out]
         verb = why if len(names) > 1 else _singular(why)
         self.reading.note(
             "left_out",

@@ -17,7 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from goodteacher.config import check_regular
+from goodteacher.data.bounds import read_at_most
 from goodteacher.data.reading import Reading
+from goodteacher.data.table_bounds import check_text_table
 from goodteacher.errors import DataError
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -44,9 +47,11 @@ def read_csv(path: Path, reading: Reading) -> pa.Table:
         DataError: The file is not UTF-8 and no byte-order mark says what else.
         OSError, pyarrow.ArrowException: It cannot be read.
     """
+    check_regular(path, DataError)
     with pa.input_stream(str(path), compression="detect") as stream:
-        content = _as_utf8(stream.read(), path)
+        content = _as_utf8(read_at_most(stream, str(path)), path)
     delimiter = _delimiter(content)
+    check_text_table(io.BytesIO(content), delimiter.encode(), str(path))
     if delimiter != ("\t" if ".tsv" in path.suffixes else ","):
         reading.note("delimiter", f"{path.name} has {DELIMITERS[delimiter]} between its columns.")
     table = _parse(content, delimiter, ".")

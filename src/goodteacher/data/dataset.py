@@ -11,6 +11,7 @@ above may rely on it.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -303,7 +304,7 @@ def _check_class_names(class_names: tuple[str, ...]) -> None:
             f" ({shorten(class_names) or 'none'}). Is the label column the right one, or was the"
             " data filtered by class?"
         )
-    repeated = sorted({name for name in class_names if class_names.count(name) > 1})
+    repeated = sorted(name for name, count in Counter(class_names).items() if count > 1)
     if repeated:
         raise DataError(
             f"Class names must be unique, but these come more than once: {shorten(repeated)}."

@@ -183,8 +183,9 @@ def _class_names(listings: dict[str, _Listing], name: str, reading: Reading) -> 
     train, *others = listings.values()
     if not train.class_names:
         return in_order(c for listing in others for c in listing.class_names)
+    known = {*train.class_names}
     for listing in others:
-        unknown = [c for c in listing.class_names if c not in train.class_names]
+        unknown = [c for c in listing.class_names if c not in known]
         if unknown:
             twins = {folded(c): c for c in train.class_names}
             alike = [f"{c!r} and {twins[folded(c)]!r}" for c in unknown if folded(c) in twins]

@@ -23,9 +23,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from goodteacher.data.bounds import check_shape, inherited
 from goodteacher.data.encoded import Describe, Many, OnDemand, decoding_threads
 from goodteacher.data.listing import shorten
-from goodteacher.data.pixels import Pixels, Unsuitable, read_pixels, resize_image
+from goodteacher.data.pixels import SMALLER, Pixels, Unsuitable, read_pixels, resize_image
 from goodteacher.errors import ConfigError, DataError
 
 _Whole = npt.NDArray[np.int32]
@@ -129,7 +130,9 @@ def resize_images(images: Tensor, size: tuple[int, int] | None) -> Tensor:
     """
     if size is None or tuple(images.shape[2:]) == size:
         return images
-    resized = np.empty((*images.shape[:2], *size), dtype=np.uint8)
+    shape = (*images.shape[:2], *size)
+    check_shape(shape, 1, f"{len(images)} images resized to {size[0]}x{size[1]}", advice=SMALLER)
+    resized = np.empty(shape, dtype=np.uint8)
     for target, image in zip(resized, images.numpy(), strict=True):
         for target_channel, channel in zip(target, image, strict=True):
             target_channel[:] = resize_image(Image.fromarray(channel), size)
@@ -162,7 +165,8 @@ class _Decoder:
             range(first, min(first + _IMAGES_AT_ONCE, num_images))
             for first in range(start, num_images, _IMAGES_AT_ONCE)
         ]
-        with ThreadPoolExecutor(decoding_threads(self.shape[1] * self.shape[2])) as pool:
+        threads = decoding_threads(self.shape[1] * self.shape[2])
+        with ThreadPoolExecutor(threads, initializer=inherited()) as pool:
             try:
                 list(pool.map(self._decode_all, chunks))
             except BaseException:  # such as Ctrl-C: what has not been begun is not waited for
@@ -179,6 +183,8 @@ class _Decoder:
         except Unsuitable as error:
             self.unsuitable[row] = str(error)
             return
+        except DataError:
+            raise
         except Exception as error:  # Pillow raises many types for bytes that are no image
             self.corrupt[row] = f"{type(error).__name__}: {error}"
             return

@@ -21,6 +21,7 @@ from sklearn.datasets import load_digits
 from goodteacher.config import ReadingConfig, split_commas
 from goodteacher.data.array_folders import is_array_folder, load_array_folder
 from goodteacher.data.arrays import dataset_from_arrays, read_npz
+from goodteacher.data.bounds import at_most
 from goodteacher.data.dataset import Dataset
 from goodteacher.data.hub import is_hub_name, load_from_hub
 from goodteacher.data.image_folders import is_image_folder, load_image_folder
@@ -127,6 +128,13 @@ def load_for(
     Raises:
         InputError: See `load_dataset`.
     """
+    with at_most(config.max_memory_gib):
+        return _as_set(config, data)
+
+
+def _as_set(
+    config: ReadingConfig, data: str | Path | Mapping[str, Any] | Frame | Dataset
+) -> Dataset:
     return load_dataset(
         data,
         resize=config.resize,

@@ -12,6 +12,7 @@ The `datasets` library does not look at a column ``split``: all rows of the file
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +23,8 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet as pq
 
+from goodteacher.config import check_regular
+from goodteacher.data.bounds import read_at_most
 from goodteacher.data.columns import (
     ID_COLUMNS,
     SPLIT_COLUMN,
@@ -39,6 +42,7 @@ from goodteacher.data.named_folder import Inside
 from goodteacher.data.named_splits import VALIDATION_SPLITS, Roles, choose_splits, hold_out
 from goodteacher.data.reading import Reading
 from goodteacher.data.shards import check_shards, split_files, table_suffix
+from goodteacher.data.table_bounds import check_json_lines, check_parquet
 from goodteacher.data.table_rows import Frame, as_table
 from goodteacher.data.tables import dataset_from_tables
 from goodteacher.errors import DataError
@@ -171,13 +175,19 @@ def _map_parquet(path: Path, reading: Reading) -> pa.Table:
 
 def _read_parquet(path: Path, reading: Reading) -> pa.Table:
     # ParquetFile, unlike read_table, does not read partitions out of folder names
+    check_regular(path, DataError)
     file = pq.ParquetFile(path)
-    return file.read(columns=needed_columns(file.schema_arrow, reading, str(path)))
+    columns = needed_columns(file.schema_arrow, reading, str(path))
+    check_parquet(path, columns)
+    return file.read(columns=columns)
 
 
 def _read_json_lines(path: Path, reading: Reading) -> pa.Table:
+    check_regular(path, DataError)
     with pa.input_stream(str(path), compression="detect") as stream:
-        return pyarrow.json.read_json(stream)
+        content = read_at_most(stream, str(path))
+    check_json_lines(content, str(path))
+    return pyarrow.json.read_json(io.BytesIO(content))
 
 
 _READERS: dict[str, Callable[[Path, Reading], pa.Table]] = {
@@ -191,7 +201,9 @@ _READERS: dict[str, Callable[[Path, Reading], pa.Table]] = {
 def _guarded(read: Callable[[Path, Reading], _T], path: Path, reading: Reading) -> _T:
     try:
         return read(path, reading)
-    except (OSError, pa.ArrowException) as error:
+    except DataError:
+        raise
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         raise DataError(
             f"{path} cannot be read as {_kind(path)[1:]} ({error}). Is it damaged, empty, or of"
             " another type than its name says? Fetch or write it again."

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from goodteacher.config import Frozen, PositiveFloats, parse
-from goodteacher.data import shorten
+from goodteacher.config import Frozen, PositiveFloat, PositiveFloats, parse
+from goodteacher.data import at_most, shorten
 from goodteacher.errors import ResponseError
 from goodteacher.maths.calibration import best_temperature
 from goodteacher.records import Measurement
@@ -36,6 +36,7 @@ from goodteacher.responses.measurement import measure
 
 class _Settings(Frozen):
     temperatures: PositiveFloats
+    max_memory_gib: PositiveFloat | None = None
 
 
 class Score(Frozen):
@@ -66,6 +67,7 @@ def score(
     labels: str | Path | Labels | Tensor | npt.NDArray[Any],
     temperatures: object = (1.0, 2.0, 4.0, 8.0),
     probabilities: bool = False,
+    max_memory_gib: float | None = None,
 ) -> Score:
     """Measure a response at several temperatures, and at the one that minimises its NLL.
 
@@ -77,6 +79,7 @@ def score(
         labels: The true classes of the same examples: a file, or integers [N]; -1 is unlabelled.
         temperatures: Where to measure.
         probabilities: ``responses`` are probabilities rather than logits.
+        max_memory_gib: Memory that each file may take; None for half of the free memory.
 
     Raises:
         InputError: A file or value cannot be used, or they do not fit.
@@ -88,9 +91,14 @@ def score(
         >>> {m.temperature: round(m.similarity, 4) for m in found.measurements}[1.0]
         0.0437
     """
-    grid = parse(_Settings, temperatures=temperatures).temperatures
-    response = as_response(responses, probabilities=probabilities)
-    given = _labels(labels)
+    settings = parse(_Settings, temperatures=temperatures, max_memory_gib=max_memory_gib)
+    with at_most(settings.max_memory_gib):
+        response = as_response(responses, probabilities=probabilities)
+        given = _labels(labels)
+    return _scored(response, given, settings.temperatures)
+
+
+def _scored(response: Response, given: Labels, grid: tuple[float, ...]) -> Score:
     rows, places, matched = _matched(response, given)
     columns, named = _class_columns(response, given)
     logits, known = (

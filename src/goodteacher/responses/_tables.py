@@ -7,7 +7,8 @@ known by name; predictions, file names and text are left out with a note, never 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ VALUE_NAMES = ("logits", "probabilities")
 UNNAMED = "(values)"
 """The one array of a .npy file, or the class columns of a table."""
 
+_SPECIAL = {*ID_NAMES, *LABEL_NAMES, *VALUE_NAMES}
 _OTHER_LABELS = {"target", "targets", "y_true", "true_label", "true", "truth", "ground_truth"}
 _ROW_NUMBERS = {"", "index", "idx", "row", "rows", "row_number", "no", "nr", "#", "level_0"}
 _LEFT_OUT = (
@@ -47,10 +49,11 @@ def special_columns(table: Any, class_names: Sequence[str]) -> dict[str, Array]:
         table: A pyarrow table.
         class_names: The data's classes, where they are known; these are no such columns.
     """
+    of_classes = {*class_names}
     return {
         name.strip().casefold(): column(table, place)
         for place, name in enumerate(table.column_names)
-        if _is_special(name.strip(), class_names)
+        if _is_special(name.strip(), of_classes)
     }
 
 
@@ -75,10 +78,12 @@ def classes_of(
     names = [name.strip() for name in table.column_names]
     _check_header(names)
     notes: list[str] = []
-    places = [p for p, name in enumerate(names) if not _is_special(name, class_names)]
+    of_classes = {*class_names}
+    places = [p for p, name in enumerate(names) if not _is_special(name, of_classes)]
     places = _of_kind(places, names, probabilities, notes)
     named = _places_of(class_names, names, places)
-    others = [p for p in places if p not in (named or ())]
+    taken = {*(named or ())}
+    others = [p for p in places if p not in taken]
     others = [p for p in others if not _is_row_number(table, p, names[p], notes)]
     others = _numeric(table, others, names, notes)
     if named is not None:
@@ -111,7 +116,7 @@ def column(table: Any, place: int) -> Array:
     Raises:
         MalformedError: Values are missing, or lists differ in length.
     """
-    name, values = table.column_names[place], table.column(place).combine_chunks()
+    name, values = table.field(place).name, table.column(place).combine_chunks()
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     if values.null_count:
@@ -131,16 +136,15 @@ def column(table: Any, place: int) -> Array:
 
 
 def _check_header(names: Sequence[str]) -> None:
-    doubled = sorted({name for name in names if names.count(name) > 1})
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
     if doubled:
         raise MalformedError(f"column {doubled[0]!r} stands there more than once. Name each apart.")
     if names and all(re.fullmatch(r"-?\d*\.\d+(e[+-]?\d+)?", name) for name in names):
         raise MalformedError("its first line holds numbers. Add a header line with column names.")
 
 
-def _is_special(name: str, class_names: Sequence[str]) -> bool:
-    names = {*ID_NAMES, *LABEL_NAMES, *VALUE_NAMES}
-    return name.casefold() in names and name not in class_names
+def _is_special(name: str, class_names: Collection[str]) -> bool:
+    return name.casefold() in _SPECIAL and name not in class_names
 
 
 def _of_kind(
@@ -155,7 +159,8 @@ def _of_kind(
     if len(families[wanted]) < 2:
         return places
     _note_left_out([names[p] for p in families[other]], notes)
-    return [p for p in places if p not in families[other]]
+    left_out = {*families[other]}
+    return [p for p in places if p not in left_out]
 
 
 def _places_of(
@@ -264,7 +269,8 @@ def _longest_count(places: list[int], names: Sequence[str], notes: list[str]) ->
     for stem, group in sorted(groups.items(), key=lambda item: len(item[1]), reverse=True):
         numbers = numbers_of([names[p] for p in group]) or []
         if len(group) >= 2 and (stem in VALUE_NAMES or sorted(numbers) in _counts(len(group))):
-            _note_left_out([names[p] for p in places if p not in group], notes)
+            taken = {*group}
+            _note_left_out([names[p] for p in places if p not in taken], notes)
             return group
     return places
 

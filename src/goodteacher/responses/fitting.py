@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from goodteacher.config import DataConfig
-from goodteacher.data import Dataset, Frame, Split, load_for, shorten
+from goodteacher.data import Dataset, Frame, Split, at_most, load_for, shorten
 from goodteacher.errors import ResponseError
 from goodteacher.maths.rows import Logits, select_classes
 from goodteacher.responses.columns import class_columns, difference
@@ -275,5 +275,6 @@ def load_pair(
     """
     dataset = load_for(config, data)
     names = dataset.class_names
-    response = as_response(responses, probabilities=probabilities, class_names=names)
+    with at_most(config.max_memory_gib):
+        response = as_response(responses, probabilities=probabilities, class_names=names)
     return fitted_response(response, dataset), dataset

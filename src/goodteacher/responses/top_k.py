@@ -29,6 +29,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from goodteacher.data import check_shape
 from goodteacher.errors import ResponseError
 from goodteacher.maths.rows import LazyRows, Logits, row_chunks
 from goodteacher.responses.stored import is_large
@@ -168,7 +169,9 @@ def read_top_k(arrays: Mapping[str, Array], num_classes: str | None, what: str) 
         lacks = ", ".join(missing) or f"{NUM_CLASSES} in its header"
         raise ResponseError(f"{what} holds {CLASSES!r}, but lacks {lacks}. Was it cut or edited?")
     classes, values, rest = (torch.from_numpy(arrays[name]) for name in (CLASSES, VALUES, REST))
-    width, fits = int(num_classes), classes.ndim == 2 and classes.shape == values.shape
+    width = int(num_classes)
+    check_shape((width, 8), 8, f"One row of {what}, of {width} classes,", error=ResponseError)
+    fits = classes.ndim == 2 and classes.shape == values.shape
     if not fits or rest.shape != classes.shape[:1] or not 1 <= classes.shape[1] < width:
         raise ResponseError(
             f"{what}: {CLASSES} {list(classes.shape)}, {VALUES} {list(values.shape)}, {REST} "

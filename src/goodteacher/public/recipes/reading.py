@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from goodteacher.config import read_toml
+from goodteacher.config import check_regular, read_toml
 from goodteacher.errors import ConfigError, needed_package
 from goodteacher.public.recipes.given import brief
 
@@ -118,6 +118,7 @@ def read_file(path: Path) -> Source:
 
 
 def _text(path: Path) -> str:
+    check_regular(path, ConfigError)
     try:
         if path.stat().st_size > _LARGEST:
             raise ConfigError(
