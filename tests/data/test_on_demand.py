@@ -361,7 +361,7 @@ def test_no_room_for_the_copy_is_told_with_the_way_out(tmp_path, monkeypatch):
 
     shards(tmp_path)
     monkeypatch.setattr(mapped_tables.pa, "PythonFile", Full)
-    with pytest.raises(DataError, match=r"has no room for them .*TMPDIR"):
+    with pytest.raises(DataError, match=r"has no room for it .*TMPDIR"):
         load_dataset(tmp_path, images_gib=LITTLE)
 
 

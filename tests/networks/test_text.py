@@ -88,7 +88,7 @@ def test_a_text_is_the_same_alone_and_among_others():
 
 @pytest.mark.parametrize("texts", ["one text", np.array(["a"]), None])
 def test_what_is_no_list_of_texts_is_refused(texts):
-    with pytest.raises(DataError, match="must be a list of strings, but are of type"):
+    with pytest.raises(DataError, match="must be a list of strings, but their type is"):
         fit_tfidf(TEXTS)(texts)
 
 

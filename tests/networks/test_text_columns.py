@@ -85,7 +85,9 @@ def test_fewer_terms_than_columns_are_refused():
 
 
 def test_a_column_without_a_term_is_refused_by_name():
-    with pytest.raises(DataError, match="In the column 'body': Texts need words or letters"):
+    with pytest.raises(
+        DataError, match="In the column 'body': Texts must contain words or letters"
+    ):
         networks({"title": TITLES, "body": ("",) * N}).of("mlp:4")
 
 
@@ -103,7 +105,7 @@ def test_an_example_is_unknown_only_where_no_column_has_a_term():
         ([("a", "b", "c")], r"Each example is 2 texts \(title, body\), but 1 of 1 are not"),
         (["ab", ("a", "b")], "the first is a str"),
         ([("a", None)], r"a tuple of 2 \(NoneType, str\)"),
-        ("ab", "but not a str"),
+        ("ab", "but got a str"),
     ],
 )
 def test_rows_of_another_number_of_texts_are_refused(rows, message):

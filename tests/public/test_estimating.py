@@ -98,7 +98,7 @@ def test_the_delivered_student_takes_rows_with_new_words_and_gaps(study):
     odd = student.predict_proba([{"kind": "never seen", "size": 1.0}, {"kind": None}, {"size": 2}])
     assert odd.isfinite().all()
     assert student.predict_proba(rows.drop(columns="species").to_numpy(object)).shape == (30, 3)
-    with pytest.raises(DataError, match=r"lacks the columns 'kind'"):
+    with pytest.raises(DataError, match=r"does not have the columns 'kind'"):
         student.predict(rows.drop(columns="kind"))
 
 

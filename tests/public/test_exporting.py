@@ -221,7 +221,7 @@ def test_students_of_named_numbers_take_columns_by_name_everywhere(tmp_path, onn
     mixed = table.assign(extra="x")[["c", "extra", "a", "b"]]
     assert student.predict(mixed) == expected
     assert student.predict(mixed.to_dict("records")) == expected
-    with pytest.raises(DataError, match="lacks the columns 'a', 'b'"):
+    with pytest.raises(DataError, match="does not have the columns 'a', 'b'"):
         student.predict(mixed[["c"]])
     made.export(tmp_path / "shipped", format="onnx,torch")
     known = json.loads((tmp_path / "shipped/columns.json").read_text())

@@ -74,15 +74,16 @@ def _as_utf8(content: bytes, path: Path) -> bytes:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{path} is not UTF-8: byte 0x{content[error.start]:02x} in line {line} is no letter"
-            " there. Spreadsheets save CSV in the encoding of their system, often cp1252 in Western"
-            " Europe and America, unless told otherwise. Save it as 'CSV UTF-8', or convert it from"
-            f" the encoding that it has: iconv -f cp1252 -t utf-8 '{path.name}' > converted.csv"
+            f"{path} is not UTF-8: byte 0x{content[error.start]:02x} in line {line} is not a "
+            "letter in UTF-8. Spreadsheets often save CSV in another encoding, for example "
+            "cp1252 in Western Europe and America. Save the file as 'CSV UTF-8', or convert it "
+            f"from its encoding: iconv -f cp1252 -t utf-8 '{path.name}' > converted.csv"
         ) from None
     if b"\0" in content[:1000]:
         raise DataError(
-            f"{path} holds zero bytes, so it is not UTF-8 text. Is it UTF-16 without a byte-order"
-            f" mark? Convert it: iconv -f utf-16le -t utf-8 '{path.name}' > converted.csv"
+            f"{path} contains zero bytes, so it is not UTF-8 text. If it is UTF-16 without a "
+            f"byte-order mark, convert it: iconv -f utf-16le -t utf-8 '{path.name}' > "
+            "converted.csv"
         )
     return content
 

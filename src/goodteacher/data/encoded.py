@@ -222,10 +222,10 @@ class OnDemand:
 
     def _changed(self, place: int, what: str) -> DataError:
         return DataError(
-            f"{self.describe(place)} could be decoded when the data were loaded, but not when it "
-            f"was needed again ({what}). Was it moved, deleted or changed meanwhile? The images do "
-            "not fit into memory and are decoded for each epoch, so they must stay as they are: "
-            "put the file back and start again, which goes on where this stopped."
+            f"{self.describe(place)} could be decoded when the data were loaded, but not later "
+            f"({what}). Was it moved, deleted or changed in the meantime? The images do not fit "
+            "into memory and are decoded in each epoch, so the files must not change. Put the "
+            "file back and give the same command again: it continues from here."
         )
 
 

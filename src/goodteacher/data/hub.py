@@ -77,8 +77,8 @@ def _parse(spec: str) -> tuple[str, str | None]:
     name = spec.removeprefix(PREFIX)
     if not name:
         raise DataError(
-            f"A data set name must follow {PREFIX!r}, but there is none in {spec!r}. Give, for"
-            " example, hf:owner/name or hf:owner/name:config."
+            f"{spec!r} must name a data set after {PREFIX!r}, for example hf:owner/name or "
+            "hf:owner/name:config."
         )
     if Path(name).expanduser().exists():  # a folder's path may contain a colon
         return str(Path(name).expanduser()), None
@@ -96,10 +96,10 @@ def _fetch(name: str, config: str | None) -> dict[str, Any]:
         return dict(datasets.load_dataset(name, config))
     except Exception as error:  # the library and its transports raise dozens of types
         raise DataError(
-            f"The data set {name!r}{f' (config {config!r})' if config else ''} could not be loaded"
-            f" from the Hugging Face hub ({type(error).__name__}: {error}). Is the name spelt as on"
-            " the hub, is a config needed (hf:owner/name:config), or is this machine offline? A"
-            " folder of its Parquet files works without a network."
+            f"The data set {name!r}{f' (config {config!r})' if config else ''} could not be "
+            f"loaded from the Hugging Face hub ({type(error).__name__}: {error}). Is the name "
+            "spelt as on the hub, does the data set need a config (hf:owner/name:config), or is "
+            "this machine offline? A folder of its Parquet files can be read without a network."
         ) from error
 
 

@@ -110,11 +110,11 @@ class _Listing:
             DataError: There is none, or see `decode_images`.
         """
         if not self.files:
-            seen = f" It holds {_counted(self.left_out)}." if self.left_out else ""
+            seen = f" It contains {_counted(self.left_out)}." if self.left_out else ""
             raise DataError(
-                f"{self.folder} holds no images in class folders.{seen} Are they one level deeper,"
-                " or of another type? Put them into one folder for each class, as files that Pillow"
-                " can decode, such as .png or .jpg."
+                f"{self.folder} has no images in class folders.{seen} Are the images one level "
+                "deeper, or of another file type? Put them into one folder for each class, as "
+                "files that Pillow can decode, for example .png or .jpg."
             )
         number = {name: c for c, name in enumerate(class_names)}
         labels = np.array([UNLABELLED if c is None else number[c] for c in self.classes])
@@ -130,14 +130,14 @@ class _Listing:
         if unlabelled and self.class_names:
             reading.note(
                 "unlabelled_images",
-                f"{unlabelled} images of {self.folder} and beside it lie in no class folder: they"
-                " have no label.",
+                f"{unlabelled} images in {self.folder}, or in a folder called 'unlabelled', are "
+                "in no class folder, so they have no label.",
             )
         if self.left_out:
             reading.note(
                 "files_left_out",
-                f"Not every file below {self.folder} is an example. Left out are"
-                f" {_counted(self.left_out)}. If images are among them, convert these to .png.",
+                f"Not every file below {self.folder} is an example. These are left out: "
+                f"{_counted(self.left_out)}. If some of them are images, convert them to .png.",
             )
 
     def _lacks_label(self, name: str) -> bool:
@@ -155,11 +155,11 @@ class _Listing:
             if not path.is_file():
                 continue
             if _is_hidden(path.relative_to(root)):
-                self.left_out["hidden or of the system"] += 1
+                self.left_out["hidden or system files"] += 1
             elif path.suffix.lower() in image_suffixes():
                 found.append(self._whole.path(path.relative_to(self._whole.folder)))
             else:
-                self.left_out[path.suffix.lower() or "without an ending"] += 1
+                self.left_out[path.suffix.lower() or "without a file extension"] += 1
         return found
 
     def _add_loose(self) -> None:
@@ -170,9 +170,9 @@ class _Listing:
             self.classes += [None] * len(found)
         elif found and not self.files:
             raise DataError(
-                f"{self.folder} holds {len(found)} images and no class folders, so their labels are"
-                " not known, and only training examples may lack them. Put them into one folder for"
-                " each class, or name another split with --test-split."
+                f"{self.folder} holds {len(found)} images and no class folders, so their labels "
+                "are not known; only training examples may be without labels. Put the images "
+                "into one folder for each class, or choose another split with --test-split."
             )
         elif found:
             self.left_out["images outside class folders"] += len(found)
@@ -189,12 +189,12 @@ def _class_names(listings: dict[str, _Listing], name: str, reading: Reading) -> 
         if unknown:
             twins = {folded(c): c for c in train.class_names}
             alike = [f"{c!r} and {twins[folded(c)]!r}" for c in unknown if folded(c) in twins]
-            hint = f" Only case or spaces tell {shorten(alike)} apart." if alike else ""
+            hint = f" These names differ only in case or spaces: {shorten(alike)}." if alike else ""
             raise DataError(
-                f"Every class must be in train, but {shorten(map(repr, unknown))} of"
-                f" {listing.folder.name!r} of {name!r} {'is' if len(unknown) == 1 else 'are'} not"
-                f" (train has {shorten(map(repr, train.class_names))}).{hint} Rename, add or remove"
-                " the class folders."
+                f"Every class must be in train, but the classes {shorten(map(repr, unknown))} of "
+                f"{listing.folder.name!r} of {name!r} {'is' if len(unknown) == 1 else 'are'} not "
+                f"(train has {shorten(map(repr, train.class_names))}).{hint} Rename, add or "
+                "remove the class folders."
             )
     return train.class_names
 

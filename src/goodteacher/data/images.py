@@ -205,9 +205,10 @@ def _check_suitable(unsuitable: dict[int, str], num_images: int, describe: Descr
     if unsuitable:
         row = min(unsuitable)
         raise DataError(
-            f"{len(unsuitable)} of {num_images} images cannot be kept as 8-bit grey or RGB without"
-            f" loss (first: {describe(row)}: {unsuitable[row]}). What to lose is your choice: put"
-            " transparent images on a background and reduce deep ones to 8 bits before loading."
+            f"{len(unsuitable)} of {num_images} images cannot be kept as 8-bit grey or RGB "
+            f"without loss (first: {describe(row)}: {unsuitable[row]}). Put transparent images on "
+            "a background, and reduce images with more than 8 bits per channel to 8 bits, before "
+            "loading them."
         )
 
 
@@ -218,15 +219,17 @@ def _check_corrupt(
         return
     rows = sorted(corrupt)
     found = (
-        f"{len(rows)} of {num_images} images cannot be read: {shorten(map(describe, rows))}"
-        f" (the first: {corrupt[rows[0]]})"
+        f"{len(rows)} of {num_images} images cannot be read: {shorten(map(describe, rows))} (the "
+        f"first: {corrupt[rows[0]]})"
     )
     if not options.skip_corrupt or len(rows) == num_images:
         raise DataError(
-            f"{found}. Is the download incomplete? Fetch the data again, or set skip_corrupt=True"
-            " to leave such images out."
+            f"{found}. Is the download incomplete? Download the data again, or set "
+            "skip_corrupt=True to leave these images out."
         )
-    warnings.warn(f"Left out what skip_corrupt allows: {found}.", UserWarning, stacklevel=2)
+    warnings.warn(
+        f"skip_corrupt is set, so these were left out: {found}.", UserWarning, stacklevel=2
+    )
 
 
 def _check_uniform(
@@ -259,6 +262,6 @@ def _shown(value: _Whole) -> str:
 
 _UNIFORM_ADVICE = {
     "size": "Nothing is resized silently: set resize=(height, width) to make them equal.",
-    "kind": "Nothing is converted silently: save all as grey, Image.open(path).convert('L'), or all"
-    " as colour, convert('RGB').",
+    "kind": "Nothing is converted silently: save all of them as grey, "
+    "Image.open(path).convert('L'), or all as colour, Image.open(path).convert('RGB').",
 }

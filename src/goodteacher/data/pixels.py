@@ -93,7 +93,7 @@ def _opened(encoded: Encoded) -> Image.Image:
     try:
         return Image.open(encoded if isinstance(encoded, Path) else io.BytesIO(encoded))
     except UnidentifiedImageError:  # whose message names a buffer by its address
-        raise UnidentifiedImageError("it is no image that Pillow knows") from None
+        raise UnidentifiedImageError("it is not an image that Pillow can read") from None
 
 
 def _to_grey_or_colour(image: Image.Image) -> Image.Image:
@@ -102,6 +102,6 @@ def _to_grey_or_colour(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         alpha = np.asarray(image.convert("RGBA").getchannel("A"))
         if alpha.min() < 255:
-            raise Unsuitable("it is transparent in places")
+            raise Unsuitable("it has transparent pixels")
         image.info.pop("transparency", None)
     return image.convert(_TARGET_MODES[image.mode])

@@ -112,8 +112,8 @@ def _divided(
     label_column({"train": table.schema}, reading, where)
     if not table.num_rows:
         raise DataError(
-            f"{where} has no rows, but columns alone ({shorten(table.column_names)}). Is it whole,"
-            " or did a filter remove every row?"
+            f"{where} has columns but no rows ({shorten(table.column_names)}). Is the file "
+            "complete, or did a filter remove every row?"
         )
     if id_column(table.schema) is None:
         others = [name for name in table.column_names if name not in ID_COLUMNS]
@@ -140,9 +140,9 @@ def _read_tables(paths: Sequence[Path], reading: Reading) -> pa.Table:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
         raise DataError(
-            f"The files {shorten(path.name for path in paths)} in {paths[0].parent} cannot be"
-            f" joined: a column has another type in one of them ({error}). Are they of one data"
-            " set? Write them again with the same columns."
+            f"The files {shorten(path.name for path in paths)} in {paths[0].parent} cannot be "
+            f"joined: a column has a different type in one of them ({error}). Do they belong to "
+            "the same data set? Write them again with the same columns."
         ) from error
 
 
@@ -205,8 +205,8 @@ def _guarded(read: Callable[[Path, Reading], _T], path: Path, reading: Reading) 
         raise
     except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         raise DataError(
-            f"{path} cannot be read as {_kind(path)[1:]} ({error}). Is it damaged, empty, or of"
-            " another type than its name says? Fetch or write it again."
+            f"{path} cannot be read as {_kind(path)[1:]} ({error}). Is it damaged, empty, or not "
+            "of the type that its name says? Download or write it again."
         ) from error
 
 
@@ -234,15 +234,16 @@ def _check_several_each(
         return
     several = f"{len(alone)} classes have one example each" * (len(alone) > 1)
     many = (
-        " Most classes have no second one, as where a column holds names, ids or a measurement: is"
-        " it the right column?"
+        " Most classes have no second example, as in a column of names, ids or measurements. Is "
+        "it the right column?"
         if len(alone) > len(names) / 2
         else ""
     )
     raise DataError(
-        f"In the column {label!r} of {where}, {several or 'one class has one example'}"
-        f" ({shorten(map(repr, alone))}), and training and test need one of each.{many} Add"
-        " examples, join such classes with others, or drop these rows."
+        f"In the column {label!r} of {where}, {several or 'one class has one example'} "
+        f"({shorten(map(repr, alone))}), but the training data and the test split both need an "
+        f"example of each class.{many} Add examples, merge such classes with others, or drop "
+        "these rows."
     )
 
 
@@ -253,9 +254,9 @@ def _rows_by_column(table: pa.Table, where: str, reading: Reading) -> dict[str, 
     known = {*roles.names, "test", *VALIDATION_SPLITS}
     if reading.test_split is None and (others := sorted(set(names) - known)):
         raise DataError(
-            f"The column {SPLIT_COLUMN!r} of {where} must say train or {roles.test} (or"
-            f" validation), but also says {shorten(others)}. Drop these rows, rename them,"
-            " or name the split to test on with --test-split."
+            f"The column {SPLIT_COLUMN!r} of {where} must say train or {roles.test} (or "
+            f"validation), but also says {shorten(others)}. Drop these rows, rename the split in "
+            "them, or choose the split to test on with --test-split."
         )
     return {
         role: np.flatnonzero(values == split)

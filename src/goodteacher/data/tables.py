@@ -102,8 +102,8 @@ def note_unlabelled(name: str, reading: Reading) -> None:
     """Tell that no training example has a label."""
     reading.note(
         "all_unlabelled",
-        f"No training example of {name!r} has a label: students can learn from a teacher's response"
-        " alone, and class names come from the other splits.",
+        f"No training example of {name!r} has a label, so students learn from a teacher's "
+        "response alone, and the class names are those of the other splits.",
     )
 
 
@@ -123,8 +123,8 @@ def separate_ids(
     first = int(max(train.max(), validation.max())) + 1
     reading.note(
         "ids_renumbered",
-        f"Train and validation of {name!r} share ids, so the ids of validation are counted on"
-        f" from {first}: a response that covers validation must use these.",
+        f"Train and validation of {name!r} share ids, so the examples of validation get new ids, "
+        f"from {first} on. A response that covers validation must use the new ids.",
     )
     return np.arange(first, first + len(validation), dtype=np.int64)
 
@@ -181,8 +181,8 @@ class _Split:
             column = self.table.column(name)
             if not (is_numeric(column.type) or pa.types.is_null(column.type)):
                 raise DataError(
-                    f"Column {name!r} must hold numbers in every split, but in the {self.where} it"
-                    f" is of type {column.type}. Correct the values that are no numbers."
+                    f"Column {name!r} must hold numbers in every split, but in the {self.where} "
+                    f"its type is {column.type}. Correct the values that are not numbers."
                 )
             # a null becomes NaN, which Dataset refuses with its column and the id of its row
             with np.errstate(over="ignore"):  # too large for float32: refused there as infinite
@@ -213,11 +213,11 @@ class _Split:
             if any((base / folder / path).is_file() for path in given):
                 return [None if path is None else self._at(Path(folder, path)) for path in paths]
         raise DataError(
-            f"Column {self.columns.image!r} of the {self.where} names images, such as"
-            f" {str(given[0])!r}, but none of the {len(given)} files is there. Looked in"
-            f" {shorten(str(base / folder) for folder in folders)}. Put the images there, or give"
-            f" paths relative to the table. If the names themselves are the texts to classify, say"
-            f" --text-column {self.columns.image}."
+            f"Column {self.columns.image!r} of the {self.where} names images, for example "
+            f"{str(given[0])!r}, but none of the {len(given)} files was found in "
+            f"{shorten(str(base / folder) for folder in folders)}. Put the images there, or give paths relative to the "
+            "table. If the names themselves are the texts to classify, give --text-column "
+            f"{self.columns.image}."
         )
 
     def _at(self, name: str | Path) -> Path:
@@ -252,11 +252,11 @@ def _labels(table: pa.Table, columns: Layout, split: str, where: str) -> pa.Chun
         return plain_labels(table.column(columns.label), where)
     if split != "train":
         raise DataError(
-            f"Every example of the {split} split must be labelled, but the {where} lacks the column"
-            f" {columns.label!r} (it has {shorten(map(repr, table.column_names))}). If its labels"
-            " are secret, as in a competition, test on labelled examples instead: name another"
-            " split with --test-split, or give the training table alone, as one file: one in"
-            " five of its rows is then held out."
+            f"Every example of the {split} split must be labelled, but the {where} has no column "
+            f"{columns.label!r} (it has {shorten(map(repr, table.column_names))}). If its labels "
+            "are secret, as in a competition, test on labelled examples instead: choose another "
+            "split with --test-split, or give only the training table, as one file, of which one "
+            "row in five is then held out."
         )
     return pa.chunked_array([pa.nulls(len(table), pa.int64())])
 
@@ -266,9 +266,9 @@ def _check_columns(schema: pa.Schema, columns: Layout, split: str, name: str) ->
     missing = [column for column in columns.inputs if column not in names]
     if missing:
         raise DataError(
-            f"All splits must have the same columns, but the {split} split of {name!r} lacks"
-            f" {shorten(map(repr, missing))} (it has {shorten(map(repr, schema.names))}). Are the"
-            f" files of one data set? Give {split} the columns of train."
+            f"All splits must have the same columns, but the {split} split of {name!r} lacks "
+            f"{shorten(map(repr, missing))} (it has {shorten(map(repr, schema.names))}). Do the "
+            f"files belong to the same data set? Give {split} the columns of train."
         )
 
 
@@ -290,15 +290,15 @@ def _read_ids(table: pa.Table, columns: Layout, split: str, name: str) -> npt.ND
         return np.arange(table.num_rows, dtype=np.int64)
     if columns.id not in table.column_names:
         raise DataError(
-            f"Both or none of the splits must have ids, but the {split} split of {name!r} lacks the"
-            f" column {columns.id!r}. Add it, or drop it from train: then rows are numbered."
+            f"Either all splits or none must have ids, but the {split} split of {name!r} has no "
+            f"column {columns.id!r}. Add it, or drop it from train; rows are then numbered."
         )
     ids = table.column(columns.id)
     if ids.null_count:
         raise DataError(
-            f"Every example needs an id, but {ids.null_count} of {len(ids)} in column"
-            f" {columns.id!r} of the {split} split of {name!r} are missing. Fill them in, or drop"
-            " the column: then rows are numbered."
+            f"Every example needs an id, but {ids.null_count} of {len(ids)} in column "
+            f"{columns.id!r} of the {split} split of {name!r} are missing. Fill them in, or drop "
+            "the column; rows are then numbered."
         )
     return np.array(ids.cast(pa.int64()).to_numpy(), dtype=np.int64)
 
@@ -308,8 +308,8 @@ def _read_texts(table: pa.Table, name: str, where: str) -> list[str]:
     if column.null_count:
         rows = np.flatnonzero(column.is_null().to_numpy()).tolist()
         raise DataError(
-            f"Every example needs a text, but {len(rows)} of {len(column)} in column {name!r} of"
-            f" the {where} are missing (rows {shorten(rows)}). Drop these rows, or fill in '' if"
-            " the text is known to be empty."
+            f"Every example needs a text, but {len(rows)} of {len(column)} in column {name!r} of "
+            f"the {where} are missing (rows {shorten(rows)}). Drop these rows, or fill in '' if "
+            "the text is really empty."
         )
     return [str(text) for text in column.to_pylist()]
