@@ -239,7 +239,7 @@ def test_page_shows_pictures_map_and_what_taught_them(tmp_path):
     assert {"map-omitted", "omitted-class", "resembling-459"} <= set(ids)
     assert ids.index("map-students") < ids.index("map-omitted") < ids.index("map-teachers")
     assert page.attributes("src") == [f"data:image/png;base64,{DOT}"] * 5
-    assert "What they learned <b>one</b> from" in page.text
+    assert "What the students learned class <b>one</b> from" in page.text
     assert all(page.attributes("alt"))
 
 
