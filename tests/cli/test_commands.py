@@ -58,7 +58,7 @@ def test_search_prints_a_table_and_the_way_to_the_report(circle, tmp_path, monke
     ):
         assert text in result.stdout
     assert "students, round 1: done in" in result.stderr
-    assert "best student so far: of " in result.stderr
+    assert "best students so far: " in result.stderr
     assert max(map(len, result.stdout.split("Student: ")[0].splitlines())) <= 80
     assert f"Report: {tmp_path / 's'}/report.html\n" in result.stdout, "whole, to be copied"
 

@@ -41,7 +41,7 @@ def test_the_table_has_a_row_for_each_study_within_80_columns(folders):
         "verdict: none yet",
         "not finished",
         "Brackets: 95 % intervals, each for its own study.",
-        "- one and two: no verdict yet: goodteacher verify",
+        "- one and two: no verdict yet: run goodteacher verify",
         "- three: not finished: run the same goodteacher search again",
         "teacher epochs 4 (one and three) and 8 (two)",
     ):

@@ -74,8 +74,9 @@ def pairing(epoch, teacher, student):
 def test_ties_among_the_most_accurate_are_all_named():
     pairs = [pairing(1, 90.0, 85.0), pairing(2, 95.0, 83.0), pairing(3, 95.0, 84.0)]
     assert most_accurate_sentence(pairs) == (
-        "Most accurate teachers tried (95.00 %): batch 8 epoch 2 and batch 8 epoch 3; their best "
-        "students reach 84.00 %. Most accurate students (85.00 %): those of batch 8 epoch 1."
+        "Most accurate teachers tried (95.00 %): batch 8 epoch 2 and batch 8 epoch 3. Their best "
+        "students are right on 84.00 %. Most accurate students (85.00 %): students of batch 8 "
+        "epoch 1."
     )
 
 

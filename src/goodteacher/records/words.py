@@ -119,12 +119,12 @@ def best_so_far(arm: Arm, accuracy: float, num_seeds: int) -> str:
     Example:
         >>> from goodteacher.records import CROSS_ENTROPY
         >>> best_so_far(CROSS_ENTROPY, 0.912, 2)
-        'best student so far: of hard labels, 91.20 % on the selection split (n = 2 seeds)'
+        'best students so far: 91.20 % on the selection split (n = 2 seeds), from hard labels'
     """
     seeds = "1 seed" if num_seeds == 1 else f"{num_seeds} seeds"
     return (
-        f"best student so far: of {_learned_from(arm)}, {percent(accuracy)} % on the selection "
-        f"split (n = {seeds})"
+        f"best students so far: {percent(accuracy)} % on the selection split (n = {seeds}), from "
+        f"{_learned_from(arm)}"
     )
 
 

@@ -180,14 +180,16 @@ def associations(found: Confusion) -> str:
 def flips_lead(found: Flips, level: float) -> tuple[str, ...]:
     """Say how many examples flip, and how many of them beyond chance."""
     counts = (
-        f"Of {found.num_examples:,} test examples, {found.gained:,} are recognised with more of "
-        f"the {found.num_seeds} seeds by students of the full response than by students of rung "
-        f"2, and {found.lost:,} with fewer. {found.resolved_gained:,} and {found.resolved_lost:,} "
-        "of these changes are more than chance (sign test over the seeds, Holm's correction over "
-        "the examples)."
+        f"Each kind of student was trained with {found.num_seeds} seeds. Of "
+        f"{found.num_examples:,} test examples, more students of the full response than of rung 2 "
+        f"are right on {found.gained:,}, and fewer on {found.lost:,}. Of these, "
+        f"{found.resolved_gained:,} and {found.resolved_lost:,} cannot be explained by chance "
+        "(sign test over the seeds, Holm's correction over the examples)."
     )
     if 2.0 ** (1 - found.num_seeds) * found.num_examples > level:
-        counts += f" With {found.num_seeds} seeds, no change of a single example could be."
+        counts += (
+            f" With {found.num_seeds} seeds, chance can explain every change of a single example."
+        )
     warning = (
         "The examples below are the most extreme of many, so some of them would look like this by "
         "chance."

@@ -118,9 +118,9 @@ def _told(each: RecognisedExample, found: OmittedClass, names: Sequence[str]) ->
 
 def _resembling_panel(each: ResemblingExample, temperature: float, names: Sequence[str]) -> Panel:
     name = names[each.classes[0]]
-    said = f"At T = 1 the teacher gives class {name} {100 * each.plain[0]:.1f} %"
+    said = f"At T = 1, the teacher gives {100 * each.plain[0]:.1f} % to class {name}"
     if temperature != 1:
-        said += f", at T = {temperature:g} {100 * each.softened[0]:.1f} %"
+        said += f", and {100 * each.softened[0]:.1f} % at T = {temperature:g}"
     caption = f"Transfer example {each.id}. {said}."
     figure = draw_resembling(each, temperature, names)
     rows = tuple(

@@ -203,18 +203,19 @@ def most_accurate_sentence(pairs: Sequence[Pairing]) -> str:
         >>> near = Pairing(Checkpoint(run="batch 32", epoch=4), 95.0, 91.0, None)
         >>> for sentence in most_accurate_sentence([far, near]).split(". "):
         ...     print(sentence)
-        Most accurate teacher tried (97.00 %): batch 32 epoch 9; its students reach 90.00 %
-        Most accurate students (91.00 %): those of batch 32 epoch 4.
+        Most accurate teacher tried (97.00 %): batch 32 epoch 9
+        Its students are right on 90.00 %
+        Most accurate students (91.00 %): students of batch 32 epoch 4.
     """
     teacher, student = max(p.teacher for p in pairs), max(p.student for p in pairs)
     teachers = [pair for pair in pairs if math.isclose(pair.teacher, teacher)]
     students = [pair for pair in pairs if math.isclose(pair.student, student)]
     one = len(teachers) == 1
-    whose = "its students" if one else "their best students"
+    whose = "Its students" if one else "Their best students"
     return (
-        f"Most accurate teacher{'' if one else 's'} tried ({teacher:.2f} %): {_named(teachers)}; "
-        f"{whose} reach {max(p.student for p in teachers):.2f} %. "
-        f"Most accurate students ({student:.2f} %): those of {_named(students)}."
+        f"Most accurate teacher{'' if one else 's'} tried ({teacher:.2f} %): {_named(teachers)}. "
+        f"{whose} are right on {max(p.student for p in teachers):.2f} %. "
+        f"Most accurate students ({student:.2f} %): students of {_named(students)}."
     )
 
 
