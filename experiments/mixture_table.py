@@ -103,11 +103,11 @@ def rendered(pairs: Iterable[Pair]) -> str:
     each = [_kind_line([r for rows in found.values() for r in rows if r.kind == k]) for k in kinds]
     head = [
         "students of",
-        "members, mean (weighing alike)",
-        "NLL below the best single's, nats (examples that chose)",
-        "over the best single, points",
-        "over the sweet spot, points",
-        "over labels, points",
+        "members, mean (of equal weight)",
+        "NLL below that of the best single teacher, nats (on the examples that chose it)",
+        "gain over the best single teacher, points",
+        "gain over the sweet spot, points",
+        "gain over hard labels, points",
         "best T",
     ]
     blends = [
@@ -118,12 +118,12 @@ def rendered(pairs: Iterable[Pair]) -> str:
     rungs = ["pair", "recipe", *_STEPS]
     by_pair = [
         "pair",
-        "members (weighing alike)",
-        "students learn by",
+        "members (of equal weight)",
+        "recipe",
         "accuracy, %",
-        "over the best single, points",
-        "over the sweet spot, points",
-        "over labels, points",
+        "gain over the best single teacher, points",
+        "gain over the sweet spot, points",
+        "gain over hard labels, points",
     ]
     return "\n\n".join(
         [
@@ -131,8 +131,8 @@ def rendered(pairs: Iterable[Pair]) -> str:
             table(head, each),
             "The blend, pair by pair; mean over fresh seeds [95 % interval].",
             table(by_pair, blends),
-            "What the blend adds to the best single, rung by rung of the ladder, by the blend's "
-            "recipe; points, mean over fresh seeds [95 % interval].",
+            "What each rung of the ladder of the blend adds to the best single teacher, with the "
+            "blend's recipe; in points, mean over fresh seeds [95 % interval].",
             table(rungs, [*ladders, _ladder_means(known)]),
         ]
     )
@@ -143,7 +143,9 @@ def _left_out(known: Iterable[Pair]) -> str:
     names = [f"`{pair.name}`" for pair in known if not trained_alike(pair)]
     if not names:
         return ""
-    return f" Left out, as students of mixtures trained otherwise: {', '.join(names)}."
+    return (
+        f" Left out, because students of mixtures were trained in another way: {', '.join(names)}."
+    )
 
 
 _STEPS = {

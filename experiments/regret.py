@@ -293,15 +293,15 @@ def rendered(result: Result) -> str:
     if not pairs:
         return "*Not measured.*"
     named = ", ".join(result["left_out"])
-    missing = f" Not run in both ways with the defaults of today: {named}." if named else ""
+    missing = f" Not run both exhaustively and with today's defaults: {named}." if named else ""
     head = f"n = {len(pairs)} pairs; their mean [95 % interval over pairs] (range).{missing}"
     return "\n\n".join([head, _regret_table(pairs), _saving_table(pairs), _whole_table(pairs)])
 
 
 _REGRETS = {
     "fresh": "regret, fresh seeds, points",
-    "test": "the same on the test split",
-    "search_seeds": "on search seeds (too large)",
+    "test": "regret, test split, points",
+    "search_seeds": "regret, search seeds (too large), points",
 }
 _COSTS = {
     "student_time": "student time, share",
@@ -335,13 +335,13 @@ def _known(pairs: Mapping[str, Result], part: str, name: str, unit: float = 1) -
     return [unit * value for value in found if value is not None]
 
 
-_SAVINGS = {"alone": "times cheaper, students alone", "loop": "times cheaper, plain loop"}
+_SAVINGS = {"alone": "times cheaper, students only", "loop": "times cheaper, plain loop"}
 _SECONDS = {
     "teacher_seconds": "default search: teachers, s",
-    "recording_seconds": "their responses, s",
-    "student_seconds": "its students, s",
+    "recording_seconds": "default search: responses, s",
+    "student_seconds": "default search: students, s",
     "naive_teacher_seconds": "plain loop: teachers, s",
-    "naive_seconds": "all of it, s",
+    "naive_seconds": "plain loop: all, s",
 }
 
 
@@ -365,7 +365,7 @@ def _whole_table(pairs: Mapping[str, Result]) -> str:
     """Return what was run whole, beside what the prices of its parts say."""
     found = {name: pair for name, pair in pairs.items() if pair["whole"]}
     if not found:
-        return "*No search was run whole.*"
+        return "*No whole search was run.*"
     head = ["run whole", "n", "default search, s", "naive grid, s", "times cheaper", "by price"]
     lines = [
         [

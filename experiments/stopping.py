@@ -191,7 +191,7 @@ def _by_data(variations: Sequence[Pair]) -> str:
     if not found:
         return ""
     head = [
-        "loss under other budgets and rates, points",
+        "loss with other budgets and learning rates, points",
         "teacher runs",
         *(str(rule) for rule in UNDER_RATES),
     ]
@@ -211,7 +211,7 @@ def _by_rule(pairs: Sequence[Pair], naive: Sequence[Result]) -> str:
     found = [each for pair in ours if (each := replays(pair, naive))]
     if not found:
         return "*Not run.*"
-    head = ["rule", "teachers' time, share", "loss, points", "best teacher not taught"]
+    head = ["rule", "teachers' time, share", "loss, points", "best teacher was not trained"]
     lines = [
         [
             f"**{rule}**" if rule == DEFAULT else str(rule),
@@ -222,8 +222,8 @@ def _by_rule(pairs: Sequence[Pair], naive: Sequence[Result]) -> str:
         for rule in RULES
     ]
     said = (
-        f"n = {len(found)} pairs; mean [95 % interval over pairs] (range), the geometric one of "
-        "shares. Bold: the default."
+        f"n = {len(found)} pairs; mean [95 % interval over pairs] (range); for shares, the "
+        "geometric mean. Bold: the default."
     )
     if left := [pair.name for pair in pairs if not pair.watching_probes]:
         said = f"{said} Without such probe students: {', '.join(left)}."

@@ -87,13 +87,15 @@ def _replace(folder: Path, target: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("running", type=Path, help="results of the study that is being run")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where they go")
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, help="folder that they are copied to"
+    )
     given = parser.parse_args()
     taken, waiting = take(given.running, given.results)
     for name in taken:
         print(f"{name}: taken")
     for name, lacks in waiting.items():
-        print(f"{name}: not taken, it lacks {', '.join(lacks)}")
+        print(f"{name}: not taken, because these are missing: {', '.join(lacks)}")
 
 
 if __name__ == "__main__":

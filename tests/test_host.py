@@ -124,7 +124,7 @@ def test_notes_are_heard_through_logging(tmp_path, caplog):
     verify(data, responses=wrong, out=tmp_path / "s", **JUDGED)
     said = {record.levelname: record.getMessage() for record in caplog.records}
     assert {record.name for record in caplog.records} == {"goodteacher"}
-    assert "120 test examples can tell two students apart" in said["INFO"]
+    assert "With 120 test examples, two students must differ" in said["INFO"]
     assert "columns in another order" in said["WARNING"], "more than a note"
 
 

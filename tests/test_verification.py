@@ -411,10 +411,9 @@ def test_test_split_too_small_for_the_margin_is_told_before_training(tmp_path, m
     result = verify_at_the_command_line(tmp_path, bayes_file(tmp_path))
     said = " ".join(result.stderr.split())
     assert (
-        "120 test examples can tell two students apart if their accuracies differ by about 5.7 "
-        "points" in said
+        "With 120 test examples, two students must differ by about 5.7 points of accuracy" in said
     )
-    assert said.index("120 test examples can tell") < said.index("verification, 3 seeds")
+    assert said.index("With 120 test examples") < said.index("verification, 3 seeds")
 
 
 def test_command_line_gives_the_verdict(tmp_path):

@@ -52,13 +52,13 @@ def test_search_prints_a_table_and_the_way_to_the_report(circle, tmp_path, monke
     assert result.exit_code == 0, result.stderr
     for text in (
         "Sweet spot: the teacher of batch size",
-        "labels, cross-entropy",
+        "hard labels",
         "report.html",
         "n = 2",
     ):
         assert text in result.stdout
     assert "students, round 1: done in" in result.stderr
-    assert "best student so far: of " in result.stderr
+    assert "best students so far: " in result.stderr
     assert max(map(len, result.stdout.split("Student: ")[0].splitlines())) <= 80
     assert f"Report: {tmp_path / 's'}/report.html\n" in result.stdout, "whole, to be copied"
 
@@ -309,7 +309,7 @@ def test_interrupted_command_names_the_one_with_which_the_study_goes_on(
     out = tmp_path / "s"
     stopped = signalled(["search", circle, f"--out={out}", *options()], number)
     assert stopped.returncode == code, stopped.stderr
-    assert "Interrupted. What is finished is kept. To go on from there:\n" in stopped.stderr
+    assert "Interrupted. Finished work is kept. To continue:\n" in stopped.stderr
     again = shlex.split(stopped.stderr.splitlines()[-1])
     assert again == [
         "python",

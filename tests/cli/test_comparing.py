@@ -37,11 +37,11 @@ def test_the_table_has_a_row_for_each_study_within_80_columns(folders):
         "92.00 [90.00, 94.00] hard labels +3.00 [+2.00, +4.00]",
         "batch size 128, epoch 2 smoothing +0.50 [-0.50, +1.50]",
         "kl, T=2, alpha=0.5 converged -2.00 [-2.50, -1.50]",
-        "n = 3; took 32 s distill: undecided",
-        "verdict: not asked",
+        "n = 3; trained 32 s distill: undecided",
+        "verdict: none yet",
         "not finished",
-        "Brackets: 95 % intervals, each for its study alone.",
-        "- one and two: no verdict yet: goodteacher verify",
+        "Brackets: 95 % intervals, each for its own study.",
+        "- one and two: no verdict yet: run goodteacher verify",
         "- three: not finished: run the same goodteacher search again",
         "teacher epochs 4 (one and three) and 8 (two)",
     ):
@@ -50,7 +50,7 @@ def test_the_table_has_a_row_for_each_study_within_80_columns(folders):
 
 def test_paired_differences_say_their_seeds_and_examples(folders):
     text = " ".join(run("compare", *folders).stdout.split())
-    assert "Delivered students of two minus those of one: +25.00 points [" in text
+    assert "Delivered students of two minus delivered students of one: +25.00 points [" in text
     assert "paired over 3 seeds and the same 360 test examples." in text
 
 

@@ -302,5 +302,5 @@ def test_verdict_fits_80_columns_and_cuts_nothing(monkeypatch):
     assert max(map(len, text.splitlines())) <= 80
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
     assert text.splitlines()[-1].endswith("margin 0.2 points.")
-    for name in ("4 full_response", "tuned_label_smoothing", "full response minus it"):
+    for name in ("4 full response", "tuned label smoothing", "gain of full response"):
         assert name in text

@@ -41,9 +41,9 @@ def searched(circle, tmp_path_factory):
 def test_search_prints_a_table_and_the_ways_to_the_studies(searched):
     out, result = searched
     assert result.exit_code == 0, result.stderr
-    assert "mlp:2: best student so far: of " in result.stderr
+    assert "mlp:2: best students so far: " in result.stderr
     for text in (
-        "minus hard labels",
+        "gain over hard labels",
         "weights, KiB",
         "Best accuracy for their number of parameters",
     ):

@@ -113,7 +113,7 @@ def test_ctrl_c_on_a_terminal_names_the_command_that_goes_on():
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.end() != 0
     assert time.monotonic() - began < 5
-    assert "Interrupted. What is finished is kept. To go on from there:" in terminal.shown
+    assert "Interrupted. Finished work is kept. To continue:" in terminal.shown
     assert "goodteacher search 'my data' --out s" in terminal.shown
     assert "\x1b[?25h" in terminal.shown, "the cursor is shown again"
     assert "KeyboardInterrupt" not in terminal.shown

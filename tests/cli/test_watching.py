@@ -38,7 +38,7 @@ def test_it_says_the_address_serves_the_report_there_and_ends_with_ctrl_c(watchi
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=10)
     assert process.returncode == 0
-    assert said == "No longer watching.\n"
+    assert said == "The server has stopped.\n"
 
 
 def test_a_file_is_refused_with_what_to_do(tmp_path):

@@ -221,7 +221,7 @@ def test_what_ran_whole_stands_beside_its_price():
 def test_pair_is_not_taken_for_another_that_ran_whole(name):
     made = regret.result_of([pair()], [NAIVE], [{**WHOLE, name: "another"}])
     assert made["pairs"]["made/pair"]["whole"] is None
-    assert "*No search was run whole.*" in regret.rendered(made)
+    assert "*No whole search was run.*" in regret.rendered(made)
 
 
 def test_table_holds_every_pair_and_their_mean():

@@ -215,7 +215,7 @@ def test_one_repetition_cannot_tell_the_parts_apart():
 def test_an_open_verdict_speaks_of_repetitions_and_rows():
     found = ruled(planted(**levels(0.6, 0.6, 0.6, 0.6015, 0.6)))
     assert found.explanation.startswith("These repetitions do not decide.")
-    assert "No number of repetitions would decide: a table of 4000 rows" in found.explanation
+    assert "More repetitions would not help: with a table of 4000 rows" in found.explanation
     assert "seed" not in found.explanation
 
 

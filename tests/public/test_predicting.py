@@ -487,7 +487,7 @@ def test_texts_are_shown_with_what_the_teacher_that_was_asked_once_says(judged):
     assert len(kept["examples"]) == 12
     assert all(len(each["epochs"]) == 1 for each in kept["examples"])
     page = study.report.read_text()
-    assert "What the teacher judge says of single examples" in page
+    assert "What the teacher judge says about single examples" in page
     assert f'<blockquote dir="auto">{kept["examples"][0]["shown"]["text"]}</blockquote>' in page
     assert "★" not in page[page.index('<section id="examples">') : page.index('<section id="map">')]
 

@@ -106,7 +106,7 @@ def test_budgets_are_named_with_their_values():
 def test_levels_and_single_seeds_are_named():
     levels, seeds = remarks(study("a", level=0.1), study("b", num_seeds=1))
     assert "90 % (a) and 95 % (b)" in levels
-    assert seeds.startswith("With one seed the intervals of b cover the test examples only")
+    assert seeds.startswith("With one seed, the intervals of b cover the test examples only")
 
 
 def test_a_version_that_nobody_noted_is_unknown():

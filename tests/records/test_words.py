@@ -114,10 +114,10 @@ def test_answer_is_yes_and_no_never_both_and_follows_the_reasons(pairs):
 
 def test_each_reference_is_told_under_its_outcome():
     text = said(references(BETTER, OPEN, WORSE, None))
-    assert "They are better than those of hard labels." in text
-    assert "They are worse than those of the converged teacher." in text
-    assert "No clear difference from tuned label smoothing." in text
-    assert "is also the best arm of the most accurate teacher." in text
+    assert "They are better than students of hard labels." in text
+    assert "They are worse than students of the converged teacher." in text
+    assert "There is no clear difference from students of tuned label smoothing." in text
+    assert "They are also the students of the most accurate teacher." in text
 
 
 def test_doubts_stand_behind_the_answer_and_the_delivered_student_at_the_end():
@@ -132,7 +132,7 @@ def test_doubts_stand_behind_the_answer_and_the_delivered_student_at_the_end():
 
 
 @pytest.mark.parametrize(
-    ("num_seeds", "words"), [(1, "92.00 % on the test split (one seed)"), (3, "(mean of 3 seeds)")]
+    ("num_seeds", "words"), [(1, "92.00 % of the test split (one seed)"), (3, "(mean of 3 seeds)")]
 )
 def test_number_of_seeds_is_told(num_seeds, words):
     student = sweet_spot().student.model_copy(update={"num_seeds": num_seeds})
@@ -143,7 +143,7 @@ def test_only_a_converged_teacher_is_called_by_another_name_when_stopped():
     stopped = sweet_spot().references.converged_teacher.model_copy(update={"stopped": True})
     assert called("converged_teacher", stopped) == "last teacher (stopped)"
     assert called("most_accurate_teacher", stopped) == "most accurate teacher"
-    assert called("cross_entropy", stopped) == "labels, cross-entropy"
+    assert called("cross_entropy", stopped) == "hard labels"
 
 
 # --- which checkpoint ----------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def test_looks_recipes_and_missing_labels_are_remarked():
     first, second, third = verdict_remarks(found)
     assert "20 seeds (inconclusive, 0.0125), 40 seeds (knowledge, 0.0375); up to 40" in first
     assert first.endswith("with a level of 0.05 in total.")
-    assert second.startswith("Best recipe of each: mean_smoothing kl T=2 alpha=0.5, ")
+    assert second.startswith("Best recipe of each rung: mean smoothing kl T=2 alpha=0.5, ")
     assert "one_hot" not in second
     assert third.startswith("12 transfer examples have no label")
 
@@ -319,19 +319,19 @@ def omission(taught, *, least):
 def test_what_students_know_of_a_class_they_never_saw_is_told():
     told = what_omission_showed(omission(0.9, least=0.2))
     assert told.startswith(
-        "Class a <b> was left out: these students saw 91 examples, and none of class a <b>. "
-        "Trained on the teacher's whole response they recognise 90.00 % [45.00, 95.00] of the 37 "
-        "test "
-        "examples of the class (70.00 % with the class's bias corrected; n = 4 seeds); trained on "
-        "the labels alone, 0.00 % (25.00 %). Students of labels that did see the class recognise "
-        "91.00 %."
+        "Class a <b> was left out: these students learned from 91 examples, none of them of class "
+        "a <b>. Students of the teacher's full response recognise 90.00 % [45.00, 95.00] of the "
+        "37 test examples of class a <b> (70.00 % after a bias correction; n = 4 seeds). Students "
+        "of hard labels recognise 0.00 % (25.00 %). Students of hard labels that did see class "
+        "a <b> recognise 91.00 %."
     )
-    assert told.endswith("it shows how much those resemble this class.")
+    assert told.endswith("which shows how much they resemble it.")
 
 
 @pytest.mark.parametrize("least", [0.0, -0.3])
 def test_what_is_not_resolved_of_an_omitted_class_is_not_claimed(least):
     told = what_omission_showed(omission(0.1, least=least))
     assert told.endswith(
-        "It is not shown that they learned anything about it from the teacher's response."
+        "It is not shown that the students learned anything about this class from the teacher's "
+        "response."
     )

@@ -35,10 +35,10 @@ def test_facts_begin_with_the_teacher_and_end_with_what_to_do(findings):
         "Best teacher",
         "Recipe",
         "Student",
-        "Beside hard labels",
-        "Beside label smoothing",
-        "Beside the converged teacher",
-        "Beside the most accurate teacher",
+        "Compared with hard labels",
+        "Compared with label smoothing",
+        "Compared with the converged teacher",
+        "Compared with the most accurate teacher",
         "Verdict",
         "Size and speed",
         "Cost",
@@ -47,12 +47,18 @@ def test_facts_begin_with_the_teacher_and_end_with_what_to_do(findings):
 
 
 def test_each_reference_is_compared_in_a_word_and_a_number(findings):
-    assert said(findings, "Beside hard labels") == (
-        "Better: +3.00 [+1.00, +5.00] points; theirs reach 89.00 %."
+    assert said(findings, "Compared with hard labels") == (
+        "Better: +3.00 [+1.00, +5.00] points. Students of hard labels are right on 89.00 %."
     )
-    assert said(findings, "Beside label smoothing").startswith("Not told apart: +0.50 [-1.50,")
-    assert said(findings, "Beside the converged teacher").startswith("Worse: -2.00 [-3.00, -1.00]")
-    assert said(findings, "Beside the most accurate teacher") == "These are the same students."
+    assert said(findings, "Compared with label smoothing").startswith(
+        "No clear difference: +0.50 [-1.50,"
+    )
+    assert said(findings, "Compared with the converged teacher").startswith(
+        "Worse: -2.00 [-3.00, -1.00]"
+    )
+    assert (
+        said(findings, "Compared with the most accurate teacher") == "These are the same students."
+    )
 
 
 def test_outcome_follows_the_joint_interval():
@@ -113,8 +119,8 @@ def test_export_gives_size_and_speed(findings):
 
 def test_cost_is_said_with_what_it_saves(findings):
     cost = said(findings, "Cost")
-    assert "20 s of teachers and 12 s of students" in cost
-    assert "12 % of the epochs of a grid" in cost
+    assert "Training took 20 s for teachers and 12 s for students." in cost
+    assert "12 % of the epochs that training every candidate" in cost
 
 
 def test_summary_leaves_out_the_answer_and_the_doubts():

@@ -104,7 +104,7 @@ def test_panel_says_whether_students_were_done(findings):
     rows = (confirmed({6: 0.80, 18: 0.92}),)
     found = dataclasses.replace(findings, students=rows)
     caption = learning_panel(found, sweet_spot()).views[0].caption
-    assert "none that were still improving" in caption
+    assert "no students that were still improving" in caption
     assert "the sweet spot +12.00" in caption
     warned = learning_panel(found, sweet_spot(improving=("sweet_spot",))).views[0].caption
     assert "longer training may change the answer" in warned

@@ -87,7 +87,7 @@ def test_each_study_is_a_row_with_what_it_found(pair):
     assert (one.teacher_seconds, one.student_seconds, one.num_students) == (20.0, 12.5, 30)
     assert one.finished
     assert one.verdict is None
-    assert one.lacking[0].startswith("no verdict yet: goodteacher verify")
+    assert one.lacking[0].startswith("no verdict yet: run goodteacher verify")
     assert [row["name"] for row in found.rows()] == ["one", "two"]
 
 
@@ -183,7 +183,7 @@ def test_unfinished_and_verified_studies_are_shown_with_what_they_lack(tmp_path,
     assert not three.finished
     assert three.answer is None
     assert three.gains == ()
-    assert three.lacking == ("not finished: run the same goodteacher search again to go on",)
+    assert three.lacking == ("not finished: run the same goodteacher search again to continue",)
 
 
 def test_versions_are_those_of_the_environments(pair):
@@ -210,7 +210,7 @@ def test_a_study_named_twice_is_refused_even_by_two_paths(pair, monkeypatch):
 
 
 def test_one_study_is_too_few(pair):
-    with pytest.raises(ConfigError, match=r"two studies: .*one is one\. goodteacher report"):
+    with pytest.raises(ConfigError, match=r"two studies, but got one: .*/one\. Name more"):
         compare(pair[0])
     with pytest.raises(ConfigError, match=r"at least two studies\. Name more"):
         compare()

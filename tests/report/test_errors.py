@@ -45,9 +45,9 @@ def made(full, plain=LABELS, *, independent=True, **changes):
 @pytest.mark.parametrize(
     ("full", "plain", "answer"),
     [
-        (wrong(0, 100), LABELS, "So students take errors over from their teacher."),
-        (LABELS, wrong(0, 100), "make the teacher's errors less often than others do."),
-        (wrong(0, 1), LABELS, "Its interval includes 0: these students do not show it."),
+        (wrong(0, 100), LABELS, "So students learn errors from their teacher."),
+        (LABELS, wrong(0, 100), "make the teacher's errors less often than other students."),
+        (wrong(0, 1), LABELS, "The interval includes 0, so no error transfer is shown."),
     ],
 )
 def test_lead_says_in_words_what_the_interval_says(full, plain, answer):
@@ -58,10 +58,10 @@ def test_lead_says_in_words_what_the_interval_says(full, plain, answer):
 
 def test_lead_names_both_shares_and_what_is_compared():
     (said,) = errors_lead(made(wrong(0, 100)))
-    assert "on 50.00 % of them, students of the labels on 0.00 %" in said
-    assert "beyond what an independent teacher's students would repeat: +50.00" in said
+    assert "on 50.00 % of them, students of hard labels on 0.00 %" in said
+    assert "corrected for the errors of an independent teacher: +50.00" in said
     (alone,) = errors_lead(made(wrong(0, 100), independent=False))
-    assert "beyond students of the labels: +50.00" in alone
+    assert "compared with students of hard labels: +50.00" in alone
 
 
 def test_table_has_a_row_for_each_rung_and_says_who_is_independent():
@@ -73,16 +73,16 @@ def test_table_has_a_row_for_each_rung_and_says_who_is_independent():
     assert full[1].startswith("50.00 [")
     assert full[2] == "50.00"
     assert full[-1].startswith("+50.00 [")
-    assert "(batch 64 epoch 4) is wrong on 100; on 50 both make the same error" in table.caption
+    assert "(batch 64 epoch 4) is wrong on 100 examples; on 50 of them both" in table.caption
 
 
 def test_table_without_an_independent_teacher_says_what_stands_in_its_place():
     table = errors_table(made(wrong(0, 100), independent=False), 0.05)
-    assert "students of the labels are the comparison" in table.caption
+    assert "students of hard labels are the comparison" in table.caption
     assert all(row[3] == row[-1] == "-" for row in table.rows)
 
 
 @pytest.mark.parametrize(("held_out", "told"), [(False, True), (True, False)])
 def test_teacher_that_learned_from_the_split_is_told_of(held_out, told):
     found = made(wrong(0, 100), split="selection", teacher_held_out=held_out)
-    assert ("wrong where it could not fit them" in errors_table(found, 0.05).caption) is told
+    assert ("the examples that it could not fit" in errors_table(found, 0.05).caption) is told

@@ -98,7 +98,7 @@ def test_alternative_text_says_the_class_and_what_the_teachers_say():
 
 def test_example_without_a_label_says_so():
     panel = example_panel(telling(label=None), examples(), NAMES)
-    assert panel.title == "No label; at last <b>one</b>"
+    assert panel.title == "No label; last prediction <b>one</b>"
     assert "no label" in panel.views[0].caption
 
 
@@ -112,7 +112,7 @@ def test_page_embeds_pictures_and_writes_what_comes_from_data(tmp_path):
     assert page.attributes("src") == [f"data:image/png;base64,{DOT}"] * 2
     assert "<b>" not in text
     assert "One example, many classes, fading to one" in page.text
-    assert "Of 192 transfer examples these 2 lose most" in page.text
+    assert "the 2 of 192 transfer examples whose other classes lose most" in page.text
     assert "Star: the sweet spot, epoch 2." in page.text
     assert "example-101" in page.attributes("id")
 
@@ -148,7 +148,7 @@ def test_texts_and_rows_stand_without_a_picture(tmp_path):
 def test_teacher_that_was_asked_once_has_no_epochs_to_speak_of(tmp_path):
     found = examples(telling(epochs=(1,)), run="forest", chosen_epoch=1, fading=False)
     (section,) = example_sections(found, NAMES)
-    assert section.lead[0].startswith("What the teacher forest says of single examples")
+    assert section.lead[0].startswith("What the teacher forest says about single examples")
     assert "Star" not in section.lead[0]
     assert section.panels[0].exhibit.alt.startswith("<b>one</b>. The teacher: ")
 

@@ -122,7 +122,7 @@ def test_lead_names_sizes_and_the_competitor():
     (section,) = export_sections(exported())
     told = " ".join(section.lead)
     assert "The student (mlp:8) has 610 parameters and takes 592 multiply-adds" in told
-    assert "The teacher (mlp:64) has 5,000 and takes 4,900." in told
+    assert "The teacher (mlp:64) has 5,000 parameters and takes 4,900 multiply-adds." in told
     assert "(9,000 bytes): -2.00 points [-3.00,\xa0-1.00]" in told
     assert "better choice" not in told
     lost = exported().teacher.model_copy(update={"quantized": quantized(student_smaller=False)})

@@ -48,7 +48,7 @@ def test_table_has_what_each_student_gains_and_costs(front):
     assert cells["mlp:8"]["parameters"] == "800"
     assert cells["mlp:8"]["on the front"] == "P, L1, L128"
     assert cells["mlp:16"]["on the front"] == "-"
-    assert cells["mlp:16"]["sweet spot minus hard labels, points"] == "+2.00"
+    assert cells["mlp:16"]["gain over hard labels, points"] == "+2.00"
     assert cells["mlp:32"]["one example, ms"].startswith("2 [1.8,")
     assert cells["mlp:32"]["a batch of 128, ms"].startswith("30 [27,")
 
@@ -80,14 +80,14 @@ def test_page_is_whole_and_links_to_each_students_own(front):
     assert "3 students of mlp:256 on mnist" in page.text
     assert front.summary in page.text
     assert "undecided" not in page.text
-    assert "Teachers trained for 60.0 s; a separate search for each student" in page.text
+    assert "The teachers trained for 60.0 s. With a separate search for each student" in page.text
     assert not [link for link in page.attributes("href") + page.attributes("src") if ":" in link]
 
 
 def test_what_is_undecided_is_told_first(front):
     open_one = front.rows[1].model_copy(update={"answer": "undecided"})
     page = page_of(front.model_copy(update={"rows": (front.rows[0], open_one)}))
-    assert page.notes[0].startswith("Whether to distill is undecided for mlp:8: their own reports")
+    assert page.notes[0].startswith("Whether to distill is undecided for mlp:8. The reports")
 
 
 def test_names_cannot_bring_markup_of_their_own(front):
@@ -112,7 +112,7 @@ def test_a_search_that_has_not_finished_says_which_students_are_done(unfinished)
     page = Page(write_front_report(unfinished).read_text(encoding="utf-8"))
     assert "Not finished: there is no answer yet." in page.text
     assert "The search has ended for 1 of 2 students." in page.text
-    assert "mlp:16 has not ended not written yet" in page.text
+    assert "mlp:16 is not finished not written yet" in page.text
     assert "mlp-8/report.html" in page.attributes("href")
     assert "mlp-16/report.html" not in page.attributes("href")
 

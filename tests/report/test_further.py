@@ -18,7 +18,7 @@ def test_lines_hold_joint_intervals_in_points_a_rung_each():
     lines = gain_lines(curve)
     assert [line.name for line in lines] == [
         "mean smoothing",
-        "own confidence",
+        "confidence smoothing",
         "class similarity",
         "full response",
     ]
@@ -82,7 +82,7 @@ def test_few_seeds_cannot_resolve_an_example_and_the_page_says_so(seeds, possibl
         most_gained=(),
         most_lost=(),
     )
-    assert ("no example could be" in flips_lead(found, 0.05)[0]) is not possible
+    assert ("chance can explain every change" in flips_lead(found, 0.05)[0]) is not possible
 
 
 def omitted():
@@ -119,10 +119,10 @@ def omitted():
 
 def test_omitted_class_is_drawn_a_row_for_each_rung_corrected_first():
     corrected, plain = omitted_panel(omitted(), 0.05).views
-    assert [row.name for row in corrected.figure.rows] == ["labels", "full response"]
+    assert [row.name for row in corrected.figure.rows] == ["hard labels", "full response"]
     assert [row.mean for row in corrected.figure.rows] == pytest.approx([20.0, 80.0])
     assert [row.mean for row in plain.figure.rows] == pytest.approx([10.0, 70.0])
     assert corrected.figure.rows[1].inner == pytest.approx((75.0, 85.0))
     assert plain.table.rows[1] == ("full response", "70.00", "65.00", "75.00")
-    assert "37 test examples of three" in corrected.caption
-    assert "hold none of it" in corrected.caption
+    assert "37 test examples of class three" in corrected.caption
+    assert "None of their" in corrected.caption

@@ -13,7 +13,7 @@ from tests.report.build import TRAINING, confirm_rows, sweet_spot
 
 def test_differences_are_in_points_with_both_intervals():
     first = differences_of(sweet_spot())[0]
-    assert first.name == "labels, cross-entropy"
+    assert first.name == "hard labels"
     assert first.mean == pytest.approx(3.0)
     assert first.interval == pytest.approx((2.0, 4.0))
     assert first.joint_interval == pytest.approx((1.0, 5.0))
@@ -67,7 +67,7 @@ def test_table_holds_teacher_student_difference_and_seeds(findings):
     table = comparison_table(findings, findings.sweet_spot)
     rows = {row[0]: [cell.replace("\xa0", " ") for cell in row] for row in table.rows}
     assert rows["the sweet spot"][2:5] == ["91.25", "92.00 [90.00, 94.00]", "2.00"]
-    assert rows["labels, cross-entropy"][2:] == [
+    assert rows["hard labels"][2:] == [
         "-",
         "89.00",
         "-",

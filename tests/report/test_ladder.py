@@ -68,7 +68,7 @@ def test_each_bar_begins_where_the_one_before_ended(verdict):
 
 def test_first_two_rungs_regularize_and_the_others_teach(verdict):
     kinds = [bar.kind for bar in waterfall_of(verdict)]
-    assert kinds == ["regularization"] * 2 + ["knowledge"] * 2 + ["in all"]
+    assert kinds == ["regularization"] * 2 + ["knowledge"] * 2 + ["total"]
 
 
 def test_whiskers_end_where_the_steps_interval_does(verdict):
@@ -82,10 +82,10 @@ def test_bars_stand_in_the_order_of_the_ladder(verdict):
     figure = draw_waterfall(waterfall_of(verdict))
     assert [step.name for step in figure.steps] == [
         "mean smoothing",
-        "own confidence",
+        "confidence smoothing",
         "class similarity",
         "full response",
-        "gain in all",
+        "total gain",
     ]
     assert [figure.kinds[step.style] for step in figure.steps[1:3]] == [
         "regularization",

@@ -64,13 +64,13 @@ def test_checkpoint_that_no_student_tried_has_no_number(findings, rung):
     cell = at(student_grid(findings, rung), 32, 1)
     assert cell.value is None
     assert cell.text == "not tried"
-    assert "not tried by students" in cell.note
+    assert "no students trained" in cell.note
 
 
 def test_sweet_spot_is_marked_and_survivors_are_noted(findings, rung):
     grid = student_grid(findings, rung)
-    assert "its students went on to 18 epochs" in at(grid, 128, 2).note
-    assert "its students went on to 2 epochs" in at(grid, 128, 1).note
+    assert "longest training of its students: 18 epochs" in at(grid, 128, 2).note
+    assert "longest training of its students: 2 epochs" in at(grid, 128, 1).note
     assert at(grid, 128, 2).text == "90.15\n★"
     assert at(grid, 128, 1).text == "89.15"
 

@@ -178,7 +178,7 @@ def test_card_says_what_the_teacher_gives_the_class_at_both_temperatures():
     assert "learned from 91 examples of other classes" in section.lead[0]
     (panel,) = section.panels
     assert panel.title == "Class two"
-    said = "At T = 1 the teacher gives class <b>one</b> 10.0 %, at T = 2 20.0 %."
+    said = "At T = 1, the teacher gives 10.0 % to class <b>one</b>, and 20.0 % at T = 2."
     assert panel.exhibit.alt == f"Class two. {said}"
     assert panel.views[0].caption == f"Transfer example 459. {said}"
     assert panel.views[0].table.rows[0] == ("1", "10.00", "80.00", "5.00", "1.00", "4.00")
@@ -239,7 +239,7 @@ def test_page_shows_pictures_map_and_what_taught_them(tmp_path):
     assert {"map-omitted", "omitted-class", "resembling-459"} <= set(ids)
     assert ids.index("map-students") < ids.index("map-omitted") < ids.index("map-teachers")
     assert page.attributes("src") == [f"data:image/png;base64,{DOT}"] * 5
-    assert "What they learned <b>one</b> from" in page.text
+    assert "What the students learned class <b>one</b> from" in page.text
     assert all(page.attributes("alt"))
 
 

@@ -144,7 +144,7 @@ def test_page_says_the_answer_and_the_numbers(page):
         "90.15 ★",
         "0.116 ★",
         "12.5 % of the 960",
-        "Vats & Crandall's (arXiv 2112.10047)",
+        "Vats & Crandall (arXiv 2112.10047)",
     ):
         assert part in page.text
 
@@ -185,14 +185,14 @@ def test_unfinished_study_shows_the_students_it_has(unfinished):
     rows = search_rows(settings(), [CHOSEN])
     unfinished.write_table("students/search-0-seed-0-x/rows.parquet", rows, StudentRow)
     page = Page(write_report(unfinished).read_text(encoding="utf-8"))
-    assert "leading on the first round so far" in page.text
+    assert "the best teacher of the first round so far" in page.text
     assert "map-students" in page.attributes("id")
 
 
 def test_study_without_teachers_is_a_page_too(tmp_path):
     store = write_study(tmp_path / "s", records=[])
     page = Page(write_report(store).read_text(encoding="utf-8"))
-    assert "No healthy teacher has been recorded yet." in page.text
+    assert "No teacher that can be used has been recorded yet." in page.text
 
 
 def test_one_batch_size_is_enough(tmp_path):
@@ -213,7 +213,7 @@ def test_diverged_teacher_is_a_note_not_a_crash(tmp_path):
 def test_diverged_students_are_counted(findings):
     lost = findings.students[0].model_copy(update={"status": "diverged"})
     found = dataclasses.replace(findings, students=(lost, *findings.students[1:]))
-    assert f"1 of {len(found.students)} student rows diverged" in notes(found)[0]
+    assert f"1 of {len(found.students)} trainings of students diverged" in notes(found)[0]
 
 
 def test_small_selection_split_is_named(findings):
@@ -224,14 +224,16 @@ def test_small_selection_split_is_named(findings):
 
 def test_two_classes_have_no_similarity_by_definition(findings):
     found = dataclasses.replace(findings, data=data_summary(("no", "yes")))
-    assert "S is 0 by definition" in notes(found)[0]
+    assert "S and its parts are 0 by definition" in notes(found)[0]
     assert notes(findings) == ()
 
 
 def test_one_confirmation_seed_is_a_warning(findings):
     student = findings.sweet_spot.student.model_copy(update={"num_seeds": 1})
     found = dataclasses.replace(findings, sweet_spot=sweet_spot(student=student))
-    assert notes(found) == ("Confirmed with one seed: another seed may tell another story.",)
+    assert notes(found) == (
+        "The answer was confirmed with one seed only; another seed may give another answer.",
+    )
 
 
 def test_names_from_the_user_are_escaped(tmp_path):

@@ -305,7 +305,7 @@ def test_plots_show_what_the_report_shows(judged):
     assert cells == [pytest.approx(90.15)]
     gains = {row["name"]: row for row in gains_plot(judged).rows()}
     assert gains["label smoothing"]["sweet spot minus reference, points"] == pytest.approx(0.5)
-    assert [row["step"] for row in ladder_plot(judged).rows()][-1] == "gain in all"
+    assert [row["step"] for row in ladder_plot(judged).rows()][-1] == "total gain"
     learned = [row for row in temperatures_plot(judged).rows() if row["series"].startswith("kl")]
     assert {row["temperature T"] for row in learned} == {1.0, 2.0}
 
@@ -336,7 +336,7 @@ def test_what_is_not_there_yet_is_named_with_what_to_do(unfinished, make, words)
 def test_without_teachers_there_is_no_map_of_them(tmp_path):
     store = write_study(tmp_path / "new", records=[])
     for make in (teachers_plot, curves_plot):
-        with pytest.raises(StudyError, match="no healthy teacher yet"):
+        with pytest.raises(StudyError, match="no teacher that can be used yet"):
             make(store)
 
 

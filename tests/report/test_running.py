@@ -117,7 +117,7 @@ def test_a_page_that_cannot_be_drawn_is_told_once_and_ends_nothing(clock, caplog
         drawing.begin("teachers", 1.0)
     (note,) = drawing.watcher.notes
     assert note == (
-        "the report of the running study cannot be drawn: no space left. The work goes on."
+        "the report of the running study cannot be drawn: no space left. The work continues."
     )
     assert caplog.records[0].levelname == "WARNING"
     drawing.stopped()
@@ -137,7 +137,7 @@ def test_whoever_stops_the_work_leaves_a_page_that_says_so(unfinished):
     page = Page(unfinished.read_text("report.html"))
     assert "Stopped: there is no answer yet." in page.text
     assert "Teachers (25 % done)." in page.text
-    assert "Run the same goodteacher search again to go on." in page.text
+    assert "Run the same goodteacher search again to continue." in page.text
 
 
 def test_what_is_refused_before_any_stage_leaves_the_report_as_it_is(store):
@@ -208,7 +208,7 @@ def test_a_verification_runs_beside_the_answer_of_the_search(
 
 def test_a_search_that_trains_on_says_that_its_answer_is_the_one_before(findings):
     page = study_page(findings, going())
-    assert "The answer below is the one it had before, and may change." in page.banner
+    assert "The answer below is an earlier one, and may change." in page.banner
 
 
 def test_stage_names_all_that_go_on():
@@ -221,7 +221,7 @@ def test_stage_names_all_that_go_on():
 def test_stopped_verification_says_how_to_go_on(findings):
     page = study_page(findings, going("verification", stopped=True))
     assert "The verification was stopped at 2026-01-02 03:07:25 UTC" in page.banner
-    assert "Run the same goodteacher verify again to go on." in page.banner
+    assert "Run the same goodteacher verify again to continue." in page.banner
 
 
 def test_a_verification_of_a_response_has_no_verdict_before_its_end(verdict):  # noqa: F811

@@ -105,7 +105,7 @@ def test_cost_counts_what_was_timed_and_says_what_was_not(foreign):
     found = read_findings(foreign)
     assert cost_of(found).teacher_seconds == pytest.approx(2 * 2.5 * 4)
     (first, *_) = cost_table(found).rows
-    assert first[2] == "all trajectories but 1, not timed"
+    assert first[2] == "all trajectories except 1 that was not timed"
 
 
 def test_report_of_records_without_what_only_a_trainer_knows(foreign):

@@ -36,7 +36,7 @@ def test_temperature_lines_are_one_for_each_alpha(rung):
 
 def test_levels_are_cross_entropy_and_the_best_smoothing(rung):
     levels = temperature_curves(rung, CHOSEN).levels
-    assert [level.name for level in levels] == ["cross-entropy", "label smoothing 0.1"]
+    assert [level.name for level in levels] == ["hard labels", "label smoothing 0.1"]
     assert [level.mean for level in levels] == pytest.approx([86.0, 87.0])
 
 
@@ -74,8 +74,9 @@ def pairing(epoch, teacher, student):
 def test_ties_among_the_most_accurate_are_all_named():
     pairs = [pairing(1, 90.0, 85.0), pairing(2, 95.0, 83.0), pairing(3, 95.0, 84.0)]
     assert most_accurate_sentence(pairs) == (
-        "Most accurate teachers tried (95.00 %): batch 8 epoch 2 and batch 8 epoch 3; their best "
-        "students reach 84.00 %. Most accurate students (85.00 %): those of batch 8 epoch 1."
+        "Most accurate teachers tried (95.00 %): batch 8 epoch 2 and batch 8 epoch 3. Their best "
+        "students are right on 84.00 %. Most accurate students (85.00 %): students of batch 8 "
+        "epoch 1."
     )
 
 
@@ -89,7 +90,7 @@ def test_too_few_points_have_no_rank_correlation():
 
 
 def test_equal_students_have_no_rank_correlation():
-    assert "Too few or too equal" in rank_sentence([pairing(e, 90.0 + e, 80.0) for e in range(5)])
+    assert "too few or too similar" in rank_sentence([pairing(e, 90.0 + e, 80.0) for e in range(5)])
 
 
 def test_leading_checkpoint_is_the_sweet_spot_once_it_is_known(findings, rung):
@@ -98,7 +99,8 @@ def test_leading_checkpoint_is_the_sweet_spot_once_it_is_known(findings, rung):
     unfinished = dataclasses.replace(findings, sweet_spot=None)
     assert leading(unfinished, rung) == CHOSEN  # planted as the best of the first round
     assert (
-        "leading on the first round" in temperature_panel(unfinished, rung, CHOSEN).views[0].caption
+        "the best teacher of the first round"
+        in temperature_panel(unfinished, rung, CHOSEN).views[0].caption
     )
 
 
@@ -120,4 +122,4 @@ def test_only_the_view_of_accuracy_says_who_is_most_accurate(findings, rung):
 def test_students_table_holds_the_drawn_numbers(findings, rung):
     table = temperature_panel(findings, rung, CHOSEN).views[0].table
     assert ("kl, alpha = 0.5", "2", "90.15", "1.41") in table.rows
-    assert ("cross-entropy", "-", "86.00", "-") in table.rows
+    assert ("hard labels", "-", "86.00", "-") in table.rows

@@ -182,8 +182,8 @@ def test_last_bits_of_a_mean_decide_nothing():
         (
             [Edge(family="label_smoothing", axis="smoothing", value=0.8)],
             [
-                "On the edge of the allowed range: smoothing 0.8 of label smoothing. The best "
-                "value may lie",
+                "Some best values are at the end of the allowed range: smoothing 0.8 of label "
+                "smoothing. Better ones may lie",
             ],
         ),
         (

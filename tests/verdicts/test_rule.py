@@ -109,7 +109,7 @@ def test_gain_that_smoothing_gives_too_is_regularization():
     gains = dict.fromkeys(RUNGS[1:], 0.03) | {"label_smoothing_0.1": 0.03}
     found = planted(gains)
     assert found.verdict == "regularization"
-    assert "Label smoothing is the cheaper way" in found.explanation
+    assert "Label smoothing gives the same gain at lower cost." in found.explanation
 
 
 def test_no_difference_at_all_is_no_gain():
@@ -176,7 +176,7 @@ def test_a_design_of_its_own_compares_every_pair_and_is_spoken_of():
     assert len(asked) == 4 + 1 + 4 + 4, "what is weighed, regularization, steps and controls"
     assert found.verdict == "inconclusive"
     assert found.explanation.startswith("These repetitions do not decide.")
-    assert "a table of 300 rows can tell differences of about" in found.explanation
+    assert "with a table of 300 rows, differences below about" in found.explanation
     assert (found.smoothing, found.level) == (0.1, 0.1)
 
 
@@ -242,10 +242,8 @@ def test_undecided_verdict_of_a_small_test_split_says_what_it_resolves():
         correct, dict.fromkeys(arms, 0.7), arms=arms, teacher="x", level=0.05, margin=MARGIN
     )
     assert (found.verdict, found.more_seeds) == ("inconclusive", None)
-    resolved = f"{100 * found.resolvable_margin:.2f} points apart at best"
-    assert f"this test split of 40 examples can tell differences of about {resolved}" in (
-        found.explanation
-    )
+    resolved = f"differences below about {100 * found.resolvable_margin:.2f} points cannot be shown"
+    assert f"with this test split of 40 examples, {resolved}" in found.explanation
 
 
 # --- on the boundary itself ----------------------------------------------------------------------

@@ -82,7 +82,7 @@ def _goodteacher(
         typer.Option("--version", help="print the version", callback=_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Find the teacher worth distilling. The best teacher is not the best model."""
+    """Train a small classifier on the predictions of a large one: find the best teacher."""
 
 
 @app.command()
@@ -106,8 +106,8 @@ def search(
 
     Runs are trained here (--teacher), were recorded by your own trainer (--trajectories), or both.
 
-    With several students, for each of them, over shared teachers.
-    The same command on the same folder goes on where it stopped.
+    With several students, each gets its own sweet spot; the teachers are shared.
+    The same command on the same folder continues where it stopped.
     """
     with door(as_json):
         with shown_progress(quiet) as progress:
@@ -151,7 +151,7 @@ def distill(
     quiet: Quiet = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
-    """Train one student with one recipe, beside a twin that learns from the labels alone."""
+    """Train one student with one recipe, and the same student on hard labels to compare with."""
     with door(as_json):
         with shown_progress(quiet) as progress:
             from goodteacher.public.distillation import distill as run
@@ -191,7 +191,7 @@ def verify(
     quiet: Quiet = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
-    """Tell whether the students' gain is knowledge or only regularization."""
+    """Find out whether the students' gain is knowledge or only regularization."""
     with door(as_json):
         with shown_progress(quiet) as progress:
             from goodteacher.public.verification import verify as run
@@ -355,7 +355,7 @@ def respond(
     quiet: Quiet = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
-    """Record what a model, or checkpoints of your own trainer, say, for search --trajectories."""
+    """Record the responses of a model, or of your own checkpoints, for search --trajectories."""
     with door(as_json):
         with shown_progress(quiet) as progress:
             from goodteacher.public.responding import ask_model, record_checkpoints
@@ -388,7 +388,7 @@ def export(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the delivered student for other runtimes, and check that it answers alike there."""
+    """Write the delivered student for other runtimes, and check that its answers are the same."""
     with door(as_json):
         with shown_progress(quiet) as progress:
             from goodteacher.public.exporting import export as run
@@ -416,7 +416,7 @@ def report(
     folder: Annotated[Path, typer.Argument(help="folder of a study or of a verification")],
     as_json: AsJson = False,
 ) -> None:
-    """Write the report of a study, of several or of a verification again from its result files."""
+    """Write a report again from the result files of a study, several studies or a verification."""
     with door(as_json):
         from goodteacher.report import write_front_report, write_report
         from goodteacher.studies import Store, holds_several, place_of, require_whole

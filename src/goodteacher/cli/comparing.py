@@ -33,9 +33,9 @@ def compare(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Lay several studies side by side: students, gains, verdicts, and what differs between them.
+    """Compare several studies: students, gains, verdicts, and the settings and data that differ.
 
-    Reads result files only. A study may be unfinished; what it lacks is named.
+    Only result files are read. A study may be unfinished; what is missing is named.
     """
     with door(as_json):
         from goodteacher.report import check_page
@@ -61,10 +61,10 @@ def print_comparison(found: Comparison) -> None:
     stdout.print(_table(found.studies))
     shares = sorted({f"{100 * (1 - study.level):g} %" for study in found.studies})
     stdout.print(
-        "\nStudent: test accuracy in % of the sweet spot's students, mean over n seeds. Gain: "
-        "theirs minus that of students of the reference, paired, in points. Brackets: "
-        f"{' and '.join(shares)} intervals, each for its study alone. It took: training time of "
-        "teachers and students.",
+        "\nStudent: test accuracy of the sweet spot's students in %, mean over n seeds. Gain: "
+        "this accuracy minus that of the reference's students, paired, in points. Brackets: "
+        f"{' and '.join(shares)} intervals, each for its own study. Trained: training time of "
+        "teachers and students together.",
         markup=False,
     )
     for line in map(_paired, found.differences):
@@ -111,7 +111,7 @@ def _student(study: ComparedStudy) -> list[str]:
         f"{percent(study.accuracy)} [{low}, {high}]",
         f"{study.sweet_spot}",
         f"{recipe.loss}, T={recipe.temperature:g}, alpha={recipe.alpha:g}",
-        f"n = {study.num_seeds}; took {_seconds(study)}",
+        f"n = {study.num_seeds}; trained {_seconds(study)}",
     ]
 
 
@@ -140,7 +140,7 @@ def _paired(found: PairedDifference) -> str:
     low, high = map(points, found.interval)
     seeds = "1 seed" if found.num_seeds == 1 else f"{found.num_seeds} seeds"
     return (
-        f"Delivered students of {found.study} minus those of {found.minus}: "
+        f"Delivered students of {found.study} minus delivered students of {found.minus}: "
         f"{points(found.difference)} points [{low}, {high}], paired over {seeds} and the same "
         f"{found.num_test:,} test examples."
     )

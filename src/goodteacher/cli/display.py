@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from goodteacher.records import (
+    VERDICTS,
     Cost,
     Effect,
     Evidence,
@@ -24,6 +25,7 @@ from goodteacher.records import (
     percent,
     points,
     repetitions_of,
+    target_name,
     verdict_remarks,
     what_omission_showed,
 )
@@ -73,8 +75,9 @@ def print_sweet_spot(found: SweetSpot, folder: str) -> None:
     stdout.print(
         f"Test accuracy in %, differences in points; n = {found.student.num_seeds} paired seeds.\n"
         f"Brackets: {share} interval over seeds and test examples.\n"
-        f"*: holds for all four comparisons together.\n\n{_without_lead(found)}\n"
-        f"\n{cost.num_students} students in {cost.student_seconds:.0f} s, {_teacher_time(cost)}.",
+        f"*: clear even when all four comparisons are taken together.\n\n{_without_lead(found)}\n"
+        f"\nTraining: {cost.num_students} students in {cost.student_seconds:.0f} s; "
+        f"{_teacher_time(cost)}.",
         markup=False,
     )
     # A path broken over lines could not be copied.
@@ -87,7 +90,7 @@ def print_sweet_spot(found: SweetSpot, folder: str) -> None:
 
 def _teacher_time(cost: Cost) -> str:
     if cost.teacher_seconds is None:
-        return "teachers recorded elsewhere, with unknown training time"
+        return "the training time of the recorded teachers is unknown"
     were = "run was" if cost.untimed_runs == 1 else "runs were"
     untimed = f" ({cost.untimed_runs} recorded {were} not timed)" * (cost.untimed_runs > 0)
     return f"teachers in {cost.teacher_seconds:.0f} s{untimed}"
@@ -99,9 +102,9 @@ def print_front(found: Front, folder: str) -> None:
     stdout.print()
     stdout.print(_gains_table(found))
     stdout.print(
-        f"Test accuracy in % of the delivered students, gain of the sweet spot in points; "
-        f"n = {first.num_seeds} paired seeds.\n"
-        f"Brackets: {100 * (1 - found.level):g} % interval over seeds and test examples.\n",
+        "Test accuracy of the delivered students in %, gain of the sweet spot in points; n = "
+        f"{first.num_seeds} paired seeds.\nBrackets: {100 * (1 - found.level):g} % interval over "
+        "seeds and test examples.\n",
         markup=False,
     )
     stdout.print(_costs_table(found))
@@ -119,7 +122,7 @@ def _gains_table(found: Front) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("student", "distill"):
         table.add_column(title, no_wrap=True)
-    for title in ("test", "minus hard labels"):
+    for title in ("test", "gain over hard labels"):
         table.add_column(title, justify="right", no_wrap=True)
     for row in found.rows:
         low, high = row.interval
@@ -135,7 +138,7 @@ def _costs_table(found: Front) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("student", no_wrap=True)
     sizes = [latency.batch_size for latency in found.rows[0].latencies]
-    for title in ("parameters ", "weights, KiB", *(f"ms for {size} " for size in sizes)):
+    for title in ("parameters ", "weights, KiB", *(f"ms, batch {size} " for size in sizes)):
         table.add_column(title, justify="right", no_wrap=True)
     for row in found.rows:
         table.add_row(
@@ -156,7 +159,7 @@ def _without_lead(found: SweetSpot) -> str:
 def _students_table(found: SweetSpot) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("students of", no_wrap=True)
-    for title in ("teacher", "student", "sweet spot minus it"):
+    for title in ("teacher", "student", "gain of the sweet spot"):
         table.add_column(title, justify="right", no_wrap=True)
     low, high = found.student.interval
     table.add_row(
@@ -200,12 +203,12 @@ def print_distillation(result: Distillation) -> None:
     for doubt in result.doubts:
         stdout.print(doubt, markup=False)
     stdout.print(
-        f"Student of {result.arm}: {percent(result.test_accuracy)} % test "
+        f"Student of {result.arm}: {percent(result.test_accuracy)} % of the test split "
         f"[{percent(low)}, {percent(high)}], trained {result.training}\n"
-        f"Same student, hard labels: {percent(result.cross_entropy_test_accuracy)} % test, trained "
-        f"{result.hard_labels_training}\n"
-        f"On the selection split: {percent(result.selection_accuracy)} % and "
-        f"{percent(result.hard_labels_selection_accuracy)} %; choose between recipes by these\n"
+        f"The same student with hard labels: {percent(result.cross_entropy_test_accuracy)} % of "
+        f"the test split, trained {result.hard_labels_training}\n"
+        f"Choose between recipes by the selection split: {percent(result.selection_accuracy)} % "
+        f"against {percent(result.hard_labels_selection_accuracy)} % with hard labels\n"
         f"Gain: {points(result.gain)} points [{points(gain_low)}, {points(gain_high)}]",
         markup=False,
     )
@@ -229,16 +232,16 @@ def print_export(found: Export, folder: str) -> None:
     """Print what was written, how it compares with the student, and how long it takes."""
     for each in found.files:
         stdout.print(
-            f"{folder}/{each.file}: {each.num_bytes:,} bytes; on {each.agreement.examples:,} test "
-            "examples every prediction agrees with the student's, and logits differ by "
-            f"{each.agreement.largest_difference:.1g} at most",
+            f"{folder}/{each.file}: {each.num_bytes:,} bytes; on {each.agreement.examples:,} "
+            "test examples, every prediction agrees with the student's, and logits differ by at "
+            f"most {each.agreement.largest_difference:.1g}",
             markup=False,
             soft_wrap=True,
         )
     if found.int8 is not None:
         stdout.print(_told_of_int8(found.int8), markup=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("median milliseconds (95 %), one thread")
+    table.add_column("median ms (95th percentile), one thread")
     for latency in found.timed[0].latencies:
         table.add_column(f"batch of {latency.batch_size}", justify="right")
     for who, all_timed in (("student", found.timed), ("teacher", found.teacher.timed)):
@@ -260,14 +263,14 @@ def _told_of_teacher(found: Export) -> str:
     low, high = eight.interval
     better = " The teacher in 8 bits is the better choice." if eight.wins else ""
     return (
-        f"Teacher: {teacher.name}. In 8 bits it takes {eight.num_bytes:,} bytes, and the "
-        f"student's accuracy minus that of the teacher in 8 bits is {points(eight.difference)} "
-        f"points [{points(low)}, {points(high)}].{better}"
+        f"Teacher: {teacher.name}. In 8 bits, its file has {eight.num_bytes:,} bytes. Accuracy of "
+        f"the student minus that of the teacher in 8 bits: {points(eight.difference)} points "
+        f"[{points(low)}, {points(high)}].{better}"
     )
 
 
 def _told_of_int8(found: Int8) -> str:
-    lost = f"8 bits cost {percent(found.selection_loss)} points of the selection split"
+    lost = f"8 bits cost {percent(found.selection_loss)} points of accuracy on the selection split"
     if not found.delivered or found.interval is None or found.test_difference is None:
         return (
             f"{lost}, more than the {percent(found.max_loss)} allowed (--max-loss), so the file in "
@@ -275,27 +278,27 @@ def _told_of_int8(found: Int8) -> str:
         )
     low, high = found.interval
     return (
-        f"model.int8.onnx: {found.num_bytes:,} bytes; {lost}; on the test split "
-        f"{points(found.test_difference)} points [{points(low)}, {points(high)}], and "
+        f"model.int8.onnx: {found.num_bytes:,} bytes; {lost}; on the test split, accuracy changes "
+        f"by {points(found.test_difference)} points [{points(low)}, {points(high)}], and "
         f"{found.changed:,} of {found.examples:,} predictions differ"
     )
 
 
 def print_verdict(found: Verdict, evidence: Evidence) -> None:
     """Print the verdict, its ladder, its controls and what an omitted class showed."""
-    stdout.print(f"\n[bold]{found.verdict}[/]: {_escaped(found.explanation)}\n")
+    stdout.print(f"\n[bold]Verdict: {VERDICTS[found.verdict]}.[/] {_escaped(found.explanation)}\n")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("students of", no_wrap=True)
     table.add_column("test", justify="right", no_wrap=True)
-    table.add_column("step from the rung below", justify="right", no_wrap=True)
+    table.add_column("gain over the rung before", justify="right", no_wrap=True)
     for rung in found.ladder:
         step = _shown_effect(rung.step) if rung.step else ""
-        table.add_row(f"{rung.rung} {rung.name}", percent(rung.test_accuracy), step)
+        table.add_row(f"{rung.rung} {target_name(rung.name)}", percent(rung.test_accuracy), step)
     table.add_section()
-    table.add_row("[bold]controls[/]", "", "[bold]full response minus it[/]")
+    table.add_row("[bold]controls[/]", "", "[bold]gain of full response[/]")
     for control in found.controls:
         effect = _shown_effect(control.full_response_minus_it)
-        table.add_row(control.name, percent(control.test_accuracy), effect)
+        table.add_row(target_name(control.name), percent(control.test_accuracy), effect)
     stdout.print(table)
     stdout.print(
         f"Teacher: {found.teacher}, {found.recipe}. Test accuracy in %, differences in points; "
@@ -343,7 +346,7 @@ def print_score(result: Score) -> None:
     else:
         stdout.print(_NO_BEST_TEMPERATURE[limit], markup=False)
     if result.num_classes == 2:
-        stdout.print("With two classes there is no off-class structure: S is 0 by definition.")
+        stdout.print("With two classes there is only one wrong class, so S is 0 by definition.")
 
 
 def _score_tables(result: Score, width: int) -> Iterator[Table]:
@@ -388,4 +391,4 @@ def print_findings(dataset: Dataset, findings: Sequence[Finding]) -> None:
     for finding in findings:
         stdout.print(f"{finding.severity}: {finding.message}", markup=False)
     if not findings:
-        stdout.print("Nothing to report.")
+        stdout.print("No problems were found.")

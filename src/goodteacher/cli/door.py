@@ -81,7 +81,7 @@ def what_goes_on() -> str:
     program = "goodteacher" if Path(started).stem == "goodteacher" else "python -m goodteacher"
     same = f"{program} {shlex.join(arguments)}"
     if arguments and arguments[0] in GOES_ON:
-        return f"Interrupted. What is finished is kept. To go on from there:\n{same}"
+        return f"Interrupted. Finished work is kept. To continue:\n{same}"
     return f"Interrupted. To start again:\n{same}"
 
 

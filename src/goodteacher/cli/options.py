@@ -53,7 +53,10 @@ ExportFormat = Annotated[
 ]
 ExportInt8 = Annotated[bool, typer.Option("--int8", help="also write the ONNX file in 8 bits")]
 ExportMaxLoss = Annotated[
-    float, typer.Option(help="accuracy on the selection split that 8 bits may cost, 0 to 1")
+    float,
+    typer.Option(
+        help=("largest loss of accuracy on the selection split that 8 bits may cost, from 0 to 1")
+    ),
 ]
 ExportTeacherInt8 = Annotated[
     bool, typer.Option(help="also measure the teacher in 8 bits, the student's competitor")

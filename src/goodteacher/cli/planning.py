@@ -13,7 +13,7 @@ from goodteacher.cli.door import door
 from goodteacher.cli.options import AsJson, Quiet, TrustCode, merge_settings, with_settings
 from goodteacher.cli.progress import shown_progress
 from goodteacher.config import StudyConfig
-from goodteacher.records import SearchPlan
+from goodteacher.records import SearchPlan, listed
 
 
 @with_settings(StudyConfig, leave_out=frozenset({"data", "teacher", "student"}))
@@ -26,7 +26,8 @@ def plan(
     student: Annotated[str | None, typer.Option(help="such as mlp:64 or cnn:16,32,64")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of the settings")] = None,
     workers_up_to: Annotated[
-        int, typer.Option(help="also estimate the time on 1, 2, 4 ... and up to this many workers")
+        int,
+        typer.Option(help=("also estimate the time with 1, 2, 4 ... and up to this many workers")),
     ] = 16,
     price_per_hour: Annotated[
         float | None,
@@ -39,10 +40,10 @@ def plan(
     quiet: Quiet = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
-    """Say what a search will take: tasks, epochs, bytes, time on workers, money.
+    """Estimate what a search will take: tasks, epochs, disk space, time and money.
 
-    Nothing is trained but for short copies of tasks, which are timed. Of a study's folder it says
-    what remains; of a finished one, how long it would have taken on other numbers of workers.
+    Only short copies of tasks are run, to time them. For the folder of a study, the plan is of
+    what remains; for a finished study, it says how long other numbers of workers would have taken.
     """
     with door(as_json):
         with shown_progress(quiet) as progress:
@@ -85,8 +86,8 @@ def print_plan(found: SearchPlan) -> None:
     table.add_row("tasks", *(f"{case.tasks:,}" for case in cases))
     table.add_row("teacher epochs", *(f"{case.teacher_epochs:,.0f}" for case in cases))
     table.add_row("student epochs", *(f"{case.student_epochs:,.0f}" for case in cases))
-    table.add_row("written", *(_size(case.bytes) for case in cases))
-    table.add_row("all tasks", *(_duration(case.seconds) for case in cases))
+    table.add_row("disk space", *(_size(case.bytes) for case in cases))
+    table.add_row("time of all tasks", *(_duration(case.seconds) for case in cases))
     table.add_row("longest chain of tasks", *(_duration(case.least_seconds) for case in cases))
     stdout.print(table)
     stdout.print()
@@ -96,8 +97,8 @@ def print_plan(found: SearchPlan) -> None:
 
 def _workers_table(found: SearchPlan) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    titles = ["workers", "time, likely", "at work"]
-    for title in [*titles, *(["money"] if found.price_per_hour is not None else [])]:
+    titles = ["workers", "time, likely", "workers busy"]
+    for title in [*titles, *(["cost"] if found.price_per_hour is not None else [])]:
         table.add_column(title, justify="right", no_wrap=True)
     for row in found.on_workers:
         money = [] if row.money is None else [f"{row.money:,.2f}"]
@@ -109,21 +110,22 @@ def _workers_table(found: SearchPlan) -> Table:
 def plan_remarks(found: SearchPlan) -> str:
     """Say which tasks set the least time, and what the figures rest on."""
     longest = sorted(found.chain, key=lambda link: -link.seconds)[:3]
-    told = ", ".join(f"{link.stage} {_duration(link.seconds)}" for link in longest)
+    told = listed([f"{link.stage} ({_duration(link.seconds)})" for link in longest])
     if found.times == "noted":
-        basis = "Times are those measured in the study so far."
+        basis = "The times come from the study itself."
     else:
         basis = (
             f"Times are measured with short copies of tasks, run in {found.planning_seconds:.0f} "
             f"s on {found.machine}, with {found.threads} CPU "
-            f"{'thread' if found.threads == 1 else 'threads'} for each worker. At least: longer "
-            "training does not help students, and teachers stop as early as possible. At most: "
-            "students are trained up to the limit, and no teacher stops early."
+            f'{"thread" if found.threads == 1 else "threads"} for each worker. The column "at '
+            'least" assumes that longer training does not help students and that teachers stop as '
+            'early as possible; "at most" assumes that students are trained up to the limit and '
+            "that no teacher stops early."
         )
     return (
-        f"{_enough(found)} At most {found.at_once} tasks can run at the same time, and the "
-        f"longest chain of tasks takes {_duration(found.amounts.likely.least_seconds)} (most of "
-        f"it: {told}).\n{basis}"
+        f"{_enough(found)} At most {found.at_once} tasks can run at the same time. The longest "
+        "chain of tasks, in which each waits for the one before, takes "
+        f"{_duration(found.amounts.likely.least_seconds)}; its longest parts are {told}.\n{basis}"
     )
 
 
@@ -132,7 +134,7 @@ def _enough(found: SearchPlan) -> str:
     if found.enough_workers == most < found.at_once:
         return f"More than {most} workers may be faster still (--workers-up-to)."
     counted = "1 worker is" if found.enough_workers == 1 else f"{found.enough_workers} workers are"
-    return f"{counted} enough."
+    return f"{counted} enough: more would save less than 2 % of the time."
 
 
 def _duration(seconds: float) -> str:

@@ -13,16 +13,18 @@ from goodteacher.cli.options import AsJson
 
 
 def watch(
-    folder: Annotated[Path, typer.Argument(help="folder of a study that is running, or will be")],
+    folder: Annotated[
+        Path, typer.Argument(help=("folder of a study that is running or will be started"))
+    ],
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="where to serve it; 0 for a free port")
+        int, typer.Option(min=0, max=65535, help="port of the server; 0 for any free port")
     ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Serve the report of a study on this machine, and reload it whenever there is a new one.
 
-    Open the address that it prints in a browser. Only this machine can reach it. Ctrl-C ends it;
-    the study goes on.
+    Open the printed address in a browser on this machine; other machines cannot reach it.
+    Ctrl-C stops the server; the study continues.
     """
     with door(as_json):
         from goodteacher.report import ReportServer
@@ -34,8 +36,10 @@ def watch(
                 print_json({"address": server.address, "folder": str(place)})
             else:
                 stdout.print(f"Report: {server.address}", markup=False, soft_wrap=True)
-                stderr.print(f"Watching {place}. Ctrl-C ends it.", markup=False, soft_wrap=True)
+                stderr.print(
+                    (f"Watching {place}. Ctrl-C stops the server."), markup=False, soft_wrap=True
+                )
             try:
                 server.serve_forever()
             except KeyboardInterrupt:
-                stderr.print("No longer watching.")
+                stderr.print("The server has stopped.")

@@ -204,7 +204,7 @@ def _running(
     runtimes: dict[str, Answers] = {TORCH: model}
     why: str | None = None
     if not wanted.onnx:
-        why = "That is done where the student is in an ONNX file, too: --format onnx."
+        why = "This needs the student as an ONNX file, too: --format onnx."
     elif not wanted.int8:
         why = "It was not asked for (--no-teacher-int8)."
     try:
@@ -215,6 +215,6 @@ def _running(
             in_8_bits(scratch, data.transfer)
             runtimes[EIGHT] = read_onnx(scratch / INT8_FILE, threads=1)
     except GoodteacherError as error:
-        why = f"It could not be written so: {error}"
+        why = f"It could not be written in 8 bits: {error}"
     told = record.model_copy(update={"why_not_quantized": why})
     return Beside(told, runtimes, logits_on(model, test), model.card.temperature, scratch)

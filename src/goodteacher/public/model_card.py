@@ -18,6 +18,7 @@ from goodteacher.public.card_parts import (
 )
 from goodteacher.public.distillation import Distillation
 from goodteacher.records import (
+    VERDICTS,
     DataSummary,
     Export,
     SweetSpot,
@@ -73,7 +74,7 @@ def _evidence(store: Store) -> Iterator[str]:
         yield f"## Did a teacher help?\n\n{escaped(found.summary)}"
         yield (
             f"The sweet spot is {escaped(found.teacher.described)}; its students learned with "
-            f"{found.recipe}. All comparisons are of {found.student.num_seeds} paired seeds."
+            f"{found.recipe}. All comparisons use {found.student.num_seeds} paired seeds."
         )
         yield (
             f"{found.cost.num_students:,} students were trained in "
@@ -89,7 +90,7 @@ def _evidence(store: Store) -> Iterator[str]:
         )
     if store.exists(VERDICT_FILE):
         verdict = store.read_json(VERDICT_FILE, Verdict)
-        yield f"**Verdict: {verdict.verdict}.** {escaped(verdict.explanation)}"
+        yield f"**Verdict: {VERDICTS[verdict.verdict]}.** {escaped(verdict.explanation)}"
 
 
 def _teacher_time(found: SweetSpot) -> str:
@@ -101,8 +102,8 @@ def _data(store: Store, card: StudentCard) -> Iterator[str]:
     data = store.read_json("data.json", DataSummary)
     yield (
         f"## Data\n\n`{_name_of(store)}` (fingerprint {card.fingerprint[:12]}): {data.transfer:,} "
-        f"examples to learn from, {data.selection:,} on which every choice was made, {data.test:,} "
-        "to test on, opened when all choices were made."
+        f"examples to learn from, {data.selection:,} for all choices, and {data.test:,} for the "
+        "test, which was opened when all choices were made."
     )
 
 
@@ -171,8 +172,8 @@ def _teacher(export: Export) -> Iterator[str]:
     counted = repetitions_of(one for each in export.timed for one in each.latencies)
     yield "\n".join(table)
     yield (
-        f"Medians of {counted} repetitions for the student, in brackets what 19 of 20 stay below; "
-        f"all in turns on one thread ({export.machine})."
+        f"Medians of {counted} repetitions for the student; in brackets, the time that 19 of 20 "
+        f"repetitions stay below. All models took turns on one thread ({export.machine})."
     )
     if export.teacher.why_not_run is not None:
         yield f"The teacher is not timed. {escaped(export.teacher.why_not_run)}"
@@ -187,14 +188,15 @@ def _against_8_bits(export: Export) -> str:
     found = export.teacher.quantized
     if found is None:
         return (
-            "What the teacher in 8 bits would do is not known. "
+            "The teacher in 8 bits was not measured. "
             f"{escaped(export.teacher.why_not_quantized or '')}".strip()
         )
     low, high = found.interval
     differs = f"{points(found.difference)} points [{points(low)}, {points(high)}]"
     facts = (
-        f"The teacher in 8 bits, made by the same code from the same transfer examples, is a file "
-        f"of {found.num_bytes:,} bytes. The student's accuracy minus its own: {differs}."
+        "The teacher in 8 bits, made by the same code from the same transfer examples, is a file "
+        f"of {found.num_bytes:,} bytes. Accuracy of the student minus that of this teacher: "
+        f"{differs}."
     )
     if found.wins:
         return (

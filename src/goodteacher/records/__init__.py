@@ -17,7 +17,6 @@ from goodteacher.records.arms import (
     smoothing_arm,
 )
 from goodteacher.records.comparisons import (
-    VERDICTS,
     ComparedStudy,
     Gain,
     PairedDifference,
@@ -107,12 +106,14 @@ from goodteacher.records.results import (
 )
 from goodteacher.records.words import (
     FAMILY,
+    VERDICTS,
     best_so_far,
     called,
     listed,
     percent,
     points,
     summarize,
+    target_name,
     verdict_remarks,
     what_omission_showed,
     which_checkpoint,
@@ -229,6 +230,7 @@ __all__ = [
     "smoothing_arm",
     "summarize",
     "summarize_front",
+    "target_name",
     "undominated",
     "variant_seconds",
     "verdict_remarks",

@@ -21,16 +21,6 @@ BUDGETS = {
 }
 """Settings that say how much was tried, in words."""
 
-VERDICTS: Mapping[VerdictName | None, str] = {
-    "knowledge": "knowledge",
-    "regularization": "regularization",
-    "no_gain": "no gain",
-    "undertrained": "undertrained",
-    "inconclusive": "inconclusive",
-    None: "not asked",
-}
-"""The verdict in a few words; None before ``goodteacher verify``."""
-
 
 class Gain(Frozen):
     """The sweet spot's students minus those of a reference, on the test split of their study."""
@@ -131,8 +121,8 @@ def remarks_on(
     versions = _grouped(studies, lambda study: ", ".join(study.versions) or "an unknown version")
     if len(versions) > 1:
         yield (
-            f"They were made with different versions of goodteacher: {_said(versions)}. A version "
-            "may choose or measure in another way; run the older ones again to be sure."
+            f"They were made with different versions of goodteacher: {_said(versions)}. Versions "
+            "may choose or measure differently; to be sure, run the older studies again."
         )
     budgets = [
         f"{words} {_said(_grouped_by(studies, differing[name]))}"
@@ -141,8 +131,8 @@ def remarks_on(
     ]
     if budgets:
         yield (
-            f"They had different budgets: {'; '.join(budgets)}. A study that tries or trains "
-            "more tends to find more."
+            f"They had different budgets: {'; '.join(budgets)}. A study that tries or trains more "
+            "tends to find better students."
         )
     levels = _grouped(studies, lambda study: f"{100 * (1 - study.level):g} %")
     if len(levels) > 1:
@@ -150,8 +140,8 @@ def remarks_on(
     single = [study.name for study in studies if study.num_seeds == 1]
     if single:
         yield (
-            f"With one seed the intervals of {listed(single)} cover the test examples only: "
-            "another seed may tell another story."
+            f"With one seed, the intervals of {listed(single)} cover the test examples only: "
+            "another seed may give another answer."
         )
 
 
@@ -178,8 +168,8 @@ def _on_splits(studies: Sequence[ComparedStudy]) -> Iterator[str]:
         chosen = _grouped(same, lambda study: f"{study.selection:,} examples")
         if len(chosen) > 1:
             yield (
-                f"Their selection splits differ: {_said(chosen)}. A larger one chooses more "
-                "surely, and leaves fewer examples to learn from."
+                f"Their selection splits differ: {_said(chosen)}. With a larger selection split "
+                "the choice is more certain, but fewer examples are left to learn from."
             )
         learned = _grouped(same, lambda study: f"{study.transfer:,} examples")
         if len(learned) > 1:

@@ -69,8 +69,9 @@ class Front(Frozen):
             return "No teacher was trained here: all were recorded elsewhere."
         spared = self.teacher_seconds_apart - self.teacher_seconds
         return (
-            f"Teachers trained for {self.teacher_seconds:,.1f} s; a separate search for each "
-            f"student would have taken {self.teacher_seconds_apart:,.1f} s ({spared:,.1f} s more)."
+            f"The teachers trained for {self.teacher_seconds:,.1f} s. With a separate search for "
+            f"each student, they would have trained for {self.teacher_seconds_apart:,.1f} s "
+            f"({spared:,.1f} s more)."
         )
 
 
@@ -159,8 +160,8 @@ def _sentences(rows: Sequence[FrontRow], share: str) -> Iterator[str]:
     for row in rows:
         if not row.on_front and not any(_apart(row, other) for other in _beating(row, rows)):
             yield (
-                f"{row.student} is below the front by its mean alone: its interval overlaps those "
-                "of all students that beat it."
+                f"It is not shown that {row.student} is really below the front: its interval "
+                "overlaps the intervals of all students that beat it."
             )
     for place in range(min(len(row.latencies) for row in rows)):
         yield from _on_latency(rows, place)
@@ -169,7 +170,7 @@ def _sentences(rows: Sequence[FrontRow], share: str) -> Iterator[str]:
 
 
 def _on_latency(rows: Sequence[FrontRow], place: int) -> Iterator[str]:
-    """Say who is on the front over a latency, and whose times are not told apart."""
+    """Say who is on the front over a latency, and whose times do not clearly differ."""
 
     def latency(row: FrontRow) -> Latency:
         return row.latencies[place]
@@ -177,12 +178,12 @@ def _on_latency(rows: Sequence[FrontRow], place: int) -> Iterator[str]:
     front = sorted((r for r in rows if latency(r).on_front), key=lambda r: latency(r).median)
     what = latency_title(latency(rows[0]).batch_size)
     names = listed([row.student for row in front])
-    yield f"Over latency for {what} {_is(front)} {names}."
+    yield f"Best accuracy for their latency with {what}: {names}."
     for quick, slow in pairwise(front):
         if latency(slow).quartiles[0] <= latency(quick).quartiles[1]:
             yield (
-                f"Quartiles of the latencies of {quick.student} and {slow.student} overlap, so "
-                "neither is shown to be faster."
+                f"The quartiles of the latencies of {quick.student} and {slow.student} overlap, "
+                "so neither is shown to be faster."
             )
 
 
@@ -194,7 +195,3 @@ def _beating(row: FrontRow, rows: Sequence[FrontRow]) -> list[FrontRow]:
 def _apart(one: FrontRow, other: FrontRow) -> bool:
     """Say whether two students' intervals have nothing in common."""
     return one.interval[1] < other.interval[0] or other.interval[1] < one.interval[0]
-
-
-def _is(rows: Sequence[FrontRow]) -> str:
-    return "is" if len(rows) == 1 else "are"

@@ -15,26 +15,65 @@ from goodteacher.records.arms import (
     TeacherSource,
 )
 from goodteacher.records.evidence import OmittedClass
-from goodteacher.records.results import Answer, Reference, References, StudentResult, Verdict
+from goodteacher.records.results import (
+    Answer,
+    Reference,
+    References,
+    StudentResult,
+    Verdict,
+    VerdictName,
+)
+
+VERDICTS: Mapping[VerdictName | None, str] = {
+    "knowledge": "knowledge",
+    "regularization": "regularization",
+    "no_gain": "no gain",
+    "undertrained": "undertrained",
+    "inconclusive": "inconclusive",
+    None: "none yet",
+}
+"""The verdict in a few words; None before ``goodteacher verify``."""
+
+_TARGETS = {
+    "one_hot": "hard labels",
+    "permuted": "permuted per example",
+    "class_map_permuted": "permuted per class",
+    "shuffled_within_class": "shuffled in each class",
+}
+
+
+def target_name(name: str) -> str:
+    """Return what a rung of the ladder or a control is called.
+
+    Args:
+        name: Its name in result files.
+
+    Example:
+        >>> target_name("one_hot"), target_name("confidence_smoothing")
+        ('hard labels', 'confidence smoothing')
+    """
+    return _TARGETS.get(name, name.replace("_", " "))
 
 
 def verdict_remarks(found: Verdict) -> Iterator[str]:
     """Yield what was special about this verification, a line each."""
     if found.until_decided is not None:
-        looks = ", ".join(f"{k.seeds} seeds ({k.verdict}, {k.level:.3g})" for k in found.looks)
+        looks = ", ".join(
+            f"{k.seeds} seeds ({VERDICTS[k.verdict]}, {k.level:.3g})" for k in found.looks
+        )
         yield (
             f"Verdicts along the way (with their significance level): {looks}; up to "
             f"{found.until_decided} seeds were planned, with a level of {found.error_level:g} in "
             "total."
         )
     if found.tuned_arms:
-        recipes = ", ".join(f"{rung.name} {rung.recipe}" for rung in found.ladder[1:])
-        yield f"Best recipe of each: {recipes}."
+        recipes = ", ".join(f"{target_name(rung.name)} {rung.recipe}" for rung in found.ladder[1:])
+        yield f"Best recipe of each rung: {recipes}."
     if found.num_unlabelled:
         yield (
-            f"{found.num_unlabelled} transfer examples have no label: rungs 1 to 4 use the "
-            "teacher's most probable class for them; cross-entropy and label smoothing leave "
-            "them out."
+            f"{found.num_unlabelled} transfer examples have no label. Rungs 1 to 4 use the "
+            "teacher's most probable class for them; hard labels and label smoothing leave them "
+            "out."
         )
 
 
@@ -47,24 +86,25 @@ def what_omission_showed(found: OmittedClass) -> str:
     labels, taught = found.arms[0], found.arms[-1]
     low, high = (percent(each) for each in taught.class_accuracy.interval)
     told = (
-        f"Class {found.class_name} was left out: these students saw {found.num_transfer} "
-        f"examples, and none of class {found.class_name}. Trained on the teacher's whole response "
-        f"they recognise {percent(taught.class_accuracy.mean)} % [{low}, {high}] of the "
-        f"{found.num_class_examples} test examples of the class "
-        f"({percent(taught.corrected_class_accuracy.mean)} % with the class's bias corrected; n = "
-        f"{found.num_seeds} seeds); trained on the labels alone, "
+        f"Class {found.class_name} was left out: these students learned from {found.num_transfer} "
+        f"examples, none of them of class {found.class_name}. Students of the teacher's full "
+        f"response recognise {percent(taught.class_accuracy.mean)} % [{low}, {high}] of the "
+        f"{found.num_class_examples} test examples of class {found.class_name} "
+        f"({percent(taught.corrected_class_accuracy.mean)} % after a bias correction; n = "
+        f"{found.num_seeds} seeds). Students of hard labels recognise "
         f"{percent(labels.class_accuracy.mean)} % "
-        f"({percent(labels.corrected_class_accuracy.mean)} %). Students of labels that did see "
-        f"the class recognise {percent(found.seen_accuracy.mean)} %."
+        f"({percent(labels.corrected_class_accuracy.mean)} %). Students of hard labels that did "
+        f"see class {found.class_name} recognise {percent(found.seen_accuracy.mean)} %."
     )
     least = max(e.adjusted_interval[0] for e in (found.knowledge, found.corrected_knowledge))
     if least > 0:
         return (
-            f"{told} What they know about it comes from the teacher's response to examples of "
-            "other classes: it shows how much those resemble this class."
+            f"{told} What the students know about this class comes from the teacher's response to "
+            "examples of other classes, which shows how much they resemble it."
         )
     return (
-        f"{told} It is not shown that they learned anything about it from the teacher's response."
+        f"{told} It is not shown that the students learned anything about this class from the "
+        "teacher's response."
     )
 
 
@@ -79,12 +119,12 @@ def best_so_far(arm: Arm, accuracy: float, num_seeds: int) -> str:
     Example:
         >>> from goodteacher.records import CROSS_ENTROPY
         >>> best_so_far(CROSS_ENTROPY, 0.912, 2)
-        'best student so far: of hard labels, 91.20 % on the selection split (n = 2 seeds)'
+        'best students so far: 91.20 % on the selection split (n = 2 seeds), from hard labels'
     """
     seeds = "1 seed" if num_seeds == 1 else f"{num_seeds} seeds"
     return (
-        f"best student so far: of {_learned_from(arm)}, {percent(accuracy)} % on the selection "
-        f"split (n = {seeds})"
+        f"best students so far: {percent(accuracy)} % on the selection split (n = {seeds}), from "
+        f"{_learned_from(arm)}"
     )
 
 
@@ -152,7 +192,7 @@ def called(name: str, reference: Reference) -> str:
 
 
 _CALLED = {
-    "cross_entropy": "labels, cross-entropy",
+    "cross_entropy": "hard labels",
     "label_smoothing": "label smoothing",
     "converged_teacher": "converged teacher",
     "most_accurate_teacher": "most accurate teacher",
@@ -190,8 +230,8 @@ def summarize(
     sentences = [
         f"Distill: {answer}.",
         *doubts,
-        f"The sweet spot's students reach {percent(student.test_accuracy)} % on the test split "
-        f"({_mean_of(student.num_seeds)}).",
+        f"The sweet spot's students are right on {percent(student.test_accuracy)} % of the test "
+        f"split ({_mean_of(student.num_seeds)}).",
     ]
     for outcome, words in _OUTCOMES.items():
         names = [name for name, found in outcomes.items() if found == outcome]
@@ -331,10 +371,10 @@ _LAST = {
 }
 
 _OUTCOMES = {
-    "better": "They are better than those of",
-    "worse": "They are worse than those of",
-    "unresolved": "No clear difference from",
-    "same": "The sweet spot is also the best arm of",
+    "better": "They are better than students of",
+    "worse": "They are worse than students of",
+    "unresolved": "There is no clear difference from students of",
+    "same": "They are also the students of",
 }
 
 

@@ -15,13 +15,13 @@ def said_sections(said: Said | None, names: Sequence[str]) -> tuple[Section, ...
     if said is None:
         return ()
     lead = (
-        "A teacher's response does not only name a class: it says which other classes an example "
-        "resembles. This is what a student can learn beyond the label, and long training makes "
-        f"it fade. Transfer set, n = {said.num_examples:,} examples; an example's class is the one "
-        "that the last teacher of the run finds most probable."
+        "A teacher's response does not only name a class: it also says which other classes an "
+        "example resembles. This is what a student can learn beyond the label, and long training "
+        f"makes it fade. Measured on the transfer set (n = {said.num_examples:,} examples); the "
+        "class of an example is the one that the last teacher of the run finds most probable."
     )
     panels = alike_panels(said, names)
-    return (Section("said", "What the teachers say", (lead,), panels),)
+    return (Section("said", "What the teachers say about other classes", (lead,), panels),)
 
 
 def alike_panels(said: Said, names: Sequence[str]) -> tuple[Panel, ...]:
@@ -43,12 +43,12 @@ def alike_panels(said: Said, names: Sequence[str]) -> tuple[Panel, ...]:
         caption = (
             f"The teacher of {each.teacher}: mean probability in % of each other class, at the "
             f"recipe's T = {said.temperature:g}. All other classes together get "
-            f"{100 * each.off_class:.1f} %. Classes that are alike stand together; all matrices "
-            "have the same order and colours."
+            f"{100 * each.off_class:.1f} %. Similar classes stand next to each other; all "
+            "matrices have the same order and colours."
         )
         figure = draw_alike(rows, shown, highest)
         view = View("", figure, caption, matrix_table(rows, shown))
-        panels.append(Panel(f"alike-{number}", f"Which classes are alike {each.role}", (view,)))
+        panels.append(Panel(f"alike-{number}", f"Which classes are similar {each.role}", (view,)))
     return tuple(panels)
 
 
@@ -72,7 +72,7 @@ def draw_alike(rows: Sequence[Sequence[float]], names: Sequence[str], highest: f
         for i, row in enumerate(rows)
     )
     return Matrix(
-        across="what else it resembles",
+        across="class that it resembles",
         down="class",
         columns=tuple(names),
         rows=tuple(names),

@@ -9,7 +9,6 @@ from goodteacher.records import (
     Reference,
     SweetSpot,
     Verdict,
-    called,
     percent,
     points,
 )
@@ -94,36 +93,33 @@ def _student(findings: Findings, found: SweetSpot) -> str:
 def _against(found: SweetSpot) -> Iterator[tuple[str, str]]:
     for key, reference in found.references:
         stopped = key == "converged_teacher" and reference.stopped
-        name = f"Beside {called(key, reference) if stopped else _NAMES[key]}"
+        family = _STOPPED if stopped else FAMILY[key]
+        name = f"Compared with {family}"
         if reference.adjusted_interval is None:
             yield name, "These are the same students."
             continue
         gain = f"{points(reference.difference)} {shown_range(reference.adjusted_interval, points)}"
         yield (
             name,
-            f"{_WORDS[outcome(reference)]}: {gain} points; theirs reach "
+            f"{_WORDS[outcome(reference)]}: {gain} points. Students of {family} are right on "
             f"{percent(reference.test_accuracy)} %.",
         )
 
 
-_NAMES = {
-    "cross_entropy": "hard labels",
-    "label_smoothing": "label smoothing",
-    "converged_teacher": "the converged teacher",
-    "most_accurate_teacher": "the most accurate teacher",
-}
+_STOPPED = "the last trained teacher"
 _WORDS = {
     "better": "Better",
     "worse": "Worse",
-    "open": "Not told apart",
+    "open": "No clear difference",
 }
 
 
 def _verdict(findings: Findings) -> str:
     if findings.judgement is None:
         return (
-            f"Not asked yet. Type: goodteacher verify {findings.name}. It tells knowledge that the "
-            "student took from the teacher from an effect that smoothed labels have as well."
+            f"There is no verdict yet. Type: goodteacher verify {findings.name}. It finds out "
+            "whether the student learned something from the teacher, or whether smoothed labels "
+            "have the same effect."
         )
     verdict = findings.judgement.verdict
     return f"{ANSWERS[verdict.verdict]} {_similarity(verdict)}"
@@ -132,7 +128,7 @@ def _verdict(findings: Findings) -> str:
 def _similarity(verdict: Verdict) -> str:
     effect = verdict.knowledge
     return (
-        f"What the teacher says of other classes is worth {points(effect.mean)} "
+        f"What the teacher says about other classes adds {points(effect.mean)} "
         f"{shown_range(effect.interval, points)} points."
     )
 
@@ -143,23 +139,22 @@ def _size(findings: Findings, found: SweetSpot) -> str:
     if found.savings is not None:
         return found.savings.summary
     return (
-        f"Not measured yet. Type: goodteacher export {findings.name} --out shipped. It times the "
-        "student and its teacher."
+        f"Not measured yet. Type: goodteacher export {findings.name} --out shipped. This times "
+        "the student and its teacher."
     )
 
 
 def _cost(findings: Findings) -> str:
     cost = cost_of(findings)
-    teachers = "" if cost.teacher_seconds is None else f"{cost.teacher_seconds:,.0f} s of teachers "
-    said = f"{teachers}and {cost.student_seconds:,.0f} s of students were trained".removeprefix(
-        "and "
-    )
+    students = f"{cost.student_seconds:,.0f} s for students"
+    seconds = cost.teacher_seconds
+    said = students if seconds is None else f"{seconds:,.0f} s for teachers and {students}"
     if not cost.student_epochs_exhaustive:
-        return f"{said}."
+        return f"Training took {said}."
     share = 100 * cost.student_epochs_run / cost.student_epochs_exhaustive
     return (
-        f"{said}: {cost.num_students:,} students, {share:.0f} % of the epochs of a grid in which "
-        "every candidate is trained to the end."
+        f"Training took {said}. {cost.num_students:,} students were trained, in {share:.0f} % of "
+        "the epochs that training every candidate to the end would take."
     )
 
 
@@ -167,23 +162,26 @@ def _next(findings: Findings, found: SweetSpot) -> Iterator[str]:
     if found.answer == "yes" and _lasts(findings):
         yield f"Ship it: goodteacher export {findings.name} --out shipped."
         if findings.judgement is None:
-            yield f"To learn why it is better, first: goodteacher verify {findings.name}."
+            yield f"To find out first why it is better, type: goodteacher verify {findings.name}."
         return
     if found.answer == "no":
         plain = found.delivered in ("cross_entropy", "label_smoothing")
         folder = "student" if plain else "baseline"
         family = FAMILY[found.delivered] if plain else FAMILY["cross_entropy"]
-        yield f"Ship the student in the folder {folder}: it is one of {family}, and is not worse."
+        yield (
+            f"Ship the student in the folder {folder}: it learned from {family}, and it is not "
+            "worse."
+        )
         return
     if found.doubts:
         yield found.doubts[0]
     else:
         yield (
-            "More confirmation seeds (--seeds) or more test examples would decide. Until "
-            "then the student in the folder baseline, which learned from hard labels, is the "
-            "safe choice."
+            "More confirmation seeds (--seeds) or more test examples may settle it. Until then, "
+            "the student in the folder baseline, which learned from hard labels, is the safe "
+            "choice."
         )
-    yield f"Delivered for now is the student of {FAMILY[found.delivered]}."
+    yield f"For now, the student of {FAMILY[found.delivered]} is delivered."
 
 
 def _lasts(findings: Findings) -> bool:

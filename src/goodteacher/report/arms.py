@@ -73,8 +73,8 @@ def arms_table(rows: Sequence[StudentRow]) -> Table:
     )
     if len(ordered) > ROWS_IN_PAGE:
         caption += (
-            f" At first the {ROWS_IN_PAGE} most accurate of {len(ordered):,} are shown; sorting, "
-            "filtering and the download have all."
+            f" The {ROWS_IN_PAGE} most accurate of {len(ordered):,} are shown at first; sorting, "
+            "filtering and the download cover all of them."
         )
     head = (
         "learned from",
@@ -136,13 +136,14 @@ def learning_panel(findings: Findings, found: SweetSpot) -> Panel | None:
     gains = [(c.name, c.last_gain) for c in curves if c.last_gain is not None]
     done = "; ".join(f"{name} {gain:+.2f}" for name, gain in gains)
     improving = (
-        "The search found that some were still improving, so longer training may change the answer."
+        "The search found students that were still improving, so longer training may change the "
+        "answer."
         if found.improving
-        else "The search found none that were still improving."
+        else "The search found no students that were still improving."
     )
     caption = (
-        f"Are the students done? Mean over {curves[0].num_seeds} confirmation seeds, on the "
-        f"selection split (n = {findings.data.selection:,} examples). {improving} "
+        f"Accuracy on the selection split (n = {findings.data.selection:,} examples) while the "
+        f"confirmed students trained, mean over {curves[0].num_seeds} seeds. {improving} "
         + (f"Points gained over the second half of the epochs: {done}." if done else "")
     )
     view = View("", draw_learning_curves(curves), caption.strip(), _curves_table(curves))

@@ -55,13 +55,14 @@ def class_panel(evidence: Evidence) -> Panel:
     measured = sum(found.gain is not None for found in evidence.classes)
     some = f" The figure shows {len(differences)} of them." if len(differences) < measured else ""
     caption = (
-        "Test accuracy on each class, full response minus rung 2 (own confidence): what similarity "
-        f"adds. Thick: {confidence(evidence.level)} interval over {evidence.num_seeds} seeds and "
-        f"the class's test examples; thin, with caps: joint over {measured} classes.{some}"
+        "Test accuracy on each class: full response minus rung 2 (confidence smoothing), which is "
+        f"what similarity adds. Thick: {confidence(evidence.level)} interval over "
+        f"{evidence.num_seeds} seeds and the class's test examples; thin, with caps: joint "
+        f"interval over {measured} classes.{some}"
     )
-    head = ("class", "test examples", "own confidence, %", "full response, %", "gain, points")
+    head = ("class", "test examples", "confidence smoothing, %", "full response, %", "gain, points")
     table = Table("", (*head, "low", "high", "joint low", "joint high"), _class_rows(evidence))
-    title = "full response minus own confidence, points"
+    title = "full response minus confidence smoothing, points"
     view = View("", draw_differences(differences, title=title), caption, table)
     return Panel("class-gains", "Which classes gain", (view,))
 
@@ -77,8 +78,9 @@ def confusion_panels(evidence: Evidence) -> tuple[Panel, ...]:
         "diagonal is left out. " + associations(found)
     )
     alike = (
-        "Similarity matrix of the response on the transfer set at the recipe's temperature, "
-        f"T = {evidence.recipe.temperature:g}: where the mass off the label goes, in %."
+        "Similarity matrix of the response on the transfer set at the recipe's temperature, T = "
+        f"{evidence.recipe.temperature:g}: how the probability of the wrong classes is divided "
+        "among them, in %."
     )
     change = View(
         "",
@@ -93,8 +95,8 @@ def confusion_panels(evidence: Evidence) -> tuple[Panel, ...]:
         matrix_table(found.similarity, names),
     )
     return (
-        Panel("confusion-change", "Where confusions move", (change,)),
-        Panel("confusion-similarity", "What the response calls alike", (similarity,)),
+        Panel("confusion-change", "Which confusions change", (change,)),
+        Panel("confusion-similarity", "Which classes the response calls similar", (similarity,)),
     )
 
 
@@ -152,34 +154,45 @@ def pairs_table(found: Confusion, names: Sequence[str]) -> Table:
         )
         for pair in found.pairs
     )
-    head = ("pair", "similarity, %", "own confidence, %", "full response, %", "change, points")
-    return Table("The pairs whose confusion changes most, either way.", head, rows)
+    head = (
+        "pair",
+        "similarity, %",
+        ("confidence smoothing, %"),
+        "full response, %",
+        "change, points",
+    )
+    return Table("The pairs of classes whose confusion changes most, up or down.", head, rows)
 
 
 def associations(found: Confusion) -> str:
     """Say how the confusions go with the similarity matrix."""
     base, change = found.confused_with_similarity, found.change_with_similarity
     if base is None or change is None:
-        return "With so few classes or changes there is no correlation to report."
+        return "There are too few classes or changes to report a correlation."
     return (
-        "Rank correlation with the similarity matrix, cell by cell off the diagonal: of this "
-        f"change {_association(change)}; of rung 2's own confusions {_association(base)}; n = "
-        f"{change.num_pairs:,} pairs of {change.num_classes} classes, p by renumbering the classes."
+        "Rank correlation with the similarity matrix, over the cells off the diagonal: "
+        f"{_association(change)} for this change, {_association(base)} for the confusions of rung "
+        f"2. n = {change.num_pairs:,} pairs of {change.num_classes} classes; p comes from random "
+        "orders of the classes."
     )
 
 
 def flips_lead(found: Flips, level: float) -> tuple[str, ...]:
     """Say how many examples flip, and how many of them beyond chance."""
     counts = (
-        f"Of {found.num_examples:,} test examples, {found.gained:,} are right with more of the "
-        f"{found.num_seeds} seeds under the full response than under rung 2, and {found.lost:,} "
-        f"with fewer. Beyond chance (sign test over the seeds, Holm over the examples) are "
-        f"{found.resolved_gained:,} and {found.resolved_lost:,}."
+        f"Each kind of student was trained with {found.num_seeds} seeds. Of "
+        f"{found.num_examples:,} test examples, more students of the full response than of rung 2 "
+        f"are right on {found.gained:,}, and fewer on {found.lost:,}. Of these, "
+        f"{found.resolved_gained:,} and {found.resolved_lost:,} cannot be explained by chance "
+        "(sign test over the seeds, Holm's correction over the examples)."
     )
     if 2.0 ** (1 - found.num_seeds) * found.num_examples > level:
-        counts += f" With {found.num_seeds} seeds no example could be."
+        counts += (
+            f" With {found.num_seeds} seeds, chance can explain every change of a single example."
+        )
     warning = (
-        "The examples below are the extremes of many, so some would look as striking by chance."
+        "The examples below are the most extreme of many, so some of them would look like this by "
+        "chance."
     )
     return (counts, warning)
 
@@ -213,9 +226,11 @@ def flips_table(found: Flips, names: Sequence[str]) -> Table:
         )
         for flip in shown
     )
-    head = ("own confidence right", "it says", "full response right", "it says")
+    head = ("rung 2 right", "rung 2 says", "full response right", "full response says")
     first = ("test id", "text", "class") if is_text else ("test id", "class")
-    return Table("The examples by id." if is_text else "The same by id.", (*first, *head), rows)
+    return Table(
+        "The examples by id." if is_text else ("The same examples by id."), (*first, *head), rows
+    )
 
 
 def _class_rows(evidence: Evidence) -> tuple[tuple[str, ...], ...]:

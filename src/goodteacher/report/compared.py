@@ -68,8 +68,8 @@ def settings_of(store: Store) -> Mapping[str, Any]:
     if "batch_sizes" not in settings:
         what = "a verification of a given response" if "margin" in settings else "a distillation"
         raise StudyError(
-            f"{store.root} holds {what}, not a study of a teacher and a student, so it has nothing "
-            "to lay beside others. Name folders that goodteacher search made."
+            f"{store.root} holds {what}, not a study of a teacher and a student, so it cannot be "
+            "compared. Name folders that goodteacher search made."
         )
     return {name: value for name, value in settings.items() if name not in RUNTIME_SETTINGS}
 
@@ -117,7 +117,7 @@ def teacher_in_words(teacher: TeacherChoice) -> str:
 
 def _lacking(known: Mapping[str, Any]) -> tuple[str, ...]:
     if not known["finished"]:
-        return ("not finished: run the same goodteacher search again to go on",)
+        return ("not finished: run the same goodteacher search again to continue",)
     if "verdict" not in known:
-        return ("no verdict yet: goodteacher verify, with the study's folder, judges it",)
+        return ("no verdict yet: run goodteacher verify with the study's folder",)
     return ()

@@ -55,7 +55,7 @@ class Comparison(Frozen):
         if not any(study.finished for study in self.studies):
             raise StudyError(
                 "None of these studies has finished, so there is no gain to draw. Run goodteacher "
-                "search again for one of them to go on."
+                "search again for one of them to continue it."
             )
         return plot_of(gains_panel(self.studies))
 
@@ -112,7 +112,7 @@ def compare(*studies: str | Path) -> Comparison:
     """
     places = list(_places(studies))
     if len(places) < 2:
-        only = f": {places[0]} is one. goodteacher report {places[0]} shows it" if places else ""
+        only = f", but got one: {places[0]}" if places else ""
         raise ConfigError(f"A comparison needs at least two studies{only}. Name more of them.")
     stores = [Store.open(place) for place in places]
     found = tuple(map(read_compared, stores, _names(stores)))

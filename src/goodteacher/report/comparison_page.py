@@ -24,12 +24,12 @@ from goodteacher.report.parts import Page, Panel, Section, Table, View
 
 DEFINITIONS = (
     "Each study is a search of its own: its teacher, recipe and student were chosen on its own "
-    "selection split, and its test split was opened after every choice.",
+    "selection split, and its test split was opened after all choices.",
     "A gain is the accuracy of the sweet spot's students minus that of students of a reference "
-    "that was tuned in the same study, over paired seeds and the same test examples. So it can be "
-    "read without knowing the other studies; accuracies can be compared on the same data only.",
-    "Each interval holds for its study by itself. Among many studies some show a gain by chance: "
-    "if 20 studies have no gain, about one of their 95 % intervals excludes zero.",
+    "that was tuned in the same study, over paired seeds and the same test examples. A gain can "
+    "be read without the other studies. Accuracies can only be compared on the same data.",
+    "Each interval is for its own study only. Among many studies, some show a gain by chance: if "
+    "20 studies have no gain, about one of their 95 % intervals excludes zero.",
 )
 _FIXED = "\N{NO-BREAK SPACE}"
 _SORTED_FROM = 8
@@ -108,7 +108,7 @@ def _sections(
     yield Section("answer", "The studies", (), panels, (studies_table(studies),), columns=1)
     if differences:
         panel, table = pairs_panel(differences), ()
-        title = "Their students on the same test examples"
+        title = "Students on the same test examples"
         yield Section("pairs", title, (), (panel,), table, columns=1)
     if differing:
         yield Section("settings", "Settings that differ", (), (), (settings(studies, differing),))
@@ -129,9 +129,9 @@ def studies_table(studies: Sequence[ComparedStudy]) -> Table:
     )
     levels = listed(sorted({confidence(study.level) for study in studies}))
     caption = (
-        "Accuracy of the sweet spot's students on the test split of their study, mean over its n "
-        f"seeds; brackets: {levels} intervals over seeds and test examples. Gains are paired, in "
-        "points; label smoothing was tuned as the sweet spot was."
+        "Accuracy of the sweet spot's students on the test split of their study, mean over n "
+        f"seeds; brackets: {levels} intervals over seeds and test examples. Gains are paired "
+        "differences in points. Label smoothing was tuned in the same way as the sweet spot."
     )
     rows = tuple(_cells(study) for study in studies)
     return Table(caption, head, rows, sortable=len(rows) >= _SORTED_FROM)
@@ -212,10 +212,11 @@ def _gains_view(studies: Sequence[ComparedStudy], over: str) -> View:
     )
     share = listed(sorted({confidence(study.level) for study, _ in known}))
     caption = (
-        f"Test accuracy of the sweet spot's students minus that of students of {_TITLES[over]}, in "
-        f"points, each in its own study: mean over n seeds, {share} interval (thick) and {share} "
-        "joint interval over the four references of its study (thin, with caps). Right of the "
-        "dashed line the sweet spot is better; an interval that crosses it leaves that open."
+        f"Test accuracy of the sweet spot's students minus that of students of {_TITLES[over]}, "
+        f"in points, each in its own study: mean over n seeds, {share} interval (thick) and "
+        f"{share} joint interval over the four references of its study (thin, with caps). Right "
+        "of the dashed line, the sweet spot is better; an interval that crosses the line shows no "
+        "clear difference."
     )
     head = ("study", "points", "low", "high", "joint low", "joint high", "seeds", "test examples")
     table = Table(
@@ -250,11 +251,12 @@ def pairs_panel(differences: Sequence[PairedDifference]) -> Panel:
         for each in differences
     )
     caption = (
-        "Test accuracy of a study's delivered students minus that of the delivered students of the "
-        "first study on the same data, in points, over the seeds and test examples that both have: "
-        "mean, interval (thick) and joint interval over all rows (thin, with caps)."
+        "Test accuracy of a study's delivered students minus that of the delivered students of "
+        "the first study on the same data, in points, over the seeds and test examples that both "
+        "studies have: mean, interval (thick) and joint interval over all rows (thin, with caps)."
     )
-    head = ("study", "minus", "points", "low", "high", "joint low", "joint high", "seeds", "tests")
+    ends = ("low", "high", "joint low", "joint high")
+    head = ("study", "minus", "points", *ends, "seeds", "test examples")
     table = Table(
         "",
         head,
@@ -271,7 +273,7 @@ def pairs_panel(differences: Sequence[PairedDifference]) -> Panel:
             for each in differences
         ),
     )
-    figure = Intervals("delivered students minus those of the first study, points", rows)
+    figure = Intervals("gain over the first study's delivered students, points", rows)
     return Panel("paired", "Paired differences", (View("", figure, caption, table),))
 
 
@@ -282,7 +284,7 @@ def settings(studies: Sequence[ComparedStudy], differing: Mapping[str, Sequence[
         (name, *("default" if value is None else str(value) for value in values))
         for name, values in differing.items()
     )
-    return Table("Settings that are not the same in all studies.", head, rows)
+    return Table("Settings that differ between the studies.", head, rows)
 
 
 def data_table(studies: Sequence[ComparedStudy]) -> Table:
@@ -297,7 +299,7 @@ def data_table(studies: Sequence[ComparedStudy]) -> Table:
         "delivered student of",
         "training time",
         "version",
-        "where it is",
+        "folder or URL",
     )
     rows = tuple(
         (
@@ -315,8 +317,8 @@ def data_table(studies: Sequence[ComparedStudy]) -> Table:
         for study in studies
     )
     caption = (
-        "Sizes are numbers of examples; one fingerprint is one content. Each training time is that "
-        "of the machine that the study ran on."
+        "Sizes are numbers of examples. Equal fingerprints mean equal data. Training times depend "
+        "on the machine that each study ran on."
     )
     return Table(caption, head, rows)
 

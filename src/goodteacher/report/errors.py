@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from goodteacher.records import ErrorArm, ErrorTransfer, percent
+from goodteacher.records import ErrorArm, ErrorTransfer, percent, target_name
 from goodteacher.report.headline import confidence
-from goodteacher.report.ladder import rung_name, shown_estimate, shown_joint
+from goodteacher.report.ladder import shown_estimate, shown_joint
 from goodteacher.report.parts import Table
 
 _SPLITS = {"test": "test split", "selection": "selection split"}
 _FULL, _PLAIN = "full_response", "one_hot"
 _BEYOND = {
-    True: "beyond students of the labels",
-    False: "beyond what an independent teacher's students would repeat",
+    True: "compared with students of hard labels",
+    False: "corrected for the errors of an independent teacher",
 }
 
 
@@ -22,17 +22,19 @@ def errors_lead(found: ErrorTransfer) -> tuple[str, ...]:
     if full.transfer is None:
         return ()
     low, high = full.transfer.adjusted_interval
-    answer = "Its interval includes 0: these students do not show it."
+    answer = "The interval includes 0, so no error transfer is shown."
     if low > 0:
-        answer = "So students take errors over from their teacher."
+        answer = "So students learn errors from their teacher."
     if high < 0:
-        answer = "So students of the response make the teacher's errors less often than others do."
+        answer = (
+            "So students of the response make the teacher's errors less often than other students."
+        )
     return (
         f"The teacher is wrong on {found.num_errors:,} of {found.num_examples:,} examples of the "
         f"{_SPLITS[found.split]}. Students of its full response make the very same error on "
-        f"{percent(full.repeated.mean)} % of them, students of the labels on "
-        f"{percent(plain.repeated.mean)} %. Error transfer, {_BEYOND[found.independent is None]}: "
-        f"{shown_joint(full.transfer)} points. {answer}",
+        f"{percent(full.repeated.mean)} % of them, students of hard labels on "
+        f"{percent(plain.repeated.mean)} %. Error transfer, "
+        f"{_BEYOND[found.independent is None]}: {shown_joint(full.transfer)} points. {answer}",
     )
 
 
@@ -42,44 +44,49 @@ def errors_table(found: ErrorTransfer, level: float) -> Table:
         "students of",
         "same error, %",
         "right there, %",
-        "errors of the independent, %",
-        "same error, minus labels'",
-        "beyond an independent teacher's",
+        "error of the independent teacher, %",
+        "same error, minus hard labels",
+        "error transfer",
     )
     return Table(_caption(found, level), head, tuple(_row(arm) for arm in found.arms))
 
 
 def _caption(found: ErrorTransfer, level: float) -> str:
     beside = (
-        " No independent teacher could be asked, so students of the labels are the comparison: "
-        "error transfer is how much more often a student makes the teacher's error than they do."
+        " There is no independent teacher, so students of hard labels are the comparison: error "
+        "transfer is how much more often a student makes the teacher's error than students of "
+        "hard labels do."
     )
     if found.independent is not None:
         beside = (
             f" The independent teacher ({found.independent}) is wrong on "
-            f"{found.independent_errors:,}; on {found.same_errors:,} both make the same error. "
-            "Its students are not trained; instead the table shows how often these students, "
-            "which never learned from it, make its errors. The last column, error transfer, is "
-            "the share of the own teacher's errors minus that of the independent one's, minus "
-            "the same of the labels' students."
+            f"{found.independent_errors:,} examples; on {found.same_errors:,} of them both "
+            "teachers make the same error. It has no students of its own. Instead, the table "
+            "shows how often these students, which never learned from it, make its errors. Error "
+            "transfer is the share of the own teacher's errors minus the share of the independent "
+            "teacher's errors, minus the same difference for students of hard labels."
         )
     seen = (
         ""
         if found.teacher_held_out or found.split == "test"
-        else " A teacher that learned from these examples is wrong where it could not fit them."
+        else (
+            " The teacher may have learned from these examples; its errors are then the examples "
+            "that it could not fit."
+        )
     )
     return (
-        f"Where {found.teacher} is wrong ({found.num_errors:,} of {found.num_examples:,} examples "
-        f"of the {_SPLITS[found.split]}, {found.num_seeds} paired seeds): the share on which a "
-        "student predicts the same wrong class, and on which it predicts the label."
-        f"{seen}{beside} In points; differences are joint over the rungs; brackets: "
-        f"{confidence(level)} intervals over seeds and examples."
+        f"Examples on which {found.teacher} is wrong ({found.num_errors:,} of "
+        f"{found.num_examples:,} examples of the {_SPLITS[found.split]}, {found.num_seeds} paired "
+        "seeds): the share for which a student predicts the same wrong class, and the share for "
+        f"which it predicts the label.{seen}{beside} Differences are in points, with joint "
+        f"intervals over the rungs; brackets: {confidence(level)} intervals over seeds and "
+        "examples."
     )
 
 
 def _row(arm: ErrorArm) -> tuple[str, ...]:
     return (
-        rung_name(arm.name),
+        target_name(arm.name),
         shown_estimate(arm.repeated),
         percent(arm.right),
         shown_estimate(arm.independent),

@@ -11,7 +11,7 @@ from goodteacher.report.parts import Exhibit, Panel, Section, Table, View
 
 NOT_THERE = (
     "This study has no file examples.json, which holds a few examples and what each epoch's "
-    "teacher says of them. Run the same goodteacher search again: it writes the file without "
+    "teacher says about them. Run the same goodteacher search again: it writes the file without "
     "training anything."
 )
 
@@ -36,20 +36,25 @@ def example_sections(found: Examples | None, names: Sequence[str]) -> tuple[Sect
 def _lead(found: Examples) -> tuple[str, ...]:
     several = len(found.examples[0].epochs) > 1
     said = (
-        f"What the teacher of {in_words(found.run)} says of the same example, epoch by epoch: each "
-        "bar divides the whole among the classes."
+        f"What the teacher of {in_words(found.run)} says about the same example, epoch by epoch: "
+        "each bar shows how the probability is divided among the classes."
         if several
-        else f"What the teacher {found.run} says of single examples: each bar divides the whole "
-        "among the classes."
+        else (
+            f"What the teacher {found.run} says about single examples: each bar shows how the "
+            "probability is divided among the classes."
+        )
     )
     if found.fading:
-        said += " Early in training several classes share it, later one has nearly all."
-    said += " What the other classes get is what a student can learn beyond the label."
+        said += (
+            " Early in training, several classes share it; later, one class has nearly all of it."
+        )
+    said += " The probability of the other classes is what a student can learn beyond the label."
     if found.temperature != 1:
         said += f" The students learned at T = {found.temperature:g}, the recipe's temperature."
+    shown, every = len(found.examples), f"{found.num_examples:,}"
     said += (
-        f" Of {found.num_examples:,} transfer examples these {len(found.examples)} "
-        f"{'lose' if found.fading else 'have'} most beside their class, each class in turn; others "
+        f" Chosen class by class: the {shown} of {every} transfer examples whose other classes "
+        f"{'lose most probability' if found.fading else 'are most probable'}. Most examples "
         f"{'lose' if found.fading else 'have'} less."
     )
     return (said + (_star(found) if several else ""),)
@@ -67,7 +72,7 @@ def example_panel(each: TellingExample, found: Examples, names: Sequence[str]) -
     figure = draw_example(each, found, names)
     view = View("", figure, caption, example_table(each, found, names))
     exhibit = Exhibit(each.shown, f"{name}. {summary(each, names)}")
-    title = f"Class {name}" if each.label is not None else f"No label; at last {name}"
+    title = f"Class {name}" if each.label is not None else f"No label; last prediction {name}"
     return Panel(f"example-{each.id}", title, (view,), exhibit)
 
 

@@ -44,9 +44,9 @@ def reliability_panels(found: Export) -> tuple[Panel, ...]:
     if not student.reliability:
         return ()
     caption = (
-        f"How often the student is right (up) when it is so sure (across), on the test split "
-        f"(n = {student.num_examples:,} examples, bins of about equal size, no spread). On the "
-        f"dashed line it is right as often as it says. Calibration error: "
+        "How often the student is right (vertical) for each confidence that it states "
+        f"(horizontal), on the test split (n = {student.num_examples:,} examples, bins of about "
+        "equal size, no spread). On the dashed line, both are equal. Calibration error: "
         f"{student.uncalibrated_calibration_error:.3f} before, "
         f"{student.calibration_error.value:.3f} after dividing logits by {found.temperature:.3g}."
     )
@@ -85,7 +85,7 @@ def draw_reliability(kinds: Mapping[str, tuple[ReliabilityBin, ...]]) -> Lines:
         for number, (name, bins) in enumerate(kinds.items())
     )
     ends = (Point(low, low), Point(100, 100))
-    perfect = Series("as often as it says", ends, style=None, marked=False, dashed=True)
+    perfect = Series("accuracy equals confidence", ends, style=None, marked=False, dashed=True)
     return Lines(Axis("confidence, %"), Axis("accuracy, %"), (perfect, *series))
 
 
@@ -114,8 +114,9 @@ def latency_table(found: Export) -> Table:
     latencies = [one for each in all_timed.values() for timed in each for one in timed.latencies]
     sizes = [one.batch_size for one in found.timed[0].latencies]
     caption = (
-        f"Median of {repetitions_of(latencies)} repetitions, brackets: quartiles; behind it what "
-        f"95 % stay below. All took turns in one run, on one thread of {found.machine}."
+        f"Median of {repetitions_of(latencies)} repetitions, brackets: quartiles; 95 %: the time "
+        "that 95 % of the repetitions stay below. All models took turns in one run, on one thread "
+        f"of {found.machine}."
     )
     head = ("", *(title for n in sizes for title in (f"batch of {n}, ms", "95 %, ms")))
     rows = tuple(
@@ -133,8 +134,8 @@ def speed_sentence(found: Export) -> str:
         return said
     ours, theirs = found.timed[0].latencies[0], found.teacher.timed[0].latencies[0]
     return (
-        f"{said} For {latency_title(ours.batch_size)} it takes {_ms(ours.median)} ms, the teacher "
-        f"{_ms(theirs.median)} ms (medians, one thread, {found.machine})."
+        f"{said} For {latency_title(ours.batch_size)}, the student takes {_ms(ours.median)} ms "
+        f"and the teacher {_ms(theirs.median)} ms (medians, one thread, {found.machine})."
     )
 
 
@@ -147,8 +148,8 @@ def _sizes(found: Export) -> str:
     if teacher.size is None:
         return text
     return (
-        f"{text} The teacher ({teacher.architecture}) has {teacher.size.parameters:,} and takes "
-        f"{teacher.size.multiply_adds:,}."
+        f"{text} The teacher ({teacher.architecture}) has {teacher.size.parameters:,} parameters "
+        f"and takes {teacher.size.multiply_adds:,} multiply-adds."
     )
 
 

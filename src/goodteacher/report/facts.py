@@ -57,8 +57,8 @@ def cost_table(findings: Findings) -> Table:
         planned = f"of {cost.teacher_epochs_full:,} planned"
     grid = (
         f"{_share(students, cost.student_epochs_exhaustive)} of the "
-        f"{cost.student_epochs_exhaustive:,} that the exhaustive grid takes without references "
-        "and confirmation"
+        f"{cost.student_epochs_exhaustive:,} epochs that training every candidate to the end "
+        "takes, without references and confirmation"
     )
     probes = f"; {cost.probe_epochs_run:,} by probe students" if cost.probe_epochs_run else ""
     rows = (
@@ -75,7 +75,7 @@ def cost_table(findings: Findings) -> Table:
         ("students, epochs", f"{students:,}", grid + probes),
     )
     state = "" if findings.sweet_spot else " so far"
-    caption = f"What the search took{state}, on the machine below; one run (n = 1, no spread)."
+    caption = f"What the search took{state}, on the machine below; one search (n = 1, no spread)."
     return Table(caption, ("what", "amount", "note"), rows)
 
 
@@ -87,8 +87,10 @@ def _timed(cost: Cost) -> str:
     """Say which runs the seconds are of: those recorded elsewhere may not have been timed."""
     if cost.teacher_seconds is None:
         return f"the {cost.untimed_runs} recorded runs were not timed"
-    untimed = cost.untimed_runs
-    return f"all trajectories but {untimed}, not timed" if untimed else "all trajectories"
+    if not cost.untimed_runs:
+        return "all trajectories"
+    were = "was" if cost.untimed_runs == 1 else "were"
+    return f"all trajectories except {cost.untimed_runs} that {were} not timed"
 
 
 def _cooldown_rows(cost: Cost) -> tuple[tuple[str, str, str], ...]:
@@ -102,7 +104,7 @@ def _variant_rows(cost: Cost) -> tuple[tuple[str, str, str], ...]:
     """Return a row for each kind of teacher; none for studies that did not measure it."""
     return tuple(
         (
-            f"{variant} teachers, made and measured",
+            f"{variant} teachers, making and measuring them",
             f"{seconds:,.1f} s",
             _made(variant, cost),
         )
@@ -113,7 +115,7 @@ def _variant_rows(cost: Cost) -> tuple[tuple[str, str, str], ...]:
 def _made(variant: str, cost: Cost) -> str:
     if variant == "raw" and cost.untimed_runs:
         return f"without the training of {cost.untimed_runs} runs, which was not timed"
-    return _VARIANT_NOTES.get(variant, "beside the trajectories")
+    return _VARIANT_NOTES.get(variant, "in addition to the trajectories")
 
 
 def settings_table(findings: Findings | Verified) -> Table:
@@ -123,9 +125,7 @@ def settings_table(findings: Findings | Verified) -> Table:
         (name, _plain(getattr(config, name)), field.description or "")
         for name, field in sorted(type(config).model_fields.items())
     )
-    return Table(
-        "All settings, as study.toml holds them.", ("setting", "value", "what it is"), rows
-    )
+    return Table("All settings, as in study.toml.", ("setting", "value", "what it is"), rows)
 
 
 def _text(columns: tuple[str, ...]) -> str:
@@ -147,7 +147,7 @@ def data_table(findings: Findings | Verified) -> Table:
             "each network sees its terms or tokens" if data.is_text else "shape of one example",
         ),
         ("classes", f"{len(data.class_names):,}", _listed(data.class_names)),
-        ("fingerprint", data.fingerprint, "names the exact content"),
+        ("fingerprint", data.fingerprint, "identifies the exact content"),
     )
     return Table("The data and their parts.", ("what", "value", "note"), rows)
 

@@ -37,13 +37,14 @@ from goodteacher.studies import (
 )
 
 DEFINITIONS = (
-    "Each student has a study of its own: its training, recipes and teacher were chosen for it on "
-    "the selection split, and the test split was opened after every choice. The teachers are the "
-    "same, trained once.",
-    "A student is on the front if no other one is as accurate at less cost, or more accurate at "
-    "the same. That compares means; whether a difference is resolved is said beside it.",
-    "Latency is the time from stored inputs to logits, on the CPU with one thread, of the machine "
-    "that is named: compare it with no other machine's.",
+    "Each student has a study of its own: its training, recipe and teacher were chosen for it on "
+    "the selection split, and the test split was opened after all choices. All students share "
+    "the same teachers, which were trained once.",
+    "A student is on the front if no other student is as accurate at lower cost, or more "
+    "accurate at the same cost. This compares means only; the text above says which differences "
+    "are clear.",
+    "Latency is the time from stored inputs to logits, on one CPU thread of the named machine. "
+    "It cannot be compared with latencies on other machines.",
 )
 
 
@@ -135,7 +136,7 @@ def unfinished_front(
         definitions=DEFINITIONS,
     )
     known = f"The search has ended for {done} of {len(states)} students."
-    unknown = "Which students no other one beats in accuracy at their size and latency."
+    unknown = "Which students are the most accurate ones for their size and latency."
     return unfinished(page, going, known=known, unknown=unknown)
 
 
@@ -153,7 +154,7 @@ def _states_table(states: Sequence[State]) -> Table:
     rows = tuple(
         (
             state.student,
-            "has ended" if state.finished else "has not ended",
+            "has ended" if state.finished else "is not finished",
             _link(state.folder) if state.reported else "not written yet",
         )
         for state in states
@@ -198,8 +199,8 @@ def _notes(front: Front) -> tuple[str, ...]:
     if not open_ones:
         return ()
     return (
-        f"Whether to distill is undecided for {listed(open_ones)}: their own reports say what "
-        "stands against an answer.",
+        f"Whether to distill is undecided for {listed(open_ones)}. The reports of these students "
+        "say why.",
     )
 
 
@@ -216,14 +217,14 @@ def front_table(front: Front) -> Table:
         "delivered student of",
         "test, %",
         "hard labels, %",
-        "sweet spot minus hard labels, points",
+        "gain over hard labels, points",
         "parameters",
         "weights, KiB",
         *(f"{latency_title(size)}, ms" for size in sizes),
     )
     caption = (
         f"Accuracy on the test split (n = {first.num_test:,} examples), mean of {first.num_seeds} "
-        f"seeds; brackets: {share} intervals of each student by itself, the difference is paired. "
+        f"seeds; brackets: {share} intervals for each student alone; differences are paired. "
         f"Latency: median of {times} repetitions, brackets: quartiles, measured on "
         f"{front.machine}, one thread. On the front: of accuracy over parameters (P), and over "
         f"each latency ({', '.join(f'L{size}' for size in sizes)})."
@@ -329,8 +330,8 @@ def _latency_view(front: Front, place: int) -> View:
     caption = (
         f"Test accuracy over the median of {times} repetitions for "
         f"{latency_title(first.batch_size)} (logarithmic), on {front.machine}, one thread, "
-        f"{_basis(front)} Students whose quartiles overlap, in the table above, are not told "
-        "apart in speed."
+        f"{_basis(front)} If the quartiles of two students overlap in the table above, no "
+        "difference in speed is shown."
     )
     label = latency_title(first.batch_size)
     return View(label, draw_front(students, title=title), caption, _numbers(students, title))

@@ -17,17 +17,21 @@ from goodteacher.records import (
     TemperatureCurve,
     percent,
     points,
+    target_name,
 )
 from goodteacher.report.chart import Axis, Interval, Intervals, Lines, Point, Series
 from goodteacher.report.headline import confidence, in_points, shown_range
-from goodteacher.report.ladder import rung_name, shown_effect, shown_estimate, shown_joint
+from goodteacher.report.ladder import shown_effect, shown_estimate, shown_joint
 from goodteacher.report.parts import Panel, Table, View
 from goodteacher.report.theme import power_ticks
 
 _HELD_OUT = {
     True: "It did not learn from these examples, and neither did the students.",
-    False: "The students did not learn from these examples; a teacher that did predicts the labels "
-    "there, and agreement with it is hardly more than accuracy.",
+    False: (
+        "The students did not learn from these examples, but the teacher may have. A teacher that "
+        "learned from them predicts their labels, so agreement with it says hardly more than "
+        "accuracy."
+    ),
 }
 
 
@@ -53,13 +57,15 @@ def gain_lines(curve: TemperatureCurve) -> tuple[GainLine, ...]:
     names = [arm.name for arm in curve.points[0].arms]
     arms = {name: [_arm_of(point.arms, name) for point in curve.points] for name in names}
     return tuple(
-        _line(curve, rung_name(name), [arm.gain for arm in found]) for name, found in arms.items()
+        _line(curve, target_name(name), [arm.gain for arm in found]) for name, found in arms.items()
     )
 
 
 def knowledge_line(curve: TemperatureCurve) -> GainLine:
     """Return the full response minus rung 2 over temperature."""
-    return _line(curve, "full response minus own confidence", [p.knowledge for p in curve.points])
+    return _line(
+        curve, ("full response minus confidence smoothing"), [p.knowledge for p in curve.points]
+    )
 
 
 def draw_lines(lines: Sequence[GainLine], *, title: str) -> Lines:
@@ -91,16 +97,16 @@ def curve_panels(curve: TemperatureCurve, level: float) -> tuple[Panel, ...]:
     gains, knowledge = gain_lines(curve), knowledge_line(curve)
     first = View(
         "",
-        draw_lines(gains, title="gain over the labels, points"),
-        f"Each rung made of the response at temperature T and learned at that T, minus plain "
-        f"cross-entropy. Whiskers: {share} intervals over {seeds}, joint over all {count} gains.",
+        draw_lines(gains, title="gain over hard labels, points"),
+        "Each rung, made from the response at temperature T and learned at the same T, minus "
+        f"hard labels. Whiskers: {share} intervals over {seeds}, joint over all {count} gains.",
         _line_table(gains),
     )
     second = View(
         "",
         draw_lines([knowledge], title="full response minus rung 2, points"),
-        "What similarity adds to smoothing of the same confidence, example by example, at the same "
-        f"T. Whiskers: {share} intervals over {seeds}, joint over {len(curve.points)} "
+        "What similarity adds to smoothing with the same confidence for each example, at the "
+        f"same T. Whiskers: {share} intervals over {seeds}, joint over {len(curve.points)} "
         "temperatures.",
         _line_table([knowledge]),
     )
@@ -117,10 +123,10 @@ def omitted_panel(found: OmittedClass, level: float) -> Panel:
         "as trained": lambda arm: arm.class_accuracy,
     }
     caption = (
-        f"Accuracy on the {found.num_class_examples:,} test examples of {found.class_name}, of "
-        f"students whose {found.num_transfer:,} training examples hold none of it; mean of "
-        f"{found.num_seeds} seeds, {confidence(level)} intervals. Students of hard labels that did "
-        f"see it reach {shown_estimate(found.seen_accuracy)} %."
+        f"Accuracy of students on the {found.num_class_examples:,} test examples of class "
+        f"{found.class_name}. None of their {found.num_transfer:,} training examples is of this "
+        f"class. Mean of {found.num_seeds} seeds, {confidence(level)} intervals. Students of hard "
+        f"labels that did see the class are right on {shown_estimate(found.seen_accuracy)} %."
     )
     views = tuple(
         View(
@@ -128,14 +134,16 @@ def omitted_panel(found: OmittedClass, level: float) -> Panel:
         )
         for kind, of in kinds.items()
     )
-    return Panel("omitted-class", f"Recognising {found.class_name} without having seen it", views)
+    return Panel(
+        "omitted-class", (f"Recognising class {found.class_name} without having seen it"), views
+    )
 
 
 def draw_omitted(found: OmittedClass, of: Callable[[OmittedArm], Estimate]) -> Intervals:
     """Draw the accuracy on the omitted class, a row for each rung."""
     rows = tuple(
         Interval(
-            rung_name(arm.name),
+            target_name(arm.name),
             100 * of(arm).mean,
             in_points(of(arm).interval),
             None,
@@ -148,7 +156,7 @@ def draw_omitted(found: OmittedClass, of: Callable[[OmittedArm], Estimate]) -> I
 
 def _omitted_numbers(found: OmittedClass, of: Callable[[OmittedArm], Estimate]) -> Table:
     rows = tuple(
-        (rung_name(arm.name), *map(percent, (of(arm).mean, *of(arm).interval)))
+        (target_name(arm.name), *map(percent, (of(arm).mean, *of(arm).interval)))
         for arm in found.arms
     )
     return Table("", ("students of", "accuracy, %", "low", "high"), rows)
@@ -161,20 +169,22 @@ def omitted_table(found: OmittedClass, level: float) -> Table:
         f"on {found.class_name}, %",
         "overall, %",
         "bias correction",
-        f"on {found.class_name} after it, %",
-        "overall after it, %",
-        "after it, minus labels, points",
+        f"on {found.class_name}, corrected, %",
+        "overall, corrected, %",
+        "corrected, minus hard labels, points",
         "joint interval",
     )
     caption = (
-        f"Students that never saw class {found.class_name} ({found.num_transfer:,} examples of "
-        f"the others, {found.num_seeds} paired seeds), on the {found.num_class_examples:,} test "
-        "examples of it and on all. The correction adds to its logit what makes it as frequent "
-        "among predictions on the selection split as it is there. Labels after correction are "
-        "the floor: they contain no information about the class. Students of the labels that did "
-        f"see it reach {shown_estimate(found.seen_accuracy)} % on it. The full response minus own "
-        f"confidence: {shown_joint(found.knowledge)} points as trained, "
-        f"{shown_joint(found.corrected_knowledge)} after correction (joint). Brackets: "
+        f"Students that never saw class {found.class_name} (they learned from "
+        f"{found.num_transfer:,} examples of other classes; {found.num_seeds} paired seeds), on "
+        f"the {found.num_class_examples:,} test examples of this class and on all test examples. "
+        "The bias correction adds a constant to the logit of the class, so that the class is "
+        "predicted on the selection split as often as it occurs there. Hard labels contain no "
+        "information about the class, so their accuracy after correction is the value to compare "
+        "with. Students of hard labels that did see the class are right on "
+        f"{shown_estimate(found.seen_accuracy)} % of its examples. Full response minus confidence "
+        f"smoothing: {shown_joint(found.knowledge)} points as trained, "
+        f"{shown_joint(found.corrected_knowledge)} after correction (joint intervals). Brackets: "
         f"{confidence(level)} intervals over seeds and test examples."
     )
     return Table(caption, head, tuple(_omitted_row(arm) for arm in found.arms))
@@ -186,25 +196,25 @@ def fidelity_table(found: Fidelity, level: float) -> Table:
     if found.independent is not None and found.independent_accuracy is not None:
         beside = (
             f" The independent teacher ({found.independent}) is right on "
-            f"{percent(found.independent_accuracy)} %; the two agree on "
+            f"{percent(found.independent_accuracy)} %; both teachers agree on "
             f"{percent(found.teachers_agree or 0.0)} %. Excess: agreement with the own teacher "
-            "minus that with the independent one."
+            "minus agreement with the independent one."
         )
     caption = (
         f"Share of the selection split ({found.num_examples:,} examples, {found.num_seeds} paired "
-        "seeds) on which a student's most probable class is the teacher's. The own teacher "
-        f"({found.teacher}) is right on {percent(found.teacher_accuracy)} % there. "
-        f"{_HELD_OUT[found.teacher_held_out]}{beside} Differences to the "
-        f"labels' students are joint over the rungs; brackets: {confidence(level)} intervals."
+        "seeds) on which a student predicts the same class as a teacher. The own teacher "
+        f"({found.teacher}) is right on {percent(found.teacher_accuracy)} % of these examples. "
+        f"{_HELD_OUT[found.teacher_held_out]}{beside} Differences to students of hard labels have "
+        f"joint intervals over the rungs; brackets: {confidence(level)} intervals."
     )
     head = (
         "students of",
         "accuracy, %",
-        "with own teacher, %",
-        "with independent, %",
+        "agrees with own teacher, %",
+        "agrees with independent, %",
         "excess, points",
-        "own, minus labels'",
-        "excess, minus labels'",
+        "own, minus hard labels",
+        "excess, minus hard labels",
     )
     return Table(caption, head, tuple(_fidelity_row(arm) for arm in found.arms))
 
@@ -240,7 +250,7 @@ def _line_table(lines: Sequence[GainLine]) -> Table:
 def _omitted_row(arm: OmittedArm) -> tuple[str, ...]:
     effect = arm.over_cross_entropy
     return (
-        rung_name(arm.name),
+        target_name(arm.name),
         shown_estimate(arm.class_accuracy),
         shown_estimate(arm.overall_accuracy),
         f"{arm.mean_offset:+.2f}",
@@ -253,7 +263,7 @@ def _omitted_row(arm: OmittedArm) -> tuple[str, ...]:
 
 def _fidelity_row(arm: FidelityArm) -> tuple[str, ...]:
     return (
-        rung_name(arm.name),
+        target_name(arm.name),
         percent(arm.accuracy),
         shown_estimate(arm.own),
         shown_estimate(arm.independent),

@@ -87,7 +87,7 @@ class Going:
     def again(self) -> str:
         """How to go on."""
         command = "verify" if self.what == "verification" else "search"
-        return f"Run the same goodteacher {command} again to go on."
+        return f"Run the same goodteacher {command} again to continue."
 
 
 def unfinished(page: Page, going: Going | None, *, known: str, unknown: str) -> Page:
@@ -105,7 +105,7 @@ def unfinished(page: Page, going: Going | None, *, known: str, unknown: str) -> 
     state = "Not finished" if going is None else going.state
     facts = [("Known so far", known), ("Not known yet", unknown)]
     if going is None:
-        facts.append(("Go on", "Run the same command again; it goes on where it stopped."))
+        facts.append(("Continue", "Run the same command again; it continues where it stopped."))
     else:
         facts.insert(0, ("Stage", f"{going.stage[0].upper()}{going.stage[1:]}."))
         facts.append(("Written", f"{going.when}. {_next_page(going, page.name)}"))
@@ -140,8 +140,8 @@ def _next_page(going: Going, name: str) -> str:
     if going.stopped:
         return going.again
     return (
-        "A newer page is written as the work goes on; if none comes for long, the work was "
-        f"stopped. goodteacher watch {name} shows each by itself."
+        "A newer page is written while the work continues; if none appears for a long time, the "
+        f"work was stopped. goodteacher watch {name} always shows the newest page."
     )
 
 

@@ -75,8 +75,8 @@ def differences_panel(found: SweetSpot) -> Panel:
     caption = (
         f"Difference in test accuracy, sweet spot minus reference, over {seeds(found)}: mean, "
         f"{share} interval (thick) and {share} joint interval of all four (thin, with caps). "
-        "Right of the dashed zero line the sweet spot's students are better; an interval that "
-        "crosses it leaves the sign open."
+        "Right of the dashed zero line, the sweet spot's students are better; an interval that "
+        "crosses the line shows no clear difference."
     )
     head = ("sweet spot minus", "points", "low", "high", "joint low", "joint high")
     rows = tuple(
@@ -84,7 +84,7 @@ def differences_panel(found: SweetSpot) -> Panel:
         for d in differences
     )
     view = View("", draw_differences(differences), caption, Table("", head, rows))
-    return Panel("differences", "Against the four references", (view,))
+    return Panel("differences", "Compared with the four references", (view,))
 
 
 def comparison_table(findings: Findings, found: SweetSpot) -> Table:
@@ -95,7 +95,7 @@ def comparison_table(findings: Findings, found: SweetSpot) -> Table:
         "teacher, test %",
         "student, test %",
         "SD over seeds, points",
-        "sweet spot minus it, points",
+        "gain of the sweet spot, points",
         "joint interval",
         "seeds",
     )
@@ -115,10 +115,10 @@ def comparison_table(findings: Findings, found: SweetSpot) -> Table:
     )
     share, data = confidence(found.level), findings.data
     caption = (
-        f"Accuracy on the test split (n = {data.test:,} examples), opened after every choice was "
-        f"made; mean of {seeds(found)}. Brackets: {share} intervals "
-        f"{_population(found)}; joint: simultaneous over all four references. "
-        "SD: standard deviation over the seeds, without the chance of the test examples."
+        f"Accuracy on the test split (n = {data.test:,} examples), which was opened after all "
+        f"choices were made; mean of {seeds(found)}. Brackets: {share} intervals "
+        f"{_population(found)}; joint: simultaneous over all four references. SD: standard "
+        "deviation over the seeds only."
     )
     return Table(caption, head, (first, *others))
 
@@ -155,7 +155,7 @@ def seeds(found: SweetSpot) -> str:
 def _population(found: SweetSpot) -> str:
     if found.student.num_seeds > 1:
         return "over seeds and test examples"
-    return "over test examples only, since one seed says nothing about others"
+    return "over test examples only, because one seed says nothing about others"
 
 
 def _reference_cells(

@@ -17,9 +17,10 @@ ANSWERS = {
 """The verdict as a reader came for it."""
 
 DEFINITION = (
-    "Knowledge asks for both: the full response beats smoothing with the teacher's own confidence "
-    "by more than the margin (similarity is used), and beats every regularizer, tuned label "
-    "smoothing included (it pays). The rest of the evidence does not enter it."
+    "The verdict is knowledge if two things hold: the full response beats smoothing with the "
+    "teacher's own confidence by more than the margin (so similarity is used), and it beats every "
+    "regularizer, tuned label smoothing included (so the teacher is worth it). The other evidence "
+    "on this page has no influence on the verdict."
 )
 
 
@@ -36,8 +37,8 @@ def judgement_sections(judgement: Judgement, given: str = "") -> tuple[Section, 
 def remark(verdict: Verdict, given: str = "") -> str:
     """Say who was judged and with what, and what was special about it."""
     said = (
-        f"Judged: {_named(verdict.teacher, given)}, distilled with {verdict.recipe}. "
-        f"Margin of practical equivalence: {100 * verdict.margin:g} points."
+        f"Judged: {_named(verdict.teacher, given)}, distilled with {verdict.recipe}. Margin, the "
+        f"smallest difference that counts: {100 * verdict.margin:g} points."
     )
     return " ".join((said, *verdict_remarks(verdict)))
 
@@ -105,7 +106,7 @@ def _errors_section(found: Evidence) -> Section:
     some = found.error_transfer
     lead = () if some is None else errors.errors_lead(some)
     tables = () if some is None else (errors.errors_table(some, found.level),)
-    return Section("errors", "Errors taken over from the teacher", (*lead, *missing), tables=tables)
+    return Section("errors", "Errors learned from the teacher", (*lead, *missing), tables=tables)
 
 
 def _class_section(found: Evidence) -> Section:
@@ -115,13 +116,13 @@ def _class_section(found: Evidence) -> Section:
 def _confusion_section(found: Evidence) -> Section:
     panels = classes.confusion_panels(found)
     table = classes.pairs_table(found.confusion, found.class_names)
-    return Section("confusion", "Between which classes", (), panels, (table,), folded=True)
+    return Section("confusion", "Which classes are confused", (), panels, (table,), folded=True)
 
 
 def _flip_section(found: Evidence) -> Section:
     return Section(
         "flips",
-        "Which examples flip",
+        "Which predictions change",
         classes.flips_lead(found.flips, found.level),
         tables=(classes.flips_table(found.flips, found.class_names),),
         galleries=classes.flip_galleries(found.flips, found.class_names),

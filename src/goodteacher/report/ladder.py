@@ -13,21 +13,13 @@ from goodteacher.records import (
     Verdict,
     percent,
     points,
+    target_name,
 )
 from goodteacher.report.chart import Step, Waterfall
 from goodteacher.report.headline import confidence, in_points, shown_range
 from goodteacher.report.parts import Panel, Table, View
 
-RUNG_NAMES = {
-    "one_hot": "labels",
-    "mean_smoothing": "mean smoothing",
-    "confidence_smoothing": "own confidence",
-    "class_similarity": "class similarity",
-    "full_response": "full response",
-}
-"""How the rungs are called on the page."""
-
-KINDS = ("regularization", "knowledge", "in all")
+KINDS = ("regularization", "knowledge", "total")
 """What a bar of the waterfall stands for; rungs 1 and 2 regularize, rungs 3 and 4 teach."""
 
 
@@ -64,10 +56,10 @@ def waterfall_of(verdict: Verdict) -> tuple[Bar, ...]:
             continue
         kind = KINDS[rung.rung > 2]
         step = 100 * rung.step.mean
-        bars.append(Bar(rung_name(rung.name), kind, level, step, in_points(rung.step.interval)))
+        bars.append(Bar(target_name(rung.name), kind, level, step, in_points(rung.step.interval)))
         level += step
     gain = verdict.gain
-    whole = Bar("gain in all", KINDS[2], 0.0, 100 * gain.mean, in_points(gain.interval))
+    whole = Bar("total gain", KINDS[2], 0.0, 100 * gain.mean, in_points(gain.interval))
     return (*bars, whole)
 
 
@@ -93,9 +85,9 @@ def ladder_panel(verdict: Verdict) -> Panel:
     """Return the waterfall with its caption and numbers."""
     caption = (
         "Test accuracy that each rung of the ladder adds to the one before, in points; the steps "
-        "sum to the gain over plain cross-entropy exactly. Rungs 1 and 2 smooth the labels as the "
-        "teacher's confidence says (regularization); rungs 3 and 4 add what it says of other "
-        f"classes (knowledge). Whiskers: {confidence(verdict.level)} interval of the step itself, "
+        "add up to the total gain over hard labels. Rungs 1 and 2 smooth the labels according to "
+        "the teacher's confidence (regularization); rungs 3 and 4 add what the teacher says about "
+        f"other classes (knowledge). Whiskers: {confidence(verdict.level)} interval of each step, "
         f"over {verdict.num_seeds} paired seeds and the test examples."
     )
     head = ("rung", "students, test %", "step, points", "interval")
@@ -108,7 +100,7 @@ def controls_table(verdict: Verdict) -> Table:
     """Return the controls beside the ladder."""
     rows = tuple(
         (
-            control.name.replace("_", " "),
+            target_name(control.name),
             percent(control.test_accuracy),
             percent(control.selection_accuracy),
             shown_effect(control.full_response_minus_it),
@@ -116,17 +108,12 @@ def controls_table(verdict: Verdict) -> Table:
         for control in verdict.controls
     )
     caption = (
-        "Controls: the response with its similarity falsified, and label smoothing tuned on the "
-        f"selection split. Mean of {verdict.num_seeds} paired seeds; brackets: "
-        f"{confidence(verdict.level)} intervals over seeds and test examples."
+        "Controls: the response with wrong similarity, and label smoothing tuned on the selection "
+        f"split. Mean of {verdict.num_seeds} paired seeds; brackets: {confidence(verdict.level)} "
+        "intervals over seeds and test examples."
     )
-    head = ("students of", "test %", "selection %", "full response minus it, points")
+    head = ("students of", "test %", "selection %", "gain of the full response, points")
     return Table(caption, head, rows)
-
-
-def rung_name(name: str) -> str:
-    """Return how a rung is called on the page."""
-    return RUNG_NAMES.get(name, name.replace("_", " "))
 
 
 def shown_effect(effect: Effect | None) -> str:
@@ -151,7 +138,7 @@ def shown_estimate(found: Estimate | None) -> str:
 
 
 def _ladder_row(rung: Rung) -> tuple[str, ...]:
-    name = f"{rung.rung} {rung_name(rung.name)}"
+    name = f"{rung.rung} {target_name(rung.name)}"
     if rung.step is None:
         return (name, percent(rung.test_accuracy), "-", "-")
     step = points(rung.step.mean), shown_range(rung.step.interval, points)

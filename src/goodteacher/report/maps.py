@@ -115,7 +115,7 @@ def student_panel(findings: Findings, rung: RungScores) -> Panel:
 def teacher_panel(findings: Findings) -> Panel:
     """Return the map of teachers: similarity information first, other quantities to select."""
     views = tuple(_teacher_view(findings, QUANTITIES[name]) for name in TEACHER_QUANTITIES)
-    return Panel("map-teachers", "What the teacher's response holds", views)
+    return Panel("map-teachers", "What the teacher's response contains", views)
 
 
 def omitted_panel(findings: Findings, found: OmittedClass, level: float) -> Panel | None:
@@ -208,8 +208,8 @@ def _student_cell(
     spread = "" if score.deviation is None else f" ± {100 * score.deviation:.2f} (SD)"
     status = "" if listed else "\nnot shortlisted: a reference teacher"
     note = (
-        f"{checkpoint}\n{value:.2f} %{spread}, n = {score.n}\n{score.recipe}\n"
-        f"its students went on to {_count(trained, 'epoch')}{status}"
+        f"{checkpoint}\n{value:.2f} %{spread}, n = {score.n}\n{score.recipe}\nlongest training of "
+        f"its students: {_count(trained, 'epoch')}{status}"
     )
     return Cell(value, _lines(f"{value:.2f}", marks), note)
 
@@ -218,7 +218,7 @@ def _untried(findings: Findings, checkpoint: Checkpoint) -> Cell:
     cell = _absent(findings, checkpoint)
     if cell.text:
         return cell
-    return dataclasses.replace(cell, text="not tried", note=f"{checkpoint}\nnot tried by students")
+    return dataclasses.replace(cell, text="not tried", note=f"{checkpoint}\nno students trained")
 
 
 def _absent(findings: Findings, checkpoint: Checkpoint) -> Cell:
@@ -271,10 +271,10 @@ def _omitted_view(
     figure = dataclasses.replace(draw_grid(grid), limits=(0.0, 100.0))
     caption = (
         f"Students of every recorded teacher, distilled at T = {temperature:g} from "
-        f"{found.num_transfer:,} examples without class {found.class_name}: share in % of its "
-        f"{found.num_class_examples:,} test examples that they recognise, {kind}; mean of "
-        f"{_count(seeds, 'seed')}. Each map has the same colours, from 0 to 100 %. The numbers "
-        f"hold {100 * (1 - level):g} % intervals over seeds and test examples."
+        f"{found.num_transfer:,} examples without class {found.class_name}: share in % of the "
+        f"{found.num_class_examples:,} test examples of this class that they recognise, {kind}; "
+        f"mean of {_count(seeds, 'seed')}. Each map has the same colours, from 0 to 100 %. The "
+        f"table of numbers has {100 * (1 - level):g} % intervals over seeds and test examples."
     )
     return View(
         f"{kind}, T = {temperature:g}",
@@ -291,12 +291,17 @@ def _spread(rung: RungScores, recipe: Recipe | None) -> str:
         return " One seed, so no spread."
     return (
         f" Standard deviation over seeds: {100 * statistics.median(known):.2f} points (median "
-        "over cells); cells share their seeds, so they differ more surely than that."
+        "over cells). Cells share their seeds, so differences between cells are more certain than "
+        "this."
     )
 
 
 def _student_caption(findings: Findings, rung: RungScores, label: str) -> str:
-    optimism = " The best of several recipes is a little optimistic." if "best" in label else ""
+    optimism = (
+        (" The best of several recipes looks slightly better than it is.")
+        if "best" in label
+        else ""
+    )
     chosen = ""
     if findings.chosen:
         chosen = (
@@ -304,9 +309,9 @@ def _student_caption(findings: Findings, rung: RungScores, label: str) -> str:
         )
     return (
         f"Accuracy in % on the selection split (n = {findings.data.selection:,} examples) of "
-        f"students of {label}, mean of {_count(rung.num_seeds, 'seed')} after "
-        f"{_count(rung.student_epochs, 'student epoch')}: the first round, the only one on which "
-        f"all were trained alike. Yellow is best.{chosen}{optimism}"
+        f"students with {label}, mean of {_count(rung.num_seeds, 'seed')} after "
+        f"{_count(rung.student_epochs, 'student epoch')}: the first round, the only one in which "
+        f"all students were trained in the same way. Yellow is best.{chosen}{optimism}"
     )
 
 

@@ -16,11 +16,11 @@ SHOWN = (
     "effective_classes",
 )
 LEAD = (
-    "An ema is the moving average of a teacher's weights, with batch-norm statistics of its own. A "
-    "cooldown is the end of a short branch on which the learning rate falls to zero. An average or "
-    "a blend is a weighted mean of recorded responses, as probabilities at T = 1, and cost no "
-    "training. A blend's weights were chosen on the selection split, so its NLL there is a little "
-    "too good."
+    "An ema is the moving average of a teacher's weights, with batch-norm statistics of its own. "
+    "A cooldown is the end of a short branch of training on which the learning rate falls to "
+    "zero. An average or a blend is a weighted mean of recorded responses, as probabilities at T "
+    "= 1, and needs no training. A blend's weights were chosen on the selection split, so its NLL "
+    "on that split is slightly too low."
 )
 
 

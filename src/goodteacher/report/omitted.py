@@ -13,7 +13,7 @@ from goodteacher.records import (
 from goodteacher.report.chart import Strips
 from goodteacher.report.parts import Exhibit, Gallery, Panel, Section, Table, View
 
-NONE_KEPT = "No examples of the class are shown: the folder keeps none, as with keep_examples = 0."
+NONE_KEPT = "No examples of the class are shown, because the folder keeps none (keep_examples = 0)."
 
 
 def recognised_lead(found: OmittedClass) -> str:
@@ -67,12 +67,13 @@ def resembling_sections(
     name, temperature = found.class_name, evidence.recipe.temperature
     shown = found.examples.resembling
     lead = (
-        f"The students learned from {found.num_transfer:,} examples of other classes. All they "
-        f"know of {name} is what the teacher says of these. Here are the {len(shown)} of which it "
-        f"says most of {name} (at T = 1; the students learned at T = {temperature:g})."
+        f"The students learned from {found.num_transfer:,} examples of other classes. All that "
+        f"they know about class {name} is what the teacher says about these examples. Shown are "
+        f"the {len(shown)} examples to which the teacher gives the highest probability of class "
+        f"{name} (at T = 1; the students learned at T = {temperature:g})."
     )
     panels = tuple(_resembling_panel(each, temperature, names) for each in shown)
-    title = f"What they learned {name} from"
+    title = f"What the students learned class {name} from"
     return (Section("resembling", title, (lead,), panels, columns=3),)
 
 
@@ -117,9 +118,9 @@ def _told(each: RecognisedExample, found: OmittedClass, names: Sequence[str]) ->
 
 def _resembling_panel(each: ResemblingExample, temperature: float, names: Sequence[str]) -> Panel:
     name = names[each.classes[0]]
-    said = f"At T = 1 the teacher gives class {name} {100 * each.plain[0]:.1f} %"
+    said = f"At T = 1, the teacher gives {100 * each.plain[0]:.1f} % to class {name}"
     if temperature != 1:
-        said += f", at T = {temperature:g} {100 * each.softened[0]:.1f} %"
+        said += f", and {100 * each.softened[0]:.1f} % at T = {temperature:g}"
     caption = f"Transfer example {each.id}. {said}."
     figure = draw_resembling(each, temperature, names)
     rows = tuple(

@@ -25,38 +25,39 @@ POLICY = (
 """What a browser may do with the page: show it, and fetch nothing."""
 
 DEFINITIONS = (
-    "A recipe is a loss, a temperature T and alpha, which weights the teacher term: "
-    "loss = (1 - alpha) CE(labels, student) + alpha T² KL(teacher at T || student at T), in nats.",
-    "Similarity information S = KL(p || s): p is the teacher's response at temperature T, s label "
-    "smoothing of equal confidence on the same label. What smoothing could have said is not "
-    "counted; what remains is how the other classes resemble the example.",
+    "A recipe is a loss, a temperature T and alpha, the weight of the teacher term: loss = (1 - "
+    "alpha) CE(labels, student) + alpha T² KL(teacher at T || student at T), in nats.",
+    "Similarity information S = KL(p || s): p is the teacher's response at temperature T, and s "
+    "is label smoothing with the same confidence in the same label. S counts only what smoothing "
+    "cannot say: which other classes the example resembles.",
     "Teachers and recipes are chosen on the selection split. The test split is opened once, "
-    "after every choice. Accuracies are in %, differences in points of accuracy.",
-    "Whether a gain is knowledge or only regularization is not settled by this page: that takes "
-    "the ladder of controls.",
+    "after all choices. Accuracies are in %, differences in points of accuracy.",
+    "This page does not say whether a gain is knowledge or only regularization. The command "
+    "goodteacher verify finds that out.",
 )
 VERIFIED_DEFINITIONS = (
     DEFINITIONS[0],
-    "Every rung trains students from the same initial weights on the same order of examples, so "
-    "differences are paired over seeds. Label smoothing was tuned on the selection split. "
-    "Accuracies are in %, differences in points of accuracy.",
+    "The students of every rung start from the same initial weights and see the examples in the "
+    "same order, so differences are paired over seeds. Label smoothing was tuned on the "
+    "selection split. Accuracies are in %, differences in points of accuracy.",
     judgement.DEFINITION,
 )
 _NO_SIMILARITY = (
-    "With two classes there is no off-class structure: S is 0 by definition, and so are its parts."
+    "With two classes there is only one wrong class, so S and its parts are 0 by definition."
 )
 _UNJUDGED = (
-    "There is no verdict yet: whether a gain is knowledge or only regularization, and how accurate "
-    "the students of each kind are."
+    "Whether a gain is knowledge or only regularization, and how accurate the students of each "
+    "kind are."
 )
 _EARLIER_VERDICT = "The verdict below is an earlier one, and may change."
 _UNANSWERED = (
     "Which teacher and which recipe are best, how good the student is on the test split, which is "
-    "still sealed, and whether it pays to distill. What is best so far below can still change."
+    "still sealed, and whether distillation helps. What this page shows as best so far can still "
+    "change."
 )
 PROVENANCE = (
-    "Formulas and procedures are ours; the idea is Vats & Crandall's (arXiv 2112.10047), of which "
-    "only the abstract was available."
+    "The idea is that of Vats & Crandall (arXiv 2112.10047), of which only the abstract was "
+    "available. Formulas and procedures are ours."
 )
 
 
@@ -106,7 +107,7 @@ def study_page(findings: Findings, going: Going | None = None) -> Page:
         return unfinished(_study_page(findings), going, known=_known(findings), unknown=_UNANSWERED)
     if going is None:
         return _study_page(findings)
-    changing = "The answer below is the one it had before, and may change."
+    changing = "The answer below is an earlier one, and may change."
     if going.what == "verification":
         changing = _EARLIER_VERDICT if findings.judgement else "There is no verdict yet."
     return beside(_study_page(findings), going, changing=changing)
@@ -174,17 +175,17 @@ def notes(findings: Findings) -> tuple[str, ...]:
         if record.status == "diverged"
     ]
     found += [
-        f"The teacher of {in_words(record.run)} was stopped after epoch {record.epoch}, since "
-        f"{_why_stopped(record, findings.config.patience)}. The converged teacher is one trained "
-        "to the end or, where all stopped, the last recorded."
+        f"The teacher of {in_words(record.run)} was stopped after epoch {record.epoch}, because "
+        f"{_why_stopped(record, findings.config.patience)}. The converged teacher is one that was "
+        "trained to the end; if all were stopped, it is the last recorded one."
         for record in findings.records
         if record.stopped
     ]
     lost = sum(row.status == "diverged" for row in findings.students)
     if lost:
         found.append(
-            f"{lost:,} of {len(findings.students):,} student rows diverged; each counts as "
-            "accuracy 0, as it did in the search."
+            f"{lost:,} of {len(findings.students):,} trainings of students diverged; each counts "
+            "as accuracy 0, as in the search."
         )
     if coarse := selection_note(findings.data.selection):
         found.append(coarse)
@@ -192,18 +193,20 @@ def notes(findings: Findings) -> tuple[str, ...]:
         found.append(_NO_SIMILARITY)
     if findings.sweet_spot is not None and findings.chosen is None:
         found.append(
-            "The sweet spot is a variant, so no star marks it on maps and curves: those show plain "
-            "checkpoints."
+            "The sweet spot is a variant of recorded checkpoints, so it has no star on maps and "
+            "curves, which show the checkpoints themselves."
         )
     if findings.sweet_spot is not None and findings.sweet_spot.student.num_seeds == 1:
-        found.append("Confirmed with one seed: another seed may tell another story.")
+        found.append(
+            "The answer was confirmed with one seed only; another seed may give another answer."
+        )
     return tuple(found)
 
 
 def _why_stopped(record: TrajectoryRecord, patience: int) -> str:
     if record.outdone_by is None:
-        return f"probe students had declined for {patience} recorded epochs"
-    return f"probe students of the cheaper {in_words(record.outdone_by)} had done as well"
+        return f"its probe students had become worse for {patience} recorded epochs"
+    return f"probe students of the cheaper {in_words(record.outdone_by)} were as good"
 
 
 def sections(findings: Findings) -> tuple[Section, ...]:
@@ -286,7 +289,7 @@ def _omitted_maps(findings: Findings) -> tuple[Panel, ...]:
 def _curve_section(findings: Findings) -> Section:
     title = "Teachers over epochs"
     if not findings.healthy:
-        return Section("curves", title, ("No healthy teacher has been recorded yet.",))
+        return Section("curves", title, ("No teacher that can be used has been recorded yet.",))
     lead = (
         f"One line is one teacher run (n = 1 for each {findings.axis.title}, so no spread). "
         "The epoch axis is logarithmic."
@@ -310,7 +313,7 @@ def _student_section(findings: Findings, rung: RungScores | None) -> Section:
 def _missing(findings: Findings, rung: RungScores | None) -> tuple[str, ...]:
     found = []
     if not findings.healthy:
-        found.append("No healthy teacher has been recorded yet.")
+        found.append("No teacher that can be used has been recorded yet.")
     if rung is None:
         found.append("No student of the first round has been trained yet.")
     return tuple(found)

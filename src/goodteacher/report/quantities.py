@@ -84,47 +84,59 @@ QUANTITIES: Mapping[str, Quantity] = {
         "nats",
         "transfer",
         _AT_ONE,
-        "What the response says beyond label smoothing of equal confidence.",
+        "What the response says beyond label smoothing with the same confidence.",
         _measured("similarity", "transfer"),
         3,
     ),
     "class_part": Quantity(
-        "Class part of S",
+        "Similarity information, class part",
         "class part at T = 1",
         "nats",
         "transfer",
         _AT_ONE,
-        "The part of S that an example's class explains: which classes are alike.",
+        (
+            "The part of similarity information that all examples of a class share: which classes "
+            "are similar."
+        ),
         _measured("class_part", "transfer"),
         3,
     ),
     "instance_part": Quantity(
-        "Instance part of S",
+        "Similarity information, instance part",
         "instance part at T = 1",
         "nats",
         "transfer",
         _AT_ONE,
-        "The part of S particular to the example; class and instance part sum to S.",
+        (
+            "The part of similarity information that is particular to each example. Class part and "
+            "instance part add up to S."
+        ),
         _measured("instance_part", "transfer"),
         3,
     ),
     "similarity_best_temperature": Quantity(
-        "S at the best temperature",
+        "Similarity information at the best temperature",
         "S at best T",
         "nats",
         "transfer",
         _AT_BEST,
-        "Similarity information that temperature gives back; compare it with S at T = 1.",
+        (
+            "Similarity information that a suitable temperature brings back; compare it with S at "
+            "T = 1."
+        ),
         _measured("similarity", "transfer", best_temperature=True),
         3,
     ),
     "similarity_selection": Quantity(
-        "S on unseen examples",
+        "Similarity information on unseen examples",
         "S at T = 1, unseen",
         "nats",
         "selection",
         _AT_ONE,
-        "Where this stays high while S on the transfer set falls, the teacher has memorised.",
+        (
+            "If this stays high while similarity information on the transfer set falls, the "
+            "teacher has memorised its training data."
+        ),
         _measured("similarity", "selection"),
         3,
     ),
@@ -134,7 +146,10 @@ QUANTITIES: Mapping[str, Quantity] = {
         "",
         "transfer",
         _AT_ONE,
-        "The exponential of the response's entropy: 1 is one-hot, one example for one class.",
+        (
+            "How many classes share the probability: the exponential of the response's entropy. At "
+            "1, one class has all of it."
+        ),
         _measured("effective_classes", "transfer"),
         2,
     ),
@@ -164,8 +179,8 @@ QUANTITIES: Mapping[str, Quantity] = {
         "nats",
         "selection",
         _AT_BEST,
-        "Here overconfidence that temperature can correct is removed. By default the shortlist "
-        "takes the teachers with the lowest values.",
+        "NLL without the overconfidence that a temperature can correct. By default, the "
+        "shortlist takes the teachers with the lowest values.",
         _measured("nll", "selection", best_temperature=True),
         3,
     ),
@@ -175,9 +190,9 @@ QUANTITIES: Mapping[str, Quantity] = {
         "",
         "selection",
         "",
-        "The temperature that minimises held-out NLL; above 1 the teacher is overconfident. No "
-        "point where none does: all predictions right (T = 0), or no better than uniform (T = "
-        "infinity).",
+        "The temperature that minimises held-out NLL. Above 1, the teacher is overconfident. A "
+        "point is missing where no temperature minimises it: all predictions are right (T = 0), "
+        "or they are no better than uniform (T = infinity).",
         lambda record: None if record.optimal_temperature_limit else record.optimal_temperature,
         2,
     ),

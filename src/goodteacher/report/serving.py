@@ -118,8 +118,8 @@ class ReportServer(ThreadingHTTPServer):
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or error
             raise ConfigError(
-                f"Port {port} of {ADDRESS} cannot be used: {why}. Name another one with --port, or "
-                "leave that out to have a free one."
+                f"Port {port} of {ADDRESS} cannot be used: {why}. Name another port with --port, "
+                "or leave --port out to use a free one."
             ) from error
 
     @property
@@ -184,7 +184,7 @@ def _check(folder: Place) -> None:
     if not folder.absolute().parent.is_dir():
         raise ConfigError(
             f"There is no folder {folder.parent}, so {folder} cannot be watched. Name the folder "
-            "of a study that is running, or will be."
+            "of a study that is running or will be started."
         )
 
 
@@ -200,11 +200,11 @@ def _report_in(place: Place) -> str:
 
 
 def _waiting_page(place: Place) -> str:
-    said = "A search or a verification writes its report some seconds after it begins, and then "
-    facts = (
-        ("Folder", str(place)),
-        ("What comes", f"{said}as it goes on. This page shows each by itself."),
+    said = (
+        "A search or a verification writes its first report some seconds after it begins, and "
+        "then newer ones while it continues. This page always shows the newest report."
     )
+    facts = (("Folder", str(place)), ("What comes", said))
     return render_page(
         Page(
             name=Store(place).name,

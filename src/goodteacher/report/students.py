@@ -185,10 +185,10 @@ def rank_sentence(pairs: Sequence[Pairing]) -> str:
     try:
         found = spearman([pair.teacher for pair in pairs], [pair.student for pair in pairs])
     except InputError:
-        return f"Too few or too equal points (n = {len(pairs)}) for a rank correlation."
+        return f"The points (n = {len(pairs)}) are too few or too similar for a rank correlation."
     return (
-        f"Spearman's rank correlation: {found.rho:+.2f} over n = {found.n} checkpoints; those of "
-        "one teacher run are not independent, so read it as a description."
+        f"Spearman's rank correlation: {found.rho:+.2f} over n = {found.n} checkpoints. "
+        "Checkpoints of one run are not independent, so this only describes these checkpoints."
     )
 
 
@@ -203,28 +203,33 @@ def most_accurate_sentence(pairs: Sequence[Pairing]) -> str:
         >>> near = Pairing(Checkpoint(run="batch 32", epoch=4), 95.0, 91.0, None)
         >>> for sentence in most_accurate_sentence([far, near]).split(". "):
         ...     print(sentence)
-        Most accurate teacher tried (97.00 %): batch 32 epoch 9; its students reach 90.00 %
-        Most accurate students (91.00 %): those of batch 32 epoch 4.
+        Most accurate teacher tried (97.00 %): batch 32 epoch 9
+        Its students are right on 90.00 %
+        Most accurate students (91.00 %): students of batch 32 epoch 4.
     """
     teacher, student = max(p.teacher for p in pairs), max(p.student for p in pairs)
     teachers = [pair for pair in pairs if math.isclose(pair.teacher, teacher)]
     students = [pair for pair in pairs if math.isclose(pair.student, student)]
     one = len(teachers) == 1
-    whose = "its students" if one else "their best students"
+    whose = "Its students" if one else "Their best students"
     return (
-        f"Most accurate teacher{'' if one else 's'} tried ({teacher:.2f} %): {_named(teachers)}; "
-        f"{whose} reach {max(p.student for p in teachers):.2f} %. "
-        f"Most accurate students ({student:.2f} %): those of {_named(students)}."
+        f"Most accurate teacher{'' if one else 's'} tried ({teacher:.2f} %): {_named(teachers)}. "
+        f"{whose} are right on {max(p.student for p in teachers):.2f} %. "
+        f"Most accurate students ({student:.2f} %): students of {_named(students)}."
     )
 
 
 def temperature_panel(findings: Findings, rung: RungScores, checkpoint: Checkpoint) -> Panel:
     """Return the students of one checkpoint over temperature."""
     curves = temperature_curves(rung, checkpoint)
-    role = "the sweet spot's teacher" if findings.chosen else "leading on the first round so far"
+    role = (
+        "the sweet spot's teacher"
+        if findings.chosen
+        else ("the best teacher of the first round so far")
+    )
     caption = (
-        f"Students of {checkpoint} ({role}) beside cross-entropy and the best label smoothing, "
-        f"which have no teacher. {_basis(findings, rung)}"
+        f"Students of {checkpoint} ({role}), compared with students of hard labels and of the "
+        f"best label smoothing, which need no teacher. {_basis(findings, rung)}"
     )
     view = View("", draw_temperature_curves(curves), caption, _temperature_table(curves))
     return Panel("temperature", "Students over temperature", (view,))
@@ -241,9 +246,9 @@ def _pairing_view(findings: Findings, rung: RungScores, quantity: Quantity) -> V
     is_accuracy = quantity is QUANTITIES["accuracy"]
     answer = f"{most_accurate_sentence(pairs)} " if is_accuracy and pairs else ""
     caption = (
-        f"{answer}A point is a teacher and the students of its best recipe; beside it the "
-        f"teacher's epoch; star: the sweet spot. {rank_sentence(pairs)} "
-        f"{_basis(findings, rung)} {_teacher_basis(findings, quantity)}"
+        f"{answer}Each point is a teacher and the students of its best recipe; the number is the "
+        f"teacher's epoch; star: the sweet spot. {rank_sentence(pairs)} {_basis(findings, rung)} "
+        f"{_teacher_basis(findings, quantity)}"
     )
     figure = draw_pairings(pairs, quantity, findings.axis, findings.chosen)
     return View(quantity.label, figure, caption, _pairing_table(pairs, quantity, findings.axis))
@@ -260,7 +265,7 @@ def _teacher_basis(findings: Findings, quantity: Quantity) -> str:
 def _basis(findings: Findings, rung: RungScores) -> str:
     bars = (
         f"mean of n = {rung.num_seeds} seeds, bars: standard deviation over them. All arms share "
-        "their seeds, so their differences vary less than the bars"
+        "their seeds, so their differences vary less than the bars suggest"
         if rung.num_seeds > 1
         else "n = 1 seed, no spread"
     )
@@ -284,7 +289,7 @@ def _levels(rung: RungScores) -> tuple[Level, ...]:
     plain, smooth = rung.best_of("one_hot"), rung.best_of("smoothing")
     levels = []
     if plain is not None:
-        levels.append(Level("cross-entropy", 100 * plain.mean))
+        levels.append(Level("hard labels", 100 * plain.mean))
     if smooth is not None:
         levels.append(Level(f"label smoothing {smooth.smoothing:g}", 100 * smooth.mean))
     return tuple(levels)

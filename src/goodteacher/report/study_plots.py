@@ -77,7 +77,7 @@ def gains_plot(store: Store) -> Plot:
     if not store.exists(SWEET_SPOT_FILE):
         raise StudyError(
             f"{store.root} has no sweet spot yet, so there is no gain to draw. Run the same "
-            "goodteacher search again to go on."
+            "goodteacher search again to continue."
         )
     return plot_of(headline.differences_panel(store.read_json(SWEET_SPOT_FILE, SweetSpot)))
 
@@ -105,7 +105,7 @@ def front_plot(store: Store) -> Plot:
     if not store.exists(FRONT_FILE):
         raise StudyError(
             f"{store.root} has no {FRONT_FILE}: the search for its students has not finished. Run "
-            "the same goodteacher search again to go on."
+            "the same goodteacher search again to continue."
         )
     panels = front.front_panels(store.read_json(FRONT_FILE, Front))
     return Plot("Students on the test split", tuple(_labelled(panels)))
@@ -123,8 +123,8 @@ def _with_students(store: Store) -> tuple[Findings, RungScores]:
     rung = first_rung(findings.students)
     if rung is None:
         raise StudyError(
-            f"{store.root} has no trained student yet, so there is nothing to draw of them. Run "
-            "the same goodteacher search again to go on."
+            f"{store.root} has no trained student yet, so there is no figure of students. Run the "
+            "same goodteacher search again to continue."
         )
     return findings, rung
 
@@ -133,7 +133,7 @@ def _with_teachers(store: Store) -> Findings:
     findings = read_findings(store)
     if not findings.healthy:
         raise StudyError(
-            f"{store.root} has no healthy teacher yet, so there is nothing to draw of them. Run "
-            "the same goodteacher search again to go on."
+            f"{store.root} has no teacher that can be used yet, so there is no figure of "
+            "teachers. Run the same goodteacher search again to continue."
         )
     return findings

@@ -266,6 +266,8 @@ def _draw_matrix(figure: Matrix) -> Drawing:
             box = (across * width, down * figure.row_height, width, figure.row_height)
             share = None if cell.value is None else (cell.value - low) / ((high - low) or 1.0)
             parts += _cell(cell, box, share, diverging=figure.diverging, roomy=roomy)
+    if figure.diverging:
+        parts = [_group("diverging", parts)]
     parts += [_rule(0, y, 100, y, "break") for y in (p * figure.row_height for p in figure.breaks)]
     parts += _outline(figure, width)
     for place, name in enumerate(figure.rows):

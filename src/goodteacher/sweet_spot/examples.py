@@ -40,8 +40,8 @@ _IGNORANCE = 0.8
 """Share of the entropy of chance from which on a response says nothing."""
 _NONE_ASKED = "keep_examples = 0: this study keeps no example."
 _NONE_TELLS = (
-    "No response of the sweet spot's run tells more of an example than its class, and none is far "
-    "from saying nothing at all, so there is no example to show."
+    "No example can be shown: each response of the sweet spot's run either names only the class "
+    "of its example or says nothing about it."
 )
 
 

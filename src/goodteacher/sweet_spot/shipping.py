@@ -110,7 +110,10 @@ def _on_limits(edges: Sequence[Edge]) -> list[str]:
     if not edges:
         return []
     each = [f"{e.axis.replace('_', ' ')} {e.value:g} of {FAMILY[e.family]}" for e in edges]
-    return [f"On the edge of the allowed range: {listed(each)}. The best value may lie beyond."]
+    return [
+        f"Some best values are at the end of the allowed range: {listed(each)}. Better ones may "
+        "lie beyond it."
+    ]
 
 
 def _teacher_edges(config: StudyConfig, winner: Arm) -> list[str]:
@@ -123,10 +126,10 @@ def _teacher_edges(config: StudyConfig, winner: Arm) -> list[str]:
         return []
     edges, options = zip(*found, strict=True)
     return [
-        f"The sweet spot is {listed(edges)} that teachers were trained with, so a better one may "
-        f"lie beyond. To look there, give the same command with {' '.join(options)}, "
-        "--teachers-of with this study's folder, and a new --out; teachers that exist already "
-        "are reused."
+        f"The sweet spot is {listed(edges)} that teachers were trained with, so a better value "
+        f"may lie beyond it. To try more values, give the same command with {' '.join(options)}, "
+        "--teachers-of with this study's folder, and a new --out; teachers that exist already are "
+        "reused."
     ]
 
 

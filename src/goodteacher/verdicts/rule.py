@@ -46,6 +46,7 @@ from goodteacher.records import (
     Verdict,
     points,
     smoothing_arm,
+    target_name,
 )
 from goodteacher.students import Correct
 
@@ -332,9 +333,9 @@ def _shown(interval: Interval) -> str:
 def _knowledge(found: Weighed, plan: SeedPlan, design: Design) -> str:
     return (
         "The students learned class similarity from the teacher. Distillation adds "
-        f"{_shown(found.gain)} to training on the labels; {_shown(found.knowledge)} of it cannot "
-        "come from smoothing with the teacher's own confidence, and the best regularizer "
-        f"({found.best}) is beaten by {_shown(found.over_best)}."
+        f"{_shown(found.gain)} to training on hard labels. Of this, {_shown(found.knowledge)} "
+        "cannot come from smoothing with the teacher's own confidence. The gain over the best "
+        f"regularizer ({target_name(found.best)}) is {_shown(found.over_best)}."
     )
 
 
@@ -342,38 +343,40 @@ def _regularization(found: Weighed, plan: SeedPlan, design: Design) -> str:
     cheaper = (
         "The teacher's most probable class for the unlabelled examples is enough."
         if PSEUDO_LABELS in found.over
-        else "Label smoothing is the cheaper way to this gain."
+        else "Label smoothing gives the same gain at lower cost."
     )
     return (
-        f"Distillation adds {_shown(found.gain)} to training on the labels, but a regularizer "
-        f"without any class similarity ({found.best}) does as well: {_shown(found.over_best)} "
-        f"between them. {cheaper}"
+        f"Distillation adds {_shown(found.gain)} to training on hard labels, but a regularizer "
+        f"without any class similarity ({target_name(found.best)}) does as well: the difference is "
+        f"{_shown(found.over_best)}. {cheaper}"
     )
 
 
 def _no_gain(found: Weighed, plan: SeedPlan, design: Design) -> str:
     return (
-        f"Distillation does not help here: it adds {_shown(found.gain)} to training on the labels, "
-        "less than the margin."
+        f"Distillation does not help here: it adds {_shown(found.gain)} to training on hard "
+        "labels, less than the margin."
     )
 
 
 def _inconclusive(found: Weighed, plan: SeedPlan, design: Design) -> str:
     further = plan.further_seeds
     if further:
-        advice = f"The observed spread suggests {further} more {design.repetitions}"
+        advice = (
+            f"The observed spread suggests that {further} more {design.repetitions} would decide"
+        )
     elif further == 0:  # where the best regularizer is not chosen once for all
         advice = "It is not clear which regularizer is best: this changes from fold to fold"
     else:
         advice = (
-            f"No number of {design.repetitions} would decide: "
-            f"{design.examples.format(found.knowledge.n_examples)} can tell differences of about "
-            f"{100 * plan.smallest_margin:.2f} points apart at best. Use a larger one"
+            f"More {design.repetitions} would not help: with "
+            f"{design.examples.format(found.knowledge.n_examples)}, differences below about "
+            f"{100 * plan.smallest_margin:.2f} points cannot be shown. Use more examples"
         )
     return (
-        f"These {design.repetitions} do not decide. Gain over the labels: {_shown(found.gain)}; "
-        f"what similarity adds: {_shown(found.knowledge)}; over the best regularizer "
-        f"({found.best}): {_shown(found.over_best)}. {advice}."
+        f"These {design.repetitions} do not decide. Gain over hard labels: {_shown(found.gain)}; "
+        f"what similarity adds: {_shown(found.knowledge)}; gain over the best regularizer "
+        f"({target_name(found.best)}): {_shown(found.over_best)}. {advice}."
     )
 
 

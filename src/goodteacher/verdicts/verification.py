@@ -320,9 +320,9 @@ class Verification:
         resolvable = resolvable_difference(len(self.context.data.test))
         if resolvable > self.config.margin:
             self.context.note(
-                f"{len(self.context.data.test)} test examples can tell two students apart if "
-                f"their accuracies differ by about {100 * resolvable:.1f} points (95 %, for "
-                "students that differ on 10 % of the examples), but the margin is "
+                f"With {len(self.context.data.test)} test examples, two students must differ by "
+                f"about {100 * resolvable:.1f} points of accuracy before a difference is clear "
+                "(95 %, for students that differ on 10 % of the examples), but the margin is "
                 f"{100 * self.config.margin:g} points. More seeds help a little; a larger test "
                 "split or a larger --margin helps more."
             )

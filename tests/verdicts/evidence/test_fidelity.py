@@ -111,7 +111,7 @@ def test_given_responses_are_aligned_by_id():
     own = Response(torch.eye(3)[[2, 0, 1]], torch.tensor([7, 5, 9]))
     found = given_teachers(own, None, selection())
     assert found.own.tolist() == [0, 1, 2]
-    assert found.missing == "No independent response was given: --independent-responses."
+    assert found.missing == "No independent response was given (--independent-responses)."
     both = given_teachers(own, own, selection())
     assert both.independent.tolist() == [0, 1, 2]
     assert both.missing is None

@@ -77,7 +77,7 @@ def test_every_piece_is_there_and_counts_its_seeds(evidence):
     assert [arm.name for arm in evidence.curve.points[0].arms] == list(RUNGS[1:])
     assert evidence.curve.num_seeds == evidence.omitted.num_seeds == evidence.num_seeds == 3
     assert [arm.name for arm in evidence.omitted.arms] == list(RUNGS)
-    assert evidence.fidelity.independent == "a response given beside"
+    assert evidence.fidelity.independent == "the response of --independent-responses"
     assert evidence.fidelity_missing is None
     assert not evidence.fidelity.teacher_held_out
     assert [found.name for found in evidence.classes] == list("abcd")
@@ -320,7 +320,7 @@ def test_page_of_a_verification_says_the_verdict_and_its_evidence(verified, evid
         verdict["explanation"],
         evidence.curve.reading,
         "Students that never saw class c (144 examples of the others, 3 paired seeds)",
-        "The independent teacher (a response given beside)",
+        "The independent teacher (the response of --independent-responses)",
         "mlp:8 as the student of forest.npy on circle",
         "Judged: forest.npy",
         "Of 120 test examples",

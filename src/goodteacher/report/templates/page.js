@@ -1,7 +1,7 @@
 (() => {
   "use strict";
   const DRAWN = ["fill", "stroke", "stroke-width", "stroke-dasharray", "font-size", "font-family",
-    "font-weight", "text-anchor", "fill-opacity", "stroke-linejoin", "paint-order"];
+    "font-weight", "text-anchor", "fill-opacity", "stroke-linejoin", "paint-order", "filter"];
   const SVG = "http://www.w3.org/2000/svg";
 
   function save(blob, name) {

@@ -157,8 +157,8 @@ def _too_few(errors: Hits, who: str) -> str | None:
     if (count := int(errors.sum())) >= MIN_ERRORS:
         return None
     return (
-        f"Error transfer: {who} is wrong on {count} of {len(errors):,} examples, and a share of "
-        f"fewer than {MIN_ERRORS} errors is not informative."
+        f"Error transfer was not measured: {who} is wrong on {count} of {len(errors):,} examples, "
+        f"and fewer than {MIN_ERRORS} errors are too few."
     )
 
 

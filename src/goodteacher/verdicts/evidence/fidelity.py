@@ -223,13 +223,13 @@ def with_independent(
         selection: The selection split.
     """
     if independent is None:
-        ask = "No independent response was given: --independent-responses."
+        ask = "No independent response was given (--independent-responses)."
         return dataclasses.replace(teachers, missing=teachers.missing or ask)
     other = _covered(independent, selection)
     if other is None:
         gap = "The independent response does not cover the selection split."
         return dataclasses.replace(teachers, missing=teachers.missing or gap)
-    given, missing = "a response given beside", _still_missing(teachers)
+    given, missing = "the response of --independent-responses", _still_missing(teachers)
     return Teachers(teachers.own, other, given, missing, teachers.on_test)
 
 

@@ -89,8 +89,8 @@ def check_omission(config: VerifyConfig, data: StudyData, *, of_study: bool) -> 
     number = class_number(config.omit_class, data.class_names)
     if data.num_classes < 3:
         raise ConfigError(
-            "omit_class needs at least three classes: with two, only one would remain, and there "
-            "would be nothing to tell apart. Leave omit_class out."
+            "omit_class needs at least three classes: with two, only one class would remain to "
+            "learn. Leave omit_class out."
         )
     remaining = int(_kept(data.transfer.labels, number).sum())
     size = config.first_training(len(data.transfer)).batch_size
