@@ -215,8 +215,8 @@ class _Split:
         raise DataError(
             f"Column {self.columns.image!r} of the {self.where} names images, for example "
             f"{str(given[0])!r}, but none of the {len(given)} files was found in "
-            f"{shorten(str(base / folder) for folder in folders)}. Put the images there, or give paths relative to the "
-            "table. If the names themselves are the texts to classify, give --text-column "
+            f"{shorten(str(base / folder) for folder in folders)}. Put the images there, or give "
+            "paths relative to the table. If the names themselves are the texts to classify, give --text-column "
             f"{self.columns.image}."
         )
 
