@@ -216,8 +216,8 @@ class _Split:
             f"Column {self.columns.image!r} of the {self.where} names images, for example "
             f"{str(given[0])!r}, but none of the {len(given)} files was found in "
             f"{shorten(str(base / folder) for folder in folders)}. Put the images there, or give "
-            "paths relative to the table. If the names themselves are the texts to classify, give --text-column "
-            f"{self.columns.image}."
+            "paths relative to the table. If the names themselves are the texts to classify, give "
+            f"--text-column {self.columns.image}."
         )
 
     def _at(self, name: str | Path) -> Path:

@@ -91,7 +91,7 @@ class LocalFiles:
         target = self._inside(name)
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")  # of any machine
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make(target.parent)
             yield temporary
             if not is_free(name):
                 sync(temporary)
@@ -212,6 +212,14 @@ class LocalFiles:
     def _inside(self, name: str) -> Path:
         """Return a path below the folder; a folder of somebody else's may hold links."""
         return inside(self.place, name, error=StudyError)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those that lead to it, so that a power cut leaves each in the one above."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
 
 
 def check_usable(path: Path) -> None:
