@@ -69,7 +69,7 @@ def test_folder_that_cannot_be_written_is_refused(tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no file system that refuses root")
 def test_folder_that_the_system_refuses_to_make_is_refused():
-    with pytest.raises(StudyError, match="/proc/study cannot be written"):
+    with pytest.raises(StudyError, match=r"/proc/study/study\.toml cannot be written"):
         Store.create("/proc/study", config())
 
 

@@ -9,7 +9,7 @@ Its description there is the text of ``--help``. Unknown names are refused.
 from goodteacher.config.augmentation import Augmentation
 from goodteacher.config.commands import DistillConfig, EvidenceConfig, RespondConfig, VerifyConfig
 from goodteacher.config.common import DataConfig, KeptConfig, ReadingConfig, RuntimeConfig
-from goodteacher.config.files import check_regular
+from goodteacher.config.files import check_name, check_regular
 from goodteacher.config.reading import (
     RUNTIME_SETTINGS,
     differences,
@@ -87,6 +87,7 @@ __all__ = [
     "Training",
     "VariantName",
     "VerifyConfig",
+    "check_name",
     "check_regular",
     "differences",
     "digest_of",

@@ -1,4 +1,4 @@
-"""Which files are opened: regular ones alone."""
+"""Which files are opened: regular ones alone, whose names are text."""
 
 from __future__ import annotations
 
@@ -38,6 +38,31 @@ def check_regular(path: Path, error: type[InputError]) -> None:
         f"{path} is {kind}, but only regular files are read. "
         + ("Name a file in it." if kind == "a folder" else "Copy what it gives into a file.")
     )
+
+
+def check_name(name: str | Path, what: str, error: type[InputError]) -> None:
+    r"""Refuse a name that is not text: it could be put into no settings and no report.
+
+    Args:
+        name: As Python has it: bytes of a file's name that are no UTF-8 are surrogates in it.
+        what: Has this name.
+        error: What to raise.
+
+    Raises:
+        InputError: It is not.
+
+    Example:
+        >>> check_name("caf\udce9", "The data set", InputError)
+        Traceback (most recent call last):
+        ...
+        goodteacher.errors.InputError: The data set is called 'caf\udce9', which is not UTF-8 ...
+    """
+    try:
+        str(name).encode()
+    except UnicodeEncodeError:
+        raise error(
+            f"{what} is called {str(name)!a}, which is not UTF-8 text. Rename it."
+        ) from None
 
 
 _KINDS = {

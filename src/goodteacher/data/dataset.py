@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goodteacher.config import check_name
 from goodteacher.data.inputs import (
     InMemory,
     Inputs,
@@ -299,6 +300,8 @@ def _check_unique(ids: Tensor) -> None:
 
 
 def _check_class_names(class_names: tuple[str, ...]) -> None:
+    for name in class_names:
+        check_name(name, "A class", DataError)
     if len(class_names) < 2:
         raise DataError(
             f"A data set needs at least two classes, but has {len(class_names)}"

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from sklearn.datasets import load_digits
 
-from goodteacher.config import ReadingConfig, split_commas
+from goodteacher.config import ReadingConfig, check_name, split_commas
 from goodteacher.data.array_folders import is_array_folder, load_array_folder
 from goodteacher.data.arrays import dataset_from_arrays, read_npz
 from goodteacher.data.bounds import at_most
@@ -104,6 +104,7 @@ def load_dataset(
     elif is_table(spec):
         dataset = load_frame(spec, reading)
     else:
+        check_name(str(spec), "The data set", DataError)
         dataset = _load(str(spec), reading)
     for note in dataset.notes:
         warnings.warn(note.message, DataNote, stacklevel=2)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from goodteacher.errors import StudyError
-from goodteacher.studies import Url, place_of
+from goodteacher.studies import Url, not_written, place_of
 
 
 def check_new(path: Path) -> None:
@@ -45,9 +45,6 @@ def under_way(target: Path) -> Iterator[Path]:
             target.rmdir()
         place.rename(target)
     except OSError as error:
-        raise StudyError(
-            f"{target} cannot be written: {error.strerror or error}. Is the disk full, or the "
-            "folder yours? Name another one (--out)."
-        ) from error
+        raise not_written(place_of(target), error) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)

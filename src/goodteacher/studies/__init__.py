@@ -1,6 +1,6 @@
 """A study: its folder, what it is set up with, the tasks that are run in it, who watches."""
 
-from goodteacher.studies.damage import reading
+from goodteacher.studies.damage import not_written, reading
 from goodteacher.studies.door import checked_settings, checked_students, raise_all
 from goodteacher.studies.environment import (
     Environment,
@@ -158,6 +158,7 @@ __all__ = [
     "load_weights",
     "logger",
     "name_of_data",
+    "not_written",
     "pack",
     "place_of",
     "prepare_context",

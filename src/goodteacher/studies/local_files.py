@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import uuid
@@ -25,6 +26,7 @@ from goodteacher.studies.checksums import (
     note_of,
     sync,
 )
+from goodteacher.studies.damage import not_written
 from goodteacher.studies.files import EVENTS_FILE
 from goodteacher.studies.progress import Progress
 
@@ -228,9 +230,14 @@ def check_usable(path: Path) -> None:
     Raises:
         StudyError: It is a file, or cannot be made.
     """
+    try:
+        parent = next(each for each in (path, *path.absolute().parents) if each.exists())
+    except OSError as error:  # such as a name that is too long
+        raise not_written(path, error) from error
     if path.exists() and not path.is_dir():
         raise StudyError(f"{path} is a file, but a study is a folder. Name another with --out.")
-    parent = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if parent == path and not os.access(path, os.W_OK | os.X_OK):
+        raise not_written(path, PermissionError(errno.EACCES, ""))
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise StudyError(
             f"{path} cannot be made: {parent} is not a folder that you may write to. "

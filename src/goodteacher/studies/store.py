@@ -43,7 +43,7 @@ from goodteacher.config import Frozen, differences, parse, read_toml, to_toml
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.studies.backends import Files, files_of
 from goodteacher.studies.checksums import fits, read_event, sealed
-from goodteacher.studies.damage import damage, parsed, reading
+from goodteacher.studies.damage import damage, not_written, parsed, reading
 from goodteacher.studies.files import CONFIG_FILE, EVENTS_FILE, RECORDED_FOLDER
 from goodteacher.studies.places import Place, Url, place_of
 from goodteacher.studies.progress import Progress, Silent
@@ -88,15 +88,7 @@ class Store:
         """
         cls.check(root, config)
         store = cls(root)
-        try:
-            store.write_text(CONFIG_FILE, to_toml(config))
-        except StudyError as error:  # a full or read-only disk shows only when written to
-            reason = getattr(error.__cause__, "strerror", None)
-            if reason is None or isinstance(store.root, Url):
-                raise
-            raise StudyError(
-                f"{store.root} cannot be written: {reason}. Name another folder with --out."
-            ) from None
+        store.write_text(CONFIG_FILE, to_toml(config))
         return store
 
     @staticmethod
@@ -250,14 +242,7 @@ class Store:
             with self.files.writing(name) as temporary:
                 yield temporary
         except (OSError, SafetensorError) as error:
-            raise self._not_written(name, error) from error
-
-    def _not_written(self, name: str, error: Exception) -> StudyError:
-        reason = getattr(error, "strerror", None) or str(error)
-        return StudyError(
-            f"{self.root / name} cannot be written: {reason}. Is the disk full, or the folder "
-            "yours? Fix this, then give the same command again: the work done so far is kept."
-        )
+            raise not_written(self.root / name, error) from error
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""
@@ -308,7 +293,7 @@ class Store:
         except OSError as error:
             with reading(lender.root / source, "a file"):
                 path.stat()
-            raise self._not_written(name, error) from error
+            raise not_written(self.root / name, error) from error
 
     def remove(self, name: str) -> None:
         """Remove a file that later work no longer needs."""
@@ -406,7 +391,10 @@ class Store:
 
     def log(self, event: str, **details: Any) -> None:
         """Add an event to the log; several processes may."""
-        self.files.log(sealed({"time": time.time(), "event": event, **details}))
+        try:
+            self.files.log(sealed({"time": time.time(), "event": event, **details}))
+        except OSError as error:
+            raise not_written(self.log_place, error) from error
 
     def events(self) -> list[dict[str, Any]]:
         """Return the events so far, oldest first; lines that are not whole are left out."""
