@@ -141,12 +141,12 @@ class Ended(Frozen):
             return "traceback"
         if self.left:
             return "processes left"
-        if self.signal == "SIGKILL":
+        number = signal.Signals[self.signal]
+        if self.code == -number:  # of SIGKILL always; else before Python itself listens
             return None
         if self.seconds > PATIENCE:
             return "slow"
-        wanted = 128 + signal.Signals[self.signal]
-        return None if self.code == wanted and self.message else "exit code or message"
+        return None if self.code == 128 + number and self.message else "exit code or message"
 
 
 class Round(Frozen):
@@ -303,7 +303,8 @@ def killed(command: Sequence[str], which: signal.Signals, after: float) -> Ended
         signal=which.name,
         seconds=round(seconds, 3),
         code=process.returncode,
-        traceback="Traceback" in said,
+        # What Python says of a signal before it has read the first line of ours is its own.
+        traceback="Traceback" in said and "goodteacher" in said,
         message="Interrupted" in said,
         left=left_of(process.pid),
     )

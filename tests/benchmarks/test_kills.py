@@ -58,6 +58,8 @@ def ended(kills, **changed):
         ({"code": 1}, "exit code or message"),
         ({"message": False}, "exit code or message"),
         ({"signal": "SIGINT"}, "exit code or message"),
+        ({"signal": "SIGINT", "code": -2, "message": False}, None),
+        ({"signal": "SIGTERM", "code": -2, "message": False}, "exit code or message"),
         ({"signal": "SIGKILL", "code": -9, "message": False, "seconds": 9.0}, None),
     ],
 )
