@@ -132,7 +132,9 @@ class Store:
         """Say whether this is a study whose settings are damaged or missing."""
         if self.exists(CONFIG_FILE):
             return not self.intact(CONFIG_FILE)
-        return bool(self.files.notes(CONFIG_FILE)) and self.files.sizes().keys() > {CONFIG_FILE}
+        return bool(self.files.notes(CONFIG_FILE)) and bool(
+            self.files.sizes().keys() - {CONFIG_FILE}
+        )
 
     def _check_lost(self, config: Frozen, but: Collection[str]) -> None:
         """Say whether settings are those that were lost.
