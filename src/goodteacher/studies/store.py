@@ -17,9 +17,9 @@ Layout (DESIGN, section 6)::
 
 A file that exists is whole: in a folder it is written under a temporary name and renamed, at a URL
 it is an object, which is put at once. What it holds is noted first (``.checksums.jsonl`` in its
-folder; see :mod:`goodteacher.studies.checksums`) and compared whenever it is read. A task is done when its last file exists. The event log is
-appended; at a URL, where nothing can be, it is in pieces below ``events/``. Nothing is ever
-unpickled.
+folder; see :mod:`goodteacher.studies.checksums`) and compared whenever it is read. A task is done
+when its last file exists. The event log is appended; at a URL, where nothing can be, it is in
+pieces below ``events/``. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
