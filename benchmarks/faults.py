@@ -312,12 +312,14 @@ def main() -> None:
                     print(found, flush=True)
     counts = Counter(each.how for each in ended)
     by_command = {c: Counter(e.how for e in ended if e.case.command == c) for c in COMMANDS}
+    by_fault = {f: Counter(e.how for e in ended if e.case.fault == f) for f in FAULTS}
     result = {
         "operations": len(ended),
         "of": len(cases),
         "kinds_of_file": len({case.kind for case in cases}),
         "ended": dict(sorted(counts.items())),
         "by_command": {name: dict(sorted(each.items())) for name, each in by_command.items()},
+        "by_fault": {name: dict(sorted(each.items())) for name, each in by_fault.items()},
         "wrong": [asdict(each) for each in ended if each.how not in ("refused", "same")],
     }
     print(json.dumps({k: v for k, v in result.items() if k != "wrong"}, indent=2))

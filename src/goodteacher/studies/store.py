@@ -137,6 +137,12 @@ class Store:
             self.files.sizes().keys() - {CONFIG_FILE}
         )
 
+    def was_noted(self, name: str, text: str) -> bool:
+        """Say whether a text is what a file held that is damaged or missing now."""
+        content = text.encode()
+        notes = self.files.notes(name)
+        return fits(notes, len(content), hashlib.sha256(content).hexdigest())
+
     def _check_lost(self, config: Frozen, but: Collection[str]) -> None:
         """Say whether settings are those that were lost.
 
@@ -146,9 +152,9 @@ class Store:
             place, path = self.root / CONFIG_FILE, self.files.local(CONFIG_FILE)
             if not differences(_settings(place, path, type(config)), config):
                 return
-        text = to_toml(config).encode()
-        known = fits(self.files.notes(CONFIG_FILE), len(text), hashlib.sha256(text).hexdigest())
-        if not known and not but:  # with these, the settings are not complete yet
+        if (
+            not self.was_noted(CONFIG_FILE, to_toml(config)) and not but
+        ):  # with these, the settings are not complete yet
             raise StudyError(
                 f"{self.root / CONFIG_FILE}, the settings of the study, was changed or cut since "
                 "it was written, or is missing, and the settings given are not those that it was "
