@@ -103,9 +103,9 @@ def _compare(files: Files, name: str, seen: Callable[[], tuple[int, str]]) -> No
         raise DamagedError(_changed(where, files.place, name))
     if is_kept(files):
         raise DamagedError(
-            f"{where} is not accounted for: {NOTES_FILE} in its folder has no checksum of it, so it "
-            f"is not known whether it is whole{_seen(where)}. {what_restores([name], files.place)} "
-            f"If you know that it is, goodteacher doctor {files.place} --accept notes it as it is."
+            f"{where} is not accounted for: {NOTES_FILE} in its folder has no checksum of it, so "
+            f"it may not be whole{_seen(where)}. {what_restores([name], files.place)} "
+            f"If you know that it is whole: goodteacher doctor {files.place} --accept notes it."
         )
 
 
