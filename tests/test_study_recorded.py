@@ -194,12 +194,12 @@ def test_a_smaller_transfer_set_is_searched_on_the_same_runs(folder, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (lambda run: (run / "run.json").write_text("{}"), "does not hold a RunNotes"),
+        (lambda run: Store(run).write_text("run.json", "{}"), "does not hold a RunNotes"),
         (lambda run: next(run.glob("responses/*transfer*")).unlink(), "is missing, but"),
         (lambda run: (run / "splits.json").unlink(), "splits.json cannot be read"),
         (
-            lambda run: (run / "trajectory.jsonl").write_text(
-                2 * (run / "trajectory.jsonl").read_text()
+            lambda run: Store(run).write_text(
+                "trajectory.jsonl", 2 * Store(run).read_text("trajectory.jsonl")
             ),
             "holds epoch 1 more than once",
         ),

@@ -148,7 +148,7 @@ def test_damaged_vocabulary_is_refused(study, tmp_path):
     copied = tmp_path / "student"
     shutil.copytree(study.folder / "student", copied)
     steps = [{"kind": "tfidf", "terms": ["a"], "idf": []}]
-    (copied / "preparation.json").write_text(json.dumps({"steps": steps}))
+    Store(copied).write_text("preparation.json", json.dumps({"steps": steps}))
     with pytest.raises(
         StudyError, match=r"preparation\.json .*a vocabulary needs unique terms.*cut short"
     ):

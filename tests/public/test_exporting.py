@@ -27,6 +27,7 @@ from goodteacher.errors import (
 )
 from goodteacher.public import exporting
 from goodteacher.public.exporting import export
+from goodteacher.studies import Store
 from tests.made import SETTINGS, arrays, as_options, dataset
 from tests.pages import block
 from tests.processes import alone
@@ -538,7 +539,8 @@ def test_what_hinders_notes_in_the_study_does_not_hinder_the_export(
     if hindrance == "tracker":
         settings = (mine / "study.toml").read_text()
         monkeypatch.setitem(sys.modules, "mlflow", None)
-        (mine / "study.toml").write_text(settings.replace("tracker = []", 'tracker = ["mlflow"]'))
+        settings = settings.replace("tracker = []", 'tracker = ["mlflow"]')
+        Store(mine).write_text("study.toml", settings)
     else:
         (mine / "export.json").unlink(missing_ok=True)
         (mine / "export.json").mkdir()  # no file can take its place, for a superuser neither

@@ -137,6 +137,7 @@ def test_damage_to_the_notes_themselves_is_seen_by_a_process_that_read_them(stor
     path = store.path(NOTES_FILE)
     path.write_text(path.read_text().replace("a.txt", "b.txt"))
     assert folder_notes(store.path()).all() == {}
+    store.path("study.toml").write_text("")  # so that files must have notes
     with pytest.raises(StudyError, match=r"a\.txt is not accounted for"):
         store.read_text("a.txt")
 

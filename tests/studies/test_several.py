@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from goodteacher.config import StudyConfig, parse, read_toml
 from goodteacher.errors import StudyError
-from goodteacher.studies import Store, StudentsRecord, read_students
+from goodteacher.studies import (
+    Store,
+    StudentsRecord,
+    begin_several,
+    checked_students,
+    read_students,
+)
 from goodteacher.studies.several import folders_of
 
 SPECS = st.lists(st.text(min_size=1, max_size=90), min_size=1, max_size=6, unique=True)
@@ -77,6 +83,21 @@ def test_a_student_left_out_and_other_settings_are_refused(tmp_path):
         begun.with_students(tmp_path, record(["mlp:8"]))
     with pytest.raises(StudyError, match="teacher was 'mlp:64', now 'mlp:32'"):
         begun.with_students(tmp_path, record(["mlp:8", "mlp:16"], teacher="mlp:32"))
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_lost_record_is_begun_again_only_by_the_same_students(tmp_path, damage):
+    configs = checked_students(["mlp:8", "mlp:16"], teacher="mlp:32", data="digits")
+    store, path = Store(tmp_path), tmp_path / "students.toml"
+    store.write_text("students.toml", StudentsRecord.of(configs).to_toml())
+    store.write_text("front.json", "{}")
+    if damage == "cut":
+        path.write_text(path.read_text()[:40])
+    else:
+        path.unlink()
+    assert begin_several(tmp_path, configs) == StudentsRecord.of(configs)
+    with pytest.raises(StudyError):
+        begin_several(tmp_path, configs[:1])
 
 
 def test_a_damaged_record_is_named(tmp_path):

@@ -8,7 +8,7 @@ from goodteacher import search
 from goodteacher.config import StudyConfig, parse
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.records import TrajectoryRecord
-from goodteacher.studies import Silent, prepare_context
+from goodteacher.studies import Silent, Store, prepare_context
 from goodteacher.teachers import plan_teachers, reusing
 from tests.made import SETTINGS, dataset
 from tests.sweet_spot.test_probing import PATIENT, searched
@@ -124,11 +124,12 @@ def test_a_diverged_end_is_not_taken_for_other_responses(lender, tmp_path):
     """It has no weights: what comes before it serves, and the rest is trained."""
     copy = tmp_path / "copy"
     shutil.copytree(lender.folder, copy)
-    for file in copy.glob("teachers/*/trajectory.jsonl"):
-        *lines, last = file.read_text().splitlines()
-        ended = TrajectoryRecord.model_validate_json(last).model_copy(update={"status": "diverged"})
-        file.write_text("\n".join([*lines, ended.model_dump_json()]) + "\n")
-        (file.parent / "checkpoints/epoch-00004.safetensors").unlink()
+    store = Store(copy)
+    for name in store.matching("teachers/*/trajectory.jsonl"):
+        *records, last = store.read_records(name, TrajectoryRecord)
+        store.write_records(name, [*records, last.model_copy(update={"status": "diverged"})])
+        key = name.split("/")[1]
+        store.remove(f"teachers/{key}/checkpoints/epoch-00004.safetensors")
     wanted = {**SMALL, "patience": 9}
     lent = search(dataset(), out=tmp_path / "lent", teachers_of=str(copy), **wanted)
     own = search(dataset(), out=tmp_path / "own", **wanted)

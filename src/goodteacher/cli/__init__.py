@@ -18,6 +18,7 @@ import typer
 
 from goodteacher.cli.comparing import compare
 from goodteacher.cli.display import (
+    plain_findings,
     print_distillation,
     print_export,
     print_findings,
@@ -294,21 +295,7 @@ def doctor(
             dataset = load_for(config, data)
         findings = examine(dataset, responses=responses, probabilities=probabilities)
         if as_json:
-            print_json(
-                {
-                    "name": dataset.name,
-                    "fingerprint": dataset.fingerprint,
-                    "num_classes": dataset.num_classes,
-                    "input_shape": dataset.spec.shapes,
-                    "train": len(dataset.train),
-                    "validation": 0 if dataset.validation is None else len(dataset.validation),
-                    "test": len(dataset.test),
-                    "findings": [
-                        {"severity": f.severity, "code": f.code, "message": f.message}
-                        for f in findings
-                    ],
-                }
-            )
+            print_json(plain_findings(dataset, findings))
         else:
             print_findings(dataset, findings)
         if any(finding.severity == "error" for finding in findings):
@@ -419,13 +406,12 @@ def report(
     """Write a report again from the result files of a study, several studies or a verification."""
     with door(as_json):
         from goodteacher.report import write_front_report, write_report
-        from goodteacher.studies import Store, holds_several, place_of, require_whole
+        from goodteacher.studies import Store, holds_several, place_of, require_whole, study_folders
 
-        require_whole(Store(folder))
-        if holds_several(place_of(folder)):
-            path = write_front_report(Store(folder))
-        else:
-            path = write_report(Store.open(folder))
+        several = holds_several(place_of(folder))
+        for each in (folder, *(study_folders(place_of(folder)).values() if several else ())):
+            require_whole(Store(each))
+        path = write_front_report(Store(folder)) if several else write_report(Store.open(folder))
         if as_json:
             print_json({"report": str(path)})
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from pydantic import PositiveFloat
@@ -25,7 +25,7 @@ from goodteacher.networks import (
 class StudentCard(Frozen):
     """Content of ``student/config.json``."""
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     architecture: str
     class_names: tuple[str, ...]
     inputs: InputSpec

@@ -30,7 +30,7 @@ from goodteacher.delivery import (
 from goodteacher.errors import GoodteacherError
 from goodteacher.maths.statistics import paired_interval
 from goodteacher.records import ExportedTeacher, QuantizedTeacher, Timed
-from goodteacher.studies import Store, settings_of
+from goodteacher.studies import DamagedError, Store, settings_of
 from goodteacher.teachers import KeptTeacher, most_accurate_teacher
 
 TORCH, FLOATS, EIGHT = "PyTorch", "ONNX Runtime", "ONNX Runtime, 8 bits"
@@ -154,6 +154,8 @@ def teacher_beside(
         return _not_run(found, _RECORDED, found.recorded_logits(test), scratch)
     try:
         model = _as_delivered(found, spec, data)
+    except DamagedError:  # which is not to be overlooked
+        raise
     except GoodteacherError as error:
         return _not_run(found, f"It cannot be made again: {error}", None, scratch)
     record = ExportedTeacher(

@@ -56,7 +56,7 @@ class Distillation(Frozen):
     nothing left that says how good the choice is.
     """
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     answer: Answer = Field(description="whether the recipe beats hard labels")
     delivered: Literal["recipe", "hard_labels"]
     doubts: tuple[str, ...] = Field(

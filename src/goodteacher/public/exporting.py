@@ -147,9 +147,7 @@ def export(
     """
     folder = place_of(study if isinstance(study, str | Path) else study.folder)
     target, watcher = Path(out), progress or Silent()
-    _check(target, max_loss)
-    if Store(folder).exists(CONFIG_FILE):
-        require_whole(Store(folder), makes=is_of_export)
+    _check(target, max_loss, Store(folder))
     student = load_student(_student_folder(folder), network=network, trust_code=trust_code)
     _give_teacher(Store.open(folder), teacher, trust_code=trust_code)
     forms = _formats(format, int8, student.card)
@@ -201,8 +199,10 @@ def _keep(store: Store, result: Export, card: str, watcher: Progress) -> None:
         )
 
 
-def _check(path: Path, max_loss: float) -> None:
+def _check(path: Path, max_loss: float, study: Store) -> None:
     check_new(path)
+    if study.exists(CONFIG_FILE):
+        require_whole(study, makes=is_of_export)
     if not 0 <= max_loss <= 1:
         raise ConfigError(
             f"max_loss must be between 0 and 1, a share of the examples, but is {max_loss:g}. "

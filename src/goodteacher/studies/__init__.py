@@ -87,7 +87,7 @@ from goodteacher.studies.tasks import (
     runner_of,
 )
 from goodteacher.studies.tensor_files import load_weights, read_tensors, weights_difference
-from goodteacher.studies.verified import is_of_export
+from goodteacher.studies.verified import DamagedError, is_of_export
 
 __all__ = [
     "BLENDS_FILE",
@@ -111,6 +111,7 @@ __all__ = [
     "VERIFY_SEEDS",
     "Audit",
     "Context",
+    "DamagedError",
     "DataKey",
     "DataLike",
     "Engine",

@@ -96,9 +96,6 @@ class Files(Protocol):
             again: Look whether others have noted more, where that is a request.
         """
 
-    def has_notes(self) -> bool:
-        """Say whether something was noted of files at the top."""
-
     def all_notes(self) -> Mapping[str, Sequence[Note]]:
         """Return what was noted of every file."""
 

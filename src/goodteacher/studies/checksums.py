@@ -120,7 +120,7 @@ def read_note(line: str, where: object) -> Note | None:
         StudyError: A later version of goodteacher has written it.
     """
     values = unsealed(line)
-    if values is None:
+    if values is None or "format" not in values:
         return None
     if values["format"] > FORMAT:
         raise StudyError(

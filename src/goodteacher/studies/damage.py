@@ -108,6 +108,12 @@ def _reason(error: Exception) -> str:
     """Say what is wrong with a file's content, and what to do about it."""
     if isinstance(error, ValidationError):
         items = error.errors(include_url=False)
+        later = next((item["input"] for item in items if item["loc"] == ("schema_version",)), None)
+        if isinstance(later, int):
+            return (
+                f"it has schema version {later}, which this version of goodteacher does not know. "
+                "It was written by a later version of goodteacher: use that one."
+            )
         reason = "; ".join(
             f"{'.'.join(map(str, item['loc']))}: {item['msg']}".removeprefix(": ")
             for item in items[:3]

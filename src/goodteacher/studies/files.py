@@ -27,6 +27,8 @@ EVENTS_FOLDER = "events"
 """Of the log of events where nothing can be appended to a file: pieces of it, by writer."""
 TABLE_FILE = "students.parquet"
 REPORT_FILE = "report.html"
+TEST_FILE = "/test.safetensors"
+"""What the students of a task say about the test split, once that is open."""
 LAST_FILES = ("rows.parquet", "trajectory.jsonl", BLENDS_FILE)
 """The last file of a task, which says that the task is done."""
 OWN_FOLDERS = frozenset({"students", "teachers", "student", "baseline", RECORDED_FOLDER})

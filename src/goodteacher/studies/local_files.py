@@ -141,10 +141,6 @@ class LocalFiles:
         pieces = (path.read_text("utf-8", "replace") for path in sorted(folder.iterdir()))
         return by_name((line for piece in pieces for line in piece.splitlines()), self.place)
 
-    def has_notes(self) -> bool:
-        """Look for the file of notes, or the folder of their pieces."""
-        return any(self.exists(name) for name in (NOTES_FILE, NOTES_FOLDER))
-
     def all_notes(self) -> Mapping[str, Sequence[Note]]:
         """Return what was noted in every folder."""
         found = dict(self._pieces())

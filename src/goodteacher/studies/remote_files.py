@@ -221,10 +221,6 @@ class RemoteFiles:
         """Return what was noted of an object."""
         return self._noted.of(name, again=again)
 
-    def has_notes(self) -> bool:
-        """Look for pieces of notes, or for the notes of a folder that was copied here."""
-        return bool(self.names(NOTES_FOLDER)) or self.exists(NOTES_FILE)
-
     def all_notes(self) -> Mapping[str, Sequence[Note]]:
         """Return what was noted of all objects."""
         return self._noted.all(list(self.names()))

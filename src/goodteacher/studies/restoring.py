@@ -22,10 +22,12 @@ from goodteacher.studies.files import (
     LAST_FILES,
     OWN_FILES,
     OWN_FOLDERS,
+    REPORT_FILE,
     RESULT_FILE,
     STUDENTS_FILE,
     SWEET_SPOT_FILE,
     TABLE_FILE,
+    TEST_FILE,
 )
 from goodteacher.studies.local_files import LocalFiles
 from goodteacher.studies.places import Place
@@ -111,7 +113,8 @@ def require_whole(store: Store, *, makes: Callable[[str], bool] = lambda _: Fals
     """
     for pause in (0.3, 0.0):
         found = audit(store.files, contents=False)
-        names = [name for name in found.names if not makes(name)]
+        # The report is read by people alone.
+        names = [name for name in found.names if name != REPORT_FILE and not makes(name)]
         if not names:
             return
         time.sleep(pause)  # another process may be about to give a file its name
@@ -146,15 +149,16 @@ def restore(
         raise StudyError(_lacking(store.root, others))
     with store.lock(progress):
         for name in names:
-            _make_way(store, name, there=name not in found.missing)
+            if name not in found.missing:
+                store.files.set_aside(name)
+        for name in names:
+            _undo(store, name)
     say(progress, _told(store.root, names, found))
 
 
-def _make_way(store: Store, name: str, *, there: bool) -> None:
-    """Let a file be made again."""
-    if there:
-        store.files.set_aside(name)
-    if any(name.startswith(product) for product in _PRODUCTS):
+def _undo(store: Store, name: str) -> None:
+    """Remove what says that a file has been made."""
+    if name.startswith(_PRODUCTS) or (name.endswith(TEST_FILE) and not is_of_verify(name)):
         for answer in (SWEET_SPOT_FILE, RESULT_FILE):
             _drop(store, answer)
     for folder in PurePosixPath(name).parents:

@@ -33,6 +33,7 @@ from goodteacher.studies.files import (
     NETWORKS_FILE,
     REPORT_FILE,
     RESULT_FILE,
+    STUDENTS_FILE,
 )
 from goodteacher.studies.places import Place, place_of
 from goodteacher.studies.progress import Progress, say
@@ -69,6 +70,8 @@ def begin_several(out: str | Path, configs: Sequence[StudyConfig]) -> StudentsRe
     path, begun = place_of(out), StudentsRecord.of(configs)
     store = Store(path)
     store.files.check()
+    if not store.intact(STUDENTS_FILE) and store.was_noted(STUDENTS_FILE, begun.to_toml()):
+        return begun  # and it is written again
     if holds_several(path):
         return read_students(path).with_students(path, begun)
     if store.exists(CONFIG_FILE):

@@ -16,9 +16,10 @@ Layout (DESIGN, section 6)::
     report.html        the answer, drawn
 
 A file that exists is whole: in a folder it is written under a temporary name and renamed, at a URL
-it is an object, which is put at once. A task is done when its last file exists. The event log is
-appended; at a URL, where nothing can be, it is in pieces below ``events/``. Nothing is ever
-unpickled.
+it is an object, which is put at once. What it holds is noted first (``.checksums.jsonl`` in its
+folder; see :mod:`goodteacher.studies.checksums`) and compared whenever it is read. A task is done
+when its last file exists. The event log is appended; at a URL, where nothing can be, it is in
+pieces below ``events/``. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -124,7 +125,15 @@ class Store:
         """Say whether this is a study whose settings are damaged or missing."""
         if self.exists(CONFIG_FILE):
             return not self.intact(CONFIG_FILE)
-        return bool(self.files.notes(CONFIG_FILE)) and self.files.sizes().keys() > {CONFIG_FILE}
+        return bool(self.files.notes(CONFIG_FILE)) and bool(
+            self.files.sizes().keys() - {CONFIG_FILE}
+        )
+
+    def was_noted(self, name: str, text: str) -> bool:
+        """Say whether a text is what a file held that is damaged or missing now."""
+        content = text.encode()
+        notes = self.files.notes(name)
+        return fits(notes, len(content), hashlib.sha256(content).hexdigest())
 
     def _check_lost(self, config: Frozen, but: Collection[str]) -> None:
         """Say whether settings are those that were lost.
@@ -135,9 +144,9 @@ class Store:
             place, path = self.root / CONFIG_FILE, self.files.local(CONFIG_FILE)
             if not differences(_settings(place, path, type(config)), config):
                 return
-        text = to_toml(config).encode()
-        known = fits(self.files.notes(CONFIG_FILE), len(text), hashlib.sha256(text).hexdigest())
-        if not known and not but:  # with these, the settings are not complete yet
+        if (
+            not self.was_noted(CONFIG_FILE, to_toml(config)) and not but
+        ):  # with these, the settings are not complete yet
             raise StudyError(
                 f"{self.root / CONFIG_FILE}, the settings of the study, was changed or cut since "
                 "it was written, or is missing, and the settings given are not those that it was "

@@ -104,20 +104,17 @@ def _compare(files: Files, name: str, seen: Callable[[], tuple[int, str]]) -> No
     if is_kept(files):
         raise DamagedError(
             f"{where} is not accounted for: {NOTES_FILE} in its folder has no checksum of it, so "
-            f"nobody knows whether it is whole{_seen(where)}. {what_restores([name], files.place)} "
-            f"If you know that it is, goodteacher doctor {files.place} --accept notes it as it is."
+            f"it may not be whole{_seen(where)}. {what_restores([name], files.place)} "
+            f"If you know that it is whole: goodteacher doctor {files.place} --accept notes it."
         )
 
 
 def is_kept(files: Files) -> bool:
-    """Say whether files must have notes: in a study, and wherever one of the top has.
+    """Say whether files must have notes: those of a study, and of a folder of several.
 
-    A student's folder that was downloaded, or runs that another program recorded, have none.
+    A student's folder that was downloaded, or runs that another program recorded, may have none.
     """
-    named = (CONFIG_FILE, STUDENTS_FILE)
-    if any(files.exists(name) for name in named):
-        return True
-    return files.has_notes()
+    return any(files.exists(name) for name in (CONFIG_FILE, STUDENTS_FILE))
 
 
 def what_restores(names: Iterable[str], place: Place | None) -> str:

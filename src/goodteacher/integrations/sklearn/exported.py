@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from goodteacher.config import Frozen
@@ -12,7 +14,7 @@ from goodteacher.records import Answer, ClassChange, ExportedFile, Quality, Size
 class TableCard(Frozen):
     """What a table's student is: in ``export.json``, and in the metadata of its file."""
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     student: str = Field(description="its steps, or the specification of one of the library's own")
     class_names: tuple[str, ...] = Field(description="in the order of the probabilities")
     columns: Columns = Field(description="that the file takes by name; none for one tensor, inputs")
@@ -27,7 +29,7 @@ class TableCard(Frozen):
 class TableExport(Frozen):
     """Content of ``export.json`` of a table's student."""
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     card: TableCard
     answer: Answer = Field(description="whether to distill, as the fit found")
     summary: str

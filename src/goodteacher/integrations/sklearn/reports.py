@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from goodteacher.config import Frozen, Recipe
@@ -50,7 +52,7 @@ class Gain(Frozen):
 class TableReport(Frozen):
     """What a fit of `DistilledClassifier` found, for a student of scikit-learn's kind."""
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     answer: Answer = Field(description="whether to distill")
     summary: str = ""
     doubts: tuple[str, ...] = Field(description="what stands between the answer and a sure one")
