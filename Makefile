@@ -62,9 +62,9 @@ test-lowest:
 	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
 	$(PYTHON) scripts/lowest.py > $(LOWEST)/lowest.txt
 	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/lowest.txt --editable . \
-	  pytest pytest-xdist hypothesis pyyaml
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -n auto --dist worksteal tests/maths tests/config tests/records tests/data \
-	  tests/networks tests/responses tests/training tests/studies tests/students tests/cli tests/public
+	  pytest pytest-xdist hypothesis pyyaml pandas
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest -n auto --dist worksteal -W default tests/maths tests/config tests/records \
+	  tests/data tests/networks tests/responses tests/training tests/studies tests/students tests/cli tests/public
 
 check: $(READY)
 	$(BIN)/ruff format --check .
