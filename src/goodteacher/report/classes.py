@@ -160,7 +160,10 @@ def associations(found: Confusion) -> str:
     """Say how the confusions go with the similarity matrix."""
     base, change = found.confused_with_similarity, found.change_with_similarity
     if base is None or change is None:
-        return "With so few classes or changes there is no correlation to report."
+        return (
+            "No correlation is reported: there are too few classes or changes for one, or more "
+            "than 4,000 classes."
+        )
     return (
         "Rank correlation with the similarity matrix, cell by cell off the diagonal: of this "
         f"change {_association(change)}; of rung 2's own confusions {_association(base)}; n = "
