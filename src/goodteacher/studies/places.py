@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from goodteacher.errors import StudyError
+
 _URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://")
 
 _SQUEEZED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?=[^/])")
@@ -54,7 +56,12 @@ def place_of(given: str | Path) -> Place:
     Example:
         >>> place_of("s3://bucket/study"), place_of(Path("s3://bucket/study"))
         ('s3://bucket/study', 's3://bucket/study')
+
+    Raises:
+        StudyError: It has a zero byte, which no path has.
     """
+    if "\0" in str(given):
+        raise StudyError(f"{str(given)!r} has a zero byte, so it is no path. Leave it out.")
     if isinstance(given, Path):
         text = given.as_posix()
         squeezed = _SQUEEZED.match(text)
