@@ -38,6 +38,8 @@ HANG = 10
 """Seconds that an input may take."""
 MEMORY = 2 * 2**30
 """Bytes that an input may ask for beside what the process has."""
+RENEWED = 2000
+"""Inputs after which a worker is renewed: threads that ended keep parts of its address space."""
 ALLOWED_GIB = 0.25
 """What files may take: the setting max_memory_gib."""
 
@@ -127,7 +129,7 @@ def work(worker: int, workers: int, seed: int, kinds: Any, shared: Any, queue: A
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
     os.chdir(folder)
-    while True:
+    for _ in range(RENEWED):
         number = shared[2 * worker]
         shared[2 * worker + 1] = int(time.time())
         found = tried(int(number), seed, kinds, folder / "input")
@@ -188,6 +190,9 @@ class Fuzzing:
                 continue
             process.kill()
             process.join()
+            if process.exitcode == 0:
+                self.processes[worker] = self._start(worker)
+                continue
             what = "hang: killed" if hangs else f"traceback: process ended {process.exitcode}"
             self._note("?", number, what)
             self.shared[2 * worker], self.shared[2 * worker + 1] = number + self.workers, 0

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from benchmarks import fuzz, fuzz_inputs, fuzz_options
-from goodteacher.data import load_dataset
+from goodteacher.data import doctor, load_dataset
+from goodteacher.data.csv_files import _delimiter
 from goodteacher.errors import ConfigError, DataError, ResponseError, StudyError
 from goodteacher.public.recipes.importing import import_recipe
 from goodteacher.responses import read_labels, read_response
@@ -117,3 +118,21 @@ def test_a_zero_byte_in_the_name_of_a_study_is_refused():
 def test_an_absurd_temperature_of_another_tool_is_refused():
     with pytest.raises(ConfigError, match="temperature"):
         import_recipe("python train.py --distill kd --kd_T 9223372036854775807 -r 0.1 -a 0.9 -b 0")
+
+
+def test_a_header_longer_than_a_field_of_csv_may_be_is_read(tmp_path):
+    names = [f"f{number}" for number in range(30_000)]
+    rows = "".join(",".join(["1.5", "2.5"] * 15_000) + f",{'ab'[n % 2]}\n" for n in range(2))
+    (tmp_path / "d.csv").write_text(",".join([*names, "label"]) + "\n" + rows)
+    content = (tmp_path / "d.csv").read_bytes()
+    assert _delimiter(content) == ","
+    assert _delimiter(content.replace(b",", b";")) == ";"
+
+
+def test_the_doctor_sees_thousands_of_classes_in_seconds():
+    numbers = np.random.default_rng(0).normal(size=(1500, 3)).astype("f")
+    names = np.array([f"c{number}" for number in range(1500)])
+    data = {"x_train": numbers, "y_train": names, "x_test": numbers + 1, "y_test": names}
+    before = time.process_time()
+    assert doctor(load_dataset(data)) is not None
+    assert time.process_time() - before < 3  # a tree for each feature took 15 s
