@@ -151,6 +151,11 @@ def _looked_at(tree: ast.AST) -> Iterator[ast.AST]:
                 yield part
                 yield from _looked_at(part)
             continue
+        if isinstance(node, ast.ClassDef):  # but for its decorators
+            for part in node.body:
+                yield part
+                yield from _looked_at(part)
+            continue
         yield node
         yield from _looked_at(node)
 

@@ -192,13 +192,18 @@ def digest_of(value: object) -> str:
 
 ConfigT = TypeVar("ConfigT", bound=Frozen)
 
-PositiveInt = Annotated[int, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0, le=10**9)]
+FewThousand = Annotated[int, Field(gt=0, le=10_000)]
+"""A number of processes, threads, seeds and such, of which nobody has more."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+Temperature = Annotated[float, Field(ge=1e-3, le=1e4)]
+"""In this range every loss, target and measure is right to what is stated in `maths/losses.py`."""
 UnitFloat = Annotated[float, Field(ge=0, le=1)]
 Seeds = Annotated[tuple[Seed, ...], BeforeValidator(split_commas)]
 PositiveInts = Annotated[tuple[PositiveInt, ...], BeforeValidator(split_commas)]
 PositiveFloats = Annotated[tuple[PositiveFloat, ...], BeforeValidator(split_commas)]
+Temperatures = Annotated[tuple[Temperature, ...], BeforeValidator(split_commas)]
 UnitFloats = Annotated[tuple[UnitFloat, ...], BeforeValidator(split_commas)]
 
 
@@ -229,7 +234,7 @@ class Recipe(Frozen):
     """Loss name, temperature and alpha; ``alpha`` weights the teacher term."""
 
     loss: LossName = "kl"
-    temperature: PositiveFloat = 1.0
+    temperature: Temperature = 1.0
     alpha: UnitFloat = 1.0
     standardize: bool = False
 

@@ -91,8 +91,18 @@ def _as_utf8(content: bytes, path: Path) -> bytes:
 def _delimiter(content: bytes) -> str:
     """Return what divides the first line into the most columns; a comma among equals."""
     header = re.split(rb"[\r\n]", content, maxsplit=1)[0].decode()
-    counts = {d: len(next(csv.reader([header], delimiter=d), [])) for d in DELIMITERS}
+    counts = {d: _columns(header, d) for d in DELIMITERS}
     return max(counts, key=counts.__getitem__)
+
+
+def _columns(header: str, delimiter: str) -> int:
+    """Return the number of columns that a delimiter makes of the first line."""
+    if delimiter not in header:
+        return 1
+    try:
+        return len(next(csv.reader([header], delimiter=delimiter), []))
+    except csv.Error:  # a name of more than 131,072 characters
+        return 1
 
 
 def _parse(content: bytes, delimiter: str, decimal_point: str) -> pa.Table:

@@ -79,6 +79,10 @@ def _check_label_variants(patient: Patient) -> Iterator[Finding]:
         )
 
 
+_MOST_CLASSES = 300
+"""Classes beyond which no tree is grown for one feature: its time grows with their square."""
+
+
 def _check_single_features(patient: Patient) -> Iterator[Finding]:
     """Find features that number the rows, or tell the class alone."""
     if not ((patient.features or patient.dataset.spec.words) and patient.labelled):
@@ -96,6 +100,8 @@ def _check_single_features(patient: Patient) -> Iterator[Finding]:
         is_word = name.removeprefix("column ").strip("'") in patient.dataset.spec.words
         if not is_word and numbers_rows(values, [tested[:, column].astype(np.float64)]):
             numbering.append(name)
+            continue
+        if len(patient.class_names) > _MOST_CLASSES:
             continue
         tree = DecisionTreeClassifier(max_leaf_nodes=2 * len(patient.class_names), random_state=0)
         tree.fit(values[known][: len(labels), None], labels)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import lzma
 import math
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -22,7 +23,15 @@ from goodteacher.errors import InputError
 
 UNREADABLE = (
     *(OSError, ValueError, EOFError, TypeError, KeyError, SyntaxError, NotImplementedError),
-    *(RuntimeError, OverflowError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(
+        RuntimeError,
+        OverflowError,
+        tokenize.TokenError,
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        struct.error,
+    ),
 )
 """What NumPy and zipfile raise for files that are damaged or no such files."""
 
@@ -74,7 +83,11 @@ def load_npz(path: Path, error: type[InputError]) -> dict[str, npt.NDArray[Any]]
         check_fits(_declared_in_zip(file), str(path), advice=_DAMAGED, error=error)
         file.seek(0)
         with np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            arrays = {name: archive[name] for name in archive.files}
+    others = [name for name, value in arrays.items() if not isinstance(value, np.ndarray)]
+    if others:
+        raise ValueError(f"its part {others[0]!r} is no array")
+    return arrays
 
 
 def _declared_in_zip(file: IO[bytes]) -> int:

@@ -186,6 +186,7 @@ def _read_json_lines(path: Path, reading: Reading) -> pa.Table:
     check_regular(path, DataError)
     with pa.input_stream(str(path), compression="detect") as stream:
         content = read_at_most(stream, str(path))
+    content.decode()  # which refuses names of columns that are no UTF-8
     check_json_lines(content, str(path))
     return pyarrow.json.read_json(io.BytesIO(content))
 

@@ -34,7 +34,7 @@ from torch.nn import functional as F
 
 from goodteacher.errors import ConfigError, ResponseError
 from goodteacher.maths._checks import UNLABELLED, check_labels, check_temperature
-from goodteacher.maths._off_class import log_class_similarity, off_class
+from goodteacher.maths._off_class import class_similarity_of_each, off_class
 
 
 class Target(Protocol):
@@ -134,7 +134,7 @@ def class_similarity(logits: Tensor, labels: Tensor, *, temperature: float = 1.0
         tensor([0.6000, 0.2000, 0.2000])
     """
     parts = off_class(logits, labels, temperature=temperature)
-    spread = log_class_similarity(parts).exp()[parts.labels] * parts.mass.unsqueeze(-1)
+    spread = class_similarity_of_each(parts) * parts.mass.unsqueeze(-1)
     target = spread.scatter(-1, parts.labels.unsqueeze(-1), parts.confidence.unsqueeze(-1))
     return _like(target, logits)
 

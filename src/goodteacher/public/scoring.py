@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from goodteacher.config import Frozen, PositiveFloat, PositiveFloats, parse
+from goodteacher.config import Frozen, PositiveFloat, Temperatures, parse
 from goodteacher.data import at_most, shorten
 from goodteacher.errors import ResponseError
 from goodteacher.maths.calibration import best_temperature
@@ -35,7 +35,7 @@ from goodteacher.responses.measurement import measure
 
 
 class _Settings(Frozen):
-    temperatures: PositiveFloats
+    temperatures: Temperatures
     max_memory_gib: PositiveFloat | None = None
 
 

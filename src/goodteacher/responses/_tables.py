@@ -119,6 +119,8 @@ def column(table: Any, place: int) -> Array:
     name, values = table.field(place).name, table.column(place).combine_chunks()
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
+    if pa.types.is_binary(values.type):
+        values = values.cast(pa.string())  # which refuses what is no UTF-8
     if values.null_count:
         raise MalformedError(f"column {name!r} lacks {values.null_count} of {len(values)} values.")
     if not pa.types.is_nested(values.type):

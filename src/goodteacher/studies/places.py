@@ -60,6 +60,9 @@ def place_of(given: str | Path) -> Place:
     Example:
         >>> place_of("s3://bucket/study"), place_of(Path("s3://bucket/study"))
         ('s3://bucket/study', 's3://bucket/study')
+
+    Raises:
+        StudyError: It has a zero byte, which no path has.
     """
     check_name(given, "The study's folder", StudyError)
     if isinstance(given, Path):

@@ -137,7 +137,7 @@ class Given:
         found = {}
         for leaf in self:
             if leaf not in self._used and self._leaves[leaf] not in _OFF:
-                parts = next(leaf[:n] for n in range(1, len(leaf) + 1) if leaf[:n] not in read)
+                parts = next((leaf[:n] for n in range(1, len(leaf)) if leaf[:n] not in read), leaf)
                 found[".".join(parts)] = self._leaves[leaf] if parts == leaf else None
         return tuple(_shown(name, value) for name, value in found.items())
 

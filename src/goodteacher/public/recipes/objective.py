@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from goodteacher.config import LossName, Recipe
+from goodteacher.config import LossName, Recipe, parse
 from goodteacher.errors import ConfigError
 
 
@@ -90,7 +90,8 @@ class Objective:
                 "teacher's response, so there is no recipe to translate. goodteacher distill "
                 "trains a student of the labels alone beside every student, without a recipe."
             )
-        return Recipe(
+        return parse(
+            Recipe,
             loss=self.loss,
             temperature=self.temperature,
             alpha=self.teacher / self.scale,
