@@ -40,7 +40,7 @@ def test_ids_on_either_side_are_row_numbers_of_the_other():
 
 @pytest.mark.parametrize("shift", [1, -1, 500])
 def test_other_ids_than_row_numbers_are_refused_on_either_side(shift):
-    with pytest.raises(ResponseError, match=r"only where the ids are exactly 0\.\.89"):
+    with pytest.raises(ResponseError, match=r"the ids must be exactly 0\.\.89"):
         score(Response(logits(), torch.arange(90) + shift), labels=TRUTH)
     with pytest.raises(ResponseError, match="Give the response ids, too"):
         score(logits(), labels=Labels(TRUTH, torch.arange(90) + shift))
@@ -88,10 +88,7 @@ def test_named_columns_with_labels_that_count_are_taken_as_they_stand_and_told()
     frame = pd.DataFrame(logits().numpy(), columns=NAMES)
     found = score(frame, labels=TRUTH)
     assert accuracy(found) == pytest.approx(EXPECTED)
-    assert (
-        "labels are numbers, and were taken to count the columns as they stand: 0 = 'ant'"
-        in (found.notes[0])
-    )
+    assert "labels are numbers, and were taken as column numbers: 0 = 'ant'" in (found.notes[0])
     counted = score(frame.set_axis(["p_0", "p_1", "p_2"], axis=1), labels=TRUTH)
     assert counted.notes == ()
 

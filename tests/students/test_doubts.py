@@ -66,7 +66,7 @@ def test_those_that_diverged_are_counted_in_good_grammar(counts, words):
     ("tuned", "until_converged", "said", "not_said"),
     [
         (True, False, "Train them longer with --until-converged", "--student-epochs"),
-        (True, True, "Allow more in a new folder: --student-epochs 90", "--until-converged"),
+        (True, True, "Train longer in a new folder: --student-epochs 90", "--until-converged"),
         (False, False, "or set at least --student-epochs 90", "--until-converged"),
         (False, True, "or set at least --student-epochs 90", "--until-converged"),
     ],

@@ -163,7 +163,7 @@ def teacher_beside(
     try:
         model = _as_delivered(found, spec, data)
     except GoodteacherError as error:
-        return _not_run(found, f"It cannot be made again: {error}", None, scratch)
+        return _not_run(found, f"It cannot be loaded again: {error}", None, scratch)
     record = ExportedTeacher(
         name=_name(found),
         architecture=spec,
@@ -173,8 +173,8 @@ def teacher_beside(
     return _running(record, model, data, test, wanted, scratch)
 
 
-_GIVEN = "Its response was given, and a response holds no model."
-_RECORDED = "It was recorded elsewhere, as responses: the study has no checkpoint of it."
+_GIVEN = "Only its response was given, and a response does not contain the model."
+_RECORDED = "Only its responses were recorded, so the study has no checkpoint of it."
 
 
 def _name(teacher: KeptTeacher) -> str:
@@ -212,9 +212,9 @@ def _running(
     runtimes: dict[str, Answers] = {TORCH: model}
     why: str | None = None
     if not wanted.onnx:
-        why = "That is done where the student is in an ONNX file, too: --format onnx."
+        why = "This is only done if the student is also exported as an ONNX file: --format onnx."
     elif not wanted.int8:
-        why = "It was not asked for (--no-teacher-int8)."
+        why = "It was switched off (--no-teacher-int8)."
     try:
         if wanted.onnx:
             Onnx().write(Store(scratch.parent), scratch.name, model.network, model.card)
@@ -223,6 +223,6 @@ def _running(
             in_8_bits(scratch, data.transfer)
             runtimes[EIGHT] = read_onnx(scratch / INT8_FILE, threads=1)
     except GoodteacherError as error:
-        why = f"It could not be written so: {error}"
+        why = f"It could not be written in 8 bits: {error}"
     told = record.model_copy(update={"why_not_quantized": why})
     return Beside(told, runtimes, logits_on(model, test), model.card.temperature, scratch)

@@ -10,8 +10,8 @@ from goodteacher.records import ClassChange, Pair, Quality, percent, points
 
 LIMITS = """## Limits
 
-- It was measured on data like those that it was trained on, and on no others.
-- Each answer is one of the classes above, whatever it is shown."""
+- It was measured only on data like those that it was trained on.
+- Each answer is one of the classes above, even for an input that belongs to none of them."""
 
 
 def front_matter(found: Mapping[str, Any]) -> str:
@@ -35,8 +35,8 @@ def title(name: str, takes: str, class_names: Sequence[str]) -> str:
     classes = ", ".join(class_names[:12])
     more = f" and {len(class_names) - 12} more" if len(class_names) > 12 else ""
     return (
-        f"# {escaped(name)}, a distilled classifier\n\n"
-        f"It takes {takes} and tells {len(class_names)} classes apart: {escaped(classes)}{more}."
+        f"# {escaped(name)}, a distilled classifier\n\nIt takes {takes} and predicts one of "
+        f"{len(class_names)} classes: {escaped(classes)}{more}."
     )
 
 
@@ -74,7 +74,7 @@ def told_covered(quality: Quality) -> str:
         f"{percent(each.accuracy)} % of the surest {100 * each.coverage:g} %"
         for each in quality.covered[1:]
     )
-    return f"Where unsure answers may be left out it is right about {surest}."
+    return f"If unsure answers may be left out, it is right on {surest}."
 
 
 def told_classes(hard_labels: Quality | None, changes: Sequence[ClassChange]) -> str:
@@ -85,9 +85,14 @@ def told_classes(hard_labels: Quality | None, changes: Sequence[ClassChange]) ->
         changes: Of which classes a difference is shown.
     """
     if hard_labels is None:
-        return "It is the best student of hard labels itself, so no class is lost beside that one."
+        return (
+            "It is the best student of hard labels itself, so there is nothing to compare "
+            "class by class."
+        )
     if not changes:
-        return "No class is shown to lose or to gain beside the student of hard labels."
+        return (
+            "No class has a clearly lower or higher accuracy than with the student of hard labels."
+        )
     told = [
         f"{escaped(each.name)} {points(each.difference)} [{points(each.interval[0])}, "
         f"{points(each.interval[1])}] (n = {each.num_examples:,})"
