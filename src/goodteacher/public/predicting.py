@@ -440,7 +440,7 @@ def _teacher(predict: Predict | str | Path, classes: Sequence[str]) -> Predict:
         return teacher
     hint = "its predict_proba" if hasattr(predict, "predict_proba") else "a function"
     raise ConfigError(
-        f"A teacher must be a function of a batch, an ONNX file or 'hf:FOLDER', but is a "
+        "A teacher must be a function of a batch, an ONNX file or 'hf:FOLDER', but its type is "
         f"{type(predict).__name__}. Give {hint}."
     )
 

@@ -248,8 +248,8 @@ def _matching(pattern: str) -> list[Place]:
     runs: list[Place] = [match for match in matches if (match / RUN_FILE).is_file()]
     if not runs:
         raise StudyError(
-            f"No recorded run matches {pattern!r}: of {len(matches)} matches, none is a folder "
-            f"with a {RUN_FILE}. goodteacher.Recorder writes such folders."
+            f"No recorded run matches {pattern!r}: no folder with a {RUN_FILE} is among its "
+            f"{len(matches)} matches. goodteacher.Recorder writes such folders."
         )
     return runs
 
