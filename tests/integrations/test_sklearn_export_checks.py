@@ -256,7 +256,7 @@ def test_bad_input_leaves_nothing(tmp_path):
         ({"X": X[:0]}, ValueError, "sample|rows"),
         ({"X": X[:, :2]}, ValueError, "features"),
         ({"X": X, "y": y[:3]}, DataError, "y has 3 classes for the 150 rows"),
-        ({"X": X, "y": np.where(y == 0, 7, y)}, DataError, r"y holds 7, which .* never seen"),
+        ({"X": X, "y": np.where(y == 0, 7, y)}, DataError, r"y holds 7, but .* never seen"),
         ({"X": X[:1], "y": y[:1]}, DataError, "One row is too few"),
         ({"X": X, "format": "pmml"}, ConfigError, "can be exported only as 'onnx', not as 'pmml'"),
     ):

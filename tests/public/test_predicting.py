@@ -112,7 +112,7 @@ def test_what_more_a_teacher_knows_is_left_out_and_told(plain, tmp_path, caplog)
     with caplog.at_level("INFO"):
         found = logits_of(respond(wider, tmp_path)).softmax(1)
     assert torch.allclose(found, logits_of(plain).softmax(1), atol=1e-5)
-    assert "knows 2 more classes than the data (cat, dog), with" in caplog.text
+    assert "has 2 more classes than the data (cat, dog), with" in caplog.text
 
 
 def test_the_best_few_classes_are_taken_with_their_tail(tmp_path):
@@ -139,7 +139,12 @@ def test_the_best_few_classes_are_taken_with_their_tail(tmp_path):
         ),
         (lambda x: predict(x)[:-1], {}, ResponseError, "drop the last batch"),
         (lambda x: predict(x).T, {}, ResponseError, "a row for each class"),
-        (lambda x: predict(x).argmax(1), {}, ResponseError, "A label contains no information"),
+        (
+            lambda x: predict(x).argmax(1),
+            {},
+            ResponseError,
+            "A predicted label contains no information",
+        ),
         (
             lambda x: predict(x)[:, :4],
             {},
@@ -273,7 +278,7 @@ def test_a_function_may_get_something_else_of_the_same_examples(kind, tmp_path):
             [b"ab", b"cd"],
             "The examples are bytes, which a teacher may accept but a student does not",
         ),
-        ([Path("a"), Path("b")], "The examples are paths.*Give them as teacher_inputs="),
+        ([Path("a"), Path("b")], "The examples are paths.*Pass them as teacher_inputs="),
         ((word for word in WORDS), r"are a generator. Convert them with list\(...\)"),
         ([*WORDS, None], "Texts must be strings, but 1 of 61 are"),
     ],
@@ -363,7 +368,9 @@ def test_the_answers_of_another_teacher_are_never_taken_for_this_ones(tmp_path):
     images = DIGITS.train.inputs[:400].numpy()
     respond_to(images, predict, tmp_path / "run")
     other = Counts(lambda some: predict(some)[:, ::-1])
-    with pytest.raises(StudyError, match=r"contains the answers of another teacher.*Name another"):
+    with pytest.raises(
+        StudyError, match=r"contains the answers of another teacher.*Choose another"
+    ):
         respond_to(images, other, tmp_path / "run")
     assert other.asked < 100
     respond_to(images, other, tmp_path / "other")

@@ -166,7 +166,7 @@ def test_another_recorder_of_the_folder_goes_on(tmp_path):
     [
         ({"batch_size": 32}, "batch_size was 16, is 32 here"),
         ({"seed": 1}, "seed was not noted, is 1 here"),
-        ({"run": "day"}, "called 'night' there, 'day' here"),
+        ({"run": "day"}, "name was 'night' and is 'day'"),
         ({"split_seed": 1}, r"selection split|split_seed was 0, is 1 here"),
         ({"selection_fraction": 0.3}, "selection_fraction was 0.1, is 0.3 here"),
         ({"data": made.dataset(seed=1)}, "recorded on other data or on another version"),
@@ -226,7 +226,7 @@ def test_numbers_that_do_not_fit_are_refused(tmp_path, change, told):
         ({"model": model()}, "epoch must be a whole number from 1, but is None"),
         ({"model": model(), "epoch": 0}, "pass epoch \\+ 1"),
         ({"model": model(), "epoch": 1.5}, "but is 1.5"),
-        ({"epoch": 1}, "a model, or logits="),
+        ({"epoch": 1}, "a model or logits="),
         ({"epoch": 1, "logits": {"transfer": 1}}, "must hold transfer and selection"),
         ({"epoch": 1, "logits": {"train": 1}}, "it holds train"),
     ],
