@@ -308,8 +308,8 @@ def test_a_verdict_is_given_on_students_with_synthetic_rows():
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"synthetic": "smote"}, "synthetic must be None, 'munge' or 'spunge'.*holds 'smote'"),
-        ({"synthetic": (None, 7)}, "holds 7"),
+        ({"synthetic": "smote"}, "synthetic must be None, 'munge' or 'spunge'.*contains 'smote'"),
+        ({"synthetic": (None, 7)}, "contains 7"),
         ({"synthetic": ()}, "synthetic must contain at least one value"),
         ({"synthetic_per_row": 0}, "synthetic_per_row must be above 0, but is 0"),
         (

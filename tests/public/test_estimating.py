@@ -181,7 +181,7 @@ def test_a_small_class_is_told_of(tmp_path):
     )
     (told,) = [note for note in watch.notes if "fewer training examples than the 5 folds" in note]
     assert "(rare: 2)" in told
-    assert "there are 2 folds" in told
+    assert "only 2 folds" in told
     (work,) = [work for name, work in watch.work.items() if "out of fold" in name]
     assert work == [3.0, 3.0], "the two folds and the whole"
 
