@@ -120,7 +120,7 @@ def test_a_file_of_settings_may_name_teacher_and_target(tmp_path, save):
             "epochs is about teachers",
         ),
         (["--teacher", "forest:no", "--student", "mlp:4"], "must be forest or forest:TREES"),
-        (["--teacher", "forst", "--student", "mlp:4"], "A teacher can be forest, extra-trees"),
+        (["--teacher", "forst", "--student", "mlp:4"], "A teacher can also be forest, extra-trees"),
         (["--student", "mlp:4"], "teacher is missing"),
     ],
 )
@@ -217,7 +217,11 @@ REFUSED = {
         "Columns of dates cannot be inputs: 'day'",
     ),
     "one example": (lambda: table(species=["u"] * 60 + ["v"] * 59 + ["w"]), "species", "'w'"),
-    "no inputs": (lambda: table()[["species"]], "species", "no column that can be used as input"),
+    "cannot be inputs": (
+        lambda: table()[["species"]],
+        "species",
+        "no column that can be used as input",
+    ),
     "no rows": (lambda: table()[:0], "species", "no rows"),
     "words among numbers": (
         lambda: table(age=[("?", "1", "2", "3")[n % 4] for n in range(N)]),

@@ -171,8 +171,7 @@ def test_one_file_of_texts_is_divided_like_any_table(tmp_path):
     [
         (
             {"text": ["a", "b"], "note": ["c", "d"]},
-            r"could hold the texts: .* has 2 columns of texts \(text, note\).*"
-            r"--text-column text,note",
+            r".* has 2 columns of texts \(text, note\).*--text-column text,note",
         ),
         (
             {"text": ["a", "b"], "age": [1, 2]},

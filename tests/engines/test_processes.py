@@ -187,7 +187,7 @@ def test_a_process_that_dies_is_said_and_the_rest_goes_on_later(tmp_path):
     tasks = [Saying(1), Saying(2), Saying(3, dies=True)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataNote)
-        with pytest.raises(RunError, match=r"a process died .* with fewer --workers"):
+        with pytest.raises(RunError, match=r"a process died .* give fewer --workers"):
             several(context).run("says", tasks)
     with pytest.warns(DataNote):
         several(context).run("says", [Saying(1), Saying(2), Saying(3)])

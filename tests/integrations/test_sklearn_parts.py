@@ -156,10 +156,10 @@ def test_doubts_say_what_to_do():
         return reports.doubts_of(plain.pop("memory"), **plain)
 
     assert told() == ()
-    assert told(open_=True) == ("More repetitions may narrow the intervals: repeats = 5.",)
+    assert told(open_=True) == ("More repetitions may make the intervals narrower: repeats = 5.",)
     assert told(open_=True, repeats=5) == ()
     assert told(memory="It remembers.", trained_here=False) == ("It remembers.",)
-    assert "was not trained here" in told(trained_here=False)[0]
+    assert "was trained elsewhere" in told(trained_here=False)[0]
 
 
 # --- teachers ------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_weights_that_a_teacher_does_not_take_are_left_out():
     from sklearn.neighbors import KNeighborsClassifier
 
     assert students.with_weights(KNeighborsClassifier(), np.ones(3), needed=False) == {}
-    with pytest.raises(ConfigError, match="takes no sample_weight"):
+    with pytest.raises(ConfigError, match="does not support sample_weight"):
         students.with_weights(KNeighborsClassifier(), np.ones(3), needed=True)
 
 

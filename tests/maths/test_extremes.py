@@ -237,7 +237,7 @@ def test_standardized_logits_forget_shift_and_scale(seed, scale, shift):
 def test_logits_that_overflow_half_precision_are_refused_with_the_likely_cause():
     logits = torch.tensor([[7e4, 0.0], [1.0, 0.0]])
     check_response(logits, torch.tensor([0, 1]))
-    with pytest.raises(ResponseError, match=r"1 of 2 rows hold NaN or infinity.*run in float16"):
+    with pytest.raises(ResponseError, match=r"1 of 2 rows contain NaN or infinity.*run in float16"):
         check_response(logits.half(), torch.tensor([0, 1]))
 
 

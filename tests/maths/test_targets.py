@@ -277,7 +277,7 @@ def test_every_target_refuses_a_response_that_cannot_be_used(name):
     logits, labels = response()
     with pytest.raises(ResponseError, match="must be finite, but 1 of 40 rows"):
         EVERY[name](logits.index_fill(0, torch.tensor([3]), torch.inf), labels)
-    with pytest.raises(ResponseError, match=r"must lie in 0\.\.4 .*but got 5"):
+    with pytest.raises(ResponseError, match=r"must be in 0\.\.4 .*but got 5"):
         EVERY[name](logits, labels.index_fill(0, torch.tensor([3]), 5))
     with pytest.raises(ConfigError, match="temperature must be positive"):
         EVERY[name](logits, labels, temperature=-1.0)
@@ -297,7 +297,7 @@ def test_smoothing_needs_labels_and_a_strength_in_range():
         smoothing_targets(labels, 3, smoothing=0.1)
     with pytest.raises(ResponseError, match="labels are empty"):
         smoothing_targets(labels[:0], 3, smoothing=0.1)
-    with pytest.raises(ConfigError, match=r"smoothing must lie in 0\.\.1, but got 1\.5"):
+    with pytest.raises(ConfigError, match=r"smoothing must be in 0\.\.1, but got 1\.5"):
         smoothing_targets(labels, 3, smoothing=1.5)
     with pytest.raises(ConfigError, match="num_classes must be at least 2, but got 1"):
         smoothing_targets(labels, 1, smoothing=0.1)
@@ -305,7 +305,7 @@ def test_smoothing_needs_labels_and_a_strength_in_range():
 
 @pytest.mark.parametrize("rows", [[[0.5, 0.6]], [[1.5, -0.5]], [[float("nan"), 1.0]]])
 def test_what_is_not_a_probability_has_no_logits(rows):
-    with pytest.raises(ResponseError, match=r"at least 0 and sum to 1.*Are these logits\?"):
+    with pytest.raises(ResponseError, match=r"at least 0 and sum to 1.*If these are logits"):
         logits_of(torch.tensor(rows))
 
 

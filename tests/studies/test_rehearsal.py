@@ -83,7 +83,7 @@ def test_note_says_what_the_logits_are_and_what_is_not_trained(rehearse):
 
 def test_note_says_that_weights_do_not_depend_on_the_seed(rehearse):
     (note,) = rehearse(networks.fixed, "student").notes
-    assert "the same weights whatever the seed" in note
+    assert "the same weights for every seed" in note
 
 
 def test_note_says_that_examples_depend_on_one_another(rehearse):

@@ -423,7 +423,7 @@ def test_what_passes_is_tried_again_and_what_does_not_is_not(monkeypatch):
 
 def test_export_does_not_go_to_a_url(tmp_path):
     study = goodteacher.search(dataset(), out=f"memory://{uuid.uuid4().hex}/study", **QUICK)
-    with pytest.raises(StudyError, match=r"s3://b/out is a URL, but what is exported goes into"):
+    with pytest.raises(StudyError, match=r"s3://b/out is a URL, but files are exported only to"):
         study.export("s3://b/out", format="safetensors")
     found = study.export(tmp_path / "out", format="safetensors", data=dataset())
     assert found.files[0].agreement.examples

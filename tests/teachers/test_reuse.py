@@ -72,7 +72,7 @@ def test_moving_averages_are_lent_by_a_study_that_kept_them(lender, tmp_path):
     wanted = {**SMALL, "variants": ("ema",)}
     own = search(dataset(), out=tmp_path / "own", **wanted)
     assert without_seconds(borrower(keeper, tmp_path / "lent", **wanted)) == without_seconds(own)
-    with pytest.raises(ConfigError, match="has none of the teachers"):
+    with pytest.raises(ConfigError, match="has no finished teacher"):
         borrower(lender, tmp_path / "refused", **wanted)
 
 
@@ -104,7 +104,7 @@ def test_teachers_that_patience_stopped_are_not_lent(tmp_path):
     assert any(record.stopped for record in lender.trajectories()), "this tests nothing"
     unfinished = [r.batch_size for r in lender.trajectories() if r.stopped]
     wanted = {**PATIENT, "batch_sizes": tuple(unfinished), "patience": 0}
-    with pytest.raises(ConfigError, match="patience is 1 there; 0 trains every teacher to"):
+    with pytest.raises(ConfigError, match="its patience is 1; with 0, every teacher is"):
         borrower(lender, tmp_path / "new", **wanted)
 
 

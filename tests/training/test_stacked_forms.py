@@ -275,7 +275,7 @@ class Attribute(nn.Module):
     ("network", "shape", "reason"),
     [
         (Weighted, FEATURES, "uses the tensor 'scale' outside of a layer"),
-        (OtherInTraining, FEATURES, "computes something else in training than in evaluation"),
+        (OtherInTraining, FEATURES, "computes different things in training and in evaluation"),
         (Attribute, FEATURES, "reads the attribute 'mT' of a tensor"),
         (lambda: Between(nn.LayerNorm(8)), FEATURES, "a LayerNorm, has no stacked form"),
         (lambda: Between(Calls(torch.cos)), FEATURES, "function 'cos' has no stacked form"),

@@ -122,8 +122,8 @@ class EvidenceConfig(KeptConfig):
             check_list("curve_temperatures", self.curve_temperatures)
         if self.omit_map is not None and self.omit_class is None:
             raise ValueError(
-                f"omit_map = {self.omit_map} needs omit_class: which class should the students of "
-                "every teacher never see? Name it, or leave omit_map out"
+                f"omit_map = {self.omit_map} needs omit_class, the class that the students never "
+                "see. Give omit_class, or leave omit_map out"
             )
         return self
 

@@ -138,7 +138,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}. Is the path right?") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}. Settings look like: epochs = 32") from None
+        raise ConfigError(
+            f"{path} is not TOML: {error}. A setting looks like this: epochs = 32"
+        ) from None
 
 
 def to_toml(config: Frozen) -> str:

@@ -153,7 +153,7 @@ class TeacherConfig(Frozen):
     )
     budget: Literal["epochs", "steps"] = Field(
         "epochs",
-        description="what runs of different batch size have in common: the number of epochs, "
+        description="what runs with different batch sizes have in common: the number of epochs, "
         "or the number of steps that reference_batch_size takes in those epochs",
     )
     reference_batch_size: PositiveInt = Field(
@@ -187,8 +187,8 @@ class TeacherConfig(Frozen):
     )
     ema_epochs: PositiveFloat = Field(
         1.0,
-        description="time constant of the moving average in epochs: after so many, weights "
-        "count 1/e",
+        description="time constant of the moving average in epochs: after this many epochs, "
+        "weights count 1/e",
     )
     cooldown_epochs: PositiveInt = Field(
         1, description="epochs of a cooldown, during which the learning rate falls to zero"
@@ -202,8 +202,8 @@ class TeacherConfig(Frozen):
     trajectories: Annotated[tuple[str, ...], BeforeValidator(paths)] = Field(
         (),
         description="runs recorded by your own trainer: folders or patterns such as "
-        "'recorded/*', separated by commas; they are used alone or beside runs trained here "
-        "(default: none)",
+        "'recorded/*', separated by commas; they are used alone or together with "
+        "runs trained here (default: none)",
     )
 
     @property
@@ -271,7 +271,7 @@ class TeacherConfig(Frozen):
             check_list(name, getattr(self, name))
         if self.record_epochs and max(self.record_epochs) > self.epochs:
             raise ValueError(
-                f"record_epochs must lie within epochs = {self.epochs}, but got "
+                f"record_epochs must be at most epochs = {self.epochs}, but got "
                 f"{list(self.record_epochs)}. Increase epochs or remove the later ones"
             )
         if self.views > 1 and not self.augmentation:
@@ -422,7 +422,7 @@ class StudyConfig(
             raise ValueError(
                 f"variants = {','.join(branches)} needs a teacher's weights, but recorded runs "
                 "contain only responses. Use raw, average and blend; or record averaged weights "
-                "as a run of their own"
+                "as a separate run"
             )
         if self.trajectories and self.views > 1:
             raise ValueError(

@@ -76,7 +76,7 @@ def as_text(value: object) -> object:
 def check_list(name: str, values: tuple[Any, ...]) -> None:
     """Refuse a list that is empty or names a value twice."""
     if not values:
-        raise ValueError(f"{name} must name at least one value")
+        raise ValueError(f"{name} must contain at least one value")
     if len(set(values)) != len(values):
         raise ValueError(f"{name} may contain each value only once, but got {list(values)}")
 
@@ -85,7 +85,7 @@ def check_smoothings(values: tuple[float, ...]) -> None:
     """Refuse strengths of label smoothing that are none, twice the same, or not inside (0, 1)."""
     check_list("smoothings", values)
     if any(not 0 < smoothing < 1 for smoothing in values):
-        raise ValueError(f"smoothings must lie inside (0, 1), but got {list(values)}")
+        raise ValueError(f"smoothings must be above 0 and below 1, but got {list(values)}")
 
 
 def check_verdict_seeds(seeds: int) -> int:

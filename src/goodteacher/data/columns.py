@@ -226,7 +226,7 @@ def find_layout(tables: Mapping[str, pa.Table], reading: Reading, where: str) ->
         if label in reading.text_column:
             raise DataError(
                 f"text_column names {label!r}, which holds the labels, and a label cannot be an "
-                "input. Leave it out, or name another column of labels with --target."
+                "input. Leave it out, or give another column of labels with --target."
             )
         return replace(known, texts=reading.text_column)
     if image is not None:

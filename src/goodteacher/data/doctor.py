@@ -357,13 +357,17 @@ def _check_conflicts(patient: Patient) -> Iterator[Finding]:
 def _check_resolution(patient: Patient) -> Iterator[Finding]:
     difference = resolvable_difference(len(patient.test))
     coarse = difference > _COARSE_TEST
-    advice = " Smaller gains stay undecided: hold out more test examples." if coarse else ""
+    advice = (
+        " Smaller gains stay undecided. To decide them, hold out more test examples."
+        if coarse
+        else ""
+    )
     yield Finding(
         "warning" if coarse else "info",
         "test_resolution",
         f"With {len(patient.test)} test examples, two students must differ by about "
-        f"{100 * difference:.1f} points of accuracy to be told apart (95 %, for students that "
-        f"differ on {_DISAGREEMENT:.0%} of the examples).{advice}",
+        f"{100 * difference:.1f} points of accuracy before the difference is clear (95 %, for "
+        f"students that differ on {_DISAGREEMENT:.0%} of the examples).{advice}",
     )
 
 

@@ -47,7 +47,7 @@ def _check_gaps(patient: Patient) -> Iterator[Finding]:
             "gaps",
             f"Values are missing in {len(gaps)} of {len(shares)} columns ({told}). A missing "
             "number is replaced by the median, with an extra column that marks it; a missing "
-            "word becomes a category of its own.",
+            "word becomes a separate category.",
         )
 
 

@@ -266,9 +266,9 @@ def _check_columns(schema: pa.Schema, columns: Layout, split: str, name: str) ->
     missing = [column for column in columns.inputs if column not in names]
     if missing:
         raise DataError(
-            f"All splits must have the same columns, but the {split} split of {name!r} lacks "
-            f"{shorten(map(repr, missing))} (it has {shorten(map(repr, schema.names))}). Do the "
-            f"files belong to the same data set? Give {split} the columns of train."
+            f"All splits must have the same columns, but the {split} split of {name!r} does not "
+            f"have {shorten(map(repr, missing))} (it has {shorten(map(repr, schema.names))}). Do "
+            f"the files belong to the same data set? Give {split} the columns of train."
         )
 
 

@@ -76,7 +76,7 @@ def read_companion(folder: Path, note: Mapping[str, Any], spec: InputSpec) -> Pr
     if not note:
         return None
     path = inside(folder, FILES[note["kind"]], error=StudyError)
-    with reading(path, "how examples become numbers"):
+    with reading(path, "how examples are converted to numbers"):
         content: dict[str, Any] = json.loads(path.read_bytes())
         if note["kind"] == _ROWS:
             if content != _columns_of(spec):

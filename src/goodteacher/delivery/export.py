@@ -93,16 +93,16 @@ def _check_student_folder(store: Store) -> None:
     if store.exists("config.json"):
         return
     if store.exists("student/config.json"):
-        raise StudyError(f"{path} is a study; its student is in {path / 'student'}. Load that.")
+        raise StudyError(f"{path} is a study, and its student is in {path / 'student'}. Load that.")
     if holds_several(path):
         students = ", ".join(str(folder / "student") for folder in study_folders(path).values())
         raise StudyError(f"{which_study(path)} Load the student of one: {students}.")
     if isinstance(path, Url):
         reason = "there is no config.json. Has the search finished?"
     elif not path.exists():
-        reason = "there is no such folder. Is the path right? A student is delivered last."
+        reason = "there is no such folder. Is the path right, and has the search finished?"
     elif not path.is_dir():
-        reason = "it is a file. Name the folder that it is in."
+        reason = "it is a file. Give the folder that it is in."
     else:
         reason = "it has no config.json. Has the search finished?"
-    raise StudyError(f"{path} holds no student: {reason}")
+    raise StudyError(f"{path} contains no student: {reason}")

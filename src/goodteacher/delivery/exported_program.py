@@ -96,7 +96,7 @@ def _traced(graph: Graph, card: StudentCard) -> torch.export.ExportedProgram:
         return exported(graph)
     except Exception as error:  # of many kinds, also of the module's own
         raise ModelError(
-            f"The student {card.architecture!r} cannot be traced by torch.export: "
+            f"The student {card.architecture!r} cannot be exported with torch.export: "
             f"{reason(error)}. Use another format: --format safetensors."
         ) from error
 

@@ -79,7 +79,7 @@ def _in(folder: Path, name: str) -> Path:
 
 
 def _read_preparation(path: Path, card: StudentCard) -> Chain:
-    with reading(path, "how a student wants its inputs"):
+    with reading(path, "how a student's inputs are prepared"):
         preparation = preparation_from(json.loads(path.read_bytes()))
         preparation.output(card.inputs)
     return preparation
@@ -97,7 +97,7 @@ def _built(card: StudentCard, preparation: Chain, path: Path) -> Network:
             seed=card.seed,
         )
     except ModelError as error:
-        raise StudyError(f"{path} names a network that cannot be made here. {error}") from error
+        raise StudyError(f"{path} names a network that cannot be made. {error}") from error
 
 
 def _rebuilt(card: StudentCard, preparation: Chain, path: Path) -> Network:

@@ -104,10 +104,10 @@ class Processes:
             return future.result()
         except BrokenProcessPool as error:
             raise RunError(
-                f"{stage} ended because a process died in or beside the task {task.key}, perhaps "
-                f"because memory ran out: {self.share.processes} processes were running. What was "
-                "finished before is kept: the same command continues from there, with fewer "
-                "--workers if memory was short."
+                f"{stage} ended because a process died in the task {task.key}, perhaps because "
+                f"memory ran out: {self.share.processes} processes were running. What was "
+                "finished before is kept: the same command continues from there. If there was "
+                "not enough memory, give fewer --workers."
             ) from error
 
     def reports(self) -> Iterator[Report]:

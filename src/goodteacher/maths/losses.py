@@ -418,8 +418,8 @@ def teacher_term(loss: str) -> TeacherTerm:
     """
     if loss not in TEACHER_TERMS:
         raise ConfigError(
-            f"loss must be one of {', '.join(TEACHER_TERMS)}, but got {loss!r}. "
-            "Is it a loss on features? Those need more than a response."
+            f"loss must be one of {', '.join(TEACHER_TERMS)}, but got {loss!r}. Losses on "
+            "features are not possible, because a response contains only logits."
         )
     return TEACHER_TERMS[loss]
 

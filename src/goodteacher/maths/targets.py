@@ -331,7 +331,7 @@ def smoothing_targets(
     """
     if not 0 <= smoothing <= 1:
         raise ConfigError(
-            f"smoothing must lie in 0..1, but got {smoothing}. It is the share of the target that "
+            f"smoothing must be in 0..1, but got {smoothing}. It is the share of the target that "
             "is spread over all classes; 0.1 is usual."
         )
     if num_classes < 2:
@@ -373,8 +373,8 @@ def logits_of(probabilities: Tensor, *, temperature: float = 1.0) -> Tensor:
     if not bool(((wide >= 0).all(-1) & (off < 0.01)).all()):
         raise ResponseError(
             "probabilities must be at least 0 and sum to 1 in each row, but the smallest is "
-            f"{wide.min().item():.4g} and a sum is off by {off.max().item():.4g}. "
-            "Are these logits? They are a response already."
+            f"{wide.min().item():.4g} and a sum is off by {off.max().item():.4g}. If these are "
+            "logits, they already are a response."
         )
     return temperature * wide.clamp_min(torch.finfo(wide.dtype).tiny).log()
 

@@ -76,7 +76,8 @@ def give_again(spec: str, network: NetworkLike) -> None:
         return
     if not spec.startswith(PREFIX):
         raise ModelError(
-            f"The network {spec!r} is made from its name, so none is to be given. Leave it out."
+            f"The network {spec!r} is made from its name, so no network may be given for it. "
+            "Leave that out."
         )
     if isinstance(network, str):
         raise ModelError(
@@ -128,8 +129,8 @@ def build_given(name: str, *, num_classes: int, inputs: InputSpec) -> nn.Module:
     found = _GIVEN.get(name)
     if found is None:
         raise ModelError(
-            f"The network {PREFIX + name!r} was given in Python, by another process. Give it "
-            "again, in Python: goodteacher.verify(study, student=..., teacher=...), or "
+            f"The network {PREFIX + name!r} was given in Python, in another process. Give it "
+            "again in Python: goodteacher.verify(study, student=..., teacher=...), or "
             "goodteacher.load_student(folder, network=...)."
         )
     if isinstance(found, nn.Module):

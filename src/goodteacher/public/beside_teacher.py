@@ -157,7 +157,7 @@ def teacher_beside(
     except DamagedError:  # which is not to be overlooked
         raise
     except GoodteacherError as error:
-        return _not_run(found, f"It cannot be made again: {error}", None, scratch)
+        return _not_run(found, f"It cannot be loaded again: {error}", None, scratch)
     record = ExportedTeacher(
         name=_name(found),
         architecture=spec,
@@ -167,8 +167,8 @@ def teacher_beside(
     return _running(record, model, data, test, wanted, scratch)
 
 
-_GIVEN = "Its response was given, and a response holds no model."
-_RECORDED = "It was recorded elsewhere, as responses: the study has no checkpoint of it."
+_GIVEN = "Only its response was given, and a response does not contain the model."
+_RECORDED = "Only its responses were recorded, so the study has no checkpoint of it."
 
 
 def _name(teacher: KeptTeacher) -> str:
@@ -208,7 +208,7 @@ def _running(
     if not wanted.onnx:
         why = "This needs the student as an ONNX file, too: --format onnx."
     elif not wanted.int8:
-        why = "It was not asked for (--no-teacher-int8)."
+        why = "It was switched off (--no-teacher-int8)."
     try:
         if wanted.onnx:
             Onnx().write(Store(scratch.parent), scratch.name, model.network, model.card)

@@ -60,7 +60,7 @@ class Distillation(Frozen):
     answer: Answer = Field(description="whether the recipe beats hard labels")
     delivered: Literal["recipe", "hard_labels"]
     doubts: tuple[str, ...] = Field(
-        default=(), description="what stands between this answer and a sure one, with what to do"
+        default=(), description="what makes this answer uncertain, and what to do"
     )
     arm: str
     training: Training

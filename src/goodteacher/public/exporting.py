@@ -194,7 +194,8 @@ def _keep(store: Store, result: Export, card: str, watcher: Progress) -> None:
     except (StudyError, PackageError) as error:
         say(
             watcher,
-            f"The export is complete, but its study could not take all of it down: {error}",
+            "The export is complete, but it could not be recorded completely in its study: "
+            f"{error}",
             level=logging.WARNING,
         )
 
@@ -205,7 +206,7 @@ def _check(path: Path, max_loss: float, study: Store) -> None:
         require_whole(study, makes=is_of_export)
     if not 0 <= max_loss <= 1:
         raise ConfigError(
-            f"max_loss must be between 0 and 1, a share of the examples, but is {max_loss:g}. "
+            f"max_loss must be a share of the examples, between 0 and 1, but is {max_loss:g}. "
             "Half a point is 0.005."
         )
 
@@ -216,15 +217,15 @@ def _formats(given: str | Sequence[str], int8: bool, card: StudentCard) -> list[
     unknown = [name for name in names if name not in FORMATS]
     if unknown or not names:
         raise ConfigError(
-            f"format must be of {', '.join(FORMATS)}, but is {', '.join(unknown) or 'empty'}."
+            f"format must be one of {', '.join(FORMATS)}, but is {', '.join(unknown) or 'empty'}."
         )
     if int8 and "onnx" not in names:
-        raise ConfigError("8 bits are for ONNX files: ask for them with --format onnx.")
+        raise ConfigError("8 bits are only possible for ONNX files: add --format onnx.")
     refused = [name for name in names if not FORMATS[name].takes(card)]
     if refused:
         fitting = [name for name, form in FORMATS.items() if form.takes(card)]
         raise ConfigError(
-            f"The student is {card.architecture!r}, which the format {refused[0]} does not hold. "
+            f"The student is {card.architecture!r}, which the format {refused[0]} cannot store. "
             f"Use {', '.join(fitting)}."
         )
     return [FORMATS[name] for name in names]
@@ -327,7 +328,7 @@ class _Work:
 
     def beside(self, folder: Place, int8: bool, scratch: Path) -> Beside:
         """Find the study's teacher, and make it run as the student does."""
-        say(self.watcher, "measuring the student beside its teacher")
+        say(self.watcher, "measuring the student and its teacher")
         wanted = Wanted(onnx=(self.place / ONNX_FILE).exists(), int8=int8)
         return teacher_beside(Store(folder), self.parts, self.test, wanted, scratch)
 

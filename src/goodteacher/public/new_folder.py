@@ -21,13 +21,13 @@ def check_new(path: Path) -> None:
     place = place_of(path)
     if isinstance(place, Url):
         raise StudyError(
-            f"{place} is a URL, but what is exported goes into a folder of this machine. Name one "
-            "(--out), and copy it."
+            f"{place} is a URL, but files are exported only to a folder on this machine. Choose "
+            "one with --out, and copy it afterwards."
         )
     if path.is_dir() and not any(path.iterdir()):
         return
     if path.exists():
-        raise StudyError(f"{path} exists and is not empty. Name a new folder (--out).")
+        raise StudyError(f"{path} exists and is not empty. Choose a new folder with --out.")
 
 
 @contextmanager

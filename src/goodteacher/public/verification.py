@@ -121,7 +121,7 @@ def verify(
             with judged.context.store.lock(told):
                 return _judge(judged)
     if teacher is not None:
-        raise ConfigError("With responses there is no teacher to train. Leave teacher out.")
+        raise ConfigError("With responses, no teacher is trained. Leave teacher out.")
     if data is not None or student is None or out is None or isinstance(subject, Study):
         raise ConfigError(_complaint(subject, data))
     networks, name = {"student": student}, name_of_data(subject)
@@ -197,12 +197,12 @@ def _complaint(subject: object, data: object) -> str:
     """Say why a response cannot be judged with what was given beside it."""
     if data is not None:
         return (
-            "data gives a study its data again. With responses, give the data set in its place: "
+            "data can only be given with a study. With responses, give the data set first: "
             "verify(data, responses=...)."
         )
     if isinstance(subject, Study):
-        return "verify takes a study or responses, not both."
-    return "verify needs student and out beside responses: --student and --out."
+        return "verify needs either a study or responses, not both."
+    return "With responses, verify also needs student and out: --student and --out."
 
 
 def _judge(verification: Verification) -> Verdict:

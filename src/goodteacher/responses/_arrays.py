@@ -87,8 +87,9 @@ def read_contents(path: Path, error: type[InputError], wanted: Wanted) -> Conten
     reader = next((read for ending, read in _READERS.items() if name.endswith(ending)), None)
     if reader is None:
         raise error(
-            f"{path} cannot be read, since its kind {path.suffix or '(none)'!r} is not known. "
-            f"Supported are {', '.join(_READERS)}." + _NEVER_PICKLED.get(path.suffix.lower(), "")
+            f"{path} cannot be read, because its file type {path.suffix or '(none)'!r} is not "
+            f"supported. Supported are {', '.join(_READERS)}."
+            + _NEVER_PICKLED.get(path.suffix.lower(), "")
         )
     if not path.exists():
         raise error(f"There is no file {path}. Is the path right, and relative to this folder?")
@@ -106,8 +107,8 @@ def read_contents(path: Path, error: type[InputError], wanted: Wanted) -> Conten
         ) from None
     except _READ_ERRORS as cause:
         raise error(
-            f"{path} cannot be read as {path.suffix}: {cause}. Is it damaged, or of another kind "
-            "than its name says?"
+            f"{path} cannot be read as {path.suffix}: {cause}. Is it damaged, or of a different "
+            "type than its name says?"
         ) from cause
 
 
@@ -152,8 +153,8 @@ NAMES_OF_CLASSES = ("class_names", "classes", "classes_")
 
 _NEVER_PICKLED = dict.fromkeys(
     (".pt", ".pth", ".pkl", ".pickle", ".joblib"),
-    " Such files are pickles, which can run code, and goodteacher never unpickles. Save the logits "
-    "with np.savez or safetensors.",
+    " Such a file is a pickle, which can run code, so goodteacher never reads it. Save the "
+    "logits with np.savez or safetensors.",
 )
 
 
@@ -186,7 +187,9 @@ def _read_npy(path: Path) -> Contents:
 def _read_npz(path: Path) -> Contents:
     with path.open("rb") as file:
         if file.read(6) == np.lib.format.MAGIC_PREFIX:
-            raise MalformedError("it is a .npy file by another name. Rename it to end in .npy.")
+            raise MalformedError(
+                "it is a .npy file with another extension. Rename it so that it ends in .npy."
+            )
     return from_arrays(_never_pickled(partial(load_npz, path, ResponseError)))
 
 
@@ -197,8 +200,8 @@ def _never_pickled(load: Callable[[], _T]) -> _T:
         if "pickle" not in str(error):
             raise
         raise MalformedError(
-            "it holds Python objects or is no NumPy file, and goodteacher never unpickles. Save "
-            "plain numbers, all rows of equal length."
+            "it contains Python objects, which goodteacher never unpickles, or is not a NumPy "
+            "file. Save plain numbers, in rows of equal length."
         ) from None
 
 
@@ -244,7 +247,9 @@ def _read_csv(path: Path) -> Any:
     separator = max(",;\t|", key=header.count) if header else ","
     comma = separator != "," and re.search(r"\d,\d", below) is not None
     if comma and re.search(r"\d\.\d", below):
-        raise MalformedError("it has numbers with decimal points and with commas. Use points.")
+        raise MalformedError(
+            "it has numbers with decimal points and others with decimal commas. Use points."
+        )
     with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
         check_text_table(file, separator.encode(), str(path))
     return pa.csv.read_csv(

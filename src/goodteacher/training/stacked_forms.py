@@ -366,14 +366,14 @@ def _trace(plain: nn.Module) -> fx.Graph:
         for module, training in modes:
             module.training = training
     if str(graphs[0]) != str(graphs[1]):
-        raise NotFusableError("it computes something else in training than in evaluation")
+        raise NotFusableError("it computes different things in training and in evaluation")
     return graphs[0]
 
 
 def _why_untraced(error: Exception) -> str:
     """Say what torch.fx could not do; where a decorator hides arguments, it does so in riddles."""
     if "varnames is too small" in str(error):
-        return "a decorator wraps its forward(), as in networks of transformers"
+        return "a decorator wraps its forward(), as in models of transformers"
     return brief(error)
 
 
