@@ -130,7 +130,7 @@ def test_mixtures_whose_students_trained_otherwise_are_left_out_and_named(pair, 
     assert rendered([other]) == "*Not run.*"
     text = rendered([pair, other])
     assert text.startswith("n = 1 pairs;")
-    assert f"students of mixtures trained otherwise: `{pair.name}`." in text
+    assert f"students of mixtures were trained in another way: `{pair.name}`." in text
 
 
 def test_mixtures_of_tuned_students_train_like_the_sweet_spot(results):

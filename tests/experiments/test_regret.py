@@ -196,7 +196,7 @@ def test_pair_searched_before_a_setting_was_there_is_named_and_left_out():
     old.of_today = False
     found = regret.result_of([old, pair()], [NAIVE])
     assert found["left_out"] == ["made/pair"]
-    assert "with the defaults of today: made/pair." in regret.rendered(found)
+    assert "with today's defaults: made/pair." in regret.rendered(found)
 
 
 WHOLE = {

@@ -73,7 +73,7 @@ def test_other_data_come_first_and_say_what_can_be_read():
     said = remarks(
         study("a"), study("b", data="mnist", fingerprint="b" * 32, versions=("2.0",)), study("c")
     )
-    assert said[0].startswith("Their data differ: digits (a and c) and mnist (b). Accuracies on")
+    assert said[0].startswith("The data differ: digits (a and c) and mnist (b). Accuracies on")
     assert "each gain is measured within its own study" in said[0]
     assert "different versions of goodteacher: 1.0 (a and c) and 2.0 (b)" in said[1]
     assert len(said) == 2
@@ -86,7 +86,7 @@ def test_data_of_one_name_and_other_content_are_told_by_their_fingerprints():
 
 def test_splits_of_the_same_data_are_compared_and_those_of_other_data_are_not():
     selection, transfer = remarks(study("a"), study("b", selection=300, transfer=850))
-    assert "Their selection splits differ: 150 examples (a) and 300 examples (b)" in selection
+    assert "The selection splits differ: 150 examples (a) and 300 examples (b)" in selection
     assert "transfer sets of different size: 1,000 examples (a) and 850 examples (b)" in transfer
     other = study("b", fingerprint="b" * 32, selection=300, transfer=850)
     assert len(remarks(study("a"), other)) == 1

@@ -160,7 +160,7 @@ def test_other_data_are_not_paired_even_where_ids_agree(tmp_path):
     made(tmp_path / "b", right=MORE, data=other)
     found = compare(tmp_path / "a", tmp_path / "b")
     assert found.differences == ()
-    assert found.notes[0].startswith("Their data differ: digits with fingerprint ffffffff (a)")
+    assert found.notes[0].startswith("The data differ: digits with fingerprint ffffffff (a)")
 
 
 def test_studies_that_did_not_keep_who_is_right_say_so_once(tmp_path):

@@ -20,6 +20,7 @@ from goodteacher.report.chart import (
     Waterfall,
 )
 from goodteacher.report.scales import number_on, scale_of
+from goodteacher.report.standalone import palettes
 from goodteacher.report.svg import NUM_STYLES, draw
 
 EVIL = "<script>alert(1)</script>\"'&"
@@ -84,6 +85,16 @@ def test_equal_ratios_are_equal_distances_on_a_logarithmic_axis():
     one, four, sixteen = (scale.share(value) for value in (1, 4, 16))
     assert four - one == pytest.approx(sixteen - four)
     assert (scale.low < 1, scale.high > 16) == (True, True)
+
+
+@pytest.mark.parametrize("span", [(1210, 2410), (0.0671, 0.0675), (90, 100), (5000, 9900)])
+def test_short_logarithmic_axes_have_at_least_two_numbers(span):
+    series = Series("one", tuple(Point(x, 1.0) for x in span))
+    figure = Lines(Axis("parameters", log=True), Axis("accuracy"), (series,))
+    across = [
+        tick for tick in of_kind(parsed(figure), "tick") if tick.get("text-anchor") == "middle"
+    ]
+    assert len(across) >= 2
 
 
 @pytest.mark.parametrize("values", [[], [3.0], [0.0], [-2.0, -2.0]])
@@ -240,6 +251,15 @@ def test_matrix_outlines_a_cell_and_separates_rows():
     assert (share(box.get("x")), float(box.get("y"))) == (0.0, 44.0)
     (rule,) = of_kind(tree, "break")
     assert float(rule.get("y1")) == 44.0
+
+
+def test_diverging_cells_are_turned_dark_on_the_dark_theme_and_others_are_not():
+    tree = parsed(matrix([[-1, 0, 4]], diverging=True))
+    (turned,) = of_kind(tree, "diverging")
+    assert len([e for e in turned.iter() if e.get("class") == "cell"]) == 3
+    assert not of_kind(parsed(matrix([[-1, 0, 4]])), "diverging")
+    light, dark = palettes()
+    assert (light["--cells"], dark["--cells"][:6]) == ("none", "invert")
 
 
 def test_zero_is_the_middle_of_diverging_colours():

@@ -91,11 +91,11 @@ def _goodteacher(
 def search(
     data: Data = None,
     teacher: Annotated[
-        str | None, typer.Option(help="such as mlp:800,800, resnet:20, forest or boosting")
+        str | None, typer.Option(help="teacher, such as mlp:800,800, resnet:20, forest or boosting")
     ] = None,
     student: Annotated[
         list[str] | None,
-        typer.Option(help="such as mlp:64 or cnn:16,32,64; repeat the option for several students"),
+        typer.Option(help="student, such as mlp:64 or cnn:16,32,64; repeat for several students"),
     ] = None,
     out: Out = ...,  # type: ignore[assignment]
     config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
@@ -144,7 +144,9 @@ def distill(
             "safetensors, parquet, csv"
         ),
     ] = ...,  # type: ignore[assignment]
-    student: Annotated[str | None, typer.Option(help="such as mlp:64 or cnn:16,32,64")] = None,
+    student: Annotated[
+        str | None, typer.Option(help="student, such as mlp:64 or cnn:16,32,64")
+    ] = None,
     out: Out = ...,  # type: ignore[assignment]
     config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
     probabilities: Probabilities = False,
@@ -181,8 +183,12 @@ def verify(
     responses: Annotated[
         Path | None, typer.Option(help="file with a teacher's logits on the training data")
     ] = None,
-    student: Annotated[str | None, typer.Option(help="with --responses, such as mlp:64")] = None,
-    out: Annotated[Path | None, typer.Option(help="with --responses, result folder")] = None,
+    student: Annotated[
+        str | None, typer.Option(help="with --responses: student, such as mlp:64")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="with --responses: folder for the result")
+    ] = None,
     probabilities: Probabilities = False,
     independent_responses: Annotated[
         Path | None, typer.Option(help="file with logits of an independent teacher")

@@ -20,10 +20,14 @@ from goodteacher.records import SearchPlan, listed
 def plan(
     data: Annotated[
         str | None,
-        typer.Argument(help="data as for search, or a file of settings, or the folder of a study"),
+        typer.Argument(help="data as for search, a file with settings, or the folder of a study"),
     ] = None,
-    teacher: Annotated[str | None, typer.Option(help="such as mlp:800,800 or resnet:20")] = None,
-    student: Annotated[str | None, typer.Option(help="such as mlp:64 or cnn:16,32,64")] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="teacher, such as mlp:800,800 or resnet:20")
+    ] = None,
+    student: Annotated[
+        str | None, typer.Option(help="student, such as mlp:64 or cnn:16,32,64")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of the settings")] = None,
     workers_up_to: Annotated[
         int,

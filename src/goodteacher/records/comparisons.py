@@ -117,12 +117,12 @@ def remarks_on(
     yield from _on_splits(studies)
     if "split_seed" in differing:
         seeds = _said(_grouped_by(studies, differing["split_seed"]))
-        yield f"Their selection splits were drawn with different seeds (--split-seed): {seeds}."
+        yield f"The selection splits were drawn with different seeds (--split-seed): {seeds}."
     versions = _grouped(studies, lambda study: ", ".join(study.versions) or "an unknown version")
     if len(versions) > 1:
         yield (
-            f"They were made with different versions of goodteacher: {_said(versions)}. Versions "
-            "may choose or measure differently; to be sure, run the older studies again."
+            f"The studies were made with different versions of goodteacher: {_said(versions)}. "
+            "Versions may choose or measure differently; to be sure, run the older studies again."
         )
     budgets = [
         f"{words} {_said(_grouped_by(studies, differing[name]))}"
@@ -131,12 +131,12 @@ def remarks_on(
     ]
     if budgets:
         yield (
-            f"They had different budgets: {'; '.join(budgets)}. A study that tries or trains more "
-            "tends to find better students."
+            f"The studies had different budgets: {'; '.join(budgets)}. A study that tries or "
+            "trains more tends to find better students."
         )
     levels = _grouped(studies, lambda study: f"{100 * (1 - study.level):g} %")
     if len(levels) > 1:
-        yield f"Their intervals cover different shares: {_said(levels)}."
+        yield f"The intervals cover different shares: {_said(levels)}."
     single = [study.name for study in studies if study.num_seeds == 1]
     if single:
         yield (
@@ -157,7 +157,7 @@ def _on_data(studies: Sequence[ComparedStudy]) -> Iterator[str]:
             f"{names[k]} with fingerprint {k[:8]} ({listed(g)})" for k, g in by_content.items()
         ]
     yield (
-        f"Their data differ: {listed(parts)}. Accuracies on different test examples say nothing "
+        f"The data differ: {listed(parts)}. Accuracies on different test examples say nothing "
         "about which student is better; each gain is measured within its own study."
     )
 
@@ -168,12 +168,12 @@ def _on_splits(studies: Sequence[ComparedStudy]) -> Iterator[str]:
         chosen = _grouped(same, lambda study: f"{study.selection:,} examples")
         if len(chosen) > 1:
             yield (
-                f"Their selection splits differ: {_said(chosen)}. With a larger selection split "
+                f"The selection splits differ: {_said(chosen)}. With a larger selection split "
                 "the choice is more certain, but fewer examples are left to learn from."
             )
         learned = _grouped(same, lambda study: f"{study.transfer:,} examples")
         if len(learned) > 1:
-            yield f"Their students learned from transfer sets of different size: {_said(learned)}."
+            yield f"The students learned from transfer sets of different size: {_said(learned)}."
 
 
 def _grouped(

@@ -33,7 +33,7 @@ class CurveArm(Frozen):
 
     name: str
     test_accuracy: float
-    gain: JointEffect = Field(description="over cross-entropy; joint over every rung and T")
+    gain: JointEffect = Field(description="over hard labels; joint over every rung and T")
 
 
 class CurvePoint(Frozen):
@@ -51,7 +51,7 @@ class TemperatureCurve(Frozen):
     cross_entropy_test_accuracy: float
     num_seeds: int
     kept_at: tuple[float, ...] = Field(
-        description="temperatures at which the full response gains over cross-entropy *and* over "
+        description="temperatures at which the full response gains over hard labels *and* over "
         "rung 2, both by their joint intervals"
     )
     reading: str = Field(description="the same in plain words")
@@ -67,7 +67,7 @@ class OmittedArm(Frozen):
     corrected_class_accuracy: Estimate
     corrected_overall_accuracy: Estimate
     over_cross_entropy: JointEffect | None = Field(
-        description="accuracy on the class after correction, minus that of cross-entropy"
+        description="accuracy on the class after correction, minus that of hard labels"
     )
 
 
@@ -137,7 +137,7 @@ class OmittedClass(Frozen):
     num_transfer: int = Field(description="examples that the students did see")
     num_class_examples: int = Field(description="test examples of the class")
     seen_accuracy: Estimate = Field(
-        description="on the class, of cross-entropy students that saw every class"
+        description="on the class, of students of hard labels that saw every class"
     )
     arms: tuple[OmittedArm, ...]
     knowledge: JointEffect = Field(
@@ -159,10 +159,10 @@ class FidelityArm(Frozen):
     independent: Estimate | None = Field(description="agreement with the independent teacher")
     excess: Effect | None = Field(description="own minus independent")
     over_cross_entropy: JointEffect | None = Field(
-        description="agreement with the own teacher, minus that of cross-entropy's students"
+        description="agreement with the own teacher, minus that of students of hard labels"
     )
     excess_over_cross_entropy: JointEffect | None = Field(
-        description="excess, minus that of cross-entropy's students"
+        description="excess, minus that of students of hard labels"
     )
 
 
@@ -194,11 +194,12 @@ class ErrorArm(Frozen):
         description="share of the independent teacher's errors that these students repeat"
     )
     over_cross_entropy: JointEffect | None = Field(
-        description="repeated, minus the share that cross-entropy's students repeat"
+        description="repeated, minus the share that students of hard labels repeat"
     )
     excess_over_cross_entropy: JointEffect | None = Field(
-        description="repeated minus independent, and that minus the same of cross-entropy's "
-        "students"
+        description=(
+            "repeated minus independent, minus the same difference for students of hard labels"
+        )
     )
 
     @property

@@ -122,7 +122,7 @@ class QuantizedTeacher(Frozen):
 
     num_bytes: int = Field(description="of the ONNX file")
     quality: Quality
-    difference: float = Field(description="accuracy on the test split, student minus it")
+    difference: float = Field(description="accuracy on the test split, student minus this teacher")
     interval: Pair = Field(description="of that difference, over examples")
     student_smaller: bool = Field(description="the smallest ONNX file of the student is")
     student_faster: bool = Field(

@@ -363,7 +363,7 @@ class Cost(Frozen):
     teacher_epochs_run: int
     teacher_epochs_full: int = Field(description="what was planned")
     cooldown_seconds: float = Field(default=0.0, description="training time of all cooldowns")
-    cooldown_epochs_run: int = Field(default=0, description="beside teacher_epochs_run")
+    cooldown_epochs_run: int = Field(default=0, description="in addition to teacher_epochs_run")
     probe_epochs_run: int = Field(
         default=0, description="student epochs of probe students, among student_epochs_run"
     )
@@ -402,8 +402,10 @@ class SweetSpot(Frozen):
     cost: Cost
     savings: Savings | None = Field(
         default=None,
-        description="the delivered student beside its teacher, where that predicts and was asked "
-        "once",
+        description=(
+            "the delivered student compared with its teacher, if the teacher predicts and was "
+            "asked once"
+        ),
     )
     level: float
     summary: str
@@ -456,9 +458,9 @@ class Verdict(Frozen):
     explanation: str
     teacher: str
     recipe: Recipe
-    gain: Effect = Field(description="full response minus cross-entropy")
+    gain: Effect = Field(description="full response minus hard labels")
     knowledge: Effect = Field(description="full response minus rung 2: what similarity adds")
-    regularization: Effect = Field(description="rung 2 minus cross-entropy")
+    regularization: Effect = Field(description="rung 2 minus hard labels")
     best_regularizer: str = Field(description="chosen on the selection split")
     over_best_regularizer: Effect
     ladder: tuple[Rung, ...]

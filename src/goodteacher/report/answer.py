@@ -94,15 +94,15 @@ def _against(found: SweetSpot) -> Iterator[tuple[str, str]]:
     for key, reference in found.references:
         stopped = key == "converged_teacher" and reference.stopped
         family = _STOPPED if stopped else FAMILY[key]
-        name = f"Compared with {family}"
+        name = f"Gain over {family}"
         if reference.adjusted_interval is None:
             yield name, "These are the same students."
             continue
         gain = f"{points(reference.difference)} {shown_range(reference.adjusted_interval, points)}"
         yield (
             name,
-            f"{_WORDS[outcome(reference)]}: {gain} points. Students of {family} are right on "
-            f"{percent(reference.test_accuracy)} %.",
+            f"{_WORDS[outcome(reference)]}: {gain} points (students of {family}: "
+            f"{percent(reference.test_accuracy)} %).",
         )
 
 
