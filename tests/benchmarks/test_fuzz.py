@@ -94,7 +94,7 @@ def test_a_part_of_an_npz_that_is_no_array_is_refused(tmp_path, read):
     with fuzz_inputs.zipfile.ZipFile(path, "a") as archive:
         archive.writestr("labels.npy", b"no array")
         archive.writestr("logits.npy", b"no array")
-    with pytest.raises((ResponseError, DataError), match="is no array"):
+    with pytest.raises((ResponseError, DataError), match="is not an array"):
         read(path)
 
 

@@ -186,9 +186,7 @@ def verify(
     student: Annotated[
         str | None, typer.Option(help="with --responses: student, such as mlp:64")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="with --responses: folder for the result")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="folder, with --responses only")] = None,
     probabilities: Probabilities = False,
     independent_responses: Annotated[
         Path | None, typer.Option(help="file with logits of an independent teacher")

@@ -58,7 +58,7 @@ def check_name(name: str | Path, what: str, error: type[InputError]) -> None:
         goodteacher.errors.InputError: The data set is called 'caf\udce9', which is not UTF-8 ...
     """
     if "\0" in str(name):
-        raise error(f"{str(name)!r} has a zero byte, so it is no path. Leave it out.")
+        raise error(f"{str(name)!r} has a zero byte, which no path can have. Leave it out.")
     try:
         str(name).encode()
     except UnicodeEncodeError:

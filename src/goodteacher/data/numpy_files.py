@@ -86,7 +86,7 @@ def load_npz(path: Path, error: type[InputError]) -> dict[str, npt.NDArray[Any]]
             arrays = {name: archive[name] for name in archive.files}
     others = [name for name, value in arrays.items() if not isinstance(value, np.ndarray)]
     if others:
-        raise ValueError(f"its part {others[0]!r} is no array")
+        raise ValueError(f"its part {others[0]!r} is not an array")
     return arrays
 
 
