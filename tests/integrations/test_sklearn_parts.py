@@ -261,7 +261,7 @@ def test_a_class_without_weight_has_probability_zero():
 def test_fewer_folds_are_told_once_and_enough_are_not():
     classes, codes = np.array(["a", "b"]), np.array([0, 0, 0, 1, 1])
     assert tables.checked_folds(codes, classes, 2, needed="it") == 2
-    with pytest.warns(DataNote, match="there are 2 folds"):
+    with pytest.warns(DataNote, match="only 2 folds are used"):
         assert tables.checked_folds(codes, classes, 5, needed="it") == 2
 
 
