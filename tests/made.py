@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from goodteacher.data import Dataset, Split
+from goodteacher.studies import health_of
 
 SETTINGS = {
     "teacher": "mlp:12",
@@ -86,3 +87,11 @@ def signalled(arguments, signal_number):
     """Run the command line in a process that a signal meets after its second task of students."""
     command = [sys.executable, "-c", _SIGNALLED, *map(str, arguments), str(int(signal_number))]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def accepted(folder):
+    """Let a folder be as it is now, as if goodteacher had written its files so."""
+    for notes in folder.rglob(".checksums.jsonl"):
+        notes.unlink()
+    if (folder / "study.toml").exists():
+        health_of(folder, accept=True)

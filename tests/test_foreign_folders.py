@@ -98,7 +98,7 @@ def test_link_out_of_a_study_is_not_written_through(name, study, tmp_path):
 @pytest.mark.parametrize("name", ["../other", "/etc", "a/b", "..", ""])
 def test_folders_of_several_students_are_below_theirs(name, tmp_path):
     text = f'schema_version = 1\n[students]\n"mlp:4" = "{name}"\n[settings]\ndata = "digits"\n'
-    (tmp_path / "students.toml").write_text(text)
+    Store(tmp_path).write_text("students.toml", text)
     with pytest.raises(StudyError, match="does not say which students"):
         study_folders(tmp_path)
 

@@ -113,7 +113,11 @@ def test_the_command_line_tunes_the_cpu_and_shows_a_note_once(tmp_path, monkeypa
     assert done.exit_code == 0, done.output
     assert asked == [1]
     assert state() == before
-    (note,) = (line for line in done.stderr.splitlines() if "test examples can tell" in line)
+    (note,) = (
+        line
+        for line in done.stderr.splitlines()
+        if "test examples, two students must differ" in line
+    )
     assert note.startswith("note: ")
 
 

@@ -106,7 +106,7 @@ def test_the_report_shows_what_recorded_epochs_say_of_the_same_examples(folder):
         assert [epoch["epoch"] for epoch in each["epochs"]] == [1, 2, 4]
         assert each["id"] in DATA.train.ids
     page = (folder / "study/report.html").read_text()
-    assert f"What the teacher of {kept['run']} says of the same example" in page
+    assert f"What the teacher of {kept['run']} says about the same example" in page
     assert f"Transfer example {kept['examples'][0]['id']}" in page
 
 
@@ -133,7 +133,7 @@ def test_a_study_does_not_go_on_with_other_runs(folder, tmp_path):
 def test_responses_of_the_study_stay_what_they_were_when_the_run_goes_on(folder, tmp_path):
     shutil.copytree(folder / "recorded", tmp_path / "recorded")
     search(tmp_path, rungs=1, seeds=2, search_seeds=1)
-    files = sorted((tmp_path / "study/teachers").glob("*/responses/*"))
+    files = sorted((tmp_path / "study/teachers").glob("*/responses/*.safetensors"))
     before = {path: path.read_bytes() for path in files}
     recorder = Recorder(tmp_path / "recorded/slow", DATA, selection_fraction=0.2, learning_rate=0.5)
     other = {n: torch.randn(len(getattr(recorder, n)), 4) for n in ("transfer", "selection")}
@@ -268,7 +268,7 @@ def test_it_is_searched_from_the_command_line(tmp_path):
     )
     done = CliRunner().invoke(app, ["search", "digits", *options, f"--out={tmp_path / 'study'}"])
     assert done.exit_code == 0, done.output
-    assert "teachers recorded elsewhere, with unknown training time" in done.output
+    assert "training time of the recorded teachers is unknown" in done.output
 
     none = CliRunner().invoke(
         app, ["search", "digits", "--student=mlp:3", f"--out={tmp_path / 'y'}"]

@@ -16,7 +16,7 @@ from goodteacher.networks import build_model, specification_of, trusted
 from goodteacher.report import write_report
 from goodteacher.studies import Store
 from tests.engines.test_processes import context_of
-from tests.made import SETTINGS, arrays
+from tests.made import SETTINGS, accepted, arrays
 
 runner = CliRunner()
 QUICK = {**SETTINGS, "epochs": 1, "student_epochs": 1, "search_seeds": 1, "seeds": 2, "rungs": 1}
@@ -70,6 +70,7 @@ def edited(folder, spec):
         path.write_text(json.dumps({**json.loads(path.read_text()), "architecture": spec}))
     settings = folder / "study.toml"
     settings.write_text(settings.read_text().replace(SPEC, spec))
+    accepted(folder)
 
 
 PYTHON = {
@@ -129,7 +130,7 @@ def test_teachers_of_a_foreign_study_bring_no_code(foreign, study, tmp_path):
     edited(foreign, "python:os:_exit")
     data = study.parent / "data.npz"
     settings = {**QUICK, "teacher": "mlp:5", "student": "mlp:3", "teachers_of": str(foreign)}
-    with pytest.raises(ConfigError, match="has none of the teachers wanted here"):
+    with pytest.raises(ConfigError, match="has no finished teacher that can be used here"):
         search(data, out=tmp_path / "mine", **settings)
     assert not (study.parent / "imported").exists()
 

@@ -300,7 +300,7 @@ def test_study_and_its_verdict_take_unlabelled_examples(half_labelled, tmp_path)
     assert study.sweet_spot.references.label_smoothing.test_accuracy > 0.5
     verdict = verify(study, seeds=3)
     assert verdict.num_unlabelled == 719
-    assert "pseudo_labels" in [control.name for control in verdict.controls]
+    assert "pseudo labels" in [control.name for control in verdict.controls]
 
 
 def test_command_line_verifies_and_distills_with_unlabelled_examples(half_labelled, tmp_path):
@@ -310,7 +310,7 @@ def test_command_line_verifies_and_distills_with_unlabelled_examples(half_labell
     found = CliRunner().invoke(app, ["verify", *given, *asked])
     assert found.exit_code == 0, found.stderr
     assert "719 transfer examples have no label" in found.stdout
-    assert "pseudo_labels" in found.stdout
+    assert "pseudo labels" in found.stdout
     assert "1 was left out: these students saw" in " ".join(found.stdout.split())
     made = CliRunner().invoke(app, ["distill", *given, f"--out={tmp_path / 'd'}"])
     assert made.exit_code == 0, made.stderr
@@ -424,7 +424,7 @@ def test_command_line_gives_the_verdict(tmp_path):
     command = ["verify", str(made), f"--responses={logits}", f"--out={tmp_path / 'v'}", *options]
     shown = CliRunner().invoke(app, command)
     assert shown.exit_code == 0, shown.stderr
-    for text in ("4 full_response", "controls", "class_map_permuted", "n = 3 paired seeds"):
+    for text in ("4 full response", "controls", "permuted per class", "n = 3 paired seeds"):
         assert text in shown.stdout
     as_json = CliRunner().invoke(app, [*command, "--json"])
     assert json.loads(as_json.stdout)["verdict"] in as_json.stdout

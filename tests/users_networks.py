@@ -250,14 +250,14 @@ REFUSED = {
         "end in a softmax or sigmoid",
     ),
     "flipped batch": (ending(lambda out, training: out.flip(0)), "do not follow the order"),
-    "time first": (TimeFirst, "do not follow the order.*read it as time"),
+    "time first": (TimeFirst, "do not follow the order.*use it as time"),
     "squeezed": (ending(lambda out, training: out.squeeze()), r"\[4\].*must be the batch, here of"),
     "dropout always active": (
         ending(lambda out, training: F.dropout(out)),
         r"different outputs for the same inputs.*F.dropout\(x, training=self.training\)",
     ),
     "detached": (ending(lambda out, training: out.detach()), "does not depend on its trainable"),
-    "frozen": (lambda n: plain(n).requires_grad_(False), "all of its 92 weights are frozen"),
+    "frozen": (lambda n: plain(n).requires_grad_(False), "all 92 weights are frozen"),
     "NaN in training": (
         ending(lambda out, training: out * float("nan") if training else out),
         "in training mode .* not finite",

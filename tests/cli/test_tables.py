@@ -117,7 +117,7 @@ def test_a_file_of_settings_may_name_teacher_and_target(tmp_path, save):
         ),
         (
             ["--teacher", "forest", "--student", "mlp:4", "--epochs", "9"],
-            "epochs is about teachers",
+            "epochs is for teachers",
         ),
         (["--teacher", "forest:no", "--student", "mlp:4"], "must be forest or forest:TREES"),
         (["--teacher", "forst", "--student", "mlp:4"], "A teacher can also be forest, extra-trees"),

@@ -128,7 +128,7 @@ def test_a_missing_array_is_named_with_what_is_there():
 def test_python_objects_are_never_unpickled(tmp_path):
     path = tmp_path / "objects.npz"
     np.savez(path, **arrays(x_train=np.array([{}] * 6, dtype=object)))
-    with pytest.raises(DataError, match=r"cannot be read as an \.npz.*Object arrays"):
+    with pytest.raises(DataError, match=r"cannot be read as an \.npz.*Python objects"):
         load_dataset(path)
 
 

@@ -208,7 +208,7 @@ def test_a_test_table_without_one_of_the_columns_is_refused(tmp_path):
     save(tmp_path, {"question": QUESTIONS, "answer": ANSWERS})
     table = pd.DataFrame({"question": QUESTIONS, "label": LABELS})
     table.to_csv(tmp_path / "test.csv", index=False)
-    with pytest.raises(DataError, match=r"test split of .* lacks 'answer'"):
+    with pytest.raises(DataError, match=r"test split of .* does not have 'answer'"):
         load_dataset(tmp_path)
 
 

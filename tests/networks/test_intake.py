@@ -16,7 +16,7 @@ from goodteacher.data.spec import InputSpec
 from goodteacher.delivery.classifier import Classifier, StudentCard
 from goodteacher.errors import DataError, StudyError
 from goodteacher.networks import Chain, Network, Normalization, as_stored, build_model
-from tests.made import SETTINGS, dataset
+from tests.made import SETTINGS, accepted, dataset
 
 GRAY, COLOUR, FEATURES = (1, 8, 6), (3, 8, 6), (5,)
 NAMES = ("ant", "bee", "cow")
@@ -215,6 +215,7 @@ def test_damaged_student_is_refused_with_the_file_and_what_to_do(delivered, tmp_
     copy = tmp_path / "student"
     shutil.copytree(delivered, copy)
     (copy / name).write_bytes(change((copy / name).read_bytes()))
+    accepted(copy)
     with pytest.raises(StudyError, match=message) as caught:
         load_student(copy)
     assert str(copy) in str(caught.value)
@@ -227,11 +228,12 @@ def test_missing_or_misnamed_student_is_refused(delivered, tmp_path):
         load_student(tmp_path)
     with pytest.raises(StudyError, match="is a study, and its student is in"):
         load_student(delivered.parent)
-    with pytest.raises(StudyError, match=r"it is a file\. Name the folder"):
+    with pytest.raises(StudyError, match=r"it is a file\. Give the folder"):
         load_student(delivered / "config.json")
     copy = tmp_path / "student"
     shutil.copytree(delivered, copy)
     (copy / "model.safetensors").unlink()
+    accepted(copy)
     with pytest.raises(StudyError, match=r"model\.safetensors cannot be read: No such file"):
         load_student(copy)
     (copy / "model.safetensors").mkdir()

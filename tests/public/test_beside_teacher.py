@@ -212,7 +212,7 @@ def test_teacher_that_was_recorded_elsewhere_says_so(tmp_path):
     assert found.timed == ()
     assert found.size is None
     assert found.quality is None
-    assert "recorded elsewhere" in found.why_not_run
+    assert "no checkpoint of it" in found.why_not_run
     text = (tmp_path / "out/README.md").read_text()
     assert "The teacher is not timed. Only its responses were recorded" in text
     assert "is not in the table" in text

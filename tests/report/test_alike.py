@@ -8,6 +8,7 @@ from goodteacher.report.alike import alike_panels, said_sections
 from goodteacher.report.findings import read_findings
 from goodteacher.report.recorded import class_order
 from goodteacher.responses import Response, write_response
+from tests.made import accepted
 from tests.report.build import data_summary, finish_study, write_study
 
 NAMES = ("zero", "<b>one</b>", "two")
@@ -28,6 +29,7 @@ def record_responses(store, *, epochs=(1, 2, 4)):
                 folder / f"epoch-{epoch:05d}.transfer.view-0.safetensors",
                 Response(response(epoch * (1 + number)), torch.arange(10, 16)),
             )
+    accepted(store.root)
 
 
 @pytest.fixture
@@ -100,10 +102,12 @@ def test_two_or_very_many_classes_have_no_matrix(tmp_path, names):
     for epoch in (1, 2, 4):
         name = f"epoch-{epoch:05d}.transfer.view-0.safetensors"
         write_response(folder / name, Response(torch.randn(4, len(names)), torch.arange(4)))
+    accepted(store.root)
     assert read_findings(store).said is None
 
 
 def test_responses_of_which_only_the_largest_classes_were_kept_are_left_out(store):
     path = store.path("teachers/batch-128/responses/epoch-00004.transfer.view-0.safetensors")
     write_response(path, Response(response(1), torch.arange(10, 16)), top_k=2)
+    accepted(store.root)
     assert read_findings(store).said is None

@@ -246,7 +246,7 @@ def test_report_says_which_teachers_stopped(study):
     for record in stopped:
         text = f"teacher of batch size {record.batch_size} was stopped after epoch {record.epoch}"
         assert text in page
-    assert "since probe students had declined for 1 recorded epochs" in page
+    assert "its probe students had become worse for 1 recorded epochs" in page
     assert "by probe students" in page
     assert "training had stopped" in page
 
@@ -255,7 +255,7 @@ def test_report_says_who_outdid_a_teacher(raced):
     page = render(read_findings(raced.store))
     dear, cheap = sorted(LEADING["batch_sizes"])
     assert f"The teacher of batch size {dear} was stopped" in page
-    assert f"since probe students of the cheaper batch size {cheap} had done as well" in page
+    assert f"probe students of the cheaper batch size {cheap} were as good" in page
 
 
 def test_patience_beyond_the_epochs_changes_no_answer(tmp_path):

@@ -104,7 +104,7 @@ def test_report_shows_every_run(study):
     page = render(read_findings(study.store))
     for run in PROBES:
         assert run in page
-    assert "cheaper batch size 64 lr 0.01 seed 1 had done as well" in page
+    assert "cheaper batch size 64 lr 0.01 seed 1 were as good" in page
 
 
 def test_search_of_several_runs_that_is_interrupted_ends_with_the_same_numbers(study, tmp_path):

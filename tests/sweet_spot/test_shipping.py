@@ -269,5 +269,5 @@ def test_a_reference_that_did_not_learn_leaves_the_answer_undecided(
     found = search(dataset(), out=tmp_path / "s", **{**SETTINGS, **quick}).sweet_spot
     assert asked == [(set(WINNERS), 48)]
     assert found.answer == ("undecided" if doubted else "yes")
-    assert "did not learn: they are right about 1.00 %" in found.doubts[0]
+    assert "did not learn: they are right on 1.00 %" in found.doubts[0]
     assert found.doubts[0] in found.summary

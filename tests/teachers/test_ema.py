@@ -202,7 +202,7 @@ def test_cost_of_each_variant_is_reported(study, tmp_path):
     assert set(study.sweet_spot.cost.variants) == {"raw", "ema"}
     so_far = cost_of(dataclasses.replace(found, sweet_spot=None)).variants
     assert so_far == pytest.approx(study.sweet_spot.cost.variants)
-    assert "ema teachers, made and measured" in {row[0] for row in cost_table(found).rows}
+    assert "ema teachers, making and measuring them" in {row[0] for row in cost_table(found).rows}
 
 
 def test_cost_of_a_study_from_before_is_read():

@@ -231,7 +231,7 @@ def test_undecided_between_regularization_and_no_gain_asks_for_seeds_too():
     assert found.knowledge.interval[1] < MARGIN
     assert found.verdict == "inconclusive"
     assert found.more_seeds > 0
-    assert f"suggests {found.more_seeds} more seeds" in found.explanation
+    assert f"suggests that {found.more_seeds} more seeds" in found.explanation
 
 
 def test_undecided_verdict_of_a_small_test_split_says_what_it_resolves():

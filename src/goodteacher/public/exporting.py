@@ -165,8 +165,8 @@ def export(
             **work.qualities(folder, network),
         )
         text = model_card(Store(folder), student.card, result)
-        Store(place).write_json(EXPORT_FILE, result)
-        Store(place).write_text(CARD_FILE, text)
+        Store(place, noted=False).write_json(EXPORT_FILE, result)
+        Store(place, noted=False).write_text(CARD_FILE, text)
     _keep(Store(folder), result, text, watcher)
     return result
 
@@ -263,7 +263,7 @@ class _Work:
 
     def written(self, forms: Sequence[Format]) -> tuple[ExportedFile, ...]:
         """Write the student in each format, and check it."""
-        found, store = [], Store(self.place.parent)
+        found, store = [], Store(self.place.parent, noted=False)
         before: set[Path] = set()
         for form in forms:
             say(self.watcher, f"writing the student as {form.name}")

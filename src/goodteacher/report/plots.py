@@ -155,7 +155,7 @@ def write_page(place: Place, text: str) -> None:
         StudyError: It cannot be written.
     """
     folder: Place = Url(place.rpartition("/")[0]) if isinstance(place, Url) else place.parent
-    Store(folder).write_text(place.name, text)
+    Store(folder, noted=False).write_text(place.name, text)
 
 
 def rows_of(figure: Figure) -> Iterator[dict[str, Any]]:

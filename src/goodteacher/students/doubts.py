@@ -8,7 +8,7 @@ from statistics import fmean
 from torch import Tensor
 
 from goodteacher.errors import RunError
-from goodteacher.records import FAMILY, StudentRow, listed, percent
+from goodteacher.records import FAMILY, StudentRow, listed, percent, target_name
 
 _ROUNDING = 1e-6
 """Of a mean of accuracies that are equal."""
@@ -145,4 +145,4 @@ def told_doubts(
 
 
 def _called(names: Iterable[str]) -> str:
-    return listed([FAMILY.get(name, name.replace("_", " ")) for name in names])
+    return listed([FAMILY.get(name) or target_name(name) for name in names])

@@ -129,11 +129,16 @@ class Files(Protocol):
         """
 
 
-def files_of(place: Place) -> Files:
-    """Return what keeps the files of a study at a place."""
+def files_of(place: Place, *, noted: bool = True) -> Files:
+    """Return what keeps the files of a study at a place.
+
+    Args:
+        place: The folder, or the URL.
+        noted: Whether what files hold is noted; not in folders that leave the study.
+    """
     if isinstance(place, Url):
         # Here, since a study in a folder needs nothing of it.
         from goodteacher.studies.remote_files import remote_files
 
         return remote_files(place)
-    return LocalFiles(place)
+    return LocalFiles(place, noted)

@@ -37,9 +37,11 @@ class LocalFiles:
 
     Attributes:
         place: The folder, which need not exist.
+        noted: Whether what files hold is noted; not of what leaves the study.
     """
 
     place: Path
+    noted: bool = True
 
     def check(self) -> None:
         """Say whether a folder may be made there, or is there."""
@@ -83,7 +85,7 @@ class LocalFiles:
         """Leave the files where they are, and note what they hold."""
         for path in sorted(draft.rglob("*")) if folder else ():
             name = f"{folder}/{path.relative_to(draft).as_posix()}"
-            if path.is_file() and not is_free(name):
+            if path.is_file() and self._has_notes_of(name):
                 sync(path)
                 self.note(name)
 
@@ -97,6 +99,7 @@ class LocalFiles:
             yield temporary
             if not is_free(name):
                 sync(temporary)
+            if self._has_notes_of(name):
                 folder_notes(target.parent).add(note_of(target.name, temporary))
             temporary.replace(target)
             sync(target.parent)
@@ -118,9 +121,12 @@ class LocalFiles:
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         path = self._inside(name)
-        if self.notes(name) and not is_free(name):
+        if self.notes(name) and self._has_notes_of(name):
             folder_notes(path.parent).add(note_of(path.name, None))
         path.unlink(missing_ok=True)
+
+    def _has_notes_of(self, name: str) -> bool:
+        return self.noted and not is_free(name)
 
     def set_aside(self, name: str) -> None:
         """Move a file below ``.damaged``; what was noted of it stays."""

@@ -64,10 +64,12 @@ class Store:
     Args:
         root: The folder, or the URL; use :meth:`create` or :meth:`open` for a study that is not
             known to be there.
+        noted: Whether what files hold is noted beside them; not in a folder that leaves the study,
+            such as an export.
     """
 
-    def __init__(self, root: Path | str) -> None:
-        self.files: Files = files_of(place_of(root))
+    def __init__(self, root: Path | str, *, noted: bool = True) -> None:
+        self.files: Files = files_of(place_of(root), noted=noted)
 
     @property
     def root(self) -> Place:

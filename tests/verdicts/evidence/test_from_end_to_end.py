@@ -210,7 +210,7 @@ def test_study_has_an_independent_teacher_of_its_own(tmp_path):
     assert "Knowledge or regularization?" in page.text
     assert "not settled by this page" not in page.text
     assert "Best teacher The teacher of batch size" in page.text
-    assert "Errors taken over from the teacher" in page.text
+    assert "Students of its full response make the very same error" in page.text
     assert f"is wrong on {transfer.num_errors} of 120 examples of the test split" in page.text
 
 
@@ -319,7 +319,8 @@ def test_page_of_a_verification_says_the_verdict_and_its_evidence(verified, evid
     for text in (
         verdict["explanation"],
         evidence.curve.reading,
-        "Students that never saw class c (144 examples of the others, 3 paired seeds)",
+        "Students that never saw class c (they learned from 144 examples of other classes; 3 paired "
+        "seeds)",
         "The independent teacher (the response of --independent-responses)",
         "mlp:8 as the student of forest.npy on circle",
         "Judged: forest.npy",
@@ -369,11 +370,12 @@ def test_command_line_says_where_the_report_is(tmp_path):
 def test_verification_that_was_stopped_is_a_page_too(tmp_path):
     context, *_ = prepared(tmp_path / "v")
     page = Page(write_report(context.store).read_text(encoding="utf-8"))
-    assert "There is no verdict yet" in page.text
+    assert "Not finished" in page.text
+    assert "Whether a gain is knowledge or only regularization" in page.text
 
 
 def test_single_distillation_has_no_report(tmp_path):
-    (tmp_path / "study.toml").write_text('data = "digits"\nstudent = "mlp:4"\n')
+    Store(tmp_path).write_text("study.toml", 'data = "digits"\nstudent = "mlp:4"\n')
     with pytest.raises(StudyError, match="holds a single distillation, which has no report"):
         write_report(Store.open(tmp_path))
 

@@ -120,8 +120,8 @@ def export_table(leaving: Leaving, out: str | Path, rows: Any, y: Any, format: s
             timed=_timed(leaving, ask, Served(place / ONNX_FILE, columns, threads=1), rows),
             **({} if codes is None else _qualities(leaving, expected, rows, codes)),
         )
-        Store(place).write_json(EXPORT_FILE, found)
-        Store(place).write_text(PAGE_FILE, table_page(found))
+        Store(place, noted=False).write_json(EXPORT_FILE, found)
+        Store(place, noted=False).write_text(PAGE_FILE, table_page(found))
     return found
 
 
