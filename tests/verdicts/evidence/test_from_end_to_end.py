@@ -319,8 +319,7 @@ def test_page_of_a_verification_says_the_verdict_and_its_evidence(verified, evid
     for text in (
         verdict["explanation"],
         evidence.curve.reading,
-        "Students that never saw class c (they learned from 144 examples of other classes; 3 paired "
-        "seeds)",
+        "Students that never saw class c (they learned from 144 examples of other classes; ",
         "The independent teacher (the response of --independent-responses)",
         "mlp:8 as the student of forest.npy on circle",
         "Judged: forest.npy",
