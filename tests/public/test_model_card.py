@@ -65,7 +65,7 @@ def test_text_says_what_was_found(study, exported):
     assert study.sweet_spot.summary.split(".")[0] in body
     assert f"{found.size.parameters:,} parameters" in body
     assert f"divided by {found.temperature:.3g}" in body
-    assert "200 to test on" in body
+    assert "and 200 for the test" in body
     assert ("student of hard labels |" in body) == (found.hard_labels is not None)
     assert "Verdict" not in body
 

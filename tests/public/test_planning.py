@@ -164,7 +164,7 @@ def test_a_finished_study_is_planned_with_its_own_times_and_left_as_it_is(
     assert found.amounts.likely.bytes == planning.bytes_of(Store(made.folder))
     assert found.amounts.at_least == found.amounts.at_most
     assert contents(made.folder) == before
-    assert "measured in the study so far" in plan_remarks(found)
+    assert "The times come from the study itself." in plan_remarks(found)
 
 
 def test_of_a_begun_study_what_remains_is_planned(tmp_path, circle):
