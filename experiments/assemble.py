@@ -2,9 +2,10 @@
 
     python experiments/assemble.py
 
-reads `experiments/results`, whatever part of the study it holds, and writes
-`claims.json`, `scores.json` and `regret.json` beside them, `docs/figures/*.svg`, and what
-`docs/study.md`, `docs/study-tables.md`, `docs/practice.md` and the README say of the study.
+reads `experiments/results`, whatever part of the study it holds, and writes beside them
+`claims.json`, `scores.json`, `regret.json` and `defaults.json`, and `docs/figures/*.svg`, and
+what `docs/study.md`, `docs/study-tables.md`, `docs/study-defaults.md`, `docs/practice.md` and the
+README say of the study.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+import defaults
 import regret
 import score_table
 from assembled import Assembled, answering, replicates_of
@@ -99,6 +101,7 @@ def main() -> None:
         (RESULTS / name).write_text(text)
     for page in PAGES:
         page.write_text(page_of(page.read_text(), found))
+    defaults.write()
     if not given.without_figures:
         from figures import write_figures
 

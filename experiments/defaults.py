@@ -331,7 +331,16 @@ def page_of(text: str, result: Mapping[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the pairs")
-    FILE.write_text(json_text(result_of(all_pairs(parser.parse_args().results))))
+    write(parser.parse_args().results)
+
+
+def write(results: Path = RESULTS) -> None:
+    """Write the result and its page.
+
+    Args:
+        results: The folder of the pairs.
+    """
+    FILE.write_text(json_text(result_of(all_pairs(results))))
     PAGE.write_text(page_of(PAGE.read_text(), json.loads(FILE.read_text())))
 
 

@@ -62,6 +62,21 @@ def test_files_named_on_the_page_exist(page):
     assert not missing
 
 
+def test_each_line_of_the_threat_model_names_tests_that_are_there():
+    page = (DOCS / "threat-model.md").read_text()
+    _, _, table = page.partition("## What others can and cannot do")
+    rows = [line for line in table.partition("\n## ")[0].splitlines() if line.startswith("| ")][1:]
+    for row in rows:
+        _, who, cannot, tests, can, _ = (cell.strip() for cell in row.split("|"))
+        assert who
+        assert can or tests, row
+        assert bool(cannot) == bool(tests), f"what cannot be is held by a test: {row}"
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+    assert len(named) >= len([row for row in rows if row.split("|")[2].strip()])
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / file).read_text(), f"{file} has no {test}"
+
+
 def test_rounds_in_the_method_are_those_of_the_default():
     text = (ROOT / "docs" / "method.md").read_text()
     fields = StudyConfig.model_fields

@@ -376,7 +376,7 @@ def test_who_names_the_outer_folder_is_told_the_inner_ones(pair):
             name(folder)
     with pytest.raises(StudyError, match=f"Load the student of one: {folder}/mlp-5/student"):
         load_student(folder)
-    with pytest.raises(StudyError, match=r"holds no studies of several students"):
+    with pytest.raises(StudyError, match=r"is not a search for several students"):
         SeveralStudies(folder / "mlp-5")
 
 

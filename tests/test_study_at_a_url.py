@@ -138,7 +138,11 @@ def test_finished_study_is_all_there(alone, url, tmp_path):
     copied = found.export(tmp_path / "out", format="safetensors", data=dataset())
     assert copied.files[0].num_bytes > 0
     names = {name.partition("/")[0] for name in Store(url).files.names()}
-    local = {path.name for path in alone.folder.iterdir()} - {".lock", "events.jsonl"}
+    local = {path.name for path in alone.folder.iterdir()} - {
+        ".lock",
+        "events.jsonl",
+        ".checksums.jsonl",
+    }
     assert local <= names
     assert ".lock" not in names
 

@@ -86,5 +86,5 @@ def test_other_weights_under_the_same_name_are_noticed(folder, tmp_path):
     shutil.copytree(folder, own)
     searched(own, tmp_path / "study", "mlp:4")
     write_model(own / "a teacher@home", data()["x_train"], weights=True, hidden_size=12)
-    with pytest.raises(GoodteacherError, match="its structure is another one"):
+    with pytest.raises(GoodteacherError, match="its structure has changed"):
         searched(own, tmp_path / "study", "mlp:4")

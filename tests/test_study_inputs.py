@@ -168,8 +168,8 @@ class Narrow(Masked):
         (fields, Narrow, "no argument named attention_mask"),
         (series, Linear, "failed in evaluation mode on a batch of shape"),
         (tokens, "mlp:4@integers", "takes numbers in one array, but the examples are 8 whole"),
-        (series, "mlp:4@integers", "wants whole numbers as they are stored, but the examples"),
-        (fields, "mlp:4@resize:4", "wants images at another size, but the examples"),
+        (series, "mlp:4@integers", "needs whole numbers as they are stored, but the examples"),
+        (fields, "mlp:4@resize:4", "needs images at another size, but the examples"),
     ],
 )
 def test_a_network_that_cannot_take_the_inputs_is_refused_at_once(make, student, message, tmp_path):
@@ -217,7 +217,7 @@ def test_how_whole_numbers_are_given_is_told(student, message, tmp_path):
         ),
         (
             lambda given: given | {"input_ids": given["input_ids"][:5]},
-            "as many examples, but have: input_ids 5, attention_mask 120",
+            "the same number of examples, but have: input_ids 5, attention_mask 120",
         ),
         (
             lambda given: given | {"input_ids": given["input_ids"][:, :5]},

@@ -184,11 +184,11 @@ REFUSED = [
         ModelError,
         "terms of texts, but .* images 1x28x28. Leave '@tfidf:40'",
     ),
-    ({"student": "mlp:3@resize:0"}, ModelError, "malformed behind its @: .*@resize:SIDE"),
-    ({"student": "mlp:3@raw:1"}, ModelError, "malformed behind its @: it must be @raw, without"),
+    ({"student": "mlp:3@resize:0"}, ModelError, "malformed after the @: .*@resize:SIDE"),
+    ({"student": "mlp:3@raw:1"}, ModelError, "malformed after the @: it must be @raw, without"),
     ({"student": "mlp:3@"}, ModelError, "unknown preparation ''"),
     ({"student": "mlp:3@resiz:14"}, ModelError, "Did you mean 'mlp:64@resize:14'"),
-    ({"student": "mlp:3@resize:14@raw"}, ModelError, "malformed behind its @"),
+    ({"student": "mlp:3@resize:14@raw"}, ModelError, "malformed after the @"),
     ({"tfidf_features": 40}, ConfigError, "the inputs of these data are images"),
 ]
 

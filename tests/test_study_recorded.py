@@ -125,7 +125,7 @@ def test_a_study_does_not_go_on_with_other_runs(folder, tmp_path):
     record(tmp_path / "recorded/slow", rate=0.5, epochs=(8,))
     record(tmp_path / "recorded/third", rate=2.0)
     shutil.rmtree(tmp_path / "recorded/fast")
-    told = "new is third; missing is fast; slow has other epochs or responses now"
+    told = "new is third; missing is fast; slow now has other epochs or responses"
     with pytest.raises(StudyError, match=told):
         search(tmp_path)
 
@@ -173,7 +173,7 @@ def test_recorded_runs_stand_beside_those_trained_here(folder, tmp_path):
     [
         ({}, {"split_seed": 1}, r"of 48 examples of the selection split are missing \(ids"),
         ({}, {"selection_fraction": 0.4}, "selection_fraction was 0.2, is 0.4 here"),
-        ({}, {"data": made.dataset(seed=3)}, "other data, or of another version"),
+        ({}, {"data": made.dataset(seed=3)}, "other data or on another version"),
         ({"data": made.dataset(num_classes=3)}, {}, "only the run has|only the data have 'd'"),
         ({"epochs": ()}, {}, "No recorded run matches"),
         ({}, {"trajectories": "nowhere"}, "there is no such folder"),
@@ -194,12 +194,12 @@ def test_a_smaller_transfer_set_is_searched_on_the_same_runs(folder, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (lambda run: (run / "run.json").write_text("{}"), "does not hold a RunNotes"),
+        (lambda run: Store(run).write_text("run.json", "{}"), "does not hold a RunNotes"),
         (lambda run: next(run.glob("responses/*transfer*")).unlink(), "is missing, but"),
         (lambda run: (run / "splits.json").unlink(), "splits.json cannot be read"),
         (
-            lambda run: (run / "trajectory.jsonl").write_text(
-                2 * (run / "trajectory.jsonl").read_text()
+            lambda run: Store(run).write_text(
+                "trajectory.jsonl", 2 * Store(run).read_text("trajectory.jsonl")
             ),
             "holds epoch 1 more than once",
         ),
@@ -245,9 +245,9 @@ def test_settings_that_recorded_runs_cannot_serve_are_refused(tmp_path, settings
 
 
 def test_a_parent_of_runs_is_named_as_what_it_is(folder, tmp_path):
-    with pytest.raises(StudyError, match=r"holds some\. Give them as '.*recorded/\*'"):
+    with pytest.raises(StudyError, match=r"contains some\. Give them as '.*recorded/\*'"):
         search(folder, "recorded", name=str(tmp_path / "x"))
-    with pytest.raises(StudyError, match=r"it is a study\. Teachers that a study has trained"):
+    with pytest.raises(StudyError, match=r"it is a study\. To reuse the teachers of a study"):
         search(folder, "study", name=str(tmp_path / "x"))
 
 

@@ -118,7 +118,7 @@ def test_unknown_words_and_empty_texts_get_the_logits_of_no_words(study):
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ("word1", "must be a list of strings, but are of type str"),
+        ("word1", "must be a list of strings, but their type is str"),
         (["word1", None], r"1 of 2 are NoneType \(at 1\)"),
         (torch.zeros(2, 7), r"takes a list of strings, but got a tensor \[2, 7\]"),
     ],
@@ -148,7 +148,7 @@ def test_damaged_vocabulary_is_refused(study, tmp_path):
     copied = tmp_path / "student"
     shutil.copytree(study.folder / "student", copied)
     steps = [{"kind": "tfidf", "terms": ["a"], "idf": []}]
-    (copied / "preparation.json").write_text(json.dumps({"steps": steps}))
+    Store(copied).write_text("preparation.json", json.dumps({"steps": steps}))
     with pytest.raises(
         StudyError, match=r"preparation\.json .*a vocabulary needs unique terms.*cut short"
     ):

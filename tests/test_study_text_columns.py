@@ -112,7 +112,7 @@ def test_a_student_takes_tuples_columns_and_data_frames_alike(study, folder):
         (["cards1"], r"Each example is 2 texts \(title, body\), but 1 of 1 are not \(at 0; the fi"),
         ([("a", "b", "c")], r"the first is a tuple of 3 \(str\)"),
         (("a", "b"), "2 of 2 are not .* the first is a str"),
-        ("cards1", "give a list of tuples, or a dictionary .* but not a str"),
+        ("cards1", "but got a str.* Give a list of tuples, or a dictionary"),
         ([("a", None)], r"a tuple of 2 \(NoneType, str\)"),
         ({"title": ["a"]}, "the columns given are title. Give a list for each of title, body"),
         ({"title": ["a"], "body": ["b"], "more": ["c"]}, "and no other column"),

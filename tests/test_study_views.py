@@ -126,7 +126,7 @@ def test_study_of_mixed_images_runs_and_its_ladder_is_refused(data, tmp_path):
         ({"views": 2}, "views = 2 needs augment"),
         ({"augment": ["crop:8"]}, "images have sides of 8"),
         ({"augment": ["mixup"], "losses": ["dkd"]}, "dkd needs one label"),
-        ({"augment": ["blur"]}, "augment knows flip"),
+        ({"augment": ["blur"]}, "augment can be flip"),
     ],
 )
 def test_augmentation_that_cannot_work_is_refused_before_training(

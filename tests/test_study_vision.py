@@ -107,7 +107,7 @@ def test_a_pretrained_network_of_timm_teaches(student, tmp_path, elsewhere):
         teacher="timm:test_efficientnet+weights.safetensors@pixels:16",
         student=student,
     )
-    assert "of its weights from the same values whatever the seed" in " ".join(told.notes)
+    assert "of its weights from the same values for every seed" in " ".join(told.notes)
     elsewhere()
     study = Study(tmp_path / "study")
     assert study.config.student == student

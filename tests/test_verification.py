@@ -444,7 +444,7 @@ def _text(value):
             "seeds = 2 is not allowed: a verdict needs at least 3 paired seeds",
         ),
         ({"alpha": 0}, ConfigError, "there is no teacher to judge"),
-        ({"student": None}, ConfigError, "verify needs student and out"),
+        ({"student": None}, ConfigError, "verify also needs student and out"),
         ({"margin": -0.1}, ConfigError, "margin = -0.1 is not allowed"),
     ],
 )

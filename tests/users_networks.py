@@ -231,7 +231,7 @@ REFUSED = {
     ),
     "softmax function": (
         ending(lambda out, training: out.softmax(1)),
-        "each row sums to 1.*Return what its forward gives to softmax",
+        "each row sums to 1.*Return the values that its forward passes to softmax",
     ),
     "softmax in evaluation": (
         ending(lambda out, training: out if training else out.softmax(1)),
@@ -252,9 +252,9 @@ REFUSED = {
     "flipped batch": (ending(lambda out, training: out.flip(0)), "do not follow the order"),
     "time first": (TimeFirst, "do not follow the order.*read it as time"),
     "squeezed": (ending(lambda out, training: out.squeeze()), r"\[4\].*must be the batch, here of"),
-    "dropout always on": (
+    "dropout always active": (
         ending(lambda out, training: F.dropout(out)),
-        r"other outputs for the same inputs.*F.dropout\(x, training=self.training\)",
+        r"different outputs for the same inputs.*F.dropout\(x, training=self.training\)",
     ),
     "detached": (ending(lambda out, training: out.detach()), "does not depend on its trainable"),
     "frozen": (lambda n: plain(n).requires_grad_(False), "all of its 92 weights are frozen"),

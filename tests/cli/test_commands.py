@@ -213,7 +213,7 @@ def test_error_is_json_too_when_json_is_asked_for(circle, tmp_path):
     [
         (np.zeros((240, 3)), "The response has 3 classes, but the data have 4"),
         (np.zeros((100, 4)), "100 rows and no ids"),
-        (np.full((240, 4), np.nan), "240 of 240 rows of the response hold NaN"),
+        (np.full((240, 4), np.nan), "240 of 240 rows of the response contain NaN"),
         (np.full((240, 4), 0.25), "look like probabilities"),
     ],
 )
@@ -367,9 +367,7 @@ def test_student_that_cannot_be_stacked_is_told_once(circle, tmp_path, monkeypat
     result = runner.invoke(app, ["search", str(circle), *chosen, f"--out={tmp_path / 's'}"])
     assert result.exit_code == 0, result.stderr
     told = " ".join(result.stderr.split())
-    assert (
-        told.count("Students of this network are trained one after another, which is slower") == 1
-    )
+    assert told.count("Students of this network are trained one after another, which gives") == 1
     assert "torch.fx cannot trace it (TypeError" in told
 
 

@@ -120,7 +120,7 @@ def test_a_file_of_settings_may_name_teacher_and_target(tmp_path, save):
             "epochs is about teachers",
         ),
         (["--teacher", "forest:no", "--student", "mlp:4"], "must be forest or forest:TREES"),
-        (["--teacher", "forst", "--student", "mlp:4"], "A teacher can be forest, extra-trees"),
+        (["--teacher", "forst", "--student", "mlp:4"], "A teacher can also be forest, extra-trees"),
         (["--student", "mlp:4"], "teacher is missing"),
     ],
 )
@@ -190,7 +190,7 @@ def test_missing_targets_and_two_classes_are_told(save):
     frame.loc[:9, "species"] = None
     found = findings(save(frame))
     assert "training examples are unlabelled." in found["unlabelled"]["message"]
-    assert "similarity information is 0" in found["two_classes"]["message"]
+    assert "Similarity information is then 0" in found["two_classes"]["message"]
     assert "two_classes" not in findings(save(table()))
 
 
@@ -210,19 +210,23 @@ REFUSED = {
         "look like a measurement, as for a regression",
     ),
     "fractions": (lambda: table(price=np.linspace(0, 1, N)), "price", "column of measurements"),
-    "names": (lambda: table(who=[f"n{n}" for n in range(N)]), "who", "is it the right column"),
+    "names": (lambda: table(who=[f"n{n}" for n in range(N)]), "who", "Is it the right column"),
     "dates": (
         lambda: table(day=pd.date_range("2024-01-01", periods=N)),
         "species",
-        "Columns of dates are no inputs: 'day'",
+        "Columns of dates cannot be inputs: 'day'",
     ),
     "one example": (lambda: table(species=["u"] * 60 + ["v"] * 59 + ["w"]), "species", "'w'"),
-    "no inputs": (lambda: table()[["species"]], "species", "no column that could be an input"),
-    "no rows": (lambda: table()[:0], "species", "has no rows"),
+    "cannot be inputs": (
+        lambda: table()[["species"]],
+        "species",
+        "no column that can be used as input",
+    ),
+    "no rows": (lambda: table()[:0], "species", "no rows"),
     "words among numbers": (
         lambda: table(age=[("?", "1", "2", "3")[n % 4] for n in range(N)]),
         "species",
-        "Leave a missing value empty",
+        "Leave missing values empty",
     ),
 }
 

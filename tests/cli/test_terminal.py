@@ -15,10 +15,9 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo
 _WORK = """
 import signal, sys, time
 from goodteacher.cli import progress
-from goodteacher.cli.door import door, end_on_request
+from goodteacher.cli.door import door
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-end_on_request()
 progress._SOON = 0.0
 sys.argv = ["goodteacher", "search", "my data", "--out", "s"]
 with door(False), progress.shown_progress() as shown:
@@ -122,25 +121,53 @@ def test_ctrl_c_on_a_terminal_names_the_command_that_goes_on():
 
 # --- how commands end ----------------------------------------------------------------------------
 
-_LOADING = """
-import os, runpy, signal, sys
+_MOMENTS = """
+import atexit, os, runpy, signal, sys
 
-class Interrupting:
+def signalled():
+    os.kill(os.getpid(), {number})
+
+class Signalling:
     def find_spec(self, name, *_):
-        if name == "goodteacher.cli":
-            os.kill(os.getpid(), signal.SIGINT)
+        if name == {moment!r}:
+            signalled()
 
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.meta_path.insert(0, Interrupting())
+signal.signal(signal.SIGINT, {before})
+sys.meta_path.insert(0, Signalling())
+if {moment!r} == "end":
+    atexit.register(signalled)
 runpy.run_module("goodteacher", run_name="__main__")
 """
 
 
-def test_ctrl_c_before_anything_is_loaded_ends_without_a_traceback():
-    command = [sys.executable, "-c", _LOADING, "search", "digits"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout) == (130, "")
-    assert ended.stderr == "Interrupted before anything began.\n"
+def ended_at(moment, number, before="signal.default_int_handler"):
+    """Run a command that a signal meets while a module is looked for, or when it has ended."""
+    code = _MOMENTS.format(moment=moment, number=int(number), before=before)
+    command = [sys.executable, "-c", code, "doctor", "digits"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("moment", ["goodteacher.cli", "typer", "pydantic", "end"])
+def test_signal_outside_a_commands_work_ends_it_with_one_line(moment, number):
+    ended = ended_at(moment, number)
+    assert ended.returncode == 128 + number
+    assert ended.stderr.strip() == "Interrupted. To start again, give the same command."
+    assert ("training" in ended.stdout) == (moment == "end")
+
+
+@pytest.mark.parametrize("moment", ["torch", "goodteacher.public.checking"])
+def test_signal_while_a_command_loads_what_it_needs_names_the_command(moment):
+    ended = ended_at(moment, signal.SIGTERM)
+    assert ended.returncode == 143
+    assert "Interrupted. To start again:\n" in ended.stderr
+    assert "doctor digits" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_ctrl_c_is_not_heard_where_the_shell_said_so():
+    """As of a command that was started in the background, which Ctrl-C does not concern."""
+    assert ended_at("typer", signal.SIGINT, before="signal.SIG_IGN").returncode == 0
 
 
 def test_command_that_keeps_nothing_is_started_again(monkeypatch):

@@ -19,12 +19,12 @@ def test_augmentation_is_read_and_shown_in_one_notation(specs, shown):
 @pytest.mark.parametrize(
     ("specs", "complaint"),
     [
-        (["flp"], "augment knows flip, crop, cutout, mixup, but got 'flp'"),
+        (["flp"], "augment can be flip, crop, cutout, mixup, but got 'flp'"),
         (["crop:4", "crop:2"], "augment may name crop once"),
         (["crop:0"], "crop takes a whole number of pixels above 0"),
         (["crop:2.5"], "crop takes a whole number of pixels above 0"),
         (["mixup:inf"], "mixup takes a number above 0"),
-        (["flip:3"], "flip takes no size"),
+        (["flip:3"], "flip has no size"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_the_way_out(specs, complaint):

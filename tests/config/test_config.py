@@ -92,15 +92,15 @@ def test_recipes_are_the_grid_without_repetitions():
         ({"epochs": -4}, "greater than 0"),
         ({"batch_sizes": "32,0"}, "batch_sizes = .* greater than 0"),
         ({"batch_sizes": "32,32"}, "batch_sizes may contain each value only once"),
-        ({"batch_sizes": ""}, "batch_sizes must name at least one value"),
-        ({"temperatures": [-1]}, "greater than 0"),
+        ({"batch_sizes": ""}, "batch_sizes must contain at least one value"),
+        ({"temperatures": [-1]}, "greater than or equal to 0.001"),
         ({"temperatures": [float("inf")]}, "finite"),
         ({"alphas": [1.5]}, "less than or equal to 1"),
         ({"alphas": [0.0]}, "alpha is the weight of the teacher term"),
         ({"losses": "kl,l2"}, "losses = 'l2' is not allowed"),
         ({"learning_rates": [float("nan")]}, "finite number"),
-        ({"record_epochs": [64], "epochs": 32}, "record_epochs must lie within epochs = 32"),
-        ({"smoothings": [1.0]}, "smoothings must lie inside"),
+        ({"record_epochs": [64], "epochs": 32}, "record_epochs must be at most epochs = 32"),
+        ({"smoothings": [1.0]}, "smoothings must be above 0"),
         ({"selection_fraction": 1.0}, "less than 1"),
         ({"halving": 1}, "greater than or equal to 2"),
         ({"variants": "swa"}, "variants = 'swa' is not allowed"),
@@ -171,3 +171,18 @@ def test_one_number_in_place_of_two_is_told_as_that():
         parse(StudyConfig, data="digits", teacher="mlp:8", student="mlp:4", resize="224")
     assert "too few values. It is height,width" in str(caught.value)
     assert "missing" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "setting", ["threads", "workers", "teacher_workers", "stack_width", "views", "seeds", "rungs"]
+)
+def test_absurd_numbers_are_refused_with_the_limit(setting):
+    with pytest.raises(ConfigError, match=rf"{setting} = 1000000000 .*10000"):
+        parse(StudyConfig, **NAMES, **{setting: 1_000_000_000})
+
+
+@pytest.mark.parametrize("temperature", [1e-4, 2e4, 1e300, 1e-300])
+def test_temperatures_at_which_numbers_lose_their_digits_are_refused(temperature):
+    with pytest.raises(ConfigError, match="temperatures = "):
+        parse(StudyConfig, **NAMES, temperatures=[1.0, temperature])
+    assert parse(StudyConfig, **NAMES, temperatures=[1e-3, 1e4]).temperatures == (1e-3, 1e4)

@@ -48,7 +48,7 @@ def test_learning_rates_that_differ_in_the_last_digit_have_other_names():
 
 @pytest.mark.parametrize("name", ["learning_rates", "teacher_seeds"])
 def test_lists_of_runs_are_neither_empty_nor_doubled(name):
-    with pytest.raises(ConfigError, match=f"{name} must name at least one value"):
+    with pytest.raises(ConfigError, match=f"{name} must contain at least one value"):
         study(**{name: []})
     with pytest.raises(ConfigError, match=f"{name} may contain each value only once"):
         study(**{name: [1, 1]})

@@ -180,7 +180,7 @@ def test_folder_can_be_moved(form, student, folder, tmp_path):
 def test_every_file_that_is_missing_or_cut_is_named(form, folder, tmp_path):
     copied = tmp_path / "student"
     shutil.copytree(folder, copied)
-    files = sorted(path for path in copied.rglob("*") if path.is_file())
+    files = sorted(path for path in copied.rglob("[!.]*") if path.is_file())
     assert files
     for file in files:
         whole = file.read_bytes()
@@ -201,6 +201,6 @@ def test_nobody_writes_files_of_another_format(student, tmp_path):
         if form.takes(card) and all(map(find_spec, PACKAGES.get(form.name, ()))):
             form.write(Store(tmp_path / form.name), "student", network, card)
             written = tmp_path / form.name / "student"
-            names += [str(path.relative_to(written)) for path in written.rglob("*")]
+            names += [str(path.relative_to(written)) for path in written.rglob("[!.]*")]
     own = [name for name in names if name not in COMPANIONS]
     assert len(own) == len(set(own))

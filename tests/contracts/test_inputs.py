@@ -254,7 +254,7 @@ def test_a_network_sees_prepared_rows_whatever_the_inputs(inputs):
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        (lambda: InMemory(torch.zeros(3)), "an axis behind that of the examples"),
+        (lambda: InMemory(torch.zeros(3)), "one axis after that of the examples"),
         (lambda: InMemory(torch.zeros(3, 2, dtype=torch.complex64)), "complex64"),
         (lambda: InMemory(torch.zeros(3, 2, dtype=torch.float64)), "but are torch.float64"),
         (lambda: InMemory(torch.zeros(0, 2)), "at least one example"),

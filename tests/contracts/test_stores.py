@@ -2,13 +2,14 @@
 
 import pickle
 import uuid
+from functools import partial
 
 import pytest
 import torch
 
 from goodteacher.config import Recipe, StudyConfig, parse
 from goodteacher.errors import StudyError
-from goodteacher.studies import Store
+from goodteacher.studies import Store, Url
 from tests import object_stores
 
 KINDS = ("folder", "memory", "s3")
@@ -174,6 +175,74 @@ def test_many_questions_are_answered_as_one_each_would_be(store):
     listed = store.listed()
     assert [listed.exists(name) for name in names] == [store.exists(name) for name in names]
     assert [n for n in names if listed.exists(n)] == names[::3]
+
+
+def put(store, name, content):
+    """Write an object or a file past the store, as damage does."""
+    if isinstance(store.root, Url):
+        store.files.put_bytes(name, content)
+    else:
+        store.path(name).write_bytes(content)
+
+
+WRITERS = {
+    "text": ("a/x.json", lambda store, name: store.write_json(name, Recipe())),
+    "records": ("x.jsonl", lambda store, name: store.write_records(name, [Recipe()])),
+    "table": ("a/x.parquet", lambda store, name: store.write_table(name, [Recipe()], Recipe)),
+    "tensors": ("a/b/x.bin", lambda store, name: store.write_tensors(name, {"a": torch.ones(3)})),
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_file_that_was_changed_since_it_was_written_is_refused_by_name(store, kind):
+    name, write = WRITERS[kind]
+    write(store, name)
+    whole = store.files.read(name)
+    readers = (store.local, store.read_text, store.read_tensors, store.read_notes)
+    tables = (store.read_table, store.read_records, store.read_json)
+    half, flipped = whole[: len(whole) // 2], bytes([whole[0] ^ 1]) + whole[1:]
+    for content in (b"", half, flipped, whole + b" "):
+        put(store, name, content)
+        assert not store.intact(name)
+        for read in (*readers, *(partial(table, kind=Recipe) for table in tables)):
+            with pytest.raises(StudyError, match=f"{name} was changed or cut since it was writ"):
+                read(name)
+    put(store, name, whole)
+    assert store.intact(name)
+    store.local(name)
+
+
+def test_a_file_that_nobody_wrote_is_refused_by_name(store):
+    put(store, "by_hand.json", b"{}")
+    with pytest.raises(StudyError, match=r"by_hand\.json is not accounted for"):
+        store.read_json("by_hand.json", Recipe)
+    store.files.note("by_hand.json")
+    assert store.read_text("by_hand.json") == "{}"
+
+
+def test_what_was_noted_is_told_of_all_files(store):
+    store.write_text("a/x.txt", "x")
+    store.write_text("a/gone.txt", "gone")
+    store.remove("a/gone.txt")
+    store.log("done")
+    other = Store(store.root)
+    notes = other.files.all_notes()
+    assert {name: of[-1].size for name, of in notes.items() if name.startswith("a/")} == {
+        "a/x.txt": 1,
+        "a/gone.txt": None,
+    }
+    assert set(other.files.sizes()) == {"study.toml", "a/x.txt"}
+
+
+def test_a_folder_to_be_read_here_is_compared_file_by_file(store):
+    store.write_text("student/config.json", "{}")
+    store.write_text("student/weights.bin", "weights")
+    put(store, "student/weights.bin", b"wrights")
+    with pytest.raises(StudyError, match=r"student/weights\.bin was changed or cut"):
+        store.local_folder("student")
+    store.files.set_aside("student/weights.bin")
+    with pytest.raises(StudyError, match=r"student/weights\.bin cannot be read: No such file"):
+        store.local_folder("student")
 
 
 def test_store_can_be_sent_to_other_processes(store):

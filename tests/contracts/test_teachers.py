@@ -9,7 +9,7 @@ import torch
 from goodteacher import Recorder
 from goodteacher.config import StudyConfig, parse
 from goodteacher.data import Dataset, Split, prepare
-from goodteacher.errors import ResponseError, RunError
+from goodteacher.errors import ResponseError, RunError, StudyError
 from goodteacher.networks import Preparations
 from goodteacher.records import Blend, BlendMember, Checkpoint
 from goodteacher.responses import Response, write_response
@@ -37,9 +37,11 @@ def _write(store, key, records):
     write_recorded(store, key, records)
     for number, record in enumerate(records):
         for name in ("transfer", "selection"):
-            path = store.path(response_file(key, record.epoch, name))
+            file = response_file(key, record.epoch, name)
+            path = store.path(file)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_response(path, Response(_logits(number), IDS), metadata={})
+            store.files.note(file)
 
 
 def trained_here(folder):
@@ -149,16 +151,16 @@ def test_examples_that_it_never_saw_are_refused(teachers):
 
 
 def test_a_teacher_that_is_not_there_is_refused(teachers):
-    with pytest.raises(RunError, match=r"no run 'nobody'|not the response"):
+    with pytest.raises(RunError, match=r"no run 'nobody'|has changed since"):
         teachers.response(Checkpoint(run="nobody", epoch=1), split(IDS))
 
 
 def test_an_epoch_or_view_that_was_not_recorded_is_refused(teachers):
     for teacher in teachers.known():
         if isinstance(teacher, Checkpoint):
-            with pytest.raises(ResponseError, match="no file"):
+            with pytest.raises(StudyError, match="No such file"):
                 teachers.response(teacher.model_copy(update={"epoch": 999}), split(IDS))
-            with pytest.raises(ResponseError, match="no file"):
+            with pytest.raises(StudyError, match="No such file"):
                 teachers.response(teacher, split(IDS), view=9)
 
 

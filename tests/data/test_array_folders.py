@@ -158,7 +158,8 @@ DAMAGES = {
 def test_damaged_array_is_refused_by_its_name_and_never_unpickled(folder, name, damage):
     path = folder / f"{name}.npy"
     DAMAGES[damage](path)
-    with pytest.raises(DataError, match=rf"{name}\.npy cannot be read as a \.npy file"):
+    said = "is a folder, but only regular" if damage == "a folder" else r"cannot be read as a \.npy"
+    with pytest.raises(DataError, match=rf"{name}\.npy {said} file"):
         load_dataset(folder)
 
 
@@ -176,7 +177,7 @@ def test_arrow_file_that_is_cut_short_is_refused(tmp_path, stream, share):
     path = write_arrow(tmp_path / "a.arrow", {"x": np.arange(500.0)}, stream=stream)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(DataError, match=r"cannot be read as an Arrow file.*cut short"):
+    with pytest.raises(DataError, match=r"cannot be read as an Arrow file.*may be incomplete"):
         open_arrow(path)
 
 
@@ -209,7 +210,7 @@ TENSOR_WITH_A_GAP = pa.ExtensionArray.from_storage(
 def test_arrow_column_that_is_no_numbers_is_refused_by_its_name(tmp_path, column):
     path = write_arrow(tmp_path / "a.arrow", {"weight": column})
     with pytest.raises(
-        DataError, match=r"column 'weight' of .* (must hold numbers, or lists of|holds texts)"
+        DataError, match=r"column 'weight' of .* (must contain a number, or a list|contains texts)"
     ):
         open_arrow(path)
 
@@ -224,7 +225,7 @@ def test_rows_of_other_lengths_are_refused_with_the_lengths(tmp_path, last):
 
 def test_arrow_file_without_rows_or_with_two_columns_of_one_name_is_refused(tmp_path):
     empty = write_arrow(tmp_path / "a.arrow", {"x": pa.array([], pa.float64())})
-    with pytest.raises(DataError, match="holds no row"):
+    with pytest.raises(DataError, match="has no rows"):
         open_arrow(empty)
     column = pa.array([1.0, 2.0])
     twice = pa.Table.from_arrays([column, column], names=["x", "x"])
@@ -242,7 +243,7 @@ def test_array_that_is_there_twice_is_refused(folder):
 def test_labels_and_ids_in_an_arrow_file_are_refused(folder, name):
     (folder / f"{name}.npy").unlink(missing_ok=True)
     write_arrow(folder / f"{name}.arrow", {"x": np.arange(N) % 2})
-    with pytest.raises(DataError, match=rf"{name}\.arrow is an Arrow file, which only inputs may"):
+    with pytest.raises(DataError, match=rf"{name}\.arrow is an Arrow file, but only inputs"):
         load_dataset(folder)
 
 

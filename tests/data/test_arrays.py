@@ -61,7 +61,7 @@ def test_an_ambiguous_channel_axis_is_refused(shape, which):
 
 @pytest.mark.parametrize("inputs", [np.zeros(6), np.zeros((6, 2), complex)])
 def test_inputs_that_are_no_numbers_of_examples_are_refused(inputs):
-    with pytest.raises(DataError, match=r"must be numbers \[N, ...\], such as uint8 images"):
+    with pytest.raises(DataError, match=r"must be numbers \[N, ...\], for example uint8 images"):
         load_dataset(arrays(inputs))
 
 
@@ -75,7 +75,9 @@ def test_inputs_that_are_no_numbers_of_examples_are_refused(inputs):
 )
 def test_images_that_were_scaled_or_widened_are_refused(shape, dtype, largest, remedy, other):
     inputs = (np.arange(np.prod(shape)) % (largest + 1)).reshape(shape).astype(dtype)
-    with pytest.raises(DataError, match=rf"look like images, .*: {remedy}.* are none, .*{other}"):
+    with pytest.raises(
+        DataError, match=rf"look like images, .*: {remedy}.* are not images, .*{other}"
+    ):
         load_dataset(arrays(inputs))
     told_otherwise = inputs.astype(np.int16) if dtype is np.int64 else 100 * inputs
     assert load_dataset(arrays(told_otherwise)).input_shape == shape[1:]
@@ -148,5 +150,5 @@ def test_a_lone_array_under_the_name_of_an_npz_is_refused(tmp_path):
 
 def test_images_are_resized_on_request_and_features_never():
     assert load_dataset(arrays(), resize=(8, 6)).input_shape == (1, 8, 6)
-    with pytest.raises(DataError, match=r"resize=\(8, 6\) is for images"):
+    with pytest.raises(DataError, match=r"resize=\(8, 6\) applies to images"):
         load_dataset(arrays(np.random.rand(6, 5)), resize=(8, 6))

@@ -43,7 +43,7 @@ def test_columns_with_the_name_of_an_index_are_left_out_with_a_note(tmp_path, na
     folder = save(
         tmp_path, frame().assign(**{name: values}), frame(seed=1).assign(**{name: values})
     )
-    data = load_with_note(folder, f"'{name}' is an index by its name and is no input")
+    data = load_with_note(folder, f"'{name}' has the name of an index and is not used as input")
     assert data.feature_names == ("a", "b")
 
 
@@ -64,14 +64,14 @@ def test_the_shuffled_index_of_a_parquet_file_is_left_out(tmp_path):
 )
 def test_row_numbers_are_left_out_whatever_their_name(tmp_path, values):
     folder = save(tmp_path, frame(visit=values), frame(visit=values))
-    data = load_with_note(folder, "column 'visit' numbers the rows")
+    data = load_with_note(folder, "column 'visit' contains row numbers")
     assert data.feature_names == ("a", "b")
 
 
 def test_row_numbers_from_before_the_split_are_found_in_both_tables(tmp_path):
     order = np.random.default_rng(0).permutation(2 * N)
     folder = save(tmp_path, frame(row_no=order[:N]), frame(row_no=order[N:]))
-    assert load_with_note(folder, "'row_no' numbers").input_shape == (2,)
+    assert load_with_note(folder, "'row_no' contains row numbers").input_shape == (2,)
 
 
 @pytest.mark.parametrize(
@@ -112,10 +112,10 @@ def test_two_columns_of_one_name_are_refused_by_name(tmp_path):
 
 def test_a_table_without_a_header_is_recognised(tmp_path):
     (tmp_path / "bare.csv").write_text("5,0,0,1\n" + "1,2,3,4\n" * 9)
-    with pytest.raises(DataError, match=r"more than one column '0'.*first line an example"):
+    with pytest.raises(DataError, match=r"more than one column '0'.*first line is an example"):
         load_dataset(tmp_path / "bare.csv")
     (tmp_path / "bare.csv").write_text("5.1,3.5,setosa\n" + "1,2,virginica\n" * 9)
-    with pytest.raises(DataError, match=r"needs a column of labels.*first line an example"):
+    with pytest.raises(DataError, match=r"needs a column of labels.*first line is an example"):
         load_dataset(tmp_path / "bare.csv")
 
 
@@ -123,7 +123,7 @@ def test_a_copy_of_the_label_is_left_out(tmp_path):
     names = np.array(["cat", "dog", "emu"])
     tables = [frame(seed=s) for s in (0, 1)]
     tables = [t.assign(code=7 - t.label, species=names[t.label]) for t in tables]
-    data = load_with_note(save(tmp_path, *tables), "'code', 'species' say nothing but the label")
+    data = load_with_note(save(tmp_path, *tables), "'code', 'species' repeat the label")
     assert data.feature_names == ("a", "b")
 
 
@@ -137,7 +137,9 @@ def test_a_feature_that_follows_the_label_by_chance_of_few_rows_stays():
 
 def test_other_columns_named_as_labels_are_no_inputs(tmp_path):
     tables = [frame(seed=s).assign(target=np.arange(N) % 5) for s in (0, 1)]
-    data = load_with_note(save(tmp_path, *tables), "'target' is a label by its name .*from 'label'")
+    data = load_with_note(
+        save(tmp_path, *tables), "'target' has the name of a label .*from 'label'"
+    )
     assert (data.num_classes, data.feature_names) == (3, ("a", "b"))
 
 
@@ -170,7 +172,7 @@ def test_the_text_column_can_be_named_and_the_others_are_left_out(tmp_path):
     with pytest.raises(DataError, match="--text-column"):
         load_dataset(folder)
     assert load_dataset(folder, text_column="body").train.texts[0] == "card lost"
-    with pytest.raises(DataError, match="must name a column of strings"):
+    with pytest.raises(DataError, match="must be a column of strings"):
         load_dataset(folder, text_column="stars")
 
 
@@ -197,12 +199,15 @@ def test_a_column_without_any_value_is_left_out(tmp_path):
 @pytest.mark.parametrize(
     "values, message",
     [
-        (["12", "13", "?"] * 20, r"would be numbers, but 20 of 60 values are not \('\?'\)"),
+        (
+            ["12", "13", "?"] * 20,
+            r"is taken as numbers, but 20 of 60 values are not numbers \('\?'\)",
+        ),
         (
             ["2024-05-0" + str(1 + n % 9) for n in range(N)],
-            "dates are no inputs: 'odd'",
+            "dates cannot be inputs: 'odd'",
         ),
-        (["05/0" + str(1 + n % 9) + "/24" for n in range(N)], "dates are no inputs: 'odd'"),
+        (["05/0" + str(1 + n % 9) + "/24" for n in range(N)], "dates cannot be inputs: 'odd'"),
     ],
 )
 def test_columns_of_other_kinds_among_numbers_are_refused_with_a_way_out(tmp_path, values, message):
@@ -213,7 +218,7 @@ def test_columns_of_other_kinds_among_numbers_are_refused_with_a_way_out(tmp_pat
 
 def test_numbers_with_a_word_for_missing_are_no_texts(tmp_path):
     table = pd.DataFrame({"age": ["12", "n.a.", "14"] * 4, "label": [0, 1, 0] * 4})
-    with pytest.raises(DataError, match=r"column 'age'|Column 'age' .* would be numbers"):
+    with pytest.raises(DataError, match=r"column 'age'|Column 'age' .* is taken as numbers"):
         load_dataset(save(tmp_path, table, table))
 
 
@@ -248,7 +253,7 @@ def test_images_named_in_a_column_are_read_where_they_are(tmp_path, pixels, wher
         for number, row in enumerate(pixels):
             (tmp_path / "test" / f"{number}.png").write_bytes(encode(row))
     table.to_csv(tmp_path / "test.csv", index=False)
-    with pytest.warns(DataNote, match="'all' is not used"):
+    with pytest.warns(DataNote, match="also has 'all', which is not used"):
         data = load_dataset(tmp_path)
     assert np.array_equal(data.train.inputs[:, 0].numpy(), pixels)
 
@@ -256,10 +261,10 @@ def test_images_named_in_a_column_are_read_where_they_are(tmp_path, pixels, wher
 @pytest.mark.parametrize(
     "paths, message",
     [
-        ([f"images/img_{n}.JPG" for n in range(8)], "none of the 8 files is there.*--text-column"),
-        ([rf"C:\data\{n}.webp" for n in range(8)], "none of the 8 files is there"),
-        ([f"https://x.org/{n}.png?w=1" for n in range(8)], "Fetch the images"),
-        ([f"clips/{n}.wav" for n in range(8)], "names audio .*Sound is not read here"),
+        ([f"images/img_{n}.JPG" for n in range(8)], "none of the 8 files was found.*--text-column"),
+        ([rf"C:\data\{n}.webp" for n in range(8)], "none of the 8 files was found"),
+        ([f"https://x.org/{n}.png?w=1" for n in range(8)], "Download the images"),
+        ([f"clips/{n}.wav" for n in range(8)], "names audio .*Sound files are not read"),
         ([f"notes/{n}.txt" for n in range(8)], "names documents"),
     ],
 )

@@ -67,7 +67,7 @@ def test_an_unknown_encoding_is_refused_with_what_to_do(tmp_path, encoding):
 
 def test_utf_16_without_a_mark_is_refused(tmp_path):
     write(tmp_path, ROWS.encode("utf-16-le"))
-    with pytest.raises(DataError, match=r"holds zero bytes.*UTF-16"):
+    with pytest.raises(DataError, match=r"contains zero bytes.*UTF-16"):
         load_dataset(tmp_path)
 
 

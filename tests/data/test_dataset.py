@@ -86,10 +86,15 @@ def test_labels_as_a_column_are_flattened():
         (np.zeros((2, 1)), ["a", "b"], None, "labels must be an array of numbers"),
         (np.zeros((2, 1)), [0, 1, 1], None, r"labels must have shape \[2\].*\[3\]"),
         (np.zeros((2, 1)), np.eye(2, dtype=int), None, "one-hot"),
-        (np.zeros((2, 1)), [0, 1], [5, 5], r"ids must be unique.*1 appear more than once \(5\)"),
+        (
+            np.zeros((2, 1)),
+            [0, 1],
+            [5, 5],
+            r"ids must be unique.*1 of them appear more than once \(5\)",
+        ),
         (np.zeros((2, 1)), [0, 1], [0.5, 1.5], "ids must be integers"),
-        (np.zeros((2, 4, 4), np.uint8), [0, 1], None, "needs one"),
-        (np.zeros(2), [0, 1], None, r"an axis behind that of the examples, .* \[2\]"),
+        (np.zeros((2, 4, 4), np.uint8), [0, 1], None, "without a channel axis"),
+        (np.zeros(2), [0, 1], None, r"one axis after that of the examples, .* \[2\]"),
         (np.zeros((2, 1), complex), [0, 1], None, "but are torch.complex128"),
         ({}, np.zeros(0, int), None, "need at least one field"),
         ({"a": np.zeros((2, 1)), "b": np.zeros((3, 1))}, [0, 1], None, "a 2, b 3"),
@@ -117,7 +122,7 @@ def test_a_data_set_knows_its_shape():
 def test_unlabelled_examples_are_allowed_in_train_only():
     partly = relabelled([0, 1, -1, -1])
     assert len(dataset_with(train=partly).train) == 4
-    with pytest.raises(DataError, match=r"2 of 4 in the test split.*hide its labels"):
+    with pytest.raises(DataError, match=r"2 of 4 in the test split.*hides its labels"):
         dataset_with(test=partly)
 
 
@@ -132,7 +137,10 @@ def test_unlabelled_examples_are_allowed_in_train_only():
         ({"train": relabelled([0, 1, -2])}, "values -2"),
         ({"train": relabelled([0, 0, 0])}, r"1 of 2 classes have none in the train split \(b\)"),
         ({"test": make_features(num_features=4)}, r"train are \[3\] and those of test \[4\]"),
-        ({"test": make_images()}, r"one kind, .* are 3 numbers and those of test images 1x4x4"),
+        (
+            {"test": make_images()},
+            r"the same type, .* are 3 numbers and those of test images 1x4x4",
+        ),
     ],
 )
 def test_a_data_set_that_cannot_be_used_is_refused(changes, message):

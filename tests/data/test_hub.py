@@ -83,7 +83,7 @@ def test_a_name_may_carry_a_config(monkeypatch, spec, expected):
 
 def test_validation_serves_as_test_only_with_a_warning(monkeypatch):
     fake_hub(monkeypatch, made_splits("train", "validation"))
-    with pytest.warns(UserWarning, match="its validation split is used as the sealed test split"):
+    with pytest.warns(UserWarning, match="Its validation split is used as the test split"):
         load_dataset("hf:owner/name")
     fake_hub(monkeypatch, made_splits("train", "validation", "test"))
     load_dataset("hf:owner/name")  # warnings are errors here
@@ -113,7 +113,7 @@ def test_a_missing_library_says_what_to_install(monkeypatch):
 
 
 def test_a_prefix_without_a_name_is_refused():
-    with pytest.raises(DataError, match="name must follow 'hf:'"):
+    with pytest.raises(DataError, match="must name a data set after 'hf:'"):
         load_dataset("hf:")
 
 

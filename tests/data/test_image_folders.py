@@ -41,7 +41,7 @@ def test_files_that_are_left_out_are_counted_by_their_endings(tmp_path):
     put(tmp_path, "train/dog/__MACOSX/0.png")
     data, notes = noted(tmp_path)
     assert len(data.train) == 8
-    counted = "4 hidden or of the system, 2 .heic, 1 .txt, 1 without an ending"
+    counted = "4 hidden or system files, 2 .heic, 1 .txt, 1 without a file extension"
     assert all(part in notes[0] for part in counted.split(", "))
 
 
@@ -64,7 +64,7 @@ def test_names_of_numbers_sort_as_numbers_in_tables_and_arrays_too():
 def test_class_folders_that_differ_in_case_or_spaces_are_named(tmp_path, other):
     pets(tmp_path, splits=["train"])
     pets(tmp_path, splits=["test"], classes=(other, "dog"))
-    with pytest.raises(DataError, match=f"Only case or spaces tell '{other}' and 'cat' apart"):
+    with pytest.raises(DataError, match=f"differ only in case or spaces: '{other}' and 'cat'"):
         load_dataset(tmp_path)
 
 
@@ -89,7 +89,7 @@ def test_images_without_a_class_folder_are_unlabelled(tmp_path, where):
     put(tmp_path, *(f"{where}/{n}.png" for n in range(3)))
     data, notes = noted(tmp_path)
     assert data.train.labels.tolist() == [0] * 4 + [1] * 4 + [-1] * 3
-    assert "3 images of" in notes[0]
+    assert "3 images in" in notes[0]
 
 
 def test_a_flat_training_folder_takes_its_classes_from_validation_and_test(tmp_path):
@@ -126,5 +126,5 @@ def test_the_folder_to_test_on_can_be_named(tmp_path):
     assert (len(data.test), len(data.validation), notes) == (8, 8, [])
     with pytest.raises(ConfigError, match=r"test_split = 'holdut' .* Did you mean 'holdout'"):
         load_dataset(tmp_path, test_split="holdut")
-    with pytest.raises(ConfigError, match="target = 'x' means nothing for a folder"):
+    with pytest.raises(ConfigError, match="target = 'x' does not apply to a folder"):
         load_dataset(tmp_path, target="x")

@@ -61,12 +61,12 @@ def test_ids_that_train_and_validation_share_are_counted_on(tmp_path):
         table.assign(label=np.arange(size) % 3).to_csv(tmp_path / f"{split}.csv", index=False)
     data, notes = noted(tmp_path)
     assert data.validation.ids.tolist() == list(range(130, 142))
-    assert "counted on from 130" in notes[0]
+    assert "new ids, from 130 on" in notes[0]
 
 
 def test_a_data_set_refuses_ids_that_two_splits_share():
     split = make_features(6)
-    with pytest.raises(DataError, match="Ids of train and validation must differ"):
+    with pytest.raises(DataError, match="The ids of train and validation must differ"):
         Dataset("made", split, split, ("a", "b"), split)
 
 
@@ -75,7 +75,7 @@ def test_validation_without_test_is_the_test_split(tmp_path):
     del given["x_test"], given["y_test"]
     data, notes = noted(given)
     assert (len(data.test), data.validation) == (12, None)
-    assert "its val split is used as the sealed test split" in notes[0]
+    assert "Its val split is used as the test split" in notes[0]
 
 
 def test_the_test_arrays_can_be_named():
@@ -84,8 +84,8 @@ def test_the_test_arrays_can_be_named():
         load_dataset(given)
     data, notes = noted(given, test_split="holdout")
     assert (len(data.test), len(data.validation)) == (9, 12)
-    assert "'test' is not used" in notes[0]
-    with pytest.raises(ConfigError, match="text_column = 't' means nothing for arrays"):
+    assert "'test', which is not used" in notes[0]
+    with pytest.raises(ConfigError, match="text_column = 't' does not apply to arrays"):
         load_dataset(given, text_column="t")
 
 
@@ -167,7 +167,7 @@ def test_labels_that_count_from_one_are_understood_with_a_note():
     data, notes = noted(arrays(np.arange(60) % 3 + 1))
     assert data.class_names == ("1", "2", "3")
     assert data.train.labels.tolist() == (np.arange(60) % 3).tolist()
-    assert "count from 1 to 3" in notes[0]
+    assert "are numbered from 1 to 3" in notes[0]
     named, _ = noted(arrays(np.arange(60) % 3 + 1, class_names=["a", "b", "c"]))
     assert named.train.labels.tolist() == data.train.labels.tolist()
 
@@ -203,7 +203,7 @@ def test_labels_of_several_classes_in_a_table_are_refused(tmp_path):
     table = pd.DataFrame({"x": [1.5, 2.5], "label": [[0, 1], [1]]})
     for split in ("train", "test"):
         table.to_parquet(tmp_path / f"{split}.parquet")
-    with pytest.raises(DataError, match="One example has one class here"):
+    with pytest.raises(DataError, match="Each example must have one class"):
         load_dataset(tmp_path)
 
 
@@ -211,7 +211,7 @@ def test_a_hidden_test_label_names_the_way_out(tmp_path):
     table = pd.DataFrame({"x": [1.5, 2.5], "label": [0, 1]})
     table.to_csv(tmp_path / "train.csv", index=False)
     table.drop(columns="label").to_csv(tmp_path / "test.csv", index=False)
-    with pytest.raises(DataError, match=r"lacks the column 'label'.*--test-split"):
+    with pytest.raises(DataError, match=r"has no column 'label'.*--test-split"):
         load_dataset(tmp_path)
 
 

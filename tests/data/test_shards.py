@@ -58,7 +58,7 @@ def test_shards_are_in_the_order_of_their_numbers(tmp_path):
         ([f"train/part-0000{n}-of-00010.parquet" for n in range(8)], "number 8, 9 are missing"),
         (
             [f"train-00000-of-00001{h}.parquet" for h in (HASH, "-0fb11f1eb8a0b5f6")],
-            "number 0 comes more than once",
+            "number 0 appears more than once",
         ),
         (["train_0.parquet", "train_1.parquet", "train_3.parquet"], "number 2 is missing"),
     ],
@@ -92,9 +92,9 @@ def test_the_layout_of_converted_data_sets_is_read_at_every_level(tmp_path):
     write(tmp_path / "default", "train/0000.parquet", "test/0000.parquet")
     assert len(load_dataset(tmp_path / "default").train) == 2
     _, notes = noted(tmp_path)
-    assert "holds nothing but 'default'" in notes[0]
+    assert "contains only 'default'" in notes[0]
     write(tmp_path / "small", "train/0000.parquet", "test/0000.parquet")
-    with pytest.raises(DataError, match=r"holds 2 data sets, .*default, .*small. Name one"):
+    with pytest.raises(DataError, match=r"contains 2 data sets, .*default, .*small. Give one"):
         load_dataset(tmp_path)
 
 

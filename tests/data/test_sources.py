@@ -171,7 +171,7 @@ def test_one_file_of_texts_is_divided_like_any_table(tmp_path):
     [
         (
             {"text": ["a", "b"], "note": ["c", "d"]},
-            r"cannot be told: .* has 2 columns of them \(text, note\).*--text-column text,note",
+            r".* has 2 columns of texts \(text, note\).*--text-column text,note",
         ),
         (
             {"text": ["a", "b"], "age": [1, 2]},
@@ -234,7 +234,7 @@ def test_a_class_that_only_the_test_table_knows_is_refused(tmp_path):
     "train, test, message",
     [
         (pa.table({"kind": [0, 1], "x": [1, 2]}), None, r"column of labels .*has 'kind', 'x'"),
-        (pa.table({"label": [0, 1]}), None, "Beside the label, .* no column that could be"),
+        (pa.table({"label": [0, 1]}), None, "Apart from the label, .* no column that can be"),
         (pa.table({"label": [0, 1], "x": [[1], [2]]}), None, r"x: list"),
         (pa.table({"label": [0.5, 1.0], "x": [1, 2]}), None, "Labels must be integers or text"),
         (numbers(), pa.table({"label": ["cat"]}), r"lacks 'height' \(it has 'label'\)"),
@@ -258,7 +258,7 @@ def test_a_folder_without_a_test_table_is_refused(tmp_path):
 
 def test_a_validation_table_serves_as_test_with_a_warning(tmp_path):
     write(tmp_path, numbers(), "train.csv", "validation.csv")
-    with pytest.warns(UserWarning, match="no test split; its validation split is used"):
+    with pytest.warns(UserWarning, match="no test split. Its validation split is used"):
         assert len(load_dataset(tmp_path).test) == 6
 
 
@@ -335,7 +335,7 @@ def test_an_image_folder_is_read_in_sorted_order(tmp_path, pixels):
     image_folder(tmp_path, pixels)
     (tmp_path / "train" / "cat" / "notes.txt").write_text("no image")
     (tmp_path / "train" / ".cache").mkdir()
-    with pytest.warns(DataNote, match=r"Left out are 1 \.txt"):
+    with pytest.warns(DataNote, match=r"These are left out: 1 \.txt"):
         data = load_dataset(tmp_path)
     assert data.class_names == ("cat", "dog")
     assert data.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
@@ -345,7 +345,7 @@ def test_an_image_folder_is_read_in_sorted_order(tmp_path, pixels):
 
 def test_an_image_folder_with_val_instead_of_test_is_read_with_a_warning(tmp_path, pixels):
     image_folder(tmp_path, pixels, test="val")
-    with pytest.warns(UserWarning, match="its val split is used"):
+    with pytest.warns(UserWarning, match="Its val split is used"):
         assert len(load_dataset(tmp_path).test) == 6
 
 
@@ -359,7 +359,7 @@ def test_a_corrupt_image_file_is_named(tmp_path, pixels):
 def test_class_folders_that_differ_are_named(tmp_path, pixels):
     image_folder(tmp_path, pixels)
     (tmp_path / "test" / "dog").rename(tmp_path / "test" / "Dog")
-    with pytest.raises(DataError, match="Only case or spaces tell 'Dog' and 'dog' apart"):
+    with pytest.raises(DataError, match="differ only in case or spaces: 'Dog' and 'dog'"):
         load_dataset(tmp_path)
 
 
@@ -368,7 +368,7 @@ def test_an_image_folder_without_classes_or_test_is_refused(tmp_path):
     with pytest.raises(DataError, match="needs a train split and a test split"):
         load_dataset(tmp_path)
     (tmp_path / "test").mkdir()
-    with pytest.raises(DataError, match="holds no images"):
+    with pytest.raises(DataError, match="has no images"):
         load_dataset(tmp_path)
 
 
@@ -379,7 +379,9 @@ def test_a_home_folder_is_expanded(tmp_path, monkeypatch):
 
 
 def test_an_unknown_name_is_refused_with_what_is_understood_and_what_is_close():
-    with pytest.raises(DataError, match=r"'digit' is no known name.*Did you mean 'digits'\?") as e:
+    with pytest.raises(
+        DataError, match=r"'digit' is neither an existing file .*Did you mean 'digits'\?"
+    ) as e:
         load_dataset("digit")
     for source in SOURCES.values():
         assert source.description in str(e.value)
@@ -394,13 +396,17 @@ def test_a_misspelt_path_is_refused_with_its_neighbour(tmp_path):
 def test_an_existing_path_of_unknown_kind_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     for path in (tmp_path, tmp_path / "notes.txt"):
-        with pytest.raises(DataError, match="exists, but holds no data set known here"):
+        with pytest.raises(
+            DataError, match="exists, but is not a data set that goodteacher can read"
+        ):
             load_dataset(path)
 
 
 @pytest.mark.parametrize("spec", ["", " ", "nothing/like\nthis", "~nobody-of-that-name/x", "\0"])
 def test_nonsense_is_refused(spec):
-    with pytest.raises(DataError, match="is no known name or path"):
+    with pytest.raises(
+        DataError, match="is neither an existing file or folder nor a known data set"
+    ):
         load_dataset(spec)
 
 

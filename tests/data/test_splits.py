@@ -134,7 +134,7 @@ def test_a_sealed_split_shows_its_length_and_ids_only():
     assert repr(sealed) == "<SealedSplit of 7 examples, sealed>"
     for name in ("inputs", "labels"):
         assert not hasattr(sealed, name)
-        with pytest.raises(AttributeError, match=rf"sealed: call open\(reason\) to see its {name}"):
+        with pytest.raises(AttributeError, match=rf"sealed. Call open\(reason\) to see its {name}"):
             getattr(sealed, name)
     with pytest.raises(AttributeError, match="no attribute 'colour'"):
         _ = sealed.colour

@@ -81,7 +81,7 @@ def test_texts_without_spaces_share_terms():
 
 def test_texts_without_words_are_refused():
     with pytest.raises(
-        DataError, match="need words or letters, but the 2 training texts have none"
+        DataError, match="must contain words or letters, but the 2 training texts have none"
     ):
         frequent_terms(["", " "])
 
@@ -90,7 +90,7 @@ def test_texts_without_words_are_refused():
 
 
 def test_sealed_texts_are_out_of_reach():
-    with pytest.raises(AttributeError, match="call open"):
+    with pytest.raises(AttributeError, match="Call open"):
         _ = prepare(text_dataset()).test.texts
 
 
@@ -112,7 +112,9 @@ def test_fingerprint_is_of_the_texts_and_of_nothing_else():
 def test_splits_of_texts_and_numbers_are_refused_together():
     numbers = Split.from_arrays([[0.0], [1.0]], [0, 1])
     texts = Split.from_texts(["a", "b"], [0, 1])
-    with pytest.raises(DataError, match=r"one kind, but those of train are texts and .* 1 numbers"):
+    with pytest.raises(
+        DataError, match=r"the same type, but those of train are texts and .* 1 numbers"
+    ):
         Dataset("mixed", texts, numbers, ("a", "b"))
 
 

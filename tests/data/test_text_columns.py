@@ -127,9 +127,9 @@ def test_strings_beside_a_pair_and_names_of_examples_are_left_out_and_told(tmp_p
     }
     data, told = noted(save(tmp_path, columns))
     assert columns_of(data) == ("premise", "hypothesis")
-    assert "columns 'pairID', 'promptID' name examples and are no input" in " ".join(told)
-    assert "'genre' stands beside texts and is no input" in " ".join(told)
-    assert "--text-column names others" in " ".join(told)
+    assert "columns 'pairID', 'promptID' name examples and are not used as input" in " ".join(told)
+    assert "'genre' cannot be combined with texts and is not used as input" in " ".join(told)
+    assert "to use others, give --text-column" in " ".join(told)
 
 
 def test_texts_can_be_named_in_any_order_and_number(tmp_path):
@@ -152,7 +152,7 @@ def test_texts_can_be_named_in_any_order_and_number(tmp_path):
     ("named", "error", "message"),
     [
         ("title,text", ConfigError, r"text_column = 'text' is not in .*'title', 'body'"),
-        ("title,stars", DataError, "'stars' must name a column of strings"),
+        ("title,stars", DataError, "'stars' must be a column of strings"),
         ("title,title", DataError, "names a column twice"),
         ("title,label", DataError, "text_column names 'label', which holds the labels"),
     ],
@@ -169,15 +169,15 @@ def test_columns_that_are_no_texts_cannot_be_named(tmp_path, named, error, messa
     [
         (
             {"text": QUESTIONS, "source": ANSWERS},
-            r"has 2 columns of them \(text, source\)\. Name one with --text-column text, or",
+            r"has 2 columns of texts \(text, source\)\. Choose one with --text-column text, or",
         ),
         (
             {"my text": QUESTIONS, "b": ANSWERS},
-            r"with --text-column 'my text,b': the others",
+            r"with --text-column 'my text,b'; the others",
         ),
         (
             {"title": QUESTIONS, "body": ANSWERS, "text": QUESTIONS},
-            r"has 3 columns of them \(title, body, text\)",
+            r"has 3 columns of texts \(title, body, text\)",
         ),
         (
             {"premise": QUESTIONS, "hypothesis": ANSWERS, "score": [0.5, 1.5] * 12},
@@ -186,7 +186,7 @@ def test_columns_that_are_no_texts_cannot_be_named(tmp_path, named, error, messa
         ),
         (
             {"question1": QUESTIONS, "question2": ["1", "2", "?", "4"] * 6},
-            "'question2' of the train split .* would be numbers",
+            "'question2' of the train split .* is taken as numbers",
         ),
     ],
 )
@@ -294,17 +294,19 @@ def test_texts_in_arrow_files_of_arrays_are_refused_with_what_to_do(tmp_path):
         ):
             to.write_table(table)
         np.save(tmp_path / f"y_{split}.npy", LABELS)
-    with pytest.raises(DataError, match=r"column 'question' of .* holds texts, .* train\.parquet"):
+    with pytest.raises(
+        DataError, match=r"column 'question' of .* contains texts, .* train\.parquet"
+    ):
         load_dataset(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("train", "test", "message"),
     [
-        ({"a": QUESTIONS, "b": np.zeros((N, 2))}, None, r"'a' hold texts and 'b' do not"),
+        ({"a": QUESTIONS, "b": np.zeros((N, 2))}, None, r"'a' contain texts and 'b' do not"),
         ({"a": QUESTIONS, "b": ANSWERS[:3]}, None, "lengths differ: a 24, b 3"),
         ({"a": QUESTIONS}, None, "need at least two columns, but there are 1"),
-        ({"a": QUESTIONS, "b": ANSWERS}, {"a": QUESTIONS, "c": ANSWERS}, "must be of one kind"),
+        ({"a": QUESTIONS, "b": ANSWERS}, {"a": QUESTIONS, "c": ANSWERS}, "must have the same type"),
         ({"a": QUESTIONS, "b": ANSWERS}, QUESTIONS, r"train are 2 texts \(a, b\) and .* texts"),
     ],
 )
@@ -316,13 +318,13 @@ def test_texts_that_do_not_fit_together_are_refused(train, test, message):
 def test_examples_with_different_numbers_of_texts_are_refused():
     with pytest.raises(DataError, match=r"1 of 2 are not \(at 1; the first is a tuple of 1 \(str"):
         Split.from_texts([("a", "b"), ("c",)], [0, 1])
-    with pytest.raises(DataError, match="must be a list of strings, but are of type int"):
+    with pytest.raises(DataError, match="must be a list of strings, but their type is int"):
         as_text_inputs({"a": ["x"], "b": 5})
     with pytest.raises(DataError, match="the first is a str"):
         as_text_inputs([("a", "b"), "c"])
     with pytest.raises(DataError, match=r"tuple of 2 \(NoneType, str\)"):
         check_rows_of_texts([("a", None)], ["x", "y"])
-    with pytest.raises(DataError, match="but not a str"):
+    with pytest.raises(DataError, match="but got a str"):
         check_rows_of_texts("ab", ["x", "y"])
 
 
@@ -400,7 +402,7 @@ def test_doctor_takes_an_example_for_another_only_where_all_texts_are_the_same()
 def test_doctor_tells_empty_examples_from_empty_columns():
     found = codes((["", "a", "b c"] * 8, [" ", "", "d"] * 8), (["a"], ["d"]))
     assert "8 of 24 training texts are empty" in found["empty_text", "warning"]
-    assert "in column 'b', 16 of 24 are empty" in found["empty_text", "info"]
+    assert "In column 'b', 16 of 24 training texts are empty" in found["empty_text", "info"]
 
 
 def test_doctor_counts_an_example_as_unknown_only_where_no_column_has_a_term():
@@ -408,7 +410,7 @@ def test_doctor_counts_an_example_as_unknown_only_where_no_column_has_a_term():
     found = codes((QUESTIONS, ANSWERS), test)
     assert "1 of 4 test texts (25%) have no term" in found["unknown_terms", "warning"]
     found = codes((QUESTIONS, [""] * N), test)
-    assert "In the column 'b': Texts need words" in found["unknown_terms", "error"]
+    assert "In the column 'b': Texts must contain words" in found["unknown_terms", "error"]
 
 
 def test_terms_are_divided_evenly_and_what_a_column_cannot_fill_goes_to_the_others():
@@ -458,7 +460,9 @@ def test_texts_and_ids_are_found_by_the_names_that_people_use(tmp_path, text, in
 def test_several_columns_that_may_be_the_label_are_refused_by_name(tmp_path):
     columns = {"text": QUESTIONS, "topic": ["a", "b"] * 12}
     folder = save(tmp_path, columns, label="sentiment")
-    with pytest.raises(DataError, match=r"has 'topic', 'sentiment'\. Name it, such as --target to"):
+    with pytest.raises(
+        DataError, match=r"has 'topic', 'sentiment'\. Say which one, for example --target to"
+    ):
         load_dataset(folder)
     assert load_dataset(folder, target="sentiment", text_column="text").num_classes == 3
 
@@ -468,10 +472,10 @@ def test_the_fine_label_is_taken_and_the_coarse_one_where_it_is_named(tmp_path):
     folder = save(tmp_path, {"text": QUESTIONS, "coarse_label": coarse}, label="fine_label")
     data, told = noted(folder)
     assert data.num_classes == 3
-    assert "'coarse_label' is a label by its name" in " ".join(told)
+    assert "'coarse_label' has the name of a label" in " ".join(told)
     data, told = noted(folder, target="coarse_label")
     assert data.class_names == ("x", "y")
-    assert "'fine_label' is a label by its name" in " ".join(told)
+    assert "'fine_label' has the name of a label" in " ".join(told)
 
 
 @pytest.mark.parametrize("column", ["label_text", "label_name", "Label_Text", "class_name"])
@@ -505,7 +509,7 @@ def test_names_of_classes_are_those_of_all_splits_and_numbers_where_nobody_says(
 def test_names_that_do_not_go_with_labels_are_no_names_of_classes(tmp_path, names):
     data, told = noted(save(tmp_path, {"text": QUESTIONS, "label_text": names}))
     assert data.class_names == ("0", "1", "2")
-    assert "'label_text' names no classes" in " ".join(told)
+    assert "'label_text' cannot be used as class names" in " ".join(told)
 
 
 def test_names_of_the_schema_win_over_a_column_of_names(tmp_path):

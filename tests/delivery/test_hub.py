@@ -94,5 +94,5 @@ def test_missing_package_is_named(monkeypatch):
 def test_a_path_is_never_taken_for_a_repository(name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(StudyError, match="holds no student"):
+    with pytest.raises(StudyError, match="contains no student"):
         Classifier.from_pretrained(name)

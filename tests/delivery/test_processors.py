@@ -66,7 +66,7 @@ def test_sound_keeps_its_rate(standardize):
 
 
 def test_sound_with_other_steps_is_refused():
-    with pytest.raises(ModelError, match="not what a feature extractor of transformers does"):
+    with pytest.raises(ModelError, match="cannot be done by a feature extractor of transformers"):
         sound_settings(Chain(normalization(0.0)), "hf:wave")
 
 

@@ -482,7 +482,9 @@ def test_a_daemon_is_told_that_it_cannot_have_processes(monkeypatch, tmp_path):
 
     monkeypatch.setattr(multiprocessing, "current_process", Daemon)
     context = context_of(tmp_path / "s")
-    with pytest.raises(ConfigError, match=r"daemon of multiprocessing.*Leave engine and workers"):
+    with pytest.raises(
+        ConfigError, match=r"daemon process of multiprocessing.*Leave out engine and workers"
+    ):
         engine_of(settings(workers=2), context)
     assert isinstance(engine_of(settings(), context), LocalEngine)
 

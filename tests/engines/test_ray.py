@@ -230,7 +230,7 @@ def test_what_goes_wrong_on_a_node_is_said_and_the_study_goes_on(
 def test_a_node_that_writes_elsewhere_is_said(tmp_path, quietly, monkeypatch):
     monkeypatch.setattr(ray_engine, "_SEEN_WITHIN", 0.3)
     context = context_of(tmp_path / "s")
-    with pytest.raises(RunError, match=r"say-9, but its output is not seen here .* mount the same"):
+    with pytest.raises(RunError, match=r"say-9, but its output is not in .* mount the same"):
         engine_for(context).run("says", [Saying(1), Saying(9, fails="done elsewhere")])
 
 
@@ -240,7 +240,8 @@ def test_arrays_that_a_node_does_not_see_are_said(tmp_path, quietly):
     engine.pool.ready_for(2)
     (arrays,) = context.store.path(".shared").glob("*.arrays")
     arrays.rename(arrays.with_suffix(".gone"))
-    words = rf"node {socket.gethostname()} \(\w+\) lacks the data: {arrays} cannot be read there"
+    node = rf"node {socket.gethostname()} \(\w+\)"
+    words = rf"{node} does not have the data: {arrays} cannot be read there"
     with pytest.raises(StudyError, match=words):
         engine.run("says", TASKS)
     arrays.write_bytes(b"half")  # as on a disk that is not the same one
@@ -256,7 +257,9 @@ def test_modules_that_a_node_lacks_are_said(tmp_path, quietly, monkeypatch):
     context = context_of(tmp_path / "s")
     context.networks.given_here = only_here.Here()
     (tmp_path / "only_here.py").unlink()
-    with pytest.raises(StudyError, match="lacks the module only_here, which a network or function"):
+    with pytest.raises(
+        StudyError, match="does not have the module only_here, which a network or function"
+    ):
         engine_for(context).run("says", TASKS)
 
 
@@ -264,8 +267,8 @@ ADDRESSES = {
     "127.0.0.1:1": r"at 127.0.0.1:1: Connection refused. .* ray start --head --port=1",
     "no-such-host.invalid:6379": r"no Ray cluster at no-such-host.invalid:6379",
     "127.0.0.1:99999999": r"no Ray cluster at",
-    "ray://127.0.0.1:10001": r"is named host:port.* Ray's client \(ray://\) is not used",
-    "localhost": r"is named host:port",
+    "ray://127.0.0.1:10001": r"give host:port.* Ray's client \(ray://\) is not supported",
+    "localhost": r"give host:port",
     "": r"address = '' is not allowed",
 }
 
@@ -302,7 +305,7 @@ def test_a_cluster_of_ray_answers():
 
 
 def test_a_process_is_connected_with_one_cluster(tmp_path):
-    with pytest.raises(ConfigError, match=r"connected with the cluster at .* ray.shutdown\(\)"):
+    with pytest.raises(ConfigError, match=r"connected to the cluster at .* ray.shutdown\(\)"):
         ray_cluster.join("10.0.0.1:6379", cpus=1)
     ray_cluster.join(ray.get_runtime_context().gcs_address, cpus=1)
 
@@ -310,7 +313,7 @@ def test_a_process_is_connected_with_one_cluster(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"threads": 1000}, "needs 1000 CPUs: the most that one has is 2 CPUs"),
+        ({"threads": 1000}, "needs 1000 CPUs: the largest node has 2 CPUs"),
         ({"gpus_per_task": 0.5}, "needs 1 CPU, 0.5 GPU: the most"),
         ({"memory_gib": 1e6}, r"needs 1 CPU, 1e\+06 GiB of memory"),
     ],

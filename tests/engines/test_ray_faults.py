@@ -180,7 +180,7 @@ def test_a_task_whose_process_is_killed_runs_again(cluster, tmp_path, expected):
 def test_a_task_whose_process_dies_each_time_is_said(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(ray_engine, "RETRIES", 1)
     context = context_of(tmp_path / "s", Watching())
-    with pytest.raises(RunError, match=r"the task wait-9 died 2 times.* with fewer --workers"):
+    with pytest.raises(RunError, match=r"the task wait-9 died 2 times.* give fewer --workers"):
         engine_for(context, cluster).run("waits", [Waiting(9, "die")])
     assert counted(context, "task_lost") == {"wait-9": 1}
     assert not counted(context, "task_done")
@@ -289,7 +289,7 @@ def test_a_folder_that_stays_out_of_reach_is_said(cluster, mounted):
     context = context_of(mounted[0], Watching())
     engine = engine_for(context, cluster, patience=1)
     failed = pytest.raises(
-        StudyError, match=r"out of reach for \d+ seconds on the node .* continues"
+        StudyError, match=r"could not be reached for \d+ seconds on the node .* continues"
     )
     with failed, running(engine, TASKS):
         leave_for(8, context, mounted)

@@ -81,7 +81,7 @@ def test_every_that_is_no_count_is_refused_before_the_training(clock, every):
 
 
 def test_a_folder_in_place_of_a_recorder_is_refused_before_the_training():
-    with pytest.raises(ConfigError, match=r"takes a recorder, goodteacher.Recorder\(folder, data"):
+    with pytest.raises(ConfigError, match=r"needs a recorder, goodteacher.Recorder\(folder, data"):
         Epochs("recorded/night", 1)
 
 

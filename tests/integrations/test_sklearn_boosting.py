@@ -471,7 +471,7 @@ def test_xgboost_with_classes_that_are_no_numbers_is_refused_before_anything_is_
     x = np.random.default_rng(0).normal(size=(40, 2))
     for y in (np.where(x[:, 0] > 0, "b", "a"), np.where(x[:, 0] > 0, 2, 1)):
         classifier = DistilledClassifier(lambda _: pytest.fail("the teacher was asked"), made_)
-        with pytest.raises(ConfigError, match="XGBoost's classifiers take classes that are numb"):
+        with pytest.raises(ConfigError, match="XGBoost's classifiers need classes that are numb"):
             classifier.fit(x, y)
 
 

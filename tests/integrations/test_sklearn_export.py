@@ -247,7 +247,9 @@ def test_a_gap_and_an_empty_text_cannot_be_told_apart(tmp_path):
     frame = pd.DataFrame({"colour": ["red", "", None, "blue"] * 20})
     y = np.arange(80) % 4 // 2
     classifier = fitted(DecisionTreeClassifier(), frame, y)
-    with pytest.raises(ModelError, match=r"Column 'colour' has different values .* same as text"):
+    with pytest.raises(
+        ModelError, match=r"Column 'colour' has different values .* same when written as text"
+    ):
         classifier.export(tmp_path / "out", frame)
 
 

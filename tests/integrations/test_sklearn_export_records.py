@@ -150,16 +150,16 @@ def test_rows_without_classes_leave_it_unmeasured(tmp_path):
     assert found.student is None
     assert "answers as the student does on 150 rows." in str(found)
     page = (tmp_path / "out/README.md").read_text()
-    assert "Not measured: the export got rows without their classes." in page
+    assert "Not measured, because the export got rows without their classes." in page
     assert "model-index" not in page
 
 
 def test_ties_are_told(tmp_path):
     X, y = load_iris(return_X_y=True)
     found = fitted(LogisticRegression(max_iter=500), X, y).export(tmp_path / "out", X)
-    assert "apart, whose two best classes" not in table_page(found)
+    assert "rows whose two best classes" not in table_page(found)
     tied = found.model_copy(update={"ties": 3})
-    assert "(3 rows apart, whose two best classes are equally probable)" in table_page(tied)
+    assert "(except for 3 rows whose two best classes are equally probable)" in table_page(tied)
 
 
 # --- a process that has nothing else -------------------------------------------------------------

@@ -156,10 +156,10 @@ def test_doubts_say_what_to_do():
         return reports.doubts_of(plain.pop("memory"), **plain)
 
     assert told() == ()
-    assert told(open_=True) == ("More repetitions may narrow the intervals: repeats = 5.",)
+    assert told(open_=True) == ("More repetitions may make the intervals narrower: repeats = 5.",)
     assert told(open_=True, repeats=5) == ()
     assert told(memory="It remembers.", trained_here=False) == ("It remembers.",)
-    assert "was not trained here" in told(trained_here=False)[0]
+    assert "was trained elsewhere" in told(trained_here=False)[0]
 
 
 # --- teachers ------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_weights_that_a_teacher_does_not_take_are_left_out():
     from sklearn.neighbors import KNeighborsClassifier
 
     assert students.with_weights(KNeighborsClassifier(), np.ones(3), needed=False) == {}
-    with pytest.raises(ConfigError, match="takes no sample_weight"):
+    with pytest.raises(ConfigError, match="does not support sample_weight"):
         students.with_weights(KNeighborsClassifier(), np.ones(3), needed=True)
 
 
@@ -261,7 +261,7 @@ def test_a_class_without_weight_has_probability_zero():
 def test_fewer_folds_are_told_once_and_enough_are_not():
     classes, codes = np.array(["a", "b"]), np.array([0, 0, 0, 1, 1])
     assert tables.checked_folds(codes, classes, 2, needed="it") == 2
-    with pytest.warns(DataNote, match="there are 2 folds"):
+    with pytest.warns(DataNote, match="only 2 folds are used"):
         assert tables.checked_folds(codes, classes, 5, needed="it") == 2
 
 

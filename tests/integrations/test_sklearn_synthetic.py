@@ -158,7 +158,7 @@ def test_columns_of_gaps_alone_stay_so(kind):
     "rows", [sparse.csr_array(np.eye(3)), np.array(["a text", "b"]), "abc"], ids=type
 )
 def test_what_has_no_columns_of_values_is_refused(rows):
-    with pytest.raises(DataError, match="Leave synthetic out, or give the columns as an array"):
+    with pytest.raises(DataError, match="Leave synthetic out, or convert X to an array"):
         synthetic_rows("munge", rows, 3, seed=0)
 
 
@@ -308,11 +308,14 @@ def test_a_verdict_is_given_on_students_with_synthetic_rows():
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"synthetic": "smote"}, "synthetic must be None, 'munge' or 'spunge'.*holds 'smote'"),
-        ({"synthetic": (None, 7)}, "holds 7"),
-        ({"synthetic": ()}, "synthetic must hold at least one value"),
+        ({"synthetic": "smote"}, "synthetic must be None, 'munge' or 'spunge'.*contains 'smote'"),
+        ({"synthetic": (None, 7)}, "contains 7"),
+        ({"synthetic": ()}, "synthetic must contain at least one value"),
         ({"synthetic_per_row": 0}, "synthetic_per_row must be above 0, but is 0"),
-        ({"student": "mlp:4", "synthetic": (None, "munge")}, "has one transfer set: give one way"),
+        (
+            {"student": "mlp:4", "synthetic": (None, "munge")},
+            "there is only one transfer set: give one way",
+        ),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, told):
@@ -322,14 +325,16 @@ def test_settings_that_cannot_work_are_refused(settings, told):
 
 def test_a_teacher_that_is_an_array_says_nothing_about_them():
     x, y = table()
-    with pytest.raises(ConfigError, match="has no answers for unlabelled rows"):
+    with pytest.raises(ConfigError, match="has none for the unlabelled rows"):
         quick(teacher=np.full((120, 2), 0.5), synthetic="munge", repeats=0).fit(x, y)
 
 
 def test_texts_and_sparse_rows_are_refused():
     x, y = table()
     student = LogisticRegression()
-    with pytest.raises(DataError, match="Synthetic rows can be made of arrays and data frames"):
+    with pytest.raises(
+        DataError, match="Synthetic rows can be made only from arrays and data frames"
+    ):
         quick(student, student, synthetic="munge", repeats=0).fit(sparse.csr_array(x), y)
 
 

@@ -345,7 +345,7 @@ def test_of_two_classes_nothing_can_be_knowledge_and_that_is_said():
     found = quick().fit(x, codes // 2).verify(repeats=2)
     assert found.knowledge.mean == 0
     assert found.verdict != "knowledge"
-    assert found.explanation.startswith("With two classes a response holds no class similarity")
+    assert found.explanation.startswith("With two classes, a response contains no class similarity")
     accuracies = [rung.test_accuracy for rung in found.ladder[2:]]
     assert accuracies == [accuracies[0]] * 3
 
@@ -371,7 +371,7 @@ def test_a_teacher_that_remembers_proves_nothing():
 def test_a_teacher_from_elsewhere_leaves_a_doubt():
     x, codes, posterior = groups()
     found = quick(posterior).fit(x, codes).verify(repeats=2)
-    assert found.explanation.startswith("The teacher was not trained here.")
+    assert found.explanation.startswith("The teacher was trained elsewhere.")
     assert found.teacher == "ndarray"
 
 
@@ -379,7 +379,7 @@ def test_rows_do_not_go_with_a_pickled_classifier_but_its_verdict_does():
     x, codes, _ = groups()
     classifier = quick().fit(x, codes)
     again = pickle.loads(pickle.dumps(classifier))
-    with pytest.raises(AttributeError, match="do not go with a pickled or copied object"):
+    with pytest.raises(AttributeError, match="a pickled or copied object has neither"):
         _ = again.verdict_
     found = classifier.verify(repeats=2)
     assert pickle.loads(pickle.dumps(classifier)).verdict_ == found
@@ -392,9 +392,9 @@ def test_rows_do_not_go_with_a_pickled_classifier_but_its_verdict_does():
         ({"repeats": 1}, "repeats must be a whole number from 2, but is 1"),
         ({"repeats": True}, "repeats must be a whole number from 2"),
         ({"repeats": 2.5}, "repeats must be a whole number from 2"),
-        ({"margin": -0.1}, r"margin must lie in 0 \.\. 1"),
-        ({"level": 0.7}, "level must lie between 0 and 0.5"),
-        ({"seeds": 20}, "seeds cannot be set for a student of scikit-learn's kind"),
+        ({"margin": -0.1}, r"margin must be in 0\.\.1"),
+        ({"level": 0.7}, "level must be between 0 and 0.5"),
+        ({"seeds": 20}, "seeds cannot be set for a scikit-learn student"),
     ],
 )
 def test_settings_of_a_verdict_that_cannot_work_are_refused_before_training(settings, told):

@@ -1,9 +1,18 @@
 """Differences class by class: the same as comparing each class alone, and joint over all."""
 
+import time
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from goodteacher.maths.statistics import differences_by_class, paired_interval, simultaneous
+from goodteacher.maths.statistics import (
+    differences_by_class,
+    paired_interval,
+    rows_by_class,
+    simultaneous,
+)
 
 
 def planted(num_seeds=3, num_examples=400, num_classes=4, seed=0):
@@ -48,3 +57,20 @@ def test_classes_of_fewer_than_two_examples_are_left_out(rare):
 def test_nothing_is_compared_where_no_class_has_two_examples():
     right = np.ones((1, 2), dtype=bool)
     assert differences_by_class(right, right, np.array([0, 1]), num_classes=2) == ()
+
+
+@given(labels=st.lists(st.integers(-1, 12), max_size=40), num_classes=st.integers(1, 10))
+def test_rows_by_class_are_those_of_each_label(labels, num_classes):
+    found = rows_by_class(np.array(labels, np.int64), num_classes)
+    wanted = {n: [i for i, label in enumerate(labels) if label == n] for n in range(num_classes)}
+    assert {n: rows.tolist() for n, rows in found.items()} == {n: r for n, r in wanted.items() if r}
+
+
+def test_very_many_classes_are_compared_without_a_row_of_examples_for_each():
+    labels = np.concatenate([np.repeat(np.arange(100), 2), np.arange(100, 50_000)])
+    right = np.ones((2, len(labels)), dtype=bool)
+    before = time.process_time()
+    found = differences_by_class(right, ~right, labels, num_classes=10**6)
+    assert time.process_time() - before < 10
+    assert len(found) == 100
+    assert all(each.single.mean == 1.0 for each in found)

@@ -178,7 +178,7 @@ def test_a_label_of_probability_zero_costs_the_same_at_every_temperature():
 )
 def test_every_score_refuses_what_it_cannot_measure(score):
     logits, labels = response(num_examples=3)
-    with pytest.raises(ResponseError, match="-1 is not a label here, but got -1"):
+    with pytest.raises(ResponseError, match="-1 is not allowed here, but got -1"):
         score(logits, torch.tensor([0, -1, 2]))
     with pytest.raises(ResponseError, match="must be finite, but 3 of 3 rows"):
         score(logits * torch.nan, labels)

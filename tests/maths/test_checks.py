@@ -24,8 +24,8 @@ def test_any_integer_labels_are_accepted(dtype):
         (torch.zeros(4, 1), r"at least 2 classes.*\[4, 1\].*sigmoid"),
         (torch.zeros(4, 3, dtype=torch.int64), r"floating-point tensor, but got torch\.int64"),
         ([[0.0, 1.0]], "floating-point tensor, but got list"),
-        (torch.full((4, 3), torch.nan), "4 of 4 rows hold NaN or infinity"),
-        (torch.eye(4)[:, :3] * torch.inf, "rows hold NaN or infinity"),
+        (torch.full((4, 3), torch.nan), "4 of 4 rows contain NaN or infinity"),
+        (torch.eye(4)[:, :3] * torch.inf, "rows contain NaN or infinity"),
     ],
 )
 def test_logits_that_are_no_response_are_refused(logits, message):
@@ -36,7 +36,7 @@ def test_logits_that_are_no_response_are_refused(logits, message):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (torch.tensor([0, 1, 2, 3]), r"0\.\.2 for a response over 3 classes.*but got 3\. Was the"),
+        (torch.tensor([0, 1, 2, 3]), r"0\.\.2 for a response with 3 classes.*but got 3\. Was the"),
         (torch.tensor([0, 1, 2, -2]), r"\(or be -1, unlabelled\), but got -2"),
         (torch.tensor([0, 1, 2]), r"shape \[4\], one for each row of the logits, but got \[3\]"),
         (torch.zeros(4, 3, dtype=torch.int64), r"but got \[4, 3\]"),
@@ -52,7 +52,7 @@ def test_labels_that_name_no_class_are_refused(labels, message):
 
 def test_an_unlabelled_example_is_refused_where_labels_are_needed():
     check_response(GOOD_LOGITS, GOOD_LABELS)
-    with pytest.raises(ResponseError, match="-1 is not a label here, but got -1"):
+    with pytest.raises(ResponseError, match="-1 is not allowed here, but got -1"):
         check_response(GOOD_LOGITS, GOOD_LABELS, allow_unlabelled=False)
 
 

@@ -35,8 +35,8 @@ def test_later_looks_have_the_larger_share_of_a_doubling_plan():
 @pytest.mark.parametrize(
     ("first", "last", "level", "message"),
     [
-        (20, 10, 0.05, "needs at least as many seeds as the first"),
-        (0, 10, 0.05, "that one at least 1, but they have 10 and 0"),
+        (20, 10, 0.05, "the last look at least as many as the first"),
+        (0, 10, 0.05, "at least 1 seed and .* the last has 10 and the first 0"),
         (5, 10, 1.5, "level must be above 0 and below 1"),
     ],
 )

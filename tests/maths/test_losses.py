@@ -504,7 +504,7 @@ def test_a_temperature_that_is_not_positive_and_finite_is_refused(temperature):
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.5, float("nan")])
 def test_an_alpha_outside_the_unit_interval_is_refused(alpha):
-    with pytest.raises(ConfigError, match=r"alpha must lie in 0\.\.1, but got"):
+    with pytest.raises(ConfigError, match=r"alpha must be in 0\.\.1, but got"):
         call(alpha=alpha)
 
 

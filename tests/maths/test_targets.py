@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from goodteacher.errors import ConfigError, ResponseError
+from goodteacher.maths import _off_class
 from goodteacher.maths.losses import cross_entropy, distillation_loss
 from goodteacher.maths.similarity import similarity_information
 from goodteacher.maths.targets import (
@@ -276,7 +277,7 @@ def test_every_target_refuses_a_response_that_cannot_be_used(name):
     logits, labels = response()
     with pytest.raises(ResponseError, match="must be finite, but 1 of 40 rows"):
         EVERY[name](logits.index_fill(0, torch.tensor([3]), torch.inf), labels)
-    with pytest.raises(ResponseError, match=r"must lie in 0\.\.4 .*but got 5"):
+    with pytest.raises(ResponseError, match=r"must be in 0\.\.4 .*but got 5"):
         EVERY[name](logits, labels.index_fill(0, torch.tensor([3]), 5))
     with pytest.raises(ConfigError, match="temperature must be positive"):
         EVERY[name](logits, labels, temperature=-1.0)
@@ -296,7 +297,7 @@ def test_smoothing_needs_labels_and_a_strength_in_range():
         smoothing_targets(labels, 3, smoothing=0.1)
     with pytest.raises(ResponseError, match="labels are empty"):
         smoothing_targets(labels[:0], 3, smoothing=0.1)
-    with pytest.raises(ConfigError, match=r"smoothing must lie in 0\.\.1, but got 1\.5"):
+    with pytest.raises(ConfigError, match=r"smoothing must be in 0\.\.1, but got 1\.5"):
         smoothing_targets(labels, 3, smoothing=1.5)
     with pytest.raises(ConfigError, match="num_classes must be at least 2, but got 1"):
         smoothing_targets(labels, 1, smoothing=0.1)
@@ -304,5 +305,26 @@ def test_smoothing_needs_labels_and_a_strength_in_range():
 
 @pytest.mark.parametrize("rows", [[[0.5, 0.6]], [[1.5, -0.5]], [[float("nan"), 1.0]]])
 def test_what_is_not_a_probability_has_no_logits(rows):
-    with pytest.raises(ResponseError, match=r"at least 0 and sum to 1.*Are these logits\?"):
+    with pytest.raises(ResponseError, match=r"at least 0 and sum to 1.*If these are logits"):
         logits_of(torch.tensor(rows))
+
+
+@pytest.mark.parametrize("cells", [1, 30, 10**6])
+def test_class_similarity_is_the_same_whatever_is_averaged_at_once(monkeypatch, cells):
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(40, 12, generator=generator)
+    labels = torch.randint(0, 9, (40,), generator=generator)  # three classes have no example
+    whole = LADDER["class_similarity"](logits, labels, temperature=2.0)
+    monkeypatch.setattr(_off_class, "CELLS", cells)
+    torch.testing.assert_close(LADDER["class_similarity"](logits, labels, temperature=2.0), whole)
+
+
+def test_class_similarity_of_very_many_classes_takes_no_cell_for_each_pair():
+    """30,000 classes have 7 GiB of pairs; the five that have examples have a megabyte."""
+    labels = torch.arange(10) % 5
+    logits = torch.zeros(10, 30_000)
+    logits[torch.arange(10), labels + 100] = 5.0
+    target = LADDER["class_similarity"](logits, labels, temperature=1.0)
+    assert target.shape == (10, 30_000)
+    torch.testing.assert_close(target.sum(1), torch.ones(10))
+    assert target[3].argmax() == 103

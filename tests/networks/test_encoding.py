@@ -163,7 +163,7 @@ def test_rows_can_stay_unscaled():
     )
     assert {each.std for each in plain.numbers} == {1.0}
     assert 1.0 not in {each.std for each in scaled.numbers}
-    with pytest.raises(ConfigError, match="Normalization of your own is for numbers"):
+    with pytest.raises(ConfigError, match="Normalization object applies to numbers"):
         fit_preparation(
             "mlp:4",
             dataset().train,
@@ -186,7 +186,9 @@ def test_rows_of_other_columns_are_refused():
         rows_spec({name: ("x",) if name in spec.words else None for name in spec.columns}),
     )
     for other in others:
-        with pytest.raises(ValueError, match="are not the rows of size, weight, colour, shape"):
+        with pytest.raises(
+            ValueError, match="are not rows with the columns size, weight, colour, shape"
+        ):
             encode.output(other)
 
 

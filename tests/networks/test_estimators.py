@@ -58,7 +58,9 @@ def test_the_number_behind_a_name_counts_trees_or_rounds():
 
 @pytest.mark.parametrize("spec", ["forest:many", "forest:", "forest:0", "logistic:3", "forest@raw"])
 def test_what_stands_behind_a_name_is_checked(spec):
-    with pytest.raises(ModelError, match=r"is malformed: it must be .*Give an object for anything"):
+    with pytest.raises(
+        ModelError, match=r"is malformed: it must be .*For other settings, give an object"
+    ):
         estimator_of(spec)
 
 
@@ -81,9 +83,11 @@ def test_an_object_keeps_the_name_of_its_class():
 
 
 def test_a_student_cannot_be_one_and_is_told_what_can():
-    with pytest.raises(ModelError, match=r"'forest:5' names a classifier.*DistilledClassifier\("):
+    with pytest.raises(
+        ModelError, match=r"'forest:5' names a scikit-learn classifier.*DistilledClassifier\("
+    ):
         canonical_spec("forest:5")
-    with pytest.raises(ModelError, match=r"unknown family 'forrest'.*A teacher can be forest"):
+    with pytest.raises(ModelError, match=r"unknown family 'forrest'.*A teacher can also be forest"):
         canonical_spec("forrest")
     assert about_estimators("resnet:9") == ""
 

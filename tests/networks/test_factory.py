@@ -13,6 +13,7 @@ from goodteacher.errors import ModelError
 from goodteacher.networks import build_model
 from goodteacher.networks.adapting import unwrapped
 from goodteacher.networks.factory import build_from_factory, check_classifies, load_factory
+from goodteacher.networks.trusted import trust
 
 SHAPE, CLASSES = (1, 4, 4), 3
 
@@ -59,6 +60,7 @@ def script(tmp_path, monkeypatch):
 
 
 def make(path):
+    trust(f"python:{path}")
     return build_from_factory(path, num_classes=CLASSES, inputs=numbers_spec(SHAPE))
 
 
@@ -141,6 +143,8 @@ def test_factory_gets_the_classes_and_the_shape_if_it_takes_it(offer, factory, r
 
 
 def test_class_and_nested_name_are_factories():
+    trust("python:torch.nn:Linear")
+    trust("python:torch.nn:Sequential.forward")
     assert load_factory("torch.nn:Linear") is nn.Linear
     assert load_factory("torch.nn:Sequential.forward") is nn.Sequential.forward
 
@@ -149,12 +153,14 @@ def test_factory_in_a_file_on_the_path_makes_the_network(script):
     name = script(
         "import torch\ndef make(num_classes):\n    return torch.nn.Linear(5, num_classes)\n"
     )
+    trust(f"python:{name}:make")
     network = build_model(f"python:{name}:make", num_classes=4, inputs=(5,), seed=0)
     assert network(torch.zeros(2, 5)).shape == (2, 4)
 
 
 def test_seed_decides_a_factorys_weights_and_touches_nothing_else(offer):
     path = f"python:{offer(network)}"
+    trust(path)
     before = torch.get_rng_state()
     weights = [
         build_model(path, num_classes=CLASSES, inputs=SHAPE, seed=seed)[1].weight
@@ -167,6 +173,7 @@ def test_seed_decides_a_factorys_weights_and_touches_nothing_else(offer):
 
 def test_failing_factory_leaves_the_global_generator_alone(offer):
     path = f"python:{offer(lambda num_classes: torch.rand(3))}"
+    trust(path)
     before = torch.get_rng_state()
     with pytest.raises(ModelError, match="returned a Tensor"):
         build_model(path, num_classes=CLASSES, inputs=SHAPE, seed=0)
@@ -198,13 +205,14 @@ def test_check_restores_the_modes_of_a_network_that_fails():
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("nowhere_to_be_found:make", r"cannot be imported: ModuleNotFoundError.*on PYTHONPATH"),
+        ("nowhere_to_be_found:make", r"cannot be imported: ModuleNotFoundError.*in PYTHONPATH"),
         ("torch.nn:Nothing", r"'torch.nn' has no 'Nothing'.*after the last colon"),
         ("torch:nn.Nothing", "'torch' has no 'nn.Nothing'"),
         ("math:pi", "'pi' in module 'math' is a float, but a model factory must be callable"),
     ],
 )
 def test_factory_that_cannot_be_loaded_is_refused(path, message):
+    trust(f"python:{path}")
     with pytest.raises(ModelError, match=message):
         load_factory(path)
 
@@ -233,10 +241,10 @@ def test_module_that_fails_while_it_is_imported_is_refused(script, text, message
     [
         (lambda num_classes: None, r"returned a NoneType.*end with a return statement"),
         (lambda num_classes: nn.Linear, r"the class Linear, but it.*return Linear\(num_classes\)"),
-        (lambda num_classes: (nn.Linear(16, 3), None), "with a network in it.*network alone"),
+        (lambda num_classes: (nn.Linear(16, 3), None), "that contains a network.*only the network"),
         (lambda num_classes: 1 / 0, "failed when called with num_classes=3: ZeroDivisionError"),
-        (lambda: None, r"failed when called with 3: TypeError.*must accept num_classes"),
-        (lambda a, b, c: None, r"failed when called with 3: TypeError.*must accept num_classes"),
+        (lambda: None, r"failed when called with 3: TypeError.*is called with num_classes"),
+        (lambda a, b, c: None, r"failed when called with 3: TypeError.*is called with num_classes"),
     ],
 )
 def test_factory_that_gives_no_network_is_refused(offer, factory, message):
@@ -250,13 +258,16 @@ def test_factory_that_gives_no_network_is_refused(offer, factory, message):
         (lambda x: (), r"returned a tuple.*tensor of logits \[2, 3\].*begins with it"),
         (lambda x: {"head": x}, r"returned a dict.*has it as 'logits'"),
         (lambda x: {"logits": None}, r"returned a NoneType"),
-        (lambda x: (x.flatten(1), x.new_zeros(2, 3)), "number 2 has that shape: return that one"),
+        (
+            lambda x: (x.flatten(1), x.new_zeros(2, 3)),
+            "number 2 has that shape: return only that one",
+        ),
         (lambda x: x, r"returned shape \[2, 1, 4, 4\].*must have shape \[2, 3\]"),
         (lambda x: x.new_zeros(2, 4), r"returned shape \[2, 4\].*use its num_classes argument"),
         (lambda x: x.new_zeros(3), r"returned shape \[3\].*must be the batch, here of 2"),
-        (lambda x: x.new_zeros(1, 3), r"returned shape \[1, 3\].*Keep the batch as it is"),
+        (lambda x: x.new_zeros(1, 3), r"returned shape \[1, 3\].*which keeps the batch"),
         (lambda x: x.new_zeros(2, 3, 1, 1), r"shape \[2, 3, 1, 1\].*add nn.Flatten\(\)"),
-        (lambda x: x.new_zeros(2, 3, 4, 4), r"Average over the axes behind the classes"),
+        (lambda x: x.new_zeros(2, 3, 4, 4), r"Average over the axes after the classes"),
         (lambda x: x.new_full((2, 3), torch.nan), "not finite floating point numbers"),
         (lambda x: x.new_full((2, 3), torch.inf), "not finite floating point numbers"),
         (lambda x: torch.zeros(2, 3, dtype=torch.int64), r"not finite.*dtype torch.int64"),
@@ -282,7 +293,7 @@ def test_error_keeps_its_cause(offer):
 
 
 def test_one_output_for_two_classes_is_told_apart():
-    with pytest.raises(ModelError, match=r"returned shape \[2, 1\].*give a logit for each class"):
+    with pytest.raises(ModelError, match=r"returned shape \[2, 1\].*return a logit for each class"):
         check_classifies(nn.Linear(5, 1), name="mine", num_classes=2, inputs=numbers_spec((5,)))
 
 

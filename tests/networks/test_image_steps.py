@@ -115,7 +115,7 @@ def test_a_record_that_lacks_something_is_refused(record):
 
 @pytest.mark.parametrize("step", [Resize(2, 2), Crop(0, 0, 2, 2), Channels((0,))])
 def test_what_is_no_image_is_refused(step):
-    with pytest.raises(ValueError, match="no images"):
+    with pytest.raises(ValueError, match="are not images"):
         step.output(InputSpec(kind="numbers", shape=(6,)))
 
 

@@ -45,7 +45,7 @@ def test_networks_that_want_the_same_share_one_preparation(networks):
 
 
 def test_preparation_of_other_examples_is_refused():
-    with pytest.raises(ModelError, match=r"examples that are 6 numbers: .* no images"):
+    with pytest.raises(ModelError, match=r"examples that are 6 numbers: .* not images"):
         build_network(
             "mlp:4", Chain(Resize(2, 2)), num_classes=4, inputs=numbers_spec((6,)), seed=0
         )

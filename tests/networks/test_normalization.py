@@ -107,7 +107,9 @@ def test_a_record_with_other_keys_is_refused():
     ],
 )
 def test_impossible_statistics_are_refused(mean, std, unit):
-    with pytest.raises(DataError, match="finite, with std and unit above zero"):
+    with pytest.raises(
+        DataError, match="finite mean and std of equal shape, and std and unit above 0"
+    ):
         Normalization(torch.tensor(mean), torch.tensor(std), unit)
 
 

@@ -114,7 +114,7 @@ def test_a_size_behind_the_at_is_that_of_the_whole_image(tmp_path):
 @pytest.mark.parametrize("settings", [{"resample": 1}, {"do_pad": True, "resample": 4}])
 def test_what_no_step_does_is_refused(settings, tmp_path):
     write_processor(tmp_path, "ViTImageProcessor", size=(24, 24), **settings)
-    with pytest.raises(ModelError, match=r"is more than resizing, a window .*@resize:SIDE"):
+    with pytest.raises(ModelError, match=r"with more than resizing, a crop .*@resize:SIDE"):
         hugging_face_pixels(str(tmp_path), spec_of((3, 20, 31)), None)
 
 
@@ -127,7 +127,7 @@ def test_images_of_another_number_of_channels_are_refused(tmp_path):
 def test_a_folder_without_a_processor_is_refused(tmp_path):
     write_vit(tmp_path)
     (tmp_path / "preprocessor_config.json").unlink()
-    with pytest.raises(ModelError, match="does not say how it wants images: neither"):
+    with pytest.raises(ModelError, match="does not say how to prepare images: neither"):
         network(tmp_path)
 
 
@@ -187,7 +187,7 @@ def test_seeds_that_share_weights_are_told(tmp_path):
         num_classes=2,
         spec=InputSpec(kind="numbers", shape=(3, 16, 16)),
     )
-    assert "of its weights from the same values whatever the seed" in "".join(notes)
+    assert "of its weights from the same values for every seed" in "".join(notes)
 
 
 def test_a_size_that_the_model_does_not_take_is_refused(tmp_path):
@@ -227,8 +227,8 @@ def test_much_larger_images_are_told(tmp_path):
     networks = Preparations(data(bytes_of, 3, 12, 12))
     notes = [*networks.notes(f"hf:{tmp_path}", {})]
     assert notes == [
-        f"'hf:{tmp_path}' sees images of 12x12 at 48x48: 16 times the pixels, and about as many "
-        f"times the work. 'hf:{tmp_path}@pixels:12x12' keeps their size."
+        f"'hf:{tmp_path}' sees images of 12x12 at 48x48: 16 times as many pixels, and about 16 "
+        f"times the work. 'hf:{tmp_path}@pixels:12x12' keeps the images at their size."
     ]
     assert not [*networks.notes(f"hf:{tmp_path}@pixels:16", {})]
 
@@ -271,8 +271,8 @@ def test_the_rate_of_sound_is_told(tmp_path):
     write_wav2vec(tmp_path, extractor={"sampling_rate": 8000})
     notes = [*Preparations(data(sound_of, 90)).notes(f"hf:{tmp_path}", {})]
     assert notes == [
-        f"'hf:{tmp_path}' takes 8000 samples a second. Nothing is resampled, so the data must have "
-        "as many."
+        f"'hf:{tmp_path}' takes 8000 samples per second. Nothing is resampled, so the data must "
+        "have the same rate."
     ]
 
 
@@ -280,7 +280,7 @@ def test_the_rate_of_sound_is_told(tmp_path):
 def test_a_model_of_spectrograms_is_refused(tmp_path):
     transformers.ASTConfig(hidden_size=16, num_hidden_layers=1).save_pretrained(tmp_path)
     transformers.WhisperFeatureExtractor(chunk_length=1).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match=r"makes something else of a waveform .*a spectrogram"):
+    with pytest.raises(ModelError, match=r"turns a waveform into something else, .*a spectrogram"):
         Preparations(data(sound_of, 90)).of(f"hf:{tmp_path}")
 
 

@@ -81,15 +81,15 @@ def test_example_of_every_preparation_is_a_specification(kind):
 @pytest.mark.parametrize(
     ("clause", "message"),
     [
-        ("resize", "malformed behind its @: it must be @resize:SIDE"),
+        ("resize", "malformed after the @: it must be @resize:SIDE"),
         ("resize:", "malformed"),
         ("resize:0", "malformed"),
         ("resize:10000", "malformed"),
         ("resize:3x", "malformed"),
         ("resize:-3", "malformed"),
-        ("tfidf:0", "malformed behind its @: it must be @tfidf:TERMS"),
+        ("tfidf:0", "malformed after the @: it must be @tfidf:TERMS"),
         ("tfidf:1.5", "malformed"),
-        ("raw:1", "malformed behind its @: it must be @raw, without an argument"),
+        ("raw:1", "malformed after the @: it must be @raw, without an argument"),
         ("raw:", "malformed"),
         ("integers:3", "malformed"),
         ("tokens:0", "malformed"),

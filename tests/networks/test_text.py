@@ -88,7 +88,7 @@ def test_a_text_is_the_same_alone_and_among_others():
 
 @pytest.mark.parametrize("texts", ["one text", np.array(["a"]), None])
 def test_what_is_no_list_of_texts_is_refused(texts):
-    with pytest.raises(DataError, match="must be a list of strings, but are of type"):
+    with pytest.raises(DataError, match="must be a list of strings, but their type is"):
         fit_tfidf(TEXTS)(texts)
 
 
@@ -102,7 +102,7 @@ def test_what_is_no_text_is_refused_with_its_place(other, kind):
 
 @pytest.mark.parametrize("changed", [{"terms": ("a", "a")}, {"idf": (1.0,)}, {"terms": ()}])
 def test_vocabulary_that_does_not_fit_together_is_refused(changed):
-    with pytest.raises(ValidationError, match="unique terms with one idf each"):
+    with pytest.raises(ValidationError, match="unique terms with one idf value each"):
         Tfidf(**{"terms": ("a", "b"), "idf": (1.0, 2.0), **changed})
 
 
@@ -190,5 +190,7 @@ def test_cap_is_the_number_of_features():
 @pytest.mark.parametrize(("make", "kind"), [(make_images, "images"), (None, "3 numbers")])
 def test_cap_on_other_data_than_texts_is_refused(make, kind):
     data = make_dataset(make) if make else make_dataset()
-    with pytest.raises(ConfigError, match=f"is for texts, but the inputs of these data are {kind}"):
+    with pytest.raises(
+        ConfigError, match=f"applies to texts only, but the inputs of these data are {kind}"
+    ):
         Preparations(prepare(data), tfidf_features=100)

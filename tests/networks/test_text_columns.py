@@ -85,7 +85,9 @@ def test_fewer_terms_than_columns_are_refused():
 
 
 def test_a_column_without_a_term_is_refused_by_name():
-    with pytest.raises(DataError, match="In the column 'body': Texts need words or letters"):
+    with pytest.raises(
+        DataError, match="In the column 'body': Texts must contain words or letters"
+    ):
         networks({"title": TITLES, "body": ("",) * N}).of("mlp:4")
 
 
@@ -103,7 +105,7 @@ def test_an_example_is_unknown_only_where_no_column_has_a_term():
         ([("a", "b", "c")], r"Each example is 2 texts \(title, body\), but 1 of 1 are not"),
         (["ab", ("a", "b")], "the first is a str"),
         ([("a", None)], r"a tuple of 2 \(NoneType, str\)"),
-        ("ab", "but not a str"),
+        ("ab", "but got a str"),
     ],
 )
 def test_rows_of_another_number_of_texts_are_refused(rows, message):
@@ -251,7 +253,7 @@ def test_a_tokenizer_that_would_run_two_texts_together_is_refused(tmp_path):
     )
     made.save_pretrained(tmp_path)
     with pytest.raises(
-        ModelError, match=r"nothing would divide title and body\. Give its post_pro"
+        ModelError, match=r"nothing would separate title and body\. Give its post_pro"
     ):
         networks(PAIR).of(f"hf:{tmp_path}")
     alone = Split.from_texts(TITLES, [n % 2 for n in range(N)])
@@ -270,7 +272,9 @@ def test_a_tokenizer_without_any_special_token_is_told(tmp_path):
     )
     made.save_pretrained(tmp_path)
     (note,) = networks(PAIR).notes(f"hf:{tmp_path}", {})
-    assert "puts no token between an example's texts, so title and body run together" in note
+    assert (
+        "puts no token between the texts of an example, so nothing separates title and body" in note
+    )
 
 
 @needs_transformers
@@ -309,5 +313,5 @@ def test_a_model_without_kinds_of_text_takes_pairs(tmp_path):
 def test_a_model_of_one_kind_of_text_refuses_the_marks_of_two(tmp_path):
     write_model(tmp_path, TITLES, type_vocab_size=1)
     made = networks(PAIR)
-    with pytest.raises(ModelError, match=r"tells 1 kind of text apart .* with 0 to 1"):
+    with pytest.raises(ModelError, match=r"has 1 kind of text .* with 0 to 1"):
         made.network(f"hf:{tmp_path}", seed=0)

@@ -232,7 +232,7 @@ def test_weights_of_another_shape_are_refused(tmp_path):
     state = write_weights(file, TORCHVISION)
     state["conv1.0.weight"] = torch.zeros(24, 3, 5, 5)
     save_file(state, file)
-    with pytest.raises(ModelError, match=r"conv1\.0\.weight has another shape, one of 1 such"):
+    with pytest.raises(ModelError, match=r"conv1\.0\.weight has another shape, and 1 of"):
         made(f"{TORCHVISION}+{file}")
 
 
@@ -253,7 +253,7 @@ def test_pickles_are_never_read(spec, tmp_path):
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(ModelError, match=r"There is no file of weights for .* at .*nowhere"):
+    with pytest.raises(ModelError, match=r"The file of weights for .* does not exist: .*nowhere"):
         made(f"{TIMM}+{tmp_path}/nowhere.safetensors")
 
 
@@ -287,7 +287,7 @@ def test_seeds_that_share_weights_are_told(tmp_path):
     write_weights(tmp_path / "w.safetensors", TIMM)
     spec = f"{TIMM}+{tmp_path}/w.safetensors"
     notes = examine(lambda seed: made(spec, seed=seed), name=spec, num_classes=3, spec=SMALL)
-    assert "of its weights from the same values whatever the seed" in "".join(notes)
+    assert "of its weights from the same values for every seed" in "".join(notes)
     assert not examine(lambda seed: made(TIMM, seed=seed), name=TIMM, num_classes=3, spec=SMALL)
 
 
@@ -379,8 +379,8 @@ def test_two_networks_have_their_own_preparations_and_share_none():
 def test_many_times_the_pixels_are_told():
     notes = [*networks(3, 32, 32).notes("timm:resnet18", {})]
     assert notes == [
-        "'timm:resnet18' sees images of 32x32 at 235x235: 54 times the pixels, and about as many "
-        "times the work. 'timm:resnet18@pixels:32x32' keeps their size."
+        "'timm:resnet18' sees images of 32x32 at 235x235: 54 times as many pixels, and about 54 "
+        "times the work. 'timm:resnet18@pixels:32x32' keeps the images at their size."
     ]
 
 

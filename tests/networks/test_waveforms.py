@@ -52,10 +52,10 @@ def test_it_survives_a_file():
 
 @pytest.mark.parametrize("shape", [(1, 50), (3, 8, 8)])
 def test_what_is_no_waveform_is_refused(shape):
-    with pytest.raises(ValueError, match="are no waveforms"):
+    with pytest.raises(ValueError, match="are not waveforms"):
         Waveform(8000, standardize=True).output(InputSpec(kind="numbers", shape=shape))
 
 
 def test_a_damaged_record_is_refused():
-    with pytest.raises(DataError, match="at least one sample a second"):
+    with pytest.raises(DataError, match="at least one sample per second"):
         preparation_from({"steps": [{"kind": "waveform", "rate": 0, "standardize": True}]})

@@ -120,8 +120,8 @@ def test_competitor_can_be_left_out(study, tmp_path, onnx):
     asked = ["export", str(study.folder), "--out", str(out), "--no-teacher-int8"]
     result = runner.invoke(app, asked)
     assert result.exit_code == 0, result.stderr
-    assert "In 8 bits: not measured. It was not asked for" in " ".join(result.stdout.split())
-    assert "is not known. It was not asked for" in (out / "README.md").read_text()
+    assert "In 8 bits: not measured. It was switched off" in " ".join(result.stdout.split())
+    assert "is not known. It was switched off" in (out / "README.md").read_text()
 
 
 def blobs(num_examples=320):
@@ -214,7 +214,7 @@ def test_teacher_that_was_recorded_elsewhere_says_so(tmp_path):
     assert found.quality is None
     assert "recorded elsewhere" in found.why_not_run
     text = (tmp_path / "out/README.md").read_text()
-    assert "The teacher is not timed. It was recorded elsewhere" in text
+    assert "The teacher is not timed. Only its responses were recorded" in text
     assert "is not in the table" in text
 
 
@@ -240,7 +240,10 @@ def test_given_response_has_no_teacher_to_run(tmp_path):
     )
     found = export(tmp_path / "d", out=tmp_path / "o", format="safetensors").teacher
     assert found.quality is None
-    assert found.why_not_run == "Its response was given, and a response holds no model."
+    assert (
+        found.why_not_run
+        == "Only its response was given, and a response does not contain the model."
+    )
 
 
 class Wide(nn.Module):
@@ -272,14 +275,14 @@ def test_teacher_given_in_python_is_asked_for(in_python, tmp_path, monkeypatch):
     monkeypatch.setattr("goodteacher.networks.given._GIVEN", {})
     found = export(in_python, out=tmp_path / "a", format="torch", data=dataset()).teacher
     assert found.timed == ()
-    assert "It cannot be made again: The network 'given:Wide' was given in" in found.why_not_run
+    assert "It cannot be loaded again: The network 'given:Wide' was given in" in found.why_not_run
     again = export(in_python, out=tmp_path / "b", format="torch", data=dataset(), teacher=Wide)
     assert again.teacher.size.parameters == 6 * 4 + 4
     assert again.teacher.quality is not None
 
 
 def test_network_for_a_teacher_that_needs_none_is_refused(study, tmp_path):
-    with pytest.raises(ModelError, match="none is to be given"):
+    with pytest.raises(ModelError, match="no network may be given for it"):
         export(study, out=tmp_path / "out", format="torch", teacher=Wide)
     assert not (tmp_path / "out").exists()
 

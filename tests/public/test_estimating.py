@@ -98,7 +98,7 @@ def test_the_delivered_student_takes_rows_with_new_words_and_gaps(study):
     odd = student.predict_proba([{"kind": "never seen", "size": 1.0}, {"kind": None}, {"size": 2}])
     assert odd.isfinite().all()
     assert student.predict_proba(rows.drop(columns="species").to_numpy(object)).shape == (30, 3)
-    with pytest.raises(DataError, match=r"lacks the columns 'kind'"):
+    with pytest.raises(DataError, match=r"does not have the columns 'kind'"):
         student.predict(rows.drop(columns="kind"))
 
 
@@ -161,7 +161,7 @@ def test_an_object_that_is_fitted_is_trained_anew_and_that_is_told(tmp_path):
     forest = RandomForestClassifier(5).fit(rows[["size"]], rows["species"])
     watch = Watch()
     search(tmp_path / "s", teacher=forest, student="linear", progress=watch)
-    assert any("is fitted already. It is trained again" in note for note in watch.notes)
+    assert any("is already fitted. It is trained again" in note for note in watch.notes)
     assert "training RandomForestClassifier out of fold" in watch.begun
     assert forest.n_features_in_ == 1, "it stays as it is"
 
@@ -181,7 +181,7 @@ def test_a_small_class_is_told_of(tmp_path):
     )
     (told,) = [note for note in watch.notes if "fewer training examples than the 5 folds" in note]
     assert "(rare: 2)" in told
-    assert "there are 2 folds" in told
+    assert "only 2 folds" in told
     (work,) = [work for name, work in watch.work.items() if "out of fold" in name]
     assert work == [3.0, 3.0], "the two folds and the whole"
 
@@ -189,11 +189,11 @@ def test_a_small_class_is_told_of(tmp_path):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"epochs": 3, "batch_sizes": [8]}, "epochs, batch_sizes are about teachers that train by"),
+        ({"epochs": 3, "batch_sizes": [8]}, "epochs, batch_sizes are for teachers that train in"),
         ({"teacher": "forest:x"}, "'forest:x' is malformed: it must be forest or forest:TREES"),
         ({"teacher": LinearSVC()}, "LinearSVC has no predict_proba"),
-        ({"teacher": "forrest"}, "A teacher can be forest"),
-        ({"student": "forest"}, "names a classifier of scikit-learn's kind"),
+        ({"teacher": "forrest"}, "A teacher can also be forest"),
+        ({"student": "forest"}, "names a scikit-learn classifier"),
         ({"target": "specie"}, "Did you mean 'species'"),
         ({"teacher_seeds": "a"}, "teacher_seeds = 'a' is not allowed"),
         ({"variants": "ema"}, "needs a teacher's weights"),

@@ -27,6 +27,7 @@ from goodteacher.errors import (
 )
 from goodteacher.public import exporting
 from goodteacher.public.exporting import export
+from goodteacher.studies import Store
 from tests.made import SETTINGS, arrays, as_options, dataset
 from tests.pages import block
 from tests.processes import alone
@@ -221,7 +222,7 @@ def test_students_of_named_numbers_take_columns_by_name_everywhere(tmp_path, onn
     mixed = table.assign(extra="x")[["c", "extra", "a", "b"]]
     assert student.predict(mixed) == expected
     assert student.predict(mixed.to_dict("records")) == expected
-    with pytest.raises(DataError, match="lacks the columns 'a', 'b'"):
+    with pytest.raises(DataError, match="does not have the columns 'a', 'b'"):
         student.predict(mixed[["c"]])
     made.export(tmp_path / "shipped", format="onnx,torch")
     known = json.loads((tmp_path / "shipped/columns.json").read_text())
@@ -328,7 +329,9 @@ def test_nothing_is_delivered_that_answers_differently(
     named, tmp_path, monkeypatch, change, message
 ):
     monkeypatch.setitem(formats.FORMATS, "off", Off(change))
-    with pytest.raises(RunError, match=f"written as off does not answer .*{message}"):
+    with pytest.raises(
+        RunError, match=f"written as off does not give the same answers .*{message}"
+    ):
         export(named, out=tmp_path / "out", format="safetensors,off")
     assert list(tmp_path.iterdir()) == []
 
@@ -424,11 +427,11 @@ def test_convolutions_in_eight_bits_keep_what_the_student_knows(tmp_path, onnx):
         (
             {"format": "onx"},
             ConfigError,
-            "format must be of safetensors, onnx, torch, hf, but is onx",
+            "format must be one of safetensors, onnx, torch, hf, but is onx",
         ),
         ({"format": []}, ConfigError, "but is empty"),
-        ({"format": "hf"}, ConfigError, "'mlp:3', which the format hf does not hold. Use safe"),
-        ({"format": "torch", "int8": True}, ConfigError, "8 bits are for ONNX files"),
+        ({"format": "hf"}, ConfigError, "'mlp:3', which the format hf cannot store. Use safe"),
+        ({"format": "torch", "int8": True}, ConfigError, "8 bits are only possible for ONNX files"),
         ({"max_loss": 5}, ConfigError, "must be between 0 and 1, .*Half a point is 0.005"),
     ],
 )
@@ -451,7 +454,7 @@ def test_empty_folder_is_taken(named, tmp_path):
 
 
 def test_folder_without_a_student_is_named(tmp_path):
-    with pytest.raises(StudyError, match="holds no student"):
+    with pytest.raises(StudyError, match="contains no student"):
         export(tmp_path, out=tmp_path / "out")
 
 
@@ -483,7 +486,7 @@ class Counts(nn.Module):
 def test_network_that_cannot_be_traced_is_named(tmp_path, form, onnx):
     made = search(dataset(), out=tmp_path / "study", **{**QUICK, "student": Counts})
     with pytest.raises(
-        ModelError, match=r"Counts.*cannot be (traced|written).*--format safetensors"
+        ModelError, match=r"Counts.*cannot be (exported|written).*--format safetensors"
     ):
         export(made, out=tmp_path / "out", format=form, data=dataset(), network=Counts)
     assert not (tmp_path / "out").exists()
@@ -538,7 +541,8 @@ def test_what_hinders_notes_in_the_study_does_not_hinder_the_export(
     if hindrance == "tracker":
         settings = (mine / "study.toml").read_text()
         monkeypatch.setitem(sys.modules, "mlflow", None)
-        (mine / "study.toml").write_text(settings.replace("tracker = []", 'tracker = ["mlflow"]'))
+        settings = settings.replace("tracker = []", 'tracker = ["mlflow"]')
+        Store(mine).write_text("study.toml", settings)
     else:
         (mine / "export.json").unlink(missing_ok=True)
         (mine / "export.json").mkdir()  # no file can take its place, for a superuser neither

@@ -202,12 +202,12 @@ def circle(tmp_path_factory):
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"price_per_hour": -1.0}, "price_per_hour must be a number from 0 on"),
+        ({"price_per_hour": -1.0}, "price_per_hour must be a number of at least 0"),
         ({"price_per_hour": float("nan")}, "price_per_hour"),
-        ({"workers_up_to": 0}, "workers_up_to must be a whole number from 1 on"),
+        ({"workers_up_to": 0}, "workers_up_to must be a whole number of at least 1"),
         ({"workers_up_to": 2.5}, "workers_up_to"),
-        ({"student": ["mlp:3", "mlp:4"]}, "A plan is of one student"),
-        ({"teacher": "forest"}, "How long a classifier takes is not planned"),
+        ({"student": ["mlp:3", "mlp:4"]}, "A plan is for one student"),
+        ({"teacher": "forest"}, "cannot estimate how long a classifier takes"),
         ({"epoch": 3}, "epoch"),
         ({"student": None}, "student is missing"),
     ],
@@ -230,7 +230,9 @@ def test_a_folder_of_several_studies_is_refused_with_their_names(tmp_path):
 
 
 def test_settings_beside_a_study_are_refused(study):
-    with pytest.raises(ConfigError, match="is a study, which has its settings: leave out epochs"):
+    with pytest.raises(
+        ConfigError, match="is a study, which already has settings: leave out epochs"
+    ):
         plan(study.folder, epochs=3)
 
 

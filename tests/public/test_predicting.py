@@ -112,7 +112,7 @@ def test_what_more_a_teacher_knows_is_left_out_and_told(plain, tmp_path, caplog)
     with caplog.at_level("INFO"):
         found = logits_of(respond(wider, tmp_path)).softmax(1)
     assert torch.allclose(found, logits_of(plain).softmax(1), atol=1e-5)
-    assert "knows 2 more classes than the data (cat, dog), with" in caplog.text
+    assert "has 2 more classes than the data (cat, dog), with" in caplog.text
 
 
 def test_the_best_few_classes_are_taken_with_their_tail(tmp_path):
@@ -130,11 +130,21 @@ def test_the_best_few_classes_are_taken_with_their_tail(tmp_path):
 @pytest.mark.parametrize(
     ("function", "settings", "error", "message"),
     [
-        (lambda x: predict(x)[::-1], {}, ModelError, "order that is not theirs"),
-        (lambda x: np.sort(predict(x), 0), {}, ModelError, "order that is not theirs"),
+        (lambda x: predict(x)[::-1], {}, ModelError, "did not return their rows in that order"),
+        (
+            lambda x: np.sort(predict(x), 0),
+            {},
+            ModelError,
+            "did not return their rows in that order",
+        ),
         (lambda x: predict(x)[:-1], {}, ResponseError, "drop the last batch"),
         (lambda x: predict(x).T, {}, ResponseError, "a row for each class"),
-        (lambda x: predict(x).argmax(1), {}, ResponseError, "A label contains no information"),
+        (
+            lambda x: predict(x).argmax(1),
+            {},
+            ResponseError,
+            "A predicted label contains no information",
+        ),
         (
             lambda x: predict(x)[:, :4],
             {},
@@ -145,7 +155,7 @@ def test_the_best_few_classes_are_taken_with_their_tail(tmp_path):
             lambda x: as_dictionaries(predict(x), [f"c{n}!" for n in "qwertzuiop"]),
             {},
             ResponseError,
-            "The teacher lacks classes of the data: only the response has 'cq!'",
+            "The teacher does not have all classes of the data: only the response has 'cq!'",
         ),
         (predict, {"classes": NAMED[:3]}, ConfigError, "classes names 3 classes, but .* 10"),
         (lambda x: predict(x, 1), {}, ModelError, "failed on examples 0 to 7 .TypeError"),
@@ -268,8 +278,8 @@ def test_a_function_may_get_something_else_of_the_same_examples(kind, tmp_path):
             [b"ab", b"cd"],
             "The examples are bytes, which a teacher may accept but a student does not",
         ),
-        ([Path("a"), Path("b")], "The examples are paths.*Give them as teacher_inputs="),
-        ((word for word in WORDS), r"are a generator. Give list\(...\) of them"),
+        ([Path("a"), Path("b")], "The examples are paths.*Pass them as teacher_inputs="),
+        ((word for word in WORDS), r"are a generator. Convert them with list\(...\)"),
         ([*WORDS, None], "Texts must be strings, but 1 of 61 are"),
     ],
 )
@@ -358,7 +368,9 @@ def test_the_answers_of_another_teacher_are_never_taken_for_this_ones(tmp_path):
     images = DIGITS.train.inputs[:400].numpy()
     respond_to(images, predict, tmp_path / "run")
     other = Counts(lambda some: predict(some)[:, ::-1])
-    with pytest.raises(StudyError, match=r"contains the answers of another teacher.*Name another"):
+    with pytest.raises(
+        StudyError, match=r"contains the answers of another teacher.*Choose another"
+    ):
         respond_to(images, other, tmp_path / "run")
     assert other.asked < 100
     respond_to(images, other, tmp_path / "other")
@@ -385,9 +397,9 @@ def test_examples_that_nobody_labelled_get_their_classes_from_the_teacher(tmp_pa
     images = DIGITS.train.inputs[:400].numpy()
     with caplog.at_level("INFO"):
         said = goodteacher.respond(predict, images, out=tmp_path / "run", classes=NAMED)
-    assert "the teacher's answers are used as labels" in caplog.text
+    assert "the teacher's predictions are used as labels" in caplog.text
     assert (len(said.data.test), len(said.data.validation)) == (80, 32)
-    assert "classes are its answer to fewer than" not in caplog.text
+    assert "classes are predicted for fewer than" not in caplog.text
     assert said.data.class_names == NAMES
     assert said.record.selection_accuracy > 0.8
     for split in said.data.splits.values():
@@ -542,15 +554,15 @@ def test_two_teachers_that_were_asked_are_compared_without_epochs(judged, tmp_pa
 
 def test_epochs_and_a_teacher_that_was_asked_once_do_not_mix_in_a_folder(plain, tmp_path):
     recorder = goodteacher.Recorder(plain.folder, DIGITS, kind="Bayes")
-    with pytest.raises(StudyError, match="holds a teacher that was asked once and has no epochs"):
+    with pytest.raises(StudyError, match="contains a teacher without epochs"):
         recorder.record(lambda images: torch.zeros(len(images), 10), 2)
-    with pytest.raises(StudyError, match="holds a teacher that was asked once and has no epochs"):
+    with pytest.raises(StudyError, match="contains a teacher without epochs"):
         goodteacher.respond(predict, DIGITS, out=plain.folder, kind="Bayes", epoch=2)
     for epoch in (1, 2):
         said = respond(lambda x, e=epoch: 0.5 + predict(x) * e, tmp_path, epoch=epoch)
     assert [record.epoch for record in RecordedRun.open(said.folder).records()] == [1, 2]
     calls = Flaky(())
-    with pytest.raises(StudyError, match=r"holds epochs of a training.*pass epoch="):
+    with pytest.raises(StudyError, match=r"contains epochs of a training.*pass epoch="):
         respond(calls, tmp_path)
     assert calls.calls == 0
 

@@ -164,7 +164,7 @@ def test_torchdistill_of_texts_reads_its_own_optimizer_and_schedule():
         "student_schedule": "linear",
     }
     assert said(imported, "first rises for 10 steps")
-    assert said(imported, "leaves out biases")
+    assert said(imported, "excludes biases")
 
 
 def test_torchdistill_command_is_read_through_its_file(tmp_path):
@@ -189,7 +189,7 @@ def test_mdistiller_dkd_with_other_weights_is_told_to_be_no_equal():
     assert imported.recipe.loss == "dkd"
     assert imported.recipe.alpha == pytest.approx(0.75 / 1.75), "NCKD is weighted as there"
     assert not imported.exact
-    assert said(imported, "TCKD by 0.75 instead of 1")
+    assert said(imported, "TCKD is weighted by 0.75 instead of 1")
     assert said(imported, "grows over the first 20 epochs")
 
 
@@ -204,6 +204,16 @@ def test_keras_script_is_read_but_only_its_distiller(tmp_path):
         "student_learning_rate": 2e-3,
         "student_schedule": "constant",
     }
+
+
+@pytest.mark.parametrize("name", ["train.py", "config.yaml"])
+def test_nothing_of_a_recipe_runs(tmp_path, name):
+    marker = tmp_path / "ran"
+    code = f"import os\nos.mkdir({str(marker)!r})\n{KERAS}"
+    tagged = f"{TORCHDISTILL}\nextra: !!python/object/apply:os.mkdir [{str(marker)!r}]\n"
+    with contextlib.suppress(ConfigError):
+        import_recipe(written(tmp_path, name, code if name == "train.py" else tagged))
+    assert not marker.exists()
 
 
 def test_settings_beside_a_file_are_added(tmp_path):
@@ -252,7 +262,7 @@ def test_transformers_script(tmp_path):
         "student_weight_decay": 0.01,
         "student_schedule": "linear",
     }
-    assert said(imported, "leaves out biases")
+    assert said(imported, "excludes biases")
 
 
 def test_transformers_alpha_of_the_teacher():
@@ -265,7 +275,7 @@ def test_labels_of_a_softened_student_have_no_equal():
     settings = {"lambda_param": 0.5, "temperature": 4, "labels_at_temperature": True}
     imported = import_recipe(settings)
     assert not imported.exact
-    assert said(imported, "divides the student's logits by 4, too")
+    assert said(imported, "also divides the student's logits by 4")
     alone = import_recipe({**settings, "lambda_param": 1})
     assert alone.exact, "no term of labels, no difference"
 
@@ -276,7 +286,7 @@ def test_weights_of_classes_are_told():
     )
     imported = import_recipe(config)
     assert not imported.exact
-    assert said(imported, "weights the classes")
+    assert said(imported, "has weights for the classes")
 
 
 def test_yaml_without_its_reader_names_the_command_that_installs_it(tmp_path, monkeypatch):
@@ -302,9 +312,9 @@ def test_timm_with_an_optimizer_and_a_mixture_that_we_do_not_have():
     assert imported.exact, "its binary loss of labels has no weight"
     assert "student_optimizer" not in imported.training
     assert "student_learning_rate" not in imported.training
-    assert said(imported, "Its optimizer lamb is not one of ours")
+    assert said(imported, "does not have its optimizer lamb")
     assert said(imported, "mixup (0.1) is left out")
-    assert not said(imported, "leaves out biases")
+    assert not said(imported, "excludes biases")
 
 
 def test_timm_learning_rate_follows_its_batch_size():
@@ -351,7 +361,7 @@ REFUSED = {
     "no settings": ("", "there are no settings"),
     "no such file": ("nothing.yaml", "nothing.yaml cannot be read: No such file"),
     "a word": ("teacher", "'teacher' is neither a file that exists nor a setting"),
-    "no tool": ("alpha=0.1", r"of no tool that is known.*--tool keras"),
+    "no tool": ("alpha=0.1", r"do not belong to a supported tool.*--tool keras"),
     "two tools": (
         {"kd_temperature": 4, "student_loss_weight": 0.5},
         "could be of timm or keras",
@@ -363,7 +373,7 @@ REFUSED = {
     "temperature 0": (kd(temperature=0, alpha=0.5), r"temperature = 0 .* must be above 0"),
     "temperature missing": (kd(alpha=0.5), "KDLoss in the settings needs temperature"),
     "alpha and beta missing": (kd(temperature=4), "needs temperature, and alpha or beta"),
-    "no reduction": (kd(temperature=4, alpha=0.5, reduction="none"), "gives no single loss"),
+    "no reduction": (kd(temperature=4, alpha=0.5, reduction="none"), "does not give a single loss"),
     "labels alone": (kd(temperature=4, alpha=1.0), "has no term in which the student learns"),
     "inner layer": (
         kd(temperature=4, alpha=0.5, student_module_path="layer3"),
@@ -375,7 +385,7 @@ REFUSED = {
             (1.0, criterion("KDLoss", temperature=4, alpha=0.5)),
             (1.0, criterion("KDLoss", temperature=2, alpha=0.5)),
         ),
-        "two terms of the teacher, kl at temperature 4 and kl at 2",
+        "two terms for the teacher, kl at temperature 4 and kl at 2",
     ),
     "relations apart": (
         torchdistill((1.0, criterion("DISTLoss", beta=1.0, gamma=2.0))),
@@ -386,14 +396,14 @@ REFUSED = {
     "given twice": (REPDISTILLER + " -a 0.5", "a is given twice in the command, as 0.9 and as 0.5"),
     "long and short": (REPDISTILLER + " --alpha 0.5", "alpha is given twice"),
     "another method": ({"DISTILLER": {"TYPE": "CRD"}}, "DISTILLER.TYPE = CRD"),
-    "pairs of mdistiller": ("python tools/train.py --cfg a.yaml KD.TEMPERATURE", "pairs such as"),
+    "pairs of mdistiller": ("python tools/train.py --cfg a.yaml KD.TEMPERATURE", "pairs like"),
     "both ways of keras": (
         {"alpha": 0.1, "student_loss_weight": 0.5},
         "alpha and student_loss_weight are both",
     ),
     "T^2 of keras.distillation": (
         {"student_loss_weight": 0.5, "temperature": 2, "temperature_squared": False},
-        "keras.distillation, which this is, has it always",
+        "keras.distillation, which always has T",
     ),
     "features of keras": (
         "Distiller(distillation_losses=FeatureDistillation(), student_loss_weight=0.5)",
@@ -406,12 +416,12 @@ REFUSED = {
     "not python": ("Distiller(alpha=", "the call is not Python"),
     "tokens of timm": ({"kd_distill_type": "token"}, "kd_distill_type = token"),
     "binary loss of timm": ({"kd_temperature": 4, "bce_loss": True}, "bce_loss"),
-    "timm above 1": ({"task_loss_weight": 2}, "Name both"),
+    "timm above 1": ({"task_loss_weight": 2}, "Give both"),
     "alpha of either": (
         {"alpha": 0.7, "temperature": 2, "num_train_epochs": 3},
         "can mean two things.*alpha_weights=labels",
     ),
-    "two weights": ({"alpha": 0.7, "lambda_param": 0.2}, "one weight divides the loss"),
+    "two weights": ({"alpha": 0.7, "lambda_param": 0.2}, "both are the weight between"),
     "classes not known": (
         {"lambda_param": 0.5, "temperature": 2, "reduction": "mean"},
         "--classes 100",
@@ -441,12 +451,12 @@ def test_refused_with_a_reason(source, words):
         ("a.json", "{", "is not JSON"),
         ("a.toml", "a =", "is not TOML"),
         ("a.py", "def (", "is not Python"),
-        ("a.py", "x = 1", "calls no distiller or trainer"),
+        ("a.py", "x = 1", "does not call a distiller or trainer"),
         ("a.sh", "python a.py -a 1\npython a.py -a 2", "holds 2 commands"),
         ("a.sh", "python a.py --name 'x", "cannot be read as a command"),
-        ("a.cfg", "alpha=1", "ends in none of"),
+        ("a.cfg", "alpha=1", "has none of the extensions"),
         ("a.yaml", "a: &a\n  b: *a\n", "nested more than"),
-        ("a.yaml", "train: {criterion: {key: [1, 2]}}", "is 1, 2, and one value is needed"),
+        ("a.yaml", "train: {criterion: {key: [1, 2]}}", "is 1, 2, but it must be one value"),
     ],
 )
 def test_malformed_file_is_named(tmp_path, name, text, words):

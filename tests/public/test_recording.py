@@ -132,7 +132,7 @@ def test_what_is_noted_of_the_numbers_is_told(tmp_path, caplog):
     hundredths = {name: (logits.softmax(1) * 100).round() for name, logits in given(found).items()}
     with caplog.at_level(logging.INFO, logger="goodteacher"):
         found.record(logits={name: n / 100 for name, n in hundredths.items()}, epoch=1)
-    assert "miss a sum of 1" in caplog.text
+    assert "do not sum to exactly 1" in caplog.text
 
 
 def test_an_epoch_recorded_twice_must_say_the_same(tmp_path):
@@ -166,11 +166,11 @@ def test_another_recorder_of_the_folder_goes_on(tmp_path):
     [
         ({"batch_size": 32}, "batch_size was 16, is 32 here"),
         ({"seed": 1}, "seed was not noted, is 1 here"),
-        ({"run": "day"}, "called 'night' there, 'day' here"),
+        ({"run": "day"}, "name was 'night' and is 'day'"),
         ({"split_seed": 1}, r"selection split|split_seed was 0, is 1 here"),
         ({"selection_fraction": 0.3}, "selection_fraction was 0.1, is 0.3 here"),
-        ({"data": made.dataset(seed=1)}, "of other data, or of another version"),
-        ({"data": made.dataset(num_classes=3)}, "its classes are others .only the run has 'd'"),
+        ({"data": made.dataset(seed=1)}, "recorded on other data or on another version"),
+        ({"data": made.dataset(num_classes=3)}, "its classes differ .only the run has 'd'"),
     ],
 )
 def test_a_run_of_something_else_is_refused_and_the_difference_named(tmp_path, options, told):
@@ -182,7 +182,7 @@ def test_a_run_of_something_else_is_refused_and_the_difference_named(tmp_path, o
 def test_a_folder_of_other_things_is_refused(tmp_path):
     (tmp_path / "night").mkdir()
     (tmp_path / "night" / "thesis.tex").touch()
-    with pytest.raises(StudyError, match="holds no recorded run"):
+    with pytest.raises(StudyError, match="is not a recorded run"):
         recorder(tmp_path)
     with pytest.raises(StudyError, match="is a file"):
         Recorder(tmp_path / "night" / "thesis.tex", DATA)
@@ -204,11 +204,11 @@ def test_numbers_are_recorded_as_a_model_that_says_them(tmp_path):
     [
         (lambda x: x[:-1], "1 are missing: was the last, smaller batch dropped"),
         (lambda x: torch.cat([x, x[:3]]), "The last 3 repeat the first"),
-        (lambda x: x.T, "its transpose|has 24 classes"),
+        (lambda x: x.T, "the transpose|has 24 classes"),
         (lambda x: x[:, :3], "has 3 classes, but the data have 4"),
         (lambda x: x.argmax(1), "one for each class is needed"),
         (lambda x: x.softmax(1), "probabilities=True"),
-        (lambda x: torch.zeros(240, 4), "as many as training examples in all"),
+        (lambda x: torch.zeros(240, 4), "the number of all training examples"),
         (lambda x: {"logits": x, "ids": torch.arange(1000, 1024)}, "no row for 24 of 24 examples"),
     ],
 )
@@ -226,7 +226,7 @@ def test_numbers_that_do_not_fit_are_refused(tmp_path, change, told):
         ({"model": model()}, "epoch must be a whole number from 1, but is None"),
         ({"model": model(), "epoch": 0}, "pass epoch \\+ 1"),
         ({"model": model(), "epoch": 1.5}, "but is 1.5"),
-        ({"epoch": 1}, "a model, or logits="),
+        ({"epoch": 1}, "a model or logits="),
         ({"epoch": 1, "logits": {"transfer": 1}}, "must hold transfer and selection"),
         ({"epoch": 1, "logits": {"train": 1}}, "it holds train"),
     ],
@@ -237,7 +237,7 @@ def test_a_call_that_means_nothing_is_refused(tmp_path, call, told):
 
 
 def test_attributes_are_numbers_or_words(tmp_path):
-    with pytest.raises(ConfigError, match="is no attribute of a run"):
+    with pytest.raises(ConfigError, match="cannot be an attribute of a run"):
         recorder(tmp_path, milestones=[1, 2])
 
 

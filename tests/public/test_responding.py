@@ -119,7 +119,7 @@ def test_averages_are_taken_where_they_are_asked_for(tmp_path):
     (plain,) = record(tmp_path)
     (averaged,) = record(tmp_path, section="model_ema", out=tmp_path / "other")
     assert plain.records()[0].best_nll != averaged.records()[0].best_nll
-    with pytest.raises(ConfigError, match=r"section = 'swa' is no place .* 'model', 'model_ema'"):
+    with pytest.raises(ConfigError, match=r"section = 'swa' is not in .* 'model', 'model_ema'"):
         record(tmp_path, section="swa", out=tmp_path / "third")
 
 
@@ -151,13 +151,13 @@ def _cut(path):
 
 
 BROKEN = [
-    ("a-1.pt", weights(), lambda p: _cut(p), r"a-1.pt is no whole file of torch.save"),
+    ("a-1.pt", weights(), lambda p: _cut(p), r"a-1.pt is not a complete file of torch.save"),
     ("a-1.safetensors", weights(), lambda p: _cut(p), r"a-1.safetensors does not hold tensors"),
     ("a-1.pt", weights(), lambda p: p.write_bytes(b""), "a-1.pt"),
     ("a-1.pt", weights(model=nn.Linear(6, 4)), None, r"another network: missing are 0.weight"),
     ("a-1.pt", weights(model=network(5)), None, r"2.weight is \[5, 8\] instead of \[4, 8\]"),
     ("a-1.pt", {"config": Namespace(a=1), "model": weights()}, None, "argparse.Namespace"),
-    ("a-1.pt", [weights()], None, "holds a list, not weights by name"),
+    ("a-1.pt", [weights()], None, "holds a list, not a dictionary of weights"),
     ("last.pt", weights(), None, r"epoch of .* is unknown.*--epoch-from 'checkpoint-\(\\d\+\)'"),
 ]
 
@@ -187,11 +187,11 @@ def test_nothing_is_ever_unpickled(tmp_path):
     ("options", "told"),
     [
         ({"pattern": "runs/*.pt"}, "No checkpoint matches"),
-        ({"epoch_from": "(x"}, "is no regular expression"),
+        ({"epoch_from": "(x"}, "is not a regular expression"),
         ({"epoch_from": r"\d+"}, "must have one group"),
         ({"epoch_from": r"x(\d+)x"}, "epoch of .* is unknown"),
-        ({"epoch_from": r"run(s)"}, "no whole number"),
-        ({"epoch_from": r"-(\d)"}, "are both of epoch 1"),
+        ({"epoch_from": r"run(s)"}, "not a whole number"),
+        ({"epoch_from": r"-(\d)"}, "are both from epoch 1"),
     ],
 )
 def test_calls_that_name_nothing_are_refused(tmp_path, options, told):
@@ -221,7 +221,7 @@ def test_a_teacher_that_knows_the_selection_split_is_told(tmp_path, honest, capl
     save(tmp_path / "runs/x/epoch-1.pt", model.state_dict())
     with caplog.at_level("INFO", logger="goodteacher"):
         record(tmp_path, model=model, prepare=lambda x: x, selection_fraction=0.3)
-    assert ("they look alike" in caplog.text) == (not honest)
+    assert ("which is almost the same" in caplog.text) == (not honest)
 
 
 def test_it_is_done_from_the_command_line(tmp_path):

@@ -13,6 +13,7 @@ from goodteacher.report.arms import (
     learning_curves,
     learning_panel,
 )
+from goodteacher.report.parts import ROWS_IN_PAGE, Table
 from tests.report.build import WINNER, row, sweet_spot
 
 
@@ -52,6 +53,15 @@ def test_row_says_what_was_learned_from_and_how():
         "1.41",
         "-",
     )
+
+
+def test_rows_that_are_not_in_the_page_at_first_are_kept_by_columns_and_lose_nothing():
+    rows = tuple((f"batch {n % 7}", "kl", str(n)) for n in range(ROWS_IN_PAGE + 50))
+    columns = Table("", ("learned from", "loss", "T"), rows, sortable=True).other_columns
+    assert [len(column.texts) for column in columns] == [7, 1, 50]
+    texts = [[column.texts[place] for place in column.rows] for column in columns]
+    assert list(zip(*texts, strict=True)) == list(rows[ROWS_IN_PAGE:])
+    assert Table("", ("learned from",), rows[:9], sortable=True).other_columns == ()
 
 
 @pytest.mark.parametrize(

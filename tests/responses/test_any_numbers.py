@@ -121,7 +121,7 @@ def test_response_without_examples_or_classes_is_refused(shape, probabilities):
 @pytest.mark.parametrize("value", [-1e300, 1e300, 2.0**60, -(2.0**60)])
 def test_numbers_that_no_fraction_holds_exactly_are_no_labels_and_no_ids(tmp_path, value):
     np.save(tmp_path / "y.npy", np.array([0.0, value]))
-    with pytest.raises(DataError, match="must be whole numbers without gaps, but are float64"):
+    with pytest.raises(DataError, match="must be whole numbers, one for each row, but are float64"):
         read_labels(tmp_path / "y.npy")
     with pytest.raises(ResponseError, match="Ids in the response must be whole numbers"):
         as_response({"logits": 5 * np.eye(2), "ids": np.array([0.0, value])})
@@ -152,7 +152,7 @@ def test_names_in_bytes_are_read_as_utf8_or_refused(tmp_path):
 def test_label_that_is_empty_is_no_class(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("id,label\n1,a\n2,\n3,b\n")
-    with pytest.raises(DataError, match=r"labels\.csv are empty for some examples"):
+    with pytest.raises(DataError, match=r"labels\.csv are missing for some examples"):
         read_labels(path)
 
 

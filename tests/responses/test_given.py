@@ -88,7 +88,7 @@ def test_named_columns_are_matched_in_any_order(tmp_path, spelled, form):
 @pytest.mark.parametrize("names", [["cat", "dog", "emu"], ["cat", "dog", "emu", "fox", "gnu"]])
 def test_names_of_fewer_or_more_classes_are_refused_by_name(names):
     values = np.random.default_rng(0).normal(size=(240, len(names)))
-    with pytest.raises(ResponseError, match=r"'fox'|'gnu' is none of the data's 4 classes"):
+    with pytest.raises(ResponseError, match=r"'fox'|'gnu' is not one of the data's 4 classes"):
         fitted(pd.DataFrame(values, columns=names))
 
 
@@ -121,7 +121,7 @@ def test_numbers_are_names_where_classes_are_called_by_numbers():
 def test_another_number_of_classes_or_a_transposed_response_is_named():
     with pytest.raises(ResponseError, match=r"has 5 classes, but the data have 4.*row number"):
         fitted(torch.randn(240, 5))
-    with pytest.raises(ResponseError, match="row for each class: give its transpose"):
+    with pytest.raises(ResponseError, match=r"row for each class\. Give the transpose"):
         fitted(teacher(dataset().train).T)
 
 
@@ -139,7 +139,7 @@ def test_ids_that_the_data_do_not_have_are_refused():
     data = dataset()
     ids = data.train.ids.clone()
     ids[[3, 7]] = torch.tensor([900, 901])
-    with pytest.raises(ResponseError, match=r"2 of 240 ids .* no example of the data: 900, 901"):
+    with pytest.raises(ResponseError, match=r"2 of 240 ids .* not in the data: 900, 901"):
         fitted({"logits": teacher(data.train), "ids": ids}, data)
 
 
@@ -147,15 +147,15 @@ def test_test_ids_are_known_where_they_are_apart_and_alone_refused():
     data = dataset(apart=True)
     both = torch.cat([teacher(data.train), teacher(data.test)])
     assert fitted({"logits": both, "ids": torch.arange(360)}, data).num_examples == 360
-    with pytest.raises(ResponseError, match="has ids of the test split only"):
+    with pytest.raises(ResponseError, match="has only ids of the test split"):
         fitted({"logits": teacher(data.test), "ids": data.test.ids}, data)
 
 
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        (120, "as many as test examples"),
-        (360, "as many as examples in both splits"),
+        (120, "number is that of the test examples"),
+        (360, "number is that of both splits"),
         (224, "16 are missing: was the last, smaller batch dropped"),
         (50, "another split or selection"),
     ],
@@ -167,7 +167,7 @@ def test_rows_without_ids_must_be_as_many_as_training_examples(rows, reason):
 
 def test_rows_that_a_sampler_repeated_are_named():
     logits = teacher(dataset().train)
-    with pytest.raises(ResponseError, match=r"The last 16 repeat the first.*cut them off"):
+    with pytest.raises(ResponseError, match=r"The last 16 repeat the first.*remove them"):
         fitted(torch.cat([logits, logits[:16]]))
 
 
@@ -180,7 +180,7 @@ def test_own_labels_of_a_response_tell_that_rows_are_others():
     given["ids"] = moved
     assert fitted(given, data).notes == ()
     given["labels"] = given["labels"].index_fill(0, torch.arange(5), 0)
-    assert "labels that stand beside" in fitted(given, data).notes[0]
+    assert "labels given with" in fitted(given, data).notes[0]
 
 
 # --- examined ------------------------------------------------------------------------------------
@@ -218,14 +218,14 @@ def seen(data, *, train, test):
 def test_a_teacher_that_saw_the_selection_split_is_told_with_the_way_out():
     data = dataset(600, 300, apart=True)
     found = messages(seen(data, train=data.train.ids, test=True), data)
-    assert "was trained on what is called held-out here" in found["response_seen"]
+    assert "was trained on examples that are meant to be held out" in found["response_seen"]
     assert "out-of-fold" in found["response_seen"]
 
 
 def test_without_the_test_split_perfection_is_told_as_what_it_is():
     data = dataset(600, 300)
     found = messages(seen(data, train=data.train.ids, test=False), data)
-    assert "Either its teacher is perfect, or it was trained on both" in found["response_seen"]
+    assert "The teacher is perfect, or it was trained on both" in found["response_seen"]
 
 
 @pytest.mark.parametrize("test", [False, True])
@@ -247,7 +247,7 @@ def test_comparing_with_the_test_split_is_on_record():
     parts = prepare(data)
     examine_response(seen(data, train=data.train.ids, test=True), parts)
     assert [opening.reason for opening in parts.test.openings] == [
-        "compare what the given teacher knows of each split"
+        "compare how well the given teacher knows each split"
     ]
     parts = prepare(data)
     examine_response(seen(data, train=data.train.ids, test=False), parts)

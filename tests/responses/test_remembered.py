@@ -23,8 +23,8 @@ def response(sureness, right=1.0, seed=0, labels=LABELS):
 def test_a_teacher_far_surer_than_its_clones_is_told_with_both_reasons():
     found = remembered(response(6.0, right=0.99), examples(), response(2.0, right=0.8, seed=1))
     assert found.code == "response_remembered"
-    assert "Either it was trained on these examples, or on many others" in found.message
-    assert "folds that the teacher did not see" in found.message
+    assert "It was probably trained on these examples, or on many more" in found.message
+    assert "folds that the teacher was not trained on" in found.message
 
 
 def test_a_teacher_as_sure_as_its_clones_is_not_told():
@@ -37,7 +37,7 @@ def test_a_teacher_a_little_surer_than_its_clones_is_not_told():
 
 def test_without_an_error_and_without_clones_it_may_be_perfect():
     found = remembered(response(20.0), examples(), None)
-    assert "Either it is perfect, or it was trained on these examples" in found.message
+    assert "It is perfect, or it was trained on these examples" in found.message
 
 
 def test_where_its_clones_make_no_error_either_the_task_is_easy():

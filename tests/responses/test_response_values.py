@@ -105,7 +105,7 @@ def test_rounded_probabilities_are_recognised(precision, num_classes):
 def test_rows_that_miss_one_are_renormalised_and_told():
     rounded = softmax(logits(num_classes=300)).round(3)
     notes = as_response(rounded, probabilities=True).notes
-    assert "miss a sum of 1 by up to" in notes[0]
+    assert "do not sum to exactly 1 (off by up to" in notes[0]
     assert "exactly 0 and stay 0 at every temperature" in notes[1]
     assert as_response(softmax(logits()), probabilities=True).notes == ()
 
@@ -121,7 +121,7 @@ def test_sigmoid_outputs_are_no_distribution():
     yes_no = 1 / (1 + np.exp(-logits()))
     with pytest.raises(ResponseError, match=r"separate yes/no \(sigmoid\) outputs"):
         as_response(yes_no, probabilities=True)
-    assert "lie between 0 and 1" in as_response(yes_no).notes[0]
+    assert "are between 0 and 1" in as_response(yes_no).notes[0]
 
 
 @pytest.mark.parametrize("shape", [(50,), (50, 1)])
@@ -145,7 +145,9 @@ def test_minus_infinity_is_probability_zero():
 def test_plus_infinity_and_nan_are_refused(value, probabilities):
     values = softmax(logits()) if probabilities else logits()
     values[3, 2] = value
-    with pytest.raises(ResponseError, match="1 of 200 rows of the response hold NaN or infinity"):
+    with pytest.raises(
+        ResponseError, match="1 of 200 rows of the response contain NaN or infinity"
+    ):
         as_response(values, probabilities=probabilities)
 
 
@@ -268,9 +270,9 @@ def test_logits_with_equal_values_are_not_called_truncated(values):
 
 def test_votes_and_per_cent_are_refused_with_what_to_divide_by():
     votes = np.stack([np.bincount(RNG.integers(0, 10, 100), minlength=10) for _ in range(50)])
-    with pytest.raises(ResponseError, match=r"look like per cent\. Divide them by 100"):
+    with pytest.raises(ResponseError, match=r"look like percentages\. Divide them by 100"):
         as_response(votes)
-    with pytest.raises(ResponseError, match="sums to 100: these are per cent"):
+    with pytest.raises(ResponseError, match="sums to 100, so these are percentages"):
         as_response(100 * softmax(logits()), probabilities=True)
     few = np.stack([np.bincount(RNG.integers(0, 10, 30), minlength=10) for _ in range(50)])
     with pytest.raises(ResponseError, match=r"look like votes\. Divide them by 30"):
@@ -284,7 +286,7 @@ def test_quantised_logits_need_their_scale(dtype):
 
 
 def test_lists_of_different_length_and_objects_are_refused():
-    with pytest.raises(ResponseError, match="no array of numbers"):
+    with pytest.raises(ResponseError, match="not an array of numbers"):
         as_response([[1.0, 2.0], [1.0]])
     with pytest.raises(ResponseError, match="is object of shape"):
         as_response(np.array([[1.0, None]], dtype=object))
@@ -356,7 +358,7 @@ def test_what_is_no_class_is_never_made_one(tmp_path, name, values, columns):
     frame.to_csv(tmp_path / "r.csv", index=False)
     known = list("abcdefghij") if columns == "named" else ()
     if columns == "named" and name == "seconds":
-        with pytest.raises(ResponseError, match="'seconds' is none of the data's 10 classes"):
+        with pytest.raises(ResponseError, match="'seconds' is not one of the data's 10 classes"):
             read_response(tmp_path / "r.csv", class_names=known)
         return
     found = read_response(tmp_path / "r.csv", class_names=known)
@@ -366,9 +368,9 @@ def test_what_is_no_class_is_never_made_one(tmp_path, name, values, columns):
 
 def test_the_index_that_pandas_writes_is_left_out_if_it_numbers_the_rows(tmp_path):
     BESIDE.to_csv(tmp_path / "r.csv")
-    assert "numbers the rows" in read_response(tmp_path / "r.csv").notes[0]
+    assert "contains row numbers" in read_response(tmp_path / "r.csv").notes[0]
     BESIDE.sample(frac=1, random_state=0).to_csv(tmp_path / "moved.csv")
-    with pytest.raises(ResponseError, match="name it 'id'; otherwise remove it"):
+    with pytest.raises(ResponseError, match="call it 'id'; otherwise remove it"):
         read_response(tmp_path / "moved.csv")
 
 
@@ -430,7 +432,7 @@ def test_ids_may_be_text_or_floats_or_a_column_of_whole_numbers(tmp_path):
         np.savez(tmp_path / "r.npz", logits=logits(3), ids=ids)
         assert read_response(tmp_path / "r.npz").ids.tolist() == [12, 3, -1]
     np.savez(tmp_path / "r.npz", logits=logits(3), ids=np.array(["012", "12", "3"]))
-    with pytest.raises(ResponseError, match="must be unique, but 1 stand there more than once: 12"):
+    with pytest.raises(ResponseError, match="must be unique, but 1 appear more than once: 12"):
         read_response(tmp_path / "r.npz")
 
 
@@ -443,7 +445,7 @@ def test_a_data_frame_may_carry_ids_in_its_index_only_by_name():
 
 def test_pickles_of_pytorch_are_refused_with_what_to_save(tmp_path):
     torch.save(torch.from_numpy(logits()), tmp_path / "r.pt")
-    with pytest.raises(ResponseError, match=r"goodteacher never unpickles\. Save the logits with"):
+    with pytest.raises(ResponseError, match=r"goodteacher never reads it\. Save the logits with"):
         read_response(tmp_path / "r.pt")
 
 
@@ -473,5 +475,5 @@ def test_categories_of_a_parquet_file_are_names(tmp_path):
 def test_a_row_index_beside_labels_must_number_the_rows(tmp_path):
     moved = pd.DataFrame({"label": [0, 1, 2]}, index=[2, 0, 1])
     moved.to_csv(tmp_path / "l.csv")
-    with pytest.raises(DataError, match="name it 'id'; otherwise remove it"):
+    with pytest.raises(DataError, match="call it 'id'; otherwise remove it"):
         read_labels(tmp_path / "l.csv")

@@ -251,8 +251,8 @@ def test_views_that_are_not_contiguous_are_written_right(tmp_path):
         (torch.zeros(0, 2), torch.arange(0), "at least 1 example"),
         (torch.tensor([[0.0, torch.nan], [0.0, torch.inf]]), torch.arange(2), "2 of 2 rows"),
         (torch.zeros(3, 2), torch.arange(2), "each of the 3 rows"),
-        (torch.zeros(2, 2), torch.arange(2).float(), "int64 number for each"),
-        (torch.zeros(3, 2), torch.tensor([5, 5, 1]), "1 stand there more than once: 5"),
+        (torch.zeros(2, 2), torch.arange(2).float(), "int64 id for each"),
+        (torch.zeros(3, 2), torch.tensor([5, 5, 1]), "1 appear more than once: 5"),
     ],
 )
 def test_a_response_that_breaks_its_rules_is_refused(logits, ids, message):
@@ -288,7 +288,7 @@ def test_logits_that_look_like_probabilities_are_refused(tmp_path, kind):
 @every_kind
 def test_logits_given_as_probabilities_are_refused(tmp_path, kind):
     path = save(tmp_path, kind, LOGITS)
-    with pytest.raises(ResponseError, match="Are they logits"):
+    with pytest.raises(ResponseError, match="If they are logits"):
         read_response(path, probabilities=True)
 
 
@@ -344,12 +344,14 @@ def test_a_cut_off_file_is_refused(tmp_path):
 
 
 def test_unknown_and_missing_files_name_what_would_work(tmp_path):
-    with pytest.raises(ResponseError, match=r"'\.pt' is not known. Supported are \.safetensors"):
+    with pytest.raises(
+        ResponseError, match=r"'\.pt' is not supported. Supported are \.safetensors"
+    ):
         read_response(tmp_path / "teacher.pt")
     with pytest.raises(ResponseError, match="There is no file"):
         read_response(tmp_path / "teacher.npz")
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(ResponseError, match="There is no file"):
+    with pytest.raises(ResponseError, match="is a folder, but only regular files are read"):
         read_response(tmp_path / "folder.csv")
 
 
@@ -368,14 +370,17 @@ def test_writing_asks_for_safetensors_in_a_folder_that_exists(tmp_path):
         ({"logits": LOGITS[0]}, r"one number for each of 3 examples \(shape \[3\]\)"),
         ({"logits": LOGITS[None]}, r"of shape \[1, 4, 3\]"),
         ({"logits": LOGITS.astype(str)}, "must be numbers of shape"),
-        ({"logits": LOGITS * 1e300}, "4 of 4 rows of the response hold NaN or infinity"),
+        ({"logits": LOGITS * 1e300}, "4 of 4 rows of the response contain NaN or infinity"),
         ({"logits": LOGITS, "ids": IDS[:2]}, "each of the 4 rows"),
         ({"logits": LOGITS, "ids": IDS + 0.5}, "must be whole numbers"),
         ({"logits": LOGITS, "ids": IDS * np.nan}, "must be whole numbers"),
-        ({"logits": LOGITS, "ids": np.array(["a.png", "b", "c", "d"])}, "by row unless they have"),
+        (
+            {"logits": LOGITS, "ids": np.array(["a.png", "b", "c", "d"])},
+            "row numbers, unless the data have",
+        ),
         ({"logits": LOGITS, "ids": IDS + np.uint64(2**63)}, "must be whole numbers"),
         ({"logits": LOGITS, "ids": IDS // 20}, "must be unique, but 1 .*: 1"),
-        ({}, "holds nothing of use"),
+        ({}, "holds nothing usable"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(tmp_path, arrays, message):
@@ -387,16 +392,16 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path, arrays, message):
     "text, message",
     [
         ("0.5,1.5\n2.0,3.0\n", "Add a header line"),
-        (",a,b\n7,0.5,1.5\n", "looks like a row index that says which example"),
-        ("index,a,b\n1,0.5,1.5\n0,2,1\n", "looks like a row index that says which example"),
-        ("image_id,a,b\n5,0.5,1.5\n", "looks like a row index that says which example"),
-        ("c0,c1,c10,c2\n1,2,3,4\n", r"numbered \[0, 1, 10, 2\]\.\.\., out of order and"),
-        ("id,a,b\n1,0.5,one\n2,1,2\n", "column 'b' holds 'one' among numbers"),
-        ("a,b\n1,'x'\n2,'y'\n", "Note: .*column 'b' left out: no class by name or values"),
-        ('a,b\n"1,5","2,5"\n', "column 'a' holds numbers as text, such as '1,5'"),
-        ("a,a\n1,2\n", "'a' stands there more than once"),
-        ("a;b\n1,5;2.5\n", "decimal points and with commas"),
-        ("id,a,b\n1,0.5,\n", "column 'b' lacks 1 of 1 values"),
+        (",a,b\n7,0.5,1.5\n", "looks like an index of the rows, but not in order"),
+        ("index,a,b\n1,0.5,1.5\n0,2,1\n", "looks like an index of the rows, but not in order"),
+        ("image_id,a,b\n5,0.5,1.5\n", "looks like an index of the rows, but not in order"),
+        ("c0,c1,c10,c2\n1,2,3,4\n", r"numbered \[0, 1, 10, 2\]\.\.\., not in order and"),
+        ("id,a,b\n1,0.5,one\n2,1,2\n", "column 'b' contains 'one' among numbers"),
+        ("a,b\n1,'x'\n2,'y'\n", "Note: .*column 'b' left out: neither name nor values"),
+        ('a,b\n"1,5","2,5"\n', "column 'a' contains numbers as text, such as '1,5'"),
+        ("a,a\n1,2\n", "'a' appears more than once"),
+        ("a;b\n1,5;2.5\n", "decimal points and others with decimal commas"),
+        ("id,a,b\n1,0.5,\n", "column 'b' has no value in 1 of 1 rows"),
         ("id\n1\n", "but no 'logits'"),
         ("a,b\n1,2,3\n", r"cannot be read as \.csv"),
         ("a,b\n", "no rows below its header"),
@@ -450,12 +455,12 @@ def test_labels_alone_have_row_numbers(tmp_path):
     "arrays, message",
     [
         ({"outputs": IDS}, "'outputs', but no labels"),
-        ({"labels": np.eye(3, dtype=int)}, "Are they one-hot"),
+        ({"labels": np.eye(3, dtype=int)}, "If they are one-hot"),
         ({"labels": np.array([0.5, 1.0])}, "whole numbers"),
         ({"labels": np.array([True, False])}, "whole numbers"),
         ({"labels": np.array([-2, 0])}, "smallest is -2"),
         ({"labels": np.array([], dtype=int)}, "non-empty"),
-        ({"labels": IDS, "ids": np.zeros(4, dtype=int)}, "1 stand there more than once: 0"),
+        ({"labels": IDS, "ids": np.zeros(4, dtype=int)}, "1 appear more than once: 0"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(tmp_path, arrays, message):

@@ -56,23 +56,26 @@ def test_classes_that_are_not_among_the_best_few_are_zero():
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ([0, 2], r"array of shape \[2\]: one number each. A label contains no information"),
-        (np.array([[0.3], [0.9]]), r"shape \[2, 1\]: one number each"),
+        (
+            [0, 2],
+            r"array of shape \[2\], which is one number for each example\. A predicted label",
+        ),
+        (np.array([[0.3], [0.9]]), r"shape \[2, 1\], which is one number for each"),
         (["cat", "dog"], r"returns labels \('cat', ...\)"),
         (np.array(["cat", "dog"]), "returns labels"),
-        (VALUES.T, r"shape \[3, 2\]. Is that a row for each class\?"),
+        (VALUES.T, r"shape \[3, 2\]. If that is a row for each class"),
         (VALUES[:1], "For 2 examples the function returned 1 rows. Does it drop the last batch"),
         (np.tile(VALUES, (4, 1)), "returned 8 rows"),
         (ROWS[:1], "returned 1 rows"),
         (np.zeros((2, 3, 4)), r"shape \[2, 3, 4\], but \[2, classes\] is needed"),
         ({"a": [0.1, 0.9]}, r"returned one dictionary \(a\)"),
         ([{"label": "a", "score": 0.9}] * 2, "one label with its score"),
-        ([[{"name": "a"}]] * 2, "must hold label and score"),
+        ([[{"name": "a"}]] * 2, "must have label and score"),
         ([{"a": "high"}] * 2, "score of a class must be a number"),
         (listed([{"a": 0.5}])[0:1] * 2 + [], None),
-        ([[{"label": "a", "score": 0.5}] * 2] * 2, "A class comes twice"),
-        (None, "returns labels|no array"),
-        ([[1.0], [1.0, 2.0]], "no array"),
+        ([[{"label": "a", "score": 0.5}] * 2] * 2, "The function returned the same class twice"),
+        (None, "returns labels|cannot be converted to an array"),
+        ([[1.0], [1.0, 2.0]], "cannot be converted to an array"),
     ],
 )
 def test_what_is_no_score_of_each_class_is_refused(output, message):

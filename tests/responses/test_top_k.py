@@ -124,8 +124,8 @@ def test_a_large_one_stays_in_its_file_and_says_the_same(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"top_values": None}, "lacks top_values"),
-        ({"top_classes": torch.full((60, 4), 20, dtype=torch.int32)}, r"beyond 0\.\.19"),
+        ({"top_values": None}, "but not top_values"),
+        ({"top_classes": torch.full((60, 4), 20, dtype=torch.int32)}, r"outside 0\.\.19"),
         ({"top_rest": torch.zeros(3)}, "do not fit"),
         ({"top_rest": torch.full((60,), torch.nan)}, "NaN or infinity"),
     ],
@@ -147,13 +147,13 @@ def test_a_file_without_its_number_of_classes_is_refused(tmp_path):
     path = tmp_path / "teacher.safetensors"
     write_response(path, Response(random_logits(), torch.arange(60)), top_k=4)
     save_file(load_file(path), path)
-    with pytest.raises(ResponseError, match="lacks num_classes in its header"):
+    with pytest.raises(ResponseError, match="but not num_classes in its header"):
         read_response(path)
 
 
 @pytest.mark.parametrize("k", [0, 20, 30])
 def test_other_numbers_of_classes_are_refused(k):
-    with pytest.raises(ResponseError, match=r"top_k must lie in 1\.\.19"):
+    with pytest.raises(ResponseError, match=r"top_k must be in 1\.\.19"):
         keep_top(random_logits(), k)
     with pytest.raises(ResponseError, match="temperature must be positive"):
         keep_top(random_logits(), 4, temperature=0.0)

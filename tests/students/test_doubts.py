@@ -66,7 +66,7 @@ def test_those_that_diverged_are_counted_in_good_grammar(counts, words):
     ("tuned", "until_converged", "said", "not_said"),
     [
         (True, False, "Train them longer with --until-converged", "--student-epochs"),
-        (True, True, "Allow more in a new folder: --student-epochs 90", "--until-converged"),
+        (True, True, "Train longer in a new folder: --student-epochs 90", "--until-converged"),
         (False, False, "or set at least --student-epochs 90", "--until-converged"),
         (False, True, "or set at least --student-epochs 90", "--until-converged"),
     ],
@@ -165,7 +165,7 @@ def test_one_sentence_tells_all_that_did_not_learn_after_what_may_be_why():
     assert len(told) == 2
     assert "still" in told[0]
     assert told[1].startswith("Students of label smoothing and a did not learn: they are right")
-    assert "about 3.10 % and 20.00 % of the selection split" in told[1]
+    assert "on 3.10 % and 20.00 % of the selection split" in told[1]
     assert "Lower --student-learning-rate, or leave it out" in told[1]
     (tuned,) = told_doubts(by_name, [], {}, failed, tuned=True)
     assert "--student-learning-rate" not in tuned

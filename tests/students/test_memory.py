@@ -69,10 +69,10 @@ def test_batch_that_does_not_fit_is_trained_in_pieces(ample, tmp_path, monkeypat
     study = search(dataset(), out=tmp_path / "s", progress=notes, **SETTINGS)
     for mine, other in zip(study.trajectories(), ample.trajectories(), strict=True):
         assert mine.training_loss == pytest.approx(other.training_loss, rel=1e-4)
-    found = [text for text in notes.texts if "out of memory: teacher" in text]
+    found = [text for text in notes.texts if "out of memory: the teacher" in text]
     assert [text.split(" (")[0] for text in found] == [
-        "out of memory: teacher at batch size 64 goes on in pieces of 32",
-        "out of memory: teacher at batch size 64 goes on in pieces of 16",
+        "out of memory: the teacher with batch size 64 continues in pieces of 32",
+        "out of memory: the teacher with batch size 64 continues in pieces of 16",
     ]
 
 

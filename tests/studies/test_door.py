@@ -72,7 +72,7 @@ def test_a_student_that_cannot_be_stacked_is_warned_of_once_in_a_study(offer, tm
             search(dataset(), out=tmp_path / folder, **{**SHORT, "student": spec})
     said = [str(each.message) for each in told if each.category is StackingWarning]
     assert len(said) == 2  # one for each study, though students train in several tasks of each
-    assert all("which is slower than by stacked layers" in text for text in said)
+    assert all("gives the same results as stacked layers but is slower" in text for text in said)
 
 
 def test_tied_weights_are_in_the_delivered_file_once_and_tied_when_loaded(offer, tmp_path):
@@ -254,5 +254,5 @@ def test_setting_of_verify_that_is_none_is_named(tmp_path):
         verify(study, sede=3)
     with pytest.raises(ConfigError, match="epochs is decided by the study"):
         verify(study, epochs=3)
-    with pytest.raises(ConfigError, match="data gives a study its data again"):
+    with pytest.raises(ConfigError, match="data can only be given with a study"):
         verify(arrays(), data=arrays(), responses=nn.Parameter())

@@ -101,7 +101,7 @@ def test_threads_with_which_something_ran_stay_listed(store, monkeypatch):
 
 
 def test_damaged_list_of_environments_is_named(store):
-    store.path("environment.json").write_text('{"python": "3.11"}')
+    store.write_text("environment.json", '{"python": "3.11"}')
     with pytest.raises(StudyError, match=r"environment\.json does not hold a Environments"):
         enter(store, "cpu float32")
 

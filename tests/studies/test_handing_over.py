@@ -26,8 +26,7 @@ DTYPES = (
 
 
 def there_and_back(value, folder):
-    hand_over(value, folder)
-    return take(folder)
+    return take(hand_over(value, folder))
 
 
 @settings(max_examples=60, deadline=None)
@@ -48,9 +47,9 @@ def test_tensors_of_every_type_and_shape_arrive(dtype, shape, transposed, tmp_pa
 
 def test_arrays_begin_where_vector_instructions_can_read_them(tmp_path):
     value = [np.arange(count, dtype=np.uint8) for count in (3, 1, 70)]
-    found = there_and_back(value, tmp_path)
-    places = np.load(tmp_path / "places.npy")
-    assert (places[:, 0] % 64 == 0).all()
+    handed = hand_over(value, tmp_path)
+    found = take(handed)
+    assert [begin % 64 for begin, _ in handed.places] == [0, 0, 0]
     for ours, theirs in zip(value, found, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -62,14 +61,14 @@ def _mapped(array):
 
 
 def test_arrays_are_mapped_and_writing_into_them_stays_here(tmp_path):
-    hand_over({"a": np.zeros(1000), "t": torch.zeros(1000)}, tmp_path)
-    first, second = take(tmp_path), take(tmp_path)
+    handed = hand_over({"a": np.zeros(1000), "t": torch.zeros(1000)}, tmp_path)
+    first, second = take(handed), take(handed)
     assert _mapped(first["a"])
     first["a"][:] = 1
     first["t"].fill_(1)
     assert second["a"].sum() == 0
     assert second["t"].sum() == 0
-    assert take(tmp_path)["t"].sum() == 0
+    assert take(handed)["t"].sum() == 0
 
 
 @pytest.mark.parametrize("rows", [slice(None), slice(3, 7), slice(0, 0), slice(1, None, 2)])
@@ -95,9 +94,9 @@ def test_functions_and_networks_made_on_the_spot_go_along(tmp_path):
 
 def test_networks_given_in_python_can_be_made_where_preparations_arrive(tmp_path, monkeypatch):
     spec = specification_of(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)))
-    hand_over(Preparations(prepare(load_dataset("digits"))), tmp_path)
+    handed = hand_over(Preparations(prepare(load_dataset("digits"))), tmp_path)
     monkeypatch.setattr("goodteacher.networks.given._GIVEN", {})
-    assert take(tmp_path).network(spec, seed=0).module[1].out_features == 10
+    assert take(handed).network(spec, seed=0).module[1].out_features == 10
 
 
 def test_a_studys_data_and_preparations_arrive(tmp_path):

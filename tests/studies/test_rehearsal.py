@@ -12,7 +12,7 @@ from torch import nn
 from goodteacher.config import Optimization
 from goodteacher.data import load_dataset, prepare
 from goodteacher.errors import ModelError
-from goodteacher.networks import Preparations
+from goodteacher.networks import Preparations, specification_of
 from goodteacher.studies.rehearsal import Rehearsal
 from goodteacher.training.machine import Machine
 from tests import users_networks as networks
@@ -31,7 +31,8 @@ def rehearse(monkeypatch):
         module.make = factory
         monkeypatch.setitem(sys.modules, "users_networks", module)
         known = Preparations(prepare(data or dataset()))
-        return Rehearsal(role, "python:users_networks:make", known, machine, PLAN).run()
+        spec = specification_of("python:users_networks:make")
+        return Rehearsal(role, spec, known, machine, PLAN).run()
 
     return rehearse
 
@@ -82,7 +83,7 @@ def test_note_says_what_the_logits_are_and_what_is_not_trained(rehearse):
 
 def test_note_says_that_weights_do_not_depend_on_the_seed(rehearse):
     (note,) = rehearse(networks.fixed, "student").notes
-    assert "the same weights whatever the seed" in note
+    assert "the same weights for every seed" in note
 
 
 def test_note_says_that_examples_depend_on_one_another(rehearse):

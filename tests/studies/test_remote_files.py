@@ -247,6 +247,17 @@ def test_copies_that_were_not_used_make_room(tmp_path, monkeypatch):
     assert len(list((tmp_path / "copies").glob("*/a.bin"))) == 2
 
 
+def test_object_cannot_be_fetched_out_of_its_folder(tmp_path, monkeypatch):
+    files = RemoteFiles(Url(f"memory://{uuid.uuid4().hex}/study"))
+    (tmp_path / "copy").write_text("content")
+    monkeypatch.setattr(files, "names", lambda folder: {f"{folder}/../../outside": 7})
+    monkeypatch.setattr(files, "local", lambda name: tmp_path / "copy")
+    monkeypatch.setattr(files, "draft", lambda folder: tmp_path / "a" / "b" / "c")
+    with pytest.raises(StudyError, match="leads out of the folder"):
+        files.local_folder("student")
+    assert not (tmp_path / "a" / "outside").exists()
+
+
 def test_copies_are_kept_where_nobody_else_can_put_some(tmp_path, monkeypatch):
     from goodteacher.studies import fetched as module
 
@@ -412,7 +423,7 @@ def test_what_passes_is_tried_again_and_what_does_not_is_not(monkeypatch):
 
 def test_export_does_not_go_to_a_url(tmp_path):
     study = goodteacher.search(dataset(), out=f"memory://{uuid.uuid4().hex}/study", **QUICK)
-    with pytest.raises(StudyError, match=r"s3://b/out is a URL, but what is exported goes into"):
+    with pytest.raises(StudyError, match=r"s3://b/out is a URL, but files are exported only to"):
         study.export("s3://b/out", format="safetensors")
     found = study.export(tmp_path / "out", format="safetensors", data=dataset())
     assert found.files[0].agreement.examples

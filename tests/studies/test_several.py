@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from goodteacher.config import StudyConfig, parse, read_toml
 from goodteacher.errors import StudyError
-from goodteacher.studies import StudentsRecord, read_students
+from goodteacher.studies import (
+    Store,
+    StudentsRecord,
+    begin_several,
+    checked_students,
+    read_students,
+)
 from goodteacher.studies.several import folders_of
 
 SPECS = st.lists(st.text(min_size=1, max_size=90), min_size=1, max_size=6, unique=True)
@@ -55,7 +61,7 @@ def test_names_that_differ_by_case_alone_get_two_folders():
 
 def test_record_is_read_back_as_it_was(tmp_path):
     made = record(["mlp:8", "mlp:16"], epochs=4)
-    (tmp_path / "students.toml").write_text(made.to_toml())
+    Store(tmp_path).write_text("students.toml", made.to_toml())
     assert read_students(tmp_path) == made
     assert "student" not in read_toml(tmp_path / "students.toml")["settings"]
 
@@ -79,7 +85,22 @@ def test_a_student_left_out_and_other_settings_are_refused(tmp_path):
         begun.with_students(tmp_path, record(["mlp:8", "mlp:16"], teacher="mlp:32"))
 
 
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_lost_record_is_begun_again_only_by_the_same_students(tmp_path, damage):
+    configs = checked_students(["mlp:8", "mlp:16"], teacher="mlp:32", data="digits")
+    store, path = Store(tmp_path), tmp_path / "students.toml"
+    store.write_text("students.toml", StudentsRecord.of(configs).to_toml())
+    store.write_text("front.json", "{}")
+    if damage == "cut":
+        path.write_text(path.read_text()[:40])
+    else:
+        path.unlink()
+    assert begin_several(tmp_path, configs) == StudentsRecord.of(configs)
+    with pytest.raises(StudyError):
+        begin_several(tmp_path, configs[:1])
+
+
 def test_a_damaged_record_is_named(tmp_path):
-    (tmp_path / "students.toml").write_text("students = 3")
+    Store(tmp_path).write_text("students.toml", "students = 3")
     with pytest.raises(StudyError, match=r"students\.toml does not say which students"):
         read_students(tmp_path)

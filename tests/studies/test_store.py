@@ -69,7 +69,7 @@ def test_folder_that_cannot_be_written_is_refused(tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no file system that refuses root")
 def test_folder_that_the_system_refuses_to_make_is_refused():
-    with pytest.raises(StudyError, match="/proc/study cannot be written"):
+    with pytest.raises(StudyError, match=r"/proc/study/study\.toml cannot be written"):
         Store.create("/proc/study", config())
 
 
@@ -188,6 +188,7 @@ def test_damaged_file_is_refused_by_name(store, reader, kind):
     if (reader, kind) == ("records", "empty"):
         content, message = b"\n", "does not hold"  # an empty file holds no records
     store.path("file").write_bytes(content)
+    store.files.note("file")
     with pytest.raises(StudyError, match=message) as caught:
         READERS[reader](store)
     assert str(store.path("file")) in str(caught.value)
@@ -220,7 +221,7 @@ def test_missing_file_is_refused(store, reader):
     ],
 )
 def test_damaged_settings_are_refused_by_name(store, text, message):
-    store.path("study.toml").write_text(text)
+    store.write_text("study.toml", text)
     for read in (lambda: store.config(StudyConfig), lambda: Store.check(store.root, config())):
         with pytest.raises(StudyError, match=message) as caught:
             read()

@@ -333,7 +333,7 @@ def test_memory_that_runs_out_elsewhere_makes_smaller_pieces(two, one, monkeypat
     task = task_of(one, epochs=(1,))
     train(two, task)
     assert asked == [32, 16, 8]
-    assert "goes on in pieces of 8 (same gradient" in two.progress.notes[-1]
+    assert "continues in pieces of 8 (same gradient" in two.progress.notes[-1]
     train(one, task)
     assert_same_teachers(one, two, task)
 
@@ -345,7 +345,7 @@ def test_memory_for_less_than_one_example_each_ends_the_run(two, one, monkeypatc
         yield
 
     monkeypatch.setattr(running, "helped", short_of_memory)
-    with pytest.raises(RunError, match="does not hold one example"):
+    with pytest.raises(RunError, match="not enough memory for one example"):
         train(two, task_of(one))
 
 

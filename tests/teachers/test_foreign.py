@@ -153,17 +153,17 @@ def test_wrappers_of_parallel_modules_are_looked_through_and_left():
 @pytest.mark.parametrize(
     ("model", "told"),
     [
-        (lambda x: torch.zeros(3, len(x)), "a row for each class: return its transpose"),
+        (lambda x: torch.zeros(3, len(x)), "a row for each class. Return the transpose"),
         (lambda x: torch.zeros(len(x)).long(), "look like class numbers"),
-        (lambda x: torch.zeros(len(x)), "One number for each example is no response"),
-        (lambda x: torch.zeros(len(x), 1), "One number for each example is no response"),
+        (lambda x: torch.zeros(len(x)), "One number for each example is not a response"),
+        (lambda x: torch.zeros(len(x), 1), "One number for each example is not a response"),
         (lambda x: torch.zeros(len(x) - 1, 3), "drop or pad a batch"),
         (lambda x: torch.zeros(len(x) + 4, 3), "drop or pad a batch"),
         (lambda x: torch.zeros(len(x), 5), "5 classes and the data have 3"),
-        (lambda x: torch.zeros(len(x), 3, 2), "what is called logits, are understood"),
-        (lambda x: ["cat"] * len(x), "no logits were found"),
-        (lambda x: None, "no logits were found"),
-        (lambda x: 1 / 0, "If it wants them otherwise, give prepare="),
+        (lambda x: torch.zeros(len(x), 3, 2), "or under the name 'logits'"),
+        (lambda x: ["cat"] * len(x), "without logits"),
+        (lambda x: None, "without logits"),
+        (lambda x: 1 / 0, "If it needs them in another form, pass prepare="),
     ],
 )
 def test_what_is_no_row_of_logits_for_each_example_is_refused(model, told):

@@ -96,7 +96,7 @@ def test_default_names_are_positions_and_the_doubt_is_told(tmp_path, caplog):
         said = ask(folder, tmp_path)
     found, rows = logits_of(said.folder)
     assert torch.allclose(found, expected(folder, [TEXTS[row] for row in rows]), atol=1e-5)
-    assert "calls its classes LABEL_0 to LABEL_2, which are no names" in caplog.text
+    assert "calls its classes LABEL_0 to LABEL_2, which are not real names" in caplog.text
     assert "in the order of the data's classes (card, cash, loan)" in caplog.text
     assert "taken as" not in caplog.text  # that they are logits is known
 
@@ -132,13 +132,18 @@ def test_a_pipeline_with_default_names_is_understood_by_position_too(tmp_path, c
     found, rows = logits_of(said.folder)
     whole = expected(folder, [TEXTS[row] for row in rows])
     assert torch.allclose(found.softmax(1), whole.softmax(1), atol=1e-4)
-    assert "which are no names" in caplog.text
+    assert "which are not real names" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("names", "settings", "error", "message"),
     [
-        (("card", "cash"), {}, ResponseError, r"lacks classes of the data: only the data have 'l"),
+        (
+            ("card", "cash"),
+            {},
+            ResponseError,
+            r"does not have all classes of the data: only the data have 'l",
+        ),
         (("a", "b", "c"), {}, ResponseError, "only the response has 'a', 'b', 'c'"),
         (None, {"num_labels": 4}, ConfigError, "returns 4 columns, but the data have 3 classes"),
         (None, {"num_labels": 1}, ModelError, "gives 1 output for regression"),
@@ -166,19 +171,19 @@ def test_another_number_of_names_is_refused(tmp_path):
 def test_a_folder_without_a_trained_head_is_refused(tmp_path):
     from transformers import BertModel
 
-    with pytest.raises(ModelError, match="has no weights, so there is nothing to ask"):
+    with pytest.raises(ModelError, match="has no weights, so the model cannot predict"):
         HuggingFaceTeacher(f"hf:{write_model(tmp_path / 'new', TEXTS)}")
     write_tokenizer(tmp_path / "base", TEXTS)
     BertModel(bert_configuration()).save_pretrained(tmp_path / "base")
     with pytest.raises(ModelError, match=r"no weights of classifier\.bias, classifier\.weight: it"):
         HuggingFaceTeacher(f"hf:{tmp_path}/base")
-    with pytest.raises(ModelError, match="names no folder"):
+    with pytest.raises(ModelError, match="was not found: there is no folder"):
         HuggingFaceTeacher(f"hf:{tmp_path}/nowhere")
 
 
 def test_examples_that_are_no_texts_are_refused(tmp_path):
     teacher = HuggingFaceTeacher(f"hf:{write(tmp_path, NAMES)}")
-    with pytest.raises(DataError, match="classifies texts, and the examples are none"):
+    with pytest.raises(DataError, match="classifies texts, but the examples are not texts"):
         teacher(np.zeros((2, 4)))
 
 
@@ -271,9 +276,9 @@ def test_the_command_asks_a_model_as_it_is(tmp_path):
     [
         (
             ["--model", "mlp:4"],
-            "checkpoints is missing: the network 'mlp:4' has no trained weights",
+            "checkpoints is missing, and the network 'mlp:4' has no trained weights",
         ),
-        (["--model", "hf:nowhere/at/all"], "names no folder"),
+        (["--model", "hf:nowhere/at/all"], "was not found: there is no folder"),
     ],
 )
 def test_the_command_says_what_cannot_be_asked(tmp_path, settings, message):
@@ -293,7 +298,7 @@ def test_training_data_without_labels_are_for_python(tmp_path):
     (table / "train.csv").write_text(text)
     done, _ = run(table, "--model", f"hf:{folder}", "--out", tmp_path / "recorded")
     assert done.exit_code == 2
-    assert "Ask from Python: goodteacher.respond" in " ".join(done.output.split())
+    assert "Use Python instead: goodteacher.respond" in " ".join(done.output.split())
 
 
 def trained(folder, names):
@@ -340,7 +345,7 @@ def test_checkpoints_without_names_are_in_the_order_of_the_data_unless_somebody_
     logits = Store(path.parent).read_tensors(path.name)["logits"]
     whole = expected(last, [TEXTS[row] for row in found.splits.transfer])
     assert torch.allclose(logits, whole[:, order], atol=1e-4)
-    assert ("which are no names" in caplog.text) == (not settings)
+    assert ("which are not real names" in caplog.text) == (not settings)
 
 
 def test_checkpoints_of_other_classes_are_refused_before_anything_is_written(tmp_path):

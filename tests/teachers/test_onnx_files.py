@@ -42,14 +42,14 @@ def test_the_output_of_a_row_for_each_example_is_taken(path):
 
 
 def test_inputs_of_other_names_are_refused(path):
-    with pytest.raises(ModelError, match="wants the inputs x, but examples have ids, mask"):
+    with pytest.raises(ModelError, match="needs the inputs x, but examples have ids, mask"):
         onnx_teacher(path)({"ids": np.zeros((1, 2)), "mask": np.zeros((1, 2))})
 
 
 def test_a_file_that_is_none_is_refused(tmp_path):
     pytest.importorskip("onnxruntime", reason="onnxruntime is missing")
     (tmp_path / "no.onnx").write_bytes(b"nothing")
-    with pytest.raises(ModelError, match=r"no.onnx cannot be run .* Is it an ONNX file"):
+    with pytest.raises(ModelError, match=r"no.onnx cannot be run .* Is it a complete ONNX file"):
         onnx_teacher(tmp_path / "no.onnx")
 
 

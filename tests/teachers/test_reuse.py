@@ -8,7 +8,7 @@ from goodteacher import search
 from goodteacher.config import StudyConfig, parse
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.records import TrajectoryRecord
-from goodteacher.studies import Silent, prepare_context
+from goodteacher.studies import Silent, Store, prepare_context
 from goodteacher.teachers import plan_teachers, reusing
 from tests.made import SETTINGS, dataset
 from tests.sweet_spot.test_probing import PATIENT, searched
@@ -72,7 +72,7 @@ def test_moving_averages_are_lent_by_a_study_that_kept_them(lender, tmp_path):
     wanted = {**SMALL, "variants": ("ema",)}
     own = search(dataset(), out=tmp_path / "own", **wanted)
     assert without_seconds(borrower(keeper, tmp_path / "lent", **wanted)) == without_seconds(own)
-    with pytest.raises(ConfigError, match="has none of the teachers"):
+    with pytest.raises(ConfigError, match="has no finished teacher"):
         borrower(lender, tmp_path / "refused", **wanted)
 
 
@@ -104,7 +104,7 @@ def test_teachers_that_patience_stopped_are_not_lent(tmp_path):
     assert any(record.stopped for record in lender.trajectories()), "this tests nothing"
     unfinished = [r.batch_size for r in lender.trajectories() if r.stopped]
     wanted = {**PATIENT, "batch_sizes": tuple(unfinished), "patience": 0}
-    with pytest.raises(ConfigError, match="patience is 1 there; 0 trains every teacher to"):
+    with pytest.raises(ConfigError, match="its patience is 1; with 0, every teacher is"):
         borrower(lender, tmp_path / "new", **wanted)
 
 
@@ -124,11 +124,12 @@ def test_a_diverged_end_is_not_taken_for_other_responses(lender, tmp_path):
     """It has no weights: what comes before it serves, and the rest is trained."""
     copy = tmp_path / "copy"
     shutil.copytree(lender.folder, copy)
-    for file in copy.glob("teachers/*/trajectory.jsonl"):
-        *lines, last = file.read_text().splitlines()
-        ended = TrajectoryRecord.model_validate_json(last).model_copy(update={"status": "diverged"})
-        file.write_text("\n".join([*lines, ended.model_dump_json()]) + "\n")
-        (file.parent / "checkpoints/epoch-00004.safetensors").unlink()
+    store = Store(copy)
+    for name in store.matching("teachers/*/trajectory.jsonl"):
+        *records, last = store.read_records(name, TrajectoryRecord)
+        store.write_records(name, [*records, last.model_copy(update={"status": "diverged"})])
+        key = name.split("/")[1]
+        store.remove(f"teachers/{key}/checkpoints/epoch-00004.safetensors")
     wanted = {**SMALL, "patience": 9}
     lent = search(dataset(), out=tmp_path / "lent", teachers_of=str(copy), **wanted)
     own = search(dataset(), out=tmp_path / "own", **wanted)

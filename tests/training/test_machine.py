@@ -136,8 +136,8 @@ def test_how_many_processes_train_a_teacher_is_the_machines_matter():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"compile": True}, "teacher_workers = 2 does not work together with compile"),
-        ({"device": "mps"}, "needs CPUs or GPUs of CUDA, but device is 'mps'"),
+        ({"compile": True}, "teacher_workers = 2 cannot be combined with compile"),
+        ({"device": "mps"}, "needs CPUs or CUDA GPUs, but device is 'mps'"),
         ({"device": "cuda"}, "needs as many GPUs, but this machine has 1"),
     ],
 )

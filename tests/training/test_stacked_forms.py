@@ -1,5 +1,6 @@
 """Every layer, function and method that stacks at once gives what each network gives alone."""
 
+import linecache
 import warnings
 
 import pytest
@@ -52,6 +53,16 @@ class Calls(nn.Module):
 
     def forward(self, x):
         return self.function(x)
+
+
+def test_stacks_leave_nothing_behind():
+    """PyTorch keeps the code of every traced network for as long as the process lives."""
+    networks, inputs = made(lambda: Between(nn.ReLU()), FEATURES)
+    stack_networks(networks, example_input=inputs)
+    before = len(linecache.cache)
+    for _ in range(3):
+        assert stack_networks(networks, example_input=inputs).kind == "fused"
+    assert len(linecache.cache) == before
 
 
 def made(build, shape):
@@ -264,7 +275,7 @@ class Attribute(nn.Module):
     ("network", "shape", "reason"),
     [
         (Weighted, FEATURES, "uses the tensor 'scale' outside of a layer"),
-        (OtherInTraining, FEATURES, "computes something else in training than in evaluation"),
+        (OtherInTraining, FEATURES, "computes different things in training and in evaluation"),
         (Attribute, FEATURES, "reads the attribute 'mT' of a tensor"),
         (lambda: Between(nn.LayerNorm(8)), FEATURES, "a LayerNorm, has no stacked form"),
         (lambda: Between(Calls(torch.cos)), FEATURES, "function 'cos' has no stacked form"),

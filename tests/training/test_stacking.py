@@ -189,7 +189,9 @@ def test_wrong_stacked_form_is_found_out(monkeypatch):
     wrong = {**stacked_forms.STACKED_FORMS, nn.Linear: Doubled}
     monkeypatch.setattr(stacked_forms, "STACKED_FORMS", wrong)
     network = nn.Sequential(nn.Linear(12, 6), nn.ReLU(), nn.Linear(6, 4))
-    with pytest.warns(StackingWarning, match="fused: it does not agree with the plain networks"):
+    with pytest.warns(
+        StackingWarning, match="fused: its results differ from those of the plain networks"
+    ):
         stack = stack_networks([network] * 2, example_input=torch.randn(4, 12))
     assert stack.kind == "vmap"
 
@@ -206,7 +208,7 @@ def test_example_that_does_not_fit_is_refused():
 
 def test_networks_of_different_shapes_are_refused():
     networks = [nn.Linear(3, 2), nn.Linear(3, 4)]
-    with pytest.raises(ModelError, match="they must be of one architecture"):
+    with pytest.raises(ModelError, match="they must have the same architecture"):
         stack_networks(networks, example_input=torch.zeros(2, 3))
     with pytest.raises(ModelError, match="no networks to stack"):
         stack_networks([], example_input=torch.zeros(2, 3))

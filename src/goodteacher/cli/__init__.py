@@ -18,6 +18,7 @@ import typer
 
 from goodteacher.cli.comparing import compare
 from goodteacher.cli.display import (
+    plain_findings,
     print_distillation,
     print_export,
     print_findings,
@@ -29,7 +30,7 @@ from goodteacher.cli.display import (
     stderr,
     stdout,
 )
-from goodteacher.cli.door import door, end_on_request
+from goodteacher.cli.door import door
 from goodteacher.cli.options import (
     AsJson,
     ExportFormat,
@@ -38,6 +39,7 @@ from goodteacher.cli.options import (
     ExportTeacherInt8,
     Probabilities,
     Quiet,
+    TrustCode,
     merge_settings,
     with_settings,
 )
@@ -184,13 +186,12 @@ def verify(
     student: Annotated[
         str | None, typer.Option(help="with --responses: student, such as mlp:64")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="with --responses: folder for the result")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="folder, with --responses only")] = None,
     probabilities: Probabilities = False,
     independent_responses: Annotated[
         Path | None, typer.Option(help="file with logits of an independent teacher")
     ] = None,
+    trust_code: TrustCode = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
@@ -199,8 +200,6 @@ def verify(
     with door(as_json):
         with shown_progress(quiet) as progress:
             from goodteacher.public.verification import verify as run
-            from goodteacher.records import Evidence
-            from goodteacher.studies import EVIDENCE_FILE, Store, place_of
             from goodteacher.training.machine import tuned_cpu
 
             with tuned_cpu(processes=True):
@@ -211,15 +210,24 @@ def verify(
                     out=out,
                     probabilities=probabilities,
                     independent_responses=independent_responses,
+                    trust_code=trust_code,
                     progress=progress,
                     **settings,
                 )
         if as_json:
             print_json(verdict.model_dump(mode="json"))
         else:
-            folder = place_of(out or data)
-            print_verdict(verdict, Store.open(folder).read_json(EVIDENCE_FILE, Evidence))
-            stdout.print(f"Report: {folder}/report.html", markup=False, soft_wrap=True)
+            _tell_verdict(verdict, out or data)
+
+
+def _tell_verdict(verdict: Any, given: Path | str) -> None:
+    """Print a verdict, with the evidence of its folder."""
+    from goodteacher.records import Evidence
+    from goodteacher.studies import EVIDENCE_FILE, Store, place_of
+
+    folder = place_of(given)
+    print_verdict(verdict, Store.open(folder).read_json(EVIDENCE_FILE, Evidence))
+    stdout.print(f"Report: {folder}/report.html", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -232,6 +240,10 @@ def score(
         str, typer.Option(help="temperatures to measure at, separated by commas")
     ] = "1,2,4,8",
     probabilities: Probabilities = False,
+    max_memory_gib: Annotated[
+        float | None,
+        typer.Option(help="memory in GiB that each file may take (default: half of the free)"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the similarity information of any teacher's response."""
@@ -239,7 +251,11 @@ def score(
         from goodteacher.public.scoring import score as run
 
         result = run(
-            responses, labels=labels, temperatures=temperatures, probabilities=probabilities
+            responses,
+            labels=labels,
+            temperatures=temperatures,
+            probabilities=probabilities,
+            max_memory_gib=max_memory_gib,
         )
         if as_json:
             print_json(result.model_dump(mode="json"))
@@ -250,17 +266,30 @@ def score(
 @app.command()
 @with_settings(ReadingConfig, leave_out=frozenset({"data"}))
 def doctor(
-    data: Annotated[str, typer.Argument(help="digits, a folder, an .npz file or a hub name")],
+    data: Annotated[
+        str, typer.Argument(help="digits, a folder, an .npz file or a hub name; or a study")
+    ],
     responses: Annotated[
         Path | None,
         typer.Option(help="file with a teacher's logits on the training data, to check too"),
     ] = None,
     probabilities: Probabilities = False,
+    accept: Annotated[
+        bool, typer.Option(help="of a study: note files without a checksum as they are")
+    ] = False,
     as_json: AsJson = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
 ) -> None:
-    """Check a data set, and a teacher's response to it, before anything is trained on it."""
+    """Check a data set, and a teacher's response to it, before anything is trained on it.
+
+    Or check a study: is every file as it was written, and what does it cost to make one again?
+    """
     with door(as_json):
+        from goodteacher.cli.health import examine_study, is_study
+
+        if is_study(data):
+            examine_study(data, accept=accept, as_json=as_json)
+            return
         from goodteacher.data import DataNote, load_for
         from goodteacher.public.checking import doctor as examine
 
@@ -270,21 +299,7 @@ def doctor(
             dataset = load_for(config, data)
         findings = examine(dataset, responses=responses, probabilities=probabilities)
         if as_json:
-            print_json(
-                {
-                    "name": dataset.name,
-                    "fingerprint": dataset.fingerprint,
-                    "num_classes": dataset.num_classes,
-                    "input_shape": dataset.spec.shapes,
-                    "train": len(dataset.train),
-                    "validation": 0 if dataset.validation is None else len(dataset.validation),
-                    "test": len(dataset.test),
-                    "findings": [
-                        {"severity": f.severity, "code": f.code, "message": f.message}
-                        for f in findings
-                    ],
-                }
-            )
+            print_json(plain_findings(dataset, findings))
         else:
             print_findings(dataset, findings)
         if any(finding.severity == "error" for finding in findings):
@@ -360,6 +375,7 @@ def export(
     int8: ExportInt8 = False,
     max_loss: ExportMaxLoss = 0.005,
     teacher_int8: ExportTeacherInt8 = True,
+    trust_code: TrustCode = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -374,6 +390,7 @@ def export(
                 "int8": int8,
                 "max_loss": max_loss,
                 "teacher_int8": teacher_int8,
+                "trust_code": trust_code,
             }
             with tuned_cpu():
                 found = run(folder, out=out, progress=progress, **how)
@@ -393,12 +410,12 @@ def report(
     """Write a report again from the result files of a study, several studies or a verification."""
     with door(as_json):
         from goodteacher.report import write_front_report, write_report
-        from goodteacher.studies import Store, holds_several, place_of
+        from goodteacher.studies import Store, holds_several, place_of, require_whole, study_folders
 
-        if holds_several(place_of(folder)):
-            path = write_front_report(Store(folder))
-        else:
-            path = write_report(Store.open(folder))
+        several = holds_several(place_of(folder))
+        for each in (folder, *(study_folders(place_of(folder)).values() if several else ())):
+            require_whole(Store(each))
+        path = write_front_report(Store(folder)) if several else write_report(Store.open(folder))
         if as_json:
             print_json({"report": str(path)})
         else:
@@ -445,7 +462,6 @@ def import_recipe(
 def main() -> None:
     """Run the command line."""
     share_cores()
-    end_on_request()
     if not stdout.color_system:  # of help and of complaints about options too
         from typer import rich_utils
 

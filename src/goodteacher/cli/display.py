@@ -378,6 +378,22 @@ _NO_BEST_TEMPERATURE = {
 }
 
 
+def plain_findings(dataset: Dataset, findings: Sequence[Finding]) -> dict[str, Any]:
+    """Return what the doctor found, for JSON."""
+    return {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "num_classes": dataset.num_classes,
+        "input_shape": dataset.spec.shapes,
+        "train": len(dataset.train),
+        "validation": 0 if dataset.validation is None else len(dataset.validation),
+        "test": len(dataset.test),
+        "findings": [
+            {"severity": f.severity, "code": f.code, "message": f.message} for f in findings
+        ],
+    }
+
+
 def print_findings(dataset: Dataset, findings: Sequence[Finding]) -> None:
     """Print what the doctor found."""
     own = dataset.validation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,13 +25,32 @@ class Terminated(KeyboardInterrupt):
     """The process was asked to end by SIGTERM, as schedulers do."""
 
 
-def end_on_request() -> None:
-    """Let SIGTERM end the command as Ctrl-C does, with a message and everything closed."""
+@contextmanager
+def _ending_on_request() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM raise an exception here: a message follows, and files are closed.
+
+    Outside, such as while modules are loaded, the handlers of the program hold.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone hears of signals
+        yield
+        return
 
     def terminate(*_: object) -> None:
         raise Terminated
 
-    signal.signal(signal.SIGTERM, terminate)
+    ours: dict[signal.Signals, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: terminate,
+    }
+    before = {number: signal.getsignal(number) for number in ours}
+    heard = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
+    try:
+        for number in heard:
+            signal.signal(number, ours[number])
+        yield
+    finally:
+        for number, old in heard.items():
+            signal.signal(number, old)
 
 
 @contextmanager
@@ -39,7 +59,8 @@ def door(as_json: bool) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _shown_once()
-            yield
+            with _ending_on_request():
+                yield
     except GoodteacherError as error:
         raise _told(error, str(error), as_json, 2 if isinstance(error, InputError) else 1) from None
     except BrokenPipeError:

@@ -63,6 +63,15 @@ ExportTeacherInt8 = Annotated[
 ]
 
 
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code",
+        help="import the networks python:module:factory that the study names: code of its maker",
+    ),
+]
+
+
 def with_settings(
     kind: type[Frozen], *, leave_out: frozenset[str]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:

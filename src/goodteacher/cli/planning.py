@@ -10,7 +10,7 @@ from rich.table import Table
 
 from goodteacher.cli.display import print_json, stdout
 from goodteacher.cli.door import door
-from goodteacher.cli.options import AsJson, Quiet, merge_settings, with_settings
+from goodteacher.cli.options import AsJson, Quiet, TrustCode, merge_settings, with_settings
 from goodteacher.cli.progress import shown_progress
 from goodteacher.config import StudyConfig
 from goodteacher.records import SearchPlan, listed
@@ -39,6 +39,7 @@ def plan(
             help="price of one worker for an hour, in any currency: also estimate the cost"
         ),
     ] = None,
+    trust_code: TrustCode = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     settings: dict[str, Any] = {},  # noqa: B006 - filled by with_settings
@@ -53,15 +54,10 @@ def plan(
             from goodteacher.public.planning import plan as run
             from goodteacher.training.machine import tuned_cpu
 
+            figures: Any = {"workers_up_to": workers_up_to, "price_per_hour": price_per_hour}
             place, given = _given(data, config, settings, {"teacher": teacher, "student": student})
             with tuned_cpu(processes=True):
-                found = run(
-                    place,
-                    workers_up_to=workers_up_to,
-                    price_per_hour=price_per_hour,
-                    progress=progress,
-                    **given,
-                )
+                found = run(place, trust_code=trust_code, progress=progress, **figures, **given)
         if as_json:
             print_json(found.model_dump(mode="json"))
         else:

@@ -9,6 +9,7 @@ Its description there is the text of ``--help``. Unknown names are refused.
 from goodteacher.config.augmentation import Augmentation
 from goodteacher.config.commands import DistillConfig, EvidenceConfig, RespondConfig, VerifyConfig
 from goodteacher.config.common import DataConfig, KeptConfig, ReadingConfig, RuntimeConfig
+from goodteacher.config.files import check_name, check_regular
 from goodteacher.config.reading import (
     RUNTIME_SETTINGS,
     differences,
@@ -40,10 +41,12 @@ from goodteacher.config.values import (
     LossName,
     Optimization,
     OptimizerName,
+    PositiveFloat,
     PositiveFloats,
     Recipe,
     ScheduleName,
     ScoreName,
+    Temperatures,
     TrackerName,
     Training,
     VariantName,
@@ -68,6 +71,7 @@ __all__ = [
     "Optimization",
     "OptimizerName",
     "PlannedRun",
+    "PositiveFloat",
     "PositiveFloats",
     "ReadingConfig",
     "Recipe",
@@ -80,10 +84,13 @@ __all__ = [
     "StudentConfig",
     "StudyConfig",
     "TeacherConfig",
+    "Temperatures",
     "TrackerName",
     "Training",
     "VariantName",
     "VerifyConfig",
+    "check_name",
+    "check_regular",
     "differences",
     "digest_of",
     "group_of",

@@ -55,8 +55,8 @@ class Augmentation:
             name, _, size = spec.partition(":")
             if name not in _READERS:
                 raise ConfigError(
-                    f"augment knows {', '.join(_READERS)}, but got {spec!r}. Sizes follow a colon, "
-                    "as in crop:4."
+                    f"augment can be {', '.join(_READERS)}, but got {spec!r}. A size is given "
+                    "after a colon, as in crop:4."
                 )
             if name in found:
                 raise ConfigError(f"augment may name {name} once, but got {', '.join(specs)}.")
@@ -75,7 +75,7 @@ class Augmentation:
 
 def _read_flip(size: str) -> bool:
     if size:
-        raise ConfigError(f"flip takes no size, but got flip:{size}. Write flip.")
+        raise ConfigError(f"flip has no size, but got flip:{size}. Give flip.")
     return True
 
 
@@ -88,7 +88,7 @@ def _reader(name: str, default: float, kind: type[int] | type[float]) -> Callabl
         if not (value > 0 and math.isfinite(value)):
             unit = "a whole number of pixels" if kind is int else "a number"
             raise ConfigError(
-                f"{name} takes {unit} above 0 after a colon, but got {name}:{size}. Write, for "
+                f"{name} takes {unit} above 0 after the colon, but got {name}:{size}. Write, for "
                 f"example, {name}:{default:g}."
             )
         return value

@@ -9,11 +9,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from goodteacher.config.common import DataConfig, KeptConfig, RuntimeConfig
 from goodteacher.config.settings import GridConfig, StudentConfig
 from goodteacher.config.values import (
+    FewThousand,
     LossName,
-    PositiveFloat,
-    PositiveFloats,
-    PositiveInt,
     Recipe,
+    Temperature,
+    Temperatures,
     UnitFloat,
     UnitFloats,
     as_text,
@@ -29,10 +29,10 @@ class DistillConfig(RuntimeConfig, DataConfig, StudentConfig):
     """Settings of ``goodteacher distill``: one recipe, no search."""
 
     loss: LossName = Field("kl", description="teacher term: kl, mse, dkd, dist or ttm")
-    temperature: PositiveFloat = Field(1.0, description="temperature of the teacher term")
+    temperature: Temperature = Field(1.0, description="temperature of the teacher term")
     alpha: UnitFloat = Field(1.0, description="weight of the teacher term")
     standardize: bool = Field(False, description="standardise logits in the teacher term")
-    seeds: PositiveInt = Field(1, description="paired student seeds")
+    seeds: FewThousand = Field(1, description="paired student seeds")
     level: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         0.05, description="level of the intervals: 0.05 means 95 %"
     )
@@ -94,7 +94,7 @@ class EvidenceConfig(KeptConfig):
     None of it moves the verdict, so any of it may be asked for later in the same folder.
     """
 
-    curve_temperatures: PositiveFloats = Field(
+    curve_temperatures: Temperatures = Field(
         (),
         description="measure the gain of each rung of the ladder at these temperatures, such "
         "as 1,2,4,8,16,32 (default: none)",
@@ -104,13 +104,13 @@ class EvidenceConfig(KeptConfig):
         description="name or number of a class that additional students never see during "
         "training (default: none)",
     )
-    omit_map: Annotated[int, Field(ge=3)] | None = Field(
+    omit_map: Annotated[int, Field(ge=3, le=10_000)] | None = Field(
         None,
         description="with omit_class, also train students of every recorded teacher of the study "
         "without the class, at T = 1 and at the recipe's T, with this many paired seeds each "
         "(default: no such map)",
     )
-    evidence_seeds: Annotated[int, Field(ge=3)] | None = Field(
+    evidence_seeds: Annotated[int, Field(ge=3, le=10_000)] | None = Field(
         None,
         description="number of paired student seeds for the temperature curve and the "
         "omitted class (default: the same as seeds)",
@@ -122,8 +122,8 @@ class EvidenceConfig(KeptConfig):
             check_list("curve_temperatures", self.curve_temperatures)
         if self.omit_map is not None and self.omit_class is None:
             raise ValueError(
-                f"omit_map = {self.omit_map} needs omit_class: which class should the students of "
-                "every teacher never see? Name it, or leave omit_map out"
+                f"omit_map = {self.omit_map} needs omit_class, the class that the students never "
+                "see. Give omit_class, or leave omit_map out"
             )
         return self
 
@@ -135,12 +135,12 @@ class VerifyConfig(DistillConfig, GridConfig, EvidenceConfig):
         {"seeds", "until_decided", "until_converged", *EvidenceConfig.model_fields}
     )
 
-    seeds: Annotated[int, AfterValidator(check_verdict_seeds)] = Field(
+    seeds: Annotated[FewThousand, AfterValidator(check_verdict_seeds)] = Field(
         20,
         description="number of paired student seeds, at least 3; with until_decided, the "
         "number to start with",
     )
-    until_decided: PositiveInt | None = Field(
+    until_decided: FewThousand | None = Field(
         None,
         description="keep adding seeds, up to this many, until the verdict is clear; looking "
         "several times is corrected for (default: look once)",
@@ -159,7 +159,7 @@ class VerifyConfig(DistillConfig, GridConfig, EvidenceConfig):
         description="tune temperature and alpha for each rung and control separately, on the "
         "selection split",
     )
-    search_seeds: PositiveInt = Field(
+    search_seeds: FewThousand = Field(
         2,
         description="number of paired student seeds for this tuning; the verdict uses other seeds",
     )

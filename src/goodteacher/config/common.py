@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from goodteacher.config.values import (
+    FewThousand,
     Frozen,
     PositiveFloat,
     PositiveInt,
@@ -33,7 +34,7 @@ class RuntimeConfig(Frozen):
         "GPU; this takes half a minute for each shape, so it pays off only for long runs of "
         "small networks on a GPU",
     )
-    threads: PositiveInt | None = Field(
+    threads: FewThousand | None = Field(
         None,
         description="CPU threads of each process (default: if neither threads nor workers is "
         "set, a short trial picks the faster of one thread and all)",
@@ -45,7 +46,7 @@ class RuntimeConfig(Frozen):
         "processes if workers is above 1, or, on the command line, if a short trial shows "
         "that they are faster",
     )
-    workers: PositiveInt | None = Field(
+    workers: FewThousand | None = Field(
         None,
         description="number of processes that work at the same time (default: on the command "
         "line, and with engine processes, the fastest number in a short trial; with ray, as "
@@ -62,7 +63,7 @@ class RuntimeConfig(Frozen):
         description="with ray, number of GPUs reserved for each task, which may be a "
         "fraction (default: one if the device is cuda, otherwise none)",
     )
-    teacher_workers: PositiveInt = Field(
+    teacher_workers: FewThousand = Field(
         1,
         description="number of processes that train each teacher together with "
         "DistributedDataParallel, on this machine or on the Ray cluster; they share each "
@@ -79,7 +80,7 @@ class RuntimeConfig(Frozen):
         "targets that need more than half of it are read batch by batch (default: half of "
         "the free memory)",
     )
-    stack_width: PositiveInt | None = Field(
+    stack_width: FewThousand | None = Field(
         None,
         description="number of students that train together in one stack (default: measured, "
         "within memory_gib); runs with equal stack widths agree to the last bit",
@@ -123,6 +124,11 @@ class ReadingConfig(Frozen):
         None,
         description="memory in GiB for the decoded images of a split; images that do not fit "
         "are decoded each time they are needed (default: a quarter of the free memory)",
+    )
+    max_memory_gib: PositiveFloat | None = Field(
+        None,
+        description="memory in GiB that a file which is read may take, each for itself; larger "
+        "ones are refused before they are read (default: half of the free memory)",
     )
 
 

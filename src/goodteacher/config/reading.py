@@ -14,11 +14,12 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 from goodteacher.config.common import RuntimeConfig
+from goodteacher.config.files import check_regular
 from goodteacher.config.values import ConfigT, Frozen
 from goodteacher.errors import ConfigError
 
 RUNTIME_SETTINGS = frozenset(
-    {*RuntimeConfig.model_fields, "images_gib", "teachers_of", "trajectories"}
+    {*RuntimeConfig.model_fields, "images_gib", "max_memory_gib", "teachers_of", "trajectories"}
 )
 """Settings that may differ when a study is resumed: they move the work, not the answer."""
 
@@ -128,15 +129,18 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read settings from a TOML file.
 
     Raises:
-        ConfigError: The file is missing or is not TOML.
+        ConfigError: The file is missing, no regular file, or not TOML.
     """
+    check_regular(path, ConfigError)
     try:
         # Some editors put a byte-order mark in front, which TOML does not know.
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}. Is the path right?") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}. Settings look like: epochs = 32") from None
+        raise ConfigError(
+            f"{path} is not TOML: {error}. A setting looks like this: epochs = 32"
+        ) from None
 
 
 def to_toml(config: Frozen) -> str:

@@ -13,6 +13,7 @@ from goodteacher.config.augmentation import Augmentation
 from goodteacher.config.common import DataConfig, KeptConfig, RuntimeConfig
 from goodteacher.config.runs import PlannedRun, planned_runs, runs_of_other_batches
 from goodteacher.config.values import (
+    FewThousand,
     Frozen,
     LossName,
     Optimization,
@@ -25,6 +26,7 @@ from goodteacher.config.values import (
     ScheduleName,
     ScoreName,
     Seeds,
+    Temperatures,
     Training,
     UnitFloats,
     VariantName,
@@ -151,7 +153,7 @@ class TeacherConfig(Frozen):
     )
     budget: Literal["epochs", "steps"] = Field(
         "epochs",
-        description="what runs of different batch size have in common: the number of epochs, "
+        description="what runs with different batch sizes have in common: the number of epochs, "
         "or the number of steps that reference_batch_size takes in those epochs",
     )
     reference_batch_size: PositiveInt = Field(
@@ -171,7 +173,7 @@ class TeacherConfig(Frozen):
         description="augmentation of the teacher's training images and of views: flip, "
         "crop:4, cutout:8, mixup:0.2 (default: none)",
     )
-    views: PositiveInt = Field(
+    views: FewThousand = Field(
         1,
         description="number of views of each image that students see in turn: the image "
         "itself and random augmentations of it; the teacher responds once to each",
@@ -185,8 +187,8 @@ class TeacherConfig(Frozen):
     )
     ema_epochs: PositiveFloat = Field(
         1.0,
-        description="time constant of the moving average in epochs: after so many, weights "
-        "count 1/e",
+        description="time constant of the moving average in epochs: after this many epochs, "
+        "weights count 1/e",
     )
     cooldown_epochs: PositiveInt = Field(
         1, description="epochs of a cooldown, during which the learning rate falls to zero"
@@ -200,8 +202,8 @@ class TeacherConfig(Frozen):
     trajectories: Annotated[tuple[str, ...], BeforeValidator(paths)] = Field(
         (),
         description="runs recorded by your own trainer: folders or patterns such as "
-        "'recorded/*', separated by commas; they are used alone or beside runs trained here "
-        "(default: none)",
+        "'recorded/*', separated by commas; they are used alone or together with "
+        "runs trained here (default: none)",
     )
 
     @property
@@ -269,7 +271,7 @@ class TeacherConfig(Frozen):
             check_list(name, getattr(self, name))
         if self.record_epochs and max(self.record_epochs) > self.epochs:
             raise ValueError(
-                f"record_epochs must lie within epochs = {self.epochs}, but got "
+                f"record_epochs must be at most epochs = {self.epochs}, but got "
                 f"{list(self.record_epochs)}. Increase epochs or remove the later ones"
             )
         if self.views > 1 and not self.augmentation:
@@ -288,7 +290,7 @@ class TeacherConfig(Frozen):
 class GridConfig(Frozen):
     """The temperatures and alphas among which a recipe is chosen."""
 
-    temperatures: PositiveFloats = Field((1.0, 2.0, 4.0, 8.0), description="temperatures to try")
+    temperatures: Temperatures = Field((1.0, 2.0, 4.0, 8.0), description="temperatures to try")
     alphas: UnitFloats = Field(
         (0.5, 1.0), description="alphas to try; alpha is the weight of the teacher term"
     )
@@ -325,7 +327,7 @@ class SearchConfig(GridConfig):
     smoothings: UnitFloats = Field(
         (0.02, 0.05, 0.1, 0.2, 0.3), description="strengths of label smoothing to try"
     )
-    shortlist: PositiveInt = Field(
+    shortlist: FewThousand = Field(
         8,
         description="number of recorded teachers that students are trained from; they are chosen "
         "by shortlist_by",
@@ -341,7 +343,7 @@ class SearchConfig(GridConfig):
         description="each round keeps one in this many students and trains those this many "
         "times longer",
     )
-    rungs: PositiveInt = Field(
+    rungs: FewThousand = Field(
         2,
         description="number of successive-halving rounds; with 1, the whole shortlist is "
         "trained to the end",
@@ -351,10 +353,10 @@ class SearchConfig(GridConfig):
         description="if the best temperature, alpha or smoothing is the largest or smallest "
         "tried, also try values beyond it, for every kind of target",
     )
-    search_seeds: PositiveInt = Field(
+    search_seeds: FewThousand = Field(
         2, description="number of paired student seeds during the search"
     )
-    seeds: PositiveInt = Field(
+    seeds: FewThousand = Field(
         5, description="number of new paired student seeds for the confirmation"
     )
     patience: Annotated[int, Field(ge=0)] = Field(
@@ -420,7 +422,7 @@ class StudyConfig(
             raise ValueError(
                 f"variants = {','.join(branches)} needs a teacher's weights, but recorded runs "
                 "contain only responses. Use raw, average and blend; or record averaged weights "
-                "as a run of their own"
+                "as a separate run"
             )
         if self.trajectories and self.views > 1:
             raise ValueError(

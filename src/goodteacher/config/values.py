@@ -76,7 +76,7 @@ def as_text(value: object) -> object:
 def check_list(name: str, values: tuple[Any, ...]) -> None:
     """Refuse a list that is empty or names a value twice."""
     if not values:
-        raise ValueError(f"{name} must name at least one value")
+        raise ValueError(f"{name} must contain at least one value")
     if len(set(values)) != len(values):
         raise ValueError(f"{name} may contain each value only once, but got {list(values)}")
 
@@ -85,7 +85,7 @@ def check_smoothings(values: tuple[float, ...]) -> None:
     """Refuse strengths of label smoothing that are none, twice the same, or not inside (0, 1)."""
     check_list("smoothings", values)
     if any(not 0 < smoothing < 1 for smoothing in values):
-        raise ValueError(f"smoothings must lie inside (0, 1), but got {list(values)}")
+        raise ValueError(f"smoothings must be above 0 and below 1, but got {list(values)}")
 
 
 def check_verdict_seeds(seeds: int) -> int:
@@ -192,13 +192,18 @@ def digest_of(value: object) -> str:
 
 ConfigT = TypeVar("ConfigT", bound=Frozen)
 
-PositiveInt = Annotated[int, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0, le=10**9)]
+FewThousand = Annotated[int, Field(gt=0, le=10_000)]
+"""A number of processes, threads, seeds and such, of which nobody has more."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+Temperature = Annotated[float, Field(ge=1e-3, le=1e4)]
+"""In this range every loss, target and measure is right to what is stated in `maths/losses.py`."""
 UnitFloat = Annotated[float, Field(ge=0, le=1)]
 Seeds = Annotated[tuple[Seed, ...], BeforeValidator(split_commas)]
 PositiveInts = Annotated[tuple[PositiveInt, ...], BeforeValidator(split_commas)]
 PositiveFloats = Annotated[tuple[PositiveFloat, ...], BeforeValidator(split_commas)]
+Temperatures = Annotated[tuple[Temperature, ...], BeforeValidator(split_commas)]
 UnitFloats = Annotated[tuple[UnitFloat, ...], BeforeValidator(split_commas)]
 
 
@@ -229,7 +234,7 @@ class Recipe(Frozen):
     """Loss name, temperature and alpha; ``alpha`` weights the teacher term."""
 
     loss: LossName = "kl"
-    temperature: PositiveFloat = 1.0
+    temperature: Temperature = 1.0
     alpha: UnitFloat = 1.0
     standardize: bool = False
 

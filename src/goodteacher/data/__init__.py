@@ -4,6 +4,7 @@
 `prepare` divides it into the parts that a study uses.
 """
 
+from goodteacher.data.bounds import at_most, check_fits, check_shape
 from goodteacher.data.column_types import as_floats, is_numeric
 from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.doctor import doctor, resolvable_difference, selection_note
@@ -16,8 +17,10 @@ from goodteacher.data.inputs import (
     as_inputs,
 )
 from goodteacher.data.listing import shorten
+from goodteacher.data.named_folder import inside
 from goodteacher.data.notes import DataNote, Note
 from goodteacher.data.numbers import AT_ONCE, at_once, decoded
+from goodteacher.data.numpy_files import UNREADABLE, load_npy, load_npz
 from goodteacher.data.odd_columns import are_dates, are_identifiers, numbers_rows
 from goodteacher.data.patient import Finding
 from goodteacher.data.pictures import heat_map, picture
@@ -25,6 +28,7 @@ from goodteacher.data.sources import SOURCES, Source, load_dataset, load_for
 from goodteacher.data.sparse import Sparse
 from goodteacher.data.spec import InputSpec, Kind, numbers_spec
 from goodteacher.data.splits import Opening, SealedSplit, StudyData, prepare
+from goodteacher.data.table_bounds import check_parquet, check_text_table
 from goodteacher.data.table_rows import (
     UNSEEN,
     Frame,
@@ -54,6 +58,7 @@ __all__ = [
     "AT_ONCE",
     "SOURCES",
     "UNLABELLED",
+    "UNREADABLE",
     "UNSEEN",
     "DataNote",
     "Dataset",
@@ -83,17 +88,25 @@ __all__ = [
     "as_inputs",
     "as_table",
     "as_text_inputs",
+    "at_most",
     "at_once",
+    "check_fits",
+    "check_parquet",
     "check_rows_of_texts",
+    "check_shape",
+    "check_text_table",
     "check_texts",
     "decoded",
     "doctor",
     "has_columns",
     "heat_map",
+    "inside",
     "is_numeric",
     "is_table",
     "load_dataset",
     "load_for",
+    "load_npy",
+    "load_npz",
     "numbers_rows",
     "numbers_spec",
     "on_one_line",

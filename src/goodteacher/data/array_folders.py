@@ -14,14 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from goodteacher.config import check_regular
 from goodteacher.data.arrays import dataset_from_arrays
 from goodteacher.data.dataset import Dataset
 from goodteacher.data.inputs import Fields, Mapped
 from goodteacher.data.labels import is_text
+from goodteacher.data.numpy_files import UNREADABLE, load_npy
 from goodteacher.data.reading import Reading
 from goodteacher.errors import DataError
 
@@ -49,7 +50,10 @@ def load_array_folder(path: Path, reading: Reading) -> Dataset:
             raise DataError(f"{path} holds {file.stem} twice, as .npy and .arrow. Remove one.")
         inputs = file.name.startswith("x_")
         if file.suffix == ".arrow" and not inputs:
-            raise DataError(f"{file} is an Arrow file, which only inputs may be. Save it as .npy.")
+            raise DataError(
+                f"{file} is an Arrow file, but only inputs are read from Arrow files. "
+                "Save it as .npy."
+            )
         arrays[file.stem] = open_arrow(file) if file.suffix == ".arrow" else _npy(file, inputs)
     return dataset_from_arrays(path.name, arrays, reading)
 
@@ -75,7 +79,7 @@ def open_arrow(path: Path) -> Mapped | Fields:
         for name in table.column_names
     }
     if not columns or not table.num_rows:
-        raise DataError(f"{path} holds no row. Is it the right file?")
+        raise DataError(f"{path} has no rows. Is it the right file?")
     return columns.popitem()[1] if len(columns) == 1 else Fields(columns)
 
 
@@ -85,16 +89,19 @@ def _files(path: Path) -> list[Path]:
 
 def _npy(path: Path, mapped: bool) -> npt.NDArray[Any]:
     try:
-        found: npt.NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None)
-    except (OSError, ValueError, EOFError) as error:
+        return load_npy(path, DataError, mode="r" if mapped else None)
+    except DataError:
+        raise
+    except UNREADABLE as error:
         raise DataError(
-            f"{path} cannot be read as a .npy file of a plain array ({error}). Is it cut short, or "
-            "does it hold Python objects, which are never unpickled? Write it with numpy.save."
+            f"{path} cannot be read as a .npy file of a plain array ({error}). The file may be "
+            "incomplete, or it may contain Python objects, which are never unpickled. Write it "
+            "again with numpy.save."
         ) from error
-    return found
 
 
 def _table(path: Path) -> pa.Table:
+    check_regular(path, DataError)
     source = pa.memory_map(str(path))
     try:
         return pa.ipc.open_file(source).read_all()
@@ -105,8 +112,8 @@ def _table(path: Path) -> pa.Table:
         return pa.ipc.open_stream(source).read_all()
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(
-            f"{path} cannot be read as an Arrow file ({error}). Is it cut short? Write it with "
-            "pyarrow.ipc.new_file, uncompressed."
+            f"{path} cannot be read as an Arrow file ({error}). The file may be incomplete. Write "
+            "it again with pyarrow.ipc.new_file, uncompressed."
         ) from error
 
 
@@ -133,8 +140,8 @@ def _array(chunk: pa.Array, where: str) -> npt.NDArray[Any]:
         lengths = chunk.value_lengths().to_numpy(zero_copy_only=False)
         if rest or bool((lengths != width).any()):
             raise DataError(
-                f"Rows of {where} differ in length ({lengths.min()} to {lengths.max()}). Pad or "
-                "cut them to one length."
+                f"The rows of {where} differ in length ({lengths.min()} to {lengths.max()}). Pad "
+                "or cut them to one length."
             )
         shape.append(width)
         chunk = inner
@@ -149,10 +156,11 @@ def _array(chunk: pa.Array, where: str) -> npt.NDArray[Any]:
 def _unusable(where: str, kind: pa.DataType) -> DataError:
     if is_text(kind):
         return DataError(
-            f"{where} holds texts, which are not read from Arrow files of arrays. Write them with"
-            " their labels as a table, train.parquet and test.parquet with a column 'label'."
+            f"{where} contains texts, but an Arrow file of this folder may contain only numbers. "
+            "Write the texts and their labels as tables: train.parquet and test.parquet, each "
+            "with a column 'label'."
         )
     return DataError(
-        f"{where} must hold numbers, or lists of numbers, in every row, but it is of type {kind}, "
-        "or values are missing. Leave the column out, or fill them in."
+        f"{where} must contain a number, or a list of numbers, in every row, but its type is "
+        f"{kind}, or values are missing. Leave the column out, or fill them in."
     )

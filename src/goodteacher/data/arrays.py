@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +41,7 @@ from goodteacher.data.labels import (
 from goodteacher.data.listing import shorten
 from goodteacher.data.named_splits import VALIDATION_SPLITS, choose_splits
 from goodteacher.data.numbers import decoded
+from goodteacher.data.numpy_files import UNREADABLE, load_npz
 from goodteacher.data.odd_columns import numbers_rows
 from goodteacher.data.reading import Reading
 from goodteacher.data.spec import InputSpec
@@ -123,10 +123,10 @@ def _array_or_inputs(values: Any) -> _Array | Inputs:
             return as_text_inputs(texts)
         if texts:
             raise DataError(
-                f"An example is several texts or several fields of numbers, but"
-                f" {shorten(map(repr, texts))} hold texts and"
-                f" {shorten(repr(name) for name in parts if name not in texts)} do not. Leave"
-                " either out, or turn one into the other."
+                "The fields of an example must be all texts or all numbers, but "
+                f"{shorten(map(repr, texts))} contain texts and "
+                f"{shorten(repr(name) for name in parts if name not in texts)} do not. Leave out "
+                "one of the two kinds, or convert it into the other."
             )
         return as_inputs({field: _field(part, field) for field, part in parts.items()})
     if are_inputs(values):
@@ -138,8 +138,9 @@ def _array_or_inputs(values: Any) -> _Array | Inputs:
         array = values if isinstance(values, np.ndarray) else np.asarray(values)
     except ValueError as error:
         raise DataError(
-            f"A {type(values).__name__} among the arrays is none ({error}). Do its rows differ in "
-            "length, or are some of them numbers and others lists?"
+            f"A {type(values).__name__} among the arrays cannot be converted to an array "
+            f"({error}). Do its rows differ in length, or are some of them numbers and others "
+            "lists?"
         ) from error
     if array.dtype.kind in "UO" and array.ndim in (1, 2) and are_texts(array[:1]):
         return as_text_inputs(array)
@@ -222,14 +223,15 @@ def read_npz(path: Path) -> dict[str, _Array]:
         DataError: The file is no ``.npz``, is damaged, or holds Python objects.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, BadZipFile, EOFError, TypeError) as error:
+        return load_npz(path, DataError)
+    except DataError:
+        raise
+    except UNREADABLE as error:
         raise DataError(
-            f"{path} cannot be read as an .npz file of plain arrays ({error}). Is it cut short, a"
-            " lone .npy, or does it hold Python objects, which are never unpickled? Write it with"
-            " numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...), each one"
-            " numeric or text."
+            f"{path} cannot be read as an .npz file of plain arrays ({error}). The file may be "
+            "incomplete, a single .npy under another name, or contain Python objects, which are "
+            "never unpickled. Write it again with numpy.savez(path, x_train=..., y_train=..., "
+            "x_test=..., y_test=...), where each array holds numbers or texts."
         ) from error
 
 
@@ -250,8 +252,8 @@ def to_inputs(array: _Array, where: str) -> _Array:
     """
     if array.dtype.kind not in "biuf" or array.ndim < 2:
         raise DataError(
-            f"Inputs must be numbers [N, ...], such as uint8 images [N, H, W] or features [N, D],"
-            f" or strings [N], but those of the {where} are {array.dtype} {list(array.shape)}."
+            "Inputs must be numbers [N, ...], for example uint8 images [N, H, W] or features [N, "
+            f"D], or strings [N], but those of the {where} are {array.dtype} {list(array.shape)}."
         )
     if array.dtype == np.uint8 and array.ndim == 3:
         return array[:, None]
@@ -260,9 +262,9 @@ def to_inputs(array: _Array, where: str) -> _Array:
     if remedies := _looks_like_images(array):
         as_images, as_others = remedies
         raise DataError(
-            f"The inputs of the {where} look like images, but are {array.dtype}"
-            f" {list(array.shape)}. Images are given as bytes, a quarter of the memory or less:"
-            f" {as_images}. If they are none, {as_others}."
+            f"The inputs of the {where} look like images, but are {array.dtype} "
+            f"{list(array.shape)}. Images must be given as bytes, which need at most a quarter of "
+            f"the memory: {as_images}. If they are not images, {as_others}."
         )
     return array
 
@@ -277,7 +279,7 @@ def _looks_like_images(array: _Array) -> tuple[str, str] | None:
     few = np.asarray(array[:_LOOKED_AT])
     low, high = few.min(), few.max()
     if array.dtype.kind == "f" and low >= 0 and high <= 1:
-        other = "give them in another unit, such as 100 * x: numbers are normalised anyway"
+        other = "give them in another unit, for example 100 * x: numbers are normalised anyway"
         return "(255 * images).round().astype('uint8')", other
     if array.dtype in (np.int32, np.int64) and low >= 0 and _DARK < high <= 255:
         return "images.astype('uint8')", "give them as int16"
@@ -295,7 +297,8 @@ def resize_inputs(inputs: _Array, options: ImageOptions) -> _Array:
 
 def _not_images(options: ImageOptions, spec: InputSpec) -> DataError:
     return DataError(
-        f"resize={options.resize} is for images, but the inputs are {spec}. Leave resize out."
+        f"resize={options.resize} applies to images only, but the inputs are {spec}. Leave resize "
+        "out."
     )
 
 
@@ -303,10 +306,10 @@ def _channels_first(images: _Array, where: str) -> _Array:
     first, last = images.shape[1] in _CHANNEL_COUNTS, images.shape[3] in _CHANNEL_COUNTS
     if first == last:
         raise DataError(
-            f"The channel axis must be told from the shape, but in the {where}, of shape"
-            f" {list(images.shape)}, {'both' if first else 'neither'} of the second and the last"
-            " axis could be 1 or 3 channels. Images with 2 or 4 channels are not supported: drop"
-            " the alpha channel; for grey images give [N, H, W]."
+            f"The channel axis is recognised by its length, 1 or 3, but in the {where} of shape "
+            f"{list(images.shape)}, {'both' if first else 'neither'} of the second and the last "
+            "axis have that length. Images with 2 or 4 channels are not supported: drop the "
+            "alpha channel, and give grey images as [N, H, W]."
         )
     return images if first else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
@@ -330,9 +333,10 @@ def _labels(
         array = array.argmax(axis=1)
     if array.ndim != 1:
         raise DataError(
-            f"Labels must have shape [N], one class for each example, but y_{split} of {name!r} has"
-            f" {list(array.shape)}, and its rows are not one-hot. Give the class of each example;"
-            " of probabilities, y.argmax(axis=1). An example with several classes cannot be used."
+            f"Labels must have shape [N], one class for each example, but y_{split} of {name!r} "
+            f"has {list(array.shape)}, and its rows are not one-hot. Give the class of each "
+            "example. If these are probabilities, give y.argmax(axis=1). Examples with several "
+            "classes are not supported."
         )
     try:
         values = pa.array(array)
@@ -363,10 +367,10 @@ def _check_no_row_numbers(given: Mapping[str, _Array | Inputs], name: str) -> No
         values = train[:, column].astype(np.float64)
         if numbers_rows(values, [other[:, column].astype(np.float64) for other in same]):
             raise DataError(
-                f"Column {column} of x_train of {name!r} numbers the rows ({values[0]:g},"
-                f" {values[1]:g}, {values[2]:g}, ...), and no input may: it tells the class of data"
-                f" that are sorted by class. Leave it out: np.delete(x, {column}, axis=1). As ids"
-                " of the examples, give it as ids_train."
+                f"Column {column} of x_train of {name!r} contains row numbers ({values[0]:g}, "
+                f"{values[1]:g}, {values[2]:g}, ...), which reveal the class if the data are "
+                f"sorted by class. Remove it: np.delete(x, {column}, axis=1). If these are ids of "
+                "the examples, give them as ids_train."
             )
 
 

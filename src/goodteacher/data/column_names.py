@@ -154,8 +154,9 @@ def class_names_beside(
         shown = [f"{number}: {name!r}" for number, name in sorted(pairs)]
         reading.note(
             "class_names",
-            f"Column {column!r} names no classes: a label has several of its names, or several"
-            f" labels have one ({shorten(shown)}). Classes are called by their numbers.",
+            f"Column {column!r} cannot be used as class names: one label has several names, or "
+            f"several labels share a name ({shorten(shown)}). Classes are called by their numbers "
+            "instead.",
         )
         return None
     first = 1 if numbers == set(range(1, len(numbers) + 1)) else 0

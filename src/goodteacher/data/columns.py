@@ -127,9 +127,9 @@ def check_column_names(schema: pa.Schema, where: str) -> None:
     repeated = [name for name, count in Counter(schema.names).items() if count > 1]
     if repeated:
         raise DataError(
-            f"Every column needs a name of its own, but {where} has more than one column"
-            f" {shorten(map(repr, repeated))}, and which is meant cannot be told. Rename or drop"
-            f" one of them.{_about_header(schema.names)}"
+            f"Every column needs a different name, but {where} has more than one column "
+            f"{shorten(map(repr, repeated))}. Rename or drop one of "
+            f"them.{_about_header(schema.names)}"
         )
 
 
@@ -138,8 +138,8 @@ def _about_header(names: Sequence[str]) -> str:
     if not any(map(_is_number, names)):
         return ""
     return (
-        " Is the first line an example and no header? Then write a line with the names of the"
-        " columns above it, one of them 'label'."
+        " If the first line is an example and not a header, add a line above it with the names "
+        "of the columns, one of them 'label'."
     )
 
 
@@ -169,13 +169,14 @@ def label_column(schemas: Mapping[str, pa.Schema], reading: Reading, where: str)
     first = next(iter(schemas.values()))
     if candidates:
         raise DataError(
-            f"Which column holds the labels cannot be told: {where} has"
-            f" {shorten(map(repr, candidates))}. Name it, such as --target {candidates[0]}."
+            f"More than one column could hold the labels: {where} has "
+            f"{shorten(map(repr, candidates))}. Say which one, for example --target "
+            f"{candidates[0]}."
         )
     raise DataError(
-        f"A table needs a column of labels named {' or '.join(LABEL_COLUMNS)}, but {where} has"
-        f" {shorten(map(repr, first.names))}. Is it called something else? Name it with"
-        f" --target.{_about_header(first.names)}"
+        f"A table needs a column of labels that is called {' or '.join(LABEL_COLUMNS)}, but "
+        f"{where} has {shorten(map(repr, first.names))}. If it has another name, give that with "
+        f"--target.{_about_header(first.names)}"
     )
 
 
@@ -224,8 +225,8 @@ def find_layout(tables: Mapping[str, pa.Table], reading: Reading, where: str) ->
         check_are_texts(train, reading.text_column, where)
         if label in reading.text_column:
             raise DataError(
-                f"text_column names {label!r}, which holds the labels: a student would be given "
-                "what it is to tell. Leave it out, or name the labels with --target."
+                f"text_column names {label!r}, which holds the labels, and a label cannot be an "
+                "input. Leave it out, or give another column of labels with --target."
             )
         return replace(known, texts=reading.text_column)
     if image is not None:
@@ -271,18 +272,18 @@ class _Inputs:
         if not named or (self._has_texts() and not are_rows(self.train, self.names)):
             self._leave_out(
                 self._other_labels(),
-                "are labels by their names",
-                f" Labels are taken from {self.label!r}; --target names another column.",
+                "have names of labels",
+                f" Labels are taken from {self.label!r}. To use another column, give --target.",
             )
-        self._leave_out(self._indexes(), "are indexes by their names")
-        self._leave_out(self._row_numbers(), "number the rows")
+        self._leave_out(self._indexes(), "have names of indexes")
+        self._leave_out(self._row_numbers(), "contain row numbers")
         copies = self._copies()
         if len(copies) < len(self.names):  # an only input may well tell the class
-            self._leave_out(copies, "say nothing but the label, class by class")
+            self._leave_out(copies, "repeat the label in another form")
         texts = [name for name in self.names if is_text(self._type(name))]
         paths = self._paths(texts)
         if paths is not None:
-            self._leave_out([n for n in self.names if n != paths], "stand beside images")
+            self._leave_out([n for n in self.names if n != paths], "cannot be combined with images")
             return {"image": paths, "paths": True}
         texts = [name for name in texts if name in self.names]
         if texts and are_rows(self.train, self.names):
@@ -302,8 +303,8 @@ class _Inputs:
         """Return the columns of words and numbers, without words that no other row has."""
         check_values(self.train, self.names, self.where)
         own = of_their_own(self.train, self.names)
-        advice = " --text-column takes one as a text to classify." if len(own) == 1 else ""
-        self._leave_out(own, "have another value in nearly every row", advice)
+        advice = " To classify it as a text, give --text-column." if len(own) == 1 else ""
+        self._leave_out(own, "have a different value in nearly every row", advice)
         if not any(is_text(self._type(name)) for name in self.names):
             return self._numbers()
         return {"rows": tuple(self.names)}
@@ -328,12 +329,13 @@ class _Inputs:
     def _leave_out(self, names: Sequence[str], why: str, advice: str = "") -> None:
         if not names:
             return
-        self.names = [name for name in self.names if name not in names]
+        left_out = {*names}
+        self.names = [name for name in self.names if name not in left_out]
         verb = why if len(names) > 1 else _singular(why)
         self.reading.note(
             "left_out",
-            f"Of {self.where}, column{'s' * (len(names) > 1)} {shorten(map(repr, names))} {verb}"
-            f" and {'are' if len(names) > 1 else 'is'} no input.{advice}",
+            f"In {self.where}, column{'s' * (len(names) > 1)} {shorten(map(repr, names))} {verb} "
+            f"and {'are' if len(names) > 1 else 'is'} not used as input.{advice}",
         )
 
     def _empty(self) -> list[str]:
@@ -368,15 +370,15 @@ class _Inputs:
             alone = len(self.names) == len(named)
             if files.kind == "image addresses" or (files.kind != "images" and alone):
                 raise DataError(
-                    f"Column {name!r} of {self.where} names {files.kind} (such as"
-                    f" {files.example[:80]!r}), and what they hold is not in the table."
-                    f" {_FILES_ADVICE[files.kind]} If the names themselves are the texts to"
-                    f" classify, say --text-column {name}."
+                    f"Column {name!r} of {self.where} names {files.kind} (such as "
+                    f"{files.example[:80]!r}), and the contents of these files are not in the "
+                    f"table. {_FILES_ADVICE[files.kind]} If the names themselves are the texts to "
+                    f"classify, give --text-column {name}."
                 )
         if len(images) > 1:
             raise DataError(
-                f"A table needs one column of images, but {self.where} has"
-                f" {shorten(map(repr, images))}. Drop the columns that are no input."
+                f"A table may have only one column of images, but {self.where} has "
+                f"{shorten(map(repr, images))}. Drop the others."
             )
         if not images:
             self._leave_out(list(named), "name files")
@@ -389,33 +391,34 @@ class _Inputs:
         if other:
             listed = [f"{name}: {self._type(name)}" for name in other]
             raise DataError(
-                f"Without a column of images or texts, every column but the label must be numeric,"
-                f" but {self.where} has {shorten(listed)}. Drop these columns or turn them into"
-                " numbers."
+                "In a table without images or texts, every column except the label must be "
+                f"numeric, but {self.where} has {shorten(listed)}. Drop these columns or turn "
+                "them into numbers."
             )
         self._check_any()
 
     def _check_any(self) -> None:
         if not self.names:
             raise DataError(
-                f"Beside the label, {self.where} has no column that could be an input. Is the file"
-                " whole, and the right column named with --target?"
+                f"Apart from the label, {self.where} has no column that can be used as input. Is "
+                "the file complete, and is the column given with --target the right one?"
             )
 
 
 _FILES_ADVICE = {
-    "image addresses": "Fetch the images and name their files, relative to the table, instead.",
-    "audio": "Sound is not read here: make features of it, one row of numbers for each recording.",
-    "video": "Video is not read here: make features of it, one row of numbers for each film.",
+    "image addresses": "Download the images and put the paths of the files, relative to the "
+    "table, into the column.",
+    "audio": "Sound files are not read: compute features, one row of numbers for each recording.",
+    "video": "Video files are not read: compute features, one row of numbers for each video.",
     "documents": "Put their texts into a column 'text'.",
 }
 
 
 def _singular(verb: str) -> str:
     first, _, rest = verb.partition(" ")
-    one = {"are": "is", "have": "has"}.get(first, first + "s")
-    return f"{one} {rest}".replace("indexes by their names", "an index by its name").replace(
-        "labels by their names", "a label by its name"
+    one = {"are": "is", "have": "has", "cannot": "cannot"}.get(first, first + "s")
+    return f"{one} {rest}".replace("names of labels", "the name of a label").replace(
+        "names of indexes", "the name of an index"
     )
 
 
@@ -447,9 +450,9 @@ def _hub_features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
         features = json.loads(record).get("info", {}).get("features", {}).items()
     except (ValueError, AttributeError) as error:
         raise DataError(
-            f"The 'huggingface' metadata of the table must be JSON with info.features, but cannot"
-            f" be read as such ({error}). Was the file edited? Write it again, with this metadata"
-            " right or removed."
+            "The 'huggingface' metadata of the table must be JSON with info.features, but cannot "
+            f"be read ({error}). Was the file edited? Write it again with correct metadata, or "
+            "without this metadata."
         ) from error
     return {name: feature for name, feature in features if isinstance(feature, dict)}
 
@@ -476,7 +479,7 @@ def _check_no_text(schema: pa.Schema, image: str, where: str) -> None:
     # other strings beside images are names of files, captions and the like, and are left alone
     if TEXT_COLUMN in schema.names and is_text(schema.field(TEXT_COLUMN).type):
         raise DataError(
-            f"Inputs must be images or texts, but {where} has both ({image}, {TEXT_COLUMN}), and"
-            " networks here take one kind of input. If the texts are the inputs, say --text-column"
-            f" {TEXT_COLUMN}; otherwise drop the column."
+            f"Inputs must be images or texts, but {where} has both ({image}, {TEXT_COLUMN}), and "
+            "a network takes only one kind of input. If the texts are the inputs, give "
+            f"--text-column {TEXT_COLUMN}; otherwise drop this column."
         )

@@ -17,7 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from goodteacher.config import check_regular
+from goodteacher.data.bounds import read_at_most
 from goodteacher.data.reading import Reading
+from goodteacher.data.table_bounds import check_text_table
 from goodteacher.errors import DataError
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -44,9 +47,11 @@ def read_csv(path: Path, reading: Reading) -> pa.Table:
         DataError: The file is not UTF-8 and no byte-order mark says what else.
         OSError, pyarrow.ArrowException: It cannot be read.
     """
+    check_regular(path, DataError)
     with pa.input_stream(str(path), compression="detect") as stream:
-        content = _as_utf8(stream.read(), path)
+        content = _as_utf8(read_at_most(stream, str(path)), path)
     delimiter = _delimiter(content)
+    check_text_table(io.BytesIO(content), delimiter.encode(), str(path))
     if delimiter != ("\t" if ".tsv" in path.suffixes else ","):
         reading.note("delimiter", f"{path.name} has {DELIMITERS[delimiter]} between its columns.")
     table = _parse(content, delimiter, ".")
@@ -69,15 +74,16 @@ def _as_utf8(content: bytes, path: Path) -> bytes:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{path} is not UTF-8: byte 0x{content[error.start]:02x} in line {line} is no letter"
-            " there. Spreadsheets save CSV in the encoding of their system, often cp1252 in Western"
-            " Europe and America, unless told otherwise. Save it as 'CSV UTF-8', or convert it from"
-            f" the encoding that it has: iconv -f cp1252 -t utf-8 '{path.name}' > converted.csv"
+            f"{path} is not UTF-8: byte 0x{content[error.start]:02x} in line {line} is not a "
+            "letter in UTF-8. Spreadsheets often save CSV in another encoding, for example "
+            "cp1252 in Western Europe and America. Save the file as 'CSV UTF-8', or convert it "
+            f"from its encoding: iconv -f cp1252 -t utf-8 '{path.name}' > converted.csv"
         ) from None
     if b"\0" in content[:1000]:
         raise DataError(
-            f"{path} holds zero bytes, so it is not UTF-8 text. Is it UTF-16 without a byte-order"
-            f" mark? Convert it: iconv -f utf-16le -t utf-8 '{path.name}' > converted.csv"
+            f"{path} contains zero bytes, so it is not UTF-8 text. If it is UTF-16 without a "
+            f"byte-order mark, convert it: iconv -f utf-16le -t utf-8 '{path.name}' > "
+            "converted.csv"
         )
     return content
 
@@ -85,8 +91,18 @@ def _as_utf8(content: bytes, path: Path) -> bytes:
 def _delimiter(content: bytes) -> str:
     """Return what divides the first line into the most columns; a comma among equals."""
     header = re.split(rb"[\r\n]", content, maxsplit=1)[0].decode()
-    counts = {d: len(next(csv.reader([header], delimiter=d), [])) for d in DELIMITERS}
+    counts = {d: _columns(header, d) for d in DELIMITERS}
     return max(counts, key=counts.__getitem__)
+
+
+def _columns(header: str, delimiter: str) -> int:
+    """Return the number of columns that a delimiter makes of the first line."""
+    if delimiter not in header:
+        return 1
+    try:
+        return len(next(csv.reader([header], delimiter=delimiter), []))
+    except csv.Error:  # a name of more than 131,072 characters
+        return 1
 
 
 def _parse(content: bytes, delimiter: str, decimal_point: str) -> pa.Table:

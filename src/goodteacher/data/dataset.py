@@ -11,6 +11,7 @@ above may rely on it.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goodteacher.config import check_name
 from goodteacher.data.inputs import (
     InMemory,
     Inputs,
@@ -126,8 +128,8 @@ class Split:
         """
         if not isinstance(self.stored, InMemory):
             raise DataError(
-                f"These examples are {self.stored.spec}, and no single tensor in memory. "
-                "split.stored.rows(positions) gives some of them, split.stored.chunks() all."
+                f"The examples are {self.stored.spec}, which are not one tensor in memory. Use "
+                "split.stored.rows(positions) for some of them, or split.stored.chunks() for all."
             )
         return self.stored.tensor
 
@@ -262,9 +264,9 @@ def _as_int64(values: Any, role: str) -> Tensor:
     tensor = as_tensor(values, role)
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise DataError(
-            f"{role} must be integers, but have type {tensor.dtype}. Are they one column of a"
-            f" table of floats, or probabilities? Convert them, for example with"
-            f" {role}.astype('int64')."
+            f"{role} must be integers, but their type is {tensor.dtype}. Are they a column of a "
+            "table of floats, or probabilities? Convert them, for example with "
+            f"{role}.astype('int64')."
         )
     if tensor.ndim == 2 and tensor.shape[1] == 1:
         tensor = tensor[:, 0]
@@ -274,14 +276,14 @@ def _as_int64(values: Any, role: str) -> Tensor:
 def _check_integer_vector(values: Tensor, role: str, num_examples: int) -> None:
     if values.dtype != torch.int64:
         raise DataError(
-            f"{role} must be an int64 tensor, but have type {values.dtype}."
-            " Split.from_arrays converts other integer types."
+            f"{role} must be an int64 tensor, but their type is {values.dtype}. Split.from_arrays "
+            "converts other integer types."
         )
     if tuple(values.shape) != (num_examples,):
         raise DataError(
-            f"{role} must have shape [{num_examples}], one for each of the {num_examples} inputs,"
-            f" but have {list(values.shape)}. Do inputs and {role} come from different files, or"
-            f" are {role} one-hot? Give one integer for each example."
+            f"{role} must have shape [{num_examples}], with one number for each of the "
+            f"{num_examples} inputs, but have {list(values.shape)}. Do inputs and {role} come "
+            f"from different files, or are {role} one-hot? Give one integer for each example."
         )
 
 
@@ -290,24 +292,27 @@ def _check_unique(ids: Tensor) -> None:
     if len(unique) < len(ids):
         repeated = unique[counts > 1].tolist()
         raise DataError(
-            f"ids must be unique within a split, but {len(repeated)} appear more than once "
-            f"({shorten(repeated)}). Responses are aligned by id. Were files concatenated, or "
-            "rows drawn with replacement? Give each row a new number, or leave the ids out."
+            f"ids must be unique within a split, but {len(repeated)} of them appear more than "
+            f"once ({shorten(repeated)}). Were files concatenated, or rows drawn with "
+            "replacement? Responses are aligned by id, so give each row its own id, or leave the "
+            "ids out."
         )
 
 
 def _check_class_names(class_names: tuple[str, ...]) -> None:
+    for name in class_names:
+        check_name(name, "A class", DataError)
     if len(class_names) < 2:
         raise DataError(
             f"A data set needs at least two classes, but has {len(class_names)}"
             f" ({shorten(class_names) or 'none'}). Is the label column the right one, or was the"
             " data filtered by class?"
         )
-    repeated = sorted({name for name in class_names if class_names.count(name) > 1})
+    repeated = sorted(name for name, count in Counter(class_names).items() if count > 1)
     if repeated:
         raise DataError(
-            f"Class names must be unique, but these come more than once: {shorten(repeated)}."
-            " A name says which output of the network is meant. Rename the classes."
+            f"Class names must be unique, but these appear more than once: {shorten(repeated)}. A "
+            "name identifies an output of the network. Rename the classes."
         )
 
 
@@ -317,13 +322,14 @@ def _check_same_inputs(train: Split, other: Split, name: str) -> None:
         return
     if _kind_of(ours) != _kind_of(theirs):
         raise DataError(
-            f"Inputs of all splits must be of one kind, but those of train are {ours} and those of"
-            f" {name} {theirs}. Were they prepared by different programs? Give the same in both."
+            f"The inputs of all splits must have the same type, but those of train are {ours} and "
+            f"those of {name} {theirs}. Were they prepared by different programs? Give the same "
+            "type in both."
         )
     raise DataError(
-        f"Inputs of all splits must have one shape, but those of train are {_shape(ours)} and"
-        f" those of {name} {_shape(theirs)}. Were they prepared by different programs? For images"
-        " of different sizes, set resize=(height, width)."
+        "The inputs of all splits must have the same shape, but those of train are "
+        f"{_shape(ours)} and those of {name} {_shape(theirs)}. Were they prepared by different "
+        "programs? For images of different sizes, set resize=(height, width)."
     )
 
 
@@ -382,9 +388,9 @@ def _check_label_range(split: Split, split_name: str, lowest: int, num_classes: 
         return
     unlabelled = "" if lowest == 0 else " (or -1, unlabelled)"
     hint = (
-        f"Examples of the {split_name} split must be labelled. Does this source hide its labels?"
-        " Then name a split that has labels, such as --test-split validation, or give a single"
-        " table or .npz with the labelled examples only."
+        f"Examples of the {split_name} split must be labelled. If this source hides its labels, "
+        "choose a split that has labels, for example --test-split validation, or give a single "
+        "table or .npz with the labelled examples only."
         if bool((split.labels[bad_rows] == UNLABELLED).all())
         else "Are labels numbered from 1, or do the class names belong to other data? Correct the"
         " labels in the source."
@@ -408,10 +414,10 @@ def _check_classes_present(train: Split, class_names: tuple[str, ...]) -> None:
     missing = missing_classes(train, class_names)
     if missing and bool((train.labels >= 0).any()):
         raise DataError(
-            f"Every class needs a training example, but {len(missing)} of {len(class_names)} "
-            f"classes have none in the train split ({shorten(missing)}). Was the data split "
-            "without stratification, do labels skip a number, or is it sorted by class and cut? "
-            "Split the data again, stratified, or drop these classes."
+            f"Every class needs at least one training example, but {len(missing)} of "
+            f"{len(class_names)} classes have none in the train split ({shorten(missing)}). Was "
+            "the data split without stratification, do labels skip a number, or is it sorted by "
+            "class and cut? Split the data again, stratified, or drop these classes."
         )
 
 
@@ -419,7 +425,7 @@ def _check_own_ids(train: Split, validation: Split) -> None:
     shared = train.ids[torch.isin(train.ids, validation.ids)].tolist()
     if shared:
         raise DataError(
-            f"Ids of train and validation must differ, but {len(shared)} are in both"
-            f" ({shorten(shared)}). A response is aligned by id, so it could not be told which of"
-            " two examples is meant. Number the examples of validation on from those of train."
+            f"The ids of train and validation must differ, but {len(shared)} are in both "
+            f"({shorten(shared)}). Responses are aligned by id, so each id must mean one example. "
+            "Give the examples of validation ids that train does not have."
         )

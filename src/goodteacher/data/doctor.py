@@ -89,9 +89,10 @@ def selection_note(num_examples: int) -> str | None:
         return None
     return (
         f"The selection split has {num_examples:,} examples, so two students must differ by about "
-        f"{100 * difference:.1f} points to be told apart (95 %, for students that differ on "
-        f"{_DISAGREEMENT:.0%} of the examples). The choice between closer candidates is luck, and "
-        "more seeds do not change that. Increase selection_fraction to hold out more examples."
+        f"{100 * difference:.1f} points before the difference is clear (95 %, for students that "
+        f"differ on {_DISAGREEMENT:.0%} of the examples). The choice between candidates that are "
+        "closer than this is chance, and more seeds do not change that. Increase "
+        "selection_fraction to hold out more examples."
     )
 
 
@@ -103,10 +104,10 @@ def _check_balance(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "imbalance",
-            f"The largest class ({patient.class_names[largest]!r}, {counts[largest]} examples) has"
-            f" {ratio:.1f} times as many as the smallest ({patient.class_names[smallest]!r},"
-            f" {counts[smallest]}). Accuracy then hides what happens to small classes: look at the"
-            " results of each class as well.",
+            f"The largest class ({patient.class_names[largest]!r}, {counts[largest]} examples) "
+            f"has {ratio:.1f} times as many as the smallest ({patient.class_names[smallest]!r}, "
+            f"{counts[smallest]}). Accuracy alone then hides how well small classes are "
+            "predicted: look at the results of each class as well.",
         )
 
 
@@ -139,8 +140,9 @@ def _check_shares(patient: Patient) -> Iterator[Finding]:
             "warning",
             "class_shares",
             f"The classes have different shares in train and in test: {distance:.0%} of the "
-            "examples would have to change class. Was one of the splits filtered, or are its "
-            "labels in another order? Choices made on the training data may not carry over.",
+            "examples would have to change class to make them equal. Was one of the splits "
+            "filtered, or are its labels in another order? Choices made on the training data may "
+            "not be right for the test data.",
         )
 
 
@@ -155,10 +157,10 @@ def _check_name_order(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "class_order",
-            "Class names contain numbers, but are not in the order of these numbers: label "
-            f"{position} means class {names[position]!r}. Were they sorted as text, as folder "
-            "names are? A network that was trained elsewhere may number them differently: pad "
-            "the numbers with zeros (01, 02, ..., 10).",
+            "The class names contain numbers but are not in the order of these numbers: label "
+            f"{position} means class {names[position]!r}. They were probably sorted as text, as "
+            "folder names are. A network that was trained elsewhere may number the classes "
+            "differently. To avoid this, pad the numbers with zeros (01, 02, ..., 10).",
         )
 
 
@@ -219,9 +221,9 @@ def _check_constant(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "error",
             "constant_inputs",
-            f"All {len(patient.train)} training inputs are identical, so there is nothing to learn"
-            " from. Was the wrong column or folder read, or were values rounded away (0..1 stored"
-            " as uint8)?",
+            f"All {len(patient.train)} training inputs are identical, so there is nothing to "
+            "learn from. Was the wrong column or folder read, or were values rounded away (0..1 "
+            "stored as uint8)?",
         )
         return
     if not patient.numeric:
@@ -236,8 +238,8 @@ def _check_constant(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "info",
             "constant_inputs",
-            f"{constant} of {len(same)} {noun} have one value in all training examples, so they "
-            f"contain no information{f' ({named})' if named else ''}.",
+            f"{constant} of {len(same)} {noun} have the same value in all training examples, so "
+            f"they contain no information{f' ({named})' if named else ''}.",
         )
 
 
@@ -280,8 +282,8 @@ def _check_empty_texts(patient: Patient) -> Iterator[Finding]:
                 yield Finding(
                     "info",
                     "empty_text",
-                    f"Of the {name} texts in column {column!r}, {count} of {len(split)} are "
-                    "empty. Only the other columns tell these examples apart.",
+                    f"In column {column!r}, {count} of {len(split)} {name} texts are empty. These "
+                    "examples differ only in their other columns.",
                 )
 
 
@@ -355,13 +357,17 @@ def _check_conflicts(patient: Patient) -> Iterator[Finding]:
 def _check_resolution(patient: Patient) -> Iterator[Finding]:
     difference = resolvable_difference(len(patient.test))
     coarse = difference > _COARSE_TEST
-    advice = " Smaller gains stay undecided: hold out more test examples." if coarse else ""
+    advice = (
+        " Smaller gains stay undecided. To decide them, hold out more test examples."
+        if coarse
+        else ""
+    )
     yield Finding(
         "warning" if coarse else "info",
         "test_resolution",
         f"With {len(patient.test)} test examples, two students must differ by about "
-        f"{100 * difference:.1f} points of accuracy to be told apart (95 %, for students that "
-        f"differ on {_DISAGREEMENT:.0%} of the examples).{advice}",
+        f"{100 * difference:.1f} points of accuracy before the difference is clear (95 %, for "
+        f"students that differ on {_DISAGREEMENT:.0%} of the examples).{advice}",
     )
 
 

@@ -24,6 +24,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from goodteacher.config import check_name
 from goodteacher.data.numbers import at_once, check_numbers, digest_numbers
 from goodteacher.data.pixels import Encoded, read_pixels
 from goodteacher.data.spec import InputSpec
@@ -66,7 +67,12 @@ class Files:
     """
 
     def __init__(self, paths: Iterable[Path | None]) -> None:
-        self._names = pa.array([None if path is None else str(path) for path in paths])
+        names = [None if path is None else str(path) for path in paths]
+        try:
+            self._names = pa.array(names)
+        except UnicodeEncodeError:  # pyarrow does not say which one it is
+            for name in filter(None, names):
+                check_name(name, "An image", DataError)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -222,10 +228,10 @@ class OnDemand:
 
     def _changed(self, place: int, what: str) -> DataError:
         return DataError(
-            f"{self.describe(place)} could be decoded when the data were loaded, but not when it "
-            f"was needed again ({what}). Was it moved, deleted or changed meanwhile? The images do "
-            "not fit into memory and are decoded for each epoch, so they must stay as they are: "
-            "put the file back and start again, which goes on where this stopped."
+            f"{self.describe(place)} could be decoded when the data were loaded, but not later "
+            f"({what}). Was it moved, deleted or changed in the meantime? The images do not fit "
+            "into memory and are decoded in each epoch, so the files must not change. Put the "
+            "file back and give the same command again: it continues from here."
         )
 
 

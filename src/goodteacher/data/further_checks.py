@@ -59,9 +59,9 @@ def _check_selectable(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "error",
             "no_labels",
-            "No training example has a label and there is no validation split, but every choice is"
-            " made on labelled examples. Label some of them, or add a labelled split called"
-            " validation.",
+            "Every choice is made on labelled examples, but no training example has a label and "
+            "there is no validation split. Label some of them, or add a labelled split called "
+            "validation.",
         )
 
 
@@ -77,6 +77,10 @@ def _check_label_variants(patient: Patient) -> Iterator[Finding]:
             f"Some class names differ only in case or spaces ({shorten(several)}). Are they the "
             "same class, written in several ways? Then use one spelling.",
         )
+
+
+_MOST_CLASSES = 300
+"""Classes beyond which no tree is grown for one feature: its time grows with their square."""
 
 
 def _check_single_features(patient: Patient) -> Iterator[Finding]:
@@ -97,6 +101,8 @@ def _check_single_features(patient: Patient) -> Iterator[Finding]:
         if not is_word and numbers_rows(values, [tested[:, column].astype(np.float64)]):
             numbering.append(name)
             continue
+        if len(patient.class_names) > _MOST_CLASSES:
+            continue
         tree = DecisionTreeClassifier(max_leaf_nodes=2 * len(patient.class_names), random_state=0)
         tree.fit(values[known][: len(labels), None], labels)
         score = tree.score(tested[:, [column]], test.labels.numpy())
@@ -106,16 +112,16 @@ def _check_single_features(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "error",
             "row_numbers",
-            f"{shorten(numbering)} of the inputs numbers the rows, which reveals the class if the "
-            "data are sorted by class. Leave it out.",
+            f"{shorten(numbering)} of the inputs contains row numbers, which reveal the class if "
+            "the data are sorted by class. Leave it out.",
         )
     if telling:
         yield Finding(
             "warning",
             "tells_the_class",
             f"A single input predicts the class of nearly every test example ({shorten(telling)} "
-            "with a few thresholds). Is it the label in another form, or known only after the "
-            "label? Leave such a column out.",
+            "with a few thresholds). Is it the label in another form, or something that is known "
+            "only after the label? If so, leave it out.",
         )
 
 

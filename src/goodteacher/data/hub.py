@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from goodteacher.data.columns import needed_columns
 from goodteacher.data.dataset import Dataset
+from goodteacher.data.named_folder import Inside
 from goodteacher.data.named_splits import choose_splits
 from goodteacher.data.reading import Reading
 from goodteacher.data.table_files import by_role
@@ -62,15 +63,22 @@ def load_from_hub(spec: str, reading: Reading) -> Dataset:
     splits = _fetch(name, config)
     chosen = by_role(choose_splits(list(splits), name, reading), splits)
     tables = {role: _to_table(split, name, reading) for role, split in chosen.items()}
-    return dataset_from_tables(name, tables, reading=reading)
+    return dataset_from_tables(name, tables, reading=reading, base=_files_of(name))
+
+
+def _files_of(name: str) -> Inside:
+    """Return where the files of images may lie: in a folder that was named, or where they came."""
+    config = _import_datasets().config
+    caches = [Path(config.HF_DATASETS_CACHE), Path(config.HF_CACHE_HOME) / "hub"]
+    return Inside(Path(name), *caches) if Path(name).is_dir() else Inside(*caches)
 
 
 def _parse(spec: str) -> tuple[str, str | None]:
     name = spec.removeprefix(PREFIX)
     if not name:
         raise DataError(
-            f"A data set name must follow {PREFIX!r}, but there is none in {spec!r}. Give, for"
-            " example, hf:owner/name or hf:owner/name:config."
+            f"{spec!r} must name a data set after {PREFIX!r}, for example hf:owner/name or "
+            "hf:owner/name:config."
         )
     if Path(name).expanduser().exists():  # a folder's path may contain a colon
         return str(Path(name).expanduser()), None
@@ -88,10 +96,10 @@ def _fetch(name: str, config: str | None) -> dict[str, Any]:
         return dict(datasets.load_dataset(name, config))
     except Exception as error:  # the library and its transports raise dozens of types
         raise DataError(
-            f"The data set {name!r}{f' (config {config!r})' if config else ''} could not be loaded"
-            f" from the Hugging Face hub ({type(error).__name__}: {error}). Is the name spelt as on"
-            " the hub, is a config needed (hf:owner/name:config), or is this machine offline? A"
-            " folder of its Parquet files works without a network."
+            f"The data set {name!r}{f' (config {config!r})' if config else ''} could not be "
+            f"loaded from the Hugging Face hub ({type(error).__name__}: {error}). Is the name "
+            "spelt as on the hub, does the data set need a config (hf:owner/name:config), or is "
+            "this machine offline? A folder of its Parquet files can be read without a network."
         ) from error
 
 

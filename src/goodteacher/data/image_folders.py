@@ -18,6 +18,7 @@ from goodteacher.data.encoded import Files
 from goodteacher.data.images import decode_images
 from goodteacher.data.labels import folded, in_order
 from goodteacher.data.listing import shorten
+from goodteacher.data.named_folder import Inside
 from goodteacher.data.named_splits import TRAIN_SPLIT, choose_splits
 from goodteacher.data.odd_columns import image_suffixes
 from goodteacher.data.reading import Reading
@@ -55,7 +56,8 @@ def load_image_folder(folder: Path, reading: Reading) -> Dataset:
     paths = {role: folder / split for role, split in named.items() if split is not None}
     extra = [path for path in _folders(folder) if _is_unlabelled(path.name)]
     listings = {
-        role: _Listing(path, extra if role == "train" else ()) for role, path in paths.items()
+        role: _Listing(path, extra if role == "train" else (), Inside(folder))
+        for role, path in paths.items()
     }
     class_names = _class_names(listings, name, reading)
     splits: dict[str, Split] = {}
@@ -78,8 +80,8 @@ def load_image_folder(folder: Path, reading: Reading) -> Dataset:
 class _Listing:
     """The images of one split and the classes they are in."""
 
-    def __init__(self, folder: Path, unlabelled: Sequence[Path]) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, unlabelled: Sequence[Path], whole: Inside) -> None:
+        self.folder, self._whole = folder, whole
         self.is_train = folder.name == TRAIN_SPLIT
         self.left_out: Counter[str] = Counter()
         self.files: list[Path] = []
@@ -108,11 +110,11 @@ class _Listing:
             DataError: There is none, or see `decode_images`.
         """
         if not self.files:
-            seen = f" It holds {_counted(self.left_out)}." if self.left_out else ""
+            seen = f" It contains {_counted(self.left_out)}." if self.left_out else ""
             raise DataError(
-                f"{self.folder} holds no images in class folders.{seen} Are they one level deeper,"
-                " or of another type? Put them into one folder for each class, as files that Pillow"
-                " can decode, such as .png or .jpg."
+                f"{self.folder} has no images in class folders.{seen} Are the images one level "
+                "deeper, or of another file type? Put them into one folder for each class, as "
+                "files that Pillow can decode, for example .png or .jpg."
             )
         number = {name: c for c, name in enumerate(class_names)}
         labels = np.array([UNLABELLED if c is None else number[c] for c in self.classes])
@@ -128,14 +130,14 @@ class _Listing:
         if unlabelled and self.class_names:
             reading.note(
                 "unlabelled_images",
-                f"{unlabelled} images of {self.folder} and beside it lie in no class folder: they"
-                " have no label.",
+                f"{unlabelled} images in {self.folder}, or in a folder called 'unlabelled', are "
+                "in no class folder, so they have no label.",
             )
         if self.left_out:
             reading.note(
                 "files_left_out",
-                f"Not every file below {self.folder} is an example. Left out are"
-                f" {_counted(self.left_out)}. If images are among them, convert these to .png.",
+                f"Not every file below {self.folder} is an example. These are left out: "
+                f"{_counted(self.left_out)}. If some of them are images, convert them to .png.",
             )
 
     def _lacks_label(self, name: str) -> bool:
@@ -153,11 +155,11 @@ class _Listing:
             if not path.is_file():
                 continue
             if _is_hidden(path.relative_to(root)):
-                self.left_out["hidden or of the system"] += 1
+                self.left_out["hidden or system files"] += 1
             elif path.suffix.lower() in image_suffixes():
-                found.append(path)
+                found.append(self._whole.path(path.relative_to(self._whole.folder)))
             else:
-                self.left_out[path.suffix.lower() or "without an ending"] += 1
+                self.left_out[path.suffix.lower() or "without a file extension"] += 1
         return found
 
     def _add_loose(self) -> None:
@@ -168,9 +170,9 @@ class _Listing:
             self.classes += [None] * len(found)
         elif found and not self.files:
             raise DataError(
-                f"{self.folder} holds {len(found)} images and no class folders, so their labels are"
-                " not known, and only training examples may lack them. Put them into one folder for"
-                " each class, or name another split with --test-split."
+                f"{self.folder} holds {len(found)} images and no class folders, so their labels "
+                "are not known; only training examples may be without labels. Put the images "
+                "into one folder for each class, or choose another split with --test-split."
             )
         elif found:
             self.left_out["images outside class folders"] += len(found)
@@ -181,17 +183,18 @@ def _class_names(listings: dict[str, _Listing], name: str, reading: Reading) -> 
     train, *others = listings.values()
     if not train.class_names:
         return in_order(c for listing in others for c in listing.class_names)
+    known = {*train.class_names}
     for listing in others:
-        unknown = [c for c in listing.class_names if c not in train.class_names]
+        unknown = [c for c in listing.class_names if c not in known]
         if unknown:
             twins = {folded(c): c for c in train.class_names}
             alike = [f"{c!r} and {twins[folded(c)]!r}" for c in unknown if folded(c) in twins]
-            hint = f" Only case or spaces tell {shorten(alike)} apart." if alike else ""
+            hint = f" These names differ only in case or spaces: {shorten(alike)}." if alike else ""
             raise DataError(
-                f"Every class must be in train, but {shorten(map(repr, unknown))} of"
-                f" {listing.folder.name!r} of {name!r} {'is' if len(unknown) == 1 else 'are'} not"
-                f" (train has {shorten(map(repr, train.class_names))}).{hint} Rename, add or remove"
-                " the class folders."
+                f"Every class must be in train, but the classes {shorten(map(repr, unknown))} of "
+                f"{listing.folder.name!r} of {name!r} {'is' if len(unknown) == 1 else 'are'} not "
+                f"(train has {shorten(map(repr, train.class_names))}).{hint} Rename, add or "
+                "remove the class folders."
             )
     return train.class_names
 

@@ -23,9 +23,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from goodteacher.data.bounds import check_shape, inherited
 from goodteacher.data.encoded import Describe, Many, OnDemand, decoding_threads
 from goodteacher.data.listing import shorten
-from goodteacher.data.pixels import Pixels, Unsuitable, read_pixels, resize_image
+from goodteacher.data.pixels import SMALLER, Pixels, Unsuitable, read_pixels, resize_image
 from goodteacher.errors import ConfigError, DataError
 
 _Whole = npt.NDArray[np.int32]
@@ -129,7 +130,9 @@ def resize_images(images: Tensor, size: tuple[int, int] | None) -> Tensor:
     """
     if size is None or tuple(images.shape[2:]) == size:
         return images
-    resized = np.empty((*images.shape[:2], *size), dtype=np.uint8)
+    shape = (*images.shape[:2], *size)
+    check_shape(shape, 1, f"{len(images)} images resized to {size[0]}x{size[1]}", advice=SMALLER)
+    resized = np.empty(shape, dtype=np.uint8)
     for target, image in zip(resized, images.numpy(), strict=True):
         for target_channel, channel in zip(target, image, strict=True):
             target_channel[:] = resize_image(Image.fromarray(channel), size)
@@ -162,7 +165,8 @@ class _Decoder:
             range(first, min(first + _IMAGES_AT_ONCE, num_images))
             for first in range(start, num_images, _IMAGES_AT_ONCE)
         ]
-        with ThreadPoolExecutor(decoding_threads(self.shape[1] * self.shape[2])) as pool:
+        threads = decoding_threads(self.shape[1] * self.shape[2])
+        with ThreadPoolExecutor(threads, initializer=inherited()) as pool:
             try:
                 list(pool.map(self._decode_all, chunks))
             except BaseException:  # such as Ctrl-C: what has not been begun is not waited for
@@ -179,6 +183,8 @@ class _Decoder:
         except Unsuitable as error:
             self.unsuitable[row] = str(error)
             return
+        except DataError:
+            raise
         except Exception as error:  # Pillow raises many types for bytes that are no image
             self.corrupt[row] = f"{type(error).__name__}: {error}"
             return
@@ -199,9 +205,10 @@ def _check_suitable(unsuitable: dict[int, str], num_images: int, describe: Descr
     if unsuitable:
         row = min(unsuitable)
         raise DataError(
-            f"{len(unsuitable)} of {num_images} images cannot be kept as 8-bit grey or RGB without"
-            f" loss (first: {describe(row)}: {unsuitable[row]}). What to lose is your choice: put"
-            " transparent images on a background and reduce deep ones to 8 bits before loading."
+            f"{len(unsuitable)} of {num_images} images cannot be kept as 8-bit grey or RGB "
+            f"without loss (first: {describe(row)}: {unsuitable[row]}). Put transparent images on "
+            "a background, and reduce images with more than 8 bits per channel to 8 bits, before "
+            "loading them."
         )
 
 
@@ -212,15 +219,17 @@ def _check_corrupt(
         return
     rows = sorted(corrupt)
     found = (
-        f"{len(rows)} of {num_images} images cannot be read: {shorten(map(describe, rows))}"
-        f" (the first: {corrupt[rows[0]]})"
+        f"{len(rows)} of {num_images} images cannot be read: {shorten(map(describe, rows))} (the "
+        f"first: {corrupt[rows[0]]})"
     )
     if not options.skip_corrupt or len(rows) == num_images:
         raise DataError(
-            f"{found}. Is the download incomplete? Fetch the data again, or set skip_corrupt=True"
-            " to leave such images out."
+            f"{found}. Is the download incomplete? Download the data again, or set "
+            "skip_corrupt=True to leave these images out."
         )
-    warnings.warn(f"Left out what skip_corrupt allows: {found}.", UserWarning, stacklevel=2)
+    warnings.warn(
+        f"skip_corrupt is set, so these were left out: {found}.", UserWarning, stacklevel=2
+    )
 
 
 def _check_uniform(
@@ -253,6 +262,6 @@ def _shown(value: _Whole) -> str:
 
 _UNIFORM_ADVICE = {
     "size": "Nothing is resized silently: set resize=(height, width) to make them equal.",
-    "kind": "Nothing is converted silently: save all as grey, Image.open(path).convert('L'), or all"
-    " as colour, convert('RGB').",
+    "kind": "Nothing is converted silently: save all of them as grey, "
+    "Image.open(path).convert('L'), or all as colour, Image.open(path).convert('RGB').",
 }

@@ -75,7 +75,7 @@ def plain_labels(labels: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
     if not (is_text(kind) or pa.types.is_boolean(kind)):
         many = pa.types.is_list(kind) or pa.types.is_large_list(kind)
         hint = (
-            "One example has one class here: choose it, or make a class of each combination."
+            "Each example must have one class: choose one, or make a class of each combination."
             if many
             else "Is it a column of measurements? Convert it to integers, with -1 for a missing"
             " label."
@@ -209,10 +209,10 @@ def _whole(labels: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
     broken = pc.or_(far, pc.not_equal(known, pc.round(known)))
     if pc.any(broken).as_py():
         raise DataError(
-            f"Labels must be integers or text, but those of the {where} are of type {labels.type}"
-            f" and hold {shorten(known.filter(broken).unique().to_pylist())}. Is it a column of"
-            " measurements? Name the label column with --target, or cut the measurement into"
-            " classes."
+            f"Labels must be integers or text, but those of the {where} are of type {labels.type} "
+            f"and hold {shorten(known.filter(broken).unique().to_pylist())}. Is it a column of "
+            "measurements? Give another label column with --target, or divide the measurement "
+            "into classes."
         )
     return known.cast(pa.int64())
 
@@ -229,20 +229,20 @@ def _numbered(columns: Sequence[pa.ChunkedArray], name: str, reading: Reading) -
     highest, num_train = max(numbers, default=0), len(columns[0])
     if (lowest := min(numbers, default=0)) < 0:
         raise DataError(
-            f"Labels must number the classes from 0, with -1 for a missing label, but {name!r} has"
-            f" a label {lowest}. Number the classes from 0, or give their names as text."
+            f"Labels must be class numbers from 0, or -1 for a missing label, but {name!r} has a "
+            f"label {lowest}. Number the classes from 0, or give their names as text."
         )
     _check_no_measurement(numbers, num_train, name)
     if highest > num_train:
         raise DataError(
-            f"Labels must number the classes from 0, but {name!r} has a label {highest} and only"
-            f" {num_train} training examples. Is the label column an id or a measurement? Number"
-            " the classes from 0, or give their names as text."
+            f"Labels must be class numbers from 0, but {name!r} has a label {highest} and only "
+            f"{num_train} training examples. Is the label column an id or a measurement? Number "
+            "the classes from 0, or give their names as text."
         )
     if numbers == {1} and any(pc.any(pc.equal(c, UNLABELLED)).as_py() for c in columns):
         raise DataError(
-            f"The labels of {name!r} are -1 and 1, but -1 marks an example without a label. If -1"
-            " is a class, store the two as 0 and 1."
+            f"The labels of {name!r} are -1 and 1, but -1 means that an example has no label. If "
+            "-1 is a class, store the two classes as 0 and 1."
         )
     if len(numbers) > 1 and numbers == set(range(1, highest + 1)):
         _note_from_one(name, highest, reading)
@@ -259,18 +259,19 @@ def _check_no_measurement(numbers: set[int], num_train: int, name: str) -> None:
     count, span = len(numbers), max(numbers, default=0) + 1
     if count > _MANY_CLASSES and num_train < _FEW_EACH * count and count < span / 2:
         raise DataError(
-            f"The labels of {name!r} look like a measurement, as for a regression: {count}"
-            f" different numbers from {min(numbers)} to {max(numbers)} in {num_train} training"
-            " examples. goodteacher tells classes apart: cut the measurement into classes, such as"
-            " low, middle and high, or name another column with --target."
+            f"The labels of {name!r} look like a measurement, as for a regression: {count} "
+            f"different numbers from {min(numbers)} to {max(numbers)} in {num_train} training "
+            "examples. goodteacher predicts classes: divide the measurement into classes, for "
+            "example low, middle and high, or give another column with --target."
         )
 
 
 def _note_from_one(name: str, count: int, reading: Reading) -> None:
     reading.note(
         "labels_from_one",
-        f"The labels of {name!r} count from 1 to {count}: label 1 is the first class, output 0 of"
-        " a network. If a class 0 is missing from these data, give class_names, or its examples.",
+        f"The labels of {name!r} are numbered from 1 to {count}, so label 1 is taken as the first "
+        "class, which is output 0 of a network. If there is also a class 0 that these data do "
+        "not contain, give class_names, or examples of that class.",
     )
 
 
@@ -281,10 +282,10 @@ def _check_known(
     if pc.any(unknown).as_py():
         names = sorted(text.filter(unknown).unique().to_pylist())
         raise DataError(
-            f"Labels must be among the {len(class_names)} classes of the training data, but the"
-            f" {where} also has {shorten(map(repr, names))}.{_similar(names, class_names)} Are they"
-            " spelt differently, or is a class missing from the training data? Correct the labels,"
-            " or drop these rows."
+            f"Labels must be among the {len(class_names)} classes of the training data, but the "
+            f"{where} also has {shorten(map(repr, names))}.{_similar(names, class_names)} Are "
+            "labels spelt differently, or is a class missing from the training data? Correct the "
+            "labels, or drop these rows."
         )
 
 
@@ -292,7 +293,7 @@ def _similar(names: Iterable[str], class_names: Iterable[str]) -> str:
     """Say which names differ from a class only in case or spaces."""
     known = {folded(name): name for name in class_names}
     pairs = [f"{name!r} and {known[folded(name)]!r}" for name in names if folded(name) in known]
-    return f" Only case or spaces tell {shorten(pairs)} apart." if pairs else ""
+    return f" These names differ only in case or spaces: {shorten(pairs)}." if pairs else ""
 
 
 def folded(name: str) -> str:

@@ -81,8 +81,8 @@ def _mapped(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pa.Table:
                 raise
             raise DataError(
                 "Encoded images that take too much memory are copied into a temporary file, but "
-                f"{tempfile.gettempdir()} has no room for them ({error}). Let the environment "
-                "variable TMPDIR name a folder with as much room as the Parquet files take."
+                f"{tempfile.gettempdir()} has no room for it ({error}). Set the environment "
+                "variable TMPDIR to a folder with as much free space as the Parquet files need."
             ) from error
         found = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return pa.ipc.open_stream(pa.BufferReader(pa.py_buffer(found))).read_all()

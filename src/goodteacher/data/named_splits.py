@@ -78,24 +78,24 @@ def choose_splits(available: Collection[str], name: str, reading: Reading) -> Ro
     test = reading.test_split or (candidates[0] if candidates else None)
     if TRAIN_SPLIT not in available or test is None:
         raise DataError(
-            f"A data set needs a train split and a test split (test or"
-            f" {' or '.join(VALIDATION_SPLITS)}), but {name!r} has"
-            f" {shorten(available) or 'none'}. If another split is to be tested on, name it with"
-            " --test-split. Otherwise rename the splits, or save them as train.parquet and"
-            " test.parquet in one folder and give that folder."
+            "A data set needs a train split and a test split (test or "
+            f"{' or '.join(VALIDATION_SPLITS)}), but {name!r} has {shorten(available) or 'none'}. "
+            "If another split is the test split, give its name with --test-split. Otherwise "
+            "rename the splits, or save them as train.parquet and test.parquet in one folder and "
+            "give that folder."
         )
     if test == TRAIN_SPLIT:
         raise DataError(
-            f"test_split = {test!r} is what students learn from: accuracy there rewards memory."
-            f" Name another of {shorten(available)}."
+            f"test_split = {test!r} is the split that students learn from, so accuracy on it "
+            f"rewards memorising. Choose another of {shorten(available)}."
         )
     validations = [s for s in VALIDATION_SPLITS if s in available and s != test]
     roles = Roles(TRAIN_SPLIT, validations[0] if validations else None, test)
     if reading.test_split is None and test != TEST_SPLIT:
         reading.note(
             "test_split",
-            f"{name!r} has no test split; its {test} split is used as the sealed test split, and "
-            "choices are made on a part of the training data.",
+            f"{name!r} has no test split. Its {test} split is used as the test split, and choices "
+            "are made on a part of the training data.",
         )
     _note_unused(available, roles, name, reading)
     return roles
@@ -106,8 +106,9 @@ def _note_unused(available: Collection[str], roles: Roles, name: str, reading: R
     if unused:
         reading.note(
             "unused_split",
-            f"Of {name!r}, {shorten(map(repr, unused))} {'is' if len(unused) == 1 else 'are'} not"
-            f" used: {' and '.join(roles.names)} are. --test-split names the one to test on.",
+            f"{name!r} also has {shorten(map(repr, unused))}, which "
+            f"{'is' if len(unused) == 1 else 'are'} not used; {' and '.join(roles.names)} are. "
+            "--test-split chooses the split to test on.",
         )
 
 
@@ -136,9 +137,9 @@ def hold_out(labels: npt.NDArray[np.int64], where: str) -> tuple[_Rows, _Rows]:
         )
     except ValueError as error:
         raise DataError(
-            f"{where} has no test split, and one example in five cannot be held out with every"
-            f" class in it: {error} Give a column 'split' with the values train and test, or more"
-            " examples of the rare classes."
+            f"{where} has no test split, and one example in five cannot be held out so that every "
+            f"class is in both parts: {error} Give a column 'split' with the values train and "
+            "test, or more examples of the rare classes."
         ) from error
     test_rows = np.sort(test_rows)
     return np.setdiff1d(np.arange(len(labels)), test_rows), test_rows

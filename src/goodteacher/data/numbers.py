@@ -68,15 +68,15 @@ def check_numbers(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
     """
     if len(shape) < 2 or dtype.is_complex or (dtype.is_floating_point and dtype != torch.float32):
         raise DataError(
-            f"inputs must be uint8 images [N, channels, height, width], or float32 or whole "
-            f"numbers [N, ...] with an axis behind that of the examples, but are {dtype} "
-            f"{list(shape)}. Split.from_arrays converts other numbers; a single column is "
+            "inputs must be uint8 images [N, channels, height, width], or float32 or whole "
+            f"numbers [N, ...] with at least one axis after that of the examples, but are {dtype} "
+            f"{list(shape)}. Split.from_arrays converts other numbers. For a single column, give "
             "inputs[:, None]."
         )
     if dtype == torch.uint8 and len(shape) == 3:
         raise DataError(
-            f"inputs are bytes {list(shape)}: an image without a channel axis needs one, "
-            "inputs[:, None]; whole numbers that are no image are given as another type, "
+            f"inputs are bytes of shape {list(shape)}. If they are images without a channel axis, "
+            "give inputs[:, None]. If they are whole numbers and not images, give another type: "
             "inputs.astype('int64')."
         )
     if not np.prod(shape):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
-import stat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from goodteacher.config import check_regular
+from goodteacher.data.bounds import check_shape
+from goodteacher.errors import DataError
 
 Encoded = Any
 """An encoded image: a bytes-like object or the `Path` of a file."""
@@ -31,6 +34,11 @@ _TARGET_MODES = {
 }
 
 
+_BYTES = 4  # that Pillow takes for a pixel of colour
+
+SMALLER = "Give a smaller resize."
+
+
 class Unsuitable(Exception):  # noqa: N818 - a signal, not an error of a user's
     """The image can be read, but not kept without a choice that is the user's."""
 
@@ -46,6 +54,7 @@ def read_pixels(encoded: Encoded, size: tuple[int, int] | None = None) -> Pixels
         [channels, height, width].
 
     Raises:
+        DataError: It is no regular file, or does not fit into memory.
         Unsuitable: It can be read, but not kept as 8-bit grey or RGB without loss.
         Exception: It cannot be read; Pillow raises many types.
     """
@@ -53,6 +62,7 @@ def read_pixels(encoded: Encoded, size: tuple[int, int] | None = None) -> Pixels
         raise ValueError("no image")
     with _opened(encoded) as opened:
         image: Image.Image = opened
+        _check_fits(image, size)
         if image.mode not in ("L", "RGB") or "transparency" in image.info:
             image = _to_grey_or_colour(image)
         if "exif" in image.info:
@@ -63,6 +73,14 @@ def read_pixels(encoded: Encoded, size: tuple[int, int] | None = None) -> Pixels
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
+def _check_fits(image: Image.Image, size: tuple[int, int] | None) -> None:
+    """Refuse an image that declares more pixels than fit, or would get them."""
+    width, height = image.size
+    check_shape((height, width, _BYTES), 1, f"An image of {width}x{height} pixels")
+    if size is not None:
+        check_shape((*size, _BYTES), 1, f"An image resized to {size[0]}x{size[1]}", advice=SMALLER)
+
+
 def resize_image(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Resize an image to (height, width): bilinear, antialiased."""
     height, width = size
@@ -70,12 +88,12 @@ def resize_image(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def _opened(encoded: Encoded) -> Image.Image:
-    if isinstance(encoded, Path) and not stat.S_ISREG(encoded.stat().st_mode):
-        raise ValueError("it is no file")  # opening a pipe would wait for ever
+    if isinstance(encoded, Path):
+        check_regular(encoded, DataError)
     try:
         return Image.open(encoded if isinstance(encoded, Path) else io.BytesIO(encoded))
     except UnidentifiedImageError:  # whose message names a buffer by its address
-        raise UnidentifiedImageError("it is no image that Pillow knows") from None
+        raise UnidentifiedImageError("it is not an image that Pillow can read") from None
 
 
 def _to_grey_or_colour(image: Image.Image) -> Image.Image:
@@ -84,6 +102,6 @@ def _to_grey_or_colour(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         alpha = np.asarray(image.convert("RGBA").getchannel("A"))
         if alpha.min() < 255:
-            raise Unsuitable("it is transparent in places")
+            raise Unsuitable("it has transparent pixels")
         image.info.pop("transparency", None)
     return image.convert(_TARGET_MODES[image.mode])

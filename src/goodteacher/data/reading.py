@@ -44,7 +44,7 @@ class Reading:
         for name in names:
             if value := getattr(self, name):
                 shown = ",".join(value) if isinstance(value, tuple) else value
-                raise ConfigError(f"{name} = {shown!r} means nothing for {source}. Leave it out.")
+                raise ConfigError(f"{name} = {shown!r} does not apply to {source}. Leave it out.")
 
 
 def check_known(setting: str, value: str, known: Iterable[str], where: str) -> None:

@@ -47,7 +47,7 @@ def _check_gaps(patient: Patient) -> Iterator[Finding]:
             "gaps",
             f"Values are missing in {len(gaps)} of {len(shares)} columns ({told}). A missing "
             "number is replaced by the median, with an extra column that marks it; a missing "
-            "word becomes a category of its own.",
+            "word becomes a separate category.",
         )
 
 
@@ -59,9 +59,9 @@ def _check_words(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "info",
             "many_words",
-            f"Columns with more than {_MANY_WORDS} different words ({told}): the most frequent "
-            "words keep columns of their own, the others share one. Merge similar words, or "
-            "leave such columns out.",
+            f"Columns with more than {_MANY_WORDS} different words ({told}): each of the most "
+            "frequent words gets its own column, and all others share one. Merge similar words, "
+            "or leave these columns out.",
         )
     for split, examples in patient.dataset.splits.items():
         if split == "train" or not isinstance(examples.stored, TableRows):
@@ -73,8 +73,8 @@ def _check_words(patient: Patient) -> Iterator[Finding]:
             yield Finding(
                 "warning" if max(new.values()) > _UNSEEN_SHARE else "info",
                 "unseen_words",
-                f"The {split} split has words that no training example has ({told} of its rows): "
-                "nothing was learned about them.",
+                f"The {split} split has words that are in no training example ({told} of its "
+                "rows), so a network cannot have learned them.",
             )
 
 
@@ -83,10 +83,10 @@ def _check_two_classes(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "info",
             "two_classes",
-            "With two classes, a response only says how sure the teacher is, not which other "
-            "class an example resembles: similarity information is 0, and the upper rungs of the "
-            "ladder are the same. A search still finds out whether students of this teacher beat "
-            "those of hard labels and of label smoothing.",
+            "With two classes, a response only says how sure the teacher is, and not which other "
+            "class an example resembles. Similarity information is then 0, and the upper rungs "
+            "of the ladder are equal. A search still shows whether students of a teacher are "
+            "better than students of hard labels and of label smoothing.",
         )
 
 

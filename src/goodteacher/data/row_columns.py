@@ -72,16 +72,17 @@ def check_values(train: pa.Table, names: Iterable[str], where: str) -> None:
     nested = [f"{n}: {c.type}" for n, c in kinds.items() if not _is_plain(c.type)]
     if nested:
         raise DataError(
-            f"Rows hold numbers and words, but {where} has {shorten(nested)}. Make columns of "
-            "numbers or words of these, or drop them."
+            f"Rows hold numbers and words, but {where} has {shorten(nested)}. Turn these into "
+            "columns of numbers or words, or drop them."
         )
     for name, column in kinds.items():
         strange = not_numbers(column) if is_text(column.type) else None
         if strange:
             raise DataError(
-                f"Column {name!r} of {where} would be numbers, but {len(strange)} of "
-                f"{len(column)} values are not ({shorten(map(repr, dict.fromkeys(strange)))}). "
-                "Leave a missing value empty, and correct the others."
+                f"Column {name!r} of {where} is taken as numbers, but {len(strange)} of "
+                f"{len(column)} values are not numbers "
+                f"({shorten(map(repr, dict.fromkeys(strange)))}). Leave missing values empty, and "
+                "correct the others."
             )
 
 
@@ -97,9 +98,9 @@ def check_no_dates(dates: Sequence[object], where: str) -> None:
     """
     if dates:
         raise DataError(
-            f"Columns of dates are no inputs: {shorten(map(repr, dates))} of {where}. Give what "
-            "matters of a date as columns of numbers, such as year, month, day of the week or "
-            "days since an event, and leave the dates out."
+            f"Columns of dates cannot be inputs: {shorten(map(repr, dates))} of {where}. Give "
+            "what matters about a date as columns of numbers, for example year, month, day of "
+            "the week or days since an event, and leave the dates out."
         )
 
 

@@ -59,8 +59,8 @@ def split_files(folder: Path, reading: Reading) -> dict[str, list[Path]]:
             used, *others = (_listed(folder, group) for group in groups)
             reading.note(
                 "split_twice",
-                f"{folder} has more than one table of the {split} split: {used} is used, and"
-                f" {'; '.join(others)} not. Move away what is not meant.",
+                f"{folder} has more than one table of the {split} split: {used} is used, and "
+                f"{'; '.join(others)} are not. Remove the files that are not meant.",
             )
     return {split: groups[0] for split, groups in found.items()}
 
@@ -82,16 +82,16 @@ def check_shards(files: Sequence[Path]) -> None:
     if missing:
         problem = f"number {shorten(missing)} {'is' if len(missing) == 1 else 'are'} missing"
     elif doubled:
-        problem = f"number {shorten(doubled)} comes more than once"
+        problem = f"number {shorten(doubled)} appears more than once"
     elif len(totals) > 1 or len(shards) < len(files) or len(counts) > len(wanted):
-        problem = "their names are not of one series"
+        problem = "their names do not form one series"
     else:
         return
     expected = f"{max(totals)} shards" if totals else "every shard"
     raise DataError(
-        f"{files[0].parent} should hold {expected}, as the name {files[0].name} says, but has"
-        f" {len(files)}: {problem}. Is the download incomplete, or are two versions mixed?"
-        " Fetch the data again into an empty folder."
+        f"{files[0].parent} should hold {expected}, as the name {files[0].name} says, but has "
+        f"{len(files)}: {problem}. Is the download incomplete, or are two versions mixed? "
+        "Download the data again into an empty folder."
     )
 
 

@@ -18,9 +18,10 @@ import numpy as np
 import pyarrow as pa
 from sklearn.datasets import load_digits
 
-from goodteacher.config import ReadingConfig, split_commas
+from goodteacher.config import ReadingConfig, check_name, split_commas
 from goodteacher.data.array_folders import is_array_folder, load_array_folder
 from goodteacher.data.arrays import dataset_from_arrays, read_npz
+from goodteacher.data.bounds import at_most
 from goodteacher.data.dataset import Dataset
 from goodteacher.data.hub import is_hub_name, load_from_hub
 from goodteacher.data.image_folders import is_image_folder, load_image_folder
@@ -103,6 +104,7 @@ def load_dataset(
     elif is_table(spec):
         dataset = load_frame(spec, reading)
     else:
+        check_name(str(spec), "The data set", DataError)
         dataset = _load(str(spec), reading)
     for note in dataset.notes:
         warnings.warn(note.message, DataNote, stacklevel=2)
@@ -127,6 +129,13 @@ def load_for(
     Raises:
         InputError: See `load_dataset`.
     """
+    with at_most(config.max_memory_gib):
+        return _as_set(config, data)
+
+
+def _as_set(
+    config: ReadingConfig, data: str | Path | Mapping[str, Any] | Frame | Dataset
+) -> Dataset:
     return load_dataset(
         data,
         resize=config.resize,
@@ -148,8 +157,8 @@ def _load(spec: str, reading: Reading) -> Dataset:
             return dataclasses.replace(dataset, notes=(*dataset.notes, _inner_note(spec, inner)))
     except (OSError, pa.ArrowException) as error:
         raise DataError(
-            f"{spec!r} cannot be read ({error}). Is the path right, may you read everything in it,"
-            " and is every file whole? Correct the path, the permissions or the file."
+            f"{spec!r} cannot be read ({error}). Is the path right, do you have permission to "
+            "read everything in it, and is every file complete?"
         ) from error
     raise _unknown(spec)
 
@@ -165,7 +174,7 @@ def _only_folder_in(spec: str) -> Path | None:
 
 
 def _inner_note(spec: str, inner: Path) -> Note:
-    return Note("inner_folder", f"{spec!r} holds nothing but {inner.name!r}, which is read.")
+    return Note("inner_folder", f"{spec!r} contains only {inner.name!r}, so that folder is read.")
 
 
 def _load_digits(_: str, reading: Reading) -> Dataset:
@@ -217,9 +226,9 @@ SOURCES: dict[str, Source] = {
     "digits": Source(
         "digits (scikit-learn's 8x8 images)", lambda spec: spec == "digits", _load_digits
     ),
-    "npz": Source("an .npz file of x_train, y_train, x_test, y_test", _is_npz, _load_npz),
+    "npz": Source("an .npz file with x_train, y_train, x_test, y_test", _is_npz, _load_npz),
     "array folder": _at_path(
-        "a folder of x_train.npy, y_train.npy, x_test.npy, y_test.npy (or x_train.arrow)",
+        "a folder with x_train.npy, y_train.npy, x_test.npy, y_test.npy (or x_train.arrow)",
         is_array_folder,
         load_array_folder,
     ),
@@ -246,14 +255,18 @@ _ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".ra
 
 def _unknown(spec: str) -> DataError:
     exists = bool(spec) and _path(spec).exists()
-    problem = "exists, but holds no data set known here" if exists else "is no known name or path"
+    problem = (
+        "exists, but is not a data set that goodteacher can read"
+        if exists
+        else ("is neither an existing file or folder nor a known data set")
+    )
     if exists and _path(spec).suffix.lower() in _ARCHIVES:
-        problem = "is an archive. Unpack it, and give the folder"
+        problem = "is an archive. Unpack it and give the folder"
     inside = _data_sets_in(spec)
     if inside:
-        problem = f"holds {len(inside)} data sets, {shorten(inside)}. Name one of them"
+        problem = f"contains {len(inside)} data sets, {shorten(inside)}. Give one of them"
     understood = "; ".join(source.description for source in SOURCES.values())
-    return DataError(f"{spec!r} {problem}.{_suggestion(spec)} Understood are: {understood}.")
+    return DataError(f"{spec!r} {problem}.{_suggestion(spec)} goodteacher reads: {understood}.")
 
 
 def _data_sets_in(spec: str) -> list[str]:

@@ -75,7 +75,7 @@ class SealedSplit:
 
     def __getattr__(self, name: str) -> Tensor:
         if name in ("stored", "inputs", "labels", "texts", "text_columns"):
-            raise AttributeError(f"The test split is sealed: call open(reason) to see its {name}.")
+            raise AttributeError(f"The test split is sealed. Call open(reason) to see its {name}.")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
@@ -101,8 +101,9 @@ class SealedSplit:
         """
         if not reason.strip():
             raise DataError(
-                f"Opening the test split needs a reason, but got {reason!r}. The record of openings"
-                " shows that no choice was made on it. Say what it is opened for."
+                f"Opening the test split needs a reason, but got {reason!r}. Every opening is "
+                "logged, to show that no choice was made on the test split. Say what it is "
+                "opened for."
             )
         opening = Opening(reason, datetime.now(UTC).isoformat(timespec="seconds"))
         if self.__on_open is not None:
@@ -284,10 +285,10 @@ def _too_small(
     smallest = np.argsort(counts, kind="stable")[:5]
     listed = shorten(f"{dataset.class_names[c]}: {counts[c]}" for c in smallest)
     return DataError(
-        f"{setting}={fraction:g} of {counts.sum()} labelled training examples leaves a class"
-        f" without an example on one side of the split (smallest classes: {listed}); every one of"
-        f" the {dataset.num_classes} classes must be on both. Change {setting}, or drop or merge"
-        " the smallest classes."
+        f"{setting}={fraction:g} of {counts.sum()} labelled training examples leaves a class "
+        f"without an example on one side of the split (smallest classes: {listed}), but each of "
+        f"the {dataset.num_classes} classes must be on both sides. Change {setting}, or drop or "
+        "merge the smallest classes."
     )
 
 

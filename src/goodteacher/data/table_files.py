@@ -12,6 +12,7 @@ The `datasets` library does not look at a column ``split``: all rows of the file
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +23,8 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet as pq
 
+from goodteacher.config import check_regular
+from goodteacher.data.bounds import read_at_most
 from goodteacher.data.columns import (
     ID_COLUMNS,
     SPLIT_COLUMN,
@@ -35,9 +38,11 @@ from goodteacher.data.dataset import Dataset
 from goodteacher.data.labels import infer_classes, number_labels, plain_labels
 from goodteacher.data.listing import shorten
 from goodteacher.data.mapped_tables import map_parquet, parquet_bytes, take_mapped
+from goodteacher.data.named_folder import Inside
 from goodteacher.data.named_splits import VALIDATION_SPLITS, Roles, choose_splits, hold_out
 from goodteacher.data.reading import Reading
 from goodteacher.data.shards import check_shards, split_files, table_suffix
+from goodteacher.data.table_bounds import check_json_lines, check_parquet
 from goodteacher.data.table_rows import Frame, as_table
 from goodteacher.data.tables import dataset_from_tables
 from goodteacher.errors import DataError
@@ -69,7 +74,7 @@ def load_table_folder(folder: Path, reading: Reading) -> Dataset:
     for paths in chosen.values():
         check_shards(paths)
     tables = {split: _read_tables(paths, reading) for split, paths in chosen.items()}
-    return dataset_from_tables(name, tables, reading=reading, base=folder)
+    return dataset_from_tables(name, tables, reading=reading, base=Inside(folder))
 
 
 def by_role(roles: Roles, found: Mapping[str, _T]) -> dict[str, _T]:
@@ -87,7 +92,7 @@ def load_table_file(path: Path, reading: Reading) -> Dataset:
     check_shards([path])
     table = _read_tables([path], reading)
     large = _is_large([path], reading)
-    return _divided(table, str(path), path.stem, reading, base=path.parent, large=large)
+    return _divided(table, str(path), path.stem, reading, base=Inside(path.parent), large=large)
 
 
 def load_frame(frame: Frame, reading: Reading) -> Dataset:
@@ -101,14 +106,14 @@ def load_frame(frame: Frame, reading: Reading) -> Dataset:
 
 
 def _divided(
-    table: pa.Table, where: str, name: str, reading: Reading, *, base: Path | None, large: bool
+    table: pa.Table, where: str, name: str, reading: Reading, *, base: Inside | None, large: bool
 ) -> Dataset:
     check_column_names(table.schema, where)
     label_column({"train": table.schema}, reading, where)
     if not table.num_rows:
         raise DataError(
-            f"{where} has no rows, but columns alone ({shorten(table.column_names)}). Is it whole,"
-            " or did a filter remove every row?"
+            f"{where} has columns but no rows ({shorten(table.column_names)}). Is the file "
+            "complete, or did a filter remove every row?"
         )
     if id_column(table.schema) is None:
         others = [name for name in table.column_names if name not in ID_COLUMNS]
@@ -135,9 +140,9 @@ def _read_tables(paths: Sequence[Path], reading: Reading) -> pa.Table:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
         raise DataError(
-            f"The files {shorten(path.name for path in paths)} in {paths[0].parent} cannot be"
-            f" joined: a column has another type in one of them ({error}). Are they of one data"
-            " set? Write them again with the same columns."
+            f"The files {shorten(path.name for path in paths)} in {paths[0].parent} cannot be "
+            f"joined: a column has a different type in one of them ({error}). Do they belong to "
+            "the same data set? Write them again with the same columns."
         ) from error
 
 
@@ -170,13 +175,20 @@ def _map_parquet(path: Path, reading: Reading) -> pa.Table:
 
 def _read_parquet(path: Path, reading: Reading) -> pa.Table:
     # ParquetFile, unlike read_table, does not read partitions out of folder names
+    check_regular(path, DataError)
     file = pq.ParquetFile(path)
-    return file.read(columns=needed_columns(file.schema_arrow, reading, str(path)))
+    columns = needed_columns(file.schema_arrow, reading, str(path))
+    check_parquet(path, columns)
+    return file.read(columns=columns)
 
 
 def _read_json_lines(path: Path, reading: Reading) -> pa.Table:
+    check_regular(path, DataError)
     with pa.input_stream(str(path), compression="detect") as stream:
-        return pyarrow.json.read_json(stream)
+        content = read_at_most(stream, str(path))
+    content.decode()  # which refuses names of columns that are no UTF-8
+    check_json_lines(content, str(path))
+    return pyarrow.json.read_json(io.BytesIO(content))
 
 
 _READERS: dict[str, Callable[[Path, Reading], pa.Table]] = {
@@ -190,10 +202,12 @@ _READERS: dict[str, Callable[[Path, Reading], pa.Table]] = {
 def _guarded(read: Callable[[Path, Reading], _T], path: Path, reading: Reading) -> _T:
     try:
         return read(path, reading)
-    except (OSError, pa.ArrowException) as error:
+    except DataError:
+        raise
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         raise DataError(
-            f"{path} cannot be read as {_kind(path)[1:]} ({error}). Is it damaged, empty, or of"
-            " another type than its name says? Fetch or write it again."
+            f"{path} cannot be read as {_kind(path)[1:]} ({error}). Is it damaged, empty, or not "
+            "of the type that its name says? Download or write it again."
         ) from error
 
 
@@ -221,15 +235,16 @@ def _check_several_each(
         return
     several = f"{len(alone)} classes have one example each" * (len(alone) > 1)
     many = (
-        " Most classes have no second one, as where a column holds names, ids or a measurement: is"
-        " it the right column?"
+        " Most classes have no second example, as in a column of names, ids or measurements. Is "
+        "it the right column?"
         if len(alone) > len(names) / 2
         else ""
     )
     raise DataError(
-        f"In the column {label!r} of {where}, {several or 'one class has one example'}"
-        f" ({shorten(map(repr, alone))}), and training and test need one of each.{many} Add"
-        " examples, join such classes with others, or drop these rows."
+        f"In the column {label!r} of {where}, {several or 'one class has one example'} "
+        f"({shorten(map(repr, alone))}), but the training data and the test split both need an "
+        f"example of each class.{many} Add examples, merge such classes with others, or drop "
+        "these rows."
     )
 
 
@@ -240,9 +255,9 @@ def _rows_by_column(table: pa.Table, where: str, reading: Reading) -> dict[str, 
     known = {*roles.names, "test", *VALIDATION_SPLITS}
     if reading.test_split is None and (others := sorted(set(names) - known)):
         raise DataError(
-            f"The column {SPLIT_COLUMN!r} of {where} must say train or {roles.test} (or"
-            f" validation), but also says {shorten(others)}. Drop these rows, rename them,"
-            " or name the split to test on with --test-split."
+            f"The column {SPLIT_COLUMN!r} of {where} must say train or {roles.test} (or "
+            f"validation), but also says {shorten(others)}. Drop these rows, rename the split in "
+            "them, or choose the split to test on with --test-split."
         )
     return {
         role: np.flatnonzero(values == split)

@@ -78,7 +78,9 @@ class TableRows(InMemory):
             found = self.tensor[:, place]
             known = found[~found.isnan()]
             if name in self.spec.words and bool(((known < UNSEEN) | (known >= count)).any()):
-                raise DataError(f"Column {name!r} has {count} words, but names others by place.")
+                raise DataError(
+                    f"Column {name!r} has {count} words, but its record names places beyond these."
+                )
 
     def digest_into(self, digest: hashlib._Hash) -> None:
         """Add the columns, their words, and every value."""
@@ -117,9 +119,9 @@ def rows_of_table(table: pa.Table, spec: InputSpec, where: str = "table") -> Ten
     given = {*table.column_names}
     missing = [name for name in spec.columns if name not in given]
     if missing:
-        gaps = "; a value that is unknown is left empty (None)" if spec.kind == "rows" else ""
+        gaps = ". A value that is not known may be None" if spec.kind == "rows" else ""
         raise DataError(
-            f"The {where} lacks the columns {shorten(map(repr, missing))}; it has "
+            f"The {where} does not have the columns {shorten(map(repr, missing))}; it has "
             f"{shorten(map(repr, table.column_names)) or 'none'}. Give all columns that the "
             f"training data had{gaps}."
         )
@@ -209,7 +211,7 @@ def as_table(frame: Frame) -> pa.Table:
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise DataError(
             f"The {type(frame).__name__} cannot be read as a table: {error}. Does a column hold "
-            "values of several kinds? Give each column one type, such as with "
+            "values of several types? Give each column one type, for example with "
             "frame.astype({'column': str})."
         ) from error
     for place, field in enumerate(table.schema):
@@ -242,8 +244,8 @@ def _by_position(rows: Any, columns: Sequence[str]) -> pa.Table:
 def _no_rows(given: Any, columns: Sequence[str], why: str) -> DataError:
     return DataError(
         f"Rows must be a data frame, a list of dictionaries, or rows of {len(columns)} values in "
-        f"the order of the columns ({shorten(columns)}), but a {type(given).__name__} is none that "
-        f"can be read: {why.rstrip('.')}."
+        f"the order of the columns ({shorten(columns)}), but a {type(given).__name__} cannot be "
+        f"read so: {why.rstrip('.')}."
     )
 
 
@@ -264,8 +266,8 @@ def _numbers(column: pa.ChunkedArray, name: str, where: str) -> npt.NDArray[np.f
     if not is_numeric(column.type):
         shown = shorten(map(repr, column.drop_null().unique().to_pylist()))
         raise DataError(
-            f"Column {name!r} must hold numbers in every split, but in the {where} it is of type "
-            f"{column.type} ({shown}). Correct the values that are no numbers."
+            f"Column {name!r} must hold numbers in every split, but in the {where} its type is "
+            f"{column.type} ({shown}). Correct the values that are not numbers."
         )
     return as_floats(column)
 

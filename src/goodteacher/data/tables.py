@@ -31,6 +31,7 @@ from goodteacher.data.labels import (
     plain_labels,
 )
 from goodteacher.data.listing import shorten
+from goodteacher.data.named_folder import Inside
 from goodteacher.data.reading import Reading
 from goodteacher.data.spec import InputSpec
 from goodteacher.data.table_rows import TableRows, rows_of_table, rows_spec, words_of
@@ -40,7 +41,7 @@ _FOLDERS_OF_IMAGES = ("", "images", "image", "img")
 
 
 def dataset_from_tables(
-    name: str, tables: Mapping[str, pa.Table], *, reading: Reading, base: Path | None = None
+    name: str, tables: Mapping[str, pa.Table], *, reading: Reading, base: Inside | None = None
 ) -> Dataset:
     """Read all tables by the layout of the first.
 
@@ -48,7 +49,8 @@ def dataset_from_tables(
         name: of the data set.
         tables: the examples of ``train``, ``validation`` (if any) and ``test``, a row each.
         reading: what the user asks, and where notes go.
-        base: the folder that relative paths of images start from.
+        base: the folder that paths of images start from, and must not leave; None for a table that
+            was given in Python, whose paths are those of whoever gave it.
 
     Raises:
         DataError: A column is missing or cannot be read as what it must be, or see `Dataset`.
@@ -100,8 +102,8 @@ def note_unlabelled(name: str, reading: Reading) -> None:
     """Tell that no training example has a label."""
     reading.note(
         "all_unlabelled",
-        f"No training example of {name!r} has a label: students can learn from a teacher's response"
-        " alone, and class names come from the other splits.",
+        f"No training example of {name!r} has a label, so students learn from a teacher's "
+        "response alone, and the class names are those of the other splits.",
     )
 
 
@@ -121,8 +123,8 @@ def separate_ids(
     first = int(max(train.max(), validation.max())) + 1
     reading.note(
         "ids_renumbered",
-        f"Train and validation of {name!r} share ids, so the ids of validation are counted on"
-        f" from {first}: a response that covers validation must use these.",
+        f"Train and validation of {name!r} share ids, so the examples of validation get new ids, "
+        f"from {first} on. A response that covers validation must use the new ids.",
     )
     return np.arange(first, first + len(validation), dtype=np.int64)
 
@@ -141,7 +143,7 @@ class _Split:
         columns: Layout,
         where: str,
         reading: Reading,
-        base: Path | None,
+        base: Inside | None,
         split: str,
         spec: InputSpec,
     ) -> None:
@@ -179,8 +181,8 @@ class _Split:
             column = self.table.column(name)
             if not (is_numeric(column.type) or pa.types.is_null(column.type)):
                 raise DataError(
-                    f"Column {name!r} must hold numbers in every split, but in the {self.where} it"
-                    f" is of type {column.type}. Correct the values that are no numbers."
+                    f"Column {name!r} must hold numbers in every split, but in the {self.where} "
+                    f"its type is {column.type}. Correct the values that are not numbers."
                 )
             # a null becomes NaN, which Dataset refuses with its column and the id of its row
             with np.errstate(over="ignore"):  # too large for float32: refused there as infinite
@@ -196,27 +198,31 @@ class _Split:
         buffers = Buffers(pc.struct_field(column, "bytes"))
         if not pc.struct_field(column, "bytes").null_count:
             return buffers
-        base = self.base or Path()
-        names = pc.struct_field(column, "path").to_pylist()
-        paths = Files(None if name is None else base / name for name in names)
-        return Either(buffers, paths)
+        # who has the bytes of an image often has the path that it once had, which nobody opens
+        given = pc.is_null(pc.struct_field(column, "bytes"))
+        names = pc.if_else(given, pc.struct_field(column, "path"), None).to_pylist()
+        return Either(buffers, Files(None if name is None else self._at(name) for name in names))
 
     def _existing(self, names: Sequence[str | None]) -> list[Path | None]:
         """Find the files that a column of strings names."""
-        base = self.base or Path()
+        base = Path() if self.base is None else self.base.folder
         paths = [None if n is None else Path(n.strip().replace("\\", "/")) for n in names]
         given = [path for path in paths if path is not None]
-        places = [base / folder for folder in (*_FOLDERS_OF_IMAGES, self.split)]
-        for place in places:
-            if any((place / path).is_file() for path in given):
-                return [None if path is None else place / path for path in paths]
+        folders = (*_FOLDERS_OF_IMAGES, self.split)
+        for folder in folders:
+            if any((base / folder / path).is_file() for path in given):
+                return [None if path is None else self._at(Path(folder, path)) for path in paths]
         raise DataError(
-            f"Column {self.columns.image!r} of the {self.where} names images, such as"
-            f" {str(given[0])!r}, but none of the {len(given)} files is there. Looked in"
-            f" {shorten(map(str, places))}. Put the images there, or give paths relative to the"
-            f" table. If the names themselves are the texts to classify, say --text-column"
-            f" {self.columns.image}."
+            f"Column {self.columns.image!r} of the {self.where} names images, for example "
+            f"{str(given[0])!r}, but none of the {len(given)} files was found in "
+            f"{shorten(str(base / folder) for folder in folders)}. Put the images there, or give "
+            "paths relative to the table. If the names themselves are the texts to classify, give "
+            f"--text-column {self.columns.image}."
         )
+
+    def _at(self, name: str | Path) -> Path:
+        """Return the path of a file that the table names, in the folder that it may name."""
+        return Path(name) if self.base is None else self.base.path(name)
 
 
 def _without_dictionaries(table: pa.Table, label: str) -> pa.Table:
@@ -246,11 +252,11 @@ def _labels(table: pa.Table, columns: Layout, split: str, where: str) -> pa.Chun
         return plain_labels(table.column(columns.label), where)
     if split != "train":
         raise DataError(
-            f"Every example of the {split} split must be labelled, but the {where} lacks the column"
-            f" {columns.label!r} (it has {shorten(map(repr, table.column_names))}). If its labels"
-            " are secret, as in a competition, test on labelled examples instead: name another"
-            " split with --test-split, or give the training table alone, as one file: one in"
-            " five of its rows is then held out."
+            f"Every example of the {split} split must be labelled, but the {where} has no column "
+            f"{columns.label!r} (it has {shorten(map(repr, table.column_names))}). If its labels "
+            "are secret, as in a competition, test on labelled examples instead: choose another "
+            "split with --test-split, or give only the training table, as one file, of which one "
+            "row in five is then held out."
         )
     return pa.chunked_array([pa.nulls(len(table), pa.int64())])
 
@@ -260,9 +266,9 @@ def _check_columns(schema: pa.Schema, columns: Layout, split: str, name: str) ->
     missing = [column for column in columns.inputs if column not in names]
     if missing:
         raise DataError(
-            f"All splits must have the same columns, but the {split} split of {name!r} lacks"
-            f" {shorten(map(repr, missing))} (it has {shorten(map(repr, schema.names))}). Are the"
-            f" files of one data set? Give {split} the columns of train."
+            f"All splits must have the same columns, but the {split} split of {name!r} does not "
+            f"have {shorten(map(repr, missing))} (it has {shorten(map(repr, schema.names))}). Do "
+            f"the files belong to the same data set? Give {split} the columns of train."
         )
 
 
@@ -284,15 +290,15 @@ def _read_ids(table: pa.Table, columns: Layout, split: str, name: str) -> npt.ND
         return np.arange(table.num_rows, dtype=np.int64)
     if columns.id not in table.column_names:
         raise DataError(
-            f"Both or none of the splits must have ids, but the {split} split of {name!r} lacks the"
-            f" column {columns.id!r}. Add it, or drop it from train: then rows are numbered."
+            f"Either all splits or none must have ids, but the {split} split of {name!r} has no "
+            f"column {columns.id!r}. Add it, or drop it from train; rows are then numbered."
         )
     ids = table.column(columns.id)
     if ids.null_count:
         raise DataError(
-            f"Every example needs an id, but {ids.null_count} of {len(ids)} in column"
-            f" {columns.id!r} of the {split} split of {name!r} are missing. Fill them in, or drop"
-            " the column: then rows are numbered."
+            f"Every example needs an id, but {ids.null_count} of {len(ids)} in column "
+            f"{columns.id!r} of the {split} split of {name!r} are missing. Fill them in, or drop "
+            "the column; rows are then numbered."
         )
     return np.array(ids.cast(pa.int64()).to_numpy(), dtype=np.int64)
 
@@ -302,8 +308,8 @@ def _read_texts(table: pa.Table, name: str, where: str) -> list[str]:
     if column.null_count:
         rows = np.flatnonzero(column.is_null().to_numpy()).tolist()
         raise DataError(
-            f"Every example needs a text, but {len(rows)} of {len(column)} in column {name!r} of"
-            f" the {where} are missing (rows {shorten(rows)}). Drop these rows, or fill in '' if"
-            " the text is known to be empty."
+            f"Every example needs a text, but {len(rows)} of {len(column)} in column {name!r} of "
+            f"the {where} are missing (rows {shorten(rows)}). Drop these rows, or fill in '' if "
+            "the text is really empty."
         )
     return [str(text) for text in column.to_pylist()]

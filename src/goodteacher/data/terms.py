@@ -146,8 +146,8 @@ def frequent_terms(
         counts = counter.fit_transform(texts)
     except ValueError as error:  # scikit-learn's only complaint about strings: no vocabulary
         raise DataError(
-            f"Texts need words or letters, but the {len(texts)} training texts have none"
-            f" ({error}). Is the text column the right one, or was it emptied?"
+            f"Texts must contain words or letters, but the {len(texts)} training texts have none "
+            f"({error}). Is it the right text column?"
         ) from error
     totals = np.asarray(counts.sum(axis=0)).ravel()
     # stable: columns are in alphabetical order, and so are equals
@@ -211,9 +211,9 @@ def terms_of_columns(
     wanted = max_terms or DEFAULT_TERMS
     if wanted < len(columns):
         raise DataError(
-            f"{wanted} term{'s' * (wanted > 1)} cannot be divided among the {len(columns)} columns"
-            f" of texts ({shorten(columns)}). Ask for more terms, or name fewer columns with"
-            " --text-column."
+            f"{wanted} term{'s' * (wanted > 1)} cannot be divided among the {len(columns)} "
+            f"columns of texts ({shorten(columns)}). Ask for more terms, or give fewer columns "
+            "with --text-column."
         )
     found = {}
     for name, texts in columns.items():
@@ -242,7 +242,8 @@ def _shares(wanted: int, sizes: Mapping[str, int]) -> dict[str, int]:
 def unknown_terms_note(count: int, num_texts: int, name: str) -> str:
     """Say how many texts of a split have no known term."""
     return (
-        f"{count} of {num_texts} {name} texts ({count / num_texts:.0%}) have no term that the"
-        " training texts have, so nothing tells them apart. Are they in another language, or is"
-        " the text column the right one? More training texts, or a larger tfidf_features, help."
+        f"{count} of {num_texts} {name} texts ({count / num_texts:.0%}) have no term that the "
+        "training texts have, so a network cannot distinguish them. Are they in another "
+        "language, or is it the wrong text column? More training texts or a larger "
+        "tfidf_features help."
     )

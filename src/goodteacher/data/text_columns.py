@@ -45,8 +45,10 @@ def choose_texts(
     for name in group or texts:
         _check_words(train, name, where, alone=len(names) == 1)
     if group is not None:
-        advice = f" Texts are {shorten(map(repr, group))}; --text-column names others."
-        leave_out([name for name in texts if name not in group], "stand beside texts", advice)
+        advice = f" The texts are {shorten(map(repr, group))}; to use others, give --text-column."
+        leave_out(
+            [name for name in texts if name not in group], "cannot be combined with texts", advice
+        )
     elif len(texts) > 1:
         raise _unclear(texts, where)
     chosen = group or tuple(texts)
@@ -64,32 +66,34 @@ def check_are_texts(train: pa.Table, names: Sequence[str], where: str) -> None:
         DataError: One does not, or one is named twice.
     """
     if len(set(names)) < len(names):
-        raise DataError(f"text_column = {_listed(names)} names a column twice. Name each once.")
+        raise DataError(
+            f"text_column = {_listed(names)} names a column twice. Give each column once."
+        )
     for name in names:
         kind = train.schema.field(name).type
         if not is_text(kind):
             raise DataError(
-                f"text_column = {name!r} must name a column of strings, but that of {where} is of"
-                f" type {kind}. Name another, or leave it out."
+                f"text_column = {name!r} must be a column of strings, but in {where} its type is "
+                f"{kind}. Give another column, or leave text_column out."
             )
 
 
 def _unclear(texts: Sequence[str], where: str) -> DataError:
     return DataError(
-        f"Which texts are the inputs cannot be told: {where} has {len(texts)} columns of them"
-        f" ({shorten(texts)}). Name one with --text-column {texts[0]}, or several, in their order,"
-        f" with --text-column {_listed(texts[:2])}: the others are then left out."
+        f"Several columns could hold the texts: {where} has {len(texts)} columns of texts "
+        f"({shorten(texts)}). Choose one with --text-column {texts[0]}, or several in order, for "
+        f"example with --text-column {_listed(texts[:2])}; the others are then left out."
     )
 
 
 def _mixed(texts: Sequence[str], others: Sequence[str], where: str) -> DataError:
     (first, *more) = texts
-    meant = f"these texts are the inputs, say --text-column {_listed(texts)}"
+    meant = f"these texts are the inputs, give --text-column {_listed(texts)}"
     return DataError(
-        f"Inputs must be texts or numbers, but {where} has both (text: {shorten(texts)};"
-        f" others: {shorten(others)}). If {meant}. If"
-        f" {'one of them' if more else repr(first)} holds categories, turn them into numbers, such"
-        " as with pandas.get_dummies; if it names the rows, drop it."
+        f"Inputs must be texts or numbers, but {where} has both (text: {shorten(texts)}; others: "
+        f"{shorten(others)}). If {meant}. If {'one of them' if more else repr(first)} holds "
+        "categories, turn them into numbers, for example with pandas.get_dummies; if it "
+        "identifies the rows, drop it."
     )
 
 
@@ -105,22 +109,22 @@ def _check_words(train: pa.Table, name: str, where: str, *, alone: bool) -> None
     strange = not_numbers(column)
     if strange is not None:
         reason = (
-            f"would be numbers, but {len(strange)} of {len(column)} values are not"
-            f" ({shorten(map(repr, dict.fromkeys(strange)))}). Write missing values as nothing"
-            " between two delimiters, and fill them in or drop their rows"
+            f"is taken as numbers, but {len(strange)} of {len(column)} values are not numbers "
+            f"({shorten(map(repr, dict.fromkeys(strange)))}). Leave missing values empty (nothing "
+            "between two delimiters), and fill them in or drop their rows"
             if strange
             else "holds numbers written as text. Store them as numbers"
         )
     elif are_dates(column) and not alone:
         reason = (
-            "holds dates, which are no numbers. Turn them into numbers that may matter (the"
-            " month, days since an event), or drop the column"
+            "holds dates, which are not numbers. Turn them into numbers that may matter (the "
+            "month, days since an event), or drop the column"
         )
     else:
         return
     raise DataError(
-        f"Column {name!r} of {where} {reason}. If it holds texts to classify, say"
-        f" --text-column {name}."
+        f"Column {name!r} of {where} {reason}. If it holds texts to classify, give --text-column "
+        f"{name}."
     )
 
 
@@ -128,13 +132,13 @@ def _note_oddities(train: pa.Table, name: str, reading: Reading, where: str) -> 
     if are_addresses(train.column(name)):
         reading.note(
             "addresses",
-            f"Every text in column {name!r} of {where} is an address, and the addresses themselves"
-            " are what is classified. To classify what is found there, fetch it first.",
+            f"Every text in column {name!r} of {where} is an address, so the addresses themselves "
+            "are classified. To classify what they point to, download it first.",
         )
     if are_identifiers(train.column(name)):
         reading.note(
             "identifiers",
-            f"Nearly every text in column {name!r} of {where} is one word with digits that no other"
-            " row has. Are these names of files or of examples? Then they are no texts to classify:"
-            " give what they name.",
+            f"Nearly every text in column {name!r} of {where} is a single word with digits that "
+            "is in no other row. If these are names of files or of examples, they are not the "
+            "texts to classify: give the texts themselves.",
         )

@@ -134,8 +134,8 @@ class TextColumns(AtHand):
         """Refuse fewer than two columns, columns that differ in length, and what is no string."""
         if len(self.columns) < 2:
             raise DataError(
-                f"Several texts of an example need at least two columns, but there are "
-                f"{len(self.columns)}. For one text of each example, give a list of strings."
+                "Examples with several texts need at least two columns, but there are "
+                f"{len(self.columns)}. If each example has one text, give a list of strings."
             )
         lengths = {name: len(texts) for name, texts in self.columns.items()}
         if len(set(lengths.values())) > 1:
@@ -208,16 +208,16 @@ def check_texts(texts: Any) -> None:
     """
     if isinstance(texts, str) or not isinstance(texts, Sequence):
         raise DataError(
-            f"Texts must be a list of strings, but are of type {type(texts).__name__}. For one"
-            " text, give a list of it; an array has tolist()."
+            f"Texts must be a list of strings, but their type is {type(texts).__name__}. For a "
+            "single text, give a list with one entry; for an array, give array.tolist()."
         )
     others = [n for n, text in enumerate(texts) if not isinstance(text, str)]
     if others:
         kinds = sorted({type(texts[n]).__name__ for n in others})
         raise DataError(
-            f"Texts must be strings, but {len(others)} of {len(texts)} are {shorten(kinds)} (at"
-            f" {shorten(others)}). Are values missing? Drop these rows, or give '' for a text that"
-            " is empty."
+            f"Texts must be strings, but {len(others)} of {len(texts)} are {shorten(kinds)} (at "
+            f"{shorten(others)}). Are values missing? Drop these rows, or give '' where the text "
+            "is empty."
         )
 
 
@@ -237,8 +237,8 @@ def check_rows_of_texts(rows: Any, columns: Sequence[str]) -> None:
     wanted = f"{len(columns)} texts ({shorten(columns)})"
     if isinstance(rows, str) or not isinstance(rows, Sequence):
         raise DataError(
-            f"Each example is {wanted}: give a list of tuples, or a dictionary with a list for each"
-            f" column, but not a {type(rows).__name__}."
+            f"Each example is {wanted}, but got a {type(rows).__name__}. Give a list of tuples, "
+            "or a dictionary with a list for each column."
         )
     others = [n for n, row in enumerate(rows) if not _is_row(row, len(columns))]
     if not others:

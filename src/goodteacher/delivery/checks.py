@@ -63,11 +63,11 @@ def check(agreement: Agreement, name: str) -> None:
     if agreement.holds:
         return
     raise RunError(
-        f"What was written as {name} does not answer as the student does, so nothing is delivered: "
-        f"logits differ by up to {agreement.largest_difference:.2g} (allowed are "
+        f"The file written as {name} does not give the same answers as the student, so nothing is "
+        f"delivered: logits differ by up to {agreement.largest_difference:.2g} (allowed: "
         f"{agreement.allowed_difference:.2g}), and {agreement.changed} of {agreement.examples:,} "
-        "predictions changed. Another version of the package that wrote it may help; "
-        "--format safetensors holds the student itself."
+        "predictions changed. Try another version of the package that wrote it, or --format "
+        "safetensors, which stores the student itself."
     )
 
 

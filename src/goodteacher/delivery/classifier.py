@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from pydantic import PositiveFloat
@@ -25,7 +25,7 @@ from goodteacher.networks import (
 class StudentCard(Frozen):
     """Content of ``student/config.json``."""
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     architecture: str
     class_names: tuple[str, ...]
     inputs: InputSpec
@@ -107,6 +107,7 @@ class Classifier(nn.Module, Answers):
         revision: str | None = None,
         local_files_only: bool = False,
         network: NetworkLike | None = None,
+        trust_code: bool = False,
     ) -> Classifier:
         """Load a delivered student from a folder or from the Hugging Face hub.
 
@@ -117,6 +118,7 @@ class Classifier(nn.Module, Answers):
             local_files_only: Fetch nothing: take what was fetched before.
             network: Where the student's network was given in Python, that network or the function
                 that makes it.
+            trust_code: See :func:`goodteacher.load_student`; no code of a repository is fetched.
 
         Raises:
             InputError: There is no student of that name, or a file of it is damaged.
@@ -125,7 +127,7 @@ class Classifier(nn.Module, Answers):
         from goodteacher.delivery.hub import folder_of
 
         place = folder_of(name, revision=revision, local_files_only=local_files_only)
-        return load_student(place, network=network)
+        return load_student(place, network=network, trust_code=trust_code)
 
     def forward(self, inputs: Any) -> Tensor:
         """Return logits [N, C] of examples as stored: on their device, if they are a tensor.

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from goodteacher.data import InputSpec
+from goodteacher.data import InputSpec, inside
 from goodteacher.data.terms import ANALYZERS
+from goodteacher.errors import StudyError
 from goodteacher.networks import Preparation, kind_of, preparation_from
 from goodteacher.studies import Store, reading
 
@@ -74,8 +75,8 @@ def read_companion(folder: Path, note: Mapping[str, Any], spec: InputSpec) -> Pr
     """
     if not note:
         return None
-    path = folder / FILES[note["kind"]]
-    with reading(path, "how examples become numbers"):
+    path = inside(folder, FILES[note["kind"]], error=StudyError)
+    with reading(path, "how examples are converted to numbers"):
         content: dict[str, Any] = json.loads(path.read_bytes())
         if note["kind"] == _ROWS:
             if content != _columns_of(spec):

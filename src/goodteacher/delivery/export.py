@@ -66,20 +66,26 @@ def _calibrated(context: Context, network: Network, architecture: str) -> float:
     return found.value if found.limit is None else 1.0
 
 
-def load_student(folder: Path | str, *, network: NetworkLike | None = None) -> Classifier:
+def load_student(
+    folder: Path | str, *, network: NetworkLike | None = None, trust_code: bool = False
+) -> Classifier:
     """Load a delivered student, ready to classify.
 
     Args:
         folder: A ``student`` folder, or the URL of one.
         network: Where the student's network was given in Python, that network or the function
             that makes it; its weights are those of the folder.
+        trust_code: Import the factory ``python:module:factory`` that the folder names, if it names
+            one. It is code of whoever wrote the folder.
 
     Raises:
         StudyError: The folder holds no student, or a file of it is damaged; the message names it.
+            Or it names a factory that you have neither named nor given nor said to trust.
     """
     store = Store(folder)
     _check_student_folder(store)
-    return Safetensors().read(store.local_folder(""), network=network)
+    place = store.local_folder("")
+    return Safetensors().read(place, network=network, trust_code=trust_code)
 
 
 def _check_student_folder(store: Store) -> None:
@@ -87,16 +93,16 @@ def _check_student_folder(store: Store) -> None:
     if store.exists("config.json"):
         return
     if store.exists("student/config.json"):
-        raise StudyError(f"{path} is a study; its student is in {path / 'student'}. Load that.")
+        raise StudyError(f"{path} is a study, and its student is in {path / 'student'}. Load that.")
     if holds_several(path):
         students = ", ".join(str(folder / "student") for folder in study_folders(path).values())
         raise StudyError(f"{which_study(path)} Load the student of one: {students}.")
     if isinstance(path, Url):
         reason = "there is no config.json. Has the search finished?"
     elif not path.exists():
-        reason = "there is no such folder. Is the path right? A student is delivered last."
+        reason = "there is no such folder. Is the path right, and has the search finished?"
     elif not path.is_dir():
-        reason = "it is a file. Name the folder that it is in."
+        reason = "it is a file. Give the folder that it is in."
     else:
         reason = "it has no config.json. Has the search finished?"
-    raise StudyError(f"{path} holds no student: {reason}")
+    raise StudyError(f"{path} contains no student: {reason}")

@@ -7,8 +7,10 @@ file ``card.json``.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +96,31 @@ def _traced(graph: Graph, card: StudentCard) -> torch.export.ExportedProgram:
         return exported(graph)
     except Exception as error:  # of many kinds, also of the module's own
         raise ModelError(
-            f"The student {card.architecture!r} cannot be traced by torch.export: "
+            f"The student {card.architecture!r} cannot be exported with torch.export: "
             f"{reason(error)}. Use another format: --format safetensors."
         ) from error
 
 
+_WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+
+
+@contextlib.contextmanager
+def weights_only() -> Iterator[None]:
+    """Have PyTorch load weights alone, where ``torch.export.load`` would unpickle anything."""
+    before = os.environ.get(_WEIGHTS_ONLY)
+    os.environ[_WEIGHTS_ONLY] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_WEIGHTS_ONLY]
+        else:
+            os.environ[_WEIGHTS_ONLY] = before
+
+
 def _loaded(file: Any, extra: dict[str, str]) -> Any:
     try:
-        with quiet("torch.export"):
+        with quiet("torch.export"), weights_only():
             return torch.export.load(file, extra_files=extra).module()
     except Exception as error:  # of many kinds, by what is damaged
         raise ValueError(reason(error)) from error

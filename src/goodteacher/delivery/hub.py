@@ -50,7 +50,7 @@ def folder_of(name: str | Path, *, revision: str | None, local_files_only: bool)
     except Exception as error:  # of many kinds: of the network, of the hub, of the name
         first = (str(error).strip() or type(error).__name__).partition("\n")[0][:300]
         raise StudyError(
-            f"There is no folder {name}, and no repository of that name can be fetched from the "
-            f"hub: {first.rstrip('.')}. Is the name right, and the hub reachable?"
+            f"There is no folder {name}, and no repository of that name can be downloaded from "
+            f"the hub: {first.rstrip('.')}. Is the name right, and the hub reachable?"
         ) from error
     return Path(fetched)

@@ -83,8 +83,8 @@ class HuggingFace:
         kind, place = _kind_of(card), f"{folder}/{FOLDER}"
         if kind is None:
             raise ModelError(
-                "The format hf is for models of transformers that classify texts, images or sound, "
-                f"but the student is {card.architecture!r}. Use --format onnx, torch or "
+                "The format hf can only store models of transformers that classify texts, images "
+                f"or sound, but the student is {card.architecture!r}. Use --format onnx, torch or "
                 "safetensors."
             )
         package = _transformers()
@@ -122,11 +122,13 @@ class HuggingFace:
             _check_whole(place / file)
         try:
             with quiet("transformers"):
-                model = getattr(package, kind.model).from_pretrained(place)
-                reader = getattr(package, kind.reader).from_pretrained(place)
+                model, reader = (
+                    getattr(package, each).from_pretrained(place, trust_remote_code=False)
+                    for each in (kind.model, kind.reader)
+                )
         except Exception as error:
             raise StudyError(
-                f"{place} is none that transformers reads: {reason(error)}. Export it again."
+                f"{place} cannot be read by transformers: {reason(error)}. Export it again."
             ) from error
         return _CLASSIFIERS[name](model.eval(), reader, card)
 
@@ -210,7 +212,7 @@ def _check_whole(path: Path) -> None:
         try:
             json.loads(path.read_bytes())
         except ValueError as error:
-            raise StudyError(f"{path} is no whole JSON: {error}. Export it again.") from error
+            raise StudyError(f"{path} is not complete JSON: {error}. Export it again.") from error
         return
     from safetensors import SafetensorError, safe_open
 

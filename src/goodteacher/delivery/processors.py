@@ -46,12 +46,12 @@ def image_settings(preparation: Preparation, name: str) -> dict[str, Any]:
         settings = _of_image_step(step)
         if settings is None:
             raise ModelError(
-                f"What {name!r} does to images ({step['kind']}) is nothing that an image processor "
-                f"of transformers does in the same way. {_WAY_OUT}"
+                f"What {name!r} does to images ({step['kind']}) cannot be done in the same way by "
+                f"an image processor of transformers. {_WAY_OUT}"
             )
         found |= settings
     if "image_mean" not in found:
-        raise ModelError(f"{name!r} does not normalise images, as transformers does. {_WAY_OUT}")
+        raise ModelError(f"{name!r} does not normalise images, but transformers does. {_WAY_OUT}")
     return found
 
 
@@ -68,7 +68,7 @@ def sound_settings(preparation: Preparation, name: str) -> dict[str, Any]:
     steps = preparation.to_dict().get("steps", ())
     if [step["kind"] for step in steps] != ["waveform"]:
         raise ModelError(
-            f"What {name!r} does to sound is not what a feature extractor of transformers does. "
+            f"What {name!r} does to sound cannot be done by a feature extractor of transformers. "
             f"{_WAY_OUT}"
         )
     return {

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from goodteacher.data import inside
 from goodteacher.delivery.classifier import Classifier, StudentCard
 from goodteacher.errors import ModelError, StudyError
 from goodteacher.networks import (
@@ -18,6 +19,7 @@ from goodteacher.networks import (
     Network,
     NetworkLike,
     build_network,
+    check_code,
     described,
     give_again,
     needs_description,
@@ -56,21 +58,28 @@ class Safetensors:
         store.write_tensors(f"{folder}/{WEIGHTS_FILE}", network.module.state_dict())
         store.write_json(f"{folder}/{CARD_FILE}", card)
 
-    def read(self, folder: Path, *, network: NetworkLike | None = None) -> Classifier:
+    def read(
+        self, folder: Path, *, network: NetworkLike | None = None, trust_code: bool = False
+    ) -> Classifier:
         """Build the network again and give it its weights."""
-        card_file, weights_file = folder / CARD_FILE, folder / WEIGHTS_FILE
+        card_file, weights_file = (_in(folder, name) for name in (CARD_FILE, WEIGHTS_FILE))
         with reading(card_file, "the card of a student"):
             card = StudentCard.model_validate_json(card_file.read_bytes())
         if network is not None:
             give_again(card.architecture, network)
-        preparation = _read_preparation(folder / PREPARATION_FILE, card)
+        check_code([card.architecture], where=folder, trust_code=trust_code)
+        preparation = _read_preparation(_in(folder, PREPARATION_FILE), card)
         made = _built(card, preparation, card_file)
         load_weights(made.module, read_tensors(weights_file), weights_file)
         return Classifier(made, card).eval()
 
 
+def _in(folder: Path, name: str) -> Path:
+    return inside(folder, name, error=StudyError)
+
+
 def _read_preparation(path: Path, card: StudentCard) -> Chain:
-    with reading(path, "how a student wants its inputs"):
+    with reading(path, "how a student's inputs are prepared"):
         preparation = preparation_from(json.loads(path.read_bytes()))
         preparation.output(card.inputs)
     return preparation
@@ -79,7 +88,7 @@ def _read_preparation(path: Path, card: StudentCard) -> Chain:
 def _built(card: StudentCard, preparation: Chain, path: Path) -> Network:
     try:
         if needs_description(card.architecture):
-            return _rebuilt(card, preparation, path.parent / NETWORK_FILE)
+            return _rebuilt(card, preparation, _in(path.parent, NETWORK_FILE))
         return build_network(
             card.architecture,
             preparation,
@@ -88,7 +97,7 @@ def _built(card: StudentCard, preparation: Chain, path: Path) -> Network:
             seed=card.seed,
         )
     except ModelError as error:
-        raise StudyError(f"{path} names a network that cannot be made here. {error}") from error
+        raise StudyError(f"{path} names a network that cannot be made. {error}") from error
 
 
 def _rebuilt(card: StudentCard, preparation: Chain, path: Path) -> Network:

@@ -27,9 +27,9 @@ def _processes(config: RuntimeConfig, context: Context) -> Engine:
 
     if multiprocessing.current_process().daemon:
         raise ConfigError(
-            "Python lets this process start no others: it is a daemon of multiprocessing, as those "
-            "of a Pool are. Leave engine and workers out here, or work in a process of another "
-            "kind, such as one of concurrent.futures."
+            "Python does not let this process start other processes, because it is a daemon "
+            "process of multiprocessing, for example of a Pool. Leave out engine and workers, or "
+            "use another kind of process, for example one of concurrent.futures."
         )
     cores = usable_cores()
     each = max(config.threads or 1, config.teacher_workers)

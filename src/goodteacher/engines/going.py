@@ -60,7 +60,7 @@ class Going:
     def end(self, begun: Begun) -> None:
         """Let the flow go on whose tasks are done."""
         if self._at.get(begun.flow) is not begun.needs:
-            raise ValueError(f"no flow waits for {begun.needs.stage} any more")
+            raise ValueError(f"no flow waits for {begun.needs.stage} any longer")
         self._go_on(begun.flow)
         self._ask()
 

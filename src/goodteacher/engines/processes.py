@@ -11,8 +11,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import shutil
-import tempfile
 import warnings
 import weakref
 from collections.abc import Iterable, Iterator
@@ -28,7 +26,7 @@ import loky
 from goodteacher.engines.pooled import PooledEngine, Report
 from goodteacher.engines.working import Outcome, Work, do
 from goodteacher.errors import RunError
-from goodteacher.studies import Context, Flow, Silent, Task, hand_over
+from goodteacher.studies import Context, Flow, HandedOver, SharedFolder, Silent, Task, hand_over
 from goodteacher.training import Share
 
 _IDLE = 60
@@ -89,10 +87,10 @@ class Processes:
         Raises:
             ConfigError: A network or function that was given in Python cannot be pickled.
         """
-        folder = self._folder
-        report = folder / f"{next(self._numbers)}.jsonl"
+        handed = self._handed
+        report = handed.folder / f"{next(self._numbers)}.jsonl"
         executor = loky.get_reusable_executor(max_workers=self._started, timeout=_IDLE)
-        future: Future[Outcome] = executor.submit(do, Work(stage, task, folder, report, self.share))
+        future: Future[Outcome] = executor.submit(do, Work(stage, task, handed, report, self.share))
         self._reporting[future] = _Reporting(report, task.key)
         return future
 
@@ -106,10 +104,10 @@ class Processes:
             return future.result()
         except BrokenProcessPool as error:
             raise RunError(
-                f"{stage} ended because a process died in or beside the task {task.key}, perhaps "
-                f"because memory ran out: {self.share.processes} processes were running. What was "
-                "finished before is kept: the same command continues from there, with fewer "
-                "--workers if memory was short."
+                f"{stage} ended because a process died in the task {task.key}, perhaps because "
+                f"memory ran out: {self.share.processes} processes were running. What was "
+                "finished before is kept: the same command continues from there. If there was "
+                "not enough memory, give fewer --workers."
             ) from error
 
     def reports(self) -> Iterator[Report]:
@@ -128,12 +126,11 @@ class Processes:
         self._reporting.clear()
 
     @cached_property
-    def _folder(self) -> Path:
-        """A folder with the context for the other processes; it goes when the pool does."""
-        folder = Path(tempfile.mkdtemp(prefix="goodteacher-"))
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        hand_over(self.context.watched_by(Silent()), folder)
-        return folder
+    def _handed(self) -> HandedOver:
+        """The context for the other processes, in a folder that goes when the pool does."""
+        folder = SharedFolder()
+        weakref.finalize(self, folder.remove)
+        return hand_over(self.context.watched_by(Silent()), folder.path)
 
 
 @dataclass

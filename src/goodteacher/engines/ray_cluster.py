@@ -91,8 +91,8 @@ def join(address: str | None, *, cpus: int) -> None:
         here = ray.get_runtime_context().gcs_address
         if address not in ("auto", here):
             raise ConfigError(
-                f"address = {address!r} cannot be used: this process is connected with the cluster "
-                f"at {here} already. Leave address out, or call ray.shutdown() first."
+                f"address = {address!r} cannot be used, because this process is already connected "
+                f"to the cluster at {here}. Leave address out, or call ray.shutdown() first."
             )
         return
     if address != "auto":
@@ -169,9 +169,9 @@ def _check_form(address: str) -> None:
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdecimal():
         raise ConfigError(
-            f"address = {address!r} is not allowed: a running Ray cluster is named host:port, as "
-            "ray start prints it, such as 10.0.0.1:6379; or auto, on one of its machines. Ray's "
-            "client (ray://) is not used: begin the search on a machine of the cluster."
+            f"address = {address!r} is not allowed: give host:port as ray start prints it, for "
+            "example 10.0.0.1:6379, or auto on a machine of the cluster. Ray's client (ray://) "
+            "is not supported: start the search on a machine of the cluster."
         )
 
 
@@ -193,12 +193,12 @@ def _check_answers(address: str) -> None:
         reason = getattr(error, "strerror", None) or str(error) or "no answer"
         raise ConfigError(
             f"There is no Ray cluster at {address}: {reason}. Start one there with ray start "
-            f"--head --port={port}, or look up the address that it printed."
+            f"--head --port={port}, or check the address that ray start printed."
         ) from None
     if len(answer) < 4 or answer[3] != 4:
         raise ConfigError(
-            f"There is no Ray cluster at {address}: another kind of server answers. Is it the port "
-            "that ray start printed, 6379 by default, and not that of the dashboard?"
+            f"There is no Ray cluster at {address}: another kind of server answers there. Give "
+            "the port that ray start printed, 6379 by default, and not that of the dashboard."
         )
 
 
@@ -216,13 +216,13 @@ def _translated(address: str) -> Iterator[None]:
             ) from error
         if address == "auto":
             raise ConfigError(
-                "address = 'auto' finds no Ray cluster that this machine is a part of. Start one "
+                "address = 'auto' finds no Ray cluster that this machine belongs to. Start one "
                 "with ray start --head, or leave address out."
             ) from error
         raise ConfigError(
-            f"Ray does not connect with the cluster at {address}: {text[:300].rstrip('. ')}. Begin "
-            f"the search on a machine of the cluster: ray start --address={address} makes this one "
-            "a part of it."
+            f"Ray cannot connect to the cluster at {address}: {text[:300].rstrip('. ')}. Start "
+            f"the search on a machine of the cluster: ray start --address={address} adds this "
+            "machine to it."
         ) from error
 
 
@@ -256,15 +256,15 @@ def check_nodes(wanted: Resources, together: int = 1) -> None:
         )
         most = Resources(int(cpus), gpus, int(memory))
         raise ConfigError(
-            f"No node of the Ray cluster has room for a task, which needs {wanted}: the most that "
-            f"one has is {most}. Lower --threads, --gpus-per-task or --memory-gib, or start a "
+            f"No node of the Ray cluster has room for a task, which needs {wanted}: the largest "
+            f"node has {most}. Lower --threads, --gpus-per-task or --memory-gib, or start a "
             "larger node."
         )
     if rooms < together:
         raise ConfigError(
-            f"teacher_workers = {together} needs room for as many processes, each with {wanted}, "
-            f"but the nodes of the Ray cluster have room for {rooms}. Lower teacher_workers, or "
-            "start more nodes."
+            f"teacher_workers = {together} needs room for this many processes, each with "
+            f"{wanted}, but the nodes of the Ray cluster have room for {rooms}. Lower "
+            "teacher_workers, or start more nodes."
         )
     here = versions_here()
     for node, found in _asked(known).items():
@@ -313,7 +313,7 @@ def _asked(known: Mapping[str, Any]) -> dict[str, dict[str, str | None]]:
         node = asked[silent[0]]
         raise RunError(
             f"The node {named(hosts[node], node)} of the Ray cluster did not answer within "
-            f"{_LOOK:.0f} seconds. Is it overloaded, or cut off?"
+            f"{_LOOK:.0f} seconds. Is it overloaded, or not reachable?"
         )
     found = {}
     for answer in done:

@@ -307,9 +307,9 @@ class RayPool:
         while not is_done(run.task, store):
             if time.monotonic() > deadline:
                 raise RunError(
-                    f"The node {returned.node} says that it has done the task {run.task.key}, but "
-                    f"its output is not seen here in {store.root}. Does every node mount the same "
-                    "disk there?"
+                    f"The node {returned.node} has finished the task {run.task.key}, but its "
+                    f"output is not in {store.root} on this machine. Does every node mount the "
+                    "same disk there?"
                 )
             time.sleep(_PAUSE)
         if returned.environment is not None:
@@ -346,9 +346,9 @@ class RayPool:
         )
         if run.attempt >= RETRIES:
             raise RunError(
-                f"{run.stage} ended because the process of the task {key} died {RETRIES + 1} times,"
-                f" {why}. What was finished before is kept: the same command continues from there, "
-                "with fewer --workers or a --memory-gib if memory was short."
+                f"{run.stage} ended because the process of the task {key} died {RETRIES + 1} "
+                f"times, {why}. What was finished before is kept: the same command continues from "
+                "there. If there was not enough memory, give fewer --workers, or --memory-gib."
             ) from error
         run.attempt += 1
         run.short_of_memory |= short

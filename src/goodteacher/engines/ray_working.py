@@ -260,9 +260,9 @@ def await_store(store: Store, seconds: float) -> None:
     while not reachable(store):
         if time.monotonic() >= deadline:
             raise StudyError(
-                f"{store.root} was out of reach for {seconds:.0f} seconds on the node "
-                f"{name_of_node()}. Is it where every node finds it, and may you write there? What "
-                "was finished before is kept: the same command continues from there."
+                f"{store.root} could not be reached for {seconds:.0f} seconds on the node "
+                f"{name_of_node()}. Does every node have access to it, and permission to write "
+                "there? What was finished before is kept: the same command continues from there."
             )
         time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
         pause = min(2 * pause, _LONGEST_PAUSE)
@@ -315,10 +315,10 @@ def _seeing(study: SharedStudy) -> Iterator[Path]:
         yield arrays
     except OSError as error:
         raise StudyError(
-            f"The node {name_of_node()} lacks the data: {error.filename or study.arrays} cannot be "
-            f"read there ({error.strerror or error}). Every node of the cluster needs the study, "
-            f"{study.store.root}, and the files of its data, under the same paths. Give an --out "
-            "on a disk that all of them mount, or a URL."
+            f"The node {name_of_node()} does not have the data: {error.filename or study.arrays} "
+            f"cannot be read there ({error.strerror or error}). Every node of the cluster needs "
+            f"the study, {study.store.root}, and the files of its data, under the same paths. "
+            "Choose an --out on a disk that all nodes mount, or a URL."
         ) from error
 
 
@@ -329,9 +329,9 @@ def _having_modules() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise StudyError(
-            f"The node {name_of_node()} lacks the module {error.name}, which a network or function "
-            "given in Python comes from. Install it on every node, or put its file beside the "
-            "script on a disk that all of them mount."
+            f"The node {name_of_node()} does not have the module {error.name}, which a network or "
+            "function given in Python comes from. Install it on every node, or put its file next "
+            "to the script on a disk that all nodes mount."
         ) from error
 
 

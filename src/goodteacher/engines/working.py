@@ -16,7 +16,7 @@ from typing import Any, cast
 from goodteacher.engines.failures import Failure
 from goodteacher.engines.local import run_logged
 from goodteacher.errors import GoodteacherError
-from goodteacher.studies import Context, Task, logger, take
+from goodteacher.studies import Context, HandedOver, Task, logger, take
 from goodteacher.training import Share, take_share
 
 _PAUSE = 0.2
@@ -30,14 +30,14 @@ class Work:
     Attributes:
         stage: What a watcher calls the tasks.
         task: The task.
-        folder: Where the study's context lies.
+        handed: Where the study's context lies.
         report: The file that the process writes its progress to.
         share: What of the machine the process may take.
     """
 
     stage: str
     task: Task
-    folder: Path
+    handed: HandedOver
     report: Path
     share: Share
 
@@ -63,7 +63,7 @@ def do(work: Work) -> Outcome:
     """Do a task's work in this process."""
     return outcome_of(
         partial(run_logged, work.stage, work.task),
-        context_of=partial(_context, work.folder),
+        context_of=partial(_context, work.handed),
         share=work.share,
         watcher=Reporting(work.report),
     )
@@ -106,9 +106,9 @@ def outcome_of(
 
 
 @lru_cache(maxsize=1)
-def _context(folder: Path) -> Context:
+def _context(handed: HandedOver) -> Context:
     """Return the context of the study that this process works for, read once."""
-    return cast("Context", take(folder))
+    return cast("Context", take(handed))
 
 
 @dataclass

@@ -94,10 +94,10 @@ def _check_processes() -> None:
     count = importlib.import_module("jax").process_count()
     if count > 1:
         raise ConfigError(
-            f"Keras trains on JAX in {count} processes, and one of them alone cannot ask a model "
-            "that lies on the devices of all. Train in one process, over whose devices "
-            "keras.distribution.DataParallel spreads; or save the weights of each epoch by "
-            "keras.callbacks.ModelCheckpoint, and record them afterwards in one process: "
+            f"Keras trains on JAX in {count} processes, and one process cannot call a model that "
+            "is spread over the devices of all. Train in one process, with "
+            "keras.distribution.DataParallel for its devices; or save the weights of each epoch "
+            "with keras.callbacks.ModelCheckpoint and record them afterwards in one process: "
             "recorder.record(predict, epoch)."
         )
 
@@ -124,7 +124,7 @@ def _averaging(model: Any) -> Any:
     if getattr(optimizer, "use_ema", False):
         return optimizer
     raise ConfigError(
-        "weights='ema' needs an optimizer that keeps an average, such as "
+        "weights='ema' needs an optimizer that keeps an average, for example "
         "keras.optimizers.Adam(use_ema=True)."
     )
 

@@ -85,8 +85,9 @@ def _average_of(trainer: Any) -> Any:
             return callback._average_model
     raise ConfigError(
         "weights='ema' needs a callback of the trainer that keeps an average: add "
-        "EMAWeightAveraging() of pytorch_lightning.callbacks, from version 2.6 on. (The average of "
-        "StochasticWeightAveraging is done when the training ends: record the module then.)"
+        "EMAWeightAveraging() of pytorch_lightning.callbacks, available from version 2.6 on. "
+        "(StochasticWeightAveraging has its average only when the training ends: record the "
+        "module then.)"
     )
 
 

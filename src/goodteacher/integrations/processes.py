@@ -29,7 +29,7 @@ class Epochs:
     def __init__(self, recorder: Recorder, every: int) -> None:
         if not hasattr(recorder, "record"):
             raise ConfigError(
-                "RecorderCallback takes a recorder, goodteacher.Recorder(folder, data), but got "
+                "RecorderCallback needs a recorder, goodteacher.Recorder(folder, data), but got "
                 f"{recorder!r}."
             )
         if not isinstance(every, int) or every < 1:
@@ -66,7 +66,9 @@ class Epochs:
     def end(self, *, first: bool) -> None:
         """Warn where no epoch was recorded."""
         if not self._count and first:
-            logger.warning("the training has ended, and no epoch was recorded: had it any?")
+            logger.warning(
+                "the training has ended, but no epoch was recorded. Did it have an epoch?"
+            )
 
 
 def checked_weights(weights: Weights) -> Weights:

@@ -116,8 +116,9 @@ def check_alpha(alpha: float) -> None:
     """
     if not 0 <= alpha <= 1:
         raise ConfigError(
-            f"alpha must lie in 0..1, but got {alpha}. It weights the teacher term against the "
-            "labels; other tools weight the labels, or use two weights: rescale to a sum of 1."
+            f"alpha must be in 0..1, but got {alpha}. It weights the teacher term, and 1 - alpha "
+            "the labels. Other tools weight the labels, or use two weights: rescale these to a "
+            "sum of 1."
         )
 
 
@@ -184,8 +185,8 @@ _WHY = (
 
 
 def _label_rule(num_classes: int, allow_unlabelled: bool) -> str:
-    rule = f"labels must lie in 0..{num_classes - 1} for a response over {num_classes} classes"
-    return rule + (" (or be -1, unlabelled)" if allow_unlabelled else "; -1 is not a label here")
+    rule = f"labels must be in 0..{num_classes - 1} for a response with {num_classes} classes"
+    return rule + (" (or be -1, unlabelled)" if allow_unlabelled else "; -1 is not allowed here")
 
 
 def _check_logits(logits: Logits) -> None:
@@ -203,20 +204,21 @@ def _check_logits(logits: Logits) -> None:
     num_examples, num_classes = logits.shape
     if num_examples == 0:
         raise ResponseError(
-            f"logits hold no examples: their shape is {list(logits.shape)}, and at least one is "
-            "needed. Is the split empty?"
+            f"logits contain no examples: their shape is {list(logits.shape)}, and at least one "
+            "is needed. Is the split empty?"
         )
     if num_classes < 2:
         raise ResponseError(
-            f"logits must cover at least 2 classes, but their shape is {list(logits.shape)}. "
-            "Does the network end in one sigmoid unit? Use [0, logit] as two classes."
+            f"logits must have at least 2 classes, but their shape is {list(logits.shape)}. If "
+            "the network ends in one sigmoid unit, use [0, logit] as two classes."
         )
     bad_rows = count_unusable(logits)
     if bad_rows:
         raise ResponseError(
-            f"logits must be finite, but {bad_rows} of {num_examples} rows hold NaN or infinity "
-            "(-inf alone is allowed, as probability 0, beside a finite class). Did the teacher "
-            "diverge, or was it run in float16? Lower its learning rate, or store float32."
+            f"logits must be finite, but {bad_rows} of {num_examples} rows contain NaN or "
+            "infinity (only -inf is allowed, as probability 0, if another class of the row is "
+            "finite). Did the teacher diverge, or did it run in float16? Lower its learning "
+            "rate, or store float32."
         )
 
 

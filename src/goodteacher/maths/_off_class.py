@@ -157,25 +157,43 @@ def taken_apart(logits: Tensor, labels: Tensor, temperature: float) -> OffClass:
     )
 
 
-def log_class_similarity(parts: OffClass) -> Tensor:
-    """Average the off-class distributions of each class, weighted by their mass.
+CELLS = 2**24
+"""Numbers, class by class, that are averaged at once: 128 MiB in float64."""
 
-    `qbar_c = sum_{x in c} m q / sum_{x in c} m`, as logarithms, summed cell by cell in log-space:
-    an example of tiny mass keeps a finite `log qbar` wherever its own `q` is positive.
+
+def class_similarity_of_each(parts: OffClass) -> Tensor:
+    """Return `qbar` of each example's class, a block of classes at a time.
+
+    `qbar_c = sum_{x in c} m q / sum_{x in c} m`, summed cell by cell in log-space: an example of
+    tiny mass has a positive `qbar` wherever its own `q` is positive.
 
     Args:
         parts: A response taken apart.
 
     Returns:
-        `[C, C]` float64; -inf on the diagonal and in the whole row of a class without examples.
+        `[N, C]` float64; 0 on the label.
     """
-    shape = (parts.num_classes, parts.num_classes)
-    index = parts.labels.unsqueeze(-1).expand_as(parts.log_q)
-    log_off = parts.log_q + parts.log_mass.unsqueeze(-1)
+    classes, places = parts.labels.unique(return_inverse=True)
+    found = torch.empty_like(parts.log_q)
+    size = max(1, CELLS // parts.num_classes)
+    for first in range(0, len(classes), size):
+        inside = (places >= first) & (places < first + size)
+        rows = inside.nonzero()[:, 0] if len(classes) > size else slice(None)
+        log_off = parts.log_q[rows] + parts.log_mass[rows].unsqueeze(-1)
+        own = places[rows] - first
+        count = min(size, len(classes) - first)
+        found[rows] = _log_average(log_off, own, count).exp()[own]
+    return found
+
+
+def _log_average(log_off: Tensor, own: Tensor, count: int) -> Tensor:
+    """Average rows `[n, C]` group by group, in log-space; `own` says to which each belongs."""
+    shape = (count, log_off.shape[-1])
+    index = own.unsqueeze(-1).expand_as(log_off)
     peak = log_off.new_full(shape, -torch.inf).scatter_reduce(0, index, log_off, "amax")
     # Cells without mass (the diagonal, empty classes) have peak -inf; any finite shift will do.
     shift = peak.nan_to_num(neginf=0.0)
-    total = log_off.new_zeros(shape).scatter_add(0, index, (log_off - shift[parts.labels]).exp())
+    total = log_off.new_zeros(shape).scatter_add(0, index, (log_off - shift[own]).exp())
     log_sums = total.log() + shift
     shares = log_sums - log_sums.logsumexp(-1, keepdim=True)
     return shares.nan_to_num(nan=-torch.inf, neginf=-torch.inf)

@@ -90,10 +90,10 @@ class SimilarityInformation:
         """
         if self._matrix is None:
             raise ResponseError(
-                "The similarity matrix was not kept, since it has a cell for each pair of classes "
-                f"and would take more than {MOST_CELLS * 8 / 2**30:g} GiB (from "
-                f"{math.isqrt(MOST_CELLS) + 1:,} classes on). Totals and parts need none; for the "
-                "matrix, keep the classes that are of interest."
+                "The similarity matrix was not kept, because it has a cell for each pair of "
+                f"classes and would need more than {MOST_CELLS * 8 / 2**30:g} GiB (from "
+                f"{math.isqrt(MOST_CELLS) + 1:,} classes on). Totals and parts do not need the "
+                "matrix. To get it, keep only the classes that you are interested in."
             )
         return self._matrix
 

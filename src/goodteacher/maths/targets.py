@@ -34,7 +34,7 @@ from torch.nn import functional as F
 
 from goodteacher.errors import ConfigError, ResponseError
 from goodteacher.maths._checks import UNLABELLED, check_labels, check_temperature
-from goodteacher.maths._off_class import log_class_similarity, off_class
+from goodteacher.maths._off_class import class_similarity_of_each, off_class
 
 
 class Target(Protocol):
@@ -134,7 +134,7 @@ def class_similarity(logits: Tensor, labels: Tensor, *, temperature: float = 1.0
         tensor([0.6000, 0.2000, 0.2000])
     """
     parts = off_class(logits, labels, temperature=temperature)
-    spread = log_class_similarity(parts).exp()[parts.labels] * parts.mass.unsqueeze(-1)
+    spread = class_similarity_of_each(parts) * parts.mass.unsqueeze(-1)
     target = spread.scatter(-1, parts.labels.unsqueeze(-1), parts.confidence.unsqueeze(-1))
     return _like(target, logits)
 
@@ -331,7 +331,7 @@ def smoothing_targets(
     """
     if not 0 <= smoothing <= 1:
         raise ConfigError(
-            f"smoothing must lie in 0..1, but got {smoothing}. It is the share of the target that "
+            f"smoothing must be in 0..1, but got {smoothing}. It is the share of the target that "
             "is spread over all classes; 0.1 is usual."
         )
     if num_classes < 2:
@@ -373,8 +373,8 @@ def logits_of(probabilities: Tensor, *, temperature: float = 1.0) -> Tensor:
     if not bool(((wide >= 0).all(-1) & (off < 0.01)).all()):
         raise ResponseError(
             "probabilities must be at least 0 and sum to 1 in each row, but the smallest is "
-            f"{wide.min().item():.4g} and a sum is off by {off.max().item():.4g}. "
-            "Are these logits? They are a response already."
+            f"{wide.min().item():.4g} and a sum is off by {off.max().item():.4g}. If these are "
+            "logits, they already are a response."
         )
     return temperature * wide.clamp_min(torch.finfo(wide.dtype).tiny).log()
 

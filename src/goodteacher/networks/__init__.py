@@ -57,6 +57,7 @@ from goodteacher.networks.preparation import Chain, Preparation, kind_of, prepar
 from goodteacher.networks.preparing import Preparations
 from goodteacher.networks.pretrained import Finished, finished_classifier, separator_of
 from goodteacher.networks.tokenizing import Tokenize, encoded_by
+from goodteacher.networks.trusted import check_code
 
 __all__ = [
     "NETWORK_SOURCES",
@@ -82,6 +83,7 @@ __all__ = [
     "build_model",
     "build_network",
     "canonical_spec",
+    "check_code",
     "check_teaches",
     "described",
     "encoded_by",

@@ -74,14 +74,14 @@ def adapt(network: nn.Module, *, name: str) -> nn.Module:
     if isinstance(network, torch.jit.ScriptModule):
         raise ModelError(
             f"The network {name!r} is a compiled TorchScript program, which cannot be trained "
-            "in a stack. Return the nn.Module that was given to torch.jit.script or trace."
+            "here. Return the nn.Module that was given to torch.jit.script or torch.jit.trace."
         )
     try:
         network = network.to("cpu")
     except NotImplementedError as error:  # tensors on the device "meta" have shapes only
         raise ModelError(
-            f"The weights of the network {name!r} have no values: they are on the device 'meta'. "
-            "Make the network on the CPU, outside of torch.device('meta')."
+            f"The weights of the network {name!r} have no values, because they are on the device "
+            "'meta'. Make the network on the CPU, outside torch.device('meta')."
         ) from error
     _check_weights(network, name)
     _check_ties(network, name)
@@ -115,8 +115,8 @@ def take_fields(network: nn.Module, names: tuple[str, ...]) -> None:
     if unknown and not takes_any:
         raise ModelError(
             f"The forward of {type(network).__name__} has no argument named {', '.join(unknown)}, "
-            f"but examples have the fields {', '.join(names)}. Leave these fields out of the data, "
-            "or let forward take them."
+            f"but examples have the fields {', '.join(names)}. Leave these fields out of the "
+            "data, or add them to the arguments of forward."
         )
     network.register_forward_pre_hook(_by_name, with_kwargs=True)
 
@@ -190,9 +190,9 @@ def _check_weights(network: nn.Module, name: str) -> None:
     )
     if wrong:
         raise ModelError(
-            f"The network {name!r} has weights of type {', '.join(wrong)}, but weights are trained "
-            "in torch.float32. Return network.float(); --precision bfloat16 makes products fast "
-            "without losing the small steps of training."
+            f"The network {name!r} has weights of type {', '.join(wrong)}, but weights are "
+            "trained in torch.float32. Return network.float(). For speed, use --precision "
+            "bfloat16, which keeps the weights in float32."
         )
 
 
@@ -205,9 +205,10 @@ def _check_ties(network: nn.Module, name: str) -> None:
         other = places.setdefault(parameter.data_ptr(), key)
         if other != key:
             raise ModelError(
-                f"The weights {other} and {key} of the network {name!r} share memory, but are two "
-                "parameters, so students trained together would lose the tie. Assign the parameter "
-                "itself, as in self.b.weight = self.a.weight, or use F.linear with self.a.weight.T."
+                f"The weights {other} and {key} of the network {name!r} share memory but are two "
+                "parameters, so they would become different in students that are trained "
+                "together. Assign the parameter itself, as in self.b.weight = self.a.weight, or "
+                "use F.linear with self.a.weight.T."
             )
 
 
@@ -224,8 +225,8 @@ def _check_none_hidden(network: nn.Module, name: str) -> None:
                 place = f"{path}.{key}".lstrip(".")
                 raise ModelError(
                     f"The network {name!r} has layers in {place!r}, a plain "
-                    f"{type(value).__name__}, where PyTorch does not see them: they would not be "
-                    "trained or saved. Use nn.ModuleList, nn.ModuleDict or nn.Sequential."
+                    f"{type(value).__name__}, where PyTorch does not find them, so they would not "
+                    "be trained or saved. Use nn.ModuleList, nn.ModuleDict or nn.Sequential."
                 )
 
 

@@ -166,7 +166,7 @@ NETWORK_SOURCES: Mapping[str, NetworkSource] = {
         users_own=True,
     ),
     "given": NetworkSource(
-        grammar="given:NAME, the name that a network given in Python gets",
+        grammar="given:NAME, the name that goodteacher gives to a network that you pass in Python",
         example="given:make_net",
         pattern=r"[\w.\-]+",
         build=_given,
@@ -174,7 +174,7 @@ NETWORK_SOURCES: Mapping[str, NetworkSource] = {
         users_own=True,
     ),
     "hf": NetworkSource(
-        grammar="hf:NAME_OR_FOLDER, a folder or a model of the hub as transformers reads it",
+        grammar="hf:NAME_OR_FOLDER, a folder or a hub name of a model of transformers",
         example="hf:models/bert",
         pattern=r".*[^/\s].*",
         build=_hf,
@@ -185,7 +185,9 @@ NETWORK_SOURCES: Mapping[str, NetworkSource] = {
         rebuilt=pretrained.rebuilt,
     ),
     "timm": NetworkSource(
-        grammar="timm:NAME, with .WEIGHTS of timm or +FILE.safetensors behind it if pretrained",
+        grammar=(
+            "timm:NAME, for pretrained weights followed by .WEIGHTS of timm or +FILE.safetensors"
+        ),
         example="timm:resnet18",
         pattern=vision.ARGUMENT,
         build=partial(vision.build, "timm"),
@@ -197,8 +199,8 @@ NETWORK_SOURCES: Mapping[str, NetworkSource] = {
     ),
     "torchvision": NetworkSource(
         grammar=(
-            "torchvision:NAME, with .WEIGHTS of torchvision or +FILE.safetensors behind it if "
-            "pretrained"
+            "torchvision:NAME, for pretrained weights followed by .WEIGHTS of torchvision or "
+            "+FILE.safetensors"
         ),
         example="torchvision:mobilenet_v3_small",
         pattern=vision.ARGUMENT,
@@ -246,8 +248,9 @@ def build_model(
     Args:
         spec: ``mlp:1200,1200``, ``cnn:32,64,128``, ``resnet:20``, ``resnet:8x4``, ``wrn:16-2`` or
             ``python:package.module:factory``, a callable that gets ``num_classes``, and
-            ``input_shape`` if it takes that, of fields a dictionary. What stands behind an ``@``
-            says how inputs are prepared, and changes nothing here.
+            ``input_shape`` if it takes that, of fields a dictionary; it must have been named by the
+            user, see `specification_of`. What stands behind an ``@`` says how inputs are prepared,
+            and changes nothing here.
         num_classes: Number C of logits; at least 2.
         inputs: What one example is, as it is prepared; a shape stands for numbers of it, such as
             ``(features,)`` or ``(channels, height, width)``.
@@ -282,8 +285,8 @@ def build_model(
         except (MemoryError, RuntimeError) as error:
             reason = str(error).partition("\n")[0].rstrip(". ")  # a C++ stack may follow
             raise ModelError(
-                f"The network {spec!r} for {inputs} cannot be made: {reason}. "
-                "Is it larger than the memory? Choose a smaller one."
+                f"The network {spec!r} for {inputs} cannot be made: {reason}. If there is not "
+                "enough memory, choose a smaller network."
             ) from error
 
 
@@ -302,7 +305,7 @@ def rebuilt(spec: str, record: dict[str, Any], *, num_classes: int, inputs: Inpu
     """
     source = NETWORK_SOURCES[_parse(spec)[0]]
     if source.rebuilt is None:
-        raise ModelError(f"The network {spec!r} is made from its name alone.")
+        raise ModelError(f"The network {spec!r} is made from its name only.")
     with torch.random.fork_rng(devices=[]):
         return source.rebuilt(record, num_classes, inputs)
 
@@ -357,9 +360,9 @@ def _parse(spec: str) -> tuple[str, str, str]:
     """Return family, argument and what stands behind the ``@``, each in its canonical form."""
     if callable(spec):
         raise ModelError(
-            f"A model specification must be a string, but got a {type(spec).__name__}. "
-            "goodteacher.networks.specification_of gives that of a network, or of a function that "
-            "makes one."
+            f"A model specification must be a string, but got a {type(spec).__name__}. To get the "
+            "specification of a network, or of a function that makes one, call "
+            "goodteacher.networks.specification_of."
         )
     if not isinstance(spec, str):
         raise ModelError(
@@ -448,8 +451,8 @@ def _check_classes(num_classes: int) -> None:
 def _check_seed(seed: int) -> None:
     if not _is_int(seed) or not 0 <= seed <= MAX_SEED:
         raise ModelError(
-            f"seed must be in the range 0 to 2^32 - 1, and whole, but got {seed!r}. PyTorch "
-            "ignores the higher bits of a seed. Choose a small one, such as 0."
+            f"seed must be a whole number from 0 to 2^32 - 1, but got {seed!r}. Choose a small "
+            "one, for example 0."
         )
 
 
@@ -466,12 +469,12 @@ def _check_inputs(inputs: InputSpec, spec: str, *, image: bool) -> None:
     """Refuse what the library's own networks cannot take."""
     if inputs.kind != "numbers":
         raise ModelError(
-            f"The model {spec!r} takes numbers in one array, but the examples are {inputs}. A "
-            "network of yours, python:package.module:factory, may take them as they are."
+            f"The model {spec!r} takes numbers in one array, but the examples are {inputs}. Use a "
+            "network of your own that takes them: python:package.module:factory."
         )
     if image and len(inputs.shape) != 3:
         raise ModelError(
-            f"The model {spec!r} needs images of shape (channels, height, width), but the examples "
-            f"have shape {list(inputs.shape)}. For other numbers, choose an 'mlp:' model, such as "
-            f"{NETWORK_SOURCES['mlp'].example!r}."
+            f"The model {spec!r} needs images of shape (channels, height, width), but the "
+            f"examples have shape {list(inputs.shape)}. For other numbers, choose an 'mlp:' "
+            f"model, for example {NETWORK_SOURCES['mlp'].example!r}."
         )

@@ -122,7 +122,7 @@ class Encode(nn.Module):
         words = {column.name: len(column.places) for column in self.words}
         own = {name: len(values) for name, values in spec.words.items()}
         if spec.kind != "rows" or spec.columns != self.columns or own != words:
-            raise ValueError(f"{spec} are not the rows of {', '.join(self.columns)}")
+            raise ValueError(f"{spec} are not rows with the columns {', '.join(self.columns)}")
         width = len(self.numbers) + len(self._gap_places)
         return numbers_spec((width + sum(column.width for column in self.words),))
 
@@ -183,7 +183,7 @@ class Encode(nn.Module):
         columns = [str(name) for name in record["columns"]]
         described = [*(each.name for each in numbers), *(each.name for each in words)]
         if sorted(columns) != sorted(described):
-            raise ValueError("its columns are not those that it says something about")
+            raise ValueError("its columns are not those that it describes")
         return cls(numbers, words, columns)
 
 

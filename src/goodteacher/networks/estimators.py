@@ -70,7 +70,7 @@ def _of_package(package: str, name: str, count: int = 100, **settings: Any) -> A
     except ImportError:
         raise PackageError(
             f"The teacher {package!r} needs the package {package}, which is not installed: pip "
-            f"install {package}. 'boosting' is scikit-learn's own and needs nothing."
+            f"install {package}. 'boosting' is part of scikit-learn and needs no other package."
         ) from None
     return getattr(module, name)(n_estimators=count, **settings)
 
@@ -247,13 +247,13 @@ def about_estimators(spec: str) -> str:
     name = _name_of(spec)
     if name in ESTIMATORS:
         return (
-            f"The model specification {spec!r} names a classifier of scikit-learn's kind, which "
-            "can be the teacher of a search alone: its students are networks, such as 'linear' or "
-            "'mlp:32'. For a student of scikit-learn's kind use goodteacher.DistilledClassifier("
-            "teacher=..., student=...) in Python."
+            f"The model specification {spec!r} names a scikit-learn classifier, which can be a "
+            "teacher but not a student in a search: students are networks, for example 'linear' "
+            "or 'mlp:32'. For a scikit-learn student use "
+            "goodteacher.DistilledClassifier(teacher=..., student=...) in Python."
         )
     near = difflib.get_close_matches(name, ESTIMATORS, n=1, cutoff=0.7)
-    return f" A teacher can be {', '.join(ESTIMATORS)} too." * bool(near)
+    return f" A teacher can also be {', '.join(ESTIMATORS)}." * bool(near)
 
 
 def _name_of(spec: str) -> str:
@@ -268,9 +268,9 @@ def _named(spec: str) -> tuple[str, Any, bool]:
         after = ESTIMATORS[name].counts
         allowed = f" or {name}:{after.upper()} with the number of {after}" * bool(after)
         raise ModelError(
-            f"The teacher {spec!r} is malformed: it must be {name}{allowed}. Give an object for "
-            "anything else, in Python: goodteacher.search(..., teacher=RandomForestClassifier"
-            "(max_depth=8))."
+            f"The teacher {spec!r} is malformed: it must be {name}{allowed}. For other settings, "
+            "give an object in Python: goodteacher.search(..., "
+            "teacher=RandomForestClassifier(max_depth=8))."
         )
     if not argument:
         return name, kind.build(), kind.categories

@@ -80,7 +80,7 @@ def check_trainable(network: nn.Module, name: str) -> None:
     if any(parameter.requires_grad for parameter in network.parameters()):
         return
     count = sum(parameter.numel() for parameter in network.parameters())
-    state = f"all of its {count:,} weights are frozen" if count else "it has no weights"
+    state = f"all {count:,} weights are frozen" if count else "it has no weights"
     raise ModelError(
         f"The network {name!r} has nothing to train: {state}. Set requires_grad=True for the "
         "weights to be trained, at least those of its last layer."
@@ -116,11 +116,11 @@ def check_not_probabilities(
     remedy = (
         f"Remove its last layer, {layer}."
         if layer
-        else "Return what its forward gives to softmax or sigmoid."
+        else "Return the values that its forward passes to softmax or sigmoid."
     )
     raise ModelError(
         f"The network {name!r} returns probabilities in {mode} mode: on {batch_length(inputs)} "
-        f"inputs all outputs lie in 0..1 and {seen}. Losses and temperatures need the logits. "
+        f"inputs, all outputs are in 0..1 and {seen}. Losses and temperatures need logits. "
         f"{remedy}"
     )
 
@@ -165,17 +165,17 @@ def _batch_notes(network: nn.Module, inputs: Batch, logits: Tensor, name: str) -
     """Check that each row of the output belongs to its own example."""
     if _differ(network(inputs), logits):
         raise ModelError(
-            f"The network {name!r} gives other outputs for the same inputs when asked again, in "
-            "evaluation mode. Is a dropout always on? Use nn.Dropout, or "
-            "F.dropout(x, training=self.training)."
+            f"The network {name!r} gives different outputs for the same inputs in evaluation "
+            "mode. Is a dropout always active? Use nn.Dropout, or F.dropout(x, "
+            "training=self.training)."
         )
     order = torch.arange(batch_length(inputs)).roll(3)
     if _differ(network(take_rows(inputs, order)), logits[order]):
         raise ModelError(
             f"The outputs of the network {name!r} do not follow the order of the examples: for "
-            "the same examples in another order, other rows come back. Does it swap or flip the "
-            "axis of the batch, or read it as time? The first axis is the batch from the first "
-            "layer to the last."
+            "the same examples in another order, it returns different rows. Does it swap or flip "
+            "the axis of the batch, or use it as time? The first axis must be the batch in all "
+            "layers."
         )
     one = take_rows(inputs, slice(1))
     single = check_logits(
@@ -188,8 +188,9 @@ def _batch_notes(network: nn.Module, inputs: Batch, logits: Tensor, name: str) -
     if _differ(single, logits[:1]):
         return [
             f"the output of {name!r} for an example depends on the other examples of its batch, "
-            "in evaluation mode too. A batch normalisation with track_running_stats=False does "
-            "that; the delivered student will answer differently for one example and for many."
+            "also in evaluation mode. A batch normalisation with track_running_stats=False does "
+            "that. The delivered student will give different answers for one example and for "
+            "many."
         ]
     return []
 
@@ -200,9 +201,9 @@ def _of_one(network: nn.Module, inputs: Batch, name: str) -> object:
     except Exception as error:
         raise ModelError(
             f"The network {name!r} failed in evaluation mode on a single example, of shape "
-            f"{batch_shape(inputs)}: {reason_of(error)}. A squeeze() may drop the axis of the "
-            "batch: name the axis that it should drop. A batch normalisation with "
-            "track_running_stats=False needs several examples: leave that at True."
+            f"{batch_shape(inputs)}: {reason_of(error)}. If squeeze() removes the axis of the "
+            "batch, give it the axis that it should remove. If a batch normalisation has "
+            "track_running_stats=False, set it to True."
         ) from error
 
 
@@ -210,23 +211,23 @@ def _seed_notes(build: Callable[[int], nn.Module], network: nn.Module, name: str
     """Check that the initial weights are those of the seed."""
     if not _same_weights(build(0), network):
         raise ModelError(
-            f"The network {name!r} has different weights each time it is made with the same seed, "
-            "so students cannot be paired and a study cannot be resumed. Draw the weights with "
-            "the default generators of PyTorch, NumPy or Python on the CPU, which are seeded "
-            "before the factory is called, not with a generator of your own."
+            f"The network {name!r} gets different weights each time it is made with the same "
+            "seed, so students cannot be paired and a study cannot be resumed. Draw the weights "
+            "on the CPU with the default generators of PyTorch, NumPy or Python, which are "
+            "seeded before the factory is called, and not with a generator of your own."
         )
     if _same_weights(build(1), network):
         return [
-            f"{name!r} starts from the same weights whatever the seed, so its seeds differ by the "
-            "order of examples only, and intervals over seeds are narrower than they would be."
+            f"{name!r} starts from the same weights for every seed, so seeds differ only in the "
+            "order of examples, and intervals over seeds are too narrow."
         ]
     share = _shared_weights(build(1), network)
     if share > _PRETRAINED:
         return [
-            f"{name!r} starts {share:.0%} of its weights from the same values whatever the seed, "
-            "as pretrained networks do. Its seeds differ by the other weights, those of the head, "
-            "the order of examples and dropout; what another pretraining would give is not in "
-            "intervals over seeds."
+            f"{name!r} starts {share:.0%} of its weights from the same values for every seed, as "
+            "pretrained networks do. Seeds differ in the other weights (those of the head), in "
+            "the order of examples and in dropout. Intervals over seeds do not include how much "
+            "another pretraining would change."
         ]
     return []
 

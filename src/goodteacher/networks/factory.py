@@ -25,6 +25,7 @@ from goodteacher.networks.adapting import (
     wants_contiguous,
 )
 from goodteacher.networks.batches import Batch, batch_length, batch_shape, made_up, map_batch
+from goodteacher.networks.trusted import given_for
 
 DUMMY_BATCH = 2
 
@@ -39,19 +40,23 @@ def load_factory(path: str) -> Callable[..., object]:
         The callable.
 
     Raises:
-        ModelError: If the module cannot be imported, has no such name, or it cannot be called, or
-            is a network already.
+        ModelError: If a folder names it and the user does not trust that, its module cannot be
+            imported, has no such name, or it cannot be called, or is a network already.
 
+    >>> from goodteacher.networks.trusted import trust
+    >>> trust("python:torch.nn:Identity")
     >>> load_factory("torch.nn:Identity")
     <class 'torch.nn.modules.linear.Identity'>
     """
+    if (given := given_for(path)) is not None:
+        return given
     module_name, _, name = path.partition(":")
     found = _attribute(_import(module_name), module_name, name)
     if not callable(found) or isinstance(found, nn.Module):  # a network can be called, on inputs
         raise ModelError(
             f"{name!r} in module {module_name!r} is a {type(found).__name__}, but a model factory "
-            "must be callable: it gets num_classes and returns an nn.Module. Name the function or "
-            "the class that makes the network, not a network."
+            "must be callable: it gets num_classes and returns an nn.Module. Give the function "
+            "or the class that makes the network, not a network."
         )
     return found
 
@@ -106,7 +111,8 @@ def build_with(
         given = (*arguments, *(f"{name}={value}" for name, value in keywords.items()))
         raise ModelError(
             f"The model factory {path!r} failed when called with {_listing(given)}: "
-            f"{reason_of(error)}. It must accept num_classes, or (num_classes, input_shape)."
+            f"{reason_of(error)}. It is called with num_classes, or with (num_classes, "
+            "input_shape)."
         ) from error
     if not isinstance(network, nn.Module):
         raise ModelError(_no_network(path, network))
@@ -175,7 +181,7 @@ def check_logits(
     if not logits.is_floating_point() or not bool(torch.isfinite(logits).all()):
         raise ModelError(
             f"The network {name!r} returned logits {given} that are not finite floating point "
-            f"numbers (dtype {logits.dtype}). Check its initial weights, and that it returns "
+            f"numbers (dtype {logits.dtype}). Check its initial weights, and whether it returns "
             "logits and not predicted classes."
         )
     return logits
@@ -188,15 +194,15 @@ def _shape_hint(shape: list[int], expected: list[int], output: object) -> str:
         fitting = [n for n, x in enumerate(output) if list(getattr(x, "shape", ())) == expected]
         if fitting:
             return (
-                f"It is the first of {len(output)} values, of which number {fitting[0] + 1} has "
-                "that shape: return that one first, or alone."
+                f"It is the first of {len(output)} values, and number {fitting[0] + 1} has that "
+                "shape: return only that one, or return it first."
             )
     if shape == [batch, 1] and classes == 2:
-        return "One output says how likely one of two classes is: give a logit for each class."
+        return "One output is not enough for two classes: return a logit for each class."
     if shape[:2] == expected and set(shape[2:]) == {1}:
-        return "Only axes of length 1 are too many: add nn.Flatten() behind the last layer."
+        return "It has extra axes of length 1: add nn.Flatten() after the last layer."
     if shape[:2] == expected:
-        return "Average over the axes behind the classes, as with nn.AdaptiveAvgPool2d(1)."
+        return "Average over the axes after the classes, for example with nn.AdaptiveAvgPool2d(1)."
     if len(shape) == 2 and shape[0] == batch:
         return (
             f"There are {shape[1]} outputs for {classes} classes: does the factory use its "
@@ -204,8 +210,9 @@ def _shape_hint(shape: list[int], expected: list[int], output: object) -> str:
         )
     if shape in ([classes], [1, classes]) or (shape and shape[0] != batch):
         return (
-            f"The first axis must be the batch, here of {batch}. Does squeeze, a fixed view(...) "
-            "or an axis of time come first? Keep the batch as it is, as x.flatten(1) does."
+            f"The first axis must be the batch, here of {batch}. Does squeeze(), a fixed "
+            "view(...) or an axis of time change it? Use, for example, x.flatten(1), which keeps "
+            "the batch."
         )
     return "Flatten or pool before the last layer."
 
@@ -240,7 +247,7 @@ def _wanted(inputs: Batch) -> str:
     """Say what a network must take."""
     if not isinstance(inputs, Tensor):
         return (
-            "It gets the fields by name, where its forward has arguments of these names, and else "
+            "It gets the fields by name if its forward has arguments of these names, otherwise "
             "as one dictionary."
         )
     shape = f"[batch, {_listing(tuple(inputs.shape[1:]))}]"
@@ -262,7 +269,7 @@ def _no_network(path: str, found: object) -> str:
             f"return {found.__name__}(num_classes)."
         )
     if isinstance(found, tuple | list) and any(isinstance(item, nn.Module) for item in found):
-        return f"{text} with a network in it, {must} Return the network alone."
+        return f"{text} that contains a network, {must} Return only the network."
     return f"{text}, {must} Does it end with a return statement?"
 
 
@@ -270,7 +277,7 @@ def _check_materialised(network: nn.Module, name: str) -> None:
     lazy = [key for key, parameter in network.named_parameters() if is_lazy(parameter)]
     if lazy:
         raise ModelError(
-            f"The network {name!r} has lazy layers that evaluation mode does not reach, so their "
+            f"The network {name!r} has lazy layers that are not used in evaluation mode, so their "
             f"weights have no shape: {', '.join(lazy)}. Give these layers their sizes."
         )
 
@@ -296,7 +303,7 @@ def _import(module_name: str) -> object:
     except (Exception, SystemExit) as error:  # a script that parses arguments on import exits
         raise ModelError(
             f"Module {module_name!r} of the model factory cannot be imported: {reason_of(error)}. "
-            "Is it installed, or its folder on PYTHONPATH?"
+            "Is it installed, or is its folder in PYTHONPATH?"
         ) from error
 
 

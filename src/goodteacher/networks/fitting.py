@@ -87,8 +87,8 @@ class _Request:
         if source not in sources:
             listed = " and ".join(f"'{each}:'" for each in sources)
             raise ModelError(
-                f"The network {self.spec!r} has no {what} of its own, as those with {listed} "
-                "have. Leave out the part after the @."
+                f"The network {self.spec!r} has no {what} that an @ could choose, as networks "
+                f"with {listed} have. Leave out the part after the @."
             )
         return name
 
@@ -137,7 +137,7 @@ def _fit_rows(request: _Request) -> Chain:
     chunks = cast("Iterator[Tensor]", request.training.chunks())
     if isinstance(request.normalization, Normalization):
         raise ConfigError(
-            "A Normalization of your own is for numbers, but these examples are "
+            "A Normalization object applies to numbers, but these examples are "
             f"{request.training.spec}. Use normalization='auto' or 'none'."
         )
     scaled = NORMALIZATIONS[request.normalization] is not NORMALIZATIONS["none"]
@@ -151,7 +151,7 @@ def _fit_field(request: _Request) -> Chain:
 
 def _fit_tfidf(request: _Request) -> Chain:
     if request.texts is None:
-        raise request.refused("wants terms of texts")
+        raise request.refused("needs terms of texts")
     wanted = int(request.argument)
     return _fit_default(dataclasses.replace(request, num_terms=wanted))
 
@@ -159,14 +159,14 @@ def _fit_tfidf(request: _Request) -> Chain:
 def _fit_resize(request: _Request) -> Chain:
     images = request.training
     if request.kind != "images":
-        raise request.refused("wants images at another size")
+        raise request.refused("needs images at another size")
     stored, (height, width) = images.spec.shape[1:], _sides(request.argument)
     if height > stored[0] or width > stored[1]:
         raise ModelError(
-            f"The network {request.spec!r} wants images of {height}x{width}, but those of these "
-            f"data have {stored[0]}x{stored[1]} pixels, and resizing by area makes them smaller "
-            "only. Name at most their size; larger images are made where they are read: "
-            f"--resize {height},{width}."
+            f"The network {request.spec!r} needs images of {height}x{width}, but those of these "
+            f"data have {stored[0]}x{stored[1]} pixels, and @resize can only make images smaller. "
+            "Give at most their size, or enlarge the images when they are read: --resize "
+            f"{height},{width}."
         )
     resize = Resize(height, width)
 
@@ -179,7 +179,7 @@ def _fit_resize(request: _Request) -> Chain:
 
 def _fit_raw(request: _Request) -> Chain:
     if request.kind in ("texts", "rows"):
-        raise request.refused("wants numbers as they are stored")
+        raise request.refused("needs numbers as they are stored")
     if request.kind == "fields":
         return request.each(_fit_raw_field)
     return Chain(Identity())
@@ -191,14 +191,14 @@ def _fit_raw_field(request: _Request) -> Chain:
 
 def _fit_integers(request: _Request) -> Chain:
     if request.kind != "integers":
-        raise request.refused("wants whole numbers as they are stored")
+        raise request.refused("needs whole numbers as they are stored")
     return Chain(Integers())
 
 
 def _fit_tokens(request: _Request) -> Chain:
     name = request.own_name("tokenizer", ("hf",))
     if request.texts is None:
-        raise request.refused("reads texts by its tokenizer")
+        raise request.refused("reads texts with its tokenizer")
     length = int(request.argument) if request.argument else None
     columns = request.training.spec.columns
     return Chain(fit_tokenizer(name, request.texts, length=length, columns=columns))
@@ -352,13 +352,13 @@ def canonical_clause(spec: str, clause: str) -> str:
         nearest = difflib.get_close_matches(name, PREPARATIONS, n=1, cutoff=0.4)
         hint = f" Did you mean {PREPARATIONS[nearest[0]].example!r}?" if nearest else ""
         raise ModelError(
-            f"The model specification {spec!r} asks for the unknown preparation {name!r} behind "
-            f"its @: it must be one of {', '.join(PREPARATIONS)}.{hint}"
+            f"The model specification {spec!r} has the unknown preparation {name!r} after the @: "
+            f"it must be one of {', '.join(PREPARATIONS)}.{hint}"
         )
     kind = PREPARATIONS[name]
     if bool(colon) != bool(argument) or not re.fullmatch(kind.pattern, argument):
         raise ModelError(
-            f"The model specification {spec!r} is malformed behind its @: it must be "
+            f"The model specification {spec!r} is malformed after the @: it must be "
             f"{kind.grammar}. For example {kind.example!r}."
         )
     return f"{name}:{kind.canonical(argument)}" if colon else name

@@ -20,6 +20,7 @@ from goodteacher.data import InputSpec
 from goodteacher.errors import ModelError
 from goodteacher.networks.factory import build_with
 from goodteacher.networks.identity import identity_of
+from goodteacher.networks.trusted import factory_of, stand_in, trust
 
 NetworkLike = str | nn.Module | Callable[..., nn.Module]
 """What names a network, is one, or makes one from ``num_classes`` (and ``input_shape``)."""
@@ -32,6 +33,8 @@ _GIVEN: dict[str, nn.Module | Callable[..., object]] = {}
 
 def specification_of(network: NetworkLike) -> str:
     """Return the specification of a network; one given in Python is remembered under it.
+
+    It is called with what the user names, so a factory ``python:...`` may be imported from then on.
 
     Args:
         network: A specification; an ``nn.Module``, of which copies are trained, with the weights
@@ -50,6 +53,7 @@ def specification_of(network: NetworkLike) -> str:
     elif callable(network):
         name = _name_of(network)
     else:
+        trust(network)
         return network
     _GIVEN[name] = network
     return f"{PREFIX}{name}"
@@ -60,14 +64,20 @@ def give_again(spec: str, network: NetworkLike) -> None:
 
     Args:
         spec: The specification that a study or a delivered student names.
-        network: The network, or the function that makes it.
+        network: The network, or the function that makes it; or, of a factory ``python:...``, its
+            specification, which is trusted then.
 
     Raises:
         ModelError: The specification needs no network, or another specification was given.
     """
+    path = factory_of(spec)
+    if path is not None:
+        _give_factory(path, network)
+        return
     if not spec.startswith(PREFIX):
         raise ModelError(
-            f"The network {spec!r} is made from its name, so none is to be given. Leave it out."
+            f"The network {spec!r} is made from its name, so no network may be given for it. "
+            "Leave that out."
         )
     if isinstance(network, str):
         raise ModelError(
@@ -75,6 +85,20 @@ def give_again(spec: str, network: NetworkLike) -> None:
             f"not the name {network!r}."
         )
     _GIVEN[spec.removeprefix(PREFIX)] = network
+
+
+def _give_factory(path: str, network: NetworkLike) -> None:
+    if isinstance(network, nn.Module):
+        stand_in(path, functools.partial(_copied, network))
+    elif callable(network):
+        stand_in(path, network)
+    elif factory_of(network) == path:
+        trust(network)
+    else:
+        raise ModelError(
+            f"The network is 'python:{path}', but {network!r} was given in its place. Give the "
+            "function, or this name."
+        )
 
 
 def given_networks() -> dict[str, nn.Module | Callable[..., object]]:
@@ -105,8 +129,8 @@ def build_given(name: str, *, num_classes: int, inputs: InputSpec) -> nn.Module:
     found = _GIVEN.get(name)
     if found is None:
         raise ModelError(
-            f"The network {PREFIX + name!r} was given in Python, by another process. Give it "
-            "again, in Python: goodteacher.verify(study, student=..., teacher=...), or "
+            f"The network {PREFIX + name!r} was given in Python, in another process. Give it "
+            "again in Python: goodteacher.verify(study, student=..., teacher=...), or "
             "goodteacher.load_student(folder, network=...)."
         )
     if isinstance(found, nn.Module):

@@ -30,16 +30,16 @@ class NetworkIdentity(Frozen):
     def difference(self, other: NetworkIdentity) -> str | None:
         """Say in what another network differs; None if it does not."""
         if self.class_name != other.class_name:
-            return f"it is a {self.class_name}, and was a {other.class_name}"
+            return f"it is now a {self.class_name} and was a {other.class_name}"
         if (self.structure, self.parameters) != (other.structure, other.parameters):
             return (
-                f"its structure is another one ({self.parameters:,} parameters, it had "
+                f"its structure has changed (it has {self.parameters:,} parameters and had "
                 f"{other.parameters:,})"
             )
         room = _SAME * max(other.norm, 1e-12)
         sums = math.isclose(self.sum, other.sum, abs_tol=room * math.sqrt(max(1, self.parameters)))
         if not (sums and math.isclose(self.norm, other.norm, abs_tol=room)):
-            return "it starts from other weights"
+            return "its initial weights have changed"
         return None
 
 

@@ -170,8 +170,8 @@ class Channels(nn.Module):
         self.order = tuple(int(channel) for channel in order)
         if not self.order or min(self.order) < 0:
             raise DataError(
-                f"The order of channels is whole numbers from 0, not {list(order)}. Was the file "
-                "edited?"
+                f"The order of channels must be whole numbers from 0, but is {list(order)}. Was "
+                "the file edited?"
             )
 
     @property
@@ -232,5 +232,5 @@ def _nearest(before: int, after: int) -> Tensor:
 
 def _channels_of(spec: InputSpec) -> int:
     if len(spec.shape) != 3:
-        raise ValueError(f"{spec} are no images")
+        raise ValueError(f"{spec} are not images")
     return spec.shape[0]

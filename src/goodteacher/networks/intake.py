@@ -51,8 +51,8 @@ def as_texts(inputs: Any, columns: Sequence[str] = ()) -> Any:
         return rows_of_columns(inputs, columns)
     if isinstance(inputs, Tensor):
         raise DataError(
-            f"This student takes a list of strings, but got a tensor {list(inputs.shape)}. "
-            "Give it the texts themselves: it makes their features with its own vocabulary."
+            f"This student takes a list of strings, but got a tensor {list(inputs.shape)}. Give "
+            "the texts themselves: the student computes their features with its own vocabulary."
         )
     listed = inputs.tolist() if hasattr(inputs, "tolist") else inputs
     if columns:
@@ -111,7 +111,7 @@ def _fields(inputs: Any, spec: InputSpec) -> dict[str, Tensor]:
     lengths = {name: len(part) for name, part in found.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {count}" for name, count in lengths.items())
-        raise DataError(f"All fields must have as many examples, but have: {told}.")
+        raise DataError(f"All fields must have the same number of examples, but have: {told}.")
     return found
 
 
@@ -120,8 +120,8 @@ def _numbers(inputs: Any, spec: InputSpec) -> Tensor:
         numbers = inputs if isinstance(inputs, Tensor) else _from_array(np.asarray(inputs))
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"{_takes(spec)}, but got {_described(inputs)}. Is it text, or do its rows "
-            "differ in length? Was the student trained on other data than these?"
+            f"{_takes(spec)}, but got {_described(inputs)}. Is it text, or do its rows differ in "
+            "length? Was the student trained on other data?"
         ) from error
     if numbers.is_complex() or numbers.dtype == torch.bool or numbers.is_sparse:
         raise DataError(
@@ -161,35 +161,37 @@ def _way_out(shape: tuple[int, ...], spec: InputSpec) -> str:
         if len(shape) == 2:
             return (
                 f"Each example has {shape[1]} features instead of {wanted[0]}: give the columns "
-                "that it was trained on, in their order, without labels and ids."
+                "that the student was trained on, in the same order, without labels and ids."
             )
         return "Give one row for each example."
     if spec.kind != "images":
-        return "Give them as they were for its training, with their axes in the same order."
+        return "Give them as in training, with the axes in the same order."
     channels, height, width = wanted
     if shape[-3:] == (height, width, channels):
         axes = "0, 3, 1, 2" if len(shape) == 4 else "2, 0, 1"
         return (
-            f"The channels come last in them: inputs.permute({axes}), or for an array "
+            f"Their channels are last: give inputs.permute({axes}), or for an array "
             f"inputs.transpose({axes})."
         )
     if len(shape) == 2 and shape[1] == channels * height * width:
-        return f"They are flat: inputs.reshape(-1, {channels}, {height}, {width})."
+        return f"They are flat: give inputs.reshape(-1, {channels}, {height}, {width})."
     if len(shape) == 4 and shape[2:] == (height, width):
         if (shape[1], channels) == (3, 1):
-            return "It was trained on gray images: convert them, as with PIL's image.convert('L')."
+            return (
+                "The student was trained on grey images: convert them, as image.convert('L') does."
+            )
         if (shape[1], channels) == (1, 3):
-            return "It was trained on colours: repeat the gray channel, inputs.repeat(1, 3, 1, 1)."
+            return (
+                "The student was trained on colour images: repeat the grey channel, "
+                "inputs.repeat(1, 3, 1, 1)."
+            )
         return f"They have {shape[1]} channels instead of {channels}."
     if channels > 1 and len(shape) == 3 and shape[1:] == (height, width):
         return (
-            f"Images [N, {height}, {width}] have no channels, and it was trained on {channels}: "
-            "for gray images, inputs[:, None].repeat(1, 3, 1, 1)."
+            f"Images [N, {height}, {width}] have no channels, but the student was trained on "
+            f"{channels}: for grey images, give inputs[:, None].repeat(1, 3, 1, 1)."
         )
-    return (
-        f"Resize them to height {height} and width {width}, as its training images were, "
-        "before you give them."
-    )
+    return f"Resize them first to height {height} and width {width}, as in training."
 
 
 def _pixels(images: Tensor) -> Tensor:
@@ -201,14 +203,14 @@ def _pixels(images: Tensor) -> Tensor:
     if images.is_floating_point() and not (low < 0 or high > 1):
         raise DataError(
             f"This student takes images as stored, with values 0 to 255, but got {images.dtype} "
-            f"between {low:g} and {high:g}. They were divided by 255, as ToTensor does. Give the "
-            "bytes themselves, or multiply: (255 * inputs).round().to(torch.uint8)."
+            f"between {low:g} and {high:g}. They were probably divided by 255, as ToTensor does. "
+            "Give the bytes themselves, or multiply: (255 * inputs).round().to(torch.uint8)."
         )
     if not (low >= 0 and high <= 255):  # NaN too
         raise DataError(
             f"This student takes images as stored, with values 0 to 255, but got {images.dtype} "
-            f"between {low:g} and {high:g}. Were they normalised? Give the bytes themselves: it "
-            "normalises them as its training images were."
+            f"between {low:g} and {high:g}. Were they normalised? Give the bytes themselves: the "
+            "student normalises them as in training."
         )
     if not whole:
         raise DataError(
@@ -229,8 +231,9 @@ def warn_of_dark_images(images: Tensor, mean: Tensor) -> None:
     if not images.numel() or int(images.max()) != 1 or float(mean.max()) < _DARK:
         return
     warnings.warn(
-        "All values of these images are 0 or 1 of 255, so the student sees black. Were they in "
-        "0..1 before they became bytes? Multiply first: (255 * inputs).round().to(torch.uint8).",
+        "All values of these images are 0 or 1 of 255, so the student sees black images. Were "
+        "they in 0..1 before they were converted to bytes? Multiply first: (255 * "
+        "inputs).round().to(torch.uint8).",
         stacklevel=3,
     )
 
@@ -239,7 +242,7 @@ def _whole(inputs: Tensor) -> Tensor:
     if inputs.is_floating_point() and not bool((inputs == inputs.round()).all()):
         raise DataError(
             f"This student takes whole numbers, but got {inputs.dtype} with fractions. Give them "
-            "as they were for its training, such as the ids that a tokenizer returns."
+            "as in training, for example the ids that a tokenizer returns."
         )
     return inputs.to(torch.int64)
 
@@ -252,7 +255,8 @@ def _finite(inputs: Tensor) -> Tensor:
         shown = ", ".join(map(str, rows[:5])) + (f" and {len(rows) - 5} more" if rows[5:] else "")
         raise DataError(
             f"{len(rows)} of {len(numbers)} examples hold NaN, infinity or numbers too large for "
-            f"float32 (rows {shown}). Fill in or drop these rows, as was done for its training."
+            f"float32 (rows {shown}). Fill in these values or drop these rows, as was done for "
+            "training."
         )
     return numbers
 

@@ -69,7 +69,7 @@ def build_network(
         prepared = preparation.output(inputs)
     except ValueError as error:
         raise ModelError(
-            f"The network {spec!r} does not take examples that are {inputs}: {error}."
+            f"The network {spec!r} cannot take examples that are {inputs}: {error}."
         ) from error
     module = build_model(spec, num_classes=num_classes, inputs=prepared, seed=seed)
     return Network(preparation, module)

@@ -53,9 +53,9 @@ class Normalization(nn.Module):
         positive = (std > 0).all() and unit > 0
         if mean.shape != std.shape or not finite or not positive:
             raise DataError(
-                "A normalization needs mean and std of equal shape, finite, with std and unit above"
-                f" zero, but got mean {_brief(mean)}, std {_brief(std)},"
-                f" unit {unit}. Give a constant channel or feature the std 1."
+                "A normalization needs finite mean and std of equal shape, and std and unit "
+                f"above 0, but got mean {_brief(mean)}, std {_brief(std)}, unit {unit}. Give a "
+                "constant channel or feature the std 1."
             )
         self.unit = unit
         self.register_buffer("mean", mean)
@@ -77,7 +77,7 @@ class Normalization(nn.Module):
         """
         shape = tuple(self.mean.shape)
         if np.broadcast_shapes(shape, spec.shape) != spec.shape:
-            raise ValueError(f"a mean of shape {list(shape)} is none of {list(spec.shape)}")
+            raise ValueError(f"a mean of shape {list(shape)} does not fit {list(spec.shape)}")
         return numbers_spec(spec.shape)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -111,8 +111,8 @@ class Normalization(nn.Module):
         """
         if set(record) != {"mean", "std", "unit"}:
             raise DataError(
-                f"A normalization has the keys mean, std and unit, but this one has"
-                f" {', '.join(sorted(record)) or 'none'}. Is the file from another version?"
+                "A normalization must have the keys mean, std and unit, but this one has "
+                f"{', '.join(sorted(record)) or 'none'}. Is the file from another version?"
             )
         mean, std = (torch.tensor(record[key], dtype=torch.float32) for key in ("mean", "std"))
         return cls(mean, std, float(record["unit"]))

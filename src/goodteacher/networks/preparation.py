@@ -151,7 +151,7 @@ class Integers(_Stateless):
             ValueError: Stored examples are no whole numbers.
         """
         if spec.kind != "integers":
-            raise ValueError(f"{spec} are no whole numbers")
+            raise ValueError(f"{spec} are not whole numbers")
         return spec
 
     def forward(self, raw: Tensor) -> Tensor:
@@ -325,7 +325,7 @@ def kind_of(step: Preparation) -> str:
 
 def _shape_of_numbers(spec: InputSpec) -> tuple[int, ...]:
     if spec.kind in ("texts", "rows", "fields"):
-        raise ValueError(f"{spec} are no numbers")
+        raise ValueError(f"{spec} are not numbers")
     return spec.shape
 
 
@@ -342,8 +342,8 @@ def preparation_from(record: Mapping[str, Any]) -> Chain:
     steps = record.get("steps") if isinstance(record, dict) and len(record) == 1 else None
     if not isinstance(steps, list) or not steps:
         raise DataError(
-            "A preparation is a list of steps, under the key steps and with nothing beside it. Was "
-            "the file edited, or is it from another version?"
+            "A preparation must be a list of steps under the key 'steps', which must be the only "
+            "key. Was the file edited, or is it from another version?"
         )
     return Chain(*map(_step_from, steps))
 
@@ -352,8 +352,8 @@ def _step_from(record: Any) -> Preparation:
     kind = str(record.get("kind")) if isinstance(record, dict) else "nothing"
     if kind not in STEPS:
         raise DataError(
-            f"A step of a preparation is one of {', '.join(STEPS)}, but this one is {kind!r}. Is "
-            "the file from another version?"
+            f"A step of a preparation must be one of {', '.join(STEPS)}, but this one is "
+            f"{kind!r}. Is the file from another version?"
         )
     try:
         step = STEPS[kind].from_dict({key: v for key, v in record.items() if key != "kind"})
@@ -363,6 +363,6 @@ def _step_from(record: Any) -> Preparation:
         told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise DataError(
             f"The step {kind!r} of a preparation cannot be read: {told}. Was the file edited, or "
-            "cut short?"
+            "is it incomplete?"
         ) from error
     return cast("Preparation", step)

@@ -25,6 +25,7 @@ from goodteacher.networks.image_steps import Resize
 from goodteacher.networks.network import Network, build_network
 from goodteacher.networks.normalization import Normalization
 from goodteacher.networks.preparation import Chain, Preparation
+from goodteacher.networks.trusted import take_trusted, trusted
 from goodteacher.networks.waveforms import Waveform
 
 _MUCH_LARGER = 4
@@ -69,12 +70,18 @@ class Preparations:
         self._kept: dict[str, WeakKeyDictionary[Split, Prepared]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Take networks given in Python along; leave out what another process prepares again."""
-        return {**self.__dict__, "_kept": {}, "given": given_networks()}
+        """Take along what the user gave and trusts; leave out what is prepared again there."""
+        return {
+            **self.__dict__,
+            "_kept": {},
+            "given": given_networks(),
+            "trusted": trusted(),
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Let the networks that were given in the other process be made in this one too."""
         take_given(state.pop("given"))
+        take_trusted(state.pop("trusted"))
         self.__dict__.update(state)
 
     def of(self, spec: str) -> Chain:
@@ -140,7 +147,7 @@ class Preparations:
         if split_spec(spec)[1] or self.data.spec.kind != "integers" or not is_users_own(spec):
             return None
         if self._with_clause(spec) != spec:
-            return f"{spec!r} gets whole numbers as they are stored, as '@integers' asks for."
+            return f"{spec!r} gets whole numbers as they are stored, as with '@integers'."
         return f"{spec!r} does not take whole numbers, so it gets them standardised."
 
     def notes(self, spec: str, splits: Mapping[str, Split]) -> Iterator[str]:
@@ -232,14 +239,14 @@ def _notes_of_own_steps(spec: str, preparation: Chain, stored: InputSpec) -> Ite
             before, after = ("x".join(map(str, side)) for side in (stored.shape[1:], step.size))
             if times >= _MUCH_LARGER:
                 yield (
-                    f"{spec!r} sees images of {before} at {after}: {times:.0f} times the pixels, "
-                    "and about as many times the work. "
-                    f"'{split_spec(spec)[0]}@pixels:{before}' keeps their size."
+                    f"{spec!r} sees images of {before} at {after}: {times:.0f} times as many "
+                    f"pixels, and about {times:.0f} times the work. "
+                    f"'{split_spec(spec)[0]}@pixels:{before}' keeps the images at their size."
                 )
         if isinstance(step, Waveform):
             yield (
-                f"{spec!r} takes {step.rate} samples a second. Nothing is resampled, so the data "
-                "must have as many."
+                f"{spec!r} takes {step.rate} samples per second. Nothing is resampled, so the "
+                "data must have the same rate."
             )
 
 
@@ -254,8 +261,8 @@ def _check_tfidf_features(count: int | None, data: StudyData) -> None:
         return
     if not data.is_text:
         raise ConfigError(
-            f"tfidf_features = {count} is for texts, but the inputs of these data are {data.spec}."
-            " Leave it out."
+            f"tfidf_features = {count} applies to texts only, but the inputs of these data are "
+            f"{data.spec}. Leave it out."
         )
     if count < 1:
         raise ConfigError(

@@ -25,6 +25,13 @@ from goodteacher.networks.factory import build_with
 from goodteacher.networks.tokenizing import FIELDS, Tokenize, longest, padded
 
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*")
+_NO_CODE = {"trust_remote_code": False}
+"""No code of a folder or of the hub is run, and nobody is asked whether it may."""
+
+_LEFT_OUT = ("_name_or_path", "transformers_version", "auto_map", "quantization_config")
+"""Of a configuration: where it came from and who wrote it, which changes nothing; and what names
+code, of the hub or of another package."""
+
 _NO_CLASSES = ("regression", "multi_label_classification")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 
@@ -59,8 +66,7 @@ def described(name: str, network: nn.Module) -> dict[str, Any]:
     """Return the configuration of a network of a name, as plain values."""
     configuration: Any = network.config
     found: dict[str, Any] = configuration.to_dict()
-    # Where it came from, and which release wrote it, changes nothing.
-    return {k: v for k, v in found.items() if k not in ("_name_or_path", "transformers_version")}
+    return {name: value for name, value in found.items() if name not in _LEFT_OUT}
 
 
 def rebuilt(record: dict[str, Any], num_classes: int, inputs: InputSpec) -> nn.Module:
@@ -73,7 +79,7 @@ def rebuilt(record: dict[str, Any], num_classes: int, inputs: InputSpec) -> nn.M
     def make(num_classes: int) -> nn.Module:
         package = _transformers()
         kind = str(record.get("model_type"))
-        rest = {key: value for key, value in record.items() if key != "model_type"}
+        rest = {k: v for k, v in record.items() if k not in ("model_type", *_LEFT_OUT)}
         configuration = package.AutoConfig.for_model(kind, **rest)
         return _from_configuration(configuration, _kind_of(inputs))
 
@@ -105,7 +111,7 @@ def fit_tokenizer(
     if length is not None and limit is not None and length > limit:
         raise ModelError(
             f"The network 'hf:{name}@tokens:{length}' asks for {length} tokens of each text, but "
-            f"the model takes at most {limit}. Write @tokens:{limit}."
+            f"the model takes at most {limit}. Use @tokens:{limit}."
         )
     if length is None:
         found = longest(content, texts, separator=separator)
@@ -130,17 +136,17 @@ def separator_of(tokenizer: Any, columns: Sequence[str], *, name: str) -> str:
     around_one, around_two = (tokenizer.num_special_tokens_to_add(pair) for pair in (False, True))
     if columns and around_one and not around_two:
         raise ModelError(
-            f"The tokenizer of {name!r} has special tokens for one text and none for a pair, so "
-            f"nothing would divide {' and '.join(columns)}. Give its post_processor a template for "
-            "pairs, such as pair='[CLS] $A [SEP] $B:1 [SEP]:1', and save it."
+            f"The tokenizer of {name!r} has special tokens for one text but not for a pair, so "
+            f"nothing would separate {' and '.join(columns)}. Give its post_processor a template "
+            "for pairs, for example pair='[CLS] $A [SEP] $B:1 [SEP]:1', and save it."
         )
     if len(columns) <= 2:
         return ""
     if not tokenizer.sep_token:
         raise ModelError(
-            f"The tokenizer of {name!r} encodes one text or two and has no separator token to "
-            f"join {len(columns)} with ({', '.join(columns)}). Name two of them with --text-column,"
-            " or join them into one column."
+            f"The tokenizer of {name!r} encodes one or two texts and has no separator token to "
+            f"join {len(columns)} of them ({', '.join(columns)}). Choose two of them with "
+            "--text-column, or join them into one column."
         )
     return str(tokenizer.sep_token)
 
@@ -181,17 +187,18 @@ def finished_classifier(name: str) -> Finished:
     package, source = _transformers(), _source(name)
     if isinstance(source, Path) and not any(any(source.glob(kind)) for kind in _WEIGHTS):
         raise ModelError(
-            f"The folder of 'hf:{name}' has no weights, so there is nothing to ask. Train a new "
-            "model with --teacher, or name the folder of one that was trained."
+            f"The folder of 'hf:{name}' has no weights, so the model cannot predict. Train a new "
+            "model with --teacher, or give the folder of a trained one."
         )
     with _explained(name, "cannot be read as a classifier of texts"), _quiet(package):
         model, told = package.AutoModelForSequenceClassification.from_pretrained(
-            source, output_loading_info=True, dtype=torch.float32
+            source, output_loading_info=True, dtype=torch.float32, **_NO_CODE
         )
     if told["missing_keys"]:
         raise ModelError(
-            f"The folder of 'hf:{name}' has no weights of {shorten(sorted(told['missing_keys']))}: "
-            "it was not trained to classify, so there is nothing to ask. Train it with --teacher."
+            f"The folder of 'hf:{name}' has no weights of "
+            f"{shorten(sorted(told['missing_keys']))}: it was not trained to classify, so it "
+            "cannot predict. Train it with --teacher."
         )
     _check_tells_classes(name, model.config)
     tokenizer = _tokenizer(name)
@@ -202,10 +209,10 @@ def finished_classifier(name: str) -> Finished:
 def _check_tells_classes(name: str, configuration: Any) -> None:
     if configuration.num_labels < 2 or configuration.problem_type in _NO_CLASSES:
         raise ModelError(
-            f"The model 'hf:{name}' gives {configuration.num_labels} output"
-            f"{'s' * (configuration.num_labels > 1)} for "
-            f"{configuration.problem_type or 'regression'}, and not one class of several. Ask a "
-            "model that was trained to choose one class."
+            f"The model 'hf:{name}' gives {configuration.num_labels} "
+            f"output{'s' * (configuration.num_labels > 1)} for "
+            f"{configuration.problem_type or 'regression'}, and does not choose one of several "
+            "classes. Use a model that was trained to choose one class."
         )
 
 
@@ -213,8 +220,8 @@ def _checked_build(factory: Any, name: str, *, num_classes: int, inputs: InputSp
     if inputs.kind not in ("fields", "integers") and len(inputs.shape) not in (1, 3):
         raise ModelError(
             f"The model {name!r} classifies texts, images or waveforms, but the examples are "
-            f"{inputs}. Give texts, or their token ids as whole numbers; images; or sound, a row "
-            "of numbers each."
+            f"{inputs}. Give texts, or their token ids as whole numbers; images; or sound, as one "
+            "row of numbers for each example."
         )
     return build_with(factory, name, num_classes=num_classes, inputs=inputs)
 
@@ -238,7 +245,9 @@ def _made(name: str, num_classes: int, *, inputs: InputSpec) -> nn.Module:
     package = _transformers()
     with _explained(name, "has no configuration that transformers can read"):
         source = _source(name)
-        configuration = package.AutoConfig.from_pretrained(source, num_labels=num_classes)
+        configuration = package.AutoConfig.from_pretrained(
+            source, num_labels=num_classes, **_NO_CODE
+        )
     kind = _kind_of(inputs)
     _check_vocabulary(name, configuration, inputs)
     with _explained(name, f"does not classify {kind}"):
@@ -250,7 +259,7 @@ def _made(name: str, num_classes: int, *, inputs: InputSpec) -> nn.Module:
 
 def _from_configuration(configuration: Any, kind: str) -> nn.Module:
     made: nn.Module = getattr(_transformers(), _KINDS[kind]).from_config(
-        configuration, dtype=torch.float32, attn_implementation="eager"
+        configuration, dtype=torch.float32, attn_implementation="eager", **_NO_CODE
     )
     return made
 
@@ -265,6 +274,7 @@ def _take_weights(network: Any, name: str, source: Any, configuration: Any, kind
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             dtype=torch.float32,
+            **_NO_CODE,
         )
     prefix = f"{network.base_model_prefix}."
     base = {key for key in network.state_dict() if key.startswith(prefix)}
@@ -272,14 +282,15 @@ def _take_weights(network: Any, name: str, source: Any, configuration: Any, kind
     if other:
         raise ModelError(
             f"The weights of 'hf:{name}' are not those of its config.json: {other[0]} has another "
-            f"shape, one of {len(other)} such. Were two models mixed in one folder?"
+            f"shape ({len(other)} in all). Were two models mixed in one folder?"
         )
     found = base - set(told["missing_keys"])
     if 2 * len(found) < len(base):
         raise ModelError(
-            f"The weights of 'hf:{name}' are those of another model: of {len(base)} tensors of its "
-            f"base model only {len(found)} are there. Is the file from another training, or are its"
-            " names prefixed? A folder with config.json alone gives a model with new weights."
+            f"The weights of 'hf:{name}' are those of another model: of {len(base)} tensors of "
+            f"its base model only {len(found)} are there. Is the file from another training, or "
+            "do its names have a prefix? A folder that contains only config.json gives a model "
+            "with new weights."
         )
     state = loaded.state_dict()
     network.load_state_dict({key: state[key] for key in found}, strict=False)
@@ -291,16 +302,16 @@ def _check_vocabulary(name: str, configuration: Any, inputs: InputSpec) -> None:
     kinds = inputs.fields.get("token_type_ids") if inputs.kind == "fields" else None
     if types and kinds is not None and kinds.high >= types:  # 0: it has no use for them
         raise ModelError(
-            f"The model 'hf:{name}' tells {types} kind{'s' * (types > 1)} of text apart "
-            f"(type_vocab_size), but its tokenizer marks the texts of a pair with 0 to {kinds.high}"
-            ". Set type_vocab_size in its config.json for new weights, or take token_type_ids out "
-            "of the tokenizer's model_input_names."
+            f"The model 'hf:{name}' has {types} kind{'s' * (types > 1)} of text "
+            "(type_vocab_size), but its tokenizer marks the texts of a pair with 0 to "
+            f"{kinds.high}. Set type_vocab_size in its config.json for new weights, or remove "
+            "token_type_ids from the tokenizer's model_input_names."
         )
     size = getattr(configuration, "vocab_size", None)
     if size is not None and ids.kind == "integers" and ids.high >= size:
         raise ModelError(
             f"The model 'hf:{name}' knows the tokens 0 to {size - 1}, but examples have tokens up "
-            f"to {ids.high}. Is its tokenizer that of another model?"
+            f"to {ids.high}. Does its tokenizer belong to another model?"
         )
 
 
@@ -311,18 +322,18 @@ def _tokenizer(name: str) -> Any:
         # transformers would make an empty one, to which all words are unknown
         raise ModelError(
             f"The folder of 'hf:{name}' has no tokenizer: none of {', '.join(_TOKENIZERS)} is "
-            "there. Write it beside the model: tokenizer.save_pretrained(folder)."
+            "there. Save it in the same folder: tokenizer.save_pretrained(folder)."
         )
     with _explained(name, "has no tokenizer that transformers can read"):
-        return package.AutoTokenizer.from_pretrained(source)
+        return package.AutoTokenizer.from_pretrained(source, **_NO_CODE)
 
 
 def _content(name: str, tokenizer: Any) -> Any:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise ModelError(
-            f"The tokenizer of 'hf:{name}' is written in Python ({type(tokenizer).__name__}), so a "
-            "delivered student could not hold it. Use a model whose tokenizer has a "
+            f"The tokenizer of 'hf:{name}' is written in Python ({type(tokenizer).__name__}), so "
+            "it cannot be delivered with a student. Use a model whose tokenizer has a "
             "tokenizer.json."
         )
     _check_padding(name, tokenizer)
@@ -332,15 +343,15 @@ def _content(name: str, tokenizer: Any) -> Any:
 def _check_padding(name: str, tokenizer: Any) -> None:
     if tokenizer.pad_token_id is None:
         raise ModelError(
-            f"The tokenizer of 'hf:{name}' has no token to fill short texts with. Set "
-            "tokenizer.pad_token, and pad_token_id in the model's config.json, and save both."
+            f"The tokenizer of 'hf:{name}' has no padding token. Set tokenizer.pad_token, and "
+            "pad_token_id in the model's config.json, and save both."
         )
 
 
 def _limit(name: str, tokenizer: Any) -> int | None:
     package = _transformers()
     with _explained(name, "has no configuration that transformers can read"):
-        configuration = package.AutoConfig.from_pretrained(_source(name))
+        configuration = package.AutoConfig.from_pretrained(_source(name), **_NO_CODE)
     positions = _positions(package, configuration)
     limits = [n for n in (positions, tokenizer.model_max_length) if n and 0 < n < 10**9]
     return int(min(limits)) if limits else None
@@ -357,7 +368,7 @@ def _positions(package: ModuleType, configuration: Any) -> int | None:
         return rows
     with torch.device("meta"), _quiet(package):
         try:
-            model = package.AutoModel.from_config(configuration)
+            model = package.AutoModel.from_config(configuration, **_NO_CODE)
         except Exception:  # of models that are no use here, which is said where they are built
             return int(rows)
     tables = [m for n, m in model.named_modules() if n.endswith("position_embeddings")]
@@ -373,7 +384,7 @@ def _source(name: str) -> Path | str:
         return folder
     if name.startswith(("/", ".", "~")) or name.count("/") > 1 or folder.exists():
         raise ModelError(
-            f"The model 'hf:{name}' names no folder: there is none at {folder.absolute()}. Name "
+            f"The model 'hf:{name}' was not found: there is no folder {folder.absolute()}. Give "
             "the folder that has its config.json, or a model of the hub, hf:owner/name."
         )
     return name
@@ -393,8 +404,8 @@ def _explained(name: str, what: str) -> Iterator[None]:
     except Exception as error:  # OSError, ValueError, KeyError, and those of safetensors
         told = " ".join(str(error).split())[:300].rstrip(". ")
         raise ModelError(
-            f"The model 'hf:{name}' {what}: {told}. Name a folder that has what save_pretrained "
-            "wrote, or a model of the hub that this machine can reach."
+            f"The model 'hf:{name}' {what}: {told}. Give a folder that save_pretrained wrote, or "
+            "a model of the hub that this machine can reach."
         ) from error
 
 

@@ -121,9 +121,9 @@ def pixels_of(
     """
     if stored.shape[0] not in (1, 3):
         raise ModelError(
-            f"The network {name!r} takes images with red, green and blue, but those of these data "
-            f"have {stored.shape[0]} channels ({stored}). Convert them, or leave the channels out "
-            "that it cannot use."
+            f"The network {name!r} takes images with red, green and blue, but the images of these "
+            f"data have {stored.shape[0]} channels ({stored}). Convert them, or leave out the "
+            "channels that it cannot use."
         )
     images = _noise(stored)
     expected = torch.stack([theirs(_picture(image)) for image in images])
@@ -131,10 +131,10 @@ def pixels_of(
         if _agree(candidate, candidate.steps(stored)(images), expected):
             return (candidate.at(size) if size else candidate).steps(stored)
     raise ModelError(
-        f"What {name!r} does to images before it sees them is more than resizing, a window in the "
-        "middle, and a mean and standard deviation of each channel, so it cannot be stored with a "
-        "student. Ask for another preparation: @resize:SIDE, or python:package.module:factory with "
-        "a factory that returns the network, processing and all."
+        f"{name!r} prepares images with more than resizing, a crop in the middle, and a mean and "
+        "standard deviation of each channel, so its preparation cannot be stored with a student. "
+        "Choose another one, @resize:SIDE, or python:package.module:factory with a factory that "
+        "returns a network that includes its preparation."
     )
 
 
@@ -183,10 +183,10 @@ def hugging_face_waveform(name: str, stored: InputSpec) -> Chain:
         if expected.shape == waves.shape and torch.allclose(step(waves), expected, atol=1e-4):
             return Chain(step)
     raise ModelError(
-        f"The feature extractor of 'hf:{name}' ({type(extractor).__name__}) makes something else of"
-        " a waveform than a waveform, such as a spectrogram. Compute that once and give it as the "
-        "data, with python:package.module:factory as the network; or choose a model that takes "
-        "waveforms, such as Wav2Vec2 or HuBERT."
+        f"The feature extractor of 'hf:{name}' ({type(extractor).__name__}) turns a waveform into "
+        "something else, for example a spectrogram. Compute that once and give it as the data, "
+        "with python:package.module:factory as the network; or choose a model that takes "
+        "waveforms, for example Wav2Vec2 or HuBERT."
     )
 
 
@@ -194,8 +194,8 @@ def _processor(name: str, kind: str, what: str) -> Any:
     package, source = _transformers(), _source(name)
     if isinstance(source, Path) and not any((source / file).exists() for file in _PROCESSOR_FILES):
         raise ModelError(
-            f"The folder of 'hf:{name}' does not say how it wants {what}: neither "
-            f"{' nor '.join(_PROCESSOR_FILES)} is there. Write it beside the model: "
+            f"The folder of 'hf:{name}' does not say how to prepare {what}: neither "
+            f"{' nor '.join(_PROCESSOR_FILES)} is there. Save it in the same folder: "
             "processor.save_pretrained(folder)."
         )
     with (
@@ -204,7 +204,7 @@ def _processor(name: str, kind: str, what: str) -> Any:
     ):
         # By Pillow, whether or not torchvision is here too: the two place ties at other pixels.
         backend = {"backend": "pil"} if kind == "AutoImageProcessor" else {}
-        return getattr(package, kind).from_pretrained(source, **backend)
+        return getattr(package, kind).from_pretrained(source, trust_remote_code=False, **backend)
 
 
 def _pixels_in(fields: Mapping[str, Any]) -> list[Pixels]:

@@ -55,8 +55,9 @@ class Tfidf(Frozen):
     def _check(self) -> Self:
         if not 0 < len(set(self.terms)) == len(self.terms) == len(self.idf):
             raise ValueError(
-                f"a vocabulary needs unique terms with one idf each, but has {len(self.terms)} "
-                f"terms, {len(set(self.terms))} of them different, and {len(self.idf)} idf"
+                "a vocabulary needs unique terms with one idf value each, but has "
+                f"{len(self.terms)} terms, {len(set(self.terms))} of them different, and "
+                f"{len(self.idf)} idf"
             )
         return self
 

@@ -59,7 +59,9 @@ class Tokenize(nn.Module):
         self.columns, self.separator = tuple(columns), separator
         padding = self._tokenizer.padding
         if not self.fields or not set(self.fields) <= set(FIELDS):
-            raise DataError(f"A tokenizer makes fields of {', '.join(FIELDS)}, not {list(fields)}.")
+            raise DataError(
+                f"A tokenizer can make the fields {', '.join(FIELDS)}, not {list(fields)}."
+            )
         if not padding or not padding["length"]:
             raise DataError("A tokenizer must pad texts to a fixed length. Was the file edited?")
         self.length = int(padding["length"])
@@ -111,8 +113,8 @@ class Tokenize(nn.Module):
         """Yield how many texts of each split lose tokens, and whether several run together."""
         if self.columns and not self._tokenizer.num_special_tokens_to_add(True):
             yield (
-                f"The tokenizer of {name!r} puts no token between an example's texts, so "
-                f"{' and '.join(self.columns)} run together."
+                f"The tokenizer of {name!r} puts no token between the texts of an example, so "
+                f"nothing separates {' and '.join(self.columns)}."
             )
         what, all_of_them, loss = (
             ("an example's texts", "examples", "the end of their longest text")
@@ -264,5 +266,5 @@ def _tokenizer_of(content: Mapping[str, Any]) -> Any:
         return package.Tokenizer.from_str(json.dumps(content))
     except Exception as error:  # the package raises Exception itself
         raise DataError(
-            f"This is not the content of a tokenizer.json: {error}. Was the file edited?"
+            f"This tokenizer.json cannot be read: {error}. Was the file edited?"
         ) from error

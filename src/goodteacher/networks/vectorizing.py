@@ -45,7 +45,7 @@ class Vectorize(nn.Module):
             ValueError: Stored examples are no texts, or several each.
         """
         if spec.kind != "texts" or spec.columns:
-            raise ValueError(f"{spec} are not one text")
+            raise ValueError(f"{spec} are not one text for each example")
         return numbers_spec((len(self.tfidf.terms),))
 
     def forward(self, raw: Sequence[str]) -> Tensor:

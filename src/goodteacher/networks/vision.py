@@ -198,9 +198,10 @@ def _check_state(
     if wrong or missing:
         told = f"{missing[0]} is missing" if missing else f"{wrong[0]} has another shape"
         raise ModelError(
-            f"The weights of {asked.spec!r} are those of another network: {told}, one of "
-            f"{len(missing) + len(wrong)} such of {len(wanted)}. Name the network that they were "
-            "trained in, at the size of its images where weights hang on that."
+            f"The weights of {asked.spec!r} are those of another network: {told}, and "
+            f"{len(missing) + len(wrong)} of {len(wanted)} tensors do not fit. Give the network "
+            "that the weights were trained in, with the same image size if the weights depend on "
+            "it."
         )
 
 
@@ -235,8 +236,8 @@ def _published(asked: _Asked) -> Path:
     repository = _timm_settings(asked).get("hf_hub_id")
     if not repository:
         raise ModelError(
-            f"timm publishes the weights of {asked.spec!r} not as safetensors. Save them as such "
-            f"and name the file: timm:{asked.full_name}+FILE.safetensors."
+            f"timm does not publish the weights of {asked.spec!r} as safetensors. Save them as "
+            f"safetensors and give the file: timm:{asked.full_name}+FILE.safetensors."
         )
     hub = importlib.import_module("huggingface_hub")
     return Path(hub.hf_hub_download(repository, "model.safetensors"))
@@ -296,7 +297,7 @@ def _torchvision_weights(asked: _Asked) -> Any:
         return known.DEFAULT
     if asked.weights not in known.__members__:
         raise ModelError(
-            f"torchvision has no weights {asked.weights!r} of {asked.name!r}: there are "
+            f"torchvision has no weights {asked.weights!r} for {asked.name!r}: it has "
             f"{', '.join(known.__members__)}."
         )
     return known[asked.weights]
@@ -351,7 +352,7 @@ def _check_known(asked: _Asked) -> None:
     elif asked.weights and asked.weights not in _timm_tags(asked.name):
         there = ", ".join(_timm_tags(asked.name)) or "none"
         raise ModelError(
-            f"timm has no weights {asked.weights!r} of {asked.name!r}: there are {there}."
+            f"timm has no weights {asked.weights!r} for {asked.name!r}: it has {there}."
         )
 
 
@@ -371,12 +372,14 @@ def _file(asked: _Asked) -> Path:
     path = Path(asked.file).expanduser()
     if path.suffix != ".safetensors":
         raise ModelError(
-            f"The weights of {asked.spec!r} must be a file of safetensors: a pickle could run "
-            "code. Write one: safetensors.torch.save_file(network.state_dict(), "
+            f"The weights of {asked.spec!r} must be a .safetensors file, because a pickle could "
+            "run code. Write one: safetensors.torch.save_file(network.state_dict(), "
             f"{path.with_suffix('.safetensors').name!r})."
         )
     if not path.is_file():
-        raise ModelError(f"There is no file of weights for {asked.spec!r} at {path.absolute()}.")
+        raise ModelError(
+            f"The file of weights for {asked.spec!r} does not exist: {path.absolute()}."
+        )
     return path
 
 

@@ -32,7 +32,10 @@ class Waveform(nn.Module):
     def __init__(self, rate: int, *, standardize: bool) -> None:
         super().__init__()
         if rate < 1:
-            raise DataError(f"Sound has at least one sample a second, not {rate}. Was it edited?")
+            raise DataError(
+                f"Sound must have at least one sample per second, but has {rate}. Was "
+                "the file edited?"
+            )
         self.rate, self.standardize = rate, standardize
 
     @property
@@ -47,7 +50,7 @@ class Waveform(nn.Module):
             ValueError: Stored examples are no rows of numbers.
         """
         if spec.kind not in ("numbers", "integers") or len(spec.shape) != 1:
-            raise ValueError(f"{spec} are no waveforms: rows of numbers")
+            raise ValueError(f"{spec} are not waveforms, which are rows of numbers")
         return numbers_spec(spec.shape)
 
     def forward(self, raw: Tensor) -> Tensor:
@@ -61,7 +64,7 @@ class Waveform(nn.Module):
 
     def extra_repr(self) -> str:
         """Tell what is done."""
-        return f"{self.rate} samples a second, standardize={self.standardize}"
+        return f"{self.rate} samples per second, standardize={self.standardize}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return what it was made of."""

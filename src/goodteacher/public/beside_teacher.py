@@ -29,9 +29,8 @@ from goodteacher.delivery import (
 )
 from goodteacher.errors import GoodteacherError
 from goodteacher.maths.statistics import paired_interval
-from goodteacher.networks import NetworkLike, give_again
 from goodteacher.records import ExportedTeacher, QuantizedTeacher, Timed
-from goodteacher.studies import Store, settings_of
+from goodteacher.studies import DamagedError, Store, settings_of
 from goodteacher.teachers import KeptTeacher, most_accurate_teacher
 
 TORCH, FLOATS, EIGHT = "PyTorch", "ONNX Runtime", "ONNX Runtime, 8 bits"
@@ -133,7 +132,6 @@ def teacher_beside(
     store: Store,
     data: StudyData,
     test: Split,
-    network: NetworkLike | None,
     wanted: Wanted,
     scratch: Path,
 ) -> Beside:
@@ -143,12 +141,8 @@ def teacher_beside(
         store: The study.
         data: Its data.
         test: The test split, open.
-        network: The teacher's network again, where it was given in Python.
         wanted: In which files it is to run.
         scratch: An empty folder for its files.
-
-    Raises:
-        ModelError: A network is given for a teacher that needs none.
     """
     found, config = most_accurate_teacher(store), settings_of(store)
     if found is None:
@@ -158,12 +152,12 @@ def teacher_beside(
     spec = config.teacher if isinstance(config, StudyConfig) else None
     if spec is None or found.weights is None:
         return _not_run(found, _RECORDED, found.recorded_logits(test), scratch)
-    if network is not None:
-        give_again(spec, network)
     try:
         model = _as_delivered(found, spec, data)
+    except DamagedError:  # which is not to be overlooked
+        raise
     except GoodteacherError as error:
-        return _not_run(found, f"It cannot be made again: {error}", None, scratch)
+        return _not_run(found, f"It cannot be loaded again: {error}", None, scratch)
     record = ExportedTeacher(
         name=_name(found),
         architecture=spec,
@@ -173,8 +167,8 @@ def teacher_beside(
     return _running(record, model, data, test, wanted, scratch)
 
 
-_GIVEN = "Its response was given, and a response holds no model."
-_RECORDED = "It was recorded elsewhere, as responses: the study has no checkpoint of it."
+_GIVEN = "Only its response was given, and a response does not contain the model."
+_RECORDED = "Only its responses were recorded, so the study has no checkpoint of it."
 
 
 def _name(teacher: KeptTeacher) -> str:
@@ -214,7 +208,7 @@ def _running(
     if not wanted.onnx:
         why = "This needs the student as an ONNX file, too: --format onnx."
     elif not wanted.int8:
-        why = "It was not asked for (--no-teacher-int8)."
+        why = "It was switched off (--no-teacher-int8)."
     try:
         if wanted.onnx:
             Onnx().write(Store(scratch.parent), scratch.name, model.network, model.card)

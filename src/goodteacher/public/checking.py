@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from goodteacher.config import ReadingConfig, parse
-from goodteacher.data import Dataset, Finding, StudyData, load_for, prepare
+from goodteacher.data import Dataset, Finding, StudyData, at_most, load_for, prepare
 from goodteacher.data import doctor as examine_data
 from goodteacher.errors import DataError, ResponseError
 from goodteacher.responses import (
@@ -55,10 +55,12 @@ def doctor(
         >>> doctor(digits, responses=one_off)[0].code
         'response_order'
     """
-    dataset = load_for(parse(ReadingConfig, data=name_of_data(data), **settings), data)
+    config = parse(ReadingConfig, data=name_of_data(data), **settings)
+    dataset = load_for(config, data)
     findings = examine_data(dataset)
     if responses is not None:
-        findings += _of_response(dataset, responses, probabilities)
+        with at_most(config.max_memory_gib):
+            findings += _of_response(dataset, responses, probabilities)
     return sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
 
 

@@ -56,11 +56,11 @@ class Distillation(Frozen):
     nothing left that says how good the choice is.
     """
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     answer: Answer = Field(description="whether the recipe beats hard labels")
     delivered: Literal["recipe", "hard_labels"]
     doubts: tuple[str, ...] = Field(
-        default=(), description="what stands between this answer and a sure one, with what to do"
+        default=(), description="what makes this answer uncertain, and what to do"
     )
     arm: str
     training: Training

@@ -113,14 +113,14 @@ def usable(path: Place) -> Store:
         StudyError: It is a file, or holds other things.
     """
     if isinstance(path, Path) and path.exists() and not path.is_dir():
-        raise StudyError(f"{path} is a file, but a recorded run is a folder. Name another.")
+        raise StudyError(f"{path} is a file, but a recorded run is a folder. Choose a folder.")
     store = Store(path)
     ours = store.exists("splits.json") or store.exists("run.json")
     others = not ours and any(name != ASKED for name in store.files.top())
     if others:
         raise StudyError(
-            f"{path} is not empty and holds no recorded run (no run.json and no splits.json). Name "
-            "a new folder."
+            f"{path} is not empty and is not a recorded run (it has no run.json and no "
+            "splits.json). Choose a new folder."
         )
     return store
 
@@ -137,8 +137,8 @@ def check_split(store: Store, ids: SplitIds) -> None:
     why = why_other_data(known, ids) or why_other_split(known, ids)
     if why:
         raise StudyError(
-            f"{store.root} was started with something else: {why}. Give the same data and split "
-            "to continue, or name another folder."
+            f"{store.root} was started with other settings: {why}. Give the same data and split "
+            "to continue, or choose another folder."
         )
 
 
@@ -154,7 +154,7 @@ def make_folder(path: Place) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StudyError(
-            f"{path} cannot be made: {error.strerror}. Name a folder that you may write to."
+            f"{path} cannot be created: {error.strerror}. Choose a folder that you may write to."
         ) from None
 
 

@@ -36,9 +36,9 @@ def with_recorded_runs(teacher: Any, out: Place, settings: Mapping[str, Any]) ->
     surplus = [name for name in settings if name in _OF_NETWORKS]
     if surplus:
         raise ConfigError(
-            f"{', '.join(surplus)} {'is' if len(surplus) == 1 else 'are'} about teachers that "
-            "train by epochs, which a classifier of scikit-learn's kind does not. Leave such "
-            "settings out; in Python, an object says how it is trained, such as "
+            f"{', '.join(surplus)} {'is' if len(surplus) == 1 else 'are'} for teachers that train "
+            "in epochs, which a scikit-learn classifier does not. Leave these settings out. In "
+            "Python you can give a configured object instead, for example "
             "teacher=RandomForestClassifier(max_depth=8)."
         )
     given = {k: v for k, v in settings.items() if k == "teacher_seeds"}
@@ -69,9 +69,9 @@ def record_runs(
     if not isinstance(teacher, str) and hasattr(estimator, "classes_"):
         say(
             progress,
-            f"The teacher {name} is fitted already. It is trained again, out of fold and on the "
-            "training part alone. To use it as it is, record its responses and search that run: "
-            "goodteacher.respond(teacher.predict_proba, ...).",
+            f"The teacher {name} is already fitted. It is trained again, out of fold and only on "
+            "the training part. To use it as it is, record its responses with "
+            "goodteacher.respond(teacher.predict_proba, ...) and search that run.",
         )
     taken = taken_runs(Store(out))
     for seed, folder in _folders(name, out, config.teacher_seeds).items():
@@ -100,7 +100,7 @@ def _check_taken(classifying: Classifying, taken: Sequence[TakenRun], out: Place
         shown = shorten(filter(None, known)) or "recorded runs"
         raise StudyError(
             f"{out} was started with other teachers: {shown}, not {classifying.description}. Give "
-            "the same again, or name a new folder with --out."
+            "the same teachers again, or choose a new folder with --out."
         )
 
 
@@ -154,7 +154,7 @@ def _folds(recorder: Recorder, name: str, progress: Progress) -> int:
         say(
             progress,
             f"Classes with fewer training examples than the {FOLDS} folds in which {name} is "
-            f"trained ({told}): there are {folds} folds, so its answers are those of classifiers "
-            "that saw fewer examples.",
+            f"trained ({told}), so only {folds} folds are used, and its responses come from "
+            "classifiers that were trained on fewer examples.",
         )
     return folds

@@ -35,8 +35,8 @@ def dataset_or_examples(data: Any, target: str | None) -> tuple[Dataset | None, 
     if not of_labels and not is_table(data):
         raise ConfigError(
             f"target = {target!r} names a column of labels, but a {type(data).__name__} has no "
-            "columns with names. Give a data frame or a file of a table; or leave target out, "
-            "and the examples have no labels."
+            "columns with names. Give a data frame or a table file, or leave target out; the "
+            "examples then have no labels."
         )
     return load_dataset(data, target=target), None
 
@@ -46,7 +46,7 @@ def unlabelled(examples: Any) -> Split:
     if not hasattr(examples, "__len__"):
         raise DataError(
             f"Examples must be a list of texts or an array, but are a {type(examples).__name__}. "
-            "Give list(...) of them."
+            "Convert them with list(...)."
         )
     unknown = np.full(len(examples), UNLABELLED)
     if _are_texts(examples):
@@ -64,9 +64,10 @@ def _are_texts(examples: Any) -> bool:
     if isinstance(first, bytes | PurePath):
         what = "bytes" if isinstance(first, bytes) else "paths"
         raise DataError(
-            f"The examples are {what}, which a teacher may accept but a student does not. Give "
-            "them as teacher_inputs=, and as examples what the student should see: texts, or an "
-            "array. (bytes.decode('latin-1') makes a text of one character for each byte.)"
+            f"The examples are {what}, which a teacher may accept but a student does not. Pass "
+            "them as teacher_inputs=, and as examples give the inputs of the student: texts or "
+            "an array. (bytes.decode('latin-1') converts bytes to a text with one character for "
+            "each byte.)"
         )
     return isinstance(first, str) or (isinstance(first, tuple) and isinstance(first[0], str))
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypedDict
 
 from torch import Tensor
 
+from goodteacher.config import StudyConfig
 from goodteacher.data import Split, StudyData
 from goodteacher.delivery import (
     FORMATS,
@@ -39,7 +40,7 @@ from goodteacher.delivery import (
 )
 from goodteacher.errors import ConfigError, PackageError, StudyError
 from goodteacher.maths.statistics import paired_interval
-from goodteacher.networks import NetworkLike
+from goodteacher.networks import NetworkLike, check_code, give_again
 from goodteacher.public.beside_teacher import (
     EIGHT,
     FLOATS,
@@ -54,6 +55,7 @@ from goodteacher.public.new_folder import check_new, under_way
 from goodteacher.records import Export, ExportedFile, Int8, Timed
 from goodteacher.report import tell_trackers, write_report
 from goodteacher.studies import (
+    CONFIG_FILE,
     EXPORT_FILE,
     MODEL_CARD_FILE,
     SWEET_SPOT_FILE,
@@ -63,7 +65,9 @@ from goodteacher.studies import (
     Silent,
     Store,
     described_machine,
+    is_of_export,
     place_of,
+    require_whole,
     say,
     settings_of,
     study_data,
@@ -95,6 +99,7 @@ class Exporting(TypedDict, total=False):
     data: DataLike | None
     network: NetworkLike | None
     teacher: NetworkLike | None
+    trust_code: bool
     progress: Progress | None
 
 
@@ -110,6 +115,7 @@ def export(
     data: DataLike | None = None,
     network: NetworkLike | None = None,
     teacher: NetworkLike | None = None,
+    trust_code: bool = False,
     progress: Progress | None = None,
 ) -> Export:
     """Write the delivered student of a study for other runtimes, and check what was written.
@@ -127,6 +133,8 @@ def export(
         data: The data again, where they were given in Python.
         network: The student's network again, where it was given in Python.
         teacher: The teacher's network again, where it was given in Python.
+        trust_code: Import the factories ``python:module:factory`` that the study names. They are
+            code of whoever wrote it.
         progress: Told how far the work is.
 
     Returns:
@@ -139,23 +147,21 @@ def export(
     """
     folder = place_of(study if isinstance(study, str | Path) else study.folder)
     target, watcher = Path(out), progress or Silent()
-    _check(target, max_loss)
-    student = load_student(_student_folder(folder), network=network)
+    _check(target, max_loss, Store(folder))
+    student = load_student(_student_folder(folder), network=network, trust_code=trust_code)
+    _give_teacher(Store.open(folder), teacher, trust_code=trust_code)
     forms = _formats(format, int8, student.card)
     parts = _data_of(folder, data)
     with under_way(target) as place, TemporaryDirectory() as scratch:
         test = parts.test.open("compare exported files with the student, and with its teacher")
         work = _Work(place, student, parts, test, logits_on(student, test), watcher)
-        found = work.written(forms)
-        quantized = work.quantized(max_loss) if int8 else None
-        beside = work.beside(folder, teacher, teacher_int8, Path(scratch))
         result = Export(
             architecture=student.card.architecture,
             size=size_of(student.network, student.card),
             temperature=student.card.temperature,
-            files=found,
-            int8=quantized,
-            **work.times(beside),
+            files=work.written(forms),
+            int8=work.quantized(max_loss) if int8 else None,
+            **work.times(work.beside(folder, teacher_int8, Path(scratch))),
             **work.qualities(folder, network),
         )
         text = model_card(Store(folder), student.card, result)
@@ -163,6 +169,15 @@ def export(
         Store(place).write_text(CARD_FILE, text)
     _keep(Store(folder), result, text, watcher)
     return result
+
+
+def _give_teacher(store: Store, teacher: NetworkLike | None, *, trust_code: bool) -> None:
+    """Let a study's teacher be made in this process, where the user gave it or trusts it."""
+    config = settings_of(store)
+    spec = config.teacher if isinstance(config, StudyConfig) else None
+    if teacher is not None and spec is not None:
+        give_again(spec, teacher)
+    check_code([spec], where=store.root, trust_code=trust_code)
 
 
 def _keep(store: Store, result: Export, card: str, watcher: Progress) -> None:
@@ -179,16 +194,19 @@ def _keep(store: Store, result: Export, card: str, watcher: Progress) -> None:
     except (StudyError, PackageError) as error:
         say(
             watcher,
-            f"The export is complete, but its study could not take all of it down: {error}",
+            "The export is complete, but it could not be recorded completely in its study: "
+            f"{error}",
             level=logging.WARNING,
         )
 
 
-def _check(path: Path, max_loss: float) -> None:
+def _check(path: Path, max_loss: float, study: Store) -> None:
     check_new(path)
+    if study.exists(CONFIG_FILE):
+        require_whole(study, makes=is_of_export)
     if not 0 <= max_loss <= 1:
         raise ConfigError(
-            f"max_loss must be between 0 and 1, a share of the examples, but is {max_loss:g}. "
+            f"max_loss must be a share of the examples, between 0 and 1, but is {max_loss:g}. "
             "Half a point is 0.005."
         )
 
@@ -199,15 +217,15 @@ def _formats(given: str | Sequence[str], int8: bool, card: StudentCard) -> list[
     unknown = [name for name in names if name not in FORMATS]
     if unknown or not names:
         raise ConfigError(
-            f"format must be of {', '.join(FORMATS)}, but is {', '.join(unknown) or 'empty'}."
+            f"format must be one of {', '.join(FORMATS)}, but is {', '.join(unknown) or 'empty'}."
         )
     if int8 and "onnx" not in names:
-        raise ConfigError("8 bits are for ONNX files: ask for them with --format onnx.")
+        raise ConfigError("8 bits are only possible for ONNX files: add --format onnx.")
     refused = [name for name in names if not FORMATS[name].takes(card)]
     if refused:
         fitting = [name for name, form in FORMATS.items() if form.takes(card)]
         raise ConfigError(
-            f"The student is {card.architecture!r}, which the format {refused[0]} does not hold. "
+            f"The student is {card.architecture!r}, which the format {refused[0]} cannot store. "
             f"Use {', '.join(fitting)}."
         )
     return [FORMATS[name] for name in names]
@@ -308,13 +326,11 @@ class _Work:
             "changed_classes": class_changes(*predicted, labels, names),
         }
 
-    def beside(
-        self, folder: Place, network: NetworkLike | None, int8: bool, scratch: Path
-    ) -> Beside:
+    def beside(self, folder: Place, int8: bool, scratch: Path) -> Beside:
         """Find the study's teacher, and make it run as the student does."""
-        say(self.watcher, "measuring the student beside its teacher")
+        say(self.watcher, "measuring the student and its teacher")
         wanted = Wanted(onnx=(self.place / ONNX_FILE).exists(), int8=int8)
-        return teacher_beside(Store(folder), self.parts, self.test, network, wanted, scratch)
+        return teacher_beside(Store(folder), self.parts, self.test, wanted, scratch)
 
     def times(self, beside: Beside) -> dict[str, Any]:
         """Time the student and its teacher in turns, and say how they compare."""

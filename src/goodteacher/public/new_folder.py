@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from goodteacher.errors import StudyError
-from goodteacher.studies import Url, place_of
+from goodteacher.studies import Url, not_written, place_of
 
 
 def check_new(path: Path) -> None:
@@ -21,13 +21,13 @@ def check_new(path: Path) -> None:
     place = place_of(path)
     if isinstance(place, Url):
         raise StudyError(
-            f"{place} is a URL, but what is exported goes into a folder of this machine. Name one "
-            "(--out), and copy it."
+            f"{place} is a URL, but files are exported only to a folder on this machine. Choose "
+            "one with --out, and copy it afterwards."
         )
     if path.is_dir() and not any(path.iterdir()):
         return
     if path.exists():
-        raise StudyError(f"{path} exists and is not empty. Name a new folder (--out).")
+        raise StudyError(f"{path} exists and is not empty. Choose a new folder with --out.")
 
 
 @contextmanager
@@ -45,9 +45,6 @@ def under_way(target: Path) -> Iterator[Path]:
             target.rmdir()
         place.rename(target)
     except OSError as error:
-        raise StudyError(
-            f"{target} cannot be written: {error.strerror or error}. Is the disk full, or the "
-            "folder yours? Name another one (--out)."
-        ) from error
+        raise not_written(place_of(target), error) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)

@@ -19,7 +19,7 @@ from torch import nn
 from goodteacher.config import StudyConfig
 from goodteacher.engines import Simulated, SimulatedEngine, longest_chain, threads_for
 from goodteacher.errors import ConfigError, StudyError
-from goodteacher.networks import NetworkLike, is_estimator
+from goodteacher.networks import NetworkLike, check_code, is_estimator
 from goodteacher.records import Amount, Amounts, DataSummary, Link, OnWorkers, SearchPlan
 from goodteacher.studies import (
     CONFIG_FILE,
@@ -72,6 +72,7 @@ def plan(
     student: NetworkLike | None = None,
     workers_up_to: int = 16,
     price_per_hour: float | None = None,
+    trust_code: bool = False,
     progress: Progress | None = None,
     **settings: Any,
 ) -> SearchPlan:
@@ -88,6 +89,8 @@ def plan(
         student: The same; one.
         workers_up_to: Numbers of workers are 1, 2, 4 and so on up to this one.
         price_per_hour: Of one worker.
+        trust_code: Of a study's folder, import the factories ``python:module:factory`` that it
+            names. They are code of whoever wrote it.
         progress: Told how far the plan is.
         **settings: Any setting of a search.
 
@@ -108,6 +111,7 @@ def plan(
     if folder is not None:
         known = Store.open(folder)
         config, data = _settings_of(folder, settings, teacher, student)
+        check_code([config.teacher, config.student], where=folder, trust_code=trust_code)
     else:
         given = {"teacher": teacher, "student": student}
         networks = {name: network for name, network in given.items() if network is not None}
@@ -126,18 +130,20 @@ def _check(workers: int, price: float | None, teacher: Any, student: Any) -> Non
         ConfigError: It cannot.
     """
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ConfigError(f"workers_up_to must be a whole number from 1 on, but got {workers!r}.")
+        raise ConfigError(
+            f"workers_up_to must be a whole number of at least 1, but got {workers!r}."
+        )
     if price is not None and not (math.isfinite(price) and price >= 0):
-        raise ConfigError(f"price_per_hour must be a number from 0 on, but got {price!r}.")
+        raise ConfigError(f"price_per_hour must be a number of at least 0, but got {price!r}.")
     if is_estimator(teacher):
         raise ConfigError(
-            "How long a classifier takes is not planned. Search with it, or record its runs and "
-            "name them with trajectories."
+            "A plan cannot estimate how long a classifier takes to train. Search with it "
+            "directly, or record its runs and give them with trajectories."
         )
     if isinstance(student, Sequence) and not isinstance(student, str | nn.Module):
         raise ConfigError(
-            "A plan is of one student. Plan each of them; students that are searched together "
-            "train their teachers once."
+            "A plan is for one student. Make a plan for each student; a search for several "
+            "students trains the teachers only once."
         )
 
 
@@ -162,15 +168,15 @@ def _settings_of(
     )
     if named:
         raise ConfigError(
-            f"{folder} is a study, which has its settings: leave out {', '.join(named)}. For other "
-            "settings, plan with the data in place of the folder."
+            f"{folder} is a study, which already has settings: leave out {', '.join(named)}. For "
+            "other settings, give the data instead of the study."
         )
     store = Store.open(folder)
     config = store.config(StudyConfig)
     if store.read_json("data.json", DataSummary).given_in_python:
         raise ConfigError(
-            f"The data of {folder} were given in Python, as {config.data!r}. Give them again, with "
-            "the settings of the study, in place of the folder."
+            f"The data of {folder} were given in Python, as {config.data!r}. Give the data and "
+            "the settings of the study instead of the folder."
         )
     return config, config.data
 
@@ -232,8 +238,8 @@ def _begun(config: StudyConfig, data: DataLike, known: Store | None) -> Iterator
             context.data.fingerprint
         ):
             raise StudyError(
-                f"{known.root} holds a study of other data than {config.data} holds now. Were the "
-                "files changed?"
+                f"{known.root} contains a study of other data than {config.data} contains now. "
+                "Were the files changed?"
             )
         yield _Begun(context.store.config(StudyConfig), context, folder, known)
 

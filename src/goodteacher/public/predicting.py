@@ -269,7 +269,8 @@ class _Asked:
         labels, self._gave_labels = torch.from_numpy(values.argmax(1)), True
         say(
             self._watcher,
-            "No training example has a label, so hard labels are the teacher's answers.",
+            "No training example has a label, so the teacher's predictions are used as hard "
+            "labels.",
         )
         return replace(data, train=Split(data.train.stored, labels, data.train.ids)), values
 
@@ -295,8 +296,8 @@ class _Asked:
         data = divided_at_random(labelled, kept, path.name, fractions, seed)
         say(
             self._watcher,
-            "These examples have no labels, so the teacher's answers are used as labels: "
-            "accuracy is how often a student agrees with the teacher.",
+            "These examples have no labels, so the teacher's predictions are used as labels. "
+            "Accuracy then means how often a student agrees with the teacher.",
         )
         return data, values
 
@@ -309,14 +310,14 @@ class _Asked:
         if len(kept) < 2:
             raise DataError(
                 f"The teacher gives {len(kept)} of its {len(names)} classes to at least {_FEWEST} "
-                f"of the {len(said.values)} examples, and two are needed. Give more examples, or "
-                "more kinds of them."
+                f"of the {len(said.values)} examples, but at least two classes are needed. Give "
+                "more examples, or more varied ones."
             )
         if len(kept) < len(names):
             say(
                 self._watcher,
-                f"{len(names) - len(kept)} of the teacher's {len(names)} classes are its answer to "
-                f"fewer than {_FEWEST} examples and are left out.",
+                f"{len(names) - len(kept)} of the teacher's {len(names)} classes are predicted "
+                f"for fewer than {_FEWEST} examples and are left out.",
             )
         return kept
 
@@ -368,8 +369,9 @@ class _Asked:
         if not names and whole.values.shape[1] != len(class_names):
             raise ConfigError(
                 f"The function returns {whole.values.shape[1]} columns, but the data have "
-                f"{len(class_names)} classes ({shorten(class_names)}). If it knows more classes "
-                "than the data, name them in the order of the columns: classes=[...]."
+                f"{len(class_names)} classes ({shorten(class_names)}). If it has more classes "
+                "than the data, give the names of all of them in the order of the columns: "
+                "classes=[...]."
             )
         values = self._in_order(whole.values, names, class_names) if names else whole.values
         ends = np.cumsum([len(part.values) for part in said.values()])
@@ -382,10 +384,10 @@ class _Asked:
         if not self.classes and len(numbers) == len(class_names):
             say(
                 self._watcher,
-                f"The teacher calls its classes LABEL_0 to LABEL_{max(numbers)}, which are no names"
-                f": they are taken in the order of the data's classes ({shorten(class_names)}). If "
-                "it was trained with another order, its answers are taken for those of other "
-                "classes: name them with classes=[...].",
+                f"The teacher calls its classes LABEL_0 to LABEL_{max(numbers)}, which are not "
+                "real names. They are taken in the order of the data's classes "
+                f"({shorten(class_names)}). If it was trained with another order, this is wrong: "
+                "give the names with classes=[...].",
             )
         return Scored(said.values[:, np.argsort(numbers)])
 
@@ -393,7 +395,7 @@ class _Asked:
         if len(names) != values.shape[1]:
             raise ConfigError(
                 f"classes names {len(names)} classes, but the function returns {values.shape[1]} "
-                "columns. Name each column's class, in their order."
+                "columns. Give the class of each column, in order."
             )
         few = self.are_probabilities and bool((values == 0).any())
         absent = [name for name in class_names if name not in names]
@@ -404,10 +406,10 @@ class _Asked:
             columns = columns_of(class_names, names)
         except ResponseError as error:
             raise ResponseError(
-                f"The teacher lacks classes of the data: {difference(names, class_names)}. If it "
-                "uses other names for them, give the names that the data use, in the order of "
-                "its columns: classes=[...]. If it does not know them, it cannot be the teacher "
-                "for these data."
+                "The teacher does not have all classes of the data: "
+                f"{difference(names, class_names)}. If it uses other names for them, give the "
+                "data's names in the order of its columns: classes=[...]. If it was not trained "
+                "on these classes, it cannot be a teacher for these data."
             ) from error
         kept = values[:, columns]
         if len(class_names) < len(names):
@@ -416,9 +418,9 @@ class _Asked:
             others = [name for name in names if name not in class_names]
             say(
                 self._watcher,
-                f"The teacher knows {len(others)} more classes than the data "
-                f"({shorten(others)}), with {100 * lost:.2g} % of the probability on average. They "
-                "are left out, and what is left is divided by its sum.",
+                f"The teacher has {len(others)} more classes than the data ({shorten(others)}), "
+                f"with {100 * lost:.2g} % of the probability on average. They are left out, and "
+                "the other probabilities are divided by their sum.",
             )
         if len(class_names) < len(names) and self.are_probabilities:
             kept = kept / np.maximum(kept.sum(1, keepdims=True), np.finfo(np.float64).tiny)
@@ -438,7 +440,7 @@ def _teacher(predict: Predict | str | Path, classes: Sequence[str]) -> Predict:
         return teacher
     hint = "its predict_proba" if hasattr(predict, "predict_proba") else "a function"
     raise ConfigError(
-        f"A teacher must be a function of a batch, an ONNX file or 'hf:FOLDER', but is a "
+        "A teacher must be a function of a batch, an ONNX file or 'hf:FOLDER', but its type is "
         f"{type(predict).__name__}. Give {hint}."
     )
 

@@ -228,7 +228,7 @@ class Recorder:
         """
         started, epoch = time.perf_counter(), _checked_epoch(epoch)
         if (model is None) == (logits is None):
-            raise ConfigError("Give record a model, or logits=, and not both.")
+            raise ConfigError("Give record either a model or logits=, not both.")
         check_kind(self.folder, asked_once=self.predictor is not None)
         said = self._asked(model, epoch) if model is not None else self._given(logits or {})
         facts = {
@@ -314,7 +314,7 @@ class Recorder:
                 return earlier[epoch]
             raise StudyError(
                 f"Epoch {epoch} was recorded in {self.folder} before, with other numbers. Pass "
-                "overwrite=True to replace it, or record another training in a folder of its own."
+                "overwrite=True to replace it, or use another folder to record another training."
             )
         record = TrajectoryRecord.model_validate(
             {
@@ -383,8 +383,9 @@ class Recorder:
             return f"{told}."
         best = min(self.records, key=lambda each: each.best_nll)
         return (
-            f"{told}. The held-out NLL was best after epoch {best.epoch} and no better in the last "
-            f"{self.patience} recorded epochs: the teacher has probably passed its sweet spot."
+            f"{told}. The held-out NLL was best after epoch {best.epoch} and no better in the "
+            f"last {self.patience} recorded epochs, so the teacher has probably passed its sweet "
+            "spot."
         )
 
 
@@ -409,7 +410,7 @@ def _begun(
     if why:
         raise StudyError(
             f"{path} contains a run with other settings: {why}. Give the same name and attributes "
-            "to continue it, or name another folder."
+            "to continue it, or choose another folder."
         )
     return RecordedRun(store, notes, ids)
 
@@ -428,8 +429,8 @@ def _finite(value: float | None) -> float | None:
 def _checked_epoch(epoch: int | None) -> int:
     if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 1:
         raise ConfigError(
-            f"epoch must be a whole number from 1, but is {epoch!r}: it says how many epochs lie "
-            "behind the model. In a loop that counts from 0, pass epoch + 1."
+            f"epoch must be a whole number from 1, but is {epoch!r}: it is the number of epochs "
+            "that the model was trained for. In a loop that counts from 0, pass epoch + 1."
         )
     return epoch
 
@@ -439,8 +440,8 @@ def _checked_attributes(attributes: Mapping[str, object]) -> dict[str, Attribute
     for name, value in attributes.items():
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ConfigError(
-                f"{name} = {value!r} is no attribute of a run: give a number or a word, such as "
-                "learning_rate=0.1."
+                f"{name} = {value!r} cannot be an attribute of a run. Give a number or a word, "
+                "for example learning_rate=0.1."
             )
         known[name] = value
     return known

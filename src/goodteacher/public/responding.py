@@ -144,16 +144,16 @@ def ask_model(
     config = parse(RespondConfig, data=name_of_data(data), model=model, **settings)
     if not model.startswith(HUGGING_FACE) and not model.endswith(_ONNX):
         raise ConfigError(
-            f"checkpoints is missing: the network {model!r} has no trained weights of its own. "
-            "Name the files that hold them with --checkpoints, or a model that is asked as it is: "
+            f"checkpoints is missing, and the network {model!r} has no trained weights without "
+            "them. Give the files with --checkpoints, or give a model that can predict already: "
             "hf:FOLDER or an ONNX file."
         )
     loaded = load_for(config, data)
     if not bool((loaded.train.labels != UNLABELLED).any()):
         raise ConfigError(
-            "No training example has a label, so labels would be the model's answers, which a "
-            "search of the same data does not know. Ask from Python: goodteacher.respond(...) "
-            "returns the data with these labels."
+            "No training example has a label, so the model's predictions would be used as "
+            "labels, but a search of the same data would not have them. Use Python instead: "
+            "goodteacher.respond(...) returns the data with these labels."
         )
     said = respond(
         model,
@@ -250,15 +250,15 @@ def _notes(
     if found.others:
         yield (
             f"checkpoints hold weights of this network in several places; those of {found.place} "
-            f"are taken. Others: {', '.join(found.others)}, to be had with --section."
+            f"are taken. To use others, give --section with {' or '.join(found.others)}."
         )
     names = config.classes or classes_of(path)
     columns = _columns(config, network, path)
     if not config.classes and default_numbers(names) and columns == [*range(len(names))]:
         yield (
-            "The config.json of checkpoints calls classes LABEL_0 and so on, which are no names: "
-            f"they are taken in the order of the data's classes ({shorten(network.class_names)}). "
-            "--classes names them in another."
+            "The config.json of checkpoints calls classes LABEL_0 and so on, which are not real "
+            "names. They are taken in the order of the data's classes "
+            f"({shorten(network.class_names)}). For another order, give the names with --classes."
         )
 
 
@@ -273,7 +273,7 @@ def _check_names(names: Sequence[str]) -> None:
     if twice:
         raise ConfigError(
             f"Checkpoints of several folders would make one run, {twice[0]!r}. Record them one "
-            "after the other, each with an --out of its own."
+            "after the other, each with a different --out."
         )
 
 
@@ -309,7 +309,7 @@ def _record(
     known = {record.epoch for record in recorder.records}
     for epoch, checkpoint, _ in run:
         if epoch in known:
-            say(watcher, f"{recorder.name}, epoch {epoch}: recorded before, left as it is.")
+            say(watcher, f"{recorder.name}, epoch {epoch}: already recorded, not changed.")
             continue
         contents = read_checkpoint(checkpoint.path)
         found = weights_for(network.weights, contents, checkpoint.path, section=config.section)

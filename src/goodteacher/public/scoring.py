@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from goodteacher.config import Frozen, PositiveFloats, parse
-from goodteacher.data import shorten
+from goodteacher.config import Frozen, PositiveFloat, Temperatures, parse
+from goodteacher.data import at_most, shorten
 from goodteacher.errors import ResponseError
 from goodteacher.maths.calibration import best_temperature
 from goodteacher.records import Measurement
@@ -35,7 +35,8 @@ from goodteacher.responses.measurement import measure
 
 
 class _Settings(Frozen):
-    temperatures: PositiveFloats
+    temperatures: Temperatures
+    max_memory_gib: PositiveFloat | None = None
 
 
 class Score(Frozen):
@@ -66,6 +67,7 @@ def score(
     labels: str | Path | Labels | Tensor | npt.NDArray[Any],
     temperatures: object = (1.0, 2.0, 4.0, 8.0),
     probabilities: bool = False,
+    max_memory_gib: float | None = None,
 ) -> Score:
     """Measure a response at several temperatures, and at the one that minimises its NLL.
 
@@ -77,6 +79,7 @@ def score(
         labels: The true classes of the same examples: a file, or integers [N]; -1 is unlabelled.
         temperatures: Where to measure.
         probabilities: ``responses`` are probabilities rather than logits.
+        max_memory_gib: Memory that each file may take; None for half of the free memory.
 
     Raises:
         InputError: A file or value cannot be used, or they do not fit.
@@ -88,9 +91,14 @@ def score(
         >>> {m.temperature: round(m.similarity, 4) for m in found.measurements}[1.0]
         0.0437
     """
-    grid = parse(_Settings, temperatures=temperatures).temperatures
-    response = as_response(responses, probabilities=probabilities)
-    given = _labels(labels)
+    settings = parse(_Settings, temperatures=temperatures, max_memory_gib=max_memory_gib)
+    with at_most(settings.max_memory_gib):
+        response = as_response(responses, probabilities=probabilities)
+        given = _labels(labels)
+    return _scored(response, given, settings.temperatures)
+
+
+def _scored(response: Response, given: Labels, grid: tuple[float, ...]) -> Score:
     rows, places, matched = _matched(response, given)
     columns, named = _class_columns(response, given)
     logits, known = (
@@ -140,7 +148,7 @@ def _matched(response: Response, labels: Labels) -> tuple[Tensor, Tensor, list[s
     elif not response.has_ids and response.num_examples != len(labels.labels):
         raise ResponseError(
             f"The response has {response.num_examples} rows, but there are {len(labels.labels)} "
-            "labels, and neither has ids. Were they taken from another split? Give both ids, or "
+            "labels, and neither has ids. Are they from another split? Give ids for both, or "
             "labels for exactly the rows of the response."
         )
     common = np.intersect1d(response.ids.numpy(), labels.ids.numpy(), return_indices=True)
@@ -167,8 +175,8 @@ def _check_rows_are_ids(response: Response, labels: Labels) -> None:
     one, other = ("response", "labels") if response.has_ids else ("labels", "response")
     raise ResponseError(
         f"The {one} has {len(ids)} rows with ids ({shorten(ids.tolist())}), but the {other} has "
-        f"{rows} rows without ids. They are the same examples only where the ids are exactly "
-        f"0..{rows - 1}. Give the {other} ids, too."
+        f"{rows} rows without ids. Without ids on one side, the ids must be exactly "
+        f"0..{rows - 1}. Give the {other} ids as well."
     )
 
 
@@ -179,8 +187,8 @@ def _check_one_holds_the_other(response: Response, labels: Labels, common: Tenso
     raise ResponseError(
         f"{len(alone[0])} of {len(response.ids)} ids of the response have no label "
         f"({shorten(alone[0].tolist())}), and {len(alone[1])} of {len(labels.ids)} labels have no "
-        f"row ({shorten(alone[1].tolist())}). Ids that belong together are those of one set or a "
-        "part of it; these may count from another number, or be those of another split."
+        f"row ({shorten(alone[1].tolist())}). Are they numbered from different starts, or from "
+        "different splits?"
     )
 
 
@@ -194,8 +202,8 @@ def _class_columns(response: Response, labels: Labels) -> tuple[list[int], list[
     if labels.class_names and not names:
         raise ResponseError(
             f"Labels are names ({shorten(labels.class_names)}), but the columns of the response "
-            "have none, so which is which is not known. Name the columns after the classes, or "
-            "give labels as numbers of columns, from 0."
+            "have no names, so they cannot be matched. Name the columns after the classes, or "
+            "give labels as column numbers from 0."
         )
     if labels.class_names or not names:
         return own, []
@@ -203,14 +211,14 @@ def _class_columns(response: Response, labels: Labels) -> tuple[list[int], list[
         return class_columns(names, list(map(str, own)), "the response"), []
     except ResponseError:
         shown = shorten(f"{number} = {name!r}" for number, name in enumerate(names))
-        note = f"labels are numbers, and were taken to count the columns as they stand: {shown}."
+        note = f"labels are numbers and were taken as column numbers: {shown}."
         return own, [note]
 
 
 def _labelled(logits: Logits, labels: Tensor) -> tuple[Logits, Tensor, list[str]]:
     known = labels >= 0
     if not known.any():
-        raise ResponseError("Every label is -1, unlabelled, so there is nothing to measure by.")
+        raise ResponseError("Every label is -1 (unlabelled), so the response cannot be measured.")
     if known.all():
         return logits, labels, []
     note = f"{int((~known).sum())} of {len(known)} examples are unlabelled (-1) and were left out."

@@ -39,6 +39,7 @@ from goodteacher.studies import (
     place_of,
     prepare_context,
     raise_all,
+    restore,
 )
 from goodteacher.sweet_spot.run import run_search
 from goodteacher.sweet_spot.search import Search
@@ -161,6 +162,8 @@ def _search_several(
     record = begin_several(out, configs)
     by_student = {config.student: config for config in configs}
     studies = {out / folder: by_student[spec] for spec, folder in record.students.items()}
+    for folder in (out, *studies):
+        restore(folder, watcher)
     loaded = _checked(studies, data, recorded=classifier is None)
     if classifier is not None:
         record_runs(classifier, out, configs[0], loaded, watcher)

@@ -50,8 +50,8 @@ class SeveralStudies:
         self.folder = place_of(folder)
         if not holds_several(self.folder):
             raise StudyError(
-                f"{self.folder} holds no studies of several students: it has no {STUDENTS_FILE}. "
-                "Make them with goodteacher search and several --student."
+                f"{self.folder} is not a search for several students: it has no {STUDENTS_FILE}. "
+                "Make one with goodteacher search --student A,B."
             )
 
     @property

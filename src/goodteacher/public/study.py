@@ -28,7 +28,16 @@ from goodteacher.report import (
     teachers_plot,
     temperatures_plot,
 )
-from goodteacher.studies import EVIDENCE_FILE, SWEET_SPOT_FILE, VERDICT_FILE, Place, Store
+from goodteacher.studies import (
+    EVIDENCE_FILE,
+    SWEET_SPOT_FILE,
+    TABLE_FILE,
+    VERDICT_FILE,
+    Health,
+    Place,
+    Store,
+    health_of,
+)
 from goodteacher.teachers import recorded_teachers
 
 
@@ -97,33 +106,47 @@ class Study:
         """Where the report is; of a study at a URL, ``store.local("report.html")`` fetches it."""
         return self.folder / "report.html"
 
+    def check(self) -> Health:
+        """Compare every file with its checksum, as ``goodteacher doctor`` does.
+
+        Returns:
+            What is damaged, missing or not accounted for, and what making it again costs.
+        """
+        return health_of(self.folder)
+
     def trajectories(self) -> list[TrajectoryRecord]:
         """Return every recorded epoch of every teacher, by run and epoch."""
         return recorded_teachers(self.store)
 
     def students(self) -> list[StudentRow]:
         """Return a row for every trained student."""
-        return self.store.read_table("students.parquet", StudentRow)
+        return self.store.read_table(TABLE_FILE, StudentRow)
 
-    def student(self, *, network: NetworkLike | None = None) -> Classifier:
+    def student(
+        self, *, network: NetworkLike | None = None, trust_code: bool = False
+    ) -> Classifier:
         """Return the delivered student, ready to classify: the best on the selection split.
 
         Args:
             network: The student's network, where it was given in Python by another process.
+            trust_code: See :func:`goodteacher.load_student`.
         """
-        return load_student(self.folder / "student", network=network)
+        return load_student(self.folder / "student", network=network, trust_code=trust_code)
 
     def export(self, out: str | Path, **how: Unpack[Exporting]) -> Export:
         """Write the delivered student for other runtimes; see :func:`goodteacher.export`."""
         return export(self, out=out, **how)
 
-    def baseline(self, *, network: NetworkLike | None = None) -> Classifier:
+    def baseline(
+        self, *, network: NetworkLike | None = None, trust_code: bool = False
+    ) -> Classifier:
         """Return the best student of hard labels, ready to classify.
 
         Args:
             network: The student's network, where it was given in Python by another process.
+            trust_code: See :func:`goodteacher.load_student`.
         """
-        return load_student(self.folder / "baseline", network=network)
+        return load_student(self.folder / "baseline", network=network, trust_code=trust_code)
 
     # Figures of the report, for notebooks.
 

@@ -17,10 +17,10 @@ from goodteacher.config import (
     StudyConfig,
     VerifyConfig,
 )
-from goodteacher.data import load_for
+from goodteacher.data import Dataset, load_for
 from goodteacher.engines import engine_of
 from goodteacher.errors import ConfigError
-from goodteacher.networks import NetworkLike, give_again
+from goodteacher.networks import NetworkLike, check_code, give_again
 from goodteacher.public.study import Study
 from goodteacher.records import Verdict
 from goodteacher.report import drawn, tracked, write_report
@@ -62,6 +62,7 @@ def verify(
     out: str | Path | None = None,
     probabilities: bool = False,
     independent_responses: ResponseLike | None = None,
+    trust_code: bool = False,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Verdict:
@@ -78,6 +79,8 @@ def verify(
         probabilities: Responses are probabilities rather than logits.
         independent_responses: Raw logits of another teacher on the same data, for the fidelity in
             excess of it; a study has other trajectories of its own.
+        trust_code: Import the factories ``python:module:factory`` that a study names. They are code
+            of whoever wrote it; not needed for those that you name or have named in this process.
         progress: Told how far the work is.
         **settings: With ``responses``, any field of :class:`~goodteacher.config.VerifyConfig`; for
             a study only those of the judgement, such as ``seeds``, ``until_decided``, ``margin``,
@@ -104,8 +107,7 @@ def verify(
     watcher = progress or Silent()
     if responses is None:
         store = subject.store if isinstance(subject, Study) else Store.open(_as_path(subject))
-        again = None if data is None else load_for(store.config(StudyConfig), data)
-        _give_networks(store.config(StudyConfig), teacher, student)
+        again = _given_again(store, data, teacher, student, trust_code=trust_code)
         work = settings_of_study(store, settings)
         with _working(work[1], store.root, watcher) as told:
             judged = of_study(
@@ -119,7 +121,7 @@ def verify(
             with judged.context.store.lock(told):
                 return _judge(judged)
     if teacher is not None:
-        raise ConfigError("With responses there is no teacher to train. Leave teacher out.")
+        raise ConfigError("With responses, no teacher is trained. Leave teacher out.")
     if data is not None or student is None or out is None or isinstance(subject, Study):
         raise ConfigError(_complaint(subject, data))
     networks, name = {"student": student}, name_of_data(subject)
@@ -174,25 +176,33 @@ def _of_response(
         return _judge(Verification(students, config, source, teachers))
 
 
-def _give_networks(
-    config: StudyConfig, teacher: NetworkLike | None, student: NetworkLike | None
-) -> None:
-    """Let a study's networks, given in Python, be made in this process too."""
+def _given_again(
+    store: Store,
+    data: DataLike | None,
+    teacher: NetworkLike | None,
+    student: NetworkLike | None,
+    *,
+    trust_code: bool,
+) -> Dataset | None:
+    """Return a study's data, if given, and let its networks be made in this process too."""
+    config = store.config(StudyConfig)
     for spec, network in ((config.teacher, teacher), (config.student, student)):
         if network is not None and spec is not None:
             give_again(spec, network)
+    check_code([config.teacher, config.student], where=store.root, trust_code=trust_code)
+    return None if data is None else load_for(config, data)
 
 
 def _complaint(subject: object, data: object) -> str:
     """Say why a response cannot be judged with what was given beside it."""
     if data is not None:
         return (
-            "data gives a study its data again. With responses, give the data set in its place: "
+            "data can only be given with a study. With responses, give the data set first: "
             "verify(data, responses=...)."
         )
     if isinstance(subject, Study):
-        return "verify takes a study or responses, not both."
-    return "verify needs student and out beside responses: --student and --out."
+        return "verify needs either a study or responses, not both."
+    return "With responses, verify also needs student and out: --student and --out."
 
 
 def _judge(verification: Verification) -> Verdict:

@@ -267,7 +267,9 @@ class Association(Frozen):
 class Confusion(Frozen):
     """Mean confusion of rung 2 and of the full response, beside the similarity matrix."""
 
-    pairs: tuple[PairChange, ...] = Field(description="whose confusion changes most, either way")
+    pairs: tuple[PairChange, ...] = Field(
+        description="whose confusion changes most, either way; none above 4,000 classes"
+    )
     similarity: tuple[tuple[float, ...], ...] = Field(
         description="qbar at the recipe's temperature, on the transfer set; empty above 100 classes"
     )

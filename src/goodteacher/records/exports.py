@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from goodteacher.config import Frozen
@@ -158,7 +160,7 @@ class ExportedTeacher(Frozen):
 class Export(Frozen):
     """Content of ``export.json``."""
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     architecture: str
     size: Size
     temperature: float = Field(description="by which logits are divided for probabilities")

@@ -168,7 +168,10 @@ def associations(found: Confusion) -> str:
     """Say how the confusions go with the similarity matrix."""
     base, change = found.confused_with_similarity, found.change_with_similarity
     if base is None or change is None:
-        return "There are too few classes or changes to report a correlation."
+        return (
+            "No correlation is reported: there are too few classes or changes for it, or more "
+            "than 4,000 classes."
+        )
     return (
         "Rank correlation with the similarity matrix, over the cells off the diagonal: "
         f"{_association(change)} for this change, {_association(base)} for the confusions of rung "

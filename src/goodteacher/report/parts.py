@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from goodteacher.records import Shown
 from goodteacher.report.chart import Figure
@@ -12,6 +13,13 @@ REPORT_FILE = "report.html"
 
 ROWS_IN_PAGE = 200
 """Rows of a sortable table that a page shows at first: browsers are slow with thousands."""
+
+
+class Column(NamedTuple):
+    """A column of a table: its different texts, and which of them is in each row."""
+
+    texts: tuple[str, ...]
+    rows: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,15 @@ class Table:
     def other_rows(self) -> tuple[tuple[str, ...], ...]:
         """Rows that are found by sorting and filtering."""
         return self.rows[ROWS_IN_PAGE:] if self.sortable else ()
+
+    @property
+    def other_columns(self) -> tuple[Column, ...]:
+        """The other rows by columns, which name each text once: a third of the size."""
+        columns = []
+        for cells in zip(*self.other_rows, strict=True):
+            number = {text: place for place, text in enumerate(dict.fromkeys(cells))}
+            columns.append(Column(tuple(number), tuple(number[text] for text in cells)))
+        return tuple(columns)
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,10 @@ class Drawn:
         except Exception as error:  # of many kinds; no page may end the work
             self._failed = True
             first = (str(error).strip() or type(error).__name__).partition("\n")[0][:300]
-            text = f"the report of the running study cannot be drawn: {first}. The work continues."
+            text = (
+                f"the report of the running study cannot be drawn: {first.rstrip('.')}. The work "
+                "continues."
+            )
             say(self.watcher, text, level=logging.WARNING)
         self._drawn = self.clock()
         self._longest = max(self._longest, self._drawn - now)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +20,16 @@ import pyarrow.parquet
 import torch
 from safetensors import SafetensorError, safe_open
 
-from goodteacher.errors import InputError
+from goodteacher.config import check_regular
+from goodteacher.data import (
+    UNREADABLE,
+    check_fits,
+    check_parquet,
+    check_text_table,
+    load_npy,
+    load_npz,
+)
+from goodteacher.errors import InputError, ResponseError
 from goodteacher.responses._tables import (
     UNNAMED,
     VALUE_NAMES,
@@ -32,6 +40,7 @@ from goodteacher.responses._tables import (
 )
 
 Array = npt.NDArray[Any]
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -78,24 +87,28 @@ def read_contents(path: Path, error: type[InputError], wanted: Wanted) -> Conten
     reader = next((read for ending, read in _READERS.items() if name.endswith(ending)), None)
     if reader is None:
         raise error(
-            f"{path} cannot be read, since its kind {path.suffix or '(none)'!r} is not known. "
-            f"Supported are {', '.join(_READERS)}." + _NEVER_PICKLED.get(path.suffix.lower(), "")
+            f"{path} cannot be read, because its file type {path.suffix or '(none)'!r} is not "
+            f"supported. Supported are {', '.join(_READERS)}."
+            + _NEVER_PICKLED.get(path.suffix.lower(), "")
         )
-    if not path.is_file():
+    if not path.exists():
         raise error(f"There is no file {path}. Is the path right, and relative to this folder?")
+    check_regular(path, error)
     try:
         content = reader(path)
         return content if isinstance(content, Contents) else from_table(content, wanted)
     except MalformedError as problem:
         raise error(f"{path}: {problem}") from None
+    except InputError as problem:  # it does not fit into memory
+        raise error(str(problem)) from None
     except UnicodeDecodeError as cause:
         raise error(
             f"{path} is not UTF-8 ({cause.reason} at byte {cause.start}). Save it as CSV UTF-8."
         ) from None
     except _READ_ERRORS as cause:
         raise error(
-            f"{path} cannot be read as {path.suffix}: {cause}. Is it damaged, or of another kind "
-            "than its name says?"
+            f"{path} cannot be read as {path.suffix}: {cause}. Is it damaged, or of a different "
+            "type than its name says?"
         ) from cause
 
 
@@ -140,8 +153,8 @@ NAMES_OF_CLASSES = ("class_names", "classes", "classes_")
 
 _NEVER_PICKLED = dict.fromkeys(
     (".pt", ".pth", ".pkl", ".pickle", ".joblib"),
-    " Such files are pickles, which can run code, and goodteacher never unpickles. Save the logits "
-    "with np.savez or safetensors.",
+    " Such a file is a pickle, which can run code, so goodteacher never reads it. Save the "
+    "logits with np.savez or safetensors.",
 )
 
 
@@ -162,47 +175,33 @@ def _names_in(metadata: Mapping[Any, Any]) -> tuple[str, ...]:
     return tuple(str(name).strip() for name in names) if isinstance(names, list) else ()
 
 
-_READ_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    zipfile.BadZipFile,
-    zlib.error,
-    SafetensorError,
-    pa.ArrowException,
-)
+_READ_ERRORS = (*UNREADABLE, MemoryError, SafetensorError, pa.ArrowException)
 
 
 def _read_npy(path: Path) -> Contents:
-    with path.open("rb") as file:
-        large = path.stat().st_size > _MAPPED_FROM
-        load = partial(np.load, path, mmap_mode="c") if large else partial(np.load, file)
-        return Contents({UNNAMED: _never_pickled(partial(load, allow_pickle=False))})
+    large = path.stat().st_size > _MAPPED_FROM
+    load = partial(load_npy, path, ResponseError, mode="c" if large else None)
+    return Contents({UNNAMED: _never_pickled(load)})
 
 
 def _read_npz(path: Path) -> Contents:
-    # Opened here, since np.load leaves a damaged file open.
     with path.open("rb") as file:
-        loaded = np.load(file, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            raise MalformedError("it is a .npy file by another name. Rename it to end in .npy.")
-        with loaded as archive:
-            names = archive.files
-            return from_arrays(
-                {name: _never_pickled(partial(archive.__getitem__, name)) for name in names}
+        if file.read(6) == np.lib.format.MAGIC_PREFIX:
+            raise MalformedError(
+                "it is a .npy file with another extension. Rename it so that it ends in .npy."
             )
+    return from_arrays(_never_pickled(partial(load_npz, path, ResponseError)))
 
 
-def _never_pickled(load: Callable[[], Array]) -> Array:
+def _never_pickled(load: Callable[[], _T]) -> _T:
     try:
         return load()
     except ValueError as error:
         if "pickle" not in str(error):
             raise
         raise MalformedError(
-            "it holds Python objects or is no NumPy file, and goodteacher never unpickles. Save "
-            "plain numbers, all rows of equal length."
+            "it contains Python objects, which goodteacher never unpickles, or is not a NumPy "
+            "file. Save plain numbers, in rows of equal length."
         ) from None
 
 
@@ -210,10 +209,17 @@ def _read_safetensors(path: Path) -> Contents:
     with safe_open(path, framework="pt") as file:
         # Through torch, since NumPy has no bfloat16; the tensors lie in the file, which is mapped.
         names = file.keys()
+        check_fits(sum(_bytes_of(file.get_slice(name)) for name in names), str(path))
         contents = from_arrays({name: as_array(file.get_tensor(name)) for name in names})
         contents.header = file.metadata() or {}
         contents.class_names = contents.class_names or _names_in(contents.header)
     return contents
+
+
+def _bytes_of(part: Any) -> int:
+    """Return the bytes that a tensor of a file takes beside the file, which is mapped."""
+    plain = part.get_dtype() in ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U8", "BOOL")
+    return 0 if plain else math.prod(part.get_shape()) * torch.float32.itemsize
 
 
 def as_array(tensor: torch.Tensor) -> Array:
@@ -224,6 +230,7 @@ def as_array(tensor: torch.Tensor) -> Array:
 
 
 def _read_parquet(path: Path) -> Any:
+    check_parquet(path)
     # A single file, not a dataset: folder names must not become columns.
     with pa.parquet.ParquetFile(path) as file:
         return file.read()
@@ -240,7 +247,11 @@ def _read_csv(path: Path) -> Any:
     separator = max(",;\t|", key=header.count) if header else ","
     comma = separator != "," and re.search(r"\d,\d", below) is not None
     if comma and re.search(r"\d\.\d", below):
-        raise MalformedError("it has numbers with decimal points and with commas. Use points.")
+        raise MalformedError(
+            "it has numbers with decimal points and others with decimal commas. Use points."
+        )
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        check_text_table(file, separator.encode(), str(path))
     return pa.csv.read_csv(
         path,
         parse_options=pa.csv.ParseOptions(delimiter=separator),

@@ -7,7 +7,8 @@ known by name; predictions, file names and text are left out with a note, never 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ VALUE_NAMES = ("logits", "probabilities")
 UNNAMED = "(values)"
 """The one array of a .npy file, or the class columns of a table."""
 
+_SPECIAL = {*ID_NAMES, *LABEL_NAMES, *VALUE_NAMES}
 _OTHER_LABELS = {"target", "targets", "y_true", "true_label", "true", "truth", "ground_truth"}
 _ROW_NUMBERS = {"", "index", "idx", "row", "rows", "row_number", "no", "nr", "#", "level_0"}
 _LEFT_OUT = (
@@ -47,10 +49,11 @@ def special_columns(table: Any, class_names: Sequence[str]) -> dict[str, Array]:
         table: A pyarrow table.
         class_names: The data's classes, where they are known; these are no such columns.
     """
+    of_classes = {*class_names}
     return {
         name.strip().casefold(): column(table, place)
         for place, name in enumerate(table.column_names)
-        if _is_special(name.strip(), class_names)
+        if _is_special(name.strip(), of_classes)
     }
 
 
@@ -75,16 +78,18 @@ def classes_of(
     names = [name.strip() for name in table.column_names]
     _check_header(names)
     notes: list[str] = []
-    places = [p for p, name in enumerate(names) if not _is_special(name, class_names)]
+    of_classes = {*class_names}
+    places = [p for p, name in enumerate(names) if not _is_special(name, of_classes)]
     places = _of_kind(places, names, probabilities, notes)
     named = _places_of(class_names, names, places)
-    others = [p for p in places if p not in (named or ())]
+    taken = {*(named or ())}
+    others = [p for p in places if p not in taken]
     others = [p for p in others if not _is_row_number(table, p, names[p], notes)]
     others = _numeric(table, others, names, notes)
     if named is not None:
         _check_all_classes(table, named, others, names)
         if named != sorted(named):
-            notes.append("columns were put in the order of the data's classes, by name.")
+            notes.append("the columns were put in the order of the data's classes, by name.")
         places = named
     else:
         places = _counted(_longest_count(others, names, notes), names)
@@ -111,11 +116,15 @@ def column(table: Any, place: int) -> Array:
     Raises:
         MalformedError: Values are missing, or lists differ in length.
     """
-    name, values = table.column_names[place], table.column(place).combine_chunks()
+    name, values = table.field(place).name, table.column(place).combine_chunks()
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
+    if pa.types.is_binary(values.type):
+        values = values.cast(pa.string())  # which refuses what is no UTF-8
     if values.null_count:
-        raise MalformedError(f"column {name!r} lacks {values.null_count} of {len(values)} values.")
+        raise MalformedError(
+            f"column {name!r} has no value in {values.null_count} of {len(values)} rows."
+        )
     if not pa.types.is_nested(values.type):
         return np.asarray(values.to_numpy(zero_copy_only=False))
     lengths = {len(row) for row in values}
@@ -131,16 +140,17 @@ def column(table: Any, place: int) -> Array:
 
 
 def _check_header(names: Sequence[str]) -> None:
-    doubled = sorted({name for name in names if names.count(name) > 1})
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
     if doubled:
-        raise MalformedError(f"column {doubled[0]!r} stands there more than once. Name each apart.")
+        raise MalformedError(
+            f"column {doubled[0]!r} appears more than once. Give each column a different name."
+        )
     if names and all(re.fullmatch(r"-?\d*\.\d+(e[+-]?\d+)?", name) for name in names):
         raise MalformedError("its first line holds numbers. Add a header line with column names.")
 
 
-def _is_special(name: str, class_names: Sequence[str]) -> bool:
-    names = {*ID_NAMES, *LABEL_NAMES, *VALUE_NAMES}
-    return name.casefold() in names and name not in class_names
+def _is_special(name: str, class_names: Collection[str]) -> bool:
+    return name.casefold() in _SPECIAL and name not in class_names
 
 
 def _of_kind(
@@ -155,7 +165,8 @@ def _of_kind(
     if len(families[wanted]) < 2:
         return places
     _note_left_out([names[p] for p in families[other]], notes)
-    return [p for p in places if p not in families[other]]
+    left_out = {*families[other]}
+    return [p for p in places if p not in left_out]
 
 
 def _places_of(
@@ -176,8 +187,8 @@ def _check_all_classes(
     """Refuse columns of classes that hold no numbers, and numbers of no class beside them."""
     if others:
         raise MalformedError(
-            f"column {names[others[0]]!r} is none of the data's {len(named)} classes. If it is a "
-            "class, the teacher knows other classes than the data; if not, remove it."
+            f"column {names[others[0]]!r} is not one of the data's {len(named)} classes. If it is "
+            "a class, the teacher has other classes than the data; if not, remove the column."
         )
     for place in named:
         if not _is(
@@ -202,11 +213,11 @@ def _is_row_number(table: Any, place: int, name: str, notes: list[str]) -> bool:
     if not rows:
         shown = ", ".join(map(str, values[:_SHOWN].to_pylist()))
         raise MalformedError(
-            f"column {name!r} is no class by its name, and does not number the rows in order "
-            f"(it begins {shown}): it looks like a row index that says which example a row is. "
-            "If so, name it 'id'; otherwise remove it."
+            f"column {name!r} does not have the name of a class and looks like an index of the "
+            f"rows, but not in order (it begins with {shown}). If it says which example a row is, "
+            "call it 'id'; otherwise remove it."
         )
-    notes.append(f"column {name!r} numbers the rows and was left out.")
+    notes.append(f"column {name!r} contains row numbers and was left out.")
     return True
 
 
@@ -241,8 +252,8 @@ def _check_no_numbers(values: Any, name: str) -> None:
     others = [text for text in texts if not number.fullmatch(text)]
     found = f"{others[0]!r} among numbers" if others else f"numbers as text, such as {numbers[0]!r}"
     raise MalformedError(
-        f"column {name!r} holds {found}. Write plain numbers with a decimal point, or remove the "
-        "column if it is no class."
+        f"column {name!r} contains {found}. Write plain numbers with a decimal point, or remove "
+        "the column if it is not a class."
     )
 
 
@@ -250,7 +261,7 @@ def _note_left_out(names: Sequence[str], notes: list[str]) -> None:
     if names:
         shown = ", ".join(map(repr, names[:_SHOWN])) + ", ..." * (len(names) > _SHOWN)
         plural = "columns" if len(names) > 1 else "column"
-        notes.append(f"{plural} {shown} left out: no class by name or values.")
+        notes.append(f"{plural} {shown} left out: neither name nor values are those of a class.")
 
 
 def _longest_count(places: list[int], names: Sequence[str], notes: list[str]) -> list[int]:
@@ -264,7 +275,8 @@ def _longest_count(places: list[int], names: Sequence[str], notes: list[str]) ->
     for stem, group in sorted(groups.items(), key=lambda item: len(item[1]), reverse=True):
         numbers = numbers_of([names[p] for p in group]) or []
         if len(group) >= 2 and (stem in VALUE_NAMES or sorted(numbers) in _counts(len(group))):
-            _note_left_out([names[p] for p in places if p not in group], notes)
+            taken = {*group}
+            _note_left_out([names[p] for p in places if p not in taken], notes)
             return group
     return places
 
@@ -276,7 +288,7 @@ def _counted(places: list[int], names: Sequence[str]) -> list[int]:
         return places
     if sorted(numbers) not in _counts(len(numbers)):
         raise MalformedError(
-            f"the class columns are numbered {numbers[:_SHOWN]}..., out of order and with gaps. "
+            f"the class columns are numbered {numbers[:_SHOWN]}..., not in order and with gaps. "
             "Is a column missing? Number them from 0 in the order of the classes."
         )
     return [place for _, place in sorted(zip(numbers, places, strict=True))]

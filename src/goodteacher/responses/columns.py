@@ -124,8 +124,8 @@ def columns_of(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
     bare = set(map(_bare, names))
     missing = [name for name in wanted if _bare(name) not in bare]
     raise ResponseError(
-        f"Labels name classes that the response does not have: {_first(missing)}. Its columns are "
-        f"{_first(names)}. Was the teacher trained on another label set?"
+        f"The labels include classes that the response does not have: {_first(missing)}. Its "
+        f"columns are {_first(names)}. Was the teacher trained on another label set?"
     )
 
 
@@ -147,10 +147,10 @@ def class_columns(names: Sequence[str], class_names: Sequence[str], what: str) -
     if numbers is not None and sorted(numbers) in (_count(names, 0), _count(names, 1)):
         return sorted(range(len(names)), key=lambda column: numbers[column])
     raise ResponseError(
-        f"The classes that {what} names are not those of the data: {difference(names, class_names)}"
-        ". A response of other classes would be learned as if it meant these. Name its columns "
-        f"after the data's classes, in any order, or number them in the data's order "
-        f"({_first(class_names)}) from 0: logit_0, logit_1, ..."
+        f"The classes that {what} names are not those of the data: "
+        f"{difference(names, class_names)}. Students would learn other classes than those of the "
+        "data. Name the columns after the data's classes, in any order, or number them from 0 in "
+        f"the data's order ({_first(class_names)}): logit_0, logit_1, ..."
     )
 
 

@@ -63,7 +63,7 @@ class Response:
         if self.class_names and len(self.class_names) != self.num_classes:
             raise ResponseError(
                 f"{len(self.class_names)} classes are named, but the response has "
-                f"{self.num_classes}. Name each column once, in the order of the columns."
+                f"{self.num_classes}. Give one name for each column, in the order of the columns."
             )
 
     def arrays(self) -> dict[str, Logits]:
@@ -119,7 +119,7 @@ class Response:
                 f"{_first(missing)}. It covers {self.num_examples} examples with ids from "
                 f"{ordered[0]} to {ordered[-1]}"
                 + ("" if self.has_ids else ", which are row numbers, since it came without ids")
-                + ". Was it computed on another split? Compute the response on this transfer set."
+                + ". Was it computed on another split? Compute the response for these examples."
             )
         return select_rows(self.logits, rows[places])
 
@@ -156,8 +156,8 @@ class Labels:
             )
         if self.labels.min() < UNLABELLED:
             raise DataError(
-                f"Labels must count the classes from 0, but the smallest is {self.labels.min()}. "
-                "Only -1 may stand for an example without a label."
+                f"Labels must be class numbers from 0, but the smallest is {self.labels.min()}. "
+                "Only -1 is allowed, for an example without a label."
             )
         check_ids(self.ids, len(self.labels), "labels", DataError)
 
@@ -180,15 +180,16 @@ def _check_logits(logits: Logits) -> None:
         )
     if logits.shape[0] < 1 or logits.shape[1] < 2:
         raise ResponseError(
-            f"A response needs at least 1 example and 2 classes, but has shape "
-            f"{list(logits.shape)}. For one logit per example, give both classes: [0, logit]."
+            "A response needs at least 1 example and 2 classes, but has shape "
+            f"{list(logits.shape)}. If the teacher gives one logit for each example, give both "
+            "classes: [0, logit]."
         )
     bad = count_unusable(logits)
     if bad:
         raise ResponseError(
-            f"{bad} of {len(logits)} rows of the response hold NaN or infinity (-inf alone is "
-            "allowed, as probability 0, beside a finite class). Did the teacher diverge, or was it "
-            "run in half precision? Compute its logits again in float32."
+            f"{bad} of {len(logits)} rows of the response contain NaN or infinity (only -inf is "
+            "allowed, as probability 0, if another class of the row is finite). Did the teacher "
+            "diverge, or did it run in half precision? Compute its logits again in float32."
         )
 
 
@@ -196,7 +197,7 @@ def check_ids(ids: Tensor, length: int, what: str, error: type[InputError]) -> N
     """Refuse ids that are not one unique int64 number for each of ``length`` rows."""
     if ids.dtype != torch.int64 or list(ids.shape) != [length]:
         raise error(
-            f"Ids must be one int64 number for each of the {length} rows of {what}, but are "
+            f"There must be one int64 id for each of the {length} rows of {what}, but are "
             f"{ids.dtype} of shape {list(ids.shape)}."
         )
     _refuse_duplicates(ids, f"The ids of {what}", error)
@@ -207,8 +208,8 @@ def _refuse_duplicates(ids: Tensor, what: str, error: type[InputError]) -> None:
     doubled = values[counts > 1]
     if len(doubled):
         raise error(
-            f"{what} must be unique, but {len(doubled)} stand there more than once: "
-            f"{_first(doubled)}. Were several splits or views joined? Keep one row per example."
+            f"{what} must be unique, but {len(doubled)} appear more than once: {_first(doubled)}. "
+            "Were several splits or views joined? Keep one row for each example."
         )
 
 

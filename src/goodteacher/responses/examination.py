@@ -45,14 +45,15 @@ _ALIKE = 0.05  # p-value
 _NO_ERROR_NLL = 0.05  # nats
 _NO_ERROR = 1e-3  # share of errors on the transfer set
 _WAY_OUT = (
-    "Students are chosen on the selection split and take the teacher's overconfidence from the "
-    "transfer set. Give out-of-fold responses: train the teacher on some folds of the training "
-    "data, let it respond to the others, and join these responses by id."
+    "Students then copy the teacher's overconfidence on the transfer set, and choices on the "
+    "selection split cannot be trusted. Give out-of-fold responses: train the teacher on some "
+    "folds of the training data, compute its response to the other folds, and join these "
+    "responses by id."
 )
 
 _ANEW = (
-    "students take its overconfidence, and a comparison with students of hard labels flatters it. "
-    "Use responses from folds that the teacher did not see."
+    "students copy its overconfidence, and look better than they are in comparison with students "
+    "of hard labels. Use responses for folds that the teacher was not trained on."
 )
 
 
@@ -117,8 +118,8 @@ def _chance(predicted: Tensor, truth: Tensor) -> Iterator[Finding]:
             "warning",
             "response_chance",
             f"The response's most probable class is the label for {100 * agreement:.1f} % of the "
-            f"examples, no more than chance ({100 * commonest:.1f} %). Are its rows in another "
-            "order, or its classes? Rows that carry ids are put in order by them.",
+            f"examples, no more than chance ({100 * commonest:.1f} %). Are its rows or its "
+            "classes in another order? Add ids, and goodteacher aligns the rows by them.",
         )
 
 
@@ -135,11 +136,11 @@ def _another_order(
     yield Finding(
         "error",
         "response_order",
-        f"The response's most probable class is the label for {100 * order.agreement:.1f} % of the "
-        f"examples, and would be for {100 * order.agreement_in_order:.1f} % with its columns in "
-        f"another order: {shorten(pairs)}. Are they in another order than the data's classes "
+        f"The response's most probable class is the label for {100 * order.agreement:.1f} % of "
+        f"the examples, and would be for {100 * order.agreement_in_order:.1f} % with its columns "
+        f"in another order: {shorten(pairs)}. Are they in another order than the data's classes "
         f"({shorten(class_names)})? Reorder the columns, or name them after the classes (the "
-        "header of a table, an array 'class_names'): then they are matched by name.",
+        "header of a table, an array 'class_names'), so that they are matched by name.",
     )
 
 
@@ -184,7 +185,7 @@ def _seen(response: Response, data: StudyData) -> Iterator[Finding]:
         return
     test = None
     if _covers_test(response, data):
-        test = _fit(response, data.test.open("compare what the given teacher knows of each split"))
+        test = _fit(response, data.test.open("compare how well the given teacher knows each split"))
     if test is not None and _has_seen(selection, transfer, test):
         yield _told_by_test(selection, transfer, test)
     elif _without_error(selection, transfer) and (
@@ -211,9 +212,9 @@ def look_alike(response: Response, training: Split, selection: Split) -> Finding
         "warning",
         "response_alike",
         f"The teacher's mean NLL is {own.nll:.4g} nats on the training part and "
-        f"{held_out.nll:.4g} on the selection split: they look alike. Early in a training they do; "
-        "but if the teacher was trained on the selection split as well, every choice made there is "
-        "too good to be true. Train it on the ids that goodteacher split writes.",
+        f"{held_out.nll:.4g} on the selection split, which is almost the same. Early in training "
+        "this is normal. But if the teacher was also trained on the selection split, every "
+        "choice made there is unreliable. Train it on the ids that goodteacher split writes.",
     )
 
 
@@ -242,11 +243,12 @@ def remembered(response: Response, examples: Split, anew: Response | None) -> Fi
     told += f" (mean NLL {own.nll:.2g} nats)"
     if fresh and own.nll <= _LESS_NLL * fresh.nll and _chance_of(own, fresh) < _OVERFITTED:
         told += (
-            f", but trained again, on folds without them, on {100 * fresh.accuracy:.4g} % "
-            f"({fresh.nll:.2g} nats). Either it was trained on these examples, or on many others."
+            f". Trained again on folds without them, it is right on {100 * fresh.accuracy:.4g} % "
+            f"({fresh.nll:.2g} nats). It was probably trained on these examples, or on many more "
+            "than there are here."
         )
     elif _without_error(own, own) and (fresh is None or not _without_error(fresh, fresh)):
-        told += ". Either it is perfect, or it was trained on these examples."
+        told += ". It is perfect, or it was trained on these examples."
     else:
         return None
     return Finding("warning", "response_remembered", f"{told} If it was trained on them: {_ANEW}")
@@ -290,8 +292,8 @@ def _told_by_test(selection: _Fit, transfer: _Fit, test: _Fit) -> Finding:
         "response_seen",
         f"The response is right on {right[0]} of the selection split, as on the transfer set "
         f"({right[1]}), but on {right[2]} of the test split (mean NLL {selection.nll:.3g}, "
-        f"{transfer.nll:.3g} and {test.nll:.3g} nats). Unless the test split is harder by nature, "
-        f"its teacher was trained on what is called held-out here. {_WAY_OUT}",
+        f"{transfer.nll:.3g} and {test.nll:.3g} nats). Unless the test split is simply harder, "
+        f"the teacher was trained on examples that are meant to be held out. {_WAY_OUT}",
     )
 
 
@@ -302,17 +304,17 @@ def _without_error(selection: _Fit, transfer: _Fit) -> bool:
 
 def _told_by_perfection(selection: _Fit, transfer: _Fit, test: _Fit | None) -> Finding:
     known = (
-        "without its response to the test split that cannot be told apart"
+        "only its response to the test split could show which"
         if test is None
-        else f"its {100 * test.accuracy:.1f} % on the test split do not settle it"
+        else f"its {100 * test.accuracy:.1f} % on the test split do not show which"
     )
     return Finding(
         "warning",
         "response_seen",
-        f"The response has no error on the {len(selection.right)} examples of the selection split, "
-        f"and is right on {100 * transfer.accuracy:.4g} % of the transfer set (mean NLL "
-        f"{selection.nll:.2g} and {transfer.nll:.2g} nats). Either its teacher is perfect, or it "
-        f"was trained on both; {known}. If it was trained on them: {_WAY_OUT}",
+        f"The response has no error on the {len(selection.right)} examples of the selection "
+        f"split, and is right on {100 * transfer.accuracy:.4g} % of the transfer set (mean NLL "
+        f"{selection.nll:.2g} and {transfer.nll:.2g} nats). The teacher is perfect, or it was "
+        f"trained on both; {known}. If it was trained on them: {_WAY_OUT}",
     )
 
 

@@ -90,7 +90,7 @@ def write_response(
     target = Path(path)
     if target.suffix != ".safetensors":
         raise ResponseError(
-            f"Responses are written as .safetensors, but the name is {target.name!r}."
+            f"Responses are written as .safetensors, but the file name is {target.name!r}."
         )
     kept = None if top_k is None else keep_top(response.logits, top_k, temperature=temperature)
     arrays: dict[str, Logits] = response.arrays()
@@ -106,7 +106,7 @@ def write_response(
     except OSError as error:
         raise ResponseError(
             f"Cannot write the response to {target}: {error}. Does its folder exist, and is there "
-            "room?"
+            "space?"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -242,14 +242,14 @@ def read_labels(path: str | os.PathLike[str]) -> Labels:
         class_names = tuple(names.tolist())
         if not all(map(str.strip, class_names)):
             raise DataError(
-                f"Labels in {path} are empty for some examples. Fill them in, or leave these "
-                "examples out, with ids for the others."
+                f"Labels in {path} are missing for some examples. Fill them in, or leave these "
+                "examples out and give ids for the others."
             )
     labels = _whole_numbers(values, f"Labels in {path}", DataError)
     if labels.ndim != 1:
         raise DataError(
-            f"Labels in {path} must be a vector of class numbers, but have shape "
-            f"{list(labels.shape)}. Are they one-hot? Take their argmax."
+            f"Labels in {path} must be one class number for each example, but have shape "
+            f"{list(labels.shape)}. If they are one-hot, give their argmax."
         )
     ids = _ids(arrays, len(labels), str(path), DataError)
     rows = torch.arange(len(labels)) if ids is None else ids
@@ -316,7 +316,9 @@ def _array(value: Any) -> Array:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise MalformedError(f"it is no array of numbers ({error}). Give [N, C].") from None
+        raise MalformedError(
+            f"it is not an array of numbers ({error}). Give an array [N, C]."
+        ) from None
 
 
 def _table_of(frame: Any) -> Any:
@@ -328,7 +330,7 @@ def _table_of(frame: Any) -> Any:
     elif not np.array_equal(index, np.arange(len(frame))):
         raise MalformedError(
             f"the data frame's index is not 0..{len(frame) - 1}, but begins "
-            f"{index[:_SHOWN].tolist()}. If it says which example a row is, name it: "
+            f"{index[:_SHOWN].tolist()}. If it says which example a row is, call it 'id': "
             "frame.rename_axis('id'). Otherwise drop it: frame.reset_index(drop=True)."
         )
     frame = frame.rename(columns=str)
@@ -360,7 +362,7 @@ def _class_values(
     if name is None:
         raise ResponseError(
             f"{what} holds {_listed(arrays)}, but no 'logits' (or 'probabilities') and no numeric "
-            "column for each class. Name the array 'logits'."
+            "column for each class. Call the array 'logits'."
         )
     return arrays[name], name
 
@@ -390,7 +392,7 @@ def _whole_numbers(values: Array, what: str, error: type[InputError]) -> Tensor:
     whole = near and bool(((wide == np.floor(wide)) & (wide >= -limit)).all())
     if not whole:
         raise error(
-            f"{what} must be whole numbers without gaps, but are {values.dtype} such as "
+            f"{what} must be whole numbers, one for each row, but are {values.dtype} such as "
             f"{values.ravel()[:_SHOWN].tolist()}. {_numbering(what)}"
         )
     return torch.from_numpy(wide.astype(np.int64))
@@ -399,8 +401,8 @@ def _whole_numbers(values: Array, what: str, error: type[InputError]) -> Tensor:
 def _numbering(what: str) -> str:
     if what.startswith("Ids"):
         return (
-            "The data number their examples, by row unless they have ids of their own: give these "
-            "numbers, or put the rows in the data's order and leave the ids out."
+            "The ids of the data are row numbers, unless the data have a column of ids. Give the "
+            "same ids, or put the rows in the data's order and leave the ids out."
         )
     return "Number the classes from 0."
 
@@ -418,4 +420,4 @@ def _pick(arrays: Mapping[str, Array], names: Sequence[str]) -> str | None:
 
 
 def _listed(arrays: Mapping[str, Array]) -> str:
-    return ", ".join(repr(name) for name in arrays) if arrays else "nothing of use"
+    return ", ".join(repr(name) for name in arrays) if arrays else "nothing usable"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from goodteacher.config import DataConfig
-from goodteacher.data import Dataset, Frame, Split, load_for, shorten
+from goodteacher.data import Dataset, Frame, Split, at_most, load_for, shorten
 from goodteacher.errors import ResponseError
 from goodteacher.maths.rows import Logits, select_classes
 from goodteacher.responses.columns import class_columns, difference
@@ -83,14 +83,14 @@ def fitted_to_part(response: Response, dataset: Dataset, part: Split, name: str)
     raise ResponseError(
         f"The response has {rows} rows and no ids, but the {name} has {wanted} examples. "
         f"{_why_rows_of_part(response, dataset, wanted)} Give a row for each of its examples, in "
-        "its order, or ids beside them."
+        "the same order, or add ids."
     )
 
 
 def _why_rows_of_part(response: Response, dataset: Dataset, wanted: int) -> str:
     rows = response.num_examples
     if rows == len(dataset.train):
-        return "There are as many as training examples in all: pick those of this part."
+        return "This is the number of all training examples: select the rows of this part."
     return _why_surplus(response, wanted) or "Were they computed on another part of the data?"
 
 
@@ -115,8 +115,8 @@ def _in_class_order(response: Response, dataset: Dataset) -> Response:
         class_names=(),
         notes=(
             *response.notes,
-            "the response's classes are in another order than the data's and were reordered by "
-            "name.",
+            "the classes of the response are not in the order of the data's classes and were "
+            "reordered by name.",
         ),
     )
 
@@ -130,9 +130,12 @@ def _which(response: Response, dataset: Dataset) -> str:
 def _why_classes(response: Response, dataset: Dataset) -> str:
     rows, columns = response.logits.shape
     if rows == dataset.num_classes and columns in (len(dataset.train), len(dataset.test)):
-        return "It has a row for each class: give its transpose, a row for each example."
+        return "It has one row for each class. Give the transpose, with one row for each example."
     if columns == dataset.num_classes + 1:
-        return "Is a column no class of the data: a row number, a label, a background class?"
+        return (
+            "Is one of the columns not a class of the data, for example a row number, a label "
+            "or a background class?"
+        )
     return "Was the teacher trained on another label set?"
 
 
@@ -146,18 +149,18 @@ def _row_ids(response: Response, dataset: Dataset) -> Tensor:
         return dataset.train.ids
     raise ResponseError(
         f"The response has {rows} rows and no ids, but the training data have {train} examples "
-        f"(test: {test}, both: {train + test}). Without ids, rows must be the training examples in "
-        f"order, and their number has to say so. {_why_other_rows(response, train, test)} Add an "
-        "array or column 'ids', or compute the response on the training data."
+        f"(test: {test}, both: {train + test}). Without ids, the rows must be all training "
+        f"examples in order. {_why_other_rows(response, train, test)} Add an array or column "
+        "'ids', or compute the response on the training data."
     )
 
 
 def _why_other_rows(response: Response, train: int, test: int) -> str:
     rows = response.num_examples
     if rows == test:
-        return "There are as many as test examples: was it computed on the test split?"
+        return "The number is that of the test examples: was it computed on the test split?"
     if rows == train + test:
-        return "There are as many as examples in both splits."
+        return "The number is that of both splits together."
     other = "Were they computed on another split or selection of the data?"
     return _why_surplus(response, train) or other
 
@@ -168,8 +171,8 @@ def _why_surplus(response: Response, wanted: int) -> str | None:
     logits, few = response.logits, min(extra, 1000)
     if 0 < extra < wanted and torch.equal(logits[wanted : wanted + few], logits[:few]):
         return (
-            f"The last {extra} repeat the first, as a distributed sampler does to fill its last "
-            "batch: cut them off."
+            f"The last {extra} repeat the first, because a distributed sampler fills its last "
+            "batch: remove them."
         )
     if -wanted / 2 < extra < 0:
         return (
@@ -188,14 +191,14 @@ def _checked_ids(response: Response, dataset: Dataset) -> Tensor:
     unknown = ids[~torch.isin(ids, known)]
     if len(unknown):
         raise ResponseError(
-            f"{len(unknown)} of {len(ids)} ids of the response are of no example of the data: "
+            f"{len(unknown)} of {len(ids)} ids of the response are not in the data: "
             f"{shorten(unknown.tolist())}. {_described_ids(dataset, apart=apart)} Was it computed "
             "on other data, or are examples numbered in another way? Give each row the id of its "
-            "example; row numbers of the training data count from 0."
+            "example. Row numbers of the training data start from 0."
         )
     if not bool(torch.isin(ids, train).any()):
         raise ResponseError(
-            f"The response has ids of the test split only ({shorten(ids.tolist())}), but students "
+            f"The response has only ids of the test split ({shorten(ids.tolist())}), but students "
             f"learn from the training data. {_described_ids(dataset, apart=apart)} Compute it on "
             "the training data."
         )
@@ -212,8 +215,8 @@ def _check_not_shifted(ids: Tensor, train: Tensor) -> None:
         raise ResponseError(
             f"Every id of the response is {by} an id of the training data: they run from "
             f"{int(ids.min())} to {int(ids.max())}, those of the data from {int(train.min())} to "
-            f"{int(train.max())}. Each row would be taken for another example's. Number the "
-            "examples as the data do (ids of rows count from 0)."
+            f"{int(train.max())}. Each row would be matched with the wrong example. Use the ids "
+            "of the data (row numbers start from 0)."
         )
 
 
@@ -222,7 +225,7 @@ def _described_ids(dataset: Dataset, *, apart: bool) -> str:
     described = f"Training ids run from {int(train.min())} to {int(train.max())}"
     if apart:
         return f"{described}, test ids from {int(test.min())} to {int(test.max())}."
-    return f"{described}; test ids overlap with them, so an id means a training example."
+    return f"{described}. Test ids overlap with them, so an id means a training example."
 
 
 def _own_labels_note(response: Response, dataset: Dataset) -> tuple[str, ...]:
@@ -237,14 +240,14 @@ def _own_labels_note(response: Response, dataset: Dataset) -> tuple[str, ...]:
         return ()
     agreement = float((own == truth).double().mean())
     found = (
-        f"labels that stand beside the response are those of the data for {100 * agreement:.1f} % "
+        f"labels given with the response agree with those of the data for {100 * agreement:.1f} % "
         f"of {len(own)} examples"
     )
     if agreement < _LABELS_OF_OTHERS:
         raise ResponseError(
-            f"The {found} only. So its rows are other examples (a shuffled loader without ids does "
-            "that), or its classes are numbered otherwise. Give ids, keep the data's order "
-            "(shuffle=False), or remove the labels if they mean nothing."
+            f"The {found} only. So its rows are other examples (as from a shuffled loader without "
+            "ids), or its classes have other numbers. Give ids, keep the data's order "
+            "(shuffle=False), or remove the labels from the file if they are not meaningful."
         )
     return (f"{found}. Were labels corrected, or do some rows belong to other examples?",)
 
@@ -275,5 +278,6 @@ def load_pair(
     """
     dataset = load_for(config, data)
     names = dataset.class_names
-    response = as_response(responses, probabilities=probabilities, class_names=names)
+    with at_most(config.max_memory_gib):
+        response = as_response(responses, probabilities=probabilities, class_names=names)
     return fitted_response(response, dataset), dataset

@@ -54,8 +54,8 @@ def scored(output: Any, count: int) -> Scored:
     if isinstance(output, Mapping):
         raise ResponseError(
             f"For {count} examples the function returned one dictionary "
-            f"({', '.join(map(str, list(output)[:5]))}). Return a row for each example, such as "
-            "an array [examples, classes]."
+            f"({', '.join(map(str, list(output)[:5]))}). Return a row for each example, for "
+            "example as an array [examples, classes]."
         )
     if isinstance(output, Sequence) and not isinstance(output, str) and output:
         if isinstance(output[0], Mapping) or _are_listed(output[0]):
@@ -124,8 +124,8 @@ def _by_name(entry: Any) -> dict[str, float]:
     if isinstance(entry, Mapping) and entry.keys() >= {"label", "score"}:
         raise ResponseError(
             "The function returned one label with its score for an example. That contains no "
-            "information about the other classes: return all of them, as with pipeline(..., "
-            "top_k=None)."
+            "information about the other classes. Return all of them, for example with "
+            "pipeline(..., top_k=None)."
         )
     pairs = [*entry.items()] if isinstance(entry, Mapping) else [_pair(each) for each in entry]
     try:
@@ -135,7 +135,7 @@ def _by_name(entry: Any) -> dict[str, float]:
             f"The score of a class must be a number, but the function returned {entry!r:.200}."
         ) from error
     if len(dict(found)) < len(found):
-        raise ResponseError(f"A class comes twice in what the function returned: {entry!r:.200}.")
+        raise ResponseError(f"The function returned the same class twice: {entry!r:.200}.")
     return dict(found)
 
 
@@ -143,7 +143,7 @@ def _pair(each: Any) -> tuple[Any, Any]:
     if isinstance(each, Mapping) and each.keys() >= {"label", "score"}:
         return each["label"], each["score"]
     raise ResponseError(
-        f"An example's answer must hold label and score for each class, but holds {each!r:.200}."
+        f"The answer for an example must have label and score of each class, but has {each!r:.200}."
     )
 
 
@@ -156,8 +156,8 @@ def _numbers(output: Any, count: int) -> _Values:
         values = values.astype(np.float64) if numeric else values
     except (TypeError, ValueError) as error:
         raise ResponseError(
-            f"The function returned a {type(output).__name__} that is no array ({error}). Return "
-            "an array [examples, classes] of logits or probabilities."
+            f"The function returned a {type(output).__name__} that cannot be converted to an "
+            f"array ({error}). Return an array [examples, classes] of logits or probabilities."
         ) from error
     if not numeric:
         raise _only_labels(f"an array of {values.dtype}")
@@ -171,13 +171,14 @@ def _other_shape(values: npt.NDArray[Any], count: int) -> ResponseError:
     told = f"For {count} examples the function returned an array of shape {shape}"
     if shape in ([count], [count, 1]):
         return ResponseError(
-            f"{told}: one number each. A label contains no information about the other classes; "
-            "with two classes the score of one is enough: return both, such as np.stack([1 - p, "
-            "p], axis=1)."
+            f"{told}, which is one number for each example. A predicted label contains no "
+            "information about the other classes. If it is the probability p of the second of "
+            "two classes, return both: np.stack([1 - p, p], axis=1)."
         )
     if len(shape) == 2 and shape[1] == count:
         return ResponseError(
-            f"{told}. Is that a row for each class? Return its transpose, a row for each example."
+            f"{told}. If that is a row for each class, return the transpose, with a row for each "
+            "example."
         )
     if len(shape) == 2:
         return _other_count(shape[0], count)
@@ -194,6 +195,6 @@ def _other_count(found: int, count: int) -> ResponseError:
 def _only_labels(shown: str) -> ResponseError:
     return ResponseError(
         f"The function returns labels ({shown}). A label contains no information about the other "
-        "classes, which is what a student learns from: return probabilities or logits of all "
-        "classes, such as predict_proba does."
+        "classes, which students learn from. Return probabilities or logits of all classes, as "
+        "predict_proba does."
     )

@@ -29,6 +29,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from goodteacher.data import check_shape
 from goodteacher.errors import ResponseError
 from goodteacher.maths.rows import LazyRows, Logits, row_chunks
 from goodteacher.responses.stored import is_large
@@ -94,7 +95,7 @@ def top_k(logits: Logits, k: int, *, temperature: float = 1.0) -> TopK:
     count, num_classes = logits.shape
     if not 1 <= k < num_classes:
         raise ResponseError(
-            f"top_k must lie in 1..{num_classes - 1} for {num_classes} classes, but is {k}. Leave "
+            f"top_k must be in 1..{num_classes - 1} for {num_classes} classes, but is {k}. Leave "
             "it out to keep all classes."
         )
     if not (temperature > 0 and math.isfinite(temperature)):
@@ -142,8 +143,9 @@ def told_of(header: Mapping[str, str], what: str) -> str:
     lost = header.get("lost_nats", "an unknown number of")
     return (
         f"{what} keeps the {kept} most probable of {header.get(NUM_CLASSES, '?')} classes of each "
-        f"example; the others share evenly what they have at T = {temperature}. That loses {lost} "
-        f"nats per example there, and {header.get('lost_nats_at_1', lost)} at T = 1."
+        "example; the other classes share the rest of the probability evenly at T = "
+        f"{temperature}. This loses {lost} nats per example at that temperature, and "
+        f"{header.get('lost_nats_at_1', lost)} at T = 1."
     )
 
 
@@ -166,9 +168,13 @@ def read_top_k(arrays: Mapping[str, Array], num_classes: str | None, what: str) 
     missing = [name for name in (VALUES, REST) if name not in arrays]
     if missing or num_classes is None or not num_classes.isdigit():
         lacks = ", ".join(missing) or f"{NUM_CLASSES} in its header"
-        raise ResponseError(f"{what} holds {CLASSES!r}, but lacks {lacks}. Was it cut or edited?")
+        raise ResponseError(
+            f"{what} holds {CLASSES!r}, but not {lacks}. Is the file incomplete, or was it edited?"
+        )
     classes, values, rest = (torch.from_numpy(arrays[name]) for name in (CLASSES, VALUES, REST))
-    width, fits = int(num_classes), classes.ndim == 2 and classes.shape == values.shape
+    width = int(num_classes)
+    check_shape((width, 8), 8, f"One row of {what}, of {width} classes,", error=ResponseError)
+    fits = classes.ndim == 2 and classes.shape == values.shape
     if not fits or rest.shape != classes.shape[:1] or not 1 <= classes.shape[1] < width:
         raise ResponseError(
             f"{what}: {CLASSES} {list(classes.shape)}, {VALUES} {list(values.shape)}, {REST} "
@@ -176,7 +182,7 @@ def read_top_k(arrays: Mapping[str, Array], num_classes: str | None, what: str) 
         )
     if int(classes.min()) < 0 or int(classes.max()) >= width:
         raise ResponseError(
-            f"{what} names a class beyond 0..{width - 1} in {CLASSES}. Write the response again."
+            f"{what} has a class outside 0..{width - 1} in {CLASSES}. Write the response again."
         )
     return _rows(classes, values, rest, width)
 

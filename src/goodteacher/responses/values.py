@@ -105,9 +105,9 @@ def _check_form(values: Array, what: str) -> None:
     if values.dtype.kind in "fiu" and (values.ndim == 1 or shape[1:] == [1]):
         raise ResponseError(
             f"{what} holds one number for each of {len(values)} examples (shape {shape}), but one "
-            "for each class is needed. For a problem of two classes, two columns say the same: "
-            "1 - p and p for a probability p of the second class, 0 and z for its logit z. Class "
-            "numbers alone (an argmax) hold no response."
+            "for each class is needed. With two classes, give two columns: 1 - p and p for a "
+            "probability p of the second class, or 0 and z for its logit z. Class numbers (an "
+            "argmax) are not a response."
         )
     if values.ndim != 2 or values.dtype.kind not in "fiu":
         hint = " Lists of different length, or text?" * (values.dtype.kind in "OUS")
@@ -194,8 +194,8 @@ def _from_probabilities(
             f"Probabilities in {what} must be at least 0 and sum to 1 (within {tolerance:g}) in "
             f"each row, but {len(wrong)} of {len(values)} rows do not; the first is row {row}, "
             f"which sums to {facts.sums[row]:g} with smallest value {facts.lowest[row]:g}. Are "
-            "classes missing, or are they separate yes/no (sigmoid) outputs? Give one distribution "
-            "over all classes."
+            "classes missing, or are these separate yes/no (sigmoid) outputs? Give one "
+            "distribution over all classes."
         )
     return _log_of_shares, (*_note_sums(facts.sums, what), *_note_zeros(facts, what))
 
@@ -212,12 +212,12 @@ def _check_range(facts: _Facts, what: str) -> None:
         raise ResponseError(
             f"Probabilities in {what} must be at least 0 and sum to 1 in each row, but "
             f"{len(wrong)} of {len(sums)} rows do not; the first is row {row}, which sums to "
-            f"{sums[row]:g} with smallest value {facts.lowest[row]:g}. Are they logits? Then leave "
-            "probabilities=True (--probabilities) out."
+            f"{sums[row]:g} with smallest value {facts.lowest[row]:g}. If they are logits, leave "
+            "out probabilities=True (--probabilities)."
         )
     if bool((np.abs(sums - 100) <= 100 * SUM_TOLERANCE).all()):
         raise ResponseError(
-            f"Every row of {what} sums to 100: these are per cent. Divide them by 100."
+            f"Every row of {what} sums to 100, so these are percentages. Divide them by 100."
         )
 
 
@@ -226,8 +226,8 @@ def _note_sums(sums: Array, what: str) -> tuple[str, ...]:
     if off <= _SAID_FROM:
         return ()
     return (
-        f"rows of probabilities in {what} miss a sum of 1 by up to {off:.2g}, as rounded numbers "
-        "do. They were divided by their sum.",
+        f"rows of probabilities in {what} do not sum to exactly 1 (off by up to {off:.2g}), as is "
+        "usual for rounded numbers. They were divided by their sum.",
     )
 
 
@@ -237,7 +237,7 @@ def _note_zeros(facts: _Facts, what: str) -> tuple[str, ...]:
         return ()
     return (
         f"{100 * share:.1f} % of the probabilities in {what} are exactly 0 and stay 0 at every "
-        "temperature. Where rounding made them 0, save float32 or raw logits instead.",
+        "temperature. If they are 0 because of rounding, save float32 or raw logits instead.",
     )
 
 
@@ -258,8 +258,8 @@ def _with_tail(sums: Array, k: int, num_classes: int, what: str) -> tuple[Change
         )
     note = (
         f"{what} contains the {k} largest of {num_classes} classes of each row; the others are 0. "
-        f"What a row lacks of 1 ({100 * missing.mean():.2g} % on average) was spread evenly over "
-        "its other classes, so the response contains no information about which of them are "
+        f"The rest of the probability ({100 * missing.mean():.2g} % on average) was spread evenly "
+        "over the other classes, so the response contains no information about which of them are "
         "similar."
     )
     return _spread, (note,)
@@ -275,10 +275,10 @@ def _spread(wide: Array) -> Array:
 def _truncated(what: str, k: int, num_classes: int, why: str) -> ResponseError:
     return ResponseError(
         f"{what} holds only the {k} largest of {num_classes} classes of each row, and the others "
-        f"have one filler. How much probability they had is not known ({why}), and at a higher "
-        "temperature they are most of the response. Save all classes; or probabilities of the "
-        "largest, not renormalised, with 0 elsewhere, and pass probabilities=True "
-        "(--probabilities): what is missing to 1 is then spread evenly."
+        f"have the same fill value. How much probability they had is not known ({why}), and at a "
+        "higher temperature they are most of the response. Save all classes. Or save the "
+        "probabilities of the largest classes, not renormalised, with 0 elsewhere, and pass "
+        "probabilities=True (--probabilities): the rest of the probability is then spread evenly."
     )
 
 
@@ -328,7 +328,7 @@ def _check_counts(wide: Array, what: str) -> None:
     equal = bool((np.abs(sums - total) <= SUM_TOLERANCE * total).all())
     varied = bool((wide != wide[:1]).any())
     if equal and varied and (whole or abs(total - 100) <= 100 * SUM_TOLERANCE):
-        kind = "per cent" if abs(total - 100) <= 1 else "votes"
+        kind = "percentages" if abs(total - 100) <= 1 else "votes"
         raise ResponseError(
             f"Logits are expected in {what}, but every row is non-negative and sums to {total:g}: "
             f"these look like {kind}. Divide them by {total:g} and pass probabilities=True "
@@ -348,7 +348,7 @@ def _from_log_probabilities(
     if bool((kept <= 0).all()) and lacks:
         spread, notes = _with_tail(sums, k, values.shape[1], what)
         return (lambda wide: spread(_shares(wide, k))), notes
-    raise _truncated(what, k, values.shape[1], "they are logits, which have no sum")
+    raise _truncated(what, k, values.shape[1], "logits do not have a fixed sum")
 
 
 def _shares(wide: Array, k: int) -> Array:
@@ -364,6 +364,7 @@ def _note_unit(wide: Array, what: str) -> tuple[str, ...]:
     if float(np.ptp(wide)) < 0.5 or wide.shape[1] < 2:
         return ()
     return (
-        f"all values of {what} lie between 0 and 1. As logits they are nearly uniform at T = 1. If "
-        "they are separate yes/no (sigmoid) outputs p, give their logits log(p / (1 - p)).",
+        f"all values of {what} are between 0 and 1. As logits, they give a nearly uniform "
+        "response at T = 1. If they are separate yes/no (sigmoid) outputs p, give their logits "
+        "log(p / (1 - p)).",
     )

@@ -30,9 +30,9 @@ def check_diverged(rows: Mapping[str, Sequence[StudentRow]]) -> dict[str, int]:
         raise RunError(
             f"{counts[lost[0]]} of {len(rows[lost[0]])} students of {_called(lost)} diverged: "
             "their weights are no longer finite, so there is nothing to compare or deliver. They "
-            f"trained at a learning rate of {row.student_learning_rate:.2g}. Lower "
-            "--student-learning-rate, or leave it out so that it is tuned; and leave "
-            "--normalization at auto where inputs have large values."
+            f"were trained with a learning rate of {row.student_learning_rate:.2g}. Lower "
+            "--student-learning-rate, or leave it out so that it is tuned; and if inputs have "
+            "large values, leave --normalization at auto."
         )
     return {name: count for name, count in counts.items() if count}
 
@@ -62,9 +62,11 @@ def told_unfinished(
     longest = max(epochs)
     what = f"Students of {_called(names)} were still getting better after {longest} epochs"
     if tuned and not until_converged:
-        return f"{what}, the most that were tried. Train them longer with --until-converged."
+        return (
+            f"{what}, the largest number that was tried. Train them longer with --until-converged."
+        )
     if tuned:
-        return f"{what}, the limit. Allow more in a new folder: --student-epochs {3 * longest}."
+        return f"{what}, the limit. Train longer in a new folder: --student-epochs {3 * longest}."
     return (
         f"{what}: they are not trained enough to be compared. Leave out --student-epochs (and "
         "--student-learning-rate), so that both are tuned, or set at least --student-epochs "
@@ -107,8 +109,8 @@ def told_without_learning(failed: Mapping[str, float], *, tuned: bool) -> str:
         "are tuned."
     )
     return (
-        f"Students of {_called(failed)} did not learn: they are right about {shares} of the "
-        f"selection split, so a comparison with them means nothing. {advice}"
+        f"Students of {_called(failed)} did not learn: they are right on {shares} of the "
+        f"selection split, so comparisons with them are meaningless. {advice}"
     )
 
 

@@ -231,9 +231,9 @@ class Explored:
                 what="winner",
                 family=family,
                 arms=(arm.key,),
-                reason=f"{self.scores[arm]:.4f} on the selection split, mean over search "
-                f"seeds; among arms within {TOLERANCE:g} of the best, one that needs the "
-                "fewest epochs",
+                reason=f"{self.scores[arm]:.4f} on the selection split, mean over search seeds; "
+                f"of all arms within {TOLERANCE:g} of the best, one that needs the fewest "
+                "epochs",
             )
             for family, arm in self.winners.items()
         ]
@@ -288,7 +288,7 @@ class _Exploration:
         for epochs in self.rules.rounds:
             training = self.rules.first.model_copy(update={"epochs": epochs})
             joined = {n: [arm.trained(training) for arm in arms] for n, arms in alive.items()}
-            self._try(joined, f"every arm that is left, for {epochs} epochs")
+            self._try(joined, f"all remaining arms, for {epochs} epochs")
             alive = {
                 name: best(arms, self.scores, math.ceil(len(arms) * self.rules.keep))
                 for name, arms in joined.items()
@@ -299,7 +299,7 @@ class _Exploration:
                 break
             self._try(
                 further,
-                "one step beyond the limits of what was tried, where winners lie, or longer "
+                "one step beyond the limits of what was tried, around the winners, or longer "
                 "training",
             )
         winners = self._winners()

@@ -39,7 +39,7 @@ def keep_response(
     store = context.store
     if store.exists(RESPONSE_FILE) and store.read_notes(RESPONSE_FILE)["content"] != content:
         raise StudyError(
-            f"{store.root} holds students of another response. Name a new folder with --out."
+            f"{store.root} contains students of another response. Choose a new folder with --out."
         )
     tell(context, response)
     with store.writing(RESPONSE_FILE) as path:
@@ -67,8 +67,8 @@ def tell(context: Context, response: Response, *, name: str = "response") -> Non
     """
     if not bool((context.data.transfer.labels >= 0).any()):
         context.warn(
-            "no training example has a label, so students of hard labels stay untrained: the "
-            "gain over them means nothing."
+            "no training example has a label, so students of hard labels cannot learn: the gain "
+            "over them is meaningless."
         )
     for finding in examine_response(response, context.data):
         text = finding.message[:1].lower() + finding.message[1:]

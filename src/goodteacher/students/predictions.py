@@ -30,7 +30,7 @@ def correct_by_arm(context: Context, tasks: Sequence[StudentTask]) -> dict[Arm, 
     Returns:
         For each arm, bool [num_seeds, num_examples].
     """
-    test = context.data.test.open("every choice is made: measure the students")
+    test = context.data.test.open("all choices are made: measure the students")
     predicted = predicted_by_arm(context, tasks, test, "test")
     return {arm: classes == test.labels.numpy() for arm, classes in predicted.items()}
 

@@ -107,7 +107,9 @@ class Stacks:
                 f"{self.context.machine.device}. Lower student_batch_size, use a smaller student, "
                 "or free memory."
             )
-        self.context.note(f"out of memory with {width} students at once: trying half as many")
+        self.context.note(
+            f"out of memory with {width} students at the same time: trying half as many"
+        )
         choice = WidthChoice(width=-(-width // 2))
         self._narrow(choice)
         return choice.width

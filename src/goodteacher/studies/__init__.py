@@ -1,6 +1,6 @@
 """A study: its folder, what it is set up with, the tasks that are run in it, who watches."""
 
-from goodteacher.studies.damage import reading
+from goodteacher.studies.damage import not_written, reading
 from goodteacher.studies.door import checked_settings, checked_students, raise_all
 from goodteacher.studies.environment import (
     Environment,
@@ -12,6 +12,7 @@ from goodteacher.studies.environment import (
 )
 from goodteacher.studies.files import (
     BLENDS_FILE,
+    CONFIG_FILE,
     CONFIRMED_FILE,
     DECISIONS_FILE,
     EVENTS_FILE,
@@ -25,9 +26,20 @@ from goodteacher.studies.files import (
     RESULT_FILE,
     STUDENTS_FILE,
     SWEET_SPOT_FILE,
+    TABLE_FILE,
     VERDICT_FILE,
+    VERIFY_SEEDS,
 )
-from goodteacher.studies.handing_over import Packed, hand_over, pack, sending, take, unpack
+from goodteacher.studies.handing_over import (
+    HandedOver,
+    Packed,
+    hand_over,
+    pack,
+    sending,
+    take,
+    unpack,
+)
+from goodteacher.studies.health import Health, health_of
 from goodteacher.studies.helpers import (
     READY,
     GroupWork,
@@ -39,6 +51,7 @@ from goodteacher.studies.helpers import (
 )
 from goodteacher.studies.places import Place, Url, place_of
 from goodteacher.studies.progress import OneOfSeveral, Progress, Silent, Standing, logger, say
+from goodteacher.studies.restoring import Audit, audit, require_whole, restore
 from goodteacher.studies.setting_up import (
     DataLike,
     begin_several,
@@ -57,8 +70,9 @@ from goodteacher.studies.several import (
     study_folders,
     which_study,
 )
+from goodteacher.studies.shared_folder import SharedFolder
 from goodteacher.studies.shown import excerpt, shown_examples
-from goodteacher.studies.store import CONFIG_FILE, Store
+from goodteacher.studies.store import Store
 from goodteacher.studies.tasks import (
     Context,
     DataKey,
@@ -73,6 +87,7 @@ from goodteacher.studies.tasks import (
     runner_of,
 )
 from goodteacher.studies.tensor_files import load_weights, read_tensors, weights_difference
+from goodteacher.studies.verified import DamagedError, is_of_export
 
 __all__ = [
     "BLENDS_FILE",
@@ -91,14 +106,20 @@ __all__ = [
     "RESULT_FILE",
     "STUDENTS_FILE",
     "SWEET_SPOT_FILE",
+    "TABLE_FILE",
     "VERDICT_FILE",
+    "VERIFY_SEEDS",
+    "Audit",
     "Context",
+    "DamagedError",
     "DataKey",
     "DataLike",
     "Engine",
     "Environment",
     "Flow",
     "GroupWork",
+    "HandedOver",
+    "Health",
     "Helpers",
     "LostHelperError",
     "Needs",
@@ -107,6 +128,7 @@ __all__ = [
     "Place",
     "Progress",
     "Recruiter",
+    "SharedFolder",
     "Silent",
     "Standing",
     "Store",
@@ -115,6 +137,7 @@ __all__ = [
     "Told",
     "Until",
     "Url",
+    "audit",
     "begin_several",
     "check_place",
     "check_study",
@@ -128,12 +151,15 @@ __all__ = [
     "environments",
     "excerpt",
     "hand_over",
+    "health_of",
     "helped",
     "holds_several",
     "is_done",
+    "is_of_export",
     "load_weights",
     "logger",
     "name_of_data",
+    "not_written",
     "pack",
     "place_of",
     "prepare_context",
@@ -142,6 +168,8 @@ __all__ = [
     "read_students",
     "read_tensors",
     "reading",
+    "require_whole",
+    "restore",
     "resume_context",
     "runner_of",
     "say",

@@ -6,18 +6,22 @@ Names are relative to the study, with ``/`` between their parts. Every kind pass
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from goodteacher.studies.checksums import Note
 from goodteacher.studies.local_files import LocalFiles
 from goodteacher.studies.places import Place, Url
 from goodteacher.studies.progress import Progress
 
 
 class Files(Protocol):
-    """The files of one study. A file that exists is whole; one that is replaced is either."""
+    """The files of one study. A file that exists is whole; one that is replaced is either.
+
+    What a file holds is noted before it takes its name (:mod:`goodteacher.studies.checksums`).
+    """
 
     @property
     def place(self) -> Place:
@@ -79,7 +83,27 @@ class Files(Protocol):
         """Take a file of this machine over, which nobody will write into."""
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it is there, and note that."""
+
+    def set_aside(self, name: str) -> None:
+        """Move a file below ``.damaged``, where nothing reads it."""
+
+    def notes(self, name: str, *, again: bool = False) -> Sequence[Note]:
+        """Return what was noted of a file, in order.
+
+        Args:
+            name: The file.
+            again: Look whether others have noted more, where that is a request.
+        """
+
+    def all_notes(self) -> Mapping[str, Sequence[Note]]:
+        """Return what was noted of every file."""
+
+    def note(self, name: str) -> None:
+        """Note what a file holds now."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """Return name and size of every file that has notes, or should have."""
 
     def num_bytes(self, folder: str) -> int:
         """Return the size of a file, or of all files below a name."""

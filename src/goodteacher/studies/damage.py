@@ -1,8 +1,11 @@
-"""Reading files: what can go wrong is said in words that name the file."""
+"""Reading and writing files: what can go wrong is said in words that name the file."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -71,10 +74,46 @@ def damage(path: Path) -> str | None:
     return None
 
 
+def not_written(where: Place, error: Exception) -> StudyError:
+    """Return what says why a file cannot be written, and what to do about it.
+
+    Args:
+        where: The file.
+        error: What happened: of the system, or of a library that tells its number in its text.
+    """
+    number = getattr(error, "errno", None)
+    if number is None and (told := _OS_ERROR.search(str(error))):
+        number = int(told[1])
+    reason = os.strerror(number) if number else str(error).rstrip(".")
+    return StudyError(f"{where} cannot be written: {reason}. {_ADVICE.get(number or 0, _UNKNOWN)}")
+
+
+_OS_ERROR = re.compile(r"os error (\d+)")
+_KEPT = "then give the same command again. The work done so far is kept."
+_FULL = f"The disk is full, or your share of it. Free some space, {_KEPT}"
+_NOT_YOURS = f"Make the folder writable for you, or copy it to where you may write, {_KEPT}"
+_UNKNOWN = f"Is the disk full, or the folder yours? Fix this, {_KEPT}"
+_ADVICE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
+    errno.EROFS: _NOT_YOURS,
+    errno.EACCES: _NOT_YOURS,
+    errno.EPERM: _NOT_YOURS,
+    errno.ENAMETOOLONG: "The name is too long. Name another folder with --out.",
+}
+
+
 def _reason(error: Exception) -> str:
     """Say what is wrong with a file's content, and what to do about it."""
     if isinstance(error, ValidationError):
         items = error.errors(include_url=False)
+        later = next((item["input"] for item in items if item["loc"] == ("schema_version",)), None)
+        if isinstance(later, int):
+            return (
+                f"it has schema version {later}, which this version of goodteacher does not know. "
+                "It was written by a later version of goodteacher: use that one."
+            )
         reason = "; ".join(
             f"{'.'.join(map(str, item['loc']))}: {item['msg']}".removeprefix(": ")
             for item in items[:3]

@@ -134,7 +134,9 @@ def enter_anew(store: Store, number: int, device: str) -> int:
 def _told(store: Store, known: tuple[Environment, ...], here: Environment) -> str | None:
     """Say which numbers come from which machine, where there is more than one."""
     done = (event for event in store.events() if event["event"] == "task_done")
-    places = groupby(str(known[event["environment"]]) for event in done)
+    numbers = (event["environment"] for event in done)
+    # Of a list that was lost and begun again, the first ones may be unknown.
+    places = groupby(str(known[n]) if n < len(known) else "another machine" for n in numbers)
     ran = [(place, len(list(tasks))) for place, tasks in places]
     if {place for place, _ in ran} <= {str(here)}:
         return None

@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Callable
 from functools import cache
@@ -52,7 +53,7 @@ def fetched(version: str, name: str, fetch: Callable[[Path], None]) -> Path:
     path = folder / name
     if path.exists():
         with contextlib.suppress(OSError):
-            os.utime(path)
+            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
         return path
     folder.mkdir(exist_ok=True)
     temporary = folder / f".{uuid.uuid4().hex}.part"
@@ -74,7 +75,7 @@ def _make_room(but: Path) -> None:
     for path in cache_folder().glob("*/*"):
         with contextlib.suppress(OSError):
             status = path.stat()
-            found.append((status.st_mtime, status.st_size, path))
+            found.append((status.st_atime, status.st_size, path))
     room = ROOM - sum(size for _, size, _ in found)
     for _, size, path in sorted(found):
         if room >= 0:

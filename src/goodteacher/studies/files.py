@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+CONFIG_FILE = "study.toml"
+DATA_FILE = "data.json"
 NETWORKS_FILE = "networks.json"
 STUDENTS_FILE = "students.toml"
 ENVIRONMENT_FILE = "environment.json"
@@ -23,3 +25,40 @@ RECORDED_FOLDER = "recorded"
 EVENTS_FILE = "events.jsonl"
 EVENTS_FOLDER = "events"
 """Of the log of events where nothing can be appended to a file: pieces of it, by writer."""
+TABLE_FILE = "students.parquet"
+REPORT_FILE = "report.html"
+TEST_FILE = "/test.safetensors"
+"""What the students of a task say about the test split, once that is open."""
+LAST_FILES = ("rows.parquet", "trajectory.jsonl", BLENDS_FILE)
+"""The last file of a task, which says that the task is done."""
+OWN_FOLDERS = frozenset({"students", "teachers", "student", "baseline", RECORDED_FOLDER})
+OWN_FILES = frozenset(
+    {
+        CONFIG_FILE,
+        DATA_FILE,
+        NETWORKS_FILE,
+        STUDENTS_FILE,
+        ENVIRONMENT_FILE,
+        DECISIONS_FILE,
+        SWEET_SPOT_FILE,
+        VERDICT_FILE,
+        EVIDENCE_FILE,
+        CONFIRMED_FILE,
+        EXAMPLES_FILE,
+        FRONT_FILE,
+        RESULT_FILE,
+        EXPORT_FILE,
+        MODEL_CARD_FILE,
+        RESPONSE_FILE,
+        TABLE_FILE,
+        "student_training.json",
+        "trajectories.json",
+        "trackers.json",
+        "probes.jsonl",
+        REPORT_FILE,
+    }
+)
+"""Files at the top of a study; others that lie there are the user's."""
+
+VERIFY_SEEDS = range(2_000_000, 4_000_000)
+"""Seeds of the students that ``verify`` trains; they meet none of a search."""

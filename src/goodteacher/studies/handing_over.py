@@ -3,12 +3,14 @@
 Functions and networks that were given in Python go along (by cloudpickle). Arrays and tensors lie
 in a file of their own, so that however many processes of a machine read it, memory holds them once.
 Processes of this machine find the objects beside it, in a folder that one process made for those
-that it starts and for as long as these work. Nothing is ever unpickled from a study.
+that it starts and for as long as these work; it tells them the objects' digest, and others are not
+unpickled. Nothing is ever unpickled from a study.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import mmap
 import pickle
 from collections.abc import Callable, Iterator
@@ -23,9 +25,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from goodteacher.errors import ConfigError
+from goodteacher.errors import ConfigError, RunError
 
-_OBJECTS, _ARRAYS, _PLACES = "objects.pickle", "arrays.bin", "places.npy"
+_OBJECTS, _ARRAYS = "objects.pickle", "arrays.bin"
 
 _ALIGNED = 64
 """Arrays begin at multiples of so many bytes, which every vector instruction can read."""
@@ -94,12 +96,27 @@ def unpack(packed: Packed, arrays: Path) -> object:
     return pickle.loads(packed.objects, buffers=buffers)
 
 
-def hand_over(value: object, folder: Path) -> None:
+@dataclass(frozen=True)
+class HandedOver:
+    """What :func:`hand_over` has written; it is sent to the processes that read it.
+
+    Attributes:
+        folder: Where it lies.
+        places: See :class:`Packed`.
+        digest: SHA-256 of the pickled objects.
+    """
+
+    folder: Path
+    places: tuple[tuple[int, int], ...]
+    digest: str
+
+
+def hand_over(value: object, folder: Path) -> HandedOver:
     """Write a value where other processes of this machine read it with :func:`take`.
 
     Args:
         value: Anything that cloudpickle can write.
-        folder: An empty folder.
+        folder: An empty folder, into which no other user may look.
 
     Raises:
         ConfigError: A network or function that was given in Python cannot be pickled.
@@ -107,13 +124,22 @@ def hand_over(value: object, folder: Path) -> None:
     with sending(instead="workers=1 and teacher_workers=1"):
         packed = pack(value, folder / _ARRAYS)
     (folder / _OBJECTS).write_bytes(packed.objects)
-    np.save(folder / _PLACES, np.array(packed.places, dtype=np.int64).reshape(-1, 2))
+    return HandedOver(folder, packed.places, hashlib.sha256(packed.objects).hexdigest())
 
 
-def take(folder: Path) -> object:
-    """Return what :func:`hand_over` has written, its arrays mapped."""
-    places = tuple(map(tuple, np.load(folder / _PLACES).tolist()))
-    return unpack(Packed((folder / _OBJECTS).read_bytes(), places), folder / _ARRAYS)
+def take(handed: HandedOver) -> object:
+    """Return what :func:`hand_over` has written, its arrays mapped.
+
+    Raises:
+        RunError: Other objects lie there than were written.
+    """
+    objects = (handed.folder / _OBJECTS).read_bytes()
+    if hashlib.sha256(objects).hexdigest() != handed.digest:
+        raise RunError(
+            f"{handed.folder / _OBJECTS} is not what was written there, so it is not read. Who may "
+            "write to that folder? Give the same command again."
+        )
+    return unpack(Packed(objects, handed.places), handed.folder / _ARRAYS)
 
 
 def _keeper(

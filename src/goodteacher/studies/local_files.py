@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from filelock import FileLock, Timeout
 
+from goodteacher.data import inside
 from goodteacher.errors import StudyError
+from goodteacher.studies.checksums import (
+    NOTES_FILE,
+    NOTES_FOLDER,
+    Note,
+    by_name,
+    folder_notes,
+    is_free,
+    note_of,
+    sync,
+)
+from goodteacher.studies.damage import not_written
 from goodteacher.studies.files import EVENTS_FILE
 from goodteacher.studies.progress import Progress
 
@@ -34,7 +47,8 @@ class LocalFiles:
 
     def top(self) -> Collection[str]:
         """Return what lies in the folder."""
-        return [path.name for path in self.place.iterdir()] if self.place.exists() else []
+        names = [path.name for path in self.place.iterdir()] if self.place.exists() else []
+        return [name for name in names if name not in (NOTES_FILE, NOTES_FOLDER)]
 
     def exists(self, name: str) -> bool:
         """Say whether a file exists."""
@@ -46,37 +60,46 @@ class LocalFiles:
 
     def matching(self, pattern: str) -> list[str]:
         """Return the names that a pattern fits."""
-        found = (path for path in self.place.glob(pattern) if path.is_file())
+        found = (p for p in self.place.glob(pattern) if p.is_file() and p.name != NOTES_FILE)
         return sorted(path.relative_to(self.place).as_posix() for path in found)
 
     def read(self, name: str) -> bytes:
         """Return what a file holds."""
-        return self.place.joinpath(name).read_bytes()
+        return self._inside(name).read_bytes()
 
     def local(self, name: str) -> Path:
         """Return the file itself."""
-        return self.place.joinpath(name)
+        return self._inside(name)
 
     def local_folder(self, name: str) -> Path:
         """Return the folder itself."""
-        return self.place.joinpath(name)
+        return self._inside(name)
 
     def draft(self, folder: str) -> Path:
         """Return the folder itself."""
-        return self.place.joinpath(folder)
+        return self._inside(folder)
 
     def publish(self, folder: str, draft: Path) -> None:
-        """Leave the files where they are."""
+        """Leave the files where they are, and note what they hold."""
+        for path in sorted(draft.rglob("*")) if folder else ():
+            name = f"{folder}/{path.relative_to(draft).as_posix()}"
+            if path.is_file() and not is_free(name):
+                sync(path)
+                self.note(name)
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         """Give a temporary name beside the file, which is renamed."""
-        target = self.place.joinpath(name)
+        target = self._inside(name)
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")  # of any machine
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make(target.parent)
             yield temporary
+            if not is_free(name):
+                sync(temporary)
+                folder_notes(target.parent).add(note_of(target.name, temporary))
             temporary.replace(target)
+            sync(target.parent)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -94,18 +117,64 @@ class LocalFiles:
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
-        self.place.joinpath(name).unlink(missing_ok=True)
+        path = self._inside(name)
+        if self.notes(name) and not is_free(name):
+            folder_notes(path.parent).add(note_of(path.name, None))
+        path.unlink(missing_ok=True)
+
+    def set_aside(self, name: str) -> None:
+        """Move a file below ``.damaged``; what was noted of it stays."""
+        target = self.place.joinpath(".damaged", name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.place.joinpath(name).replace(target)
+
+    def notes(self, name: str, *, again: bool = False) -> Sequence[Note]:
+        """Return what was noted of a file, by a study of a folder or of a URL."""
+        path = self.place.joinpath(name)
+        return folder_notes(path.parent).all().get(path.name) or self._pieces().get(name, ())
+
+    def _pieces(self) -> Mapping[str, Sequence[Note]]:
+        """Return what was noted while the study was at a URL."""
+        folder = self.place / NOTES_FOLDER
+        if not folder.is_dir():
+            return {}
+        pieces = (path.read_text("utf-8", "replace") for path in sorted(folder.iterdir()))
+        return by_name((line for piece in pieces for line in piece.splitlines()), self.place)
+
+    def all_notes(self) -> Mapping[str, Sequence[Note]]:
+        """Return what was noted in every folder."""
+        found = dict(self._pieces())
+        for path in self.place.rglob(NOTES_FILE):
+            below = path.parent.relative_to(self.place).as_posix()
+            for name, notes in folder_notes(path.parent).all().items():
+                found[name if below == "." else f"{below}/{name}"] = notes
+        return {name: notes for name, notes in found.items() if not is_free(name)}
+
+    def note(self, name: str) -> None:
+        """Note what a file holds now."""
+        path = self.place.joinpath(name)
+        folder_notes(path.parent).add(note_of(path.name, path))
+
+    def sizes(self) -> Mapping[str, int]:
+        """Walk through all folders."""
+        found = {}
+        for path in self.place.rglob("*"):
+            name = path.relative_to(self.place).as_posix()
+            if not is_free(name) and path.is_file():
+                found[name] = path.stat().st_size
+        return found
 
     def num_bytes(self, folder: str) -> int:
         """Return the size of all files below a folder, or of a file."""
         path = self.place.joinpath(folder)
         files = [path, *path.rglob("*")]
-        return sum(each.stat().st_size for each in files if each.is_file())
+        counted = (each for each in files if each.is_file() and each.name != NOTES_FILE)
+        return sum(each.stat().st_size for each in counted)
 
     @property
     def log_place(self) -> Path:
         """The file of the log."""
-        return self.place.joinpath(EVENTS_FILE)
+        return self._inside(EVENTS_FILE)
 
     def log(self, line: str) -> None:
         """Append a line."""
@@ -115,12 +184,12 @@ class LocalFiles:
     def logged(self) -> Iterable[str]:
         """Return the lines; a missing log has none."""
         path = self.log_place
-        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return path.read_text("utf-8", "replace").splitlines() if path.exists() else []
 
     @contextlib.contextmanager
     def lock(self, progress: Progress) -> Iterator[None]:
         """Hold the folder by a lock of the system, which ends with the process."""
-        lock = FileLock(self.place / ".lock")
+        lock = FileLock(self._inside(".lock"))
         try:
             lock.acquire(blocking=False)
         except Timeout:  # an OSError too
@@ -138,6 +207,18 @@ class LocalFiles:
         finally:
             lock.release()
 
+    def _inside(self, name: str) -> Path:
+        """Return a path below the folder; a folder of somebody else's may hold links."""
+        return inside(self.place, name, error=StudyError)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those that lead to it, so that a power cut leaves each in the one above."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
+
 
 def check_usable(path: Path) -> None:
     """Say whether a folder may be made at a path, or is there.
@@ -145,9 +226,14 @@ def check_usable(path: Path) -> None:
     Raises:
         StudyError: It is a file, or cannot be made.
     """
+    try:
+        parent = next(each for each in (path, *path.absolute().parents) if each.exists())
+    except OSError as error:  # such as a name that is too long
+        raise not_written(path, error) from error
     if path.exists() and not path.is_dir():
         raise StudyError(f"{path} is a file, but a study is a folder. Name another with --out.")
-    parent = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if parent == path and not os.access(path, os.W_OK | os.X_OK):
+        raise not_written(path, PermissionError(errno.EACCES, ""))
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise StudyError(
             f"{path} cannot be made: {parent} is not a folder that you may write to. "

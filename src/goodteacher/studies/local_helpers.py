@@ -11,9 +11,7 @@ import contextlib
 import logging
 import multiprocessing.connection
 import os
-import shutil
 import signal
-import tempfile
 import threading
 import time
 import warnings
@@ -21,14 +19,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from goodteacher.studies.handing_over import hand_over, take
+from goodteacher.studies.handing_over import HandedOver, hand_over, take
 from goodteacher.studies.helpers import READY, GroupWork, Told
 from goodteacher.studies.progress import Silent
+from goodteacher.studies.shared_folder import SharedFolder
 from goodteacher.training import Group, Share, joined, meeting_in, take_share, threads_of
 
 if TYPE_CHECKING:
@@ -50,31 +48,32 @@ class LocalRecruiter:
         """
         machine = context.machine
         size = machine.teacher_workers
-        folder = Path(tempfile.mkdtemp(prefix="goodteacher-"))
+        folder = SharedFolder()
         threads = max(1, torch.get_num_threads() // size)
         share = Share.of_host(processes=size, threads=threads)
         processes: list[_Process] = []
         try:
-            hand_over(partial(work, context.watched_by(Silent())), folder)  # nobody sees it there
+            given = partial(work, context.watched_by(Silent()))  # nobody sees it there
+            handed = hand_over(given, folder.path)
             for rank in range(1, size):
-                processes.append(_Process.begun(_Orders(folder, rank, size, machine.device, share)))
-            yield LocalHelpers(processes, _Orders(folder, 0, size, machine.device, share))
+                processes.append(_Process.begun(_Orders(handed, rank, size, machine.device, share)))
+            yield LocalHelpers(processes, _Orders(handed, 0, size, machine.device, share))
         finally:
             for process in processes:
                 process.end()
-            shutil.rmtree(folder, ignore_errors=True)
+            folder.remove()
 
 
 @dataclass(frozen=True)
 class _Orders:
-    folder: Path
+    handed: HandedOver
     rank: int
     size: int
     device: torch.device
     share: Share
 
     def joined(self) -> contextlib.AbstractContextManager[Group]:
-        meeting = meeting_in(self.folder / _MEETING, self.size)
+        meeting = meeting_in(self.handed.folder / _MEETING, self.size)
         return joined(meeting, rank=self.rank, size=self.size, device=self.device, gpu=self.rank)
 
 
@@ -143,7 +142,7 @@ def help_out(orders: _Orders, line: Connection) -> None:
     warnings.simplefilter("ignore")
     take_share(orders.share)
     with _telling(line):
-        work = cast("partial[object]", take(orders.folder))
+        work = cast("partial[object]", take(orders.handed))
         line.send(READY)
         with orders.joined() as group, _telling(line):
             work(group)

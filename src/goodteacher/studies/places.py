@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from goodteacher.config import check_name
+from goodteacher.errors import StudyError
+
 _URL = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+://")
 
 _SQUEEZED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?=[^/])")
@@ -51,10 +54,17 @@ def place_of(given: str | Path) -> Place:
     Args:
         given: A path, or a URL; also one that was taken for a path on its way here.
 
+    Raises:
+        StudyError: The path is not text.
+
     Example:
         >>> place_of("s3://bucket/study"), place_of(Path("s3://bucket/study"))
         ('s3://bucket/study', 's3://bucket/study')
+
+    Raises:
+        StudyError: It has a zero byte, which no path has.
     """
+    check_name(given, "The study's folder", StudyError)
     if isinstance(given, Path):
         text = given.as_posix()
         squeezed = _SQUEEZED.match(text)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from goodteacher.config import Optimization
-from goodteacher.errors import GoodteacherError, ModelError
+from goodteacher.errors import GoodteacherError, ModelError, StudyError
 from goodteacher.networks import (
     Batch,
     Examples,
@@ -296,6 +296,8 @@ class Rehearsal:
         """Name the network, its role and what it was doing in whatever goes wrong."""
         try:
             yield
+        except StudyError:  # of the folder in which it is tried, such as of a full disk
+            raise
         except GoodteacherError as error:
             name = split_spec(self.spec)[0]
             if (name.partition(":")[2] or name) in str(error):

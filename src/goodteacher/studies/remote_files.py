@@ -13,14 +13,16 @@ import re
 import tempfile
 import threading
 import weakref
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from shutil import copyfile, rmtree
 from typing import Any, cast
 
+from goodteacher.data import inside
 from goodteacher.errors import PackageError, StudyError
+from goodteacher.studies.checksums import NOTES_FILE, NOTES_FOLDER, Note, is_free, note_of
 from goodteacher.studies.fetched import fetched
 from goodteacher.studies.files import EVENTS_FOLDER
 from goodteacher.studies.places import Url
@@ -28,6 +30,7 @@ from goodteacher.studies.progress import Progress
 from goodteacher.studies.remote_errors import missing_bucket, persistently
 from goodteacher.studies.remote_lock import RemoteLock
 from goodteacher.studies.remote_log import RemoteLog
+from goodteacher.studies.remote_notes import RemoteNotes
 
 _FEW = 8
 """Questions about what exists that are asked one by one before a folder is listed."""
@@ -42,7 +45,7 @@ class RemoteFiles:
 
     def __init__(self, place: Url) -> None:
         self.place = place
-        self._log = RemoteLog(self)
+        self._log, self._noted = RemoteLog(self), RemoteNotes(self)
         self._lock: RemoteLock | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -72,7 +75,9 @@ class RemoteFiles:
 
         def ask() -> list[str]:
             try:
-                return [PurePosixPath(each).name for each in self.fs.ls(self.root, detail=False)]
+                every = self.fs.ls(self.root, detail=False)
+                names = [PurePosixPath(each).name for each in every]
+                return [name for name in names if name not in (NOTES_FILE, NOTES_FOLDER)]
             except FileNotFoundError:  # which is all right where there is a bucket
                 bucket, _, below = self.root.partition("/")
                 if bucket:  # of memory:// there is none
@@ -118,8 +123,16 @@ class RemoteFiles:
         """List below the part of a pattern that has no ``*``, and compare."""
         parts = pattern.split("/")
         plain = [part for n, part in enumerate(parts) if "*" not in "".join(parts[: n + 1])]
-        every = self.names("/".join(plain[:-1] if len(plain) == len(parts) else plain))
+        every = self._plain("/".join(plain[:-1] if len(plain) == len(parts) else plain))
         return sorted(name for name in every if _fits(name.split("/"), parts))
+
+    def _plain(self, folder: str = "") -> dict[str, int]:
+        """Return the same without notes."""
+        return {
+            name: size
+            for name, size in self.names(folder).items()
+            if not name.startswith(f"{NOTES_FOLDER}/") and PurePosixPath(name).name != NOTES_FILE
+        }
 
     def read(self, name: str) -> bytes:
         """Get an object."""
@@ -142,8 +155,9 @@ class RemoteFiles:
     def local_folder(self, name: str) -> Path:
         """Fetch what is below a name into a folder that goes when the process ends."""
         folder = self.draft(name)
-        for each in self.names(name):
-            target = folder / (each.removeprefix(f"{name}/") if name else each)
+        for each in self._plain(name):
+            below = each.removeprefix(f"{name}/") if name else each
+            target = inside(folder, below, error=StudyError)  # an object may be called ../x
             target.parent.mkdir(parents=True, exist_ok=True)
             copyfile(self.local(each), target)
         return folder
@@ -170,7 +184,7 @@ class RemoteFiles:
             self.put(name, path)
 
     def put(self, name: str, path: Path) -> None:
-        """Put a file of this machine; a large one goes in pieces that are joined at the end.
+        """Note a file of this machine and put it; a large one goes in pieces, joined at the end.
 
         Raises:
             StudyError: It cannot be put, or another process has taken the study over.
@@ -178,6 +192,8 @@ class RemoteFiles:
         if self._lock is not None:
             self._lock.check()
         try:
+            if not is_free(name):
+                self._noted.add(note_of(name, path))
             persistently(self.place, lambda: self.fs.put_file(str(path), self.at(name)))
         except FileNotFoundError as error:
             raise missing_bucket(self.place, error) from error
@@ -193,11 +209,33 @@ class RemoteFiles:
     def remove(self, name: str) -> None:
         """Remove an object, if it is there."""
         with contextlib.suppress(FileNotFoundError):
+            if not is_free(name) and self.exists(name):
+                self._noted.add(note_of(name, None))
             persistently(self.place, lambda: self.fs.rm_file(self.at(name)))
+
+    def set_aside(self, name: str) -> None:
+        """Move an object below ``.damaged``; what was noted of it stays."""
+        persistently(self.place, lambda: self.fs.mv(self.at(name), self.at(f".damaged/{name}")))
+
+    def notes(self, name: str, *, again: bool = False) -> Sequence[Note]:
+        """Return what was noted of an object."""
+        return self._noted.of(name, again=again)
+
+    def all_notes(self) -> Mapping[str, Sequence[Note]]:
+        """Return what was noted of all objects."""
+        return self._noted.all(list(self.names()))
+
+    def note(self, name: str) -> None:
+        """Note what an object holds now."""
+        self._noted.add(note_of(name, self.local(name)))
+
+    def sizes(self) -> Mapping[str, int]:
+        """List all objects."""
+        return {name: size for name, size in self.names().items() if not is_free(name)}
 
     def num_bytes(self, folder: str) -> int:
         """Return the size of all objects below a name, or of the one of that name."""
-        return sum(self.names(folder).values())
+        return sum(self._plain(folder).values())
 
     @property
     def log_place(self) -> Url:

@@ -14,6 +14,7 @@ import uuid
 from typing import Protocol
 
 from goodteacher.studies.files import EVENTS_FOLDER
+from goodteacher.studies.places import Url
 
 LINES = 200
 """Events of a piece."""
@@ -21,6 +22,10 @@ LINES = 200
 
 class Objects(Protocol):
     """What a log needs of files."""
+
+    @property
+    def place(self) -> Url:
+        """Where they are."""
 
     def put_bytes(self, name: str, content: bytes) -> object:
         """Put an object."""
@@ -37,10 +42,11 @@ class RemoteLog:
 
     Args:
         files: Of the study.
+        folder: Where the pieces are.
     """
 
-    def __init__(self, files: Objects) -> None:
-        self._files = files
+    def __init__(self, files: Objects, folder: str = EVENTS_FOLDER) -> None:
+        self._files, self._folder = files, folder
         self._writer = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:12]}"
         self._lines: list[str] = []
         self._number = 0
@@ -52,13 +58,14 @@ class RemoteLog:
             if len(self._lines) >= LINES:
                 self._lines, self._number = [], self._number + 1
             self._lines.append(line)
-            name = f"{EVENTS_FOLDER}/{self._writer}-{self._number:05d}.jsonl"
+            name = f"{self._folder}/{self._writer}-{self._number:05d}.jsonl"
             self._files.put_bytes(name, ("\n".join(self._lines) + "\n").encode())
 
     def lines(self) -> list[str]:
         """Return the lines of all pieces, by time; of one time, in the order of the pieces."""
-        names = sorted(self._files.names(EVENTS_FOLDER))
-        lines = [line for name in names for line in self._files.read(name).decode().splitlines()]
+        names = sorted(self._files.names(self._folder))
+        pieces = (self._files.read(name).decode("utf-8", "replace") for name in names)
+        lines = [line for piece in pieces for line in piece.splitlines()]
         return sorted(lines, key=_time)
 
 

@@ -26,13 +26,23 @@ from goodteacher.networks import NetworkIdentity, Preparations
 from goodteacher.records import DataSummary
 from goodteacher.studies.door import BATCH_SETTINGS, Rehearsals, Settings, fitted_to_data, rehearse
 from goodteacher.studies.environment import enter
-from goodteacher.studies.files import NETWORKS_FILE, RESULT_FILE
+from goodteacher.studies.files import (
+    CONFIG_FILE,
+    DATA_FILE,
+    ENVIRONMENT_FILE,
+    NETWORKS_FILE,
+    REPORT_FILE,
+    RESULT_FILE,
+    STUDENTS_FILE,
+)
 from goodteacher.studies.places import Place, place_of
 from goodteacher.studies.progress import Progress, say
 from goodteacher.studies.rehearsal import Role
+from goodteacher.studies.restoring import restore
 from goodteacher.studies.several import StudentsRecord, holds_several, read_students
-from goodteacher.studies.store import CONFIG_FILE, Store, holds_other_things
+from goodteacher.studies.store import Store, holds_other_things
 from goodteacher.studies.tasks import Context
+from goodteacher.studies.verified import is_of_verify
 from goodteacher.training import Machine, choose_machine
 
 
@@ -60,6 +70,8 @@ def begin_several(out: str | Path, configs: Sequence[StudyConfig]) -> StudentsRe
     path, begun = place_of(out), StudentsRecord.of(configs)
     store = Store(path)
     store.files.check()
+    if not store.intact(STUDENTS_FILE) and store.was_noted(STUDENTS_FILE, begun.to_toml()):
+        return begun  # and it is written again
     if holds_several(path):
         return read_students(path).with_students(path, begun)
     if store.exists(CONFIG_FILE):
@@ -101,8 +113,11 @@ def prepare_context(
     progress: Progress,
     check: Callable[[StudyData], None] = lambda _: None,
     loaded: Dataset | None = None,
+    makes: Callable[[str], bool] = lambda _: True,
 ) -> Context:
     """Check data, networks and folder, then set the folder up; nothing is trained.
+
+    Files of the folder that are damaged or missing make way, to be made again.
 
     The folder's settings are those to work with: batch sizes that the user has not named are
     lowered there where the data are few.
@@ -114,16 +129,18 @@ def prepare_context(
         progress: Told how far the work is.
         check: Raises where something else does not fit the data, divided.
         loaded: The data, where they have been loaded before.
+        makes: Says which files of the folder the command makes again where they are damaged.
 
     Raises:
-        InputError: Something cannot work; the folder has not been touched.
+        InputError: Something cannot work; nothing of the folder was changed that is whole.
     """
     check_place(config, out)
+    restore(out, progress, makes=makes)
     loaded = load_for(config, data) if loaded is None else loaded
     found = check_study(config, out, loaded, check)
     store = Store.create(out, found.config)
     store.write_json(NETWORKS_FILE, Networks.model_validate(found.rehearsed.identities))
-    store.write_json("data.json", summary_of(found.parts, given=not isinstance(data, str | Path)))
+    store.write_json(DATA_FILE, summary_of(found.parts, given=not isinstance(data, str | Path)))
     place, elsewhere = enter(store, str(found.machine))
     notes = (_selection_note(config, loaded), *found.rehearsed.notes, *found.lowered, elsewhere)
     for note in filter(None, notes):
@@ -197,8 +214,17 @@ def resume_context(
     """
     with _told_to_give_again(folder, config, data, "verify"):
         return prepare_context(
-            config, folder, data=config.data if data is None else data, progress=progress
+            config,
+            folder,
+            data=config.data if data is None else data,
+            progress=progress,
+            makes=_made_by_verify,
         )
+
+
+def _made_by_verify(name: str) -> bool:
+    """Say whether a verification of a study makes one of its files again."""
+    return is_of_verify(name) or name in (DATA_FILE, NETWORKS_FILE, ENVIRONMENT_FILE, REPORT_FILE)
 
 
 def settings_of(store: Store) -> Settings:
@@ -245,7 +271,7 @@ def _told_to_give_again(
     if data is not None:
         yield
         return
-    given = Store.open(folder).read_json("data.json", DataSummary).given_in_python
+    given = Store.open(folder).read_json(DATA_FILE, DataSummary).given_in_python
     try:
         yield
     except (DataError, StudyError) as error:
@@ -317,7 +343,7 @@ def _selection_note(config: Settings, dataset: Dataset) -> str | None:
 
 def _check_same_networks(store: Store, given: Mapping[Role, NetworkIdentity]) -> None:
     """Refuse networks of the user's that are not those the study was started with."""
-    if not store.exists(NETWORKS_FILE):
+    if not store.intact(NETWORKS_FILE):  # it is written again
         return
     before = store.read_json(NETWORKS_FILE, Networks)
     for role, network in given.items():
@@ -331,9 +357,9 @@ def _check_same_networks(store: Store, given: Mapping[Role, NetworkIdentity]) ->
 
 
 def _check_same_data(store: Store, data: StudyData) -> None:
-    if not store.exists("data.json"):
+    if not store.intact(DATA_FILE):  # it is written again
         return
-    before = store.read_json("data.json", DataSummary).fingerprint
+    before = store.read_json(DATA_FILE, DataSummary).fingerprint
     if before != data.fingerprint:
         raise StudyError(
             f"{store.root} holds a study of other data (fingerprint {before[:12]}, now "

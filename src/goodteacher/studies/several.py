@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
+from pydantic import Field
 
 from goodteacher.config import Frozen, StudyConfig, differences, digest_of, parse, read_toml
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.studies.backends import files_of
 from goodteacher.studies.files import STUDENTS_FILE
 from goodteacher.studies.places import Place
+from goodteacher.studies.verified import local_of
 
 _LONGEST = 60
 """Characters of a folder's name: file systems allow 255 bytes, people read fewer."""
@@ -26,7 +28,7 @@ class StudentsRecord(Frozen):
     """Content of ``students.toml``."""
 
     schema_version: Literal[1] = 1
-    students: dict[str, str]
+    students: dict[str, Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$")]]
     """The folder of each student's study, by specification."""
     settings: dict[str, Any]
     """Settings of the studies, as they were given, but for the student."""
@@ -110,7 +112,7 @@ def read_students(path: Place) -> StudentsRecord:
         StudyError: The file is missing, damaged, or of another version.
     """
     try:
-        return parse(StudentsRecord, **read_toml(files_of(path).local(STUDENTS_FILE)))
+        return parse(StudentsRecord, **read_toml(local_of(files_of(path), STUDENTS_FILE)))
     except ConfigError as error:
         raise StudyError(f"{path / STUDENTS_FILE} does not say which students: {error}") from error
 

@@ -16,14 +16,16 @@ Layout (DESIGN, section 6)::
     report.html        the answer, drawn
 
 A file that exists is whole: in a folder it is written under a temporary name and renamed, at a URL
-it is an object, which is put at once. A task is done when its last file exists. The event log is
-appended; at a URL, where nothing can be, it is in pieces below ``events/``. Nothing is ever
-unpickled.
+it is an object, which is put at once. What it holds is noted first (``.checksums.jsonl`` in its
+folder; see :mod:`goodteacher.studies.checksums`) and compared whenever it is read. A task is done
+when its last file exists. The event log is appended; at a URL, where nothing can be, it is in
+pieces below ``events/``. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -41,17 +43,17 @@ from safetensors.torch import save_file
 from goodteacher.config import Frozen, differences, parse, read_toml, to_toml
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.studies.backends import Files, files_of
-from goodteacher.studies.damage import damage, parsed, reading
-from goodteacher.studies.files import EVENTS_FILE, RECORDED_FOLDER
+from goodteacher.studies.checksums import fits, read_event, sealed
+from goodteacher.studies.damage import damage, not_written, parsed, reading
+from goodteacher.studies.files import CONFIG_FILE, EVENTS_FILE, RECORDED_FOLDER
 from goodteacher.studies.places import Place, Url, place_of
 from goodteacher.studies.progress import Progress, Silent
 from goodteacher.studies.several import holds_several, study_folders, which_study
 from goodteacher.studies.tensor_files import saved_once, tensors_of
+from goodteacher.studies.verified import content_of, is_intact, local_of, noted_below, what_restores
 
 ModelT = TypeVar("ModelT", bound=Frozen)
 ConfigT = TypeVar("ConfigT", bound=Frozen)
-
-CONFIG_FILE = "study.toml"
 
 
 class Store:
@@ -87,15 +89,7 @@ class Store:
         """
         cls.check(root, config)
         store = cls(root)
-        try:
-            store.write_text(CONFIG_FILE, to_toml(config))
-        except StudyError as error:  # a full or read-only disk shows only when written to
-            reason = getattr(error.__cause__, "strerror", None)
-            if reason is None or isinstance(store.root, Url):
-                raise
-            raise StudyError(
-                f"{store.root} cannot be written: {reason}. Name another folder with --out."
-            ) from None
+        store.write_text(CONFIG_FILE, to_toml(config))
         return store
 
     @staticmethod
@@ -117,12 +111,47 @@ class Store:
                 f"{which_study(store.root)} To go on, give all of its students to goodteacher "
                 "search; or name a new folder with --out."
             )
-        if store.exists(CONFIG_FILE):
+        if store.intact(CONFIG_FILE):
             _check_same(store.root, store.config(type(config)), config, but)
+        elif store.has_lost_settings():
+            store._check_lost(config, but)
         elif holds_other_things(store.root):
             raise StudyError(
                 f"{store.root} is not empty and holds no {CONFIG_FILE}, so it is not a study. "
                 "Name a new folder with --out."
+            )
+
+    def has_lost_settings(self) -> bool:
+        """Say whether this is a study whose settings are damaged or missing."""
+        if self.exists(CONFIG_FILE):
+            return not self.intact(CONFIG_FILE)
+        return bool(self.files.notes(CONFIG_FILE)) and bool(
+            self.files.sizes().keys() - {CONFIG_FILE}
+        )
+
+    def was_noted(self, name: str, text: str) -> bool:
+        """Say whether a text is what a file held that is damaged or missing now."""
+        content = text.encode()
+        notes = self.files.notes(name)
+        return fits(notes, len(content), hashlib.sha256(content).hexdigest())
+
+    def _check_lost(self, config: Frozen, but: Collection[str]) -> None:
+        """Say whether settings are those that were lost.
+
+        They are if what is there says the same, or by the digest of what would be written.
+        """
+        with contextlib.suppress(StudyError, FileNotFoundError):
+            place, path = self.root / CONFIG_FILE, self.files.local(CONFIG_FILE)
+            if not differences(_settings(place, path, type(config)), config):
+                return
+        if (
+            not self.was_noted(CONFIG_FILE, to_toml(config)) and not but
+        ):  # with these, the settings are not complete yet
+            raise StudyError(
+                f"{self.root / CONFIG_FILE}, the settings of the study, was changed or cut since "
+                "it was written, or is missing, and the settings given are not those that it was "
+                "made with. Give exactly those, and it is written again; or name a new folder with "
+                "--out."
             )
 
     @classmethod
@@ -134,6 +163,11 @@ class Store:
         """
         store = cls(root)
         if not store.exists(CONFIG_FILE):
+            if store.has_lost_settings():
+                raise StudyError(
+                    f"{store.root / CONFIG_FILE}, the settings of the study, is missing. "
+                    + what_restores([CONFIG_FILE], store.root)
+                )
             if holds_several(store.root):
                 folders = study_folders(store.root)
                 raise StudyError(
@@ -170,6 +204,10 @@ class Store:
     def exists(self, *parts: str) -> bool:
         """Say whether a file exists; a file that exists is whole."""
         return self.files.exists("/".join(parts))
+
+    def intact(self, name: str) -> bool:
+        """Say whether a file exists and is as it was written."""
+        return is_intact(self.files, name)
 
     def listed(self) -> Store:
         """Return the same study for many questions at a time about what exists.
@@ -213,14 +251,7 @@ class Store:
             with self.files.writing(name) as temporary:
                 yield temporary
         except (OSError, SafetensorError) as error:
-            raise self._not_written(name, error) from error
-
-    def _not_written(self, name: str, error: Exception) -> StudyError:
-        reason = getattr(error, "strerror", None) or str(error)
-        return StudyError(
-            f"{self.root / name} cannot be written: {reason}. Is the disk full, or the folder "
-            "yours? Fix this, then give the same command again: the work done so far is kept."
-        )
+            raise not_written(self.root / name, error) from error
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""
@@ -271,7 +302,7 @@ class Store:
         except OSError as error:
             with reading(lender.root / source, "a file"):
                 path.stat()
-            raise self._not_written(name, error) from error
+            raise not_written(self.root / name, error) from error
 
     def remove(self, name: str) -> None:
         """Remove a file that later work no longer needs."""
@@ -296,7 +327,7 @@ class Store:
         place = self.root / name
         with reading(place, "text"):
             try:
-                lines = self.files.read(name).decode("utf-8").splitlines()
+                lines = content_of(self.files, name).decode("utf-8").splitlines()
             except FileNotFoundError:
                 return []
         return [parsed(place, kind, line) for line in lines]
@@ -308,7 +339,7 @@ class Store:
             StudyError: The file is missing, damaged, or was not written by this version.
         """
         what = f"a table of {kind.__name__}"
-        with reading(self.root / name, what), _table(self.files.read(name)) as file:
+        with reading(self.root / name, what), _table(content_of(self.files, name)) as file:
             return [kind.model_validate(row) for row in file.read().to_pylist()]
 
     def read_tensors(self, name: str) -> dict[str, torch.Tensor]:
@@ -318,7 +349,7 @@ class Store:
             StudyError: The file is missing or damaged.
         """
         with reading(self.root / name, "tensors"):
-            return tensors_of(self.files.local(name))
+            return tensors_of(local_of(self.files, name))
 
     def read_notes(self, name: str) -> dict[str, str]:
         """Read the notes beside named tensors.
@@ -327,7 +358,7 @@ class Store:
             StudyError: The file is missing or damaged.
         """
         where = self.root / name
-        with reading(where, "tensors"), safe_open(self.files.local(name), "pt") as file:
+        with reading(where, "tensors"), safe_open(local_of(self.files, name), "pt") as file:
             return dict(file.metadata() or {})
 
     def read_text(self, name: str) -> str:
@@ -337,7 +368,7 @@ class Store:
             StudyError: The file is missing, or holds no text.
         """
         with reading(self.root / name, "text"):
-            return self.files.read(name).decode("utf-8")
+            return content_of(self.files, name).decode("utf-8")
 
     def local(self, name: str) -> Path:
         """Return a file of this machine that holds what a file of the study does, to be read.
@@ -348,10 +379,16 @@ class Store:
             StudyError: The study is at a URL, and the file is not there.
         """
         with reading(self.root / name, "a file"):
-            return self.files.local(name)
+            return local_of(self.files, name)
 
     def local_folder(self, name: str) -> Path:
-        """Return a folder of this machine that holds what one of the study does, to be read."""
+        """Return a folder of this machine that holds what one of the study does, to be read.
+
+        Raises:
+            StudyError: A file of it is missing, or not as it was written.
+        """
+        for file in noted_below(self.files, name):
+            self.local(file)
         return self.files.local_folder(name)
 
     @property
@@ -363,17 +400,16 @@ class Store:
 
     def log(self, event: str, **details: Any) -> None:
         """Add an event to the log; several processes may."""
-        self.files.log(json.dumps({"time": time.time(), "event": event, **details}))
+        try:
+            self.files.log(sealed({"time": time.time(), "event": event, **details}))
+        except OSError as error:
+            raise not_written(self.log_place, error) from error
 
     def events(self) -> list[dict[str, Any]]:
-        """Return the events so far, oldest first; lines that hold none are left out."""
-        found = []
+        """Return the events so far, oldest first; lines that are not whole are left out."""
         with reading(self.root / EVENTS_FILE, "text"):
-            lines = self.files.logged()
-        for line in lines:
-            with contextlib.suppress(json.JSONDecodeError):
-                found.append(json.loads(line))
-        return [event for event in found if isinstance(event, dict) and "event" in event]
+            found = map(read_event, self.files.logged())
+        return [event for event in found if event is not None]
 
 
 def _table(content: bytes) -> pq.ParquetFile:

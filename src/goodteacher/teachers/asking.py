@@ -119,13 +119,13 @@ class Asking:
             return ()
         if all(any(same(row, known) for known in said) for row in again):
             raise ModelError(
-                "The function returns the rows of some examples, asked again in another order, in "
-                "an order that is not theirs. Does it sort or reverse them? Return a row for each "
-                "example, in their order."
+                "The function was called again with some examples in another order and did not "
+                "return their rows in that order. Does it sort or reverse them? Return a row for "
+                "each example, in the order of the examples."
             )
         return (
-            "The teacher's answers about an example differ from call to call, or depend on the "
-            "other examples of the batch. What is recorded is one such answer.",
+            "The teacher's answers for an example differ from call to call, or depend on the "
+            "other examples of the batch. Only one of these answers is recorded.",
         )
 
     def _check_same_teacher(self, examples: AskedOf, few: Tensor, store: Store) -> None:
@@ -142,9 +142,9 @@ class Asking:
         before, now = both[: len(positions)][: len(few)], both[len(positions) :][: len(few)]
         if not _sameness(before)(before, now):
             raise StudyError(
-                f"{store.root} contains the answers of another teacher: this one answers the "
-                "first examples differently. Name another folder for it; or, to replace the "
-                "other answers, remove that folder."
+                f"{store.root} contains the answers of another teacher, because this teacher "
+                "answers the first examples differently. Choose another folder, or remove this "
+                "folder to replace the answers."
             )
 
     def _asked(self, examples: AskedOf, positions: Tensor) -> tuple[Scored, float]:
@@ -159,20 +159,22 @@ class Asking:
                 if attempt == self.retries:
                     raise ModelError(self._gave_up(positions, told)) from error
                 wait = self.pause * 2**attempt * random.uniform(1, 1.25)
-                logger.warning("The teacher failed (%s); asking again in %.1f s.", told, wait)
+                logger.warning("The teacher failed (%s). It is called again in %.1f s.", told, wait)
                 self.sleep(wait)
             else:
                 seconds = time.perf_counter() - started
                 return scored(output, len(positions)), seconds
-        raise AssertionError("a batch is asked at least once")
+        raise AssertionError("the teacher is called at least once for a batch")
 
     def _gave_up(self, positions: Tensor, told: str) -> str:
         first, last = int(positions[0]), int(positions[-1])
         often = f" {self.retries + 1} times" if self.retries else ""
-        more = "" if self.retries else " If it fails at times, as an API may, pass retries=5."
+        more = (
+            "" if self.retries else (" If it fails only sometimes, as an API may, pass retries=5.")
+        )
         return (
-            f"The function failed{often} on examples {first} to {last} ({told}). What was answered "
-            f"before is kept: the same call goes on there.{more}"
+            f"The function failed{often} on examples {first} to {last} ({told}). The answers "
+            f"before these are kept: the same call continues from there.{more}"
         )
 
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Attribute
-from goodteacher.data import shorten
+from goodteacher.data import inside, shorten
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.studies import read_tensors, weights_difference
 
@@ -105,8 +105,8 @@ def find_checkpoints(patterns: Sequence[str]) -> list[ForeignCheckpoint]:
         usable = [match for match in sorted(matches) if _files_of(match)]
         if not usable:
             raise StudyError(
-                f"No checkpoint matches {pattern!r}. Known are .safetensors, .pt, .pth, .bin and "
-                f".ckpt files, and folders with {', '.join(_IN_FOLDERS[:2])}."
+                f"No checkpoint matches {pattern!r}. Checkpoints are .safetensors, .pt, .pth, "
+                f".bin and .ckpt files, and folders with {', '.join(_IN_FOLDERS[:2])}."
             )
         for match in usable:
             parent = match.resolve().parent
@@ -126,7 +126,7 @@ def _files_of(path: Path) -> list[Path]:
                 shards = json.loads((path / name).read_text())["weight_map"].values()
             except (ValueError, KeyError, AttributeError) as error:
                 raise StudyError(f"{path / name} is damaged ({error}). Copy it again.") from None
-            return [path / shard for shard in sorted(set(shards))]
+            return [inside(path, str(shard), error=StudyError) for shard in sorted(set(shards))]
     return [path / name for name in _IN_FOLDERS if (path / name).is_file()][:1]
 
 
@@ -153,11 +153,11 @@ def _read(path: Path) -> Contents:
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(". ")
         raise StudyError(
-            f"{path} is no whole file of torch.save ({reason}). Was it cut short? Copy it again."
+            f"{path} is not a complete file of torch.save ({reason}). Copy it again."
         ) from None
     if not isinstance(loaded, Mapping):
         raise StudyError(
-            f"{path} holds a {type(loaded).__name__}, not weights by name. Save those: "
+            f"{path} holds a {type(loaded).__name__}, not a dictionary of weights. Save that: "
             "torch.save(model.state_dict(), path)."
         )
     return _contents_of(loaded)
@@ -167,10 +167,11 @@ def _why_not(path: Path, error: Exception) -> str:
     if path.stat().st_size == 0:
         return "it is empty. Copy it again."
     named = re.search(r"GLOBAL ([\w.]+)", str(error))
-    what = f"Python objects ({named.group(1)})" if named else "Python objects, or is cut short"
+    what = f"Python objects ({named.group(1)})" if named else "Python objects, or is incomplete"
     return (
-        f"beside weights it holds {what}, and loading those could run any code, so they are never "
-        "loaded. Save the weights alone: torch.save(model.state_dict(), path), or safetensors."
+        f"apart from weights it contains {what}. Loading them could run any code, so they are "
+        "never loaded. Save only the weights: torch.save(model.state_dict(), path), or "
+        "safetensors."
     )
 
 
@@ -216,8 +217,8 @@ def weights_for(
         named = {p: found for p, found in places.items() if section in re.split(r"[. ]", p)}
         if not named:
             raise ConfigError(
-                f"section = {section!r} is no place in {path}. Weights of this network stand under "
-                f"{shorten(map(_shown, places)) or 'none of its names'}."
+                f"section = {section!r} is not in {path}. Weights of this network are stored "
+                f"under {shorten(map(_shown, places)) or 'none of its keys'}."
             )
         places = named
     whole = {place: found for place, found in places.items() if found.keys() >= wanted.keys()}
@@ -229,7 +230,7 @@ def weights_for(
     if difference:
         raise StudyError(
             f"{path} holds the weights of another network: {difference}. Give the architecture "
-            "that was trained, as --model."
+            "that was trained with --model."
         )
     others = tuple(_shown(place) for place in ordered[1:]) if whole else ()
     return Found(own, _shown(best or ""), others)
@@ -274,9 +275,7 @@ def classes_of(path: Path) -> tuple[str, ...]:
     try:
         by_number = {int(number): str(label) for number, label in (named or {}).items()}
     except (AttributeError, ValueError) as error:
-        raise StudyError(
-            f"{file} has an id2label that is damaged ({error}). Copy it again."
-        ) from None
+        raise StudyError(f"{file} has a damaged id2label ({error}). Copy it again.") from None
     return tuple(by_number[number] for number in sorted(by_number))
 
 
@@ -305,7 +304,7 @@ def epochs_of(
     missing = [c.path for c, epoch in zip(checkpoints, found, strict=True) if epoch is None]
     if missing:
         raise ConfigError(
-            f"The epoch of {missing[0]} is unknown. Say how to read it from the path: "
+            f"The epoch of {missing[0]} is unknown. Give a pattern that finds it in the path: "
             "--epoch-from 'checkpoint-(\\d+)'."
         )
     epochs = [epoch for epoch in found if epoch is not None]
@@ -315,8 +314,8 @@ def epochs_of(
     if twice:
         same = [c.path.name for c, e in zip(checkpoints, epochs, strict=True) if e == twice[0]]
         raise ConfigError(
-            f"{shorten(same)} are both of epoch {twice[0]}. Give only one of them, or say how to "
-            "read the epoch from the path: --epoch-from 'checkpoint-(\\d+)'."
+            f"{shorten(same)} are both from epoch {twice[0]}. Give only one of them, or a pattern "
+            "that finds the epoch in the path: --epoch-from 'checkpoint-(\\d+)'."
         )
     return epochs
 
@@ -342,7 +341,7 @@ def _last_match(pattern: str, path: str) -> int | None:
     found = [match.group(1) or "" for match in re.finditer(pattern, path)]
     if found and not found[-1].isdigit():
         raise ConfigError(
-            f"epoch_from = {pattern!r} finds {found[-1]!r} in {path}, which is no whole number."
+            f"epoch_from = {pattern!r} finds {found[-1]!r} in {path}, which is not a whole number."
         )
     return int(found[-1]) if found else None
 
@@ -358,7 +357,9 @@ def check_pattern(pattern: str | None) -> None:
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
-        raise ConfigError(f"epoch_from = {pattern!r} is no regular expression: {error}.") from None
+        raise ConfigError(
+            f"epoch_from = {pattern!r} is not a regular expression: {error}."
+        ) from None
     if groups != 1:
         raise ConfigError(
             f"epoch_from = {pattern!r} must have one group, the epoch, but has {groups}, as in "

@@ -169,7 +169,7 @@ class Classifying:
         if kind == "fields":
             raise ConfigError(
                 f"A classifier takes one array, but the examples are {part.stored.spec}. Give a "
-                "network, or record what your teacher says: goodteacher.respond."
+                "network, or record the responses of your teacher with goodteacher.respond."
             )
         preparation = fit_preparation("linear", part)
         if kind == "rows" and self.categories:
@@ -181,8 +181,8 @@ class Classifying:
         name = type(self.estimator).__name__
         told = str(error).strip().partition("\n")[0][:300].rstrip(".")
         hint = (
-            " A pipeline gets the columns as they are: encode words and fill gaps in it, or give "
-            "the classifier alone, which gets them encoded."
+            " A pipeline gets the columns as they are, so it must encode words and fill in "
+            "missing values. A classifier without a pipeline gets encoded columns."
             if isinstance(self.estimator, Pipeline)
             else ""
         )
@@ -235,6 +235,6 @@ def _as_they_are(split: Split, names: tuple[str, ...]) -> Any:
     if frame is None and spec.kind == "rows":
         raise PackageError(
             "A pipeline gets rows as a data frame of pandas, which is not installed: pip install "
-            "pandas. Or give the classifier alone, which gets them encoded."
+            "pandas. Or give the classifier without a pipeline; it gets encoded rows."
         )
     return rows.numpy() if frame is None else frame

@@ -122,10 +122,12 @@ class Asked:
 
     def _way_out(self, batch: Tensor | list[str]) -> str:
         if self.prepare is not None:
-            return " Does prepare return what the model wants, on any device?"
+            return (
+                " Does prepare return the inputs that the model needs? They may be on any device."
+            )
         return (
-            f" It was given examples as they are stored, {_described(batch)}. If it wants them "
-            "otherwise, give prepare=, a function that turns such a batch into what it wants."
+            f" It got examples as they are stored, {_described(batch)}. If it needs them in "
+            "another form, pass prepare=, a function that converts such a batch."
         )
 
 
@@ -199,7 +201,7 @@ def checked_output(output: Any, count: int, num_classes: int) -> Tensor:
     shape = list(logits.shape)
     if shape == [count, num_classes] and not logits.is_complex():
         return logits.detach().float().cpu()
-    needed = f"logits of shape [{count}, {num_classes}] are needed, one for each class"
+    needed = f"it must return logits of shape [{count}, {num_classes}], one for each class"
     raise ModelError(
         f"For {count} examples the model returned {_plainly(logits.dtype)} of shape {shape}, but "
         f"{needed}. {_why(logits, count, num_classes)}"
@@ -209,13 +211,13 @@ def checked_output(output: Any, count: int, num_classes: int) -> Tensor:
 def _why(logits: Tensor, count: int, num_classes: int) -> str:
     shape = list(logits.shape)
     if shape == [num_classes, count]:
-        return "It has a row for each class: return its transpose, a row for each example."
+        return "It has a row for each class. Return the transpose, with a row for each example."
     if logits.ndim == 1 and not logits.is_floating_point():
-        return "These look like class numbers: return the logits, before any argmax."
+        return "These look like class numbers. Return the logits before any argmax."
     if shape in ([count], [count, 1]):
         return (
-            "One number for each example is no response. For two classes, return both: 0 and z for "
-            "a logit z of the second class."
+            "One number for each example is not a response. With two classes, return two "
+            "columns: 0 and z for a logit z of the second class."
         )
     if logits.ndim == 2 and shape[1] == num_classes:
         return (
@@ -224,10 +226,10 @@ def _why(logits: Tensor, count: int, num_classes: int) -> str:
         )
     if logits.ndim == 2 and shape[0] == count:
         return (
-            f"It has {shape[1]} classes and the data have {num_classes}. Was it trained on another "
-            "label set, or with a class for the background?"
+            f"It has {shape[1]} classes and the data have {num_classes}. Was it trained on "
+            "another label set, or with a background class?"
         )
-    return "A tuple's first value, and what is called logits, are understood. Return those."
+    return "Return logits as a tensor, as the first value of a tuple, or under the name 'logits'."
 
 
 def _tensor(found: Any, output: Any) -> Tensor:
@@ -237,9 +239,8 @@ def _tensor(found: Any, output: Any) -> Tensor:
         return torch.as_tensor(np.asarray(found))
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
-            f"The model returned a {type(output).__name__}, in which no logits were found. Return "
-            "a tensor [examples, classes], or a dict, a tuple or an object that holds it as "
-            "'logits'."
+            f"The model returned a {type(output).__name__}without logits. Return a tensor "
+            "[examples, classes], or a dict, a tuple or an object that holds it as 'logits'."
         ) from error
 
 
@@ -251,7 +252,9 @@ def _called(model: Model, given: Any) -> Any:
 
 def _halved(size: int) -> int:
     if size == 1:
-        raise ModelError("Memory does not hold the model and a single example. Free some.")
+        raise ModelError(
+            "There is not enough memory for the model and a single example. Free some memory."
+        )
     return size // 2
 
 

@@ -52,7 +52,8 @@ def framed(spec: InputSpec, prepare: Callable[[Any], Any] | None) -> Callable[[T
         if frame is None:
             raise ModelError(
                 "A function gets rows of a table as a data frame of pandas, which is not "
-                "installed: pip install pandas. Or give what it takes as teacher_inputs=."
+                "installed: pip install pandas. Or pass the inputs that it needs with "
+                "teacher_inputs=."
             )
         return frame if prepare is None else prepare(frame)
 

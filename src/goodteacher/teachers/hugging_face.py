@@ -40,8 +40,8 @@ class HuggingFaceTeacher:
         kind, _, length = clause.partition(":")
         if kind not in ("", "tokens"):
             raise ModelError(
-                f"A model that is asked as it is reads texts by its own tokenizer, so '@{clause}' "
-                f"means nothing in {spec!r}. Leave it out."
+                f"A model without checkpoints reads texts with its own tokenizer, so '@{clause}' "
+                f"has no meaning in {spec!r}. Leave it out."
             )
         self._finished: Finished = finished_classifier(name.removeprefix(HUGGING_FACE))
         own = self._finished.limit
@@ -51,7 +51,7 @@ class HuggingFaceTeacher:
         if len(self.classes) != len(known):
             raise ConfigError(
                 f"classes names {len(self.classes)} classes, but {spec!r} has {len(known)} "
-                f"({', '.join(known[:5])}). Name each of them, in its order."
+                f"({', '.join(known[:5])}). Give a name for each of them, in the model's order."
             )
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._finished.model.to(self._device)
@@ -68,8 +68,9 @@ class HuggingFaceTeacher:
         """
         if not are_texts(texts):
             raise DataError(
-                f"{self._finished.name!r} classifies texts, and the examples are none. Give "
-                "teacher_inputs=, a text for each example, or prepare=, which makes texts of them."
+                f"{self._finished.name!r} classifies texts, but the examples are not texts. Pass "
+                "teacher_inputs=, a text for each example, or prepare=, a function that converts "
+                "examples to texts."
             )
         settings = {"padding": True, "truncation": True, "max_length": self.limit}
         tokens = self._encoded(texts, return_tensors="pt", **settings).to(self._device)

@@ -74,7 +74,7 @@ class KeptTeacher:
         """
         file, weights = preparation_file(self.key), checkpoint_file(self.key, self.record.epoch)
         said = self.store.read_text(file)
-        with reading(self.store.root / file, "how a teacher wants its inputs"):
+        with reading(self.store.root / file, "how a teacher's inputs are prepared"):
             preparation = preparation_from(json.loads(said))
         made = build_network(
             spec, preparation, num_classes=data.num_classes, inputs=data.spec, seed=0

@@ -41,8 +41,8 @@ def onnx_teacher(path: str | Path) -> Callable[[Any], Any]:
         if given.keys() != wanted.keys():
             own = ", ".join(given) if isinstance(batch, Mapping) else "one, without a name"
             raise ModelError(
-                f"{path} wants the inputs {', '.join(wanted)}, but examples have {own}. Give "
-                "prepare=, a function that returns a dictionary of them."
+                f"{path} needs the inputs {', '.join(wanted)}, but examples have {own}. Pass "
+                "prepare=, a function that returns a dictionary of these inputs."
             )
         arrays = {name: _as_wanted(given[name], wanted[name].type) for name in wanted}
         outputs = session.run(None, arrays)
@@ -52,8 +52,8 @@ def onnx_teacher(path: str | Path) -> Callable[[Any], Any]:
         if not matrices:
             shapes = [list(np.shape(output)) for output in outputs]
             raise ModelError(
-                f"{path} returned outputs of shape {shapes} for {count} examples, and none is "
-                "[examples, classes]."
+                f"{path} returned outputs of shape {shapes} for {count} examples, and none of "
+                "them is [examples, classes]."
             )
         return matrices[0]
 
@@ -65,15 +65,16 @@ def _session(path: str | Path) -> Any:
     onnxruntime = needed_package("onnxruntime", extra="onnx", what=f"The teacher {path}")
     if not Path(path).is_file():
         raise ModelError(
-            f"There is no ONNX file at {Path(path).absolute()}. Name one, or give a function of a "
-            "batch, such as model.predict_proba; a model of transformers is 'hf:FOLDER'."
+            f"There is no ONNX file at {Path(path).absolute()}. Give an existing ONNX file, a "
+            "function of a batch, for example model.predict_proba, or a model of transformers as "
+            "'hf:FOLDER'."
         )
     try:
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:
         told = str(error).strip().partition("\n")[0][:300]
         raise ModelError(
-            f"{path} cannot be run ({type(error).__name__}: {told}). Is it an ONNX file, and whole?"
+            f"{path} cannot be run ({type(error).__name__}: {told}). Is it a complete ONNX file?"
         ) from error
 
 

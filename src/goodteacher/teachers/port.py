@@ -112,7 +112,7 @@ class RecordedTeachers:
             return load_response(self.store, key, checkpoint, split, name=name, view=view)
 
         if isinstance(teacher, FileSource):
-            raise RunError(f"{teacher} is no teacher of {self.store.root}.")
+            raise RunError(f"{teacher} is not a teacher of {self.store.root}.")
         return combined(teacher, own)
 
     def _branches(self, key: str, variant: str) -> list[str]:
@@ -141,5 +141,5 @@ class GivenTeacher:
     ) -> Logits:
         """Read the response; it says the same in every view. See :class:`Teachers`."""
         if (teacher,) != self.known():
-            raise RunError(f"{RESPONSE_FILE} is not the response this task was planned with.")
+            raise RunError(f"{RESPONSE_FILE} has changed since this task was planned.")
         return read_recorded(self.store.path(RESPONSE_FILE)).aligned_to(split.ids)

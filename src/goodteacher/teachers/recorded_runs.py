@@ -42,7 +42,7 @@ class RunNotes(Frozen):
     schema_version: Literal[1] = 1
     name: str
     attributes: dict[str, Attribute] = Field(
-        default={}, description="batch_size, learning_rate, seed, or whatever its owner noted"
+        default={}, description="batch_size, learning_rate, seed, or anything else that was noted"
     )
     class_names: tuple[str, ...]
     fingerprint: str
@@ -97,12 +97,12 @@ def why_other_data(known: SplitIds, ours: SplitIds) -> str | None:
     if known.class_names != ours.class_names:
         found = difference(known.class_names, ours.class_names)
         told = found.replace("the response has", "the run has")
-        return f"its classes are others ({told})"
+        return f"its classes differ ({told})"
     if known.fingerprint != ours.fingerprint:
         return (
-            "it is of other data, or of another version of them (fingerprint "
-            f"{known.fingerprint[:12]}, now {ours.fingerprint[:12]}): were examples, labels or ids "
-            "changed, or is the data set read in another way?"
+            "it was recorded on other data or on another version of them (fingerprint "
+            f"{known.fingerprint[:12]}, now {ours.fingerprint[:12]}): were examples, labels or "
+            "ids changed, or is the data set read with other settings?"
         )
     return None
 
@@ -133,8 +133,8 @@ def why_other_split(known: SplitIds, ours: SplitIds) -> str | None:
         theirs, here = set(getattr(known, name)), set(getattr(ours, name))
         if theirs != here:
             return (
-                f"the {_CALLED[name]} is another one: {len(theirs - here):,} of its "
-                f"{len(theirs):,} examples are not in it now{_how_drawn(known, ours)}"
+                f"the {_CALLED[name]} is different: {len(theirs - here):,} of its {len(theirs):,} "
+                f"examples are not in it now{_how_drawn(known, ours)}"
             )
     return None
 
@@ -169,7 +169,7 @@ class RecordedRun:
         """
         store = Store(folder)
         if not store.exists(RUN_FILE):
-            raise StudyError(f"{folder} is no recorded run: {_instead_of_a_run(store)}")
+            raise StudyError(f"{folder} is not a recorded run: {_instead_of_a_run(store)}")
         notes = store.read_json(RUN_FILE, RunNotes)
         return cls(store, notes, store.read_json(SPLITS_FILE, SplitIds))
 
@@ -184,8 +184,8 @@ class RecordedRun:
         twice = sorted({epoch for epoch in epochs if epochs.count(epoch) > 1})
         if twice:
             raise StudyError(
-                f"{self.store.root / TRAJECTORY_FILE} holds epoch {shorten(twice)} more than once. "
-                "A run has one teacher at each epoch: remove the other line."
+                f"{self.store.root / TRAJECTORY_FILE} holds epoch {shorten(twice)} more than "
+                "once. A run has one teacher for each epoch: remove the other line."
             )
         return sorted(found, key=lambda record: record.epoch)
 
@@ -209,7 +209,7 @@ class RecordedRun:
                 if not self.has_response(epoch, name):
                     raise StudyError(
                         f"{self.store.root / response_name(epoch, name)} is missing, but "
-                        f"{TRAJECTORY_FILE} has a record of epoch {epoch}. Copy the folder whole, "
+                        f"{TRAJECTORY_FILE} has a record of epoch {epoch}. Copy the whole folder, "
                         "or record this epoch again."
                     )
         names = (*RESPONSE_SPLITS, "test")
@@ -231,7 +231,7 @@ def _instead_of_a_run(store: Store) -> str:
     if isinstance(store.root, Path) and not store.root.exists():
         return "there is no such folder. Is the path right?"
     if store.exists(CONFIG_FILE):
-        return "it is a study. Teachers that a study has trained are reused with --teachers-of."
+        return "it is a study. To reuse the teachers of a study, give --teachers-of."
     if store.exists(SPLITS_FILE):
         return f"it has {SPLITS_FILE}, but nothing was recorded in it yet (no {RUN_FILE})."
     return f"it has no {RUN_FILE}. goodteacher.Recorder makes one."
@@ -240,7 +240,7 @@ def _instead_of_a_run(store: Store) -> str:
 def why_other_notes(known: RunNotes, ours: RunNotes) -> str | None:
     """Say what is noted of a run otherwise than when it was begun; None where all is the same."""
     if known.name != ours.name:
-        return f"it is called {known.name!r} there, {ours.name!r} here"
+        return f"its name was {known.name!r} and is {ours.name!r} here"
     names = sorted({*known.attributes, *ours.attributes})
     pairs = {n: (known.attributes.get(n), ours.attributes.get(n)) for n in names}
     told = [f"{n} was {_shown(a)}, is {_shown(b)} here" for n, (a, b) in pairs.items() if a != b]
@@ -262,13 +262,11 @@ def check_kind(folder: Place, *, asked_once: bool) -> None:
     predictor = RecordedRun.open(folder).notes.predictor
     if asked_once and predictor is None:
         raise StudyError(
-            f"{folder} holds epochs of a training, and this teacher is asked once. Name another "
-            "folder; if the teacher is one of that training's epochs, pass epoch=."
+            f"{folder} contains epochs of a training, but this teacher has no epochs. Choose "
+            "another folder, or pass epoch= if the teacher is one epoch of that training."
         )
     if predictor is not None and not asked_once:
-        raise StudyError(
-            f"{folder} holds a teacher that was asked once and has no epochs. Name another folder."
-        )
+        raise StudyError(f"{folder} contains a teacher without epochs. Choose another folder.")
 
 
 def _shown(value: Attribute | None) -> str:

@@ -55,8 +55,8 @@ def reusing(
     if named and not any(of_task[0] for of_task in found):
         theirs = offers[0].lender.config(StudyConfig)
         raise ConfigError(
-            f"teachers_of = {config.teachers_of!r} has none of the teachers wanted here, "
-            f"finished: {_what_differs(config, theirs)}. Leave teachers_of out to train them here."
+            f"teachers_of = {config.teachers_of!r} has no finished teacher that can be used here: "
+            f"{_what_differs(config, theirs)}. Leave teachers_of out to train them here."
         )
     best = [_best(offer for offer in of_task if offer) for of_task in found]
     return tuple(
@@ -183,8 +183,8 @@ def _what_differs(ours: StudyConfig, theirs: StudyConfig) -> str:
         f"{name} is {_shown(a)} there, {_shown(b)} here" for name, (a, b) in pairs.items() if a != b
     ]
     return "; ".join(lines) or (
-        "it has other data, has not finished, or probe students stopped its teachers early "
-        f"(patience is {theirs.patience} there; 0 trains every teacher to the end)"
+        "it has other data, is not finished, or probe students stopped its teachers early (its "
+        f"patience is {theirs.patience}; with 0, every teacher is trained to the end)"
     )
 
 

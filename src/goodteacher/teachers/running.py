@@ -276,13 +276,13 @@ class _Run:
     def _halved(self, piece: int) -> int:
         if piece <= self.context.machine.teacher_workers:
             raise RunError(
-                f"Memory does not hold one example of teacher {self.trunk.teacher} on "
-                f"{self.context.machine.device}. Take a smaller teacher, or free memory."
+                f"There is not enough memory for one example of teacher {self.trunk.teacher} on "
+                f"{self.context.machine.device}. Use a smaller teacher, or free memory."
             )
         half = -(-piece // 2)
         self.context.note(
-            f"out of memory: teacher at batch size {self.batch_size} goes on in pieces of {half} "
-            "(same gradient; batch normalisation sees each piece alone)"
+            f"out of memory: the teacher with batch size {self.batch_size} continues in pieces of "
+            f"{half} (same gradient, but batch normalisation sees each piece separately)"
         )
         return half
 
@@ -318,8 +318,8 @@ class _Run:
             trainer.load(state, _steps(records))
         elif group.size > 1 and any(isinstance(m, _DropoutNd) for m in trainer.network.modules()):
             self.context.note(
-                f"dropout draws other numbers in {group.size} processes than in one: the teacher "
-                "is another one, as with another seed"
+                f"dropout draws other numbers in {group.size} processes than in one, so the "
+                "teacher differs as with another seed"
             )
         for point in self.points[len(records) :]:
             segment = self._train_until(trainer, point.step)

@@ -140,8 +140,8 @@ def check_recorded_runs(config: StudyConfig, data: StudyData, folder: Path | str
         return  # the study has what it took, wherever the runs are now
     if store.exists(TAKEN_FILE) and {r.content for r in found} != {r.content for r in kept}:
         raise StudyError(
-            f"{folder} was started with other recorded runs: {_what_changed(kept, found)}. Name a "
-            "new folder with --out; students of what is the same are trained again there."
+            f"{folder} was started with other recorded runs: {_what_changed(kept, found)}. Choose "
+            "a new folder with --out; all students are trained again there."
         )
 
 
@@ -214,7 +214,7 @@ def _check_fits(run: RecordedRun, needed: SplitIds) -> None:
     why = why_other_data(run.splits, needed) or why_lacking(run.splits, needed)
     if why:
         raise StudyError(
-            f"The run in {run.store.root} cannot be used here: {why}. Give the data and the split "
+            f"The run in {run.store.root} cannot be used here: {why}. Use the data and the split "
             f"that it was recorded on ({RUN_FILE} and splits.json say which), or record it again."
         )
     if not run.records():
@@ -241,15 +241,15 @@ def _matching(pattern: str) -> list[Place]:
     if path.is_dir() or not glob.has_magic(pattern):
         if not (path / RUN_FILE).exists() and list(path.glob(f"*/{RUN_FILE}")):
             raise StudyError(
-                f"{pattern} is no recorded run, but holds some. Give them as '{pattern}/*'."
+                f"{pattern} is not a recorded run, but contains some. Give them as '{pattern}/*'."
             )
         return [path]
     matches = sorted(map(Path, glob.glob(str(path))))  # noqa: PTH207 - a path, not below one
     runs: list[Place] = [match for match in matches if (match / RUN_FILE).is_file()]
     if not runs:
         raise StudyError(
-            f"No recorded run matches {pattern!r}: of {len(matches)} matches none is a folder with "
-            f"a {RUN_FILE}. goodteacher.Recorder makes them."
+            f"No recorded run matches {pattern!r}: no folder with a {RUN_FILE} is among its "
+            f"{len(matches)} matches. goodteacher.Recorder writes such folders."
         )
     return runs
 
@@ -262,7 +262,9 @@ def _below(pattern: Url) -> list[Place]:
     base = head.rpartition("/")[0]
     found = Store(base).matching(f"{pattern.removeprefix(base).lstrip('/')}/{RUN_FILE}")
     if not found:
-        raise StudyError(f"No recorded run matches {pattern!r}. goodteacher.Recorder makes them.")
+        raise StudyError(
+            f"No recorded run matches {pattern!r}. goodteacher.Recorder writes recorded runs."
+        )
     return [Url(base) / name.removesuffix(f"/{RUN_FILE}") for name in found]
 
 
@@ -284,7 +286,8 @@ def _check_no_copies(found: Sequence[TakenRun]) -> None:
     for same in folders.values():
         if len(same) > 1:
             raise StudyError(
-                f"{shorten(same)} hold the same responses. Is one a copy of another? Name it once."
+                f"{shorten(same)} hold the same responses. If one is a copy of another, give only "
+                "one of them."
             )
 
 
@@ -299,7 +302,7 @@ def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]
         yield f"missing is {shorten(gone)}"
     both = sorted(before.keys() & now.keys())
     if changed := [name for name in both if before[name] != now[name]]:
-        yield f"{shorten(changed)} has other epochs or responses now"
+        yield f"{shorten(changed)} now has other epochs or responses"
 
 
 def _by_name(runs: Sequence[TakenRun]) -> dict[str, str]:

@@ -88,22 +88,21 @@ def _check_several(runtime: RuntimeConfig, device: torch.device) -> None:
     asked = f"teacher_workers = {runtime.teacher_workers}"
     if _is_one_of_several():
         raise ConfigError(
-            f"{asked} starts processes itself, on this machine or with Ray on several, but this "
-            "process is already one of several of torch.distributed. Run the command without "
-            "torchrun."
+            f"{asked} starts its own processes, but this process was already started as one of "
+            "several by torch.distributed. Run the command without torchrun."
         )
     if runtime.compile:
-        raise ConfigError(f"{asked} does not work together with compile. Leave one of them out.")
+        raise ConfigError(f"{asked} cannot be combined with compile. Leave one of them out.")
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(
-            f"{asked} needs CPUs or GPUs of CUDA, but device is {device.type!r}. Use --device cpu, "
+            f"{asked} needs CPUs or CUDA GPUs, but device is {device.type!r}. Use --device cpu, "
             "or leave it out."
         )
     on_ray = runtime.engine == "ray" or runtime.address is not None  # which knows its own GPUs
     if device.type == "cuda" and not on_ray and torch.cuda.device_count() < runtime.teacher_workers:
         raise ConfigError(
-            f"{asked} needs as many GPUs, but this machine has {torch.cuda.device_count()}. Use at "
-            "most so many, or --device cpu."
+            f"{asked} needs as many GPUs, but this machine has {torch.cuda.device_count()}. Use "
+            "at most that many, or --device cpu."
         )
 
 

@@ -344,7 +344,15 @@ def fuse(plain: nn.Module, stacked: nn.Module) -> Program:
         if _REWRITES[node.op](node, stacked, stacked_nodes):
             stacked_nodes.add(node)
     graph.lint()
-    return cast(Program, type(fx.GraphModule(stacked, graph)).forward)
+    return _forward(graph)
+
+
+def _forward(graph: fx.Graph) -> Program:
+    """Compile a graph. A `GraphModule` would too, but PyTorch keeps the code of each for good."""
+    code = graph.python_code("self")
+    names = dict(code.globals)
+    exec(compile(code.src, "<stacked students>", "exec"), names)
+    return cast(Program, names["forward"])
 
 
 def _trace(plain: nn.Module) -> fx.Graph:
@@ -358,14 +366,14 @@ def _trace(plain: nn.Module) -> fx.Graph:
         for module, training in modes:
             module.training = training
     if str(graphs[0]) != str(graphs[1]):
-        raise NotFusableError("it computes something else in training than in evaluation")
+        raise NotFusableError("it computes different things in training and in evaluation")
     return graphs[0]
 
 
 def _why_untraced(error: Exception) -> str:
     """Say what torch.fx could not do; where a decorator hides arguments, it does so in riddles."""
     if "varnames is too small" in str(error):
-        return "a decorator wraps its forward(), as in networks of transformers"
+        return "a decorator wraps its forward(), as in models of transformers"
     return brief(error)
 
 

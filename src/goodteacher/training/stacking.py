@@ -118,7 +118,7 @@ class Stack(nn.Module):
         if not len(chosen) or int(chosen.min()) < 0 or int(chosen.max()) >= self.num_students:
             raise ModelError(
                 f"Students {chosen.tolist()} cannot be taken from a stack of {self.num_students}: "
-                f"name at least one, by numbers from 0 to {self.num_students - 1}."
+                f"give at least one number from 0 to {self.num_students - 1}."
             )
         return chosen
 
@@ -158,8 +158,8 @@ def stack_networks(
         reason = trial.objection(kind)
         if reason is not None:
             raise ModelError(
-                f"The networks cannot be stacked as {kind!r}: {reason}. Leave kind out, and the "
-                "fastest way that works is chosen."
+                f"The networks cannot be stacked as {kind!r}: {reason}. Leave kind out: the "
+                "fastest way that works is then chosen."
             )
         return Stack(networks, kind=kind)
     reasons: list[str] = []
@@ -182,8 +182,9 @@ _SLOWER_WAYS: Mapping[Kind, str] = {
 def _warn(kind: Kind, reasons: Sequence[str]) -> None:
     if reasons:
         warnings.warn(
-            f"Students of this network {_SLOWER_WAYS[kind]}, which is slower than by stacked "
-            f"layers and gives the same results. What stood against it: {'; '.join(reasons)}.",
+            f"Students of this network {_SLOWER_WAYS[kind]}, which gives the same results as "
+            "stacked layers but is slower. Stacked layers are not possible because "
+            f"{'; '.join(reasons)}.",
             StackingWarning,
             stacklevel=3,
         )
@@ -251,8 +252,9 @@ def _check_alike(networks: Sequence[nn.Module]) -> None:
     for number, network in enumerate(networks):
         if network is not networks[0] and _description(network) != first:
             raise ModelError(
-                f"Networks 0 and {number} cannot be stacked: they must be of one architecture, "
-                "with equal layers, shapes and types. Build them from one specification."
+                f"Networks 0 and {number} cannot be stacked: they must have the same "
+                "architecture, with equal layers, shapes and types. Build them from the same "
+                "specification."
             )
 
 
@@ -311,7 +313,7 @@ class _Trial:
             return
         raise ModelError(
             f"The networks fail on inputs of shape {batch_shape(self.inputs)}: "
-            f"{type(failure).__name__}: {failure}. Give example inputs as the networks take them."
+            f"{type(failure).__name__}: {failure}. Give example inputs that the networks can take."
         ) from failure
 
     def objection(self, kind: Kind) -> str | None:
@@ -332,7 +334,11 @@ class _Trial:
             for name in names
             if not _agree({name: self.expected[name]}, {name: found[name]}, self.tolerance)
         ]
-        return f"it does not agree with the plain networks in {', '.join(wrong)}" if wrong else None
+        return (
+            f"its results differ from those of the plain networks in {', '.join(wrong)}"
+            if wrong
+            else None
+        )
 
     def _plain(self) -> dict[str, list[Tensor]]:
         """Observe each plain network, and stack what was seen."""

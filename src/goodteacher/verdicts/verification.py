@@ -51,6 +51,7 @@ from goodteacher.students import (
 from goodteacher.studies import (
     SWEET_SPOT_FILE,
     VERDICT_FILE,
+    VERIFY_SEEDS,
     Context,
     DataKey,
     Progress,
@@ -75,7 +76,7 @@ from goodteacher.verdicts.rule import (
     target_arm,
 )
 
-VERIFY_SEED = 2_000_000
+VERIFY_SEED = VERIFY_SEEDS.start
 """Verification seeds count from here, so that they meet neither search nor confirmation seeds."""
 
 

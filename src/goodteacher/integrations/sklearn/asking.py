@@ -139,8 +139,8 @@ def check(
         return
     off = [_apart(each, expected) for each in (served(rows), ask(in_32_bits(rows)))]
     raise RunError(
-        "The ONNX file does not answer as the student does, so nothing is delivered: probabilities "
-        f"differ by up to {agreement.largest_difference:.2g} (allowed are "
+        "The ONNX file does not give the same answers as the student, so nothing is delivered: "
+        f"probabilities differ by up to {agreement.largest_difference:.2g} (allowed: "
         f"{agreement.allowed_difference:.2g}), and {agreement.changed} of {agreement.examples:,} "
         f"predictions changed. {_way_out(student, int((off[0] & off[1]).sum()))}"
     )
@@ -156,20 +156,21 @@ def _way_out(student: Any, moved: int) -> str:
     scaler = _scaler_before_trees(student)
     if scaler is not None:
         return (
-            f"The file computes with 32 bits, so {scaler} moves values across the thresholds of "
-            "trees. Trees need no scaled columns: leave it out of the student, and fit again."
+            f"The file computes with 32 bits, so {scaler} moves some values across the thresholds "
+            "of trees. Trees do not need scaled columns: remove it from the student and fit "
+            "again."
         )
     if moved:
         return (
-            f"The file takes numbers of 32 bits, and {moved:,} of these rows get another answer of "
-            "the student itself, too, once they are rounded to 32 bits: values that it tells apart "
-            "become equal. Fit it on rounded numbers, X.astype('float32'), or subtract a constant "
-            "from large numbers that differ little."
+            f"The file takes 32-bit numbers. For {moved:,} of these rows the student itself gives "
+            "another answer when the numbers are rounded to 32 bits, because different values "
+            "become equal. Fit it on rounded numbers, X.astype('float32'), or subtract a "
+            "constant from large numbers that differ little."
         )
     return (
-        "The student itself does not mind numbers of 32 bits, so it was translated otherwise, or "
-        "loses digits inside: scale the columns in the student (StandardScaler), try another "
-        "version of skl2onnx, or deliver another student."
+        "The student itself gives the same answers with 32-bit numbers, so the file computes "
+        "something else or loses precision. Scale the columns in the student (StandardScaler), "
+        "try another version of skl2onnx, or deliver another student."
     )
 
 

@@ -305,9 +305,9 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         if self._judged is None:
             raise AttributeError(
-                "The rows that this classifier learned from are not here, and neither is its "
-                "study: they do not go with a pickled or copied object. Ask for verdict_ before, "
-                "or fit again; of a student of the library's own, give out=FOLDER, fit, and call "
+                "verdict_ needs the rows that this classifier learned from, or its study, and a "
+                "pickled or copied object has neither. Read verdict_ before pickling, or fit "
+                "again. For a network as student, give out=FOLDER, fit, and call "
                 "goodteacher.verify on FOLDER/study."
             )
         self._verdict = self._judged.judge(**settings)
@@ -369,8 +369,8 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
     ) -> Self:
         if table.weights is not None:
             raise ConfigError(
-                f"The library's own students ({student!r}) take no sample_weight. Leave it out, or "
-                "give a student of scikit-learn's kind, such as LogisticRegression()."
+                f"Networks as students ({student!r}) do not support sample_weight. Leave it out, "
+                "or give a scikit-learn classifier as student, for example LogisticRegression()."
             )
         said = None if teaching.trains else teaching.out_of_fold(table)
         memory = None if said is None else teaching.memory(table, said)
@@ -430,20 +430,20 @@ class DistilledClassifier(ClassifierMixin, BaseEstimator):
             if isinstance(value, str) or not hasattr(value, "__len__"):
                 raise ConfigError(f"{name} must be a list of numbers, but is {value!r}.")
             if not len(value):
-                raise ConfigError(f"{name} must hold at least one value, such as (0.1,).")
+                raise ConfigError(f"{name} must contain at least one value, for example (0.1,).")
         networks = isinstance(self.student, str)
         check_synthetic(self.synthetic, self.synthetic_per_row, several=not networks)
         if not any(self.alphas):
             raise ConfigError(
-                "alphas must contain a value above 0: with 0 the teacher is not used."
+                "alphas must contain a value above 0: with alpha = 0 the teacher is not used."
             )
         for name in ("level", "test_fraction"):
             if not 0 < getattr(self, name) < 0.5:
                 value = getattr(self, name)
-                raise ConfigError(f"{name} must lie between 0 and 0.5, but is {value!r}.")
+                raise ConfigError(f"{name} must be between 0 and 0.5, but is {value!r}.")
         if not 0 <= self.smallest_weight < 0.5:
             raise ConfigError(
-                f"smallest_weight must lie in 0 .. 0.5, but is {self.smallest_weight!r}."
+                f"smallest_weight must be in 0..0.5, but is {self.smallest_weight!r}."
             )
         if self.prefit not in (True, False, "auto"):
             raise ConfigError(f"prefit must be 'auto', True or False, but is {self.prefit!r}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from goodteacher.config import Frozen
@@ -12,8 +14,8 @@ from goodteacher.records import Answer, ClassChange, ExportedFile, Quality, Size
 class TableCard(Frozen):
     """What a table's student is: in ``export.json``, and in the metadata of its file."""
 
-    schema_version: int = 1
-    student: str = Field(description="its steps, or the specification of one of the library's own")
+    schema_version: Literal[1] = 1
+    student: str = Field(description="its steps, or the specification of a network")
     class_names: tuple[str, ...] = Field(description="in the order of the probabilities")
     columns: Columns = Field(description="that the file takes by name; none for one tensor, inputs")
     num_columns: int
@@ -27,13 +29,13 @@ class TableCard(Frozen):
 class TableExport(Frozen):
     """Content of ``export.json`` of a table's student."""
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     card: TableCard
     answer: Answer = Field(description="whether to distill, as the fit found")
     summary: str
     files: tuple[ExportedFile, ...]
     ties: int = Field(
-        description="rows of which file and student name different classes that are equally "
+        description="rows for which file and student predict different classes that are equally "
         "probable to the student (within 1e-6)"
     )
     size: Size | None = Field(default=None, description="of one of the library's own")
@@ -42,7 +44,7 @@ class TableExport(Frozen):
         default=None, description="of the student of hard labels, where another one is delivered"
     )
     changed_classes: tuple[ClassChange, ...] = Field(
-        default=(), description="about which it is right more, or less, often than that one"
+        default=(), description="for which it is right more, or less, often than that one"
     )
     machine: str = Field(description="where times were measured")
     timed: tuple[Timed, ...]

@@ -130,11 +130,11 @@ def _check_format(format: str, leaving: Leaving) -> None:
         return
     if isinstance(leaving.student, Classifier):
         raise ConfigError(
-            f"A table's student leaves as 'onnx', not as {format!r}. For other formats of the "
-            "library's own students give DistilledClassifier(out=FOLDER), fit, and call "
+            f"The student of a table can be exported only as 'onnx', not as {format!r}. To export "
+            "a network in other formats, give DistilledClassifier(out=FOLDER), fit, and call "
             "goodteacher.export on FOLDER/study."
         )
-    raise ConfigError(f"A student of scikit-learn's kind leaves as 'onnx', not as {format!r}.")
+    raise ConfigError(f"A scikit-learn student can be exported only as 'onnx', not as {format!r}.")
 
 
 def _codes(y: Any, classes: npt.NDArray[Any], count: int) -> torch.Tensor:
@@ -151,8 +151,9 @@ def _codes(y: Any, classes: npt.NDArray[Any], count: int) -> torch.Tensor:
     known = np.isin(labels, classes)
     if not known.all():
         raise DataError(
-            f"y holds {shorten(sorted(set(labels[~known].tolist()), key=str))}, which the student "
-            f"has never seen; its classes are {shorten(classes.tolist())}. Leave these rows out."
+            f"y holds {shorten(sorted(set(labels[~known].tolist()), key=str))}, but the student "
+            f"has never seen these classes; its classes are {shorten(classes.tolist())}. Leave "
+            "these rows out."
         )
     return torch.from_numpy(np.searchsorted(classes, labels).astype(np.int64))
 

@@ -76,23 +76,24 @@ def _check(student: Any) -> None:
     """Refuse what is known to have no form in ONNX, by name."""
     if not hasattr(student, "predict_proba"):
         raise ConfigError(
-            f"The student {_name(student)} gives classes and no probabilities, and the file is to "
-            "give these. Use a classifier with predict_proba, such as "
-            "SGDClassifier(loss='log_loss'), or put it in CalibratedClassifierCV."
+            f"The student {_name(student)} predicts classes without probabilities, but the file "
+            "must give probabilities. Use a classifier with predict_proba, for example "
+            "SGDClassifier(loss='log_loss'), or wrap it in CalibratedClassifierCV."
         )
     for part in parts_of(student):
         if type(part).__module__.startswith("sklearn.feature_extraction.text"):
             raise ModelError(
-                f"The step {_name(part)} reads texts, which the graph of this student cannot. "
-                "Give texts to goodteacher.search with student='linear': its export has a "
-                "companion file for them."
+                f"The step {_name(part)} reads texts, which an ONNX graph cannot. Give the texts "
+                "to goodteacher.search with student='linear': its export includes a companion "
+                "file that reads texts."
             )
         has_words = getattr(part, "is_categorical_", None) is not None
         if isinstance(part, HistGradientBoostingClassifier) and has_words:
             raise ModelError(
-                "The step HistGradientBoostingClassifier splits columns of categories itself, "
-                "which the graph cannot. Put an encoder before it, such as OneHotEncoder, or give "
-                "these columns as text before fitting: they are then encoded."
+                "The step HistGradientBoostingClassifier uses columns of categories directly, "
+                "which an ONNX graph cannot. Put an encoder before it, for example "
+                "OneHotEncoder, or convert these columns to text before fitting: they are then "
+                "encoded."
             )
 
 
@@ -137,10 +138,10 @@ def _told(estimator: Any, error: Exception) -> str:
     """Say which step has no form in ONNX, and what to do."""
     unknown = re.search(r"for type '<class '[\w.]*?(\w+)'>'", str(error))
     if unknown:
-        what = f"The step {unknown.group(1)} has no form in ONNX that skl2onnx knows"
+        what = f"The step {unknown.group(1)} cannot be converted to ONNX by skl2onnx"
     else:
         what = f"The student {steps_of(estimator)} cannot be written as ONNX: {reason(error)}"
-    return f"{what}. Do what it does to X before fit, use another step, or pickle the student."
+    return f"{what}. Apply this step to X before fit, use another step, or pickle the student."
 
 
 def steps_of(estimator: Any) -> str:

@@ -49,7 +49,7 @@ from goodteacher.verdicts.rule import (
 
 _BEST = "best_regularizer"
 _TWO_CLASSES = (
-    "With two classes a response holds no class similarity: nothing here could be knowledge."
+    "With two classes, a response contains no class similarity, so the verdict cannot be knowledge."
 )
 
 
@@ -178,15 +178,15 @@ def _name(teacher: Any) -> str:
 def _check(repeats: Any, margin: Any, level: Any, others: Mapping[str, Any]) -> None:
     if others:
         raise ConfigError(
-            f"{', '.join(sorted(others))} cannot be set for a student of scikit-learn's kind, "
-            "whose ladder is compared on folds: set repeats, margin and level."
+            f"{', '.join(sorted(others))} cannot be set for a scikit-learn student, because its "
+            "ladder is compared on folds: set repeats, margin and level."
         )
     if isinstance(repeats, bool) or not isinstance(repeats, Integral) or repeats < 2:
         raise ConfigError(
             f"repeats must be a whole number from 2, but is {repeats!r}: a single division into "
-            "folds does not show how much its luck matters."
+            "folds does not show how much the division matters."
         )
     if not 0 <= margin < 1:
-        raise ConfigError(f"margin must lie in 0 .. 1, but is {margin!r}. 0.002 is 0.2 points.")
+        raise ConfigError(f"margin must be in 0..1, but is {margin!r}. 0.002 is 0.2 points.")
     if not 0 < level < 0.5:
-        raise ConfigError(f"level must lie between 0 and 0.5, but is {level!r}.")
+        raise ConfigError(f"level must be between 0 and 0.5, but is {level!r}.")

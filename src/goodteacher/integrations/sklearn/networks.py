@@ -136,7 +136,7 @@ def _divided(table: Table, test_fraction: float, seed: int) -> tuple[Rows, Rows]
     except ValueError as error:
         raise DataError(
             f"test_fraction = {test_fraction} of {len(table)} rows cannot hold each of "
-            f"{len(table.classes)} classes ({error}). Raise it, or give more rows."
+            f"{len(table.classes)} classes ({error}). Increase it, or give more rows."
         ) from error
     return np.sort(learned), np.sort(test)
 
@@ -165,7 +165,7 @@ def _numbers(rows: Any) -> npt.NDArray[np.float32]:
         )
     except ValueError as error:
         raise DataError(
-            f"The library's own students take numbers without gaps, or data frames of pandas, "
-            f"whose words and gaps they take: {error}"
+            "Networks as students take arrays of numbers without missing values, or data frames "
+            f"of pandas, in which words and missing values are allowed: {error}"
         ) from error
     return found

@@ -69,20 +69,22 @@ def _takes(card: TableCard) -> Iterator[str]:
         return
     lines = [f"- {escaped(each.name)}: {_KINDS[each.kind]}" for each in card.columns[:_MANY]]
     if len(card.columns) > _MANY:
-        lines.append(f"- and {len(card.columns) - _MANY} more, which the file itself names")
+        lines.append(f"- and {len(card.columns) - _MANY} more, which are listed in the file itself")
     yield "The file takes a tensor `[rows, 1]` for each column:\n\n" + "\n".join(lines)
 
 
 _KINDS = {
-    "number": "float32; a gap is NaN, true is 1",
-    "text": "text; a gap is an empty text",
-    "word": "text without spaces around it; a gap is an empty text",
+    "number": "float32; a missing value is NaN, true is 1",
+    "text": "text; a missing value is an empty text",
+    "word": "text without spaces around it; a missing value is an empty text",
 }
 
 
 def _quality(found: TableExport) -> Iterator[str]:
     if found.student is None:
-        yield "## How good it is\n\nNot measured: the export got rows without their classes."
+        yield (
+            "## How good it is\n\nNot measured, because the export got rows without their classes."
+        )
         return
     rows = [("this student", found.student), ("student of hard labels", found.hard_labels)]
     known = [(name, quality) for name, quality in rows if quality is not None]
@@ -112,14 +114,14 @@ def _file(found: TableExport) -> Iterator[str]:
     parameters = f"{found.size.parameters:,} parameters. " if found.size else ""
     yield (
         f"{parameters}Median time for a batch of {sizes} on one thread ({found.machine}): "
-        f"{'; '.join(times)}. The file was timed with its arrays at hand."
+        f"{'; '.join(times)}. The inputs of the file were prepared before the timing."
     )
 
 
 def _ties(found: TableExport) -> str:
     if not found.ties:
         return ""
-    return f" ({found.ties} rows apart, whose two best classes are equally probable)"
+    return f" (except for {found.ties} rows whose two best classes are equally probable)"
 
 
 _FAMILIES = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from goodteacher.config import Frozen, Recipe
@@ -18,8 +20,8 @@ from goodteacher.maths.statistics import Interval
 from goodteacher.records import Answer, Arm, Effect, Pair, answer_of_gains, percent, points
 
 NOTHING_APART = (
-    "The teacher gives every example the same class, and so does its student. Is the teacher any "
-    "better than a guess of the commonest class?"
+    "The teacher gives every example the same class, and so does its student. Is the teacher "
+    "better than always predicting the most common class?"
 )
 
 _ENOUGH = 5
@@ -50,11 +52,11 @@ class Gain(Frozen):
 class TableReport(Frozen):
     """What a fit of `DistilledClassifier` found, for a student of scikit-learn's kind."""
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     answer: Answer = Field(description="whether to distill")
     summary: str = ""
-    doubts: tuple[str, ...] = Field(description="what stands between the answer and a sure one")
-    notes: tuple[str, ...] = Field(description="what was seen in the data")
+    doubts: tuple[str, ...] = Field(description="what makes the answer uncertain")
+    notes: tuple[str, ...] = Field(description="notes about the data")
     delivered: str = Field(description="family of the student that predicts")
     recipe: Recipe = Field(description="the best of the temperatures and alphas")
     synthetic: str | None = Field(
@@ -189,10 +191,10 @@ def doubts_of(
         open_: Whether the intervals decide nothing.
     """
     if not repeats:
-        return ("Nothing was compared: repeats = 0.",)
+        return ("Nothing was compared, because repeats = 0.",)
     found = [*about_teacher(memory, trained_here=trained_here)]
     if open_ and repeats < _ENOUGH:
-        found.append(f"More repetitions may narrow the intervals: repeats = {_ENOUGH}.")
+        found.append(f"More repetitions may make the intervals narrower: repeats = {_ENOUGH}.")
     return tuple(found)
 
 
@@ -208,8 +210,8 @@ def about_teacher(memory: str | None, *, trained_here: bool) -> tuple[str, ...]:
     if trained_here:
         return ()
     return (
-        "The teacher was not trained here. If it learned from these rows, its students know "
-        "something of the rows that they are tested on, and the gains are too large.",
+        "The teacher was trained elsewhere. If it was trained on these rows, its students know "
+        "something about the rows that they are tested on, and the gains are too large.",
     )
 
 
@@ -231,8 +233,8 @@ def summarized(report: TableReport) -> str:
 
 _DELIVERED = {
     DISTILLED: "the teacher",
-    HARD_LABELS: "hard labels, which reached more",
-    SMOOTHING: "label smoothing, which reached more",
+    HARD_LABELS: "hard labels, which gave a higher accuracy",
+    SMOOTHING: "label smoothing, which gave a higher accuracy",
 }
 
 

@@ -40,8 +40,9 @@ LearnedBy = Literal["objective", "weighted rows"]
 
 WOULD_DO = (
     "LogisticRegression, SGDClassifier(loss='log_loss'), DecisionTreeClassifier, "
-    "RandomForestClassifier, HistGradientBoostingClassifier, GaussianNB, LightGBM's and XGBoost's "
-    "classifiers, a Pipeline that ends in one of them, or the library's own 'linear' and 'mlp:32'"
+    "RandomForestClassifier, HistGradientBoostingClassifier, GaussianNB, LightGBM's and "
+    "XGBoost's classifiers, a Pipeline that ends in one of them, or a network of goodteacher, "
+    "'linear' or 'mlp:32'"
 )
 """Students that can learn from soft targets, for messages."""
 
@@ -105,19 +106,19 @@ def check_student(student: Any, classes: npt.NDArray[Any]) -> None:
         )
     if not hasattr(student, "fit") or not hasattr(student, "predict"):
         raise ConfigError(
-            f"student is a {type(student).__name__}, which cannot be fitted. These would do: "
-            f"{WOULD_DO}."
+            f"student is a {type(student).__name__}, which cannot be fitted. Possible students "
+            f"are {WOULD_DO}."
         )
     if hasattr(student, "__sklearn_tags__") and is_regressor(student):
         raise ConfigError(
             f"The student {type(_last_step(student)[1]).__name__} is a regressor: it predicts "
-            f"numbers, not classes. These would do: {WOULD_DO}."
+            f"numbers, not classes. Possible students are {WOULD_DO}."
         )
     if not takes_weights(student):
         raise _refused(student)
     if wants_numbers(_last_step(student)[1]) and classes.tolist() != list(range(len(classes))):
         raise ConfigError(
-            f"XGBoost's classifiers take classes that are numbered from 0, but y has "
+            "XGBoost's classifiers need classes that are numbered from 0, but y has "
             f"{shorten(classes.tolist())}. Give y as numbers: "
             "sklearn.preprocessing.LabelEncoder().fit_transform(y)."
         )
@@ -265,6 +266,6 @@ def _last_step(estimator: Any) -> tuple[str, Any]:
 def _refused(estimator: Any) -> ConfigError:
     name = type(_last_step(estimator)[1]).__name__
     return ConfigError(
-        f"The student {name} takes no sample_weight in fit, so it cannot learn from soft targets. "
-        f"These would do: {WOULD_DO}."
+        f"The student {name} does not support sample_weight in fit, so it cannot learn from soft "
+        f"targets. Possible students are {WOULD_DO}."
     )

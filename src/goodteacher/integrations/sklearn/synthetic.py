@@ -66,12 +66,12 @@ def check_synthetic(
     """
     ways = ways_of(synthetic)
     if not ways:
-        raise ConfigError("synthetic must hold at least one value, such as (None, 'munge').")
+        raise ConfigError("synthetic must contain at least one value, for example (None, 'munge').")
     for way in ways:
         if way is not None and way not in SYNTHETIC:
             raise ConfigError(
                 f"synthetic must be None, {' or '.join(map(repr, SYNTHETIC))}, or a list of these "
-                f"of which the folds choose, but holds {way!r}."
+                f"from which the folds choose, but contains {way!r}."
             )
     if not per_row > 0:
         raise ConfigError(
@@ -80,8 +80,8 @@ def check_synthetic(
         )
     if len(ways) > 1 and not several:
         raise ConfigError(
-            "A search for one of the library's own students has one transfer set: give one way of "
-            f"making synthetic rows, or None, but not {', '.join(map(repr, ways))}."
+            "With a network as student, there is only one transfer set: give one way of making "
+            f"synthetic rows, or None, but not {', '.join(map(repr, ways))}."
         )
 
 
@@ -107,9 +107,9 @@ def synthetic_rows(kind: str, inputs: Any, count: int, *, seed: int) -> Any:
     is_array = isinstance(inputs, np.ndarray) and inputs.ndim == 2
     if sparse.issparse(inputs) or not (is_array or hasattr(inputs, "iloc")):
         raise DataError(
-            "Synthetic rows can be made of arrays and data frames of pandas, which hold a row's "
-            f"values in columns, but X is a {type(inputs).__name__}. Leave synthetic out, or give "
-            "the columns as an array or a data frame."
+            "Synthetic rows can be made only from arrays and data frames of pandas, but X is a "
+            f"{type(inputs).__name__}. Leave synthetic out, or convert X to an array or a data "
+            "frame."
         )
     rng = np.random.default_rng(seed)
     passes = -(-count // len(inputs))

@@ -171,9 +171,9 @@ def front_of(rows: Any, step: TableEncoder | None, *, by_name: bool) -> tuple[Fr
     texts = {each.name for each in columns if each.kind == "text"}
     if texts:
         raise ModelError(
-            f"The student takes the columns {shorten(sorted(texts))}, which are no numbers, as "
-            "they are, and a graph of ONNX cannot. Give a pipeline that encodes them first: "
-            "make_pipeline(make_column_transformer((OneHotEncoder(), columns), "
+            f"The student takes the columns {shorten(sorted(texts))} as they are, and they are "
+            "not numbers, which an ONNX graph cannot read. Give a pipeline that encodes them "
+            "first: make_pipeline(make_column_transformer((OneHotEncoder(), columns), "
             "remainder='passthrough'), student)."
         )
     made = Front(inputs, {INPUT: _TABLE}, len(columns))
@@ -217,8 +217,8 @@ def _check_numbers(rows: Any) -> None:
         np.asarray(rows[:1], np.float32).reshape(1, rows.shape[1])
     except (ValueError, TypeError, IndexError) as error:
         raise ModelError(
-            "X is an array of texts, and the file takes one of numbers. Fit the student to a data "
-            "frame: each of its columns is then an input of the file."
+            "X is an array of texts, but the file can take only an array of numbers. Fit the "
+            "student to a data frame: each of its columns is then an input of the file."
         ) from error
 
 
@@ -266,7 +266,7 @@ class _Encoding:
                 for number, each in enumerate(columns):
                     pieces.append(self._words(part, number, str(each)))
             elif name != "remainder" and len(columns):  # pragma: no cover - `encoder` makes none
-                raise ModelError(f"The part {name} of the encoder has no form in ONNX.")
+                raise ModelError(f"The part {name} of the encoder cannot be converted to ONNX.")
         self._front.nodes.append(_node("Concat", pieces, [_TABLE], axis=1))
         return self._front
 
@@ -348,8 +348,9 @@ def table_of(
     if len(set(known)) < len(known):
         twice = sorted({each for each in known if known.count(each) > 1})
         raise ModelError(
-            f"Column {name!r} has different values that are the same as text ({shorten(twice)}): a "
-            "gap and an empty text, for example, or 1 and '1'. Write them alike before fitting."
+            f"Column {name!r} has different values that are the same when written as text "
+            f"({shorten(twice)}), for example a missing value and an empty text, or 1 and '1'. "
+            "Make them equal before fitting."
         )
     infrequent = getattr(coder, "infrequent_categories_", [None] * (number + 1))[number]
     rare = set() if infrequent is None else set(texts_of(infrequent).tolist())

@@ -84,15 +84,15 @@ def checked_folds(
     named = shorten(classes[counts == fewest].tolist())
     if fewest < 2:
         raise DataError(
-            f"The class {named} has 1 example, and {needed} takes at least 2 of each class: one to "
-            "learn from and one to be asked about. Leave such classes out, join them with others, "
-            "or collect more."
+            f"The class {named} has 1 example, and {needed} needs at least 2 of each class, one "
+            "for training and one for testing. Leave such classes out, merge them with others, "
+            "or collect more examples."
         )
     if fewest >= folds:
         return folds
     warnings.warn(
-        f"The class {named} has {fewest} examples, fewer than cv = {folds} folds: there are "
-        f"{fewest} folds. Responses come from teachers that saw fewer examples.",
+        f"The class {named} has {fewest} examples, fewer than cv = {folds}, so only {fewest} "
+        "folds are used. Responses then come from teachers that were trained on fewer examples.",
         DataNote,
         stacklevel=4,
     )
@@ -121,9 +121,9 @@ def check_columns(X: Any) -> tuple[str, ...]:  # noqa: N803
             told.append(f"Column {name!r} {reason}")
     if dates:
         raise DataError(
-            f"Columns of dates are no inputs: {shorten(dates)}. Give what matters of a date as "
-            "columns of numbers, such as year, month, day of the week or days since an event, and "
-            "leave the dates out."
+            f"Columns of dates cannot be inputs: {shorten(dates)}. Give what matters about a date "
+            "as columns of numbers, for example year, month, day of the week or days since an "
+            "event, and leave the dates out."
         )
     for each in told:
         warnings.warn(each, DataNote, stacklevel=4)
@@ -143,13 +143,13 @@ def check_alike(rows: Any, unlabelled: Any) -> None:
     kinds = _kind(rows), _kind(unlabelled)
     if kinds[0] != kinds[1]:
         raise DataError(
-            f"unlabelled must be of the same kind as X, but is {kinds[1]} beside {kinds[0]}. "
+            f"unlabelled must have the same type as X, but it is {kinds[1]} and X is {kinds[0]}. "
             "Convert one of them."
         )
     if kinds[0] not in ("sparse", "array", "a pandas data frame"):
         raise DataError(
-            f"Unlabelled rows can be arrays, sparse matrices and data frames of pandas, but X is a "
-            f"{kinds[0]}. Convert both, for example with X.to_pandas()."
+            "Unlabelled rows must be an array, a sparse matrix or a data frame of pandas, but X "
+            f"is a {kinds[0]}. Convert both, for example with X.to_pandas()."
         )
     if rows.shape[1:] != unlabelled.shape[1:]:
         raise DataError(
@@ -159,7 +159,7 @@ def check_alike(rows: Any, unlabelled: Any) -> None:
     if hasattr(rows, "columns") and list(rows.columns) != list(unlabelled.columns):
         raise DataError(
             f"The columns of unlabelled ({shorten(list(unlabelled.columns))}) are not those of X "
-            f"({shorten(list(rows.columns))}). Give the same, in the same order."
+            f"({shorten(list(rows.columns))}). Give the same columns, in the same order."
         )
 
 
@@ -212,8 +212,9 @@ def _as_pandas(frame: Frame) -> Any:
         if all(map(is_numeric, table.schema.types)):
             return np.column_stack([as_floats(column) for column in table.columns])
         raise PackageError(
-            f"X is a {type(frame).__name__} with columns of words, which scikit-learn's estimators "
-            "take as a frame of pandas, and pandas is not installed: pip install pandas."
+            f"X is a {type(frame).__name__} with columns of words, for which scikit-learn's "
+            "estimators need a data frame of pandas, and pandas is not installed: pip install "
+            "pandas."
         ) from None
     return table.to_pandas()
 
@@ -273,8 +274,8 @@ def _idle(column: npt.NDArray[Any]) -> str | None:
 
 
 _AN_ID = (
-    "has another value in each row, like an id or a row number: it does not help with new rows, "
-    "and may reveal the class in these. Leave it out."
+    "has a different value in each row, like an id or a row number: it does not help with new "
+    "rows, and may reveal the class in the training rows. Leave it out."
 )
 _CONSTANT = "has only one value, so it contains no information. Leave it out."
 

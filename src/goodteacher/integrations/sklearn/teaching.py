@@ -144,9 +144,8 @@ class Teaching:
         """
         if self.kind == ARRAY:
             raise ConfigError(
-                "The teacher is an array of probabilities for the rows of X, so it has no "
-                "answers for unlabelled rows. Give a teacher that predicts, or leave unlabelled "
-                "out."
+                "The teacher is an array of probabilities for the rows of X, so it has none for "
+                "the unlabelled rows. Give a teacher that predicts, or leave unlabelled out."
             )
         if self.trains:
             return _response(_probabilities_of(fitted, inputs, classes))
@@ -231,8 +230,9 @@ def some_of(response: Response, positions: Rows) -> Response:
 def _kind(teacher: Any, prefit: Prefit) -> str:
     if isinstance(teacher, str):
         raise ConfigError(
-            f"teacher is the name {teacher!r}. Give an object, such as RandomForestClassifier(): "
-            "names of teachers are for goodteacher.search and the command line."
+            f"teacher is the name {teacher!r}. Give an object, for example "
+            "RandomForestClassifier(). Names of teachers work only in goodteacher.search and on "
+            "the command line."
         )
     if inspect.isclass(teacher) or hasattr(teacher, "fit"):
         check_teaches(teacher)
@@ -254,9 +254,9 @@ def _kind_of_estimator(teacher: Any, prefit: Prefit) -> str:
     taught = is_fitted(teacher)
     if prefit is True and not taught:
         raise ConfigError(
-            f"prefit=True says that the teacher {name} is fitted, but it is not. Cloning, as "
-            "cross-validation and grid search do it, forgets what an estimator has learned. Wrap "
-            "it to keep that: sklearn.frozen.FrozenEstimator(teacher)."
+            f"prefit=True says that the teacher {name} is fitted, but it is not. Cross-validation "
+            "and grid search clone an estimator, and the clone is not fitted. To keep it fitted, "
+            "wrap it: sklearn.frozen.FrozenEstimator(teacher)."
         )
     return FITTED if taught and prefit is not False else TRAINED_HERE
 
@@ -296,14 +296,14 @@ def _in_order(values: Probabilities, names: Sequence[Any], classes: Sequence[Any
         order = [list(names).index(each) for each in classes]
         return values[:, order]
     told = [
-        f"it does not know {shorten(missing)}" * bool(missing and names),
-        f"it knows {shorten(surplus)}, which no row of y has" * bool(surplus),
+        f"it does not have {shorten(missing)}" * bool(missing and names),
+        f"it has {shorten(surplus)}, which is not in y" * bool(surplus),
         f"it gives {values.shape[1]} columns for {len(classes)} classes" * (not names),
     ]
     raise ResponseError(
         f"The teacher's classes are not those of y ({shorten(classes)}): "
-        f"{'; '.join(filter(None, told))}. Was it trained on other labels, or are class names "
-        "written otherwise? Give y the teacher's classes, or a teacher of y's classes."
+        f"{'; '.join(filter(None, told))}. Was it trained on other labels, or are the class names "
+        "written differently? Use the teacher's classes in y, or a teacher with the classes of y."
     )
 
 
@@ -314,10 +314,10 @@ def _of_array(given: Any, inputs: Any, classes: npt.NDArray[Any]) -> Response:
     wanted = _count(inputs)
     if len(response.logits) != wanted:
         raise ResponseError(
-            f"The teacher is an array of {len(response.logits)} rows, but X has {wanted}. A row is "
-            "needed for each row of X, in their order. In cross-validation and grid search the "
-            "rows of an array cannot follow those of X: give a function, or a fitted estimator in "
-            "sklearn.frozen.FrozenEstimator."
+            f"The teacher is an array of {len(response.logits)} rows, but X has {wanted}. It "
+            "needs a row for each row of X, in the same order. In cross-validation and grid "
+            "search X is divided, but the array is not: give a function, or a fitted estimator "
+            "in sklearn.frozen.FrozenEstimator."
         )
     logits = torch.from_numpy(
         _in_order(response.in_memory().numpy(), response.class_names, tuple(map(str, classes)))

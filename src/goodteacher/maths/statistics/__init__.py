@@ -10,7 +10,11 @@
 | `ranks`     | rank correlation and regret of a score                                            |
 """
 
-from goodteacher.maths.statistics.by_class import ClassDifference, differences_by_class
+from goodteacher.maths.statistics.by_class import (
+    ClassDifference,
+    differences_by_class,
+    rows_by_class,
+)
 from goodteacher.maths.statistics.decisions import (
     SeedPlan,
     adjusted_level,
@@ -60,6 +64,7 @@ __all__ = [
     "plan_looks",
     "practically_equal",
     "regret",
+    "rows_by_class",
     "seeds_needed",
     "simultaneous",
     "spearman",

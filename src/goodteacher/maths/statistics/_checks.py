@@ -39,7 +39,7 @@ def check_matrix(values: npt.ArrayLike, name: str) -> FloatArray:
     bad = int(np.count_nonzero(~np.isfinite(matrix)))
     if bad:
         raise InputError(
-            f"{name} holds {bad} values that are NaN or infinite. Did a student diverge? Leave "
+            f"{name} contains {bad} values that are NaN or infinite. Did a student diverge? Leave "
             "its seed out of every arm, so that the arms stay paired."
         )
     return matrix
@@ -49,8 +49,8 @@ def check_correct(correct: npt.ArrayLike, name: str) -> FloatArray:
     matrix = check_matrix(correct, name)
     if not np.isin(matrix, (0.0, 1.0)).all():
         raise InputError(
-            f"{name} must hold only 0 and 1 (is this student right on this example?), but holds "
-            f"values from {matrix.min():g} to {matrix.max():g}. Were predictions or "
+            f"{name} must contain only 0 and 1 (whether this student is right on this example), "
+            f"but contains values from {matrix.min():g} to {matrix.max():g}. Were predictions or "
             "probabilities passed? Compare predictions with labels first."
         )
     return matrix

@@ -25,6 +25,27 @@ class ClassDifference(NamedTuple):
     joint: Interval
 
 
+def rows_by_class(
+    labels: npt.NDArray[np.int64], num_classes: int
+) -> dict[int, npt.NDArray[np.int64]]:
+    """Return which examples each class has, ascending, of every class that has any.
+
+    Args:
+        labels: Classes of the examples, ``[num_examples]``.
+        num_classes: C; other labels are left out.
+
+    Example:
+        >>> {n: rows.tolist() for n, rows in rows_by_class(np.array([2, 0, 2]), 3).items()}
+        {0: [1], 2: [0, 2]}
+    """
+    if not len(labels):
+        return {}
+    order = np.argsort(labels, kind="stable")
+    numbers, starts = np.unique(labels[order], return_index=True)
+    rows = np.split(order, starts[1:])
+    return {int(n): r for n, r in zip(numbers, rows, strict=True) if 0 <= n < num_classes}
+
+
 def differences_by_class(
     correct_a: npt.NDArray[np.bool_],
     correct_b: npt.NDArray[np.bool_],
@@ -52,8 +73,7 @@ def differences_by_class(
         >>> first.number, first.single.mean
         (0, -1.0)
     """
-    members = {n: labels == n for n in range(num_classes)}
-    measured = {n: member for n, member in members.items() if member.sum() > 1}
+    measured = {n: rows for n, rows in rows_by_class(labels, num_classes).items() if len(rows) > 1}
     single = [
         paired_interval(correct_a[:, member], correct_b[:, member], level=level)
         for member in measured.values()

@@ -89,8 +89,8 @@ def spearman(
     first, second = check_vectors(scores, values, minimum=4)
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         raise InputError(
-            "spearman needs scores and values that vary, but one of them is constant: it orders "
-            "nothing. Leave that score out."
+            "spearman needs scores and values that vary, but one of them is constant, so it "
+            "gives no order. Leave that score out."
         )
     quantile = float(stats.norm.ppf(1 - check_level(level) / 2))
     n = first.size
@@ -193,14 +193,14 @@ def _check_square_pair(
     if one.ndim != 2 or one.shape != two.shape or one.shape[0] != one.shape[1] or len(one) < 3:
         raise InputError(
             "mantel needs two square matrices of equal size, at least 3 x 3, but got shapes "
-            f"{list(one.shape)} and {list(two.shape)}. Are both over the same classes?"
+            f"{list(one.shape)} and {list(two.shape)}. Do both have the same classes?"
         )
     for matrix in (one, two):
         cells = matrix[_off_diagonal(len(matrix))]
         if not np.isfinite(cells).all() or np.ptp(cells) == 0:
             raise InputError(
-                "mantel needs finite cells that vary, but one matrix holds NaN or infinity, or is "
-                "constant off its diagonal: it orders nothing. Leave that matrix out."
+                "mantel needs finite cells that vary, but one matrix holds NaN or infinity, or "
+                "is constant off its diagonal, so it gives no order. Leave that matrix out."
             )
     return one, two
 

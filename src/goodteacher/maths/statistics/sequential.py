@@ -62,8 +62,8 @@ def plan_looks(first: int, last: int | None = None, *, level: float) -> tuple[Pl
     end = first if last is None else last
     if not 1 <= first <= end:
         raise ConfigError(
-            f"The last look needs at least as many seeds as the first, and that one at least 1, "
-            f"but they have {end} and {first}."
+            "The first look needs at least 1 seed and the last look at least as many as the "
+            f"first, but the last has {end} and the first {first}."
         )
     doubled = itertools.takewhile(lambda n: n < end, (first * 2**k for k in itertools.count()))
     counts = [*doubled, end]

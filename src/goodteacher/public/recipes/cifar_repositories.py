@@ -45,7 +45,7 @@ def repdistiller(
         objective.exact = False
         objective.notes.append(
             f"--distill {method} has weight {beta:g} (-b) and is left out: it compares inner "
-            "layers, and goodteacher knows a teacher by its response alone."
+            "layers, but goodteacher uses only the teacher's response."
         )
     _solver(given, objective, schooling)
 
@@ -93,8 +93,8 @@ def mdistiller(
         _dkd(given, objective)
     else:
         raise ConfigError(
-            f"DISTILLER.TYPE = {method} in {given.name} is not translated: goodteacher knows a "
-            "teacher by its response alone. KD and DKD are."
+            f"DISTILLER.TYPE = {method} in {given.name} cannot be translated, because goodteacher "
+            "uses only the teacher's response. KD and DKD can be translated."
         )
     _mdistiller_solver(given, schooling)
 
@@ -132,14 +132,14 @@ def _dkd(given: Given, objective: Objective) -> None:
     if abs(other - 8 * target) > 1e-9:
         objective.exact = False
         objective.notes.append(
-            f"BETA is not 8 times ALPHA, and our dkd has no setting for that: NCKD, the larger "
-            f"part, is weighted as there, and TCKD by {other / 8:g} instead of {target:g}."
+            "BETA is not 8 times ALPHA, and our dkd has no setting for that: NCKD, the larger "
+            f"part, keeps its weight, and TCKD is weighted by {other / 8:g} instead of {target:g}."
         )
     if warmup > 1:
         objective.exact = False
         objective.notes.append(
-            f"Its DKD grows over the first {warmup:g} epochs (WARMUP); ours is whole from the "
-            "first step, and there is no setting for that."
+            f"Its DKD grows over the first {warmup:g} epochs (WARMUP). Ours has its full weight "
+            "from the first step, and there is no setting for that."
         )
 
 

@@ -62,8 +62,8 @@ class Given:
         value = self.value(path, default)
         if isinstance(value, list | tuple | Mapping):
             raise ConfigError(
-                f"{path} in {self.name} is {brief(value)}, and one value is needed there. Correct "
-                "it there."
+                f"{path} in {self.name} is {brief(value)}, but it must be one value. Correct it "
+                "in that file."
             )
         return str(value)
 
@@ -97,19 +97,17 @@ class Given:
         number = _as_number(value)
         if number is None:
             raise ConfigError(
-                f"{path} = {brief(value)} in {self.name} is not a finite number, and the recipe "
-                "depends on it. Put the number there that the program runs with."
+                f"{path} = {brief(value)} in {self.name} is not a finite number, but the recipe "
+                "needs it. Replace it by the number that the program runs with."
             )
         if number > high or number < low or (above and number == low):
             rule = (
-                f"above {low:g}: no training runs with such a value"
+                f"above {low:g}, because no training works with such a value"
                 if above
-                else (f"at least {low:g}: below, it would do the opposite of what it is for")
+                else (f"at least {low:g}, because a lower value would have the opposite effect")
             )
-            rule = rule if high == math.inf else f"in {low:g}..{high:g}: it is a share"
-            raise ConfigError(
-                f"{path} = {brief(value)} in {self.name} must be {rule}. Correct it there."
-            )
+            rule = rule if high == math.inf else f"in {low:g}..{high:g}, because it is a share"
+            raise ConfigError(f"{path} = {brief(value)} in {self.name} must be {rule}. Correct it.")
         return number
 
     def whole(self, path: str, default: int | None = None) -> int | None:
@@ -123,8 +121,8 @@ class Given:
             return default
         if number != int(number):
             raise ConfigError(
-                f"{path} = {number:g} in {self.name} must be a whole number: it counts something. "
-                "Correct it there."
+                f"{path} = {number:g} in {self.name} must be a whole number, because it is a "
+                "count. Correct it."
             )
         return int(number)
 
@@ -137,7 +135,7 @@ class Given:
         found = {}
         for leaf in self:
             if leaf not in self._used and self._leaves[leaf] not in _OFF:
-                parts = next(leaf[:n] for n in range(1, len(leaf) + 1) if leaf[:n] not in read)
+                parts = next((leaf[:n] for n in range(1, len(leaf)) if leaf[:n] not in read), leaf)
                 found[".".join(parts)] = self._leaves[leaf] if parts == leaf else None
         return tuple(_shown(name, value) for name, value in found.items())
 
@@ -183,8 +181,8 @@ def _flat(values: Mapping[Any, Any], start: Path, count: list[int]) -> Iterator[
         if count[0] > _MOST_SETTINGS or len(start) > _DEEPEST:
             raise ConfigError(
                 f"there are more than {_MOST_SETTINGS} settings, or they are nested more than "
-                f"{_DEEPEST} deep, so this is no training configuration. Does an alias in the file "
-                "hold itself? Give the part that describes the distillation."
+                f"{_DEEPEST} deep, so this is not a training configuration. Does an alias in the "
+                "file contain itself? Give only the part that describes the distillation."
             )
         path = (*start, str(key))
         if isinstance(value, Mapping) and value:

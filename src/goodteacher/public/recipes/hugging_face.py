@@ -33,8 +33,8 @@ def huggingface(
     temperature = given.number("temperature", low=0, above=True)
     if temperature is None:
         raise ConfigError(
-            f"temperature is missing in {given.name}: transformers has no default for it. Add the "
-            "one that your trainer is made with, as temperature=2."
+            f"temperature is missing in {given.name}, and transformers has no default for it. Add "
+            "the value that your trainer uses, for example temperature=2."
         )
     by = _divergence(given, objective, temperature, over=(num_classes, batch))
     labels = weight if of_labels else 1 - weight
@@ -48,8 +48,8 @@ def huggingface(
     )
     if given.number("label_smoothing_factor", low=0, high=1):
         objective.notes.append(
-            "label_smoothing_factor is left out: a trainer whose compute_loss takes outputs.loss, "
-            "as the documented ones, does not smooth labels."
+            "label_smoothing_factor is left out: a trainer whose compute_loss uses outputs.loss, "
+            "as in the documented examples, does not smooth labels."
         )
     _arguments(given, schooling)
 
@@ -65,12 +65,15 @@ def _divergence(
     if reduction != "batchmean":
         objective.notes.append(of_reduction(reduction, reduced))
     if not squared:
-        objective.notes.append(f"Without T^2 its teacher term counts 1/{temperature:g}^2 of ours.")
+        objective.notes.append(
+            f"Without T^2, its teacher term has the weight 1/{temperature:g}^2 of ours."
+        )
     if said is None and temperature != 1:
         objective.notes.append(
-            "T^2 and reduction='batchmean' are taken to be there, as in the documented trainers. "
-            "compute_loss is your own code: if it lacks T^2 add temperature_squared=false, and if "
-            "it calls KLDivLoss() without batchmean add reduction=mean."
+            "It is assumed that the loss has T^2 and reduction='batchmean', as in the documented "
+            "trainers. compute_loss is your own code: if it has no T^2, add "
+            "temperature_squared=false; if it calls KLDivLoss() without batchmean, add "
+            "reduction=mean."
         )
     return reduced * (1 if squared else temperature**-2)
 
@@ -79,8 +82,8 @@ def _weight(given: Given) -> tuple[str, float, bool]:
     """Return the name of the weight, its value, and whether it is that of the labels."""
     if "alpha" in given and "lambda_param" in given:
         raise ConfigError(
-            f"alpha and lambda_param are both in {given.name}, and one weight divides the loss "
-            "between labels and teacher. Leave out one of them."
+            f"alpha and lambda_param are both in {given.name}, but both are the weight between "
+            "labels and teacher. Leave out one of them."
         )
     part = given.number("lambda_param", low=0, high=1)
     if part is not None:
@@ -88,15 +91,15 @@ def _weight(given: Given) -> tuple[str, float, bool]:
     alpha = given.number("alpha", low=0, high=1)
     if alpha is None:
         raise ConfigError(
-            f"alpha is missing in {given.name}: it divides the loss between labels and teacher, "
-            "and transformers has no default for it. Add alpha (or lambda_param)."
+            f"alpha is missing in {given.name}. It is the weight between labels and teacher, and "
+            "transformers has no default for it. Add alpha (or lambda_param)."
         )
     what = given.text("alpha_weights")
     if what not in ("labels", "teacher") and alpha != 0.5:
         raise ConfigError(
-            f"alpha = {alpha:g} in {given.name} can mean two things: in the DistillationTrainer of "
-            "'Natural Language Processing with Transformers' it weights the labels, in other "
-            "trainers the teacher. Look at compute_loss, and add alpha_weights=labels or "
+            f"alpha = {alpha:g} in {given.name} can mean two things: in the DistillationTrainer "
+            "of 'Natural Language Processing with Transformers' it weights the labels, in other "
+            "trainers the teacher. Check your compute_loss, and add alpha_weights=labels or "
             "alpha_weights=teacher."
         )
     return "alpha", alpha, what != "teacher"
@@ -119,8 +122,8 @@ def trl(given: Given, objective: Objective, schooling: Schooling, num_classes: i
     if beta != 0:
         raise ConfigError(
             f"beta = {beta:g} of GKD (0.5 unless given) in {given.name} is a Jensen-Shannon "
-            "divergence, or at 1 the reverse KL, and goodteacher has KL(teacher || student). Only "
-            "beta = 0 has a translation."
+            "divergence, or at 1 the reverse KL, but goodteacher has only KL(teacher || "
+            "student). Only beta = 0 can be translated."
         )
     temperature = given.number("temperature", low=0, above=True)
     temperature = 0.9 if temperature is None else temperature
@@ -132,8 +135,8 @@ def trl(given: Given, objective: Objective, schooling: Schooling, num_classes: i
     if lmbda != 0:
         objective.exact = False
         objective.notes.append(
-            f"lmbda = {0.5 if lmbda is None else lmbda:g} (0.5 unless given) is the share of texts "
-            "that the student writes itself: goodteacher classifies, and writes none."
+            f"lmbda = {0.5 if lmbda is None else lmbda:g} (0.5 unless given) is the share of "
+            "texts that the student generates itself, but goodteacher only trains classifiers."
         )
     schooling.batch_size = _batch_size(given)
     _arguments(given, schooling)

@@ -169,7 +169,7 @@ def import_recipe(
 
 def _in_short(exact: bool, scale: float) -> list[str]:
     if not exact:
-        return ["No recipe of ours is equal to it; the differences are listed below."]
+        return ["No recipe of goodteacher is equal to it. The differences are listed below."]
     by = "" if scale == 1 else f", times {scale:.6g}"
     return [f"Its loss has the same gradients as ours{by}."]
 
@@ -178,15 +178,15 @@ def _of_smoothing(smoothing: float) -> list[str]:
     if not smoothing:
         return []
     return [
-        f"Its labels are smoothed by {smoothing:g} beside the teacher; our term of labels has no "
-        "smoothing, and no alpha makes up for it. goodteacher search trains label smoothing as an "
-        "arm of its own."
+        f"Its labels are smoothed by {smoothing:g} in addition to the teacher. Our term for the "
+        "labels has no smoothing, and no alpha is equivalent. goodteacher search trains label "
+        "smoothing as a separate arm."
     ]
 
 
 def _checked(tool: str) -> str:
     if tool.lower() not in TOOLS:
-        raise ConfigError(f"tool = {tool!r} is not known. Known are {', '.join(TOOLS)}.")
+        raise ConfigError(f"tool = {tool!r} is not supported. Choose one of {', '.join(TOOLS)}.")
     return tool.lower()
 
 
@@ -214,10 +214,10 @@ def _recognised(read: Source) -> str:
     found = [name for name, mark in marks.items() if mark]
     found = ["trl"] if found == ["trl", "huggingface"] else found
     if len(found) != 1:
-        say = f"could be of {' or '.join(found)}" if found else "are of no tool that is known"
+        say = f"could be of {' or '.join(found)}" if found else "do not belong to a supported tool"
         raise ConfigError(
-            f"{read.name}: these settings {say}. Say it as --tool keras, in Python tool='keras'. "
-            f"Known are {', '.join(TOOLS)}."
+            f"{read.name}: these settings {say}. Give the tool, for example --tool keras, or "
+            f"tool='keras' in Python. It can be {', '.join(TOOLS)}."
         )
     return found[0]
 
@@ -258,8 +258,8 @@ def _with_changes(read: Source, values: dict[str, Any]) -> Source:
     path, *changes = named if isinstance(named, list) else [named]
     if path is None or len(changes) % 2:
         raise ConfigError(
-            f"{read.name} must name one file behind --cfg, and behind it pairs such as "
-            "KD.TEMPERATURE 4: that is how mdistiller is started."
+            f"{read.name} must have one file after --cfg, and after it pairs like KD.TEMPERATURE "
+            "4, as in a command that starts mdistiller."
         )
     behind = read_file(Path(str(path)))
     merged = dict(behind.values)

@@ -31,8 +31,8 @@ def keras(
     """
     if "alpha" in given and "student_loss_weight" in given:
         raise ConfigError(
-            f"alpha and student_loss_weight are both in {given.name}: the first is of the "
-            "example's Distiller, the second of keras.distillation. Leave out one of them."
+            f"alpha and student_loss_weight are both in {given.name}: the first belongs to the "
+            "example's Distiller, the second to keras.distillation. Leave out one of them."
         )
     smoothing = _hard_term(given)
     if "alpha" in given or "student_loss_weight" not in given:
@@ -52,8 +52,8 @@ def _example(given: Given, objective: Objective, smoothing: float) -> None:
     loss = _name_of(given, "distillation_loss_fn", "kl_divergence")
     if loss not in ("kldivergence", "kld", "categoricalcrossentropy"):
         raise ConfigError(
-            f"distillation_loss_fn = {loss} in {given.name} is not translated: known are "
-            "KLDivergence and CategoricalCrossentropy, which differ by a constant."
+            f"distillation_loss_fn = {loss} in {given.name} cannot be translated. KLDivergence "
+            "and CategoricalCrossentropy, which differ by a constant, can."
         )
     squared = given.value("temperature_squared") is None or given.yes("temperature_squared")
     objective.add_labels(alpha, smoothing=smoothing)
@@ -65,13 +65,13 @@ def _example(given: Given, objective: Objective, smoothing: float) -> None:
     objective.notes.append(_turned("alpha", alpha, temperature))
     if not squared:
         objective.notes.append(
-            "Without T^2, as in the example before it had it, its teacher term counts "
+            "Without T^2, as in older versions of the example, its teacher term has the weight "
             f"1/{temperature:g}^2 of ours."
         )
     elif given.value("temperature_squared") is None:
         objective.notes.append(
-            "T^2 is taken to be there, as in the example at keras.io today. Older copies lack it: "
-            "for one of them add temperature_squared=false."
+            "It is assumed that the loss has T^2, as in the current example at keras.io. Older "
+            "versions do not have it: for one of them, add temperature_squared=false."
         )
     if loss == "categoricalcrossentropy":
         objective.notes.append(
@@ -83,8 +83,9 @@ def _example(given: Given, objective: Objective, smoothing: float) -> None:
 def _built_in(given: Given, objective: Objective, smoothing: float) -> None:
     if given.value("temperature_squared") is not None and not given.yes("temperature_squared"):
         raise ConfigError(
-            "temperature_squared is of the example's Distiller, whose older copies lack T^2; "
-            "keras.distillation, which this is, has it always. Leave it out."
+            "temperature_squared applies to the example's Distiller, whose older versions have "
+            "no T^2. This is keras.distillation, which always has T^2. Leave temperature_squared "
+            "out."
         )
     weight = given.number("student_loss_weight", low=0, high=1)
     weight = 0.5 if weight is None else weight
@@ -93,13 +94,13 @@ def _built_in(given: Given, objective: Objective, smoothing: float) -> None:
     if len(logits) != 1:
         raise ConfigError(
             f"{given.name} has {len(logits)} LogitsDistillation among its {len(losses)} losses, "
-            "and a recipe has one term of the teacher's response. Give one."
+            "but a recipe has only one term for the teacher's response. Give only one."
         )
     for loss in losses:
         if not _is_logits(loss):
             objective.exact = False
             objective.notes.append(
-                f"{_shown(loss)} is left out: goodteacher knows a teacher by its response alone."
+                f"{_shown(loss)} is left out, because goodteacher uses only the teacher's response."
             )
     temperature = _logits(losses[logits[0]], given, objective)
     factor = _factors(given, len(losses))[logits[0]]
@@ -131,7 +132,7 @@ def _factors(given: Given, count: int) -> list[float]:
     if len(numbers) != count or None in numbers:
         raise ConfigError(
             f"distillation_loss_weights = {weights} in {given.name} must be one number for each "
-            f"of the {count} distillation losses: Keras refuses it, too."
+            f"of the {count} distillation losses, as Keras also requires."
         )
     return [number for number in numbers if number is not None]
 
@@ -162,14 +163,15 @@ def _logits(loss: Mapping[str, Any], given: Given, objective: Objective) -> floa
     part = Given(loss, given.name)
     if part.text("name") != "LogitsDistillation":
         raise ConfigError(
-            f"{part.text('name')} in {given.name} is not translated: goodteacher knows a teacher "
-            "by its response alone. LogitsDistillation is."
+            f"{part.text('name')} in {given.name} cannot be translated, because goodteacher uses "
+            "only the teacher's response. LogitsDistillation can be translated."
         )
     kind = _name_of(part, "loss", "kl_divergence")
     if kind not in ("kldivergence", "kld"):
         raise ConfigError(
-            f"loss = {kind} of LogitsDistillation in {given.name} is not translated: Keras gives "
-            "any loss but KL the logits over T, without softmax and T^2. KLDivergence() is."
+            f"loss = {kind} of LogitsDistillation in {given.name} cannot be translated: with any "
+            "loss except KL, Keras uses the logits divided by T, without softmax and T^2. "
+            "KLDivergence() can be translated."
         )
     if "loss.name" not in part:
         objective.exact = False
@@ -199,8 +201,8 @@ def _hard_term(given: Given) -> float:
     loss = _name_of(given, "student_loss_fn", "") or _name_of(given, "loss", "")
     if loss not in ("", "sparsecategoricalcrossentropy", "categoricalcrossentropy"):
         raise ConfigError(
-            f"the student's loss {loss} in {given.name} is not translated: our term of labels is "
-            "a cross-entropy over classes."
+            f"the student's loss {loss} in {given.name} cannot be translated, because our term "
+            "for the labels is a cross-entropy over classes."
         )
     given.value("student_loss_fn.from_logits"), given.value("loss.from_logits")
     smoothings = (given.number(f"{x}.label_smoothing", low=0) for x in ("student_loss_fn", "loss"))

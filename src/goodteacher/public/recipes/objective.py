@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from goodteacher.config import LossName, Recipe
+from goodteacher.config import LossName, Recipe, parse
 from goodteacher.errors import ConfigError
 
 
@@ -36,8 +36,9 @@ class Objective:
             return
         if self.labels and smoothing != self.smoothing:
             raise ConfigError(
-                f"{self.source} has two terms of labels, with label smoothing {self.smoothing:g} "
-                f"and {smoothing:g}. goodteacher has one: leave out one of them."
+                f"{self.source} has two terms for the labels, with label smoothing "
+                f"{self.smoothing:g} and {smoothing:g}. goodteacher has only one: leave out one "
+                "of them."
             )
         self.labels += weight
         self.smoothing = smoothing
@@ -51,9 +52,9 @@ class Objective:
         kind = loss, temperature, standardize
         if self._kind not in (None, kind):
             raise ConfigError(
-                f"{self.source} has two terms of the teacher, {self.loss} at temperature "
+                f"{self.source} has two terms for the teacher, {self.loss} at temperature "
                 f"{self.temperature:g} and {loss} at {temperature:g}. A recipe of goodteacher has "
-                "one, and no alpha makes one of two: leave out one of them."
+                "only one: leave out one of them."
             )
         self._kind = kind
         self.loss, self.temperature, self.standardize = kind
@@ -63,8 +64,8 @@ class Objective:
         """Tell that the term of labels sees the student's logits divided by the temperature."""
         self.exact = self.exact and not self.labels
         self.notes.append(
-            f"Its term of labels divides the student's logits by {temperature:g}, too. Ours takes "
-            "them as they are, and no alpha makes up for it: the labels pull less there."
+            f"Its term for the labels also divides the student's logits by {temperature:g}, which "
+            "weakens the labels. Ours uses the logits as they are, and no alpha is equivalent."
         )
 
     @property
@@ -81,16 +82,17 @@ class Objective:
         if self.labels < 0 or self.teacher < 0:
             raise ConfigError(
                 f"the loss of {self.source} weights the labels by {self.labels:g} and the teacher "
-                f"by {self.teacher:g}: a negative weight rewards mistakes, and alpha must lie in "
-                "0..1. Correct it there."
+                f"by {self.teacher:g}, but a negative weight rewards mistakes, and alpha must be "
+                "in 0..1. Correct the weights."
             )
         if self.teacher == 0:
             raise ConfigError(
                 f"the loss of {self.source} has no term in which the student learns from the "
-                "teacher's response, so there is no recipe to translate. goodteacher distill "
-                "trains a student of the labels alone beside every student, without a recipe."
+                "teacher's response, so there is no recipe to translate. Students of the labels "
+                "alone need no recipe: goodteacher distill always trains them for comparison."
             )
-        return Recipe(
+        return parse(
+            Recipe,
             loss=self.loss,
             temperature=self.temperature,
             alpha=self.teacher / self.scale,
@@ -120,13 +122,13 @@ def over_classes(reduction: str, num_classes: int | None, batch_size: int | None
     if reduction == "sum":
         if batch_size is None:
             raise ConfigError(
-                "reduction = sum multiplies the loss by the batch size, and that is not given. "
-                "Add it, as batch_size=64."
+                "reduction = sum multiplies the loss by the batch size, which is not given. Add "
+                "it, for example batch_size=64."
             )
         return float(batch_size)
     raise ConfigError(
-        f"reduction = {reduction!r} gives no single loss that could be translated. "
-        "Known are batchmean, mean and sum."
+        f"reduction = {reduction!r} does not give a single loss value, so it cannot be "
+        "translated. batchmean, mean and sum can."
     )
 
 
@@ -140,11 +142,12 @@ def of_reduction(reduction: str, by: float) -> str:
     if reduction == "mean":
         return (
             f"reduction = mean also divides its KL by the number of classes ({by:.6g} of ours). "
-            "PyTorch says that a later version will no longer do that; this is for one that does."
+            "PyTorch has announced that a later version will no longer do that; this translation "
+            "is for a version that does."
         )
     return (
         f"reduction = {reduction} multiplies its KL by the batch size, {by:g}; a smaller last "
-        "batch counts less there, and as much as any other here."
+        "batch counts less there, but counts as much as any other here."
     )
 
 
@@ -161,7 +164,7 @@ def needed(num_classes: int | None, why: str) -> int:
         )
     if num_classes is None:
         raise ConfigError(
-            f"{why}, and that is not in the settings. Give it as --classes 100, in Python as "
-            "num_classes=100."
+            f"{why}, which is not in the settings. Give it, for example --classes 100, or "
+            "num_classes=100 in Python."
         )
     return num_classes

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from goodteacher.config import read_toml
+from goodteacher.config import check_regular, read_toml
 from goodteacher.errors import ConfigError, needed_package
 from goodteacher.public.recipes.given import brief
 
@@ -24,9 +24,9 @@ _COMMANDS = (".sh", ".bash", ".txt")
 _LARGEST = 1_000_000
 
 _EXAMPLES = (
-    "Give a file (YAML, JSON, TOML, a script of Python or of the shell), a command such as "
-    "'python train_student.py --distill kd -r 0.1 -a 0.9', or names and values such as "
-    "alpha=0.1 temperature=3, also behind a file that lacks them."
+    "Give a file (YAML, JSON, TOML, a Python or shell script), a command, for example 'python "
+    "train_student.py --distill kd -r 0.1 -a 0.9', or names and values, for example alpha=0.1 "
+    "temperature=3, also after a file that does not contain them."
 )
 
 
@@ -77,7 +77,7 @@ def _with_more(read: Source, more: Source) -> Source:
     values = dict(read.values)
     for name, value in more.values.items():
         if values.setdefault(name, value) != value:
-            raise given_twice(name, values[name], value, f"{read.name} and beside it")
+            raise given_twice(name, values[name], value, f"{read.name} and the given names")
     return replace(read, values=values)
 
 
@@ -100,7 +100,7 @@ def read_file(path: Path) -> Source:
     kind = _KINDS.get(path.suffix.lower(), "command")
     if kind == "command" and path.suffix.lower() not in _COMMANDS:
         known = ", ".join([*_KINDS, *_COMMANDS])
-        raise ConfigError(f"{path} ends in none of {known}, so it cannot be told what it holds.")
+        raise ConfigError(f"{path} has none of the extensions {known}, so its type is not known.")
     if kind == "toml":
         return Source(str(path), read_toml(path))
     text = _text(path)
@@ -118,11 +118,12 @@ def read_file(path: Path) -> Source:
 
 
 def _text(path: Path) -> str:
+    check_regular(path, ConfigError)
     try:
         if path.stat().st_size > _LARGEST:
             raise ConfigError(
-                f"{path} has more than a megabyte, so it is no training configuration. "
-                "Give the part that describes the distillation."
+                f"{path} is larger than a megabyte, so it is not a training configuration. Give "
+                "only the part that describes the distillation."
             )
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -172,8 +173,8 @@ def _command(text: str, name: str) -> Source:
     lines = [line for line in lines if not line.lstrip().startswith("#")]
     if len(lines) != 1:
         raise ConfigError(
-            f"{name} holds {len(lines)} commands with options, and a recipe is one. "
-            "Give the one command, in quotes."
+            f"{name} holds {len(lines)} commands with options, but a recipe comes from one "
+            "command. Give that command in quotes."
         )
     try:
         words = shlex.split(lines[0], comments=True)
@@ -220,9 +221,8 @@ def _plain(word: str) -> Any:
 def given_twice(option: str, one: object, other: object, name: str) -> ConfigError:
     """Return what to say of a setting with two values."""
     return ConfigError(
-        f"{option} is given twice in {name}, as {brief(one)} and as {brief(other)}, and a recipe "
-        "has one. "
-        "Leave out one of them."
+        f"{option} is given twice in {name}, as {brief(one)} and as {brief(other)}, but a recipe "
+        "has only one value. Leave out one of them."
     )
 
 
@@ -280,8 +280,8 @@ def _python(text: str, name: str) -> Source:
                 raise given_twice(keyword.arg, values[keyword.arg], value, name)
     if not values:
         raise ConfigError(
-            f"{name} calls no distiller or trainer with named arguments, so there is nothing to "
-            f"translate. {_EXAMPLES}"
+            f"{name} does not call a distiller or trainer with named arguments, so there is "
+            f"nothing to translate. {_EXAMPLES}"
         )
     return Source(name, values, words=tuple(dict.fromkeys(names)))
 

@@ -23,9 +23,9 @@ def timm(given: Given, objective: Objective, schooling: Schooling, num_classes: 
     kind, loss = given.text("kd_distill_type", "logit"), given.text("kd_loss_type", "kl")
     if kind != "logit" or loss != "kl":
         raise ConfigError(
-            f"kd_distill_type = {kind} and kd_loss_type = {loss} in {given.name} are not "
-            "translated: goodteacher knows a teacher by its response alone, and a student has one "
-            "head. logit and kl are."
+            f"kd_distill_type = {kind} and kd_loss_type = {loss} in {given.name} cannot be "
+            "translated, because goodteacher uses only the teacher's response, and a student has "
+            "one head. logit and kl can be translated."
         )
     labels, teacher = _weights(given)
     temperature = given.number("kd_temperature", low=0, above=True)
@@ -34,8 +34,8 @@ def timm(given: Given, objective: Objective, schooling: Schooling, num_classes: 
     )
     objective.notes.append(
         f"timm weights the labels by task_loss_weight ({labels:g}) and T^2 * KL by "
-        f"distill_loss_weight ({teacher:g}): both 1 unless given, and 1 - task_loss_weight for "
-        "the teacher where task_loss_weight stands alone."
+        f"distill_loss_weight ({teacher:g}). Both are 1 unless given; if only task_loss_weight is "
+        "given, the teacher's weight is 1 - task_loss_weight."
     )
     if temperature is None:
         objective.notes.append("Its temperature is 4 unless --kd-temperature says otherwise.")
@@ -54,9 +54,9 @@ def _weights(given: Given) -> tuple[float, float]:
         return 1.0, 1.0
     if labels > 1:
         raise ConfigError(
-            f"task_loss_weight = {labels:g} in {given.name} must be in 0..1 where "
-            "distill_loss_weight is not given: timm weights the teacher by 1 - task_loss_weight. "
-            "Name both."
+            f"task_loss_weight = {labels:g} in {given.name} must be in 0..1 if "
+            "distill_loss_weight is not given, because timm then weights the teacher by 1 - "
+            "task_loss_weight. Give both."
         )
     return labels, 1 - labels
 
@@ -68,8 +68,8 @@ def _hard_term(given: Given, objective: Objective, weight: float) -> None:
         if given.yes(other):
             raise ConfigError(
                 f"{other} in {given.name} replaces the cross-entropy with the labels by another "
-                "loss, which goodteacher does not have. Leave it out, or give the labels no weight "
-                "(--task-loss-weight 0)."
+                "loss, which goodteacher does not have. Leave it out, or set the weight of the "
+                "labels to 0 (--task-loss-weight 0)."
             )
     smoothing = given.number("smoothing", low=0, high=1)
     if smoothing is None:
@@ -82,8 +82,8 @@ def _hard_term(given: Given, objective: Objective, weight: float) -> None:
 def _mixtures(given: Given, objective: Objective, labels: float) -> None:
     """Tell of images that are mixed, which changes their labels, too."""
     instead = {
-        "mixup": "goodteacher search has it for images, as --augment mixup:0.2 --views 4: students "
-        "then see that many fixed views of each",
+        "mixup": "goodteacher search has it for images, for example --augment mixup:0.2 --views "
+        "4: students then see that many fixed views of each image",
         "cutmix": "goodteacher does not have it",
     }
     for name, what in instead.items():

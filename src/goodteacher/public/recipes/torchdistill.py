@@ -28,12 +28,13 @@ def torchdistill(
         stages = [name for name in given.below("train") if "stage" in name]
         if stages:
             raise ConfigError(
-                f"{given.name} trains in stages ({', '.join(stages)}), and goodteacher trains a "
-                "student once. Give a file whose train is the one stage with the teacher's logits."
+                f"{given.name} trains in stages ({', '.join(stages)}), but goodteacher trains a "
+                "student in one stage. Give a file in which 'train' is only the stage with the "
+                "teacher's logits."
             )
         raise ConfigError(
-            f"{given.name} has no train.criterion, which is where torchdistill has its loss. "
-            "Is this the file given to --config?"
+            f"{given.name} has no train.criterion, in which torchdistill defines its loss. Is "
+            "this the file that is given to --config?"
         )
     batch = _schooling(given, schooling)
     classes = _classes(given) or num_classes
@@ -47,7 +48,7 @@ def torchdistill(
         weight = given.number(f"{place}.weight")
         weight = given.number(f"{place}.factor") if weight is None else weight
         if weight is None:
-            raise ConfigError(f"{place} in {given.name} has no weight, which torchdistill needs.")
+            raise ConfigError(f"{place} in {given.name} has no weight, but torchdistill needs one.")
         _term(given, objective, f"{place}.criterion", weight, classes, batch)
     _of_the_network(given, objective, arguments)
 
@@ -65,9 +66,9 @@ def _of_the_network(given: Given, objective: Objective, arguments: str) -> None:
         if weight:
             objective.exact = False
             objective.notes.append(
-                f"The loss that the network itself returns has weight {weight:g} ({term}); a file "
-                "does not say what it is, so it is left out. Where it is the cross-entropy with "
-                "the labels, write it as one more term with CrossEntropyLoss."
+                f"The loss that the network itself returns has weight {weight:g} ({term}). The "
+                "file does not say what it is, so it is left out. If it is the cross-entropy "
+                "with the labels, add it as a term with CrossEntropyLoss."
             )
 
 
@@ -97,8 +98,9 @@ def _term(
     elif weight:
         objective.exact = False
         objective.notes.append(
-            f"{key or 'A term without key'} has weight {weight:g} and is left out: goodteacher "
-            "knows a teacher by its response alone, and has kl, mse, dkd, dist and ttm on logits."
+            f"{key or 'A term without key'} has weight {weight:g} and is left out, because "
+            "goodteacher uses only the teacher's response, with the losses kl, mse, dkd, dist "
+            "and ttm."
         )
 
 
@@ -110,8 +112,8 @@ def _labels(given: Given, objective: Objective, at: str, weight: float, batch: i
     if given.value(f"{at}.weight") is not None:
         objective.exact = False
         objective.notes.append(
-            "CrossEntropyLoss weights the classes; ours counts every example alike, and there is "
-            "no setting for that."
+            "CrossEntropyLoss has weights for the classes. Ours counts every example equally, "
+            "and there is no setting for that."
         )
 
 
@@ -145,8 +147,8 @@ def _kd(
         )
     else:
         objective.notes.append(
-            f"With alpha = 0, {key} drops T^2 (and beta): its teacher term counts "
-            f"1/{temperature:g}^2 of what the same alpha a little above 0 gives."
+            f"With alpha = 0, {key} omits T^2 (and beta): its teacher term has "
+            f"1/{temperature:g}^2 of the weight that it has with alpha slightly above 0."
         )
     objective.add_teacher(
         weight * by * squared, loss="kl", temperature=here, standardize=standardize
@@ -159,14 +161,14 @@ def _kd_numbers(given: Given, at: str, key: str) -> tuple[float, float, float]:
     alpha, beta = given.number(f"{at}.alpha", low=0), given.number(f"{at}.beta", low=0)
     if temperature is None or (alpha is None and beta is None):
         raise ConfigError(
-            f"{key} in {given.name} needs temperature, and alpha or beta: torchdistill itself "
-            "stops without them. Add them there."
+            f"{key} in {given.name} needs temperature, and alpha or beta, as torchdistill itself "
+            "does. Add them."
         )
     alpha = alpha or 0.0
     if beta is None and alpha > 1:
         raise ConfigError(
-            f"{at}.alpha = {alpha:g} in {given.name} must be in 0..1: without beta, the teacher's "
-            "weight is 1 - alpha. Correct it there, or name beta."
+            f"{at}.alpha = {alpha:g} in {given.name} must be in 0..1, because without beta the "
+            "teacher's weight is 1 - alpha. Correct alpha, or add beta."
         )
     return temperature, alpha, 1 - alpha if beta is None else beta
 
@@ -176,7 +178,7 @@ def _temperature_here(objective: Objective, temperature: float, classes: int | N
     count = needed(classes, "LogitStdKDLoss divides by a standard deviation over C - 1 classes")
     here = temperature * math.sqrt(count / (count - 1))
     objective.notes.append(
-        "It standardises logits by the deviation over C - 1 classes, goodteacher over C: "
+        "It standardises logits with the deviation over C - 1 classes, goodteacher over C: "
         f"temperature {temperature:g} there is {here:.6g} here."
     )
     return here
@@ -192,7 +194,7 @@ def _dist(given: Given, objective: Objective, place: str, weight: float) -> None
     if between != within:
         raise ConfigError(
             f"DISTLoss in {given.name} weights its two relations by {between:g} and {within:g}, "
-            "and our dist weights them alike, so no recipe is equal to it. Set beta = gamma there."
+            "but our dist weights them equally, so no recipe is equal to it. Set beta = gamma."
         )
     temperature = given.number(f"{at}.tau", low=0, above=True) or 1.0
     objective.add_teacher(weight * between, loss="dist", temperature=temperature)
@@ -212,8 +214,9 @@ def _final_logits(given: Given, at: str, key: str) -> None:
             or given.text(f"{at}.{name[:-4]}io", "output") != "output"
         ):
             raise ConfigError(
-                f"{key} in {given.name} compares {name} = {path!r}, and goodteacher the logits, "
-                "which are the output of '.'. A loss between inner layers has no translation."
+                f"{key} in {given.name} compares {name} = {path!r}, but goodteacher compares "
+                "logits, which are the output of '.'. A loss between inner layers cannot be "
+                "translated."
             )
 
 

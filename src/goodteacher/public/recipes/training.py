@@ -81,13 +81,13 @@ class Schooling:
             )
         if self.warmup is not None:
             yield (
-                f"Its learning rate first rises for {self.warmup}; goodteacher's starts at its "
-                "peak, and there is no setting for that."
+                f"Its learning rate first rises for {self.warmup}. In goodteacher it starts at "
+                "its peak, and there is no setting for that."
             )
         if self.epochs is not None or self.learning_rate is not None:
             yield (
-                "Naming student_epochs or student_learning_rate switches off that students are "
-                "tuned: remove both lines to have them tuned here."
+                "Setting student_epochs or student_learning_rate switches the tuning of students "
+                "off: remove both lines to have students tuned."
             )
 
     def _of_scale(self, scale: float) -> Iterator[str]:
@@ -116,30 +116,32 @@ class Schooling:
         else:
             yield (
                 f"With SGD, multiply its learning rate by {scale:.6g} and divide its weight decay "
-                "by the same; Adam and AdamW hardly notice, but Adam's weight decay is divided too."
+                "by the same number. With Adam and AdamW the learning rate stays, but divide "
+                "Adam's weight decay as well."
             )
 
     def _of_optimizer(self) -> Iterator[str]:
         if self.optimizer is not None and self.optimizer not in OPTIMIZERS:
             yield (
-                f"Its optimizer {self.optimizer} is not one of ours (sgd, adam, adamw): "
-                "optimizer, learning rate and weight decay are left out, so adam with our "
-                "learning rates is used instead."
+                f"goodteacher does not have its optimizer {self.optimizer} (only sgd, adam and "
+                "adamw). Optimizer, learning rate and weight decay are left out, so adam with "
+                "the learning rates of goodteacher is used."
             )
         if self.spares_biases and self.weight_decay and self.optimizer in OPTIMIZERS:
             yield (
-                "Its weight decay leaves out biases and normalisation; that of goodteacher is on "
-                "all weights."
+                "Its weight decay excludes biases and normalisation; that of goodteacher applies "
+                "to all weights."
             )
         if self.optimizer != "sgd":
             return
         if self.momentum is not None and abs(self.momentum - 0.9) > 1e-9:
             yield (
-                f"Its momentum is {self.momentum:g}, that of our students 0.9 and no setting: for "
-                f"as large steps multiply student_learning_rate by {_step(self.momentum):.4g}."
+                f"Its momentum is {self.momentum:g}. The momentum of our students is always 0.9. "
+                "To get steps of the same size, multiply student_learning_rate by "
+                f"{_step(self.momentum):.4g}."
             )
         if not self.nesterov and self.momentum:
-            yield "Its momentum is not Nesterov's; that of our students is, and no setting."
+            yield "Its momentum is not Nesterov's. Our students always use Nesterov momentum."
 
 
 def stairs(by: float, stages: str, epochs: int | None) -> str:

@@ -131,7 +131,9 @@
     const titles = [...table.tHead.rows[0].cells];
     const others = table.closest(".table").querySelector("script.rows");
     const inPage = [...body.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim()));
-    let rows = [...inPage, ...(others ? JSON.parse(others.textContent) : [])];
+    const columns = others ? JSON.parse(others.textContent) : [];
+    const cellsAt = (row) => columns.map(([texts, places]) => texts[places[row]]);
+    let rows = [...inPage, ...(others ? columns[0][1].map((_, row) => cellsAt(row)) : [])];
     let most = AT_A_TIME;
     listsOf.set(table, () => [titles.map((title) => title.textContent.trim()), ...rows]);
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 from pydantic import Field
 
@@ -51,7 +51,7 @@ class Tracker(Protocol):
 class Notes(Frozen):
     """Content of ``trackers.json``: what each tracker has been told."""
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     sent: dict[TrackerName, Sent] = Field(default={})
 
 

@@ -17,17 +17,21 @@ import numpy.typing as npt
 
 from goodteacher.errors import InputError
 from goodteacher.maths.similarity import similarity_information
-from goodteacher.maths.statistics import differences_by_class, mantel
+from goodteacher.maths.statistics import differences_by_class, mantel, rows_by_class
 from goodteacher.records import Association, ClassGain, Confusion, PairChange
 from goodteacher.students import Correct, Predicted
 from goodteacher.verdicts.evidence.case import CONFIDENT, FULL, Case, joint_effect
 
 MOST_CLASSES = 100
 """With more classes only the pairs that change most enter the result, not the matrices."""
+MOST_COMPARED = 4000
+"""With more classes nothing is compared cell by cell: the matrices would take more than 1 GiB."""
 PAIRS = 20
 """Pairs kept in the result."""
 
 Matrix = npt.NDArray[np.float64]
+
+_NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
 def class_gains(case: Case) -> tuple[ClassGain, ...]:
@@ -62,14 +66,15 @@ def compare_classes(
         class_names: Names of the C classes.
         level: Level of the intervals, and of the joint ones together.
     """
-    members = [labels == number for number in range(len(class_names))]
+    rows = rows_by_class(labels, len(class_names))
+    members = [rows.get(number, _NO_ROWS) for number in range(len(class_names))]
     found = differences_by_class(full, confident, labels, num_classes=len(class_names), level=level)
     gains = {each.number: joint_effect(each.single, each.joint) for each in found}
     return tuple(
         ClassGain(
             number=number,
             name=class_names[number],
-            num_examples=int(member.sum()),
+            num_examples=len(member),
             confidence_smoothing=_mean(confident[:, member]),
             full_response=_mean(full[:, member]),
             gain=gains.get(number),
@@ -82,8 +87,16 @@ def confusion(case: Case) -> Confusion:
     """Return how confusions change, beside the similarity matrix of the response.
 
     Args:
-        case: The verification.
+        case: The verification; with more than `MOST_COMPARED` classes nothing is compared.
     """
+    if case.context.data.num_classes > MOST_COMPARED:
+        return Confusion(
+            pairs=(),
+            similarity=(),
+            change=(),
+            confused_with_similarity=None,
+            change_with_similarity=None,
+        )
     labels = case.context.data.transfer.labels
     temperature = case.recipe.temperature
     similarity = similarity_information(case.response, labels, temperature=temperature).matrix

@@ -1,0 +1,173 @@
+"""What is damaged or missing in a study is named, and made again by the command that made it."""
+
+import json
+import shutil
+import uuid
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import goodteacher
+from benchmarks import faults
+from goodteacher.cli import app
+from goodteacher.errors import StudyError
+from goodteacher.studies import Store, audit, health_of, require_whole
+from goodteacher.studies.checksums import NOTES_FILE
+from tests.watching import Noting
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory):
+    """A tiny study: searched, verified, exported."""
+    return faults.Bench(tmp_path_factory.mktemp("faults"))
+
+
+@pytest.fixture
+def copy(bench):
+    """A copy of it beside its data."""
+    return Path(shutil.copytree(bench.whole, bench.folder / uuid.uuid4().hex))
+
+
+def first(folder, pattern):
+    names = (path.relative_to(folder).as_posix() for path in folder.glob(pattern))
+    return min(name for name in names if name == pattern or "/." not in name)
+
+
+def searched(folder):
+    notes = Noting()
+    data = str(folder.parent / "data.npz")
+    goodteacher.search(data, out=folder, progress=notes, **faults.SETTINGS)
+    return " ".join(map(str, notes.notes))
+
+
+SAMPLE = [
+    ("student/model.safetensors", "bit flipped, middle", "load", "refused"),
+    ("student/model.safetensors", "deleted", "search", "same"),
+    ("students.parquet", "truncated", "search", "same"),
+    ("sweet_spot.json", "bit flipped, last", "report", "refused"),
+    ("sweet_spot.json", "later schema", "search", "refused"),
+    ("teachers/*/responses/*.transfer.view-0.safetensors", "bit flipped, last", "search", "same"),
+    ("teachers/*/checkpoints/epoch*", "bit flipped, middle", "verify", "refused"),
+    ("teachers/*/checkpoints/epoch-00002*", "bit flipped, middle", "export", "refused"),
+    ("teachers/*/trajectory.jsonl", "emptied", "verify", "refused"),
+    ("students/search-*/rows.parquet", "deleted", "search", "same"),
+    ("students/confirm-*/test.safetensors", "bit flipped, middle", "search", "same"),
+    ("students/verify-*/test.safetensors", "deleted", "verify", "same"),
+    ("verdict.json", "deleted", "report", "refused"),
+    (NOTES_FILE, "bit flipped, middle", "search", "same"),
+    ("events.jsonl", "bit flipped, middle", "search", "same"),
+    ("study.toml", "truncated", "search", "same"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "fault", "command", "how"), SAMPLE)
+def test_a_fault_is_refused_by_name_or_ends_with_the_same_numbers(
+    bench, pattern, fault, command, how
+):
+    name = first(bench.whole, pattern)
+    ended = bench.run(faults.Case(faults.kind_of(name), name, fault, command))
+    assert (ended.how, ended.said if ended.how != how else "") == (how, "")
+
+
+def test_a_whole_study_is_found_whole_and_left_alone(copy):
+    before = {p: p.read_bytes() for p in copy.rglob("*.safetensors")}
+    found = health_of(copy)
+    assert found.whole
+    assert found.num_files == len(Store(copy).files.sizes())
+    assert "made again" not in searched(copy)
+    assert {p: p.read_bytes() for p in copy.rglob("*.safetensors")} == before
+
+
+def test_every_file_of_a_study_is_known_as_its_own(copy):
+    """So that damage to any of them is found."""
+    assert audit(Store(copy).files).num_files == len(Store(copy).files.sizes())
+
+
+def test_what_is_made_again_is_told_and_the_damaged_file_is_kept(copy):
+    name = first(copy, "teachers/*/checkpoints/epoch*")
+    (copy / name).write_bytes(b"noise")
+    said = searched(copy)
+    assert f"{name} is damaged, missing or not accounted for, and is made again" in said
+    assert (copy / ".damaged" / name).read_bytes() == b"noise"
+    assert health_of(copy).whole
+
+
+def test_what_only_verify_makes_is_said_to_be_so(copy):
+    (copy / "verdict.json").unlink()
+    assert "goodteacher verify, with the same settings, makes its own files" in searched(copy)
+    assert health_of(copy).missing == ("verdict.json",)
+    goodteacher.verify(copy, **faults.JUDGED)
+    assert health_of(copy).whole
+
+
+def test_a_file_of_the_users_own_is_nobodys_business(copy):
+    (copy / "thoughts.md").write_text("mine")
+    assert health_of(copy).whole
+    searched(copy)
+    assert (copy / "thoughts.md").read_text() == "mine"
+
+
+def test_lost_settings_are_written_again_only_if_they_are_the_same(copy):
+    (copy / "study.toml").unlink()
+    with pytest.raises(StudyError, match=r"study\.toml, the settings of the study, is missing"):
+        goodteacher.Study(copy)
+    data = str(copy.parent / "data.npz")
+    with pytest.raises(StudyError, match="not those that it was made with"):
+        goodteacher.search(data, out=copy, **{**faults.SETTINGS, "epochs": 3})
+    assert not (copy / "study.toml").exists()
+    searched(copy)
+    assert health_of(copy).whole
+
+
+def test_a_report_of_a_study_that_lacks_files_is_refused(copy):
+    require_whole(Store(copy))
+    name = first(copy, "students/confirm-*/rows.parquet")
+    (copy / name).unlink()
+    with pytest.raises(StudyError, match=name):
+        require_whole(Store(copy))
+
+
+def doctor(*arguments):
+    return CliRunner().invoke(app, ["doctor", *map(str, arguments)])
+
+
+def test_the_doctor_says_what_is_damaged_and_what_it_costs(copy):
+    assert doctor(copy).exit_code == 0
+    name = first(copy, "teachers/*/responses/*")
+    (copy / name).write_bytes(b"")
+    (copy / "student/config.json").unlink()
+    found = doctor(copy)
+    assert found.exit_code == 1
+    for said in (f"damaged: {name}", "missing: student/config.json", "1 task is done again, which"):
+        assert said in found.stdout
+    told = json.loads(doctor(copy, "--json").stdout)
+    assert (told["damaged"], told["missing"], told["whole"]) == (
+        [name],
+        ["student/config.json"],
+        False,
+    )
+    assert [name.split("/")[1]] == told["tasks"]
+    assert told["seconds"] > 0
+
+
+def test_the_doctor_accepts_files_that_somebody_knows_to_be_whole(copy):
+    (copy / NOTES_FILE).unlink()
+    found = doctor(copy)
+    assert found.exit_code == 1
+    assert "without a checksum: study.toml" in found.stdout
+    with pytest.raises(StudyError, match=r"doctor .* --accept"):
+        goodteacher.Study(copy).config  # noqa: B018
+    assert doctor(copy, "--accept").exit_code == 0
+    assert goodteacher.Study(copy).check().whole
+
+
+def test_the_doctor_accepts_nothing_that_was_changed(copy):
+    (copy / "sweet_spot.json").write_text("{}")
+    assert doctor(copy, "--accept").exit_code == 1
+
+
+def test_the_doctor_still_examines_data(bench):
+    assert "training" in doctor(bench.folder / "data.npz").stdout
