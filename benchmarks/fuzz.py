@@ -1,8 +1,8 @@
 """Give every reader and every command damaged and absurd inputs, and count what should not happen.
 
-    python benchmarks/fuzz.py --seconds 120 --out fuzz.json          # the short form
-    python benchmarks/fuzz.py --inputs 1000000 --out fuzz.json       # goes on where it stopped
-    python benchmarks/fuzz.py --only 12345                           # one input again
+    python -m benchmarks.fuzz --seconds 120 --out fuzz.json          # the short form
+    python -m benchmarks.fuzz --inputs 1000000 --out fuzz.json       # goes on where it stopped
+    python -m benchmarks.fuzz --only 12345                           # one input again
 
 An input is made of the seed and its number. It may end with an error of `goodteacher.errors`, which
 is what a user sees. Counted are tracebacks (any other exception), hangs (no end within 10 s) and

@@ -276,7 +276,7 @@ def test_images_for_a_model_of_texts_are_refused(tmp_path):
 
 
 def test_tokens_of_a_network_without_a_tokenizer_are_refused():
-    with pytest.raises(ModelError, match="has no tokenizer of its own"):
+    with pytest.raises(ModelError, match="has no tokenizer that an @ could choose"):
         Preparations(data()).of("mlp:4@tokens:8")
 
 

@@ -87,7 +87,7 @@ def test_classes_are_matched_by_name_and_the_head_is_the_folders(tmp_path, names
     whole = expected(folder, [TEXTS[row] for row in rows])[:, [plain.index(n) for n in NAMES]]
     assert torch.allclose(found, whole.float(), atol=1e-5)
     assert "no names" not in caplog.text
-    assert ("knows 1 more classes than the data (spam)" in caplog.text) == (len(names) == 4)
+    assert ("has 1 more classes than the data (spam)" in caplog.text) == (len(names) == 4)
 
 
 def test_default_names_are_positions_and_the_doubt_is_told(tmp_path, caplog):
@@ -198,7 +198,7 @@ def test_the_share_of_cut_texts_is_told(tmp_path, caplog):
     assert teacher.limit == 5
     assert "reads 5 tokens: 45 of 45 test examples (100.0%)" in teacher.note_of(TEXTS[:45], "test")
     assert teacher.note_of(["my card"], "test") is None
-    with pytest.raises(ModelError, match="'@raw' means nothing"):
+    with pytest.raises(ModelError, match="'@raw' has no meaning"):
         HuggingFaceTeacher(f"hf:{folder}@raw")
 
 

@@ -55,7 +55,7 @@ def test_what_was_recorded_is_read_and_nothing_is_loaded(study, asked, tmp_path,
     try:
         said = logits_on_test(context, keys, None, source, test)
     finally:
-        study.store.path(file).unlink()
+        study.store.remove(file)
     torch.testing.assert_close(said, recorded)
 
 
