@@ -218,7 +218,7 @@ def test_a_preparation_of_images_is_for_images_alone(tmp_path):
         networks.of(f"hf:{tmp_path}@pixels")
     with pytest.raises(ModelError, match="has no processor of images that an @ could choose"):
         networks.of("mlp:4@pixels")
-    with pytest.raises(ModelError, match="has no extractor of waveforms of its own"):
+    with pytest.raises(ModelError, match="has no extractor of waveforms that an @ could choose"):
         networks.of("mlp:4@waveform")
 
 
