@@ -31,7 +31,7 @@ def plan(
     config: Annotated[Path | None, typer.Option(help="TOML file with any of the settings")] = None,
     workers_up_to: Annotated[
         int,
-        typer.Option(help=("also estimate the time with 1, 2, 4 ... and up to this many workers")),
+        typer.Option(help="also estimate the time with 1, 2, 4 ... up to this many workers"),
     ] = 16,
     price_per_hour: Annotated[
         float | None,
