@@ -208,7 +208,7 @@ def test_study_has_an_independent_teacher_of_its_own(tmp_path):
     _check_map(study, found)
     page = Page(study.report.read_text(encoding="utf-8"))
     assert "Knowledge or regularization?" in page.text
-    assert "not settled by this page" not in page.text
+    assert "This page does not say whether a gain" not in page.text
     assert "Best teacher The teacher of batch size" in page.text
     assert "Students of its full response make the very same error" in page.text
     assert f"is wrong on {transfer.num_errors} of 120 examples of the test split" in page.text
