@@ -1,6 +1,6 @@
 """Commands that are ended at random moments: do they end as they should, and lose nothing?
 
-    python benchmarks/kills.py --kills 100 --out kills        # about an hour on two cores
+    python -m benchmarks.kills --kills 100 --out kills        # about an hour on two cores
 
 A command is begun, and after a random part of the time that it takes undisturbed it gets SIGKILL,
 SIGTERM or Ctrl-C's SIGINT, in turn. The same command is then given again, and is ended again, up to
@@ -29,9 +29,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
+from benchmarks.same_numbers import differences, numbers_of
+from tests.made import SETTINGS, arrays, as_options
 
 from goodteacher.config import Frozen
-from same_numbers import differences, numbers_of
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 AT_MOST = 3
@@ -39,23 +41,8 @@ AT_MOST = 3
 PATIENCE = 5.0
 """Seconds in which a command must have ended that was asked to."""
 
-SEARCH = (
-    "--teacher=mlp:12",
-    "--student=mlp:3",
-    "--batch-sizes=16,64",
-    "--epochs=4",
-    "--student-epochs=9",
-    "--student-batch-size=32",
-    "--temperatures=1,4",
-    "--smoothings=0.1,0.3",
-    "--shortlist=3",
-    "--search-seeds=2",
-    "--seeds=3",
-    "--patience=0",
-    "--rungs=3",
-    "--selection-fraction=0.2",
-    "--device=cpu",
-)
+SEARCH = as_options(SETTINGS)
+"""Of a search of a few seconds."""
 WAYS = {
     "plain": ("--threads=1", "--stack-width=4", "--precision=float32"),
     "measured": ("--threads=1", "--precision=bfloat16"),
@@ -313,7 +300,7 @@ def killed(command: Sequence[str], which: signal.Signals, after: float) -> Ended
 def left_of(group: int) -> int:
     """Return how many processes of a group are alive after a while, and end them."""
     for _ in range(int(PATIENCE / 0.1)):
-        alive = _members(group)
+        alive = [each for each in psutil.process_iter() if _is_alive_in(group, each)]
         if not alive:
             return 0
         time.sleep(0.1)
@@ -321,16 +308,11 @@ def left_of(group: int) -> int:
     return len(alive)
 
 
-def _members(group: int) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, pgrp = path.read_text().rpartition(")")[2].split()[:3]
-        except OSError:  # it has ended meanwhile
-            continue
-        if int(pgrp) == group and state != "Z":
-            found.append(int(path.parent.name))
-    return found
+def _is_alive_in(group: int, process: psutil.Process) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, ProcessLookupError):  # it has ended meanwhile
+        return False
 
 
 def files_of(folder: Path) -> set[str]:
@@ -370,24 +352,12 @@ def inputs_in(folder: Path) -> Path:
     if (folder / "study" / "report.html").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    examples = circle()
+    examples = arrays()
     np.savez(folder / "circle.npz", **examples)
     np.save(folder / "logits.npy", 4.0 * np.eye(4, dtype=np.float32)[examples["y_train"]])
     made = [sys.executable, "-m", "goodteacher", "search", str(folder / "circle.npz")]
     subprocess.run([*made, f"--out={folder / 'study'}", *SEARCH, *WAYS["plain"]], check=True)
     return folder
-
-
-def circle(classes: int = 4) -> dict[str, np.ndarray]:
-    """Return examples of classes that overlap around points of a circle; neighbours are alike."""
-    chance, found = np.random.default_rng(0), {}
-    for part, size in (("train", 240), ("test", 120)):
-        labels = np.arange(size) % classes
-        angle = 2 * np.pi * labels / classes
-        centres = 1.5 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        found[f"x_{part}"] = (centres + chance.normal(size=(size, 2))).astype(np.float32)
-        found[f"y_{part}"] = labels
-    return found
 
 
 if __name__ == "__main__":

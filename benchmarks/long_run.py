@@ -1,6 +1,6 @@
 """Small studies in one process for hours: do memory, threads, open files, temporary files grow?
 
-    python benchmarks/long_run.py --minutes 120 --out long_run.json     # with the extra onnx
+    python -m benchmarks.long_run --minutes 120 --out long_run.json     # with the extra onnx
 
 Each study is searched, verified, exported, loaded and removed. After each, this process is asked
 what it holds. Caches fill at first, so the first quarter is left out; then a line through the rest
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
 import shutil
 import tempfile
 import threading
@@ -22,25 +21,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import psutil
+from tests.made import SETTINGS, arrays
 
 import goodteacher
 from goodteacher.config import Frozen
-from kills import circle
 
 WARM_UP = 0.25
-SETTINGS = {
-    "teacher": "mlp:12",
-    "student": "mlp:3",
-    "batch_sizes": (16, 64),
-    "epochs": 4,
-    "student_epochs": 9,
-    "temperatures": (1.0, 4.0),
-    "shortlist": 2,
-    "search_seeds": 1,
-    "seeds": 3,
-    "patience": 0,
-    "extend": False,
-}
 
 
 class Held(Frozen):
@@ -83,7 +70,7 @@ def run(seconds: float, threads: int) -> list[Held]:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        np.savez(folder / "circle.npz", **circle())
+        np.savez(folder / "circle.npz", **arrays())
         while not held or time.monotonic() - began < seconds:
             study(folder, threads)
             gc.collect()
@@ -99,19 +86,19 @@ def study(folder: Path, threads: int) -> None:
     made = goodteacher.search(data, out=out, threads=threads, **SETTINGS)  # type: ignore[arg-type]
     goodteacher.verify(out, seeds=3)
     made.export(shipped)
-    made.student().predict(np.zeros((4, 2), dtype=np.float32))
+    made.student().predict(np.zeros((4, 6), dtype=np.float32))
     shutil.rmtree(out)
     shutil.rmtree(shipped)
 
 
 def now(seconds: float) -> Held:
     """Ask the system and Python what this process holds."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    process = psutil.Process()
     return Held(
         seconds=round(seconds, 1),
-        memory=round(int(status["VmRSS"].split()[0]) / 1024, 1),
-        threads=int(status["Threads"]),
-        files=len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - the links lead nowhere
+        memory=round(process.memory_info().rss / 2**20, 1),
+        threads=process.num_threads(),
+        files=process.num_fds(),
         temporary=sum(1 for _ in Path(tempfile.gettempdir()).glob("goodteacher-*")),
         objects=len(gc.get_objects()),
     )

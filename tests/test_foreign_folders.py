@@ -18,6 +18,7 @@ from goodteacher.networks import Network, build_network, preparation_from
 from goodteacher.studies import Store, study_folders
 from goodteacher.teachers import find_checkpoints, read_checkpoint
 from tests.made import SETTINGS, dataset
+from tests.tiny_models import bert_configuration
 
 QUICK = {**SETTINGS, "epochs": 1, "student_epochs": 1, "search_seeds": 1, "seeds": 2, "rungs": 1}
 
@@ -176,16 +177,8 @@ def with_pickles(path, marker):
 @pytest.fixture
 def model(tmp_path):
     transformers = pytest.importorskip("transformers", reason="needs the extra hf")
-    configuration = transformers.BertConfig(
-        vocab_size=20,
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        intermediate_size=8,
-        max_position_embeddings=16,
-    )
     folder = tmp_path / "model"
-    transformers.BertForSequenceClassification(configuration).save_pretrained(folder)
+    transformers.BertForSequenceClassification(bert_configuration()).save_pretrained(folder)
     return folder
 
 

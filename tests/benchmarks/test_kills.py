@@ -4,25 +4,17 @@ import json
 import random
 import signal
 import sys
-from pathlib import Path
 
 import pytest
+from benchmarks.same_numbers import differences, numbers_of
 
-BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
+from benchmarks import kills
+
 COMMANDS = ("search", "verify", "distill", "respond", "report")
 
 
 @pytest.fixture(scope="module")
-def kills():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        import kills
-
-        yield kills
-
-
-@pytest.fixture(scope="module")
-def campaigns(kills, tmp_path_factory):
+def campaigns(tmp_path_factory):
     """A folder whose inputs are made once; Ctrl-C is heard, as it is not in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = tmp_path_factory.mktemp("kills")
@@ -31,9 +23,8 @@ def campaigns(kills, tmp_path_factory):
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="counts processes by /proc")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_command_that_is_killed_anywhere_ends_with_the_same_numbers(command, kills, campaigns):
+def test_command_that_is_killed_anywhere_ends_with_the_same_numbers(command, campaigns):
     campaign = kills.Campaign(command, "plain", campaigns, seed=1)
     campaign.run(3 if command in ("search", "verify") else 2)
     own = [each for each in kills.rounds_of(campaigns) if each.command == command]
@@ -43,7 +34,7 @@ def test_command_that_is_killed_anywhere_ends_with_the_same_numbers(command, kil
         assert (each.code, each.differing, each.rubbish) == (0, (), ())
 
 
-def ended(kills, **changed):
+def ended(**changed):
     plain = {"signal": "SIGTERM", "seconds": 0.1, "code": 143, "message": True}
     return kills.Ended(**{"traceback": False, "left": 0, **plain, **changed})
 
@@ -63,14 +54,14 @@ def ended(kills, **changed):
         ({"signal": "SIGKILL", "code": -9, "message": False, "seconds": 9.0}, None),
     ],
 )
-def test_what_a_kill_must_not_do_is_a_fault(kills, changed, fault):
-    assert ended(kills, **changed).fault == fault
+def test_what_a_kill_must_not_do_is_a_fault(changed, fault):
+    assert ended(**changed).fault == fault
 
 
-def test_rounds_add_up(kills):
-    kill = ended(kills, traceback=True, seconds=2.0)
+def test_rounds_add_up():
+    kill = ended(traceback=True, seconds=2.0)
     first = kills.Round(
-        command="search", way="plain", kills=(kill, ended(kills)), code=0, differing=(), rubbish=()
+        command="search", way="plain", kills=(kill, ended()), code=0, differing=(), rubbish=()
     )
     second = first.model_copy(update={"differing": ("sweet_spot.json",), "code": 1})
     assert kills.summed_up([first, second]) == {
@@ -86,7 +77,7 @@ def test_rounds_add_up(kills):
     }
 
 
-def test_process_that_stays_behind_is_counted_and_ended(kills):
+def test_process_that_stays_behind_is_counted_and_ended():
     code = (
         "import subprocess, sys, time; "
         "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], "
@@ -96,9 +87,7 @@ def test_process_that_stays_behind_is_counted_and_ended(kills):
     assert (found.left, found.fault) == (1, "processes left")
 
 
-def test_numbers_are_compared_without_what_belongs_to_the_machine(kills, tmp_path):
-    from same_numbers import differences, numbers_of
-
+def test_numbers_are_compared_without_what_belongs_to_the_machine(tmp_path):
     chance = random.Random(0)
     for name, accuracy in (("a", 0.5), ("b", 0.5), ("c", 0.6)):
         (tmp_path / name).mkdir()

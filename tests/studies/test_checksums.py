@@ -1,5 +1,6 @@
 """What is noted of files, and how damage is told."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from goodteacher.errors import StudyError
-from goodteacher.studies import Store
+from goodteacher.studies import Store, checksums
 from goodteacher.studies.checksums import (
     NOTES_FILE,
     folder_notes,
@@ -164,3 +165,13 @@ def test_a_folder_that_was_made_elsewhere_needs_no_notes(tmp_path):
 )
 def test_what_is_appended_to_or_hidden_has_no_notes(name, free):
     assert is_free(name) is free
+
+
+def test_digests_of_files_that_were_read_do_not_grow_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(checksums, "_digests", {})
+    monkeypatch.setattr(checksums, "_MOST_DIGESTS", 3)
+    for number in range(8):
+        path = tmp_path / str(number)
+        path.write_text(str(number))
+        assert checksums.digest_of(path) == hashlib.sha256(str(number).encode()).hexdigest()
+    assert len(checksums._digests) <= 3

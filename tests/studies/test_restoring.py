@@ -153,6 +153,16 @@ def test_the_doctor_says_what_is_damaged_and_what_it_costs(copy):
     assert told["seconds"] > 0
 
 
+def test_a_task_whose_checksums_are_gone_is_done_again_and_counted(copy):
+    rows = first(copy, "students/search-*/rows.parquet")
+    (copy / rows).with_name(NOTES_FILE).unlink()
+    found = health_of(copy)
+    assert rows in found.unknown
+    assert found.tasks == (rows.split("/")[1],)
+    assert "made again" in searched(copy)
+    assert health_of(copy).whole
+
+
 def test_the_doctor_accepts_files_that_somebody_knows_to_be_whole(copy):
     (copy / NOTES_FILE).unlink()
     found = doctor(copy)

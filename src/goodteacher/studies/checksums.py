@@ -154,6 +154,8 @@ def fits(notes: Sequence[Note], size: int, sha256: str | None = None) -> bool:
 
 # Digests of files that this process has read, by path and what changes with every write.
 _digests: dict[tuple[str | int, ...], str] = {}
+_MOST_DIGESTS = 100_000
+"""After which they begin anew: a process may go through studies for days."""
 
 
 def digest_of(path: Path, *, known: bool = True) -> str:
@@ -165,10 +167,14 @@ def digest_of(path: Path, *, known: bool = True) -> str:
     """
     state = path.stat()
     key = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
-    if not known or key not in _digests:
+    found = _digests.get(key) if known else None
+    if found is None:
+        if len(_digests) >= _MOST_DIGESTS:
+            _digests.clear()
         with path.open("rb") as file:
-            _digests[key] = hashlib.file_digest(file, "sha256").hexdigest()
-    return _digests[key]
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        _digests[key] = found
+    return found
 
 
 @dataclass

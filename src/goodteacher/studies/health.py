@@ -6,9 +6,9 @@ import math
 from pathlib import PurePosixPath
 
 from goodteacher.config import Frozen
-from goodteacher.studies.files import LAST_FILES
+from goodteacher.studies.files import STUDENTS_FILE
 from goodteacher.studies.places import Place
-from goodteacher.studies.restoring import audit
+from goodteacher.studies.restoring import audit, last_file_of
 from goodteacher.studies.store import Store
 from goodteacher.studies.verified import what_restores
 
@@ -55,7 +55,7 @@ def health_of(place: Place | str, *, accept: bool = False) -> Health:
         StudyError: There is no study, or a later version of goodteacher has written it.
     """
     store = Store(place)
-    if not store.has_lost_settings() and not store.files.exists("students.toml"):
+    if not store.has_lost_settings() and not store.files.exists(STUDENTS_FILE):
         store = Store.open(place)
     found = audit(store.files)
     if accept and found.unknown:
@@ -82,7 +82,5 @@ def health_of(place: Place | str, *, accept: bool = False) -> Health:
 
 def _task(store: Store, name: str) -> str | None:
     """Return the key of the task that a file is of."""
-    for folder in PurePosixPath(name).parents:
-        if any(store.files.notes(f"{folder}/{last}") for last in LAST_FILES):
-            return str(PurePosixPath(*folder.parts[1:]))
-    return None
+    last = last_file_of(store, name)
+    return None if last is None else str(PurePosixPath(*PurePosixPath(last).parent.parts[1:]))

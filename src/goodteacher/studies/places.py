@@ -54,15 +54,12 @@ def place_of(given: str | Path) -> Place:
     Args:
         given: A path, or a URL; also one that was taken for a path on its way here.
 
-    Raises:
-        StudyError: The path is not text.
-
     Example:
         >>> place_of("s3://bucket/study"), place_of(Path("s3://bucket/study"))
         ('s3://bucket/study', 's3://bucket/study')
 
     Raises:
-        StudyError: It has a zero byte, which no path has.
+        StudyError: It is not text, or has a zero byte, which no path has.
     """
     check_name(given, "The study's folder", StudyError)
     if isinstance(given, Path):

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from goodteacher.data import shorten
 from goodteacher.errors import StudyError
 from goodteacher.studies.backends import Files
 from goodteacher.studies.checksums import digest_of, fits
@@ -161,11 +162,18 @@ def _undo(store: Store, name: str) -> None:
     if name.startswith(_PRODUCTS) or (name.endswith(TEST_FILE) and not is_of_verify(name)):
         for answer in (SWEET_SPOT_FILE, RESULT_FILE):
             _drop(store, answer)
+    last = last_file_of(store, name)
+    if last is not None:
+        _drop(store, last)
+
+
+def last_file_of(store: Store, name: str) -> str | None:
+    """Return the last file of the task that a file is of, there or not; None if it is of none."""
     for folder in PurePosixPath(name).parents:
-        for last in LAST_FILES:
-            if store.files.notes(f"{folder}/{last}") or store.exists(f"{folder}/{last}"):
-                _drop(store, f"{folder}/{last}")
-                return
+        for last in (f"{folder}/{each}" for each in LAST_FILES):
+            if store.files.notes(last) or store.exists(last):
+                return last
+    return None
 
 
 def _drop(store: Store, name: str) -> None:
@@ -174,8 +182,9 @@ def _drop(store: Store, name: str) -> None:
 
 
 def _lacking(root: Place, names: Sequence[str]) -> str:
+    places = shorten([root / name for name in names], _SHOWN)
     return (
-        f"{shown(root, names)} {_are(names)} damaged, missing or not accounted for. "
+        f"{places} {_are(names)} damaged, missing or not accounted for. "
         f"{what_restores(names, root)}"
     )
 
@@ -185,16 +194,9 @@ def _told(root: Place, names: Sequence[str], found: Audit) -> str:
     others = [name for name in names if is_of_verify(name) or is_of_export(name)]
     more = f" {what_restores(others, root)}" if others else ""
     return (
-        f"{shown(None, names)} {_are(names)} damaged, missing or not accounted for, and "
-        f"{'is' if len(names) == 1 else 'are'} made again, with what depends on them.{kept}{more}"
+        f"{shorten(names, _SHOWN)} {_are(names)} damaged, missing or not accounted for, and "
+        f"{_are(names)} made again, with what depends on them.{kept}{more}"
     )
-
-
-def shown(root: Place | None, names: Sequence[str]) -> str:
-    """Return names of files, a few of many."""
-    first = [str(name if root is None else root / name) for name in names[:_SHOWN]]
-    rest = len(names) - len(first)
-    return ", ".join(first) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _are(names: Sequence[str]) -> str:

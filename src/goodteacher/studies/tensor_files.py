@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,13 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
+from goodteacher.data import shorten
 from goodteacher.errors import StudyError
 from goodteacher.studies.damage import reading
 from goodteacher.studies.places import Place
+
+_MOST = 3
+"""Weights that a message names."""
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -71,16 +75,11 @@ def weights_difference(network: nn.Module, tensors: Mapping[str, torch.Tensor]) 
         if name in tensors and tensors[name].shape != value.shape
     ]
     parts = [
-        *([f"missing are {_few(missing)}"] if missing else []),
-        *([f"unknown are {_few(unknown)}"] if unknown else []),
-        *([_few(other)] if other else []),
+        *([f"missing are {shorten(missing, _MOST)}"] if missing else []),
+        *([f"unknown are {shorten(unknown, _MOST)}"] if unknown else []),
+        *([shorten(other, _MOST)] if other else []),
     ]
     return "; ".join(parts) or None
-
-
-def _few(items: Sequence[str]) -> str:
-    rest = len(items) - 3
-    return ", ".join(items[:3]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def saved_once(
