@@ -9,9 +9,9 @@ as in `HUB`. Small transfer sets come first and variations last. For each pair:
    one epoch of every checkpoint, which are one of the scores, and such as watch teachers;
 2. the default search on the same grid, confirmed with the same fresh seeds;
 3. the verdict on what that found;
-4. students of mixtures of the exhaustive search's responses;
+4. after all pairs, students of mixtures of the exhaustive search's responses;
 
-then `collect.py` keeps small files of it, below `OUT/results` if nothing else is named. Pairs of
+and `collect.py` keeps small files of it, below `OUT/results` if nothing else is named. Pairs of
 one teacher train it once. Whatever is finished is not run again, so the same command goes on where
 it was stopped; `--minutes 9` stops it, for a machine that one has for ten. `taking.py` then puts
 the finished pairs in the place of the committed ones: an earlier run of a pair and a later one are
@@ -203,7 +203,7 @@ class Runner:
         self.runtime = runtime
 
     def run(self, plan: Plan) -> None:
-        """Do what is missing of a pair, and keep the small files of each step."""
+        """Do what is missing of a pair but its mixtures, and keep the small files of each step."""
         self._search(plan, "exhaustive", {"exhaustive": True})
         kept = self.results / plan.pair.folder
         probed = all((kept / name).exists() for name in (PROBES_FILE, WATCHING_PROBES_FILE))
@@ -213,8 +213,14 @@ class Runner:
             self._search(plan, "search", plan.default)
         if plan.verdict is not None:
             self._verify(plan)
-        if plan.default is not None:
-            self._mix(plan.pair)
+        self.keep(plan.pair)
+
+    def mix(self, plan: Plan) -> None:
+        """Train students of mixtures of a finished pair's responses, unless that is done."""
+        if plan.default is None or (self.results / plan.pair.folder / MIXTURES_FILE).exists():
+            return
+        print(f"{time.strftime('%H:%M')} {plan.pair.folder}: mixtures", flush=True)
+        Mixer(self.folder(plan.pair, "exhaustive")).run(self.results / plan.pair.folder)
         self.keep(plan.pair)
 
     def folder(self, pair: PairKey, step: str) -> Path:
@@ -241,12 +247,6 @@ class Runner:
         settings = {**(plan.verdict or {}), **self.runtime}
         options = [f"--{k.replace('_', '-')}={_as_option(v)}" for k, v in settings.items()]
         self._command(plan, "verify", "verify", str(folder), *options)
-
-    def _mix(self, pair: PairKey) -> None:
-        kept = self.results / pair.folder
-        if not (kept / MIXTURES_FILE).exists():
-            print(f"{time.strftime('%H:%M')} {pair.folder}: mixtures", flush=True)
-            Mixer(self.folder(pair, "exhaustive")).run(kept)
 
     def _command(self, plan: Plan, step: str, *arguments: str) -> None:
         """Run a command of goodteacher; note how long it took, and keep the pair's files."""
@@ -340,10 +340,11 @@ def main() -> None:
     command = partial(run_command, until=until)
     runner = Runner(given.out, given.results or given.out / "results", runtime, command)
     plans = [plan for path in given.studies for plan in plans_of(read_toml(path))]
+    wanted = [plan for plan in plans if given.only in plan.pair.folder]
     try:
-        for plan in sorted(plans, key=cheapest_first):
-            if given.only in plan.pair.folder:
-                runner.run(plan)
+        for step in (runner.run, runner.mix):
+            for plan in sorted(wanted, key=cheapest_first):
+                step(plan)
     except TimeIsUpError:
         sys.exit("The time is up. The same command goes on.")
 

@@ -157,8 +157,12 @@ def ran(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("GOODTEACHER_DATA", str(root / "data"))
         runner = run.Runner(root / "out", root / "results", {"threads": 1}, in_this_process)
-        for plan in run.plans_of(STUDY):
+        plans = list(run.plans_of(STUDY))
+        for plan in plans:
             runner.run(plan)
+        assert not any(pair.mixtures for pair in all_pairs(root / "results"))
+        for plan in plans:
+            runner.mix(plan)
     return root
 
 
@@ -197,13 +201,26 @@ def test_pairs_of_one_teacher_train_it_once(ran):
         assert seconds[f"circle/large--wide--tenth--{other}"] != seconds["circle/large--wide--full"]
 
 
-def test_what_is_finished_is_not_run_again(ran):
+def test_what_is_finished_is_not_run_again(ran, monkeypatch):
     def refuse(arguments):
         pytest.fail(f"ran {arguments} again")
 
     runner = run.Runner(ran / "out", ran / "results", {"threads": 1}, refuse)
+    monkeypatch.setattr(run, "Mixer", refuse)
     for plan in run.plans_of(STUDY):
         runner.run(plan)
+        runner.mix(plan)
+
+
+def test_mixtures_come_after_all_pairs(monkeypatch, tmp_path):
+    steps = []
+    monkeypatch.setattr(run.Runner, "run", lambda runner, plan: steps.append("pair"))
+    monkeypatch.setattr(run.Runner, "mix", lambda runner, plan: steps.append("mixtures"))
+    file = str(EXPERIMENTS / "cpu/mnist.toml")
+    monkeypatch.setattr("sys.argv", ["run.py", file, "--out", str(tmp_path), "--only", "narrow"])
+    run.main()
+    assert len(set(steps)) == 2
+    assert steps == sorted(steps, reverse=True)
 
 
 def test_a_command_is_stopped_when_the_time_is_up():
