@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -156,3 +157,24 @@ def test_under_torchrun_no_processes_are_started(monkeypatch):
     with pytest.raises(ConfigError, match="Run the command without torchrun"):
         choose_machine(parse(RuntimeConfig, device="cpu", teacher_workers=2))
     choose_machine(parse(RuntimeConfig, device="cpu"))
+
+
+def test_a_trial_with_one_thread_leaves_out_what_else_the_machine_does():
+    chosen = choose_machine(parse(RuntimeConfig, device="cpu"))
+    with threads_of(1):
+        assert chosen.seconds_of(lambda: time.sleep(0.2)) < 0.1
+    with threads_of(2):
+        assert chosen.seconds_of(lambda: time.sleep(0.2)) >= 0.2
+
+
+def test_a_trial_with_one_thread_counts_the_way_back_too():
+    chosen = choose_machine(parse(RuntimeConfig, device="cpu"))
+    network, inputs = torch.nn.Linear(400, 400), torch.randn(400, 400)
+
+    def forward():
+        return network(inputs).sum()
+
+    with threads_of(1):
+        there = min(chosen.seconds_of(forward) for _ in range(5))
+        both = min(chosen.seconds_of(lambda: forward().backward()) for _ in range(5))
+    assert both > 1.3 * there

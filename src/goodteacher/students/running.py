@@ -133,7 +133,8 @@ class _Group:
         def measured() -> float:
             trainer = self._trainer(self.task.arms[:width])
             trainer.run_until(1)  # allocates
-            return min(trainer.run_until(trainer.step + 1).seconds for _ in range(_TIMED_STEPS))
+            steps = (partial(trainer.run_until, 2 + number) for number in range(_TIMED_STEPS))
+            return min(self.context.machine.seconds_of(step) for step in steps)
 
         return unless_memory_runs_out(measured)
 

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import random
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -51,6 +52,20 @@ class Machine:
         """Wait until the device has done its work, so that a clock means something."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+    def seconds_of(self, work: Callable[[], object]) -> float:
+        """Return what some work takes: with one CPU thread, only what that thread computes.
+
+        So a short trial says the same while other programs run. A step that is longer than a turn
+        of the processor would else look slower than a few short ones. Threads that wait for one
+        another, and GPUs, have no such clock: there it is the time that passes.
+        """
+        alone = self.device.type == "cpu" and torch.get_num_threads() == 1
+        clock = time.thread_time if alone else time.perf_counter
+        began = clock()
+        work()
+        self.wait()
+        return clock() - began
 
     def __str__(self) -> str:
         name = "float32" if self.autocast is None else str(self.autocast).removeprefix("torch.")
