@@ -285,12 +285,18 @@ def _c3(found: Assembled) -> str:
 
 def _c4(found: Assembled) -> str:
     converged, accurate = found.part("over_converged"), found.part("over_most_accurate")
-    within = found.part("within_epochs").counts
+    within, over = found.part("within_epochs").counts, converged.counts
     asked = sum(within[status] for status in ("holds", "does not hold", "undecided"))
+    text = (
+        f"On average its students lead those of the converged teacher by {told(converged)} and "
+        f"those of the most accurate one by {told(accurate)} ({_n(converged, accurate)}), and it "
+        f"lies before the last epoch in {within['holds']} of {asked} pairs."
+    )
+    if not over["does not hold"]:
+        return text
     return (
-        f"Its students lead those of the converged teacher by {told(converged)} and those of the "
-        f"most accurate one by {told(accurate)} ({_n(converged, accurate)}), and it lies before "
-        f"the last epoch in {within['holds']} of {asked} pairs."
+        f"{text} In {over['does not hold']} of them the sweet spot is the converged teacher "
+        "itself, or its lead is smaller than what matters."
     )
 
 
