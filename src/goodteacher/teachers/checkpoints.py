@@ -13,6 +13,7 @@ import glob
 import json
 import pickle
 import re
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Attribute
-from goodteacher.data import inside, shorten
+from goodteacher.data import check_fits, inside, shorten
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.studies import read_tensors, weights_difference
 
@@ -147,10 +148,16 @@ def _read(path: Path) -> Contents:
     if path.suffix == ".safetensors":
         return Contents({"": read_tensors(path)})
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                unpacked = sum(member.file_size for member in archive.infolist())
+            check_fits(unpacked, str(path), error=StudyError)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except StudyError:
+        raise
     except pickle.UnpicklingError as error:
         raise StudyError(f"{path} cannot be read: {_why_not(path, error)}") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # the unpickler takes any byte at its word, and fails in any way
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(". ")
         raise StudyError(
             f"{path} is not a complete file of torch.save ({reason}). Copy it again."
