@@ -8,6 +8,8 @@ An input is made of the seed and its number. It may end with an error of `goodte
 which is what a user sees. Counted are tracebacks (any other exception, and the end of the process),
 hangs (10 s of CPU time, or a minute of waiting) and inputs that ask for more memory than 2 GiB
 beside what the process has, also where a reader calls that a damaged file. Files may take 0.25 GiB.
+With `--out`, inputs that something was found with are kept beside the account: those of studies and
+runs contain times, so that one made again is not the same to the byte.
 """
 
 from __future__ import annotations
@@ -147,7 +149,9 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY, resource.RLIM_INFINITY))
 
 
-def work(worker: int, limit: float, seed: int, kinds: Any, shared: Any, queue: Any) -> None:
+def work(
+    worker: int, limit: float, seed: int, kinds: Any, shared: Any, queue: Any, kept: Path | None
+) -> None:
     """Try inputs, each the next that nobody has taken, and report what they end with."""
     signal.signal(signal.SIGPROF, _ring)
     signal.signal(signal.SIGALRM, _ring)
@@ -166,7 +170,10 @@ def work(worker: int, limit: float, seed: int, kinds: Any, shared: Any, queue: A
             shared[2 * worker + 1], shared[2 * worker + 2] = number, int(time.time())
         before = time.process_time()
         found = tried(int(number), seed, kinds, folder / "input")
-        queue.put((int(number), found, time.process_time() - before))
+        took = time.process_time() - before
+        if found is not None:
+            keep(worker, int(number), kept)
+        queue.put((int(number), found, took))
         shared[2 * worker + 2] = 0
 
 
@@ -179,6 +186,12 @@ def work_folder(worker: int) -> Path:
 _RUN = os.getpid()
 
 
+def keep(worker: int, number: int, kept: Path | None) -> None:
+    """Copy the input that a worker is at, so that what it ended with can be looked into."""
+    if kept is not None and (work_folder(worker) / "input").exists():
+        shutil.copytree(work_folder(worker) / "input", kept / str(number), dirs_exist_ok=True)
+
+
 class Fuzzing:
     """Workers that try inputs, and the account of what they ended with.
 
@@ -187,10 +200,20 @@ class Fuzzing:
         workers: How many processes try inputs.
         kinds: Of inputs.
         limit: The number of the first input that is not tried.
+        out: Where the account is written, if anywhere; beside it, inputs that something was found
+            with.
     """
 
-    def __init__(self, account: dict[str, Any], workers: int, kinds: Any, limit: float) -> None:
-        self.account, self.workers, self.kinds, self.limit = account, workers, kinds, limit
+    def __init__(
+        self,
+        account: dict[str, Any],
+        workers: int,
+        kinds: Any,
+        limit: float,
+        out: Path | None = None,
+    ) -> None:
+        self.account, self.kinds, self.limit, self.out = account, kinds, limit, out
+        self.kept = None if out is None else out.absolute().with_suffix(".inputs")
         context = multiprocessing.get_context("fork")
         self.shared = context.Array("q", [account["inputs"], *[0] * (2 * workers)])
         self.queue, self.context = context.SimpleQueue(), context
@@ -198,13 +221,15 @@ class Fuzzing:
         self.processes = [self._start(worker) for worker in range(workers)]
 
     def _start(self, worker: int) -> Any:
-        given = (worker, self.limit, self.account["seed"], self.kinds, self.shared, self.queue)
-        process = self.context.Process(target=work, args=given, daemon=True)
+        given = (worker, self.limit, self.account["seed"], self.kinds)
+        shared = (self.shared, self.queue, self.kept)
+        process = self.context.Process(target=work, args=(*given, *shared), daemon=True)
         process.start()
         return process
 
-    def run(self, *, until: float, out: Path | None) -> None:
+    def run(self, *, until: float) -> None:
         """Go on until all inputs were tried or the time has come; keep the account."""
+        out = self.out
         saved = begun = time.time()
         before = self.account["seconds"]
         while self.account["inputs"] < self.limit and time.time() < until:
@@ -255,6 +280,7 @@ class Fuzzing:
             self._drain()
             if since and number not in self.waiting and number >= self.account["inputs"]:
                 kind, _ = kind_of(number, self.account["seed"], self.kinds)
+                keep(worker, number, self.kept)
                 ended = f"traceback: {kind}: the process ended with {process.exitcode}"
                 self.waiting[number] = f"hang: {kind}: killed" if hangs else ended, 0.0
             self.shared[2 * worker + 2] = 0
@@ -292,8 +318,8 @@ def main() -> int:
             return 0
         going_on = given.out is not None and given.out.exists()
         account = json.loads(given.out.read_text()) if going_on else new_account(given.seed)
-        fuzzing = Fuzzing(account, given.workers, kinds, given.inputs)
-        fuzzing.run(until=time.time() + given.seconds, out=given.out)
+        fuzzing = Fuzzing(account, given.workers, kinds, given.inputs, given.out)
+        fuzzing.run(until=time.time() + given.seconds)
     print(json.dumps(account, indent=1))
     return int(any(account[name] for name in _COUNTED.values()))
 

@@ -1,5 +1,6 @@
 """What the fuzzer found, each kind once; and that it finds what is planted."""
 
+import json
 import multiprocessing
 import os
 import random
@@ -103,7 +104,7 @@ def _planted(monkeypatch, ends, limit, workers=2):
     """Fuzz in processes; inputs end as `ends` says by their number, all others well."""
     monkeypatch.setattr(fuzz, "one", lambda number, *_: ends.get(number, int)())
     fuzzing = fuzz.Fuzzing(fuzz.new_account(5), workers, {"planted": None}, limit)
-    fuzzing.run(until=time.time() + 60, out=None)
+    fuzzing.run(until=time.time() + 60)
     return fuzzing.account
 
 
@@ -118,10 +119,23 @@ def test_every_input_is_tried_once_whatever_ends_a_worker(monkeypatch):
     assert account["tracebacks"] == 2
 
 
+def test_an_input_that_something_was_found_with_is_kept(monkeypatch, tmp_path):
+    kind = fuzz_inputs.Kind({"x": b"content"}, ("x",), lambda folder: 1 / 0)
+    monkeypatch.setattr(fuzz_options, "settings", lambda rng: None)
+    monkeypatch.setattr(fuzz_options, "command", lambda *_: os._exit(9))
+    out = tmp_path / "fuzz.json"
+    account = fuzz.new_account(5)
+    fuzz.Fuzzing(account, 1, {"planted": kind}, 12, out).run(until=time.time() + 60)
+    tried = [fuzz.kind_of(number, 5, {"planted": kind})[0] for number in range(12)]
+    kept = sorted(int(folder.name) for folder in (tmp_path / "fuzz.inputs").iterdir())
+    assert {number for number, name in enumerate(tried) if name == "planted"} <= {*kept}
+    assert json.loads(out.read_text())["inputs"] == 12
+
+
 def test_an_account_goes_on_where_it_stopped(monkeypatch):
     monkeypatch.setattr(fuzz, "one", lambda number, *_: number if number < 20 else 1 / 0)
     account = {**fuzz.new_account(5), "inputs": 15}
-    fuzz.Fuzzing(account, 1, {"planted": None}, 22).run(until=time.time() + 60, out=None)
+    fuzz.Fuzzing(account, 1, {"planted": None}, 22).run(until=time.time() + 60)
     assert account["inputs"] == 22
     assert [seen["first"] for seen in account["found"].values()] <= [20, 21]
     assert account["tracebacks"] == 2
