@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from benchmarks import fuzz, fuzz_inputs, fuzz_models, fuzz_options
 from goodteacher.data import doctor, load_dataset
@@ -20,10 +21,11 @@ from goodteacher.data.bounds import at_most
 from goodteacher.data.csv_files import _delimiter
 from goodteacher.data.table_bounds import check_parquet
 from goodteacher.errors import ConfigError, DataError, ResponseError, StudyError
+from goodteacher.networks.encoding import WordColumn
 from goodteacher.public.recipes.importing import import_recipe
 from goodteacher.responses import read_labels, read_response
 from goodteacher.studies import place_of
-from goodteacher.teachers.checkpoints import read_checkpoint
+from goodteacher.teachers.checkpoints import epochs_of, find_checkpoints, read_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -292,3 +294,43 @@ def test_a_checkpoint_that_unpacks_to_more_than_fits_is_refused(tmp_path):
         archive.writestr("archive/data.pkl", bytes(2**24))
     with at_most(0.01), pytest.raises(StudyError, match="GiB"):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize("epoch", ["Infinity", "-Infinity", "NaN", "1e999"])
+def test_an_epoch_that_is_no_number_is_unknown(tmp_path, epoch):
+    save_file({"weight": torch.eye(2)}, tmp_path / "model.safetensors")
+    (tmp_path / "trainer_state.json").write_text(f'{{"epoch": {epoch}}}')
+    (found,) = find_checkpoints([str(tmp_path)])
+    with pytest.raises(ConfigError, match="epoch"):
+        epochs_of([found], [read_checkpoint(found.path)], None)
+
+
+@pytest.mark.parametrize(
+    "change", [{"width": 2**64 - 1}, {"width": 3}, {"places": (5, 0)}, {"places": (-7, 1)}]
+)
+def test_columns_of_words_that_nobody_names_are_refused(change):
+    right = {"name": "colour", "width": 2, "unseen": -1, "missing": -1, "places": (1, 0)}
+    assert WordColumn(**right).width == 2
+    with pytest.raises(ValueError, match="'colour' become"):
+        WordColumn(**{**right, **change})
+
+
+@pytest.mark.parametrize("column", ["label", "split", "word"])
+@pytest.mark.parametrize("read", [load_dataset, read_response])
+def test_texts_of_parquet_that_are_no_utf8_are_refused(tmp_path, column, read):
+    path = tmp_path / "d.parquet"
+    rows = {"word": ["here", "there"] * 8, "label": ["aaaa", "bbbb"] * 8}
+    table = pa.table({"x": np.arange(16.0), **rows, "split": ["train"] * 10 + ["test"] * 6})
+    pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)
+    damaged = {"label": b"aaaa", "split": b"train", "word": b"there"}[column]
+    path.write_bytes(path.read_bytes().replace(damaged, b"\xff\xfe" + damaged[2:]))
+    with pytest.raises((DataError, ResponseError), match=r"(?i)d\.parquet.*utf-?8"):
+        read(path)
+
+
+@pytest.mark.parametrize("shards", [[1, "a"], [["a"], "b"], "ab", None, [None, 1.5]])
+def test_an_index_of_a_checkpoint_that_names_no_files_is_refused(tmp_path, shards):
+    named = dict(enumerate(shards)) if isinstance(shards, list) else shards
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": named}))
+    with pytest.raises(StudyError):
+        [read_checkpoint(found.path) for found in find_checkpoints([str(tmp_path)])]

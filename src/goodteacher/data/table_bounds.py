@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from goodteacher.config import check_regular
 from goodteacher.data.bounds import Readable, allowed_bytes, check_fits
+from goodteacher.data.parquet_pages import unpacked_bytes
 from goodteacher.errors import DataError, InputError
 
 _CELL = 8  # bytes of a number in a table
@@ -47,6 +48,9 @@ def check_parquet(
     numbers = sum(chunk.num_values * max(_WIDTHS.get(chunk.physical_type, 1), 1) for chunk in found)
     plain = sum(chunk.total_uncompressed_size for chunk in found)
     check_fits(max(numbers, plain), str(path), error=error)
+    with path.open("rb") as opened:
+        unpacked = sum(unpacked_bytes(opened, chunk) for chunk in found)
+    check_fits(unpacked, str(path), error=error)
     with pq.ParquetFile(path) as file:
         for chunk in found:
             most = chunk.num_values * chunk.total_uncompressed_size

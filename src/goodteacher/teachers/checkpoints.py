@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 import pickle
 import re
 import zipfile
@@ -124,10 +125,10 @@ def _files_of(path: Path) -> list[Path]:
     for name in _INDEXES:
         if (path / name).is_file():
             try:
-                shards = json.loads((path / name).read_text())["weight_map"].values()
-            except (ValueError, KeyError, AttributeError) as error:
+                shards = {*json.loads((path / name).read_text())["weight_map"].values()}
+            except (ValueError, KeyError, AttributeError, TypeError) as error:
                 raise StudyError(f"{path / name} is damaged ({error}). Copy it again.") from None
-            return [inside(path, str(shard), error=StudyError) for shard in sorted(set(shards))]
+            return [inside(path, shard, error=StudyError) for shard in sorted(map(str, shards))]
     return [path / name for name in _IN_FOLDERS if (path / name).is_file()][:1]
 
 
@@ -334,7 +335,7 @@ def _epoch_of(checkpoint: ForeignCheckpoint, contents: Contents, pattern: str | 
     state = path / "trainer_state.json"
     if state.is_file():
         noted = _state_of(state).get("epoch")
-        return round(noted) if isinstance(noted, int | float) else None
+        return round(noted) if isinstance(noted, int | float) and math.isfinite(noted) else None
     named = re.search(r"epoch[=_-]?(\d+)", path.name, re.I)
     if named:
         return int(named.group(1))
