@@ -328,7 +328,7 @@ def test_texts_of_parquet_that_are_no_utf8_are_refused(tmp_path, column, read):
         read(path)
 
 
-@pytest.mark.parametrize("shards", [[1, "a"], [["a"], "b"], "ab", None, [None, 1.5]])
+@pytest.mark.parametrize("shards", [[1, "a"], [["a"], "b"], "ab", None, [None, 1.5], ["n" * 300]])
 def test_an_index_of_a_checkpoint_that_names_no_files_is_refused(tmp_path, shards):
     named = dict(enumerate(shards)) if isinstance(shards, list) else shards
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": named}))
