@@ -235,7 +235,41 @@ def _data_kinds() -> dict[str, Kind]:
         "jsonl": one("d.jsonl", lines),
         "parquet": one("d.parquet", _saved(lambda to: pq.write_table(table, to))),
         **folders,
+        **_further_data(npy, csv, png),
     }
+
+
+def _further_data(npy: Mapping[str, bytes], csv: bytes, png: bytes) -> dict[str, Kind]:
+    """Tables of several files, of texts, and of images by name and inside; arrays of Arrow."""
+    head, *rows = csv.splitlines(keepends=True)
+    shards = {f"train-0000{n}-of-00002.csv": head + b"".join(rows[n::2]) for n in (0, 1)}
+    tables = {**shards, "test.csv": csv}
+    said = [(b"good", b"yes") if n % 2 else (b"bad", b"no") for n in range(20)]
+    texts = b"text,label\n" + b"".join(
+        b"a %s film of %d,%s\n" % (what, n, label) for n, (what, label) in enumerate(said)
+    )
+    listed = b"file_name,label\n" + b"".join(b"%d.png,%d\n" % (n, n % 2) for n in range(10))
+    listing = {"d.csv": listed, **{f"{n}.png": png for n in range(10)}}
+    encoded = pa.table(
+        {"image": [{"bytes": png, "path": None}] * 10, "label": [n % 2 for n in range(10)]}
+    )
+    x = pa.table({"a": np.arange(12.0), "b": np.arange(12) % 5})
+    arrow = {name: content for name, content in npy.items() if not name.startswith("x_")}
+    for split in ("train", "test"):
+        arrow[f"x_{split}.arrow"] = _saved(lambda to: _write_arrow(x, to))
+    images = {"d.parquet": _saved(lambda to: pq.write_table(encoded, to))}
+    return {
+        "table folder": Kind(tables, tuple(tables), load_dataset),
+        "texts": Kind({"d.csv": texts}, ("d.csv",), lambda f: load_dataset(f / "d.csv")),
+        "listing": Kind(listing, ("d.csv", "0.png"), lambda f: load_dataset(f / "d.csv")),
+        "images in parquet": Kind(images, tuple(images), lambda f: load_dataset(f / "d.parquet")),
+        "arrow folder": Kind(arrow, tuple(arrow), load_dataset),
+    }
+
+
+def _write_arrow(table: pa.Table, to: Any) -> None:
+    with pa.ipc.new_file(to, table.schema) as file:
+        file.write_table(table)
 
 
 def _top_k(logits: Any) -> bytes:

@@ -8,12 +8,13 @@ import struct
 import time
 import zipfile
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -27,7 +28,13 @@ from goodteacher.data.bounds import (
     read_at_most,
 )
 from goodteacher.data.numpy_files import load_npy, load_npz
-from goodteacher.data.table_bounds import check_json_lines, check_parquet, check_text_table
+from goodteacher.data.parquet_pages import _pages, unpacked_bytes
+from goodteacher.data.table_bounds import (
+    check_json_lines,
+    check_parquet,
+    check_text_table,
+    column_chunks,
+)
 from goodteacher.errors import ConfigError, DataError, ResponseError
 from goodteacher.responses import read_response
 
@@ -103,6 +110,58 @@ def test_a_stream_is_read_whole_or_refused_as_soon_as_it_is_longer_than_allowed(
     with at_most(0.05), pytest.raises(DataError, match="longer than allowed"):
         read_at_most(endless, "x")
     assert endless.given < 2**27
+
+
+# --- what the pages of Parquet declare -----------------------------------------------------------
+
+
+def _write_pages(path, compression="snappy", rows=3000, **options):
+    table = pa.table(
+        {
+            "n": np.arange(rows) % 7,
+            "text": [f"number {n % 11}" * (n % 5) or None for n in range(rows)],
+            "list": [[1.5] * (n % 3) for n in range(rows)],
+            "yes": [n % 2 == 0 for n in range(rows)],
+        }
+    )
+    pq.write_table(table, path, compression=compression, **options)
+
+
+@pytest.mark.parametrize("compression", ["snappy", "zstd", "none"])
+@pytest.mark.parametrize("options", [{}, {"data_page_version": "2.0"}, {"use_dictionary": False}])
+def test_pages_of_a_parquet_file_take_what_its_end_declares(tmp_path, compression, options):
+    path = tmp_path / "x.parquet"
+    _write_pages(path, compression, data_page_size=1000, row_group_size=1100, **options)
+    chunks = column_chunks(path)
+    assert len(chunks) == 12
+    with path.open("rb") as file:
+        for chunk in chunks:
+            pages = [*_pages(file, chunk)]
+            headers = chunk.total_compressed_size - sum(packed for _, packed in pages)
+            assert 0 < headers < 250 * len(pages)
+            assert unpacked_bytes(file, chunk) == chunk.total_uncompressed_size - headers
+
+
+@settings(max_examples=40, deadline=None)
+@given(content=st.binary(max_size=60), place=st.integers(0, 100))
+def test_pages_of_any_bytes_are_counted_without_complaint(content, place):
+    chunk = SimpleNamespace(
+        data_page_offset=place, dictionary_page_offset=None, total_compressed_size=10**9
+    )
+    assert unpacked_bytes(io.BytesIO(content), chunk) >= 0
+
+
+def test_a_page_that_declares_gigabytes_is_refused_before_room_is_made(tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"a": [1.5, 2.5]}), path, use_dictionary=False, compression="none")
+    content = path.read_bytes()
+    check_parquet(path)
+    assert content[4:6] == b"\x15\x00"  # the header of a page: its kind, then its bytes
+    assert content[6] == 0x15
+    longer = content[:7] + b"\xfe\xff\xff\xff\x0f" + content[8:]  # 2 GiB
+    path.write_bytes(longer)
+    with at_most(1.0), pytest.raises(DataError, match=r"x\.parquet " + TOO_MUCH):
+        check_parquet(path)
 
 
 # --- what headers declare ------------------------------------------------------------------------

@@ -4,7 +4,7 @@
 `prepare` divides it into the parts that a study uses.
 """
 
-from goodteacher.data.bounds import at_most, check_fits, check_shape
+from goodteacher.data.bounds import FEWER_TERMS, at_most, check_fits, check_shape, inherited
 from goodteacher.data.column_types import as_floats, is_numeric
 from goodteacher.data.dataset import Dataset, Split
 from goodteacher.data.doctor import doctor, resolvable_difference, selection_note
@@ -56,6 +56,7 @@ from goodteacher.maths._checks import UNLABELLED
 
 __all__ = [
     "AT_ONCE",
+    "FEWER_TERMS",
     "SOURCES",
     "UNLABELLED",
     "UNREADABLE",
@@ -100,6 +101,7 @@ __all__ = [
     "doctor",
     "has_columns",
     "heat_map",
+    "inherited",
     "inside",
     "is_numeric",
     "is_table",

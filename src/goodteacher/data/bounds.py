@@ -1,13 +1,15 @@
 """How much memory what is read may take, asked before anything is allocated.
 
-A file of a few kilobytes can declare an array of terabytes, or unpack into gigabytes. So each
-reader works out what it would allocate, from headers and counts, and asks `check_fits` first. What
-is allowed is the setting ``max_memory_gib``, or half of the free memory.
+A file of a few kilobytes can declare an array of terabytes, or unpack into gigabytes; texts and
+words that were read become a hundred times as many numbers. So whoever reads or expands works out
+what it would allocate, from headers and counts, and asks `check_fits` first. What is allowed is the
+setting ``max_memory_gib``, or half of the free memory.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -19,6 +21,10 @@ from goodteacher.errors import DataError, InputError
 
 SHARE_OF_FREE = 0.5
 """Share of the free memory that one thing that is read may take, where nothing else is said."""
+
+
+FEWER_TERMS = "Fewer terms of texts take less (--tfidf-features 1000)."
+"""What to do where the features of texts take too much; a sentence for `check_fits`."""
 
 
 class Readable(Protocol):
@@ -51,13 +57,12 @@ def at_most(gib: float | None) -> Iterator[None]:
 
 
 def inherited() -> Callable[[], None]:
-    """Return what a new thread calls first, so that it may take what the present one may."""
-    gib = _limit.get()
+    """Return what a new thread or process calls first, to be allowed what this one is."""
+    return functools.partial(_inherit, _limit.get())
 
-    def inherit() -> None:
-        _limit.set(gib)
 
-    return inherit
+def _inherit(gib: float | None) -> None:
+    _limit.set(gib)
 
 
 def allowed_bytes() -> float:

@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from goodteacher.data.bounds import check_shape
 from goodteacher.data.dataset import Dataset, Split, name_of
 from goodteacher.data.further_checks import FURTHER_CHECKS
 from goodteacher.data.listing import shorten
 from goodteacher.data.patient import Finding, Patient, ids_of, numbers_of
 from goodteacher.data.row_checks import ROW_CHECKS
-from goodteacher.maths.class_order import find_class_order
+from goodteacher.errors import DataError
+from goodteacher.maths.class_order import MOST_CLASSES, find_class_order
 
 _TINY_CLASS = 10  # examples in the training split
 _IMBALANCE = 3.0  # largest class over smallest
@@ -28,6 +30,7 @@ _SHARE_SHIFT = 0.1  # total variation distance between class shares
 _DISAGREEMENT = 0.1  # share of test examples that two trained students typically decide differently
 _COARSE_SELECTION = 0.01  # the same above which the choice of a sweet spot is called coarse
 _COARSE_TEST = 0.02  # accuracy difference above which a test split is called small
+_DISTANCES_AT_ONCE = 2**22  # of examples to the means of classes
 _WIDE_SCALE = 1e4  # largest feature spread over smallest
 
 
@@ -169,6 +172,17 @@ def _check_class_means(patient: Patient) -> Iterator[Finding]:
     if not (patient.numeric and patient.labelled):
         return
     names = patient.class_names
+    if len(patient.test.labels.unique()) > MOST_CLASSES:
+        return
+    try:
+        check_shape(
+            (2 * len(names), math.prod(patient.dataset.spec.shape)),
+            torch.float32.itemsize,
+            f"The mean of each of {len(names)} classes",
+        )
+    except DataError as error:
+        yield Finding("info", "class_means", f"Classes are not compared by their means. {error}")
+        return
     order = find_class_order(_nearest_mean(patient), patient.test.labels, len(names))
     if order is not None:
         pairs = [
@@ -190,7 +204,9 @@ def _nearest_mean(patient: Patient) -> Tensor:
     scale = torch.ones(1) if patient.dataset.is_image else _spread(patient.train)
     means = _class_means(patient.train, patient.train_counts) / scale
     rows = numbers_of(patient.test)
-    return torch.cat([torch.cdist(each.float() / scale, means).argmin(dim=1) for each in rows])
+    few = max(1, _DISTANCES_AT_ONCE // len(means))
+    parts = (part for each in rows for part in (each.float() / scale).split(few))
+    return torch.cat([torch.cdist(part, means).argmin(dim=1) for part in parts])
 
 
 def _spread(split: Split) -> Tensor:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from goodteacher.data.table_bounds import column_chunks
 from goodteacher.errors import DataError
 
 _ROWS_AT_ONCE = 256
@@ -25,15 +26,7 @@ _ROWS_AT_ONCE = 256
 
 def parquet_bytes(path: Path, columns: Iterable[str]) -> int:
     """Return the bytes that some columns of a Parquet file take in memory, without reading them."""
-    found = pq.ParquetFile(path).metadata
-    wanted = set(columns)
-    groups = (found.row_group(number) for number in range(found.num_row_groups))
-    chunks = (group.column(number) for group in groups for number in range(group.num_columns))
-    return sum(
-        chunk.total_uncompressed_size
-        for chunk in chunks
-        if chunk.path_in_schema.partition(".")[0] in wanted
-    )
+    return sum(chunk.total_uncompressed_size for chunk in column_chunks(path, {*columns}))
 
 
 def map_parquet(path: Path, columns: Iterable[str]) -> pa.Table:

@@ -12,6 +12,8 @@ from pathlib import Path, PurePath
 
 from goodteacher.errors import DataError, InputError
 
+_MOST = 250  # bytes of a part of a path; systems take 255
+
 
 class Inside:
     """A folder that the user named; it answers for the paths in it.
@@ -46,6 +48,11 @@ opened. Put the file there, not a link to it, and name it by a path in the folde
             InputError: It leads out of the folder, by its parts or by a link.
         """
         path = self.folder / name
+        if any(len(part.encode(errors="replace")) > _MOST for part in Path(name).parts):
+            raise self._error(
+                f"{self.folder} is said to hold a file whose name has {len(str(name))} characters, "
+                "which no system can open. Is what names it damaged?"
+            )
         if "\0" in str(name) or not self.holds(path):
             raise self._error(
                 f"{str(name)!r} leads out of the folder {self.folder}, so it is not opened. Put "

@@ -10,6 +10,7 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
+from goodteacher.data.bounds import FEWER_TERMS, check_shape
 from goodteacher.data.inputs import AtHand, InMemory
 from goodteacher.data.numbers import AT_ONCE
 from goodteacher.data.spec import InputSpec, numbers_spec
@@ -44,7 +45,14 @@ class Sparse(AtHand):
         return int(self.matrix.shape[0])
 
     def rows(self, positions: Tensor) -> Tensor:
-        """Return some rows, dense."""
+        """Return some rows, dense.
+
+        Raises:
+            DataError: They are more than a batch, and would take more memory than they may.
+        """
+        if len(positions) > AT_ONCE:
+            wide = f"{len(positions)} examples of {self.matrix.shape[1]} features each, dense,"
+            check_shape((len(positions), *self.matrix.shape[1:]), 4, wide, advice=FEWER_TERMS)
         return torch.from_numpy(self.matrix[positions.cpu().numpy()].toarray()).float()
 
     def chunks(self, size: int | None = None) -> Iterator[Tensor]:
@@ -59,7 +67,11 @@ class Sparse(AtHand):
         """Return itself; on an accelerator all rows, dense, which is where they are gathered."""
         if torch.device(device).type == "cpu":
             return self
-        return InMemory(torch.cat([*self.chunks()]).to(device))
+        rows, done = torch.empty(self.matrix.shape, device=device), 0
+        for chunk in self.chunks():
+            rows[done : done + len(chunk)] = chunk
+            done += len(chunk)
+        return InMemory(rows)
 
     def check(self) -> None:
         """Refuse a matrix without rows or columns."""

@@ -7,15 +7,18 @@ of its own makes a column for all rows.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow.parquet as pq
 
 from goodteacher.config import check_regular
 from goodteacher.data.bounds import Readable, allowed_bytes, check_fits
+from goodteacher.data.parquet_pages import unpacked_bytes
 from goodteacher.errors import DataError, InputError
 
 _CELL = 8  # bytes of a number in a table
@@ -41,13 +44,14 @@ def check_parquet(
         pyarrow.ArrowException: It is no Parquet file.
     """
     check_regular(path, error)
+    found = column_chunks(path, columns)
+    numbers = sum(chunk.num_values * max(_WIDTHS.get(chunk.physical_type, 1), 1) for chunk in found)
+    plain = sum(chunk.total_uncompressed_size for chunk in found)
+    check_fits(max(numbers, plain), str(path), error=error)
+    with path.open("rb") as opened:
+        unpacked = sum(unpacked_bytes(opened, chunk) for chunk in found)
+    check_fits(unpacked, str(path), error=error)
     with pq.ParquetFile(path) as file:
-        found = _chunks(file.metadata, columns)
-        numbers = sum(
-            chunk.num_values * max(_WIDTHS.get(chunk.physical_type, 1), 1) for chunk in found
-        )
-        plain = sum(chunk.total_uncompressed_size for chunk in found)
-        check_fits(max(numbers, plain), str(path), error=error)
         for chunk in found:
             most = chunk.num_values * chunk.total_uncompressed_size
             shared = chunk.physical_type in _BYTES and chunk.has_dictionary_page
@@ -55,11 +59,59 @@ def check_parquet(
                 _check_shared(file, chunk, str(path), error)
 
 
-def _chunks(metadata: Any, columns: Collection[str] | None) -> list[Any]:
+def column_chunks(path: Path, columns: Collection[str] | None = None) -> list[Any]:
+    """Return what a Parquet file declares of its columns' parts, without reading these.
+
+    Args:
+        path: The file.
+        columns: Which are wanted; None for all.
+
+    Raises:
+        pyarrow.ArrowException: It is no Parquet file, or its declarations are damaged.
+        OSError: The same.
+    """
+    with path.open("rb") as opened:
+        source = _Declarations(opened)
+        file = pq.ParquetFile(source, pre_buffer=True)
+        metadata = file.metadata
+        # Damaged declarations of a column end the process where Python asks for them, but are
+        # an exception where the file is read: which begins by looking at all of them.
+        source.only = True
+        with contextlib.suppress(_NotAskedError):
+            file.read(use_threads=False)
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
     chunks = (group.column(number) for group in groups for number in range(group.num_columns))
     wanted = None if columns is None else {*columns}
     return [c for c in chunks if wanted is None or c.path_in_schema.partition(".")[0] in wanted]
+
+
+class _NotAskedError(Exception):
+    """The values of a file were asked for, of which only the declarations are wanted."""
+
+
+class _Declarations(io.RawIOBase):
+    """A Parquet file of which, once ``only`` is set, no values can be read."""
+
+    def __init__(self, opened: BinaryIO) -> None:
+        self._opened = opened
+        self.only = False
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._opened.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._opened.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        if self.only:
+            raise _NotAskedError
+        return self._opened.read(size)
 
 
 def _check_shared(file: pq.ParquetFile, chunk: Any, what: str, error: type[InputError]) -> None:

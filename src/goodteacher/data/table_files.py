@@ -170,7 +170,7 @@ def _image_bytes(path: Path, reading: Reading) -> int:
 
 def _map_parquet(path: Path, reading: Reading) -> pa.Table:
     columns = needed_columns(pq.read_schema(path), reading, str(path))
-    return map_parquet(path, columns or ())
+    return _checked(map_parquet(path, columns or ()))
 
 
 def _read_parquet(path: Path, reading: Reading) -> pa.Table:
@@ -179,7 +179,17 @@ def _read_parquet(path: Path, reading: Reading) -> pa.Table:
     file = pq.ParquetFile(path)
     columns = needed_columns(file.schema_arrow, reading, str(path))
     check_parquet(path, columns)
-    return file.read(columns=columns)
+    return _checked(file.read(columns=columns))
+
+
+def _checked(table: pa.Table) -> pa.Table:
+    """Return a table of Parquet, whose texts nobody else has checked to be UTF-8.
+
+    Raises:
+        pyarrow.ArrowInvalid: They are not, or something else in it is damaged.
+    """
+    table.validate(full=True)
+    return table
 
 
 def _read_json_lines(path: Path, reading: Reading) -> pa.Table:

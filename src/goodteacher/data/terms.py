@@ -11,7 +11,7 @@ sorts on this machine, and a study must find the same terms when it goes on else
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.naive_bayes import ComplementNB
 
+from goodteacher.data.bounds import check_fits
 from goodteacher.data.listing import shorten
 from goodteacher.errors import DataError
 
@@ -41,6 +42,11 @@ _WITHOUT_SPACES = re.compile(  # Thai, Lao, Tibetan, Myanmar, Khmer, Japanese, C
     "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
 )
 _TRIED_ON = 4000  # texts on which words and runs of characters are compared, at most
+_CHARACTERS_AT_ONCE = 2**20  # of texts whose terms are counted together
+_CHARACTERS_TRIED = 2**24  # of the texts on which words and runs of characters are compared
+_TERM_BYTES = 200  # memory that a different term takes while it is counted
+_MOST_TERMS: Mapping[Analyzer, float] = {"word": 0.7, "char": 3.0}  # terms of a character, at most
+_COLUMN = "Is it the right text column (--text-column)?"
 _FEW_KNOWN = 0.5  # share of texts with a term of other texts below which words do not serve
 
 
@@ -82,10 +88,9 @@ def choose_analyzer(texts: Sequence[str], labels: Labels | None = None) -> Analy
     if sum(dense) * 2 > len(texts):
         return "char"
     analyze = CountVectorizer(**ANALYZERS["word"]).build_analyzer()
-    words = [set(analyze(text)) for text in texts]
-    known = set().union(*words[::2])
-    asked = words[1::2]
-    shared = sum(not known.isdisjoint(terms) for terms in asked)
+    known = {word for text in texts[::2] for word in analyze(text)}
+    asked = texts[1::2]
+    shared = sum(not known.isdisjoint(analyze(text)) for text in asked)
     if shared < _FEW_KNOWN * len(asked):
         return "char"
     return "word" if labels is None else _better_analyzer(texts, labels)
@@ -94,7 +99,8 @@ def choose_analyzer(texts: Sequence[str], labels: Labels | None = None) -> Analy
 def _better_analyzer(texts: Sequence[str], labels: Labels) -> Analyzer:
     """Return with which terms a naive Bayes classifier is right more often; words in doubt."""
     known = np.flatnonzero(labels >= 0)
-    known = known[:: max(1, len(known) // _TRIED_ON)]
+    long = sum(len(texts[row]) for row in known.tolist()) // _CHARACTERS_TRIED
+    known = known[:: max(1, len(known) // _TRIED_ON, long + 1)]
     taught, asked = known[::2], known[1::2]
     if len(np.unique(labels[taught])) < 2 or not len(asked):
         return "word"
@@ -141,22 +147,59 @@ def frequent_terms(
         ('card', 'card is')
     """
     analyzer = analyzer or choose_analyzer(texts, labels)
-    counter = CountVectorizer(**ANALYZERS[analyzer])
-    try:
-        counts = counter.fit_transform(texts)
-    except ValueError as error:  # scikit-learn's only complaint about strings: no vocabulary
+    counted = _counted(texts, analyzer)
+    if not counted:
         raise DataError(
-            f"Texts must contain words or letters, but the {len(texts)} training texts have none "
-            f"({error}). Is it the right text column?"
-        ) from error
-    totals = np.asarray(counts.sum(axis=0)).ravel()
-    # stable: columns are in alphabetical order, and so are equals
-    order = np.argsort(-totals, kind="stable")
-    names = counter.get_feature_names_out()
+            f"Texts must contain words or letters, but the {len(texts)} training texts have none. "
+            "Is it the right text column?"
+        )
     # a lone space is in every text of characters: it says nothing, and would make each text known
-    order = order[[bool(name.strip()) for name in names[order]]]
-    kept = np.sort(order[: max_terms or DEFAULT_TERMS])
-    return Terms(tuple(names[kept].tolist()), counts.getnnz(axis=0)[kept], analyzer)
+    names = np.array(sorted(name for name in counted if name.strip()), dtype=object)
+    totals, num_texts = np.array([counted[name] for name in names], np.int64).reshape(-1, 2).T
+    # stable: names are in alphabetical order, and so are equals
+    kept = np.sort(np.argsort(-totals, kind="stable")[: max_terms or DEFAULT_TERMS])
+    return Terms(tuple(names[kept].tolist()), num_texts[kept], analyzer)
+
+
+def _counted(texts: Sequence[str], analyzer: Analyzer) -> dict[str, tuple[int, int]]:
+    """Return how often each term occurs, and in how many texts; a part of the texts at a time.
+
+    Raises:
+        DataError: So many different terms would take more memory than they may.
+    """
+    counted: dict[str, tuple[int, int]] = {}
+    for part in _parts(texts):
+        if len(part) == 1:
+            most = _MOST_TERMS[analyzer] * _TERM_BYTES * len(part[0])
+            check_fits(most, f"The terms of a text of {len(part[0])} characters", advice=_COLUMN)
+        counter = CountVectorizer(**ANALYZERS[analyzer])
+        try:
+            counts = counter.fit_transform(part)
+        except ValueError:  # scikit-learn's only complaint about strings: no vocabulary
+            continue
+        found = zip(
+            counter.get_feature_names_out().tolist(),
+            np.asarray(counts.sum(axis=0)).ravel().tolist(),
+            counts.getnnz(axis=0).tolist(),
+            strict=True,
+        )
+        for name, total, num_texts in found:
+            before = counted.get(name, (0, 0))
+            counted[name] = before[0] + total, before[1] + num_texts
+        asked = f"The {len(counted)} different terms of the texts counted so far"
+        check_fits(_TERM_BYTES * len(counted), asked, advice=_COLUMN)
+    return counted
+
+
+def _parts(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield texts so many at a time that their terms take little memory."""
+    first = length = 0
+    for place, text in enumerate(texts):
+        if length and length + len(text) > _CHARACTERS_AT_ONCE:
+            yield texts[first:place]
+            first, length = place, 0
+        length += len(text)
+    yield texts[first:]
 
 
 def count_unknown(texts: Sequence[str], names: Sequence[str], analyzer: Analyzer) -> int:

@@ -12,18 +12,18 @@ What becomes of each column is fitted by scikit-learn's `SimpleImputer`, `Standa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch import Tensor, nn
 
 from goodteacher.config import Frozen
-from goodteacher.data import InputSpec, numbers_spec
+from goodteacher.data import InputSpec, check_shape, numbers_spec
 
 MOST_WORDS = 50
 """Words of a column that get a column of their own, the rest being one of them."""
@@ -66,6 +66,16 @@ class WordColumn(Frozen):
     unseen: int
     missing: int
     places: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        named = {self.unseen, self.missing, *self.places} - {_NONE}
+        if len(named) != self.width or not all(0 <= place < self.width for place in named):
+            raise ValueError(
+                f"the words of {self.name!r} become {self.width} columns, and not each of these is "
+                "named, or another"
+            )
+        return self
 
 
 class Encode(nn.Module):
@@ -201,7 +211,14 @@ def fit_encoding(rows: Tensor, spec: InputSpec, *, scaled: bool = True) -> Encod
         rows: The training part, float32 [N, F] as it is stored.
         spec: What one row is.
         scaled: Whether numbers get zero mean and unit variance.
+
+    Raises:
+        DataError: It would take more memory than it may.
     """
+    check_shape(rows.shape, 8, f"Fitting the encoding of {rows.shape[1]} columns")
+    for name, known in spec.words.items():
+        asked = f"The encoding of the {len(known)} different words of the column {name!r}"
+        check_shape((len(known), min(MOST_WORDS, len(known))), 8, asked)
     values = rows.double().cpu().numpy()
     places = {name: place for place, name in enumerate(spec.columns)}
     names = [name for name in spec.columns if name not in spec.words]

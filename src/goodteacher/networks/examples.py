@@ -145,7 +145,10 @@ class Examples:
         """
         if not self.mixes(view):
             return self._labels[positions.to(self.device)]
-        return self.mixed(F.one_hot(self._labels, num_classes).float(), positions, view)
+        rows = self._labels[positions.to(self.device)]
+        partners, shares = (x.to(self.device) for x in self._mixing(positions, view))
+        own, others = (F.one_hot(x, num_classes).float() for x in (rows, self._labels[partners]))
+        return torch.lerp(others, own, shares[:, None])
 
     def mixes(self, view: int) -> bool:
         """Say whether a view mixes each image with another."""

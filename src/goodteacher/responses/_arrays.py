@@ -233,7 +233,9 @@ def _read_parquet(path: Path) -> Any:
     check_parquet(path)
     # A single file, not a dataset: folder names must not become columns.
     with pa.parquet.ParquetFile(path) as file:
-        return file.read()
+        table = file.read()
+    table.validate(full=True)  # texts are UTF-8
+    return table
 
 
 def _read_csv(path: Path) -> Any:

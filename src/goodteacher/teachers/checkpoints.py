@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 import pickle
 import re
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from goodteacher.config import Attribute
-from goodteacher.data import inside, shorten
+from goodteacher.data import check_fits, inside, shorten
 from goodteacher.errors import ConfigError, StudyError
 from goodteacher.studies import read_tensors, weights_difference
 
@@ -123,10 +125,10 @@ def _files_of(path: Path) -> list[Path]:
     for name in _INDEXES:
         if (path / name).is_file():
             try:
-                shards = json.loads((path / name).read_text())["weight_map"].values()
-            except (ValueError, KeyError, AttributeError) as error:
+                shards = {*json.loads((path / name).read_text())["weight_map"].values()}
+            except (ValueError, KeyError, AttributeError, TypeError) as error:
                 raise StudyError(f"{path / name} is damaged ({error}). Copy it again.") from None
-            return [inside(path, str(shard), error=StudyError) for shard in sorted(set(shards))]
+            return [inside(path, shard, error=StudyError) for shard in sorted(map(str, shards))]
     return [path / name for name in _IN_FOLDERS if (path / name).is_file()][:1]
 
 
@@ -147,10 +149,16 @@ def _read(path: Path) -> Contents:
     if path.suffix == ".safetensors":
         return Contents({"": read_tensors(path)})
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                unpacked = sum(member.file_size for member in archive.infolist())
+            check_fits(unpacked, str(path), error=StudyError)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except StudyError:
+        raise
     except pickle.UnpicklingError as error:
         raise StudyError(f"{path} cannot be read: {_why_not(path, error)}") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # the unpickler takes any byte at its word, and fails in any way
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(". ")
         raise StudyError(
             f"{path} is not a complete file of torch.save ({reason}). Copy it again."
@@ -327,7 +335,7 @@ def _epoch_of(checkpoint: ForeignCheckpoint, contents: Contents, pattern: str | 
     state = path / "trainer_state.json"
     if state.is_file():
         noted = _state_of(state).get("epoch")
-        return round(noted) if isinstance(noted, int | float) else None
+        return round(noted) if isinstance(noted, int | float) and math.isfinite(noted) else None
     named = re.search(r"epoch[=_-]?(\d+)", path.name, re.I)
     if named:
         return int(named.group(1))

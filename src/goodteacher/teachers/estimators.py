@@ -12,6 +12,7 @@ becomes of each column, and gets the rows as they are.
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
 import time
@@ -26,7 +27,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from torch import Tensor
 
-from goodteacher.data import UNLABELLED, InputSpec, Split
+from goodteacher.data import FEWER_TERMS, UNLABELLED, InputSpec, Split, check_shape
 from goodteacher.errors import ConfigError, ModelError, PackageError
 from goodteacher.maths.targets import logits_of
 from goodteacher.networks import (
@@ -146,9 +147,10 @@ class Classifying:
     def _trained(self, part: Split) -> _Fitted:
         taken = self._taken(part)
         estimator = self._own(part.stored.spec)
+        examples = taken(part)
         try:
             with filters_kept():
-                estimator.fit(taken(part), part.labels.numpy())
+                estimator.fit(examples, part.labels.numpy())
         except (ValueError, TypeError) as error:
             raise ModelError(self._failed(error, part.stored.spec)) from error
         return _Fitted(estimator, taken, self.num_classes)
@@ -218,6 +220,10 @@ class _Fitted:
 
 
 def _prepared(preparation: Chain, split: Split) -> npt.NDArray[np.float32]:
+    spec = preparation.output(split.stored.spec)
+    asked = f"{len(split)} examples of {math.prod(spec.shape)} features each, for a classifier,"
+    advice = FEWER_TERMS if split.texts is not None else ""
+    check_shape((len(split), *spec.shape), 4, asked, advice=advice)
     made = preparation(stored(split, torch.arange(len(split))))
     array: npt.NDArray[np.float32] = made.flatten(1).numpy()
     return array

@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from goodteacher.config import RuntimeConfig, parse
+from goodteacher.data import at_most, inherited
 from goodteacher.errors import ConfigError
 
 
@@ -170,8 +171,8 @@ def borrowed(runtime: RuntimeConfig | None = None) -> Iterator[None]:
     generators of accelerators other than CUDA's are not given back.
 
     Args:
-        runtime: Its threads are those of the block to begin with; without it, they are as they
-            were.
+        runtime: Its threads are those of the block to begin with, and what it says of memory
+            (``max_memory_gib``) holds there; without it, they are as they were.
     """
     runtime = runtime or parse(RuntimeConfig)
     threads = runtime.threads or torch.get_num_threads()
@@ -183,6 +184,7 @@ def borrowed(runtime: RuntimeConfig | None = None) -> Iterator[None]:
             warnings.catch_warnings(),  # a package imported here may add filters of its own
             torch.random.fork_rng(devices=devices),
             threads_of(threads),
+            at_most(getattr(runtime, "max_memory_gib", None)),
         ):
             yield
     finally:
@@ -259,11 +261,13 @@ class Share:
         processes: How many there are.
         threads: CPU threads of each.
         flushes: Whether numbers too small for full precision become zero, as where they are begun.
+        allow: Lets what is read and expanded there take as much memory as here.
     """
 
     processes: int
     threads: int
     flushes: bool
+    allow: Callable[[], None] = field(default_factory=inherited)
 
     @classmethod
     def of_host(cls, *, processes: int, threads: int) -> Share:
@@ -275,6 +279,7 @@ def take_share(share: Share) -> None:
     """Set this process, which was begun for the work, up for it."""
     torch.set_num_threads(share.threads)
     torch.set_flush_denormal(share.flushes)
+    share.allow()
     _keep_freed_memory()
 
 

@@ -24,6 +24,7 @@ from goodteacher.data import (
     Split,
     TableRows,
     as_table,
+    check_shape,
     rows_of_table,
     rows_spec,
     words_of,
@@ -159,6 +160,8 @@ def _numbers(rows: Any) -> npt.NDArray[np.float32]:
     Raises:
         DataError: A column is none, or a value is missing.
     """
+    if hasattr(rows, "toarray"):
+        check_shape(rows.shape, rows.dtype.itemsize, "The sparse matrix, made dense for a network,")
     try:
         found: npt.NDArray[np.float32] = check_array(
             rows.toarray() if hasattr(rows, "toarray") else rows, dtype=np.float32
