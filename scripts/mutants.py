@@ -31,7 +31,7 @@ import sys
 import time
 import types
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,8 @@ MATHS, STATISTICS = PACKAGE / "maths", PACKAGE / "maths/statistics"
 _LOSSES = ["tests/maths/test_losses.py", "tests/maths/test_extremes.py"]
 _MEASURES = ["tests/maths/test_similarity.py", "tests/maths/test_extremes.py"]
 _STATISTICS = [
-    f"tests/maths/test_{name}.py" for name in ("statistics", "by_class", "folds", "looks")
+    f"tests/maths/test_{name}.py"
+    for name in ("statistics", "decisions", "intervals", "ranks", "by_class", "folds", "looks")
 ]
 
 TESTS: dict[Path, list[str]] = {
@@ -159,28 +160,21 @@ def _told_apart(mutants: Sequence[Mutant]) -> list[Mutant]:
     return named
 
 
-def _looked_at(tree: ast.AST) -> Iterator[ast.AST]:
+def _looked_at(node: ast.AST) -> Iterator[ast.AST]:
     """Yield nodes whose change can change what code does, but for its messages and types."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom):
-            continue
-        if isinstance(node, ast.AnnAssign):
-            if node.value is not None:
-                yield node.value
-                yield from _looked_at(node.value)
-            continue
-        if isinstance(node, ast.FunctionDef):
-            for part in (*node.args.defaults, *filter(None, node.args.kw_defaults), *node.body):
-                yield part
-                yield from _looked_at(part)
-            continue
-        if isinstance(node, ast.ClassDef):  # but for its decorators
-            for part in node.body:
-                yield part
-                yield from _looked_at(part)
-            continue
-        yield node
-        yield from _looked_at(node)
+    parts: Iterable[ast.AST | None] = ast.iter_child_nodes(node)
+    match node:
+        case ast.Raise() | ast.JoinedStr() | ast.Import() | ast.ImportFrom():
+            return
+        case ast.AnnAssign():
+            parts = [node.value]
+        case ast.FunctionDef():
+            parts = [*node.args.defaults, *node.args.kw_defaults, *node.body]
+        case ast.ClassDef():  # but for its decorators
+            parts = node.body
+    yield node
+    for part in filter(None, parts):
+        yield from _looked_at(part)
 
 
 def _changes(node: ast.AST, text: bytes, starts: Sequence[int]) -> Iterator[tuple[int, int, str]]:
