@@ -128,5 +128,5 @@ def _filled(logits: Logits, labels: Tensor) -> Tensor:
     filled = labels.clone()
     for part in row_chunks(len(unlabelled), logits.shape[1]):
         rows = unlabelled[part]
-        filled[rows] = logits[rows].argmax(-1)
+        filled[rows] = logits[rows].argmax(1)
     return filled
