@@ -23,6 +23,7 @@ import dataclasses
 import functools
 import gc
 import importlib.machinery
+import itertools
 import json
 import os
 import resource
@@ -31,7 +32,7 @@ import sys
 import time
 import types
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,8 @@ RESULTS = ROOT / "benchmarks/results/mutants.json"
 
 LONGEST_TEST = 0.6
 """Seconds of processor time; a test that takes more is left out."""
+LONGEST_MUTANT = 2.0
+"""Seconds of processor time for the tests of one mutant, the shortest that call what changed."""
 MEMORY = 8 * 2**30
 """Bytes that a mutant's process may have."""
 
@@ -308,8 +311,7 @@ class _Loop:
         tree = ast.parse((ROOT / self.file).read_bytes())
         for mutant in self.chosen:
             around = _function_around(tree, mutant.line)
-            items = [each for each in session.items if _calls(ran[each.nodeid], around)]
-            items.sort(key=lambda each: (-self.kills[each.nodeid], ran[each.nodeid].seconds))
+            items = self._chosen(session.items, ran, around)
             if around is None or not items:
                 continue  # changed before the import instead
             longest = 10 + 5 * sum(ran[each.nodeid].seconds for each in items)
@@ -317,6 +319,19 @@ class _Loop:
             self.kills[by] += 1
             _note(self.out, mutant, end, by)
         return True
+
+    def _chosen(
+        self, items: Sequence[Any], ran: Mapping[str, _Ran], around: _Place | None
+    ) -> list[Any]:
+        """Return the shortest tests that call a function, those that noticed others first."""
+        calling = [each for each in items if _calls(ran[each.nodeid], around)]
+        calling.sort(key=lambda each: ran[each.nodeid].seconds)
+        spent = itertools.accumulate(ran[each.nodeid].seconds for each in calling)
+        within = [
+            each for each, until in zip(calling, spent, strict=True) if until <= LONGEST_MUTANT
+        ]
+        chosen = within or calling[:1]
+        return sorted(chosen, key=lambda each: -self.kills[each.nodeid])
 
     def _baseline(self, items: Sequence[Any]) -> dict[str, _Ran]:
         """Run every test once and give what it did; a slow one is left out."""
