@@ -41,7 +41,7 @@ class OffClass:
     @property
     def num_classes(self) -> int:
         """The number of classes C."""
-        return self.log_probs.shape[-1]
+        return self.log_probs.shape[1]
 
     @cached_property
     def confidence(self) -> Tensor:
@@ -93,7 +93,7 @@ def entropy(probs: Tensor, log_probs: Tensor) -> Tensor:
 
 def divergence_from_uniform(q: Tensor, log_q: Tensor) -> Tensor:
     """Return `KL(q || u)` over the last axis, u uniform on C-1 classes; at least 0."""
-    excess = (log_q + math.log(log_q.shape[-1] - 1)).clamp_min(_LOWEST)
+    excess = (log_q + math.log(log_q.shape[1] - 1)).clamp_min(_LOWEST)
     return (q * excess).sum(1).clamp_min(0.0)
 
 
@@ -188,7 +188,7 @@ def class_similarity_of_each(parts: OffClass) -> Tensor:
 
 def _log_average(log_off: Tensor, own: Tensor, count: int) -> Tensor:
     """Average rows `[n, C]` group by group, in log-space; `own` says to which each belongs."""
-    shape = (count, log_off.shape[-1])
+    shape = (count, log_off.shape[1])
     index = own.unsqueeze(1).expand_as(log_off)
     peak = log_off.new_full(shape, -torch.inf).scatter_reduce(0, index, log_off, "amax")
     # Cells without mass (the diagonal, empty classes) have peak -inf; any finite shift will do.
