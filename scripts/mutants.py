@@ -41,8 +41,21 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = Path("src/goodteacher")
 MATHS, STATISTICS = PACKAGE / "maths", PACKAGE / "maths/statistics"
 
-_LOSSES = ["tests/maths/test_losses.py", "tests/maths/test_extremes.py"]
-_MEASURES = ["tests/maths/test_similarity.py", "tests/maths/test_extremes.py"]
+_LARGE = [
+    f"tests/responses/test_large.py::test_{name}"
+    for name in (
+        "pieces_measure_what_the_whole_does",
+        "masses_of_any_size_are_added_up_in_pieces",
+        "the_best_temperature_of_many_is_that_of_all",
+        "limits_are_told_of_large_responses_too",
+        "rows_are_taken_by_id_from_the_file",
+        "responses_one_after_another",
+        "classes_that_nobody_names_do_not_count_in_an_order",
+    )
+]
+_EXTREMES = ["tests/maths/test_extremes.py", "tests/maths/test_numbers.py"]
+_LOSSES = ["tests/maths/test_losses.py", *_EXTREMES]
+_MEASURES = ["tests/maths/test_similarity.py", *_EXTREMES]
 _STATISTICS = [
     f"tests/maths/test_{name}.py"
     for name in ("statistics", "decisions", "intervals", "ranks", "by_class", "folds", "looks")
@@ -53,8 +66,8 @@ TESTS: dict[Path, list[str]] = {
     MATHS / "_stacked.py": _LOSSES,
     MATHS / "targets.py": ["tests/maths/test_targets.py", *_MEASURES],
     MATHS / "_off_class.py": [*_MEASURES, "tests/maths/test_targets.py"],
-    MATHS / "_sums.py": [*_MEASURES, "tests/responses/test_large.py"],
-    MATHS / "similarity.py": [*_MEASURES, "tests/responses/test_large.py"],
+    MATHS / "_sums.py": [*_MEASURES, *_LARGE],
+    MATHS / "similarity.py": [*_MEASURES, *_LARGE],
     STATISTICS / "decisions.py": _STATISTICS,
     STATISTICS / "intervals.py": _STATISTICS,
     STATISTICS / "sequential.py": _STATISTICS,
@@ -63,20 +76,28 @@ TESTS: dict[Path, list[str]] = {
     STATISTICS / "ranks.py": _STATISTICS,
     PACKAGE / "verdicts/rule.py": ["tests/verdicts/test_rule.py"],
     PACKAGE / "sweet_spot/choice.py": ["tests/sweet_spot/test_choice.py"],
-    MATHS / "calibration.py": ["tests/maths/test_calibration.py", "tests/maths/test_extremes.py"],
+    MATHS / "calibration.py": ["tests/maths/test_calibration.py", *_EXTREMES, *_LARGE],
     MATHS / "class_order.py": ["tests/maths/test_class_order.py"],
     MATHS / "blends.py": [*_LOSSES, "tests/maths/test_targets.py"],
-    MATHS / "rows.py": ["tests/responses/test_large.py", "tests/maths/test_checks.py"],
+    MATHS / "rows.py": ["tests/maths/test_checks.py", *_LARGE],
     MATHS / "_checks.py": ["tests/maths/test_checks.py", *_LOSSES],
     STATISTICS / "_checks.py": _STATISTICS,
 }
 """The tests that must notice a change of a file; its own examples come last."""
 
+_SLOW = [
+    "tests/maths/test_losses.py::test_a_compiled_loss_is_one_graph_with_the_same_result",
+    "tests/maths/test_looks.py::test_planned_looks_err_no_more_than_the_level_and_unplanned_ones_do",
+    "tests/maths/test_numbers.py::test_the_calibrated_nll_of_many_classes_is_that_of_float64",
+    "tests/maths/test_numbers.py::test_a_loss_over_a_hundred_thousand_classes_is_that_of_float64",
+]
+"""Tests that are left out from the beginning, since they would take longer than LONGEST_TEST."""
+
 RESULTS = ROOT / "benchmarks/results/mutants.json"
 
 LONGEST_TEST = 0.6
 """Seconds of processor time; a test that takes more is left out."""
-LONGEST_MUTANT = 2.0
+LONGEST_MUTANT = 1.5
 """Seconds of processor time for the tests of one mutant, the shortest that call what changed."""
 MEMORY = 8 * 2**30
 """Bytes that a mutant's process may have."""
@@ -439,7 +460,15 @@ def _pytest(file: Path, plugin: object) -> int:
     sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
-    options = ["-x", "-q", "--capture=sys", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    slow = [f"--deselect={each}" for each in _SLOW]
+    options = [
+        *slow,
+        "-x",
+        "-q",
+        "--capture=sys",
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+    ]
     without = [f"-pno:{name}" for name in ("cacheprovider", "randomly", "xdist")]
     return int(pytest.main([*options, *without, *TESTS[file], str(file)], plugins=[plugin]))
 
