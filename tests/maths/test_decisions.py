@@ -49,34 +49,35 @@ def needed(n, interval, *, level=0.05, power=0.8):
 
 
 def between(n, interval, **how):
-    """A mean that n seeds tell from 0, and n - 1 do not."""
-    return (needed(n - 1, interval, **how) + needed(n, interval, **how)) / 2
+    """A mean that n seeds just tell from 0, and one that n - 1 just do not."""
+    return 1.00001 * needed(n, interval, **how), 0.99999 * needed(n - 1, interval, **how)
 
 
 @pytest.mark.parametrize("n", [6, 7, 20, 300])
 @pytest.mark.parametrize("example_part", [0.0, 4e-8])
 def test_the_plan_is_the_smallest_number_of_seeds_that_resolves_the_gap(n, example_part):
     spread = an_interval(example_part=example_part)
-    mean = between(n, spread)
-    wide = dataclasses.replace(spread, degrees_of_freedom=1.0, mean=mean)  # undecided until then
-    plan = seeds_needed(wide)
-    assert (plan.seeds, plan.further_seeds) == (n, n - 5)
-    assert plan.gap == mean
-    assert seeds_needed(dataclasses.replace(wide, mean=mean + 1), margin=1.0).seeds == n
-    assert seeds_needed(dataclasses.replace(wide, mean=-mean)).seeds == n
+    for mean in between(n, spread):
+        wide = dataclasses.replace(spread, degrees_of_freedom=1.0, mean=mean)  # undecided as yet
+        plan = seeds_needed(wide)
+        assert (plan.seeds, plan.further_seeds) == (n, n - 5)
+        assert plan.gap == mean
+        assert seeds_needed(dataclasses.replace(wide, mean=mean + 1), margin=1.0).seeds == n
+        assert seeds_needed(dataclasses.replace(wide, mean=-mean)).seeds == n
 
 
 def test_level_and_power_of_a_plan_can_be_others():
     spread = an_interval(example_part=4e-8)
     for how in ({"level": 0.01}, {"power": 0.95}, {"level": 0.2, "power": 0.5}):
-        mean = between(40, spread, **how)
-        assert seeds_needed(dataclasses.replace(spread, mean=mean), **how).seeds == 40
+        for mean in between(40, spread, **how):
+            assert seeds_needed(dataclasses.replace(spread, mean=mean), **how).seeds == 40
 
 
 def test_a_plan_ends_at_ten_thousand_seeds():
     spread = an_interval()
     for n, planned in ((10_000, 10_000), (10_001, None)):
-        plan = seeds_needed(dataclasses.replace(spread, mean=between(n, spread)))
+        mean = sum(between(n, spread)) / 2
+        plan = seeds_needed(dataclasses.replace(spread, mean=mean))
         assert plan.seeds == planned
 
 
@@ -128,6 +129,7 @@ def test_a_p_value_at_the_level_shows_no_equivalence():
 
 def test_holm_takes_zero_and_one_and_nothing_outside():
     assert holm([0.0, 1.0, 0.5]).tolist() == [0.0, 1.0, 1.0]
+    assert holm([0.9, 0.8]).tolist() == [1.0, 1.0]
     for outside in (-1e-9, 1 + 1e-9, math.nan):
         with pytest.raises(InputError, match="with 1 outside"):
             holm([0.5, outside])
