@@ -166,8 +166,9 @@ def test_repeated_folds_by_hand():
 def test_the_fewest_folds_of_a_repetition_widen():
     folds = [[0, 1, 2, 3], [0, 0, 1, 1]]
     assert folds_mean_interval(TWICE, folds).standard_error ** 2 == pytest.approx(5 / 6)
-    folds = [[0, 1, 2, 3], [0, 3, 2, 1]]
-    assert folds_mean_interval(TWICE, folds).standard_error ** 2 == pytest.approx(5 / 12 * 4 / 3)
+    found = folds_mean_interval(TWICE, [[0, 1, 2, 3], [0, 3, 2, 1]])
+    assert found.standard_error**2 == pytest.approx(5 / 12 * 4 / 3)
+    assert found.seed_variance == pytest.approx(1 / 8 * 4 / 3)
 
 
 def test_the_luck_of_repetitions_is_never_more_than_all_chance():
