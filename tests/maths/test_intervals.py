@@ -193,3 +193,9 @@ def test_differences_of_folds_end_where_differences_do():
     variance = (values.var(ddof=1) / 4 + assumed) * 2 / 1
     assert found.standard_error**2 == pytest.approx(variance)
     assert found.with_level(0.999).high < 1
+
+
+def test_where_no_example_is_alike_the_missing_ones_are_assumed_too():
+    """Two examples on which seeds differ are two of the four that are wanted."""
+    found = accuracy_interval([[1, 0], [0, 1]])
+    assert found.standard_error**2 == pytest.approx(1 / 4 + 2 / 4)
