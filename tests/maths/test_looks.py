@@ -27,6 +27,11 @@ def test_one_look_has_the_whole_level():
     assert plan_looks(20, 20, level=0.03) == plan_looks(20, level=0.03)
 
 
+def test_one_seed_is_enough_to_plan_with():
+    assert [look.seeds for look in plan_looks(1, 3, level=0.05)] == [1, 2, 3]
+    assert [look.level for look in plan_looks(1, 2, level=0.04)] == pytest.approx([0.01, 0.03])
+
+
 def test_later_looks_have_the_larger_share_of_a_doubling_plan():
     levels = [look.level for look in plan_looks(10, 80, level=0.1)]
     assert levels == sorted(levels)

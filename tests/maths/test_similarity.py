@@ -7,7 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodteacher.errors import ConfigError, ResponseError
+from goodteacher.maths import _off_class, _sums, similarity
+from goodteacher.maths._sums import class_blocks
 from goodteacher.maths.similarity import (
+    SimilaritySums,
     conditional_mutual_information,
     mean_entropy,
     similarity_information,
@@ -239,3 +242,56 @@ def test_certain_rows_of_exact_zeros_have_no_similarity():
     logits[3, 0] = 0.0
     found = similarity_information(logits, torch.tensor([0, 1, 2, 0]))
     assert (found.total, found.class_part, found.instance_part) == (0.0, 0.0, 0.0)
+
+
+# --- what is kept, and how much at once ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("score", SCORES[1:])
+def test_a_score_is_taken_at_temperature_one_unless_another_is_named(score):
+    logits, labels = response()
+    assert score(logits, labels) == score(logits, labels, temperature=1.0)
+    assert similarity_information(logits, labels).total == pytest.approx(
+        similarity_information(2 * logits, labels, temperature=2.0).total
+    )
+
+
+def test_an_example_with_less_than_a_twentieth_of_a_second_class_is_one_hot():
+    """With a second class of 1 and of 5 percent there are 1.058 and 1.22 classes; of 0.5, 1.03."""
+    probs = torch.tensor([[0.995, 0.005], [0.99, 0.01], [0.95, 0.05], [0.5, 0.5]])
+    found = similarity_information(probs.log(), torch.zeros(4, dtype=torch.int64))
+    assert found.share_one_hot == 1 / 4
+
+
+def test_the_matrix_is_kept_up_to_a_gibibyte_and_where_it_is_asked_for(monkeypatch):
+    assert similarity.MOST_CELLS * 8 == 2**30
+    monkeypatch.setattr(similarity, "MOST_CELLS", 9)
+    for num_classes, keep in ((3, False), (4, True)):
+        found = SimilaritySums(1, num_classes, keep_matrix=keep).found()
+        with pytest.raises(ResponseError, match="was not kept"):
+            _ = found.matrix
+    with pytest.raises(ResponseError, match="was not kept"):
+        _ = SimilaritySums(1, 3).found().matrix
+    kept = SimilaritySums(1, 3, keep_matrix=True).found()
+    assert kept.matrix.shape == (3, 3)
+    assert "matrix" not in repr(kept)
+
+
+def test_examples_are_divided_by_as_many_classes_as_fit(monkeypatch):
+    labels = torch.tensor([2, 0, 1, 2, 0])
+    for cells, expected in (
+        (9, [([0, 1, 2], None)]),
+        (8, [([0, 1], [1, 2, 4]), ([2], [0, 3])]),
+        (3, [([0], [1, 4]), ([1], [2]), ([2], [0, 3])]),
+        (1, [([0], [1, 4]), ([1], [2]), ([2], [0, 3])]),
+    ):
+        monkeypatch.setattr(_sums, "CELLS", cells)
+        found = [
+            (each.classes.tolist(), None if each.rows is None else each.rows.tolist())
+            for each in class_blocks(labels, 3)
+        ]
+        assert found == expected
+
+
+def test_sums_take_no_more_memory_at_once_than_is_said():
+    assert _sums.CELLS * 8 == _off_class.CELLS * 8 == 128 * 2**20

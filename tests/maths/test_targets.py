@@ -328,3 +328,27 @@ def test_class_similarity_of_very_many_classes_takes_no_cell_for_each_pair():
     assert target.shape == (10, 30_000)
     torch.testing.assert_close(target.sum(1), torch.ones(10))
     assert target[3].argmax() == 103
+
+
+def test_a_class_without_any_mass_off_the_label_keeps_its_label():
+    logits = torch.tensor([[0.0, -torch.inf, -torch.inf], [1.0, 0.0, -1.0]])
+    target = LADDER["class_similarity"](logits, torch.tensor([0, 1]))
+    assert target[0].tolist() == [1.0, 0.0, 0.0]
+    assert torch.isfinite(target).all()
+
+
+def test_classes_are_averaged_as_many_at_once_as_fit(monkeypatch):
+    logits, labels = response(30, 5)
+    counts, plain = [], _off_class._log_average
+
+    def spied(log_off, own, count):
+        counts.append(count)
+        assert set(own.tolist()) <= set(range(count))
+        return plain(log_off, own, count)
+
+    monkeypatch.setattr(_off_class, "_log_average", spied)
+    for cells, expected in ((25, [5]), (14, [2, 2, 1]), (5, [1] * 5), (1, [1] * 5)):
+        counts.clear()
+        monkeypatch.setattr(_off_class, "CELLS", cells)
+        LADDER["class_similarity"](logits, labels)
+        assert counts == expected

@@ -99,6 +99,12 @@ def test_planted_knowledge_is_found_and_sized():
     assert "learned class similarity" in found.explanation
 
 
+def test_class_similarity_is_no_regularizer_that_a_gain_must_beat():
+    found = planted(LADDER_GAINS | {"class_similarity": 0.06})
+    assert found.verdict == "knowledge"
+    assert found.best_regularizer == "confidence_smoothing"
+
+
 def test_tuned_label_smoothing_is_chosen_on_the_selection_split():
     controls = {control.name: control for control in planted(LADDER_GAINS).controls}
     assert controls[TUNED].test_accuracy == pytest.approx(0.715, abs=0.01)

@@ -41,7 +41,7 @@ class OffClass:
     @property
     def num_classes(self) -> int:
         """The number of classes C."""
-        return self.log_probs.shape[-1]
+        return self.log_probs.shape[1]
 
     @cached_property
     def confidence(self) -> Tensor:
@@ -61,12 +61,12 @@ class OffClass:
     @cached_property
     def wrong(self) -> Tensor:
         """`p` of the other classes, `m * q`, `[N, C]`; 0 on the label."""
-        return self.q * self.mass.unsqueeze(-1)
+        return self.q * self.mass.unsqueeze(1)
 
     @cached_property
     def probs(self) -> Tensor:
         """`p`, `[N, C]`."""
-        return self.wrong.scatter(-1, self.labels.unsqueeze(-1), self.confidence.unsqueeze(-1))
+        return self.wrong.scatter(1, self.labels.unsqueeze(1), self.confidence.unsqueeze(1))
 
     @cached_property
     def divergence(self) -> Tensor:
@@ -88,13 +88,13 @@ class OffClass:
 
 def entropy(probs: Tensor, log_probs: Tensor) -> Tensor:
     """Return `-sum p log p` over the last axis, with 0 log 0 = 0."""
-    return -_times_log(probs, log_probs).sum(-1)
+    return -_times_log(probs, log_probs).sum(1)
 
 
 def divergence_from_uniform(q: Tensor, log_q: Tensor) -> Tensor:
     """Return `KL(q || u)` over the last axis, u uniform on C-1 classes; at least 0."""
-    excess = (log_q + math.log(log_q.shape[-1] - 1)).clamp_min(_LOWEST)
-    return (q * excess).sum(-1).clamp_min(0.0)
+    excess = (log_q + math.log(log_q.shape[1] - 1)).clamp_min(_LOWEST)
+    return (q * excess).sum(1).clamp_min(0.0)
 
 
 def _times_log(probs: Tensor, log_probs: Tensor) -> Tensor:
@@ -138,20 +138,20 @@ def taken_apart(logits: Tensor, labels: Tensor, temperature: float) -> OffClass:
         labels: int64 `[N]`, each in `0..C-1`.
         temperature: T > 0.
     """
-    log_probs = torch.log_softmax(logits.detach().double() / temperature, -1)
-    column = labels.unsqueeze(-1)
-    log_off = log_probs.scatter(-1, column, -torch.inf)
-    log_mass = log_off.logsumexp(-1)
-    log_q = log_off - log_mass.unsqueeze(-1)
+    log_probs = torch.log_softmax(logits.detach().double() / temperature, 1)
+    column = labels.unsqueeze(1)
+    log_off = log_probs.scatter(1, column, -torch.inf)
+    log_mass = log_off.logsumexp(1)
+    log_q = log_off - log_mass.unsqueeze(1)
     empty = log_mass == -torch.inf
     if bool(empty.any()):
         # Where all other classes have probability 0 any q will do: the uniform one says nothing.
-        nothing = torch.zeros_like(log_q[empty]).scatter(-1, column[empty], -torch.inf)
-        log_q[empty] = nothing.log_softmax(-1)
+        nothing = torch.zeros_like(log_q[empty]).scatter(1, column[empty], -torch.inf)
+        log_q[empty] = nothing.log_softmax(1)
     return OffClass(
         labels=labels,
         log_probs=log_probs,
-        log_confidence=log_probs.gather(-1, column).squeeze(-1),
+        log_confidence=log_probs.gather(1, column).squeeze(1),
         log_mass=log_mass,
         log_q=log_q,
     )
@@ -179,7 +179,7 @@ def class_similarity_of_each(parts: OffClass) -> Tensor:
     for first in range(0, len(classes), size):
         inside = (places >= first) & (places < first + size)
         rows = inside.nonzero()[:, 0] if len(classes) > size else slice(None)
-        log_off = parts.log_q[rows] + parts.log_mass[rows].unsqueeze(-1)
+        log_off = parts.log_q[rows] + parts.log_mass[rows].unsqueeze(1)
         own = places[rows] - first
         count = min(size, len(classes) - first)
         found[rows] = _log_average(log_off, own, count).exp()[own]
@@ -188,12 +188,12 @@ def class_similarity_of_each(parts: OffClass) -> Tensor:
 
 def _log_average(log_off: Tensor, own: Tensor, count: int) -> Tensor:
     """Average rows `[n, C]` group by group, in log-space; `own` says to which each belongs."""
-    shape = (count, log_off.shape[-1])
-    index = own.unsqueeze(-1).expand_as(log_off)
+    shape = (count, log_off.shape[1])
+    index = own.unsqueeze(1).expand_as(log_off)
     peak = log_off.new_full(shape, -torch.inf).scatter_reduce(0, index, log_off, "amax")
     # Cells without mass (the diagonal, empty classes) have peak -inf; any finite shift will do.
     shift = peak.nan_to_num(neginf=0.0)
     total = log_off.new_zeros(shape).scatter_add(0, index, (log_off - shift[own]).exp())
     log_sums = total.log() + shift
-    shares = log_sums - log_sums.logsumexp(-1, keepdim=True)
+    shares = log_sums - log_sums.logsumexp(1, keepdim=True)
     return shares.nan_to_num(nan=-torch.inf, neginf=-torch.inf)

@@ -113,7 +113,7 @@ def class_blocks(labels: Tensor, num_classes: int) -> Iterator[ClassBlock]:
     if len(present) <= size:
         yield ClassBlock(present, num_classes, None)
         return
-    ordered, rows = labels.sort(stable=True)
+    ordered, rows = labels.sort()
     for classes in present.split(size):
         first = int(torch.searchsorted(ordered, classes[0]))
         last = int(torch.searchsorted(ordered, classes[-1], right=True))
@@ -128,5 +128,5 @@ def _filled(logits: Logits, labels: Tensor) -> Tensor:
     filled = labels.clone()
     for part in row_chunks(len(unlabelled), logits.shape[1]):
         rows = unlabelled[part]
-        filled[rows] = logits[rows].argmax(-1)
+        filled[rows] = logits[rows].argmax(1)
     return filled

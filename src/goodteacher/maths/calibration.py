@@ -223,11 +223,11 @@ class CalibrationSums(Sums):
         """Add some examples; see :meth:`Sums.add`."""
         labels = self._labels[index]
         known = labels >= 0
-        highest, predicted = parts.log_probs.max(-1)
+        highest, predicted = parts.log_probs.max(1)
         self._confidence[index] = torch.where(known, highest.exp(), torch.nan).cpu()
         self._right[index] = (predicted == labels).cpu()
         self._nll -= _likely(parts.log_confidence)[known].sum().item()
-        brier = parts.wrong.square().sum(-1) + parts.mass.square()
+        brier = parts.wrong.square().sum(1) + parts.mass.square()
         self._brier += brier[known].sum().item()
 
     @property
@@ -332,18 +332,18 @@ def _ends(logits: Logits, labels: Tensor) -> tuple[Tensor, Tensor]:
 
     def both(rows: slice) -> Tensor:
         wide = _below_largest(logits[rows])
-        likely = wide.gather(-1, labels[rows].unsqueeze(-1)).squeeze(-1)
+        likely = wide.gather(1, labels[rows].unsqueeze(1)).squeeze(1)
         possible = wide > -torch.inf
-        means = torch.where(possible, wide, 0.0).sum(-1) / possible.sum(-1)
-        return torch.stack([likely, means], -1)
+        means = torch.where(possible, wide, 0.0).sum(1) / possible.sum(1)
+        return torch.stack([likely, means], 1)
 
-    likely, means = each_chunk(len(logits), logits.shape[1], both).unbind(-1)
+    likely, means = each_chunk(len(logits), logits.shape[1], both).unbind(1)
     return likely, means
 
 
 def _below_largest(logits: Tensor) -> Tensor:
     wide = logits.detach().double()
-    return wide - wide.amax(-1, keepdim=True)
+    return wide - wide.amax(1, keepdim=True)
 
 
 def _slopes(logits: Tensor, likely: Tensor) -> Callable[[float], float]:
@@ -352,8 +352,8 @@ def _slopes(logits: Tensor, likely: Tensor) -> Callable[[float], float]:
     finite = _finite(wide)
 
     def slope(log_inverse: float) -> float:
-        probs = torch.softmax(wide * math.exp(log_inverse), -1)
-        return ((probs * finite).sum(-1) - likely).mean().item()
+        probs = torch.softmax(wide * math.exp(log_inverse), 1)
+        return ((probs * finite).sum(1) - likely).mean().item()
 
     return slope
 
@@ -381,10 +381,10 @@ def _polished(logits: Logits, likely: Tensor, start: float) -> float:
             possible = likely[rows] > -torch.inf
             wide = _below_largest(logits[rows])[possible]
             finite = _finite(wide)
-            weighed = torch.softmax(wide * math.exp(log_inverse), -1).mul_(finite)
-            mean = weighed.sum(-1)
+            weighed = torch.softmax(wide * math.exp(log_inverse), 1).mul_(finite)
+            mean = weighed.sum(1)
             slope += (mean - likely[rows][possible]).sum().item()
-            bend += (weighed.mul_(finite).sum(-1) - mean.square()).sum().item()
+            bend += (weighed.mul_(finite).sum(1) - mean.square()).sum().item()
         return slope, bend
 
     found = start
@@ -407,7 +407,7 @@ def _calibrated(logits: Logits, labels: Tensor, temperature: float) -> Calibrati
 
 
 def _log_probs(logits: Tensor, temperature: float) -> Tensor:
-    return _likely(torch.log_softmax(logits.detach().double() / temperature, -1))
+    return _likely(torch.log_softmax(logits.detach().double() / temperature, 1))
 
 
 def _likely(log_probs: Tensor) -> Tensor:
@@ -419,7 +419,7 @@ def _nats(log_probs: Tensor, labels: Tensor) -> float:
 
 
 def _most_probable(logits: Tensor) -> Tensor:
-    return logits.argmax(-1)
+    return logits.argmax(1)
 
 
 def calibrated_nll(logits: Tensor, labels: Tensor, *, steps: int = 8) -> Tensor:

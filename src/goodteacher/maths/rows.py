@@ -180,7 +180,7 @@ def unusable_rows(logits: Tensor) -> Tensor:
         >>> unusable_rows(torch.tensor([[0.0, -torch.inf], [0.0, torch.inf], [-torch.inf] * 2]))
         tensor([False,  True,  True])
     """
-    return ~torch.isfinite(logits.amax(-1))
+    return ~torch.isfinite(logits.amax(1))
 
 
 def count_unusable(logits: Logits) -> int:

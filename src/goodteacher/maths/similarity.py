@@ -253,15 +253,15 @@ class SimilaritySums(Sums):
         # In units of each class's largest mass, so that even a mass of 1e-400 has a share.
         peak = self._peak.scatter_reduce(0, places, parts.log_mass, "amax")
         grown = peak > self._peak
-        self._sums[grown] *= (self._peak - peak)[grown].exp().unsqueeze(-1)
+        self._sums[grown] *= (self._peak - peak)[grown].exp().unsqueeze(1)
         self._peak = peak
         weight = (parts.log_mass - peak.nan_to_num(neginf=0.0)[places]).exp()
-        self._sums.index_add_(0, places, parts.q * weight.unsqueeze(-1))
+        self._sums.index_add_(0, places, parts.q * weight.unsqueeze(1))
 
     def end(self) -> None:
         """End a block: its classes' means are known."""
-        mass = self._sums.sum(-1)
-        qbar = self._sums.div_(mass.clamp_min(torch.finfo(mass.dtype).tiny).unsqueeze(-1))
+        mass = self._sums.sum(1)
+        qbar = self._sums.div_(mass.clamp_min(torch.finfo(mass.dtype).tiny).unsqueeze(1))
         divergence = divergence_from_uniform(qbar, qbar.log())
         self._class_part += (self._peak.exp() * mass * divergence).sum().item()
         if self._matrix is not None:
@@ -303,7 +303,7 @@ class MutualInformationSums(Sums):
 
     def end(self) -> None:
         """End a block: its classes' means are known."""
-        means = self._sums.div_(self._counts.unsqueeze(-1))
+        means = self._sums.div_(self._counts.unsqueeze(1))
         self._total += (self._counts * entropy(means, means.log())).sum().item()
 
     def found(self) -> float:
@@ -320,8 +320,8 @@ class VarianceSums(Sums):
     def add(self, index: Index, parts: OffClass) -> None:
         """Add some examples; see :meth:`Sums.add`."""
         others = parts.num_classes - 1
-        deviation = parts.wrong - parts.mass.unsqueeze(-1) / others
-        deviation.scatter_(-1, parts.labels.unsqueeze(-1), 0.0)
+        deviation = parts.wrong - parts.mass.unsqueeze(1) / others
+        deviation.scatter_(1, parts.labels.unsqueeze(1), 0.0)
         self._total += deviation.square_().sum().item() / others
 
     def found(self) -> float:

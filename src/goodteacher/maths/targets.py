@@ -134,8 +134,8 @@ def class_similarity(logits: Tensor, labels: Tensor, *, temperature: float = 1.0
         tensor([0.6000, 0.2000, 0.2000])
     """
     parts = off_class(logits, labels, temperature=temperature)
-    spread = class_similarity_of_each(parts) * parts.mass.unsqueeze(-1)
-    target = spread.scatter(-1, parts.labels.unsqueeze(-1), parts.confidence.unsqueeze(-1))
+    spread = class_similarity_of_each(parts) * parts.mass.unsqueeze(1)
+    target = spread.scatter(1, parts.labels.unsqueeze(1), parts.confidence.unsqueeze(1))
     return _like(target, logits)
 
 
@@ -195,9 +195,9 @@ def permuted_targets(
     """
     parts = off_class(logits, labels, temperature=temperature)
     order = _random_others(parts.labels, parts.num_classes, _generator(seed))
-    others = order.sort(-1).values
+    others = order.sort(1).values
     probs = parts.probs
-    return _like(probs.scatter(-1, others, probs.gather(-1, order)), logits)
+    return _like(probs.scatter(1, others, probs.gather(1, order)), logits)
 
 
 def class_map_targets(
@@ -236,8 +236,8 @@ def class_map_targets(
     classes = torch.arange(parts.num_classes, device=logits.device)
     cycle = _random_others(classes, parts.num_classes, _generator(seed))
     same = classes.expand(parts.num_classes, -1)
-    source = same.scatter(-1, cycle, cycle.roll(1, -1))
-    return _like(parts.probs.gather(-1, source[parts.labels]), logits)
+    source = same.scatter(1, cycle, cycle.roll(1, 1))
+    return _like(parts.probs.gather(1, source[parts.labels]), logits)
 
 
 def shuffled_within_class(
@@ -339,7 +339,7 @@ def smoothing_targets(
     if labels.numel() == 0:
         raise ResponseError("labels are empty, and at least one is needed. Is the split empty?")
     check_labels(labels, labels.numel(), num_classes)
-    known = (labels != UNLABELLED).unsqueeze(-1)
+    known = (labels != UNLABELLED).unsqueeze(1)
     hot = F.one_hot(labels.long().clamp_min(0), num_classes).double()
     return (((1 - smoothing) * hot + smoothing / num_classes) * known).to(dtype)
 
@@ -381,15 +381,15 @@ def logits_of(probabilities: Tensor, *, temperature: float = 1.0) -> Tensor:
 
 def _smoothed(labels: Tensor, confidence: Tensor, mass: Tensor, num_classes: int) -> Tensor:
     """Put `confidence` on the label and spread `mass` evenly over the other classes."""
-    spread = (mass / (num_classes - 1)).unsqueeze(-1).repeat(1, num_classes)
-    return spread.scatter(-1, labels.unsqueeze(-1), confidence.unsqueeze(-1))
+    spread = (mass / (num_classes - 1)).unsqueeze(1).repeat(1, num_classes)
+    return spread.scatter(1, labels.unsqueeze(1), confidence.unsqueeze(1))
 
 
 def _random_others(labels: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:
     """List the C-1 classes other than each label in random order, `[N, C-1]`."""
     keys = torch.rand(len(labels), num_classes, generator=generator, dtype=torch.float64)
-    keys = keys.to(labels.device).scatter(-1, labels.unsqueeze(-1), torch.inf)
-    return keys.argsort(-1)[:, :-1]
+    keys = keys.to(labels.device).scatter(1, labels.unsqueeze(1), torch.inf)
+    return keys.argsort(1)[:, :-1]
 
 
 def _generator(seed: int | torch.Generator) -> torch.Generator:

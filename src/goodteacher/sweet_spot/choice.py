@@ -165,8 +165,8 @@ def converged(records: Sequence[TrajectoryRecord]) -> TrajectoryRecord:
     """
     last: dict[str, TrajectoryRecord] = {}
     for record in records:
-        if record.run not in last or record.epoch > last[record.run].epoch:
-            last[record.run] = record
+        before = last.get(record.run, record)
+        last[record.run] = max(before, record, key=lambda one: one.epoch)
     taught = [record for record in last.values() if not record.stopped]
     return most_accurate(taught or list(last.values()))
 
