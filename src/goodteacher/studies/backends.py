@@ -99,6 +99,9 @@ class Files(Protocol):
     def all_notes(self) -> Mapping[str, Sequence[Note]]:
         """Return what was noted of every file."""
 
+    def noted_folders(self) -> Collection[str]:
+        """Return the folders whose files have notes of their own; each name ends with ``/``."""
+
     def note(self, name: str) -> None:
         """Note what a file holds now."""
 

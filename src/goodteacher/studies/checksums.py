@@ -3,10 +3,11 @@
 A line is noted before a file takes its name, so after a kill or a power cut either the version
 before or the one that was being written is known: a file is as it was written if it holds what one
 of the last two notes of its name says. In a folder the notes of a folder's files are in its
-``.checksums.jsonl``, which is appended; at a URL, where nothing can be appended, each process has
-pieces of its own below ``.checksums/``. Each line says itself whether it is whole. What other
-libraries append to while they work, and the log of events, whose lines are sealed one by one, have
-no notes.
+``.checksums.jsonl``, which is appended; that of the study lists the folders that have one, so that
+a folder is missed that is gone with its notes. At a URL, where nothing can be appended, each
+process has pieces of its own below ``.checksums/``. Each line says itself whether it is whole. What
+other libraries append to while they work, and the log of events, whose lines are sealed one by one,
+have no notes.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ NOTES_FOLDER = ".checksums"
 FORMAT = 1
 """Of a note. A note of a later format was written by a later version of goodteacher."""
 _SEAL = ', "crc32": "'
+_FOLDER = "folder"
+"""In place of a digest."""
 _FREE = frozenset({EVENTS_FILE, EVENTS_FOLDER, "tensorboard", "wandb", "mlruns"})
 """What lies at the top of a study and is appended to."""
 
@@ -109,6 +112,11 @@ def note_of(name: str, path: Path | None, *, known: bool = False) -> Note:
     return Note(name, path.stat().st_size, digest_of(path, known=known), time.time())
 
 
+def folder_note(folder: str) -> Note:
+    """Return the note that files of a folder have notes: it is missed where all of it is gone."""
+    return Note(f"{folder}/", 0, _FOLDER, time.time())
+
+
 def read_note(line: str, where: object) -> Note | None:
     """Return the note of a line; None where it is torn or damaged.
 
@@ -177,6 +185,10 @@ def digest_of(path: Path, *, known: bool = True) -> str:
     return found
 
 
+_COMPARED = 200
+"""Bytes at the end of what was read, by which a file is known that was only appended to."""
+
+
 @dataclass
 class FolderNotes:
     """The notes of a folder of this machine, read as far as they are written.
@@ -187,8 +199,9 @@ class FolderNotes:
 
     path: Path
     _notes: dict[str, list[Note]] = field(default_factory=dict)
-    _seen: tuple[int, ...] = ()
-    _read: bytes = b""
+    _seen: tuple[int, ...] = (0, 0, 0)
+    _read: int = 0
+    _last: bytes = b""
     _alone: threading.Lock = field(default_factory=threading.Lock)
 
     def all(self) -> Mapping[str, Sequence[Note]]:
@@ -198,22 +211,30 @@ class FolderNotes:
                 state = self.path.stat()
                 seen = (state.st_ino, state.st_size, state.st_mtime_ns)
                 if seen != self._seen:
-                    self._go_on(self.path.read_bytes())
+                    self._go_on(grown=seen[0] == self._seen[0] and seen[1] > self._seen[1])
                     self._seen = seen
             except OSError:
-                self._notes, self._seen, self._read = {}, (), b""
+                self._begin_anew()
             return self._notes
 
-    def _go_on(self, content: bytes) -> None:
-        """Read what is new: up to the last whole line."""
-        if not content.startswith(self._read):
-            self._notes, self._read = {}, b""
-        new, end, _ = content[len(self._read) :].rpartition(b"\n")
+    def _begin_anew(self) -> None:
+        self._notes, self._seen, self._read, self._last = {}, (0, 0, 0), 0, b""
+
+    def _go_on(self, *, grown: bool) -> None:
+        """Read what is new, up to the last whole line: all of it unless the file was appended."""
+        with self.path.open("rb") as file:
+            file.seek(self._read - len(self._last))
+            if not grown or file.read(len(self._last)) != self._last:
+                self._begin_anew()
+                file.seek(0)
+            content = file.read()
+        new, end, _ = content.rpartition(b"\n")
         for line in new.decode("utf-8", "replace").split("\n"):
             note = read_note(line, self.path.parent)
             if note is not None:
                 self._notes.setdefault(note.file, []).append(note)
-        self._read = content[: len(self._read) + len(new) + len(end)]
+        self._read += len(new) + len(end)
+        self._last = (new + end)[-_COMPARED:] or self._last
 
     def add(self, note: Note) -> None:
         """Append a note; it is on the disk when this returns. Several processes may."""
@@ -247,6 +268,11 @@ def by_name(lines: Iterable[str], where: object) -> dict[str, list[Note]]:
     for note in filter(None, (read_note(line, where) for line in lines)):
         found.setdefault(note.file, []).append(note)
     return {name: sorted(notes, key=lambda note: note.time) for name, notes in found.items()}
+
+
+def folders_in(notes: Mapping[str, Sequence[Note]]) -> list[str]:
+    """Return the folders that the notes of a study list; each name ends with ``/``."""
+    return [name for name in notes if name.endswith("/")]
 
 
 def sync(path: Path) -> None:

@@ -21,7 +21,9 @@ from goodteacher.studies.checksums import (
     NOTES_FOLDER,
     Note,
     by_name,
+    folder_note,
     folder_notes,
+    folders_in,
     is_free,
     note_of,
     sync,
@@ -100,7 +102,7 @@ class LocalFiles:
             if not is_free(name):
                 sync(temporary)
             if self._has_notes_of(name):
-                folder_notes(target.parent).add(note_of(target.name, temporary))
+                self._add(name, note_of(target.name, temporary))
             temporary.replace(target)
             sync(target.parent)
         finally:
@@ -122,8 +124,15 @@ class LocalFiles:
         """Remove a file, if it is there."""
         path = self._inside(name)
         if self.notes(name) and self._has_notes_of(name):
-            folder_notes(path.parent).add(note_of(path.name, None))
+            self._add(name, note_of(path.name, None))
         path.unlink(missing_ok=True)
+
+    def _add(self, name: str, note: Note) -> None:
+        """Add a note of a file to those of its folder, which those of the study list."""
+        folder = name.rpartition("/")[0]
+        if folder:
+            folder_notes(self.place).add(folder_note(folder))
+        folder_notes(self.place / folder).add(note)
 
     def _has_notes_of(self, name: str) -> bool:
         return self.noted and not is_free(name)
@@ -154,12 +163,16 @@ class LocalFiles:
             below = path.parent.relative_to(self.place).as_posix()
             for name, notes in folder_notes(path.parent).all().items():
                 found[name if below == "." else f"{below}/{name}"] = notes
-        return {name: notes for name, notes in found.items() if not is_free(name)}
+        return {n: of for n, of in found.items() if not is_free(n) and not n.endswith("/")}
+
+    def noted_folders(self) -> Collection[str]:
+        """Return those that the notes of the study list."""
+        return folders_in(folder_notes(self.place).all())
 
     def note(self, name: str) -> None:
         """Note what a file holds now."""
         path = self.place.joinpath(name)
-        folder_notes(path.parent).add(note_of(path.name, path))
+        self._add(name, note_of(path.name, path))
 
     def sizes(self) -> Mapping[str, int]:
         """Walk through all folders."""

@@ -225,6 +225,10 @@ class RemoteFiles:
         """Return what was noted of all objects."""
         return self._noted.all(list(self.names()))
 
+    def noted_folders(self) -> Collection[str]:
+        """Return those of a study that was copied from a folder."""
+        return self._noted.folders()
+
     def note(self, name: str) -> None:
         """Note what an object holds now."""
         self._noted.add(note_of(name, self.local(name)))

@@ -9,10 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from goodteacher.studies.checksums import NOTES_FILE, NOTES_FOLDER, Note, by_name, is_free
+from goodteacher.studies.checksums import (
+    NOTES_FILE,
+    NOTES_FOLDER,
+    Note,
+    by_name,
+    folders_in,
+    is_free,
+)
 from goodteacher.studies.remote_log import Objects, RemoteLog
 
 
@@ -61,7 +68,13 @@ class RemoteNotes:
             for folder in (name for name in names if PurePosixPath(name).name == NOTES_FILE):
                 for file, notes in self._folder(str(PurePosixPath(folder).parent)).items():
                     found[str(PurePosixPath(folder).parent / file)] = notes
-            return {n: notes for n, notes in {**found, **self._notes}.items() if not is_free(n)}
+            both = {**found, **self._notes}
+            return {n: of for n, of in both.items() if not is_free(n) and not n.endswith("/")}
+
+    def folders(self) -> Collection[str]:
+        """Return the folders that the notes of a study list that was copied from a folder."""
+        with self._alone:
+            return folders_in(self._folder("."))
 
     def _refresh(self) -> None:
         """Get the pieces that have grown."""
