@@ -204,6 +204,23 @@ def test_the_doctor_says_what_is_damaged_and_what_it_costs(copy):
     assert told["seconds"] > 0
 
 
+def test_the_doctor_says_whether_a_process_is_at_work(copy):
+    assert "No process is at work on it." in doctor(copy).stdout
+    with Store(copy).lock():
+        assert "A process is at work on it." in doctor(copy).stdout
+        assert json.loads(doctor(copy, "--json").stdout)["at_work"]
+
+
+@pytest.mark.parametrize("pattern", ["teachers/*", "teachers/*/trajectory.jsonl"])
+def test_what_is_listed_lacks_nothing_in_silence(copy, pattern):
+    gone = min(copy.glob(pattern))
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    study = goodteacher.Study(copy)
+    for listed in (study.trajectories, study.plot_teachers, study.plot_students):
+        with pytest.raises(StudyError, match=gone.name):
+            listed()
+
+
 def test_a_task_whose_checksums_are_gone_is_done_again_and_counted(copy):
     rows = first(copy, "students/search-*/rows.parquet")
     (copy / rows).with_name(NOTES_FILE).unlink()

@@ -131,6 +131,9 @@ class Files(Protocol):
             StudyError: Another process holds it.
         """
 
+    def is_held(self) -> bool:
+        """Say whether a process holds the study; at a URL one that was killed seems to do so."""
+
 
 def files_of(place: Place, *, noted: bool = True) -> Files:
     """Return what keeps the files of a study at a place.

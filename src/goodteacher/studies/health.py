@@ -26,6 +26,7 @@ class Health(Frozen):
         tasks: Tasks that are done again to restore them, by key.
         seconds: What these took, by the log; None where it does not say of all.
         advice: What restores them; empty where nothing is wrong.
+        at_work: Whether a process is at work on the study.
     """
 
     study: str
@@ -37,6 +38,7 @@ class Health(Frozen):
     tasks: tuple[str, ...] = ()
     seconds: float | None = 0.0
     advice: str = ""
+    at_work: bool = False
 
     @property
     def whole(self) -> bool:
@@ -77,6 +79,7 @@ def health_of(place: Place | str, *, accept: bool = False) -> Health:
         tasks=tuple(tasks),
         seconds=math.fsum(known) if len(known) == len(tasks) else None,
         advice=what_restores(found.names, None) if found.names else "",
+        at_work=store.is_held(),
     )
 
 

@@ -32,6 +32,10 @@ from goodteacher.studies.damage import not_written
 from goodteacher.studies.files import EVENTS_FILE
 from goodteacher.studies.progress import Progress
 
+_LOCK = ".lock"
+_WAIT = 0.5
+"""Seconds: whoever looks whether a lock is held has it for a moment."""
+
 
 @dataclass(frozen=True)
 class LocalFiles:
@@ -208,23 +212,32 @@ class LocalFiles:
     @contextlib.contextmanager
     def lock(self, progress: Progress) -> Iterator[None]:
         """Hold the folder by a lock of the system, which ends with the process."""
-        lock = FileLock(self._inside(".lock"))
+        lock = FileLock(self._inside(_LOCK))
         try:
-            lock.acquire(blocking=False)
+            lock.acquire(timeout=_WAIT, poll_interval=_WAIT / 10)
         except Timeout:  # an OSError too
             raise StudyError(
                 f"{self.place} is in use by another goodteacher process. "
                 "Wait for it, end it, or name another folder."
             ) from None
         except OSError as error:
-            raise StudyError(
-                f"{self.place} cannot be written: {error.strerror}. Is the folder yours? Copy it "
-                "to where you may write."
-            ) from error
+            raise not_written(self._inside(_LOCK), error) from error
         try:
             yield
         finally:
             lock.release()
+
+    def is_held(self) -> bool:
+        """Try the lock, for a moment."""
+        if not self.exists(_LOCK):
+            return False
+        try:
+            with FileLock(self._inside(_LOCK)).acquire(blocking=False):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # a folder that nobody writes here
+            return False
 
     def _inside(self, name: str) -> Path:
         """Return a path below the folder; a folder of somebody else's may hold links."""
@@ -248,11 +261,11 @@ def check_usable(path: Path) -> None:
     try:
         parent = next(each for each in (path, *path.absolute().parents) if each.exists())
     except OSError as error:  # such as a name that is too long
-        raise not_written(path, error) from error
+        raise not_written(path, error, at_the_door=True) from error
     if path.exists() and not path.is_dir():
         raise StudyError(f"{path} is a file, but a study is a folder. Name another with --out.")
     if parent == path and not os.access(path, os.W_OK | os.X_OK):
-        raise not_written(path, PermissionError(errno.EACCES, ""))
+        raise not_written(path, PermissionError(errno.EACCES, ""), at_the_door=True)
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise StudyError(
             f"{path} cannot be made: {parent} is not a folder that you may write to. "

@@ -28,7 +28,7 @@ from goodteacher.studies.files import EVENTS_FOLDER
 from goodteacher.studies.places import Url
 from goodteacher.studies.progress import Progress
 from goodteacher.studies.remote_errors import missing_bucket, persistently
-from goodteacher.studies.remote_lock import RemoteLock
+from goodteacher.studies.remote_lock import LOCK_FILE, RemoteLock
 from goodteacher.studies.remote_log import RemoteLog
 from goodteacher.studies.remote_notes import RemoteNotes
 
@@ -216,6 +216,10 @@ class RemoteFiles:
     def set_aside(self, name: str) -> None:
         """Move an object below ``.damaged``; what was noted of it stays."""
         persistently(self.place, lambda: self.fs.mv(self.at(name), self.at(f".damaged/{name}")))
+
+    def is_held(self) -> bool:
+        """Ask whether the lock is there."""
+        return self.exists(LOCK_FILE)
 
     def notes(self, name: str, *, again: bool = False) -> Sequence[Note]:
         """Return what was noted of an object."""

@@ -243,6 +243,10 @@ class Store:
         """
         return self.files.lock(progress or Silent())
 
+    def is_held(self) -> bool:
+        """Say whether a process is at work on the study; see :meth:`Files.is_held`."""
+        return self.files.is_held()
+
     # Writing: whole or not at all.
 
     @contextlib.contextmanager
