@@ -1,7 +1,7 @@
 """The command line: parsing, printing, exit codes.
 
-Exit codes: 0 success, 1 the work failed (the disk is full, say), 2 wrong input, 130 interrupted by Ctrl-C, 143 ended by
-SIGTERM (a study stays resumable after both).
+Exit codes: 0 success, 1 the work failed (the disk is full, say), 2 wrong input, 130 interrupted by
+Ctrl-C, 143 ended by SIGTERM (a study stays resumable after both).
 With ``--json`` the result is on stdout as JSON; progress and messages go to stderr always.
 """
 

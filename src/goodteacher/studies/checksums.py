@@ -185,6 +185,8 @@ def digest_of(path: Path, *, known: bool = True) -> str:
     return found
 
 
+COMPACTED_FROM = 64 * 1024
+"""Bytes below which notes stay as they are."""
 _COMPARED = 200
 """Bytes at the end of what was read, by which a file is known that was only appended to."""
 
@@ -241,15 +243,46 @@ class FolderNotes:
         last = latest(self.all().get(note.file, ()))
         if last is not None and (last.size, last.sha256) == (note.size, note.sha256):
             return
+        while not self._append(f"{note.line()}\n".encode()):
+            pass
+
+    def _append(self, lines: bytes) -> bool:
+        """Append lines; False where a shorter file took the place of the one that has them now."""
         handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             size = os.fstat(handle).st_size
             torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-            line = f"{note.line()}\n".encode()
-            os.write(handle, b"\n" + line if torn else line)
+            os.write(handle, b"\n" + lines if torn else lines)
             os.fsync(handle)
+            return os.fstat(handle).st_ino == self.path.stat().st_ino
+        except FileNotFoundError:  # the folder was removed meanwhile, with its files
+            return True
         finally:
             os.close(handle)
+
+    def compact(self) -> None:
+        """Leave the two notes of each file that count, where there are many more.
+
+        One process may at a time, while others add notes: a kill or a power cut leaves all notes or
+        those that count.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            if self.path.stat().st_size < COMPACTED_FROM:
+                return
+            notes = self.all()
+            counting = [note for of in notes.values() for note in of[-2:]]
+            if sum(map(len, notes.values())) < 2 * len(counting):
+                return
+            short = self.path.with_name(f"{NOTES_FILE}.part")
+            with self.path.open("rb") as old:
+                read = self._read
+                short.write_text("".join(f"{note.line()}\n" for note in counting), "utf-8")
+                sync(short)
+                short.replace(self.path)
+                sync(self.path.parent)
+                old.seek(read)
+                if added := old.read():  # meanwhile, by another process
+                    self._append(added)
 
 
 @lru_cache(maxsize=4096)

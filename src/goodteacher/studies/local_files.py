@@ -223,9 +223,17 @@ class LocalFiles:
         except OSError as error:
             raise not_written(self._inside(_LOCK), error) from error
         try:
+            self._compact()
             yield
+            self._compact()
         finally:
             lock.release()
+
+    def _compact(self) -> None:
+        """Make long notes short; a disk that is too full for it has the long ones."""
+        with contextlib.suppress(OSError):
+            for folder in ("", *self.noted_folders()):
+                folder_notes(self.place / folder).compact()
 
     def is_held(self) -> bool:
         """Try the lock, for a moment."""
