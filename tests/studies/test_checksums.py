@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from goodteacher.errors import StudyError
-from goodteacher.studies import Store, checksums
+from goodteacher.studies import Store, checksums, local_files
 from goodteacher.studies.checksums import (
     NOTES_FILE,
     folder_notes,
@@ -180,7 +180,7 @@ def test_digests_of_files_that_were_read_do_not_grow_for_ever(tmp_path, monkeypa
 @pytest.fixture
 def long_notes(store, monkeypatch):
     """A store whose files were written again and again; short notes are compacted, too."""
-    monkeypatch.setattr(checksums, "COMPACTED_FROM", 0)
+    monkeypatch.setattr(local_files, "COMPACTED_FROM", 0)
     for number in range(30):
         for name in ("a.txt", "deep/b.txt"):
             store.write_text(name, f"content {number}")
@@ -265,7 +265,7 @@ def test_a_disk_without_space_for_short_notes_keeps_the_long_ones(long_notes, mo
 
 
 def test_notes_that_others_add_while_they_are_made_short_are_kept(store, monkeypatch):
-    monkeypatch.setattr(checksums, "COMPACTED_FROM", 0)
+    monkeypatch.setattr(local_files, "COMPACTED_FROM", 0)
     code = "import sys; from goodteacher.studies import Store; "
     code += "[Store(sys.argv[1]).write_text(f'{n % 40}.txt', 'x' * n) for n in range(400)]"
     other = subprocess.Popen([sys.executable, "-c", code, str(store.root)])

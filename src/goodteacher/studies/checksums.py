@@ -22,7 +22,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from goodteacher.errors import StudyError
@@ -140,8 +140,7 @@ def read_note(line: str, where: object) -> Note | None:
 
 def is_free(name: str) -> bool:
     """Say whether a file of a study has no notes: it is appended to, hidden, or temporary."""
-    parts = PurePosixPath(name).parts
-    return parts[0] in _FREE or any(part.startswith(".") for part in parts)
+    return name.startswith(".") or "/." in name or name.partition("/")[0] in _FREE
 
 
 def latest(notes: Sequence[Note]) -> Note | None:
@@ -267,8 +266,6 @@ class FolderNotes:
         those that count.
         """
         with contextlib.suppress(FileNotFoundError):
-            if self.path.stat().st_size < COMPACTED_FROM:
-                return
             notes = self.all()
             counting = [note for of in notes.values() for note in of[-2:]]
             if sum(map(len, notes.values())) < 2 * len(counting):
@@ -285,7 +282,7 @@ class FolderNotes:
                     self._append(added)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65_536)
 def _folder_notes(path: Path) -> FolderNotes:
     return FolderNotes(path)
 

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from goodteacher.data import inside
 from goodteacher.errors import StudyError
 from goodteacher.studies.checksums import (
+    COMPACTED_FROM,
     NOTES_FILE,
     NOTES_FOLDER,
     Note,
@@ -163,10 +164,10 @@ class LocalFiles:
     def all_notes(self) -> Mapping[str, Sequence[Note]]:
         """Return what was noted in every folder."""
         found = dict(self._pieces())
-        for path in self.place.rglob(NOTES_FILE):
-            below = path.parent.relative_to(self.place).as_posix()
-            for name, notes in folder_notes(path.parent).all().items():
-                found[name if below == "." else f"{below}/{name}"] = notes
+        for path in (name for name, _ in _below(self.place) if name.endswith(NOTES_FILE)):
+            below = path.removesuffix(NOTES_FILE)
+            for name, notes in folder_notes(self.place / below).all().items():
+                found[below + name] = notes
         return {n: of for n, of in found.items() if not is_free(n) and not n.endswith("/")}
 
     def noted_folders(self) -> Collection[str]:
@@ -181,10 +182,10 @@ class LocalFiles:
     def sizes(self) -> Mapping[str, int]:
         """Walk through all folders."""
         found = {}
-        for path in self.place.rglob("*"):
-            name = path.relative_to(self.place).as_posix()
-            if not is_free(name) and path.is_file():
-                found[name] = path.stat().st_size
+        for name, entry in _below(self.place):
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                if not is_free(name):
+                    found[name] = entry.stat().st_size
         return found
 
     def num_bytes(self, folder: str) -> int:
@@ -231,9 +232,10 @@ class LocalFiles:
 
     def _compact(self) -> None:
         """Make long notes short; a disk that is too full for it has the long ones."""
-        with contextlib.suppress(OSError):
-            for folder in ("", *self.noted_folders()):
-                folder_notes(self.place / folder).compact()
+        for folder in ("", *self.noted_folders()):
+            with contextlib.suppress(OSError):
+                if Path(f"{self.place}/{folder}{NOTES_FILE}").stat().st_size >= COMPACTED_FROM:
+                    folder_notes(self.place / folder).compact()
 
     def is_held(self) -> bool:
         """Try the lock, for a moment."""
@@ -250,6 +252,19 @@ class LocalFiles:
     def _inside(self, name: str) -> Path:
         """Return a path below the folder; a folder of somebody else's may hold links."""
         return inside(self.place, name, error=StudyError)
+
+
+def _below(place: Path, above: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield each file below a folder, by its name there; folders that are links are left out."""
+    try:
+        entries = list(os.scandir(place / above))
+    except (FileNotFoundError, PermissionError):  # removed meanwhile, or not ours
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(place, f"{above}{entry.name}/")
+        elif entry.is_file():
+            yield above + entry.name, entry
 
 
 def _make(folder: Path) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 
 from goodteacher.data import shorten
@@ -39,6 +40,8 @@ from goodteacher.studies.verified import is_of_export, is_of_verify, what_restor
 _PRODUCTS = ("student/", "baseline/", TABLE_FILE, CONFIRMED_FILE)
 """What is written together with the answer, which is therefore written again."""
 _SHOWN = 4
+_SHARES = 64
+"""Of files that are read at a time, each by one thread."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,10 @@ def audit(files: Files, *, contents: bool = True) -> Audit:
     if contents and isinstance(files, LocalFiles):
         whole = [name for name in known if name not in damaged]
         with ThreadPoolExecutor() as pool:
-            digests = pool.map(lambda name: digest_of(files.local(name)), whole)
-            read = zip(whole, digests, strict=True)
-            damaged += [n for n, sha256 in read if not fits(notes[n], sizes[n], sha256)]
+            shares = [whole[first::_SHARES] for first in range(_SHARES)]
+            for share, read in zip(shares, pool.map(partial(_digests, files), shares), strict=True):
+                found = zip(share, read, strict=True)
+                damaged += [n for n, sha256 in found if not fits(notes[n], sizes[n], sha256)]
     missing += _folders_gone(files, {*sizes, *notes})
     unknown = sizes.keys() - notes.keys()
     return Audit(
@@ -95,9 +99,18 @@ def audit(files: Files, *, contents: bool = True) -> Audit:
     )
 
 
+def _digests(files: LocalFiles, names: Sequence[str]) -> list[str]:
+    return [digest_of(files.local(name)) for name in names]
+
+
 def _folders_gone(files: Files, names: Collection[str]) -> list[str]:
     """Return the folders of which neither files nor notes are left, though there were."""
-    there = {f"{folder}/" for name in names for folder in PurePosixPath(name).parents}
+    there = set[str]()
+    for name in names:
+        folder = name.rpartition("/")[0]
+        while folder and f"{folder}/" not in there:
+            there.add(f"{folder}/")
+            folder = folder.rpartition("/")[0]
     gone = {name for name in files.noted_folders() if is_own(name) and name not in there}
     return [
         name for name in gone if not {f"{above}/" for above in PurePosixPath(name).parents} & gone
