@@ -70,6 +70,18 @@ def read_event(line: str) -> dict[str, Any] | None:
     return event if isinstance(event, dict) and "event" in event else None
 
 
+def by_time(lines: Iterable[str]) -> list[str]:
+    """Return the lines of several parts of a log in order of their times."""
+    return sorted(lines, key=_time)
+
+
+def _time(line: str) -> float:
+    try:
+        return float(json.loads(line)["time"])
+    except (ValueError, KeyError, TypeError):
+        return 0.0
+
+
 @dataclass(frozen=True)
 class Note:
     """What a file held when it was written, or that it was removed.
@@ -298,6 +310,16 @@ def by_name(lines: Iterable[str], where: object) -> dict[str, list[Note]]:
     for note in filter(None, (read_note(line, where) for line in lines)):
         found.setdefault(note.file, []).append(note)
     return {name: sorted(notes, key=lambda note: note.time) for name, notes in found.items()}
+
+
+def merged(first: Sequence[Note], second: Sequence[Note]) -> Sequence[Note]:
+    """Return the notes of a file that a study has in two places, since it was at a URL meanwhile.
+
+    They are in order of their times.
+    """
+    if not (first and second):
+        return first or second
+    return sorted((*first, *second), key=lambda note: note.time)
 
 
 def folders_in(notes: Mapping[str, Sequence[Note]]) -> list[str]:

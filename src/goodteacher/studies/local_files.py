@@ -9,6 +9,7 @@ import shutil
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -22,15 +23,17 @@ from goodteacher.studies.checksums import (
     NOTES_FOLDER,
     Note,
     by_name,
+    by_time,
     folder_note,
     folder_notes,
     folders_in,
     is_free,
+    merged,
     note_of,
     sync,
 )
 from goodteacher.studies.damage import not_written
-from goodteacher.studies.files import EVENTS_FILE
+from goodteacher.studies.files import EVENTS_FILE, EVENTS_FOLDER
 from goodteacher.studies.progress import Progress
 
 _LOCK = ".lock"
@@ -151,7 +154,8 @@ class LocalFiles:
     def notes(self, name: str, *, again: bool = False) -> Sequence[Note]:
         """Return what was noted of a file, by a study of a folder or of a URL."""
         path = self.place.joinpath(name)
-        return folder_notes(path.parent).all().get(path.name) or self._pieces().get(name, ())
+        own = folder_notes(path.parent).all().get(path.name, ())
+        return merged(own, self._pieces().get(name, ()))
 
     def _pieces(self) -> Mapping[str, Sequence[Note]]:
         """Return what was noted while the study was at a URL."""
@@ -163,11 +167,11 @@ class LocalFiles:
 
     def all_notes(self) -> Mapping[str, Sequence[Note]]:
         """Return what was noted in every folder."""
-        found = dict(self._pieces())
+        found: dict[str, Sequence[Note]] = dict(self._pieces())
         for path in (name for name, _ in _below(self.place) if name.endswith(NOTES_FILE)):
             below = path.removesuffix(NOTES_FILE)
             for name, notes in folder_notes(self.place / below).all().items():
-                found[below + name] = notes
+                found[below + name] = merged(notes, found.get(below + name, ()))
         return {n: of for n, of in found.items() if not is_free(n) and not n.endswith("/")}
 
     def noted_folders(self) -> Collection[str]:
@@ -206,9 +210,13 @@ class LocalFiles:
             handle.write(line + "\n")
 
     def logged(self) -> Iterable[str]:
-        """Return the lines; a missing log has none."""
-        path = self.log_place
-        return path.read_text("utf-8", "replace").splitlines() if path.exists() else []
+        """Return the lines, with those of a study that was at a URL; a missing log has none."""
+        path, pieces = self.log_place, sorted(self.place.glob(f"{EVENTS_FOLDER}/*.jsonl"))
+        own = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
+        if not pieces:
+            return own
+        copied = (piece.read_text("utf-8", "replace").splitlines() for piece in pieces)
+        return by_time([*chain.from_iterable(copied), *own])
 
     @contextlib.contextmanager
     def lock(self, progress: Progress) -> Iterator[None]:

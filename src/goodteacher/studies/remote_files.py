@@ -22,9 +22,9 @@ from typing import Any, cast
 
 from goodteacher.data import inside
 from goodteacher.errors import PackageError, StudyError
-from goodteacher.studies.checksums import NOTES_FILE, NOTES_FOLDER, Note, is_free, note_of
+from goodteacher.studies.checksums import NOTES_FILE, NOTES_FOLDER, Note, by_time, is_free, note_of
 from goodteacher.studies.fetched import fetched
-from goodteacher.studies.files import EVENTS_FOLDER
+from goodteacher.studies.files import EVENTS_FILE, EVENTS_FOLDER
 from goodteacher.studies.places import Url
 from goodteacher.studies.progress import Progress
 from goodteacher.studies.remote_errors import missing_bucket, persistently
@@ -255,7 +255,10 @@ class RemoteFiles:
         self._log.add(line)
 
     def logged(self) -> Iterable[str]:
-        """Return the lines of all pieces, by time."""
+        """Return the lines of all pieces, by time, and of the file of a study from a folder."""
+        with contextlib.suppress(FileNotFoundError):
+            copied = self.read(EVENTS_FILE).decode("utf-8", "replace").splitlines()
+            return by_time([*copied, *self._log.lines()])
         return self._log.lines()
 
     @contextlib.contextmanager

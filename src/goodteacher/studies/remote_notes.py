@@ -19,6 +19,7 @@ from goodteacher.studies.checksums import (
     by_name,
     folders_in,
     is_free,
+    merged,
 )
 from goodteacher.studies.remote_log import Objects, RemoteLog
 
@@ -54,7 +55,7 @@ class RemoteNotes:
         with self._alone:
             if again or name not in self._notes:
                 self._refresh()
-            return self._notes.get(name) or self._of_folder(name)
+            return merged(self._notes.get(name, ()), self._of_folder(name))
 
     def all(self, names: Sequence[str]) -> Mapping[str, Sequence[Note]]:
         """Return the notes of every file.
@@ -64,12 +65,12 @@ class RemoteNotes:
         """
         with self._alone:
             self._refresh()
-            found: dict[str, Sequence[Note]] = {}
+            found: dict[str, Sequence[Note]] = dict(self._notes)
             for folder in (name for name in names if PurePosixPath(name).name == NOTES_FILE):
                 for file, notes in self._folder(str(PurePosixPath(folder).parent)).items():
-                    found[str(PurePosixPath(folder).parent / file)] = notes
-            both = {**found, **self._notes}
-            return {n: of for n, of in both.items() if not is_free(n) and not n.endswith("/")}
+                    below = folder.removesuffix(NOTES_FILE)
+                    found[below + file] = merged(notes, found.get(below + file, ()))
+            return {n: of for n, of in found.items() if not is_free(n) and not n.endswith("/")}
 
     def folders(self) -> Collection[str]:
         """Return the folders that the notes of a study list that was copied from a folder."""
