@@ -6,11 +6,15 @@ the file's name, or end with the same numbers; nothing else is right.
 
     python -m benchmarks.faults --quick                     # a sample, a minute or two
     python -m benchmarks.faults --out benchmarks/results/faults.json
+
+How each case ended is a line of ``faults.jsonl`` beside it: the same command goes on after a stop,
+and tries again only what was wrong. Remove that file to begin anew, as after a change of the code.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import re
@@ -19,7 +23,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -167,7 +171,8 @@ DAMAGE: Mapping[str, Callable[[bytes], bytes]] = {
     "bit flipped, middle": _flipped(0.5),
     "bit flipped, last": _flipped(1.0),
 }
-FAULTS = (*DAMAGE, "deleted", "replaced", "later schema")
+FOLDER_DELETED = "folder deleted"
+FAULTS = (*DAMAGE, "deleted", FOLDER_DELETED, "replaced", "later schema")
 
 
 def kind_of(name: str) -> str:
@@ -190,6 +195,10 @@ def inject(folder: Path, name: str, fault: str, others: list[str]) -> bool:
     path, store = folder / name, Store(folder)
     if fault == "deleted":
         path.unlink()
+    elif fault == FOLDER_DELETED:
+        if path.parent == folder:
+            return False
+        shutil.rmtree(path.parent)
     elif fault == "replaced":
         content = path.read_bytes()
         other = next((o for o in others if (folder / o).read_bytes() != content), None)
@@ -219,14 +228,28 @@ class Case:
     fault: str
     command: str
 
+    def is_named(self, text: str) -> bool:
+        """Say whether a message names what is damaged; that of notes is told by their files."""
+        path = Path(self.name)
+        if self.fault == FOLDER_DELETED:
+            return re.search(rf"/{re.escape(str(path.parent))}\b", text) is not None
+        return path.name == NOTES_FILE or path.name in text
+
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: refused, same, different, unnamed, missed, left or traceback."""
+    """How a command ended: refused, same, different, unnamed, missed, left or traceback.
+
+    Where the fault fits no file, it is none.
+    """
 
     case: Case
     how: str
     said: str = ""
+
+
+_NONE = "none"
+_RIGHT = ("refused", "same", _NONE)
 
 
 class Bench:
@@ -262,17 +285,17 @@ class Bench:
                 for command in COMMANDS:
                     yield Case(kind, names[-1], fault, command)
 
-    def run(self, case: Case) -> Ended | None:
-        """Return how a command ends on a copy with a fault; None where the fault fits no file."""
+    def run(self, case: Case) -> Ended:
+        """Return how a command ends on a copy with a fault."""
         copy, others = self._copied(), kinds_of(self.whole)[case.kind]
         if not inject(copy, case.name, case.fault, others):
-            return None
+            return Ended(case, _NONE)
         try:
             with _quiet():
                 found = COMMANDS[case.command](copy)
         except GoodteacherError as error:
-            named = Path(case.name).name in str(error) or NOTES_FILE in case.name
-            return Ended(case, "refused" if named else "unnamed", str(error)[:300])
+            how = "refused" if case.is_named(str(error)) else "unnamed"
+            return Ended(case, how, str(error)[:300])
         except AssertionError as error:
             return Ended(case, "left", str(error)[:300])
         except Exception as error:
@@ -297,34 +320,73 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="60 cases of all")
     parser.add_argument("--minutes", type=float, default=600.0, help="stop after these")
     options = parser.parse_args()
+    lines = None if options.out is None else options.out.with_suffix(".jsonl")
     with tempfile.TemporaryDirectory() as folder:
-        bench, begun = Bench(Path(folder)), time.monotonic()
+        bench = Bench(Path(folder))
         cases = list(bench.cases())
         random.Random(0).shuffle(cases)
-        ended = []
-        for case in cases[: 60 if options.quick else None]:
-            if time.monotonic() - begun > 60 * options.minutes:
-                break
-            found = bench.run(case)
-            if found is not None:
-                ended.append(found)
-                if found.how not in ("refused", "same"):
-                    print(found, flush=True)
-    counts = Counter(each.how for each in ended)
-    by_command = {c: Counter(e.how for e in ended if e.case.command == c) for c in COMMANDS}
-    by_fault = {f: Counter(e.how for e in ended if e.case.fault == f) for f in FAULTS}
-    result = {
-        "operations": len(ended),
-        "of": len(cases),
-        "kinds_of_file": len({case.kind for case in cases}),
-        "ended": dict(sorted(counts.items())),
-        "by_command": {name: dict(sorted(each.items())) for name, each in by_command.items()},
-        "by_fault": {name: dict(sorted(each.items())) for name, each in by_fault.items()},
-        "wrong": [asdict(each) for each in ended if each.how not in ("refused", "same")],
-    }
+        chosen = cases[: 60 if options.quick else None]
+        ended = run_all(bench, chosen, lines, until=time.monotonic() + 60 * options.minutes)
+    result = {"of": len(cases), **summed_up(ended)}
     print(json.dumps({k: v for k, v in result.items() if k != "wrong"}, indent=2))
     if options.out is not None:
         options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def run_all(
+    bench: Bench, cases: Sequence[Case], lines: Path | None, *, until: float
+) -> list[Ended]:
+    """Run the cases that have not ended well before; return how all have ended so far.
+
+    Args:
+        bench: Runs them.
+        cases: All of them.
+        lines: The file of how they ended; None keeps nothing.
+        until: When to stop, by the monotonic clock.
+    """
+    known = {} if lines is None else read_ended(lines)
+    for case in cases:
+        before = known.get(case)
+        if before is not None and before.how in _RIGHT:
+            continue
+        if time.monotonic() > until:
+            break
+        known[case] = bench.run(case)
+        if known[case].how not in _RIGHT:
+            print(known[case], flush=True)
+        if lines is not None:
+            with lines.open("a") as file:
+                file.write(json.dumps(asdict(known[case])) + "\n")
+    return [known[case] for case in cases if case in known]
+
+
+def read_ended(lines: Path) -> dict[Case, Ended]:
+    """Return how cases ended, by a file of lines; one that is torn is left out."""
+    found = {}
+    for line in lines.read_text().splitlines() if lines.exists() else ():
+        with contextlib.suppress(ValueError):
+            values = json.loads(line)
+            case = Case(**values.pop("case"))
+            found[case] = Ended(case, **values)
+    return found
+
+
+def summed_up(ended: Sequence[Ended]) -> dict[str, Any]:
+    """Return what operations add up to; those whose fault fits no file are none."""
+    ended = [each for each in ended if each.how != _NONE]
+
+    def counted(name: str, values: Iterable[str]) -> dict[str, dict[str, int]]:
+        of = {v: Counter(e.how for e in ended if getattr(e.case, name) == v) for v in values}
+        return {value: dict(sorted(each.items())) for value, each in of.items()}
+
+    return {
+        "operations": len(ended),
+        "kinds_of_file": len({each.case.kind for each in ended}),
+        "ended": dict(sorted(Counter(each.how for each in ended).items())),
+        "by_command": counted("command", COMMANDS),
+        "by_fault": counted("fault", FAULTS),
+        "wrong": [asdict(each) for each in ended if each.how not in _RIGHT],
+    }
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PackageError,
         ResponseError,
         RunError,
+        StorageError,
         StudyError,
     )
     from goodteacher.integrations.sklearn import DistilledClassifier
@@ -61,6 +62,7 @@ _HOMES = {
         "PackageError",
         "ResponseError",
         "RunError",
+        "StorageError",
         "StudyError",
     ),
     "goodteacher.delivery": ("Classifier", "load_student"),
@@ -115,6 +117,7 @@ __all__ = [
     "SeveralStudies",
     "SimilarityInformation",
     "Split",
+    "StorageError",
     "Study",
     "StudyError",
     "Verdict",

@@ -11,6 +11,7 @@ The tree::
     │   ├── ResponseError            a teacher's response: its shape, ids or values
     │   └── StudyError               a study folder: not writable, no study, other settings
     └── RunError (RuntimeError)      the input was fine and the work failed; exits with 1
+        └── StorageError             a study's disk or service failed meanwhile; a StudyError, too
 
 A message names the value, the rule that it breaks, the likely cause and the next step, in that
 order, in plain sentences: it is all that a user of the command line sees.
@@ -56,6 +57,10 @@ class StudyError(InputError):
 
 class RunError(GoodteacherError, RuntimeError):
     """The input was fine, but the work failed."""
+
+
+class StorageError(RunError, StudyError):
+    """What keeps a study failed: a full disk, lost rights, a service that cannot be reached."""
 
 
 def needed_package(package: str, *, extra: str, what: str) -> ModuleType:

@@ -261,3 +261,13 @@ def test_study_belongs_to_one_at_a_time(store, monkeypatch):
     with other.lock():
         other.write_text("a.txt", "x")
     assert not other.exists(".lock") or other.root == store.path()
+
+
+def test_who_holds_it_is_seen_and_looking_takes_nothing(store):
+    assert not store.is_held()
+    with store.lock():
+        assert store.is_held()
+        assert store.is_held()
+    assert not store.is_held()
+    with store.lock():
+        pass

@@ -243,6 +243,21 @@ def test_a_damaged_file_is_named(pair):
         compare(*pair)
 
 
+@pytest.mark.parametrize("name", ["students.parquet", "data.json"])
+def test_what_a_study_lacks_is_named(pair, name):
+    (pair[1] / name).unlink()
+    with pytest.raises(StudyError, match=rf"two/{name} is damaged, missing"):
+        compare(*pair)
+
+
+def test_a_file_that_grew_is_named_though_it_is_not_read(pair):
+    Store(pair[0]).write_text("examples.json", "{}")
+    compare(*pair)
+    (pair[0] / "examples.json").write_text("{ }")
+    with pytest.raises(StudyError, match=r"one/examples\.json is damaged"):
+        compare(*pair)
+
+
 def test_the_result_is_frozen_and_read_back_from_its_json(pair):
     found = compare(*pair)
     with pytest.raises(ValidationError, match="frozen"):

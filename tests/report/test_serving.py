@@ -2,17 +2,21 @@
 
 import http.client
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
 from goodteacher.errors import ConfigError
 from goodteacher.report import ReportServer, write_report
+from goodteacher.report.going import Going, Stage
 from goodteacher.report.page import POLICY
 from goodteacher.report.serving import LIVE_POLICY, Live, live
 from goodteacher.studies import STUDENTS_FILE, Store, StudentsRecord
-from tests.report.build import settings
+from tests.report.build import settings, write_study
 
 
 @contextmanager
@@ -209,3 +213,60 @@ def test_a_free_port_is_part_of_the_address(tmp_path):
     with ReportServer(tmp_path) as server:
         assert server.address == f"http://127.0.0.1:{server.server_port}/"
         assert server.server_address[0] == "127.0.0.1"
+
+
+KILLED = """
+import os, signal, sys
+from datetime import UTC, datetime
+from goodteacher.report import write_report
+from goodteacher.report.going import Going, Stage
+from goodteacher.studies import Store
+
+store = Store(sys.argv[1])
+with store.lock():
+    now = datetime.now(UTC)
+    write_report(store, Going("search", (Stage("students", 1.0, 2.0),), now, now))
+    print("held", flush=True)
+    sys.stdin.readline()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_page_of_a_killed_process_is_not_running_for_ever(tmp_path):
+    store = write_study(tmp_path / "study")
+    killed = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(store.root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert killed.stdout.readline() == "held\n"
+        on_disk, shown = store.read_text("report.html"), Live(store.root)
+        assert "Running: there is no answer yet." in shown.answer("/").text
+        before = shown.answer("/version").text
+    finally:
+        killed.communicate("now\n")
+    page = shown.answer("/").text
+    assert "Not finished: there is no answer yet." in page
+    assert "Run the same command again; it continues where it stopped." in page
+    assert shown.answer("/version").text != before, "so that the browser reloads it"
+    assert store.read_text("report.html") == on_disk, "and looking writes nothing"
+    with store.lock():
+        assert "Running: there is no answer yet." in shown.answer("/").text
+
+
+def test_a_student_of_several_is_running_while_the_folder_of_all_is_held(tmp_path):
+    store = write_study(tmp_path / "several" / "one")
+    now = datetime.now(UTC)
+    write_report(store, Going("search", (Stage("students", 1.0, 2.0),), now, now))
+    with Store(tmp_path / "several").lock():
+        assert "Running:" in Live(store.root).answer("/").text
+    assert "Not finished:" in Live(store.root).answer("/").text
+
+
+def test_a_page_that_cannot_be_made_anew_stays(tmp_path):
+    store = write_study(tmp_path / "study")
+    store.write_text("report.html", "<title>Running: x</title><body>planted</body>")
+    (store.root / "data.json").write_text("{")
+    assert "planted" in Live(store.root).answer("/").text

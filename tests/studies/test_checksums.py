@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from goodteacher.errors import StudyError
-from goodteacher.studies import Store, checksums
+from goodteacher.studies import Store, checksums, local_files
 from goodteacher.studies.checksums import (
     NOTES_FILE,
     folder_notes,
@@ -175,3 +175,123 @@ def test_digests_of_files_that_were_read_do_not_grow_for_ever(tmp_path, monkeypa
         path.write_text(str(number))
         assert checksums.digest_of(path) == hashlib.sha256(str(number).encode()).hexdigest()
     assert len(checksums._digests) <= 3
+
+
+@pytest.fixture
+def long_notes(store, monkeypatch):
+    """A store whose files were written again and again; short notes are compacted, too."""
+    monkeypatch.setattr(local_files, "COMPACTED_FROM", 0)
+    for number in range(30):
+        for name in ("a.txt", "deep/b.txt"):
+            store.write_text(name, f"content {number}")
+    store.write_text("gone.txt", "x")
+    store.remove("gone.txt")
+    return store
+
+
+def known(store):
+    """What counts of the notes, by file."""
+    notes = store.files.all_notes()
+    return {n: [(note.size, note.sha256) for note in of[-2:]] for n, of in notes.items()}
+
+
+def num_lines(store, folder=""):
+    return len((store.root / folder / NOTES_FILE).read_text().splitlines())
+
+
+def test_notes_are_bounded_by_the_number_of_files(long_notes):
+    before, folders = known(long_notes), list(long_notes.files.noted_folders())
+    assert num_lines(long_notes) > 30
+    with long_notes.lock():
+        assert num_lines(long_notes) == 2 + 2 + 1, "two files, and the folder"
+        assert num_lines(long_notes, "deep") == 2
+        for number in range(30):
+            long_notes.write_text("deep/b.txt", f"again {number}")
+        assert num_lines(long_notes, "deep") == 32
+    assert num_lines(long_notes, "deep") == 2
+    assert known(long_notes)["a.txt"] == before["a.txt"]
+    assert known(long_notes)["gone.txt"] == before["gone.txt"]
+    assert list(long_notes.files.noted_folders()) == folders == ["deep/"]
+    assert long_notes.read_text("deep/b.txt") == "again 29"
+    assert not list(long_notes.path().rglob("*.part"))
+
+
+def test_notes_that_are_short_or_count_are_left(store):
+    with store.lock():
+        pass
+    for number in range(9):
+        store.write_text("a.txt", str(number))
+    with store.lock():
+        pass
+    assert num_lines(store) == 10
+
+
+STEPS = ["write_text", "sync", "replace", "parent"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_kill_while_notes_are_made_short_loses_none(long_notes, step, monkeypatch):
+    before = known(long_notes)
+
+    def kill(*_, **__):
+        raise KeyboardInterrupt
+
+    def killed_at_the_folder(path):
+        if path == long_notes.root:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if step in ("write_text", "replace"):
+            patch.setattr(Path, step, kill)
+        else:
+            patch.setattr(checksums, "sync", kill if step == "sync" else killed_at_the_folder)
+        with pytest.raises(KeyboardInterrupt), long_notes.lock():
+            pass
+    assert known(long_notes) == before
+    with long_notes.lock():
+        pass
+    assert known(long_notes) == before
+    assert num_lines(long_notes) == 5
+
+
+def test_a_disk_without_space_for_short_notes_keeps_the_long_ones(long_notes, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    before = known(long_notes)
+    monkeypatch.setattr(Path, "write_text", full)
+    with long_notes.lock():
+        assert known(long_notes) == before
+
+
+def test_notes_that_others_add_while_they_are_made_short_are_kept(store, monkeypatch):
+    monkeypatch.setattr(local_files, "COMPACTED_FROM", 0)
+    code = "import sys; from goodteacher.studies import Store; "
+    code += "[Store(sys.argv[1]).write_text(f'{n % 40}.txt', 'x' * n) for n in range(400)]"
+    other = subprocess.Popen([sys.executable, "-c", code, str(store.root)])
+    shorter = 0
+    while other.poll() is None:
+        before = num_lines(store)
+        folder_notes(store.path()).compact()
+        shorter += num_lines(store) < before
+    assert other.wait() == 0
+    assert shorter > 0
+    assert all(store.read_text(f"{n}.txt") == "x" * (360 + n) for n in range(40))
+
+
+def test_what_is_read_of_notes_that_grow_is_what_is_new(store, monkeypatch):
+    """So that a study of many files is not read again for each of them."""
+    read = []
+    plain = checksums.FolderNotes._go_on
+
+    def counted(self, *, grown):
+        before = self._read
+        plain(self, grown=grown)
+        read.append(self._read - before)
+
+    monkeypatch.setattr(checksums.FolderNotes, "_go_on", counted)
+    for number in range(50):
+        store.write_text(f"{number}.txt", "x")
+    size = store.path(NOTES_FILE).stat().st_size
+    assert sum(read) <= size
+    assert max(read) < size / 10

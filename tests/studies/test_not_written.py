@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
+from typer.testing import CliRunner
 
 from goodteacher import load_dataset, search
+from goodteacher.cli import app
 from goodteacher.config import Frozen
-from goodteacher.errors import DataError, StudyError
+from goodteacher.errors import DataError, InputError, RunError, StorageError, StudyError
 from goodteacher.studies import Store, not_written, place_of
-from tests.made import SETTINGS, arrays, dataset
+from tests.made import SETTINGS, arrays, as_options, dataset
 
 NOT_TEXT = os.fsdecode(b"caf\xe9")
 
@@ -59,7 +61,7 @@ def test_every_kind_of_file_says_why_it_cannot_be_written(
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     monkeypatch.setattr(os, "fsync", failing(number))
     monkeypatch.setattr(Path, "open", failing(number))
-    with pytest.raises(StudyError, match=f"cannot be written: .*{said}") as error:
+    with pytest.raises(StorageError, match=f"cannot be written: .*{said}") as error:
         WRITES[kind](store)
     assert ("events.jsonl" if kind == "log" else "a/file") in str(error.value)
     monkeypatch.undo()
@@ -90,7 +92,7 @@ def test_a_search_on_a_full_disk_goes_on_when_there_is_space(step, tmp_path, mon
         fsync(handle)
 
     monkeypatch.setattr(os, "fsync", filling)
-    with pytest.raises(StudyError, match="Free some space"):
+    with pytest.raises(StorageError, match="Free some space"):
         search(dataset(), out=tmp_path / "s", **settings)
     assert not list(tmp_path.rglob("*.part"))
     monkeypatch.setattr(os, "fsync", fsync)
@@ -107,6 +109,43 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path, monkeypatch):
 def test_a_name_that_is_too_long_is_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(StudyError, match=r"name is too long\. Name another folder with --out"):
         search(dataset(), out=tmp_path / ("a" * 300), **SETTINGS)
+
+
+def of_number(number):
+    return not_written(Path("a"), OSError(number, os.strerror(number)))
+
+
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO]
+)
+def test_a_disk_that_fails_is_no_wrong_input(number):
+    """So that the command line ends with 1, not with 2."""
+    assert isinstance(of_number(number), RunError)
+
+
+def test_what_another_name_would_mend_is_wrong_input():
+    denied = PermissionError(errno.EACCES, "")
+    for found in (of_number(errno.ENAMETOOLONG), not_written(Path("a"), denied, at_the_door=True)):
+        assert isinstance(found, InputError)
+        assert not isinstance(found, RunError)
+
+
+def exit_code(*arguments):
+    return CliRunner().invoke(app, [*map(str, arguments)]).exit_code
+
+
+def test_the_command_line_ends_with_1_on_a_full_disk_and_with_2_on_a_wrong_folder(
+    tmp_path, monkeypatch
+):
+    np.savez(tmp_path / "circle.npz", **arrays())
+    options = as_options({**SETTINGS, "student_epochs": 2, "seeds": 2, "rungs": 1})
+    command = ("search", tmp_path / "circle.npz", *options)
+    monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
+    assert exit_code(*command, f"--out={tmp_path / 'study'}") == 1
+    monkeypatch.undo()
+    (tmp_path / "file").write_text("")
+    assert exit_code(*command, f"--out={tmp_path / 'file'}") == 2
+    assert exit_code(*command, f"--out={tmp_path / ('a' * 300)}") == 2
 
 
 def test_names_that_are_no_text_are_refused_before_anything_is_trained(tmp_path):

@@ -14,7 +14,7 @@ import pytest
 from fsspec.registry import _registry
 
 import goodteacher
-from goodteacher.errors import PackageError, StudyError
+from goodteacher.errors import PackageError, StorageError, StudyError
 from goodteacher.studies import Store, done_among, place_of, remote_errors, remote_lock
 from goodteacher.studies.fetched import fetched
 from goodteacher.studies.places import Url
@@ -395,7 +395,9 @@ def test_service_that_cannot_be_reached_is_told_after_a_while(credentials):
     credentials.setattr(remote_errors, "PATIENCE", 1.5)
     credentials.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     begun = time.monotonic()
-    with pytest.raises(StudyError, match=r"could not be reached for \d+ seconds.*AWS_ENDPOINT_URL"):
+    with pytest.raises(
+        StorageError, match=r"could not be reached for \d+ seconds.*AWS_ENDPOINT_URL"
+    ):
         Store("s3://some-bucket/study").files.check()
     assert 0.5 < time.monotonic() - begun < 15
 

@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from benchmarks.same_numbers import differences, numbers_of
 from typer.testing import CliRunner
 
 import goodteacher
@@ -60,6 +61,9 @@ SAMPLE = [
     (NOTES_FILE, "bit flipped, middle", "search", "same"),
     ("events.jsonl", "bit flipped, middle", "search", "same"),
     ("study.toml", "truncated", "search", "same"),
+    ("student/model.safetensors", "folder deleted", "load", "refused"),
+    ("students/verify-*/test.safetensors", "folder deleted", "verify", "same"),
+    ("teachers/*/trajectory.jsonl", "folder deleted", "report", "refused"),
 ]
 
 
@@ -101,6 +105,53 @@ def test_what_only_verify_makes_is_said_to_be_so(copy):
     assert health_of(copy).missing == ("verdict.json",)
     goodteacher.verify(copy, **faults.JUDGED)
     assert health_of(copy).whole
+
+
+GONE = [
+    "student",
+    "teachers/*",
+    "teachers/*/checkpoints",
+    "students/search-*",
+    "students/confirm-*",
+]
+
+
+@pytest.mark.parametrize("pattern", GONE)
+def test_a_folder_that_is_gone_with_its_notes_is_named_and_made_again(copy, pattern):
+    before = numbers_of(copy)
+    folder = min(copy.glob(pattern))
+    name = f"{folder.relative_to(copy).as_posix()}/"
+    shutil.rmtree(folder)
+    found = health_of(copy)
+    assert found.missing == (name,)
+    assert "Give the command that made it again" in found.advice
+    tasks = () if name == "student/" else (name.split("/")[1],)
+    assert found.tasks == tasks
+    with pytest.raises(StudyError, match=name.rstrip("/")):
+        require_whole(Store(copy))
+    assert f"{name} is damaged, missing or not accounted for, and is made again" in searched(copy)
+    assert health_of(copy).whole
+    assert differences(before, numbers_of(copy)) == []
+
+
+def test_the_students_of_a_verification_that_are_gone_are_made_again_by_it(copy):
+    before = numbers_of(copy)
+    folders = sorted(copy.glob("students/verify-*"))
+    for folder in folders:
+        shutil.rmtree(folder)
+    names = tuple(f"students/{folder.name}/" for folder in folders)
+    found = health_of(copy)
+    assert found.missing == names
+    assert found.advice == "goodteacher verify, with the same settings, makes its own files again."
+    goodteacher.verify(copy, **faults.JUDGED)
+    assert health_of(copy).whole
+    assert differences(before, numbers_of(copy)) == []
+
+
+def test_all_students_that_are_gone_are_named_one_by_one(copy):
+    folders = {f"students/{path.name}/" for path in (copy / "students").iterdir() if path.is_dir()}
+    shutil.rmtree(copy / "students")
+    assert set(health_of(copy).missing) == folders
 
 
 def test_a_file_of_the_users_own_is_nobodys_business(copy):
@@ -151,6 +202,23 @@ def test_the_doctor_says_what_is_damaged_and_what_it_costs(copy):
     )
     assert [name.split("/")[1]] == told["tasks"]
     assert told["seconds"] > 0
+
+
+def test_the_doctor_says_whether_a_process_is_at_work(copy):
+    assert "No process is at work on it." in doctor(copy).stdout
+    with Store(copy).lock():
+        assert "A process is at work on it." in doctor(copy).stdout
+        assert json.loads(doctor(copy, "--json").stdout)["at_work"]
+
+
+@pytest.mark.parametrize("pattern", ["teachers/*", "teachers/*/trajectory.jsonl"])
+def test_what_is_listed_lacks_nothing_in_silence(copy, pattern):
+    gone = min(copy.glob(pattern))
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    study = goodteacher.Study(copy)
+    for listed in (study.trajectories, study.plot_teachers, study.plot_students):
+        with pytest.raises(StudyError, match=gone.name):
+            listed()
 
 
 def test_a_task_whose_checksums_are_gone_is_done_again_and_counted(copy):

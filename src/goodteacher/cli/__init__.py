@@ -1,7 +1,7 @@
 """The command line: parsing, printing, exit codes.
 
-Exit codes: 0 success, 1 the work failed, 2 bad input, 130 interrupted by Ctrl-C, 143 ended by
-SIGTERM (a study stays resumable after both).
+Exit codes: 0 success, 1 the work failed (the disk is full, say), 2 wrong input, 130 interrupted by
+Ctrl-C, 143 ended by SIGTERM (a study stays resumable after both).
 With ``--json`` the result is on stdout as JSON; progress and messages go to stderr always.
 """
 
@@ -83,7 +83,11 @@ def _goodteacher(
         typer.Option("--version", help="print the version", callback=_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Train a small classifier on the predictions of a large one: find the best teacher."""
+    """Train a small classifier on the predictions of a large one: find the best teacher.
+
+    Exit codes: 0 success; 1 the work failed, such as on a full disk; 2 wrong input; 130 Ctrl-C;
+    143 SIGTERM.
+    """
 
 
 @app.command()

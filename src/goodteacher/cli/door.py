@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from goodteacher.cli.display import print_error, print_json, stderr
-from goodteacher.errors import GoodteacherError, InputError
+from goodteacher.errors import GoodteacherError, InputError, RunError
 
 GOES_ON = frozenset({"search", "distill", "verify", "respond"})
 """Commands that keep what they have finished, and go on from there when they are given again."""
@@ -62,7 +62,8 @@ def door(as_json: bool) -> Iterator[None]:
             with _ending_on_request():
                 yield
     except GoodteacherError as error:
-        raise _told(error, str(error), as_json, 2 if isinstance(error, InputError) else 1) from None
+        is_input = isinstance(error, InputError) and not isinstance(error, RunError)
+        raise _told(error, str(error), as_json, 2 if is_input else 1) from None
     except BrokenPipeError:
         raise  # whoever reads the output has enough: click ends quietly
     except OSError as error:

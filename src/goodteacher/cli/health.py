@@ -59,6 +59,8 @@ def _print(found: Health) -> None:
         lines += [f"{what}: {name}" for name in names[:_SHOWN]]
         if len(names) > _SHOWN:
             lines.append(f"{what}: and {len(names) - _SHOWN} more")
+    at_work = "A process is" if found.at_work else "No process is"
+    lines.append(f"{at_work} at work on it.")
     if found.whole:
         lines.append("Every file is as it was written.")
     else:

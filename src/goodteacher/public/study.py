@@ -37,6 +37,7 @@ from goodteacher.studies import (
     Place,
     Store,
     health_of,
+    require_whole,
 )
 from goodteacher.teachers import recorded_teachers
 
@@ -115,7 +116,12 @@ class Study:
         return health_of(self.folder)
 
     def trajectories(self) -> list[TrajectoryRecord]:
-        """Return every recorded epoch of every teacher, by run and epoch."""
+        """Return every recorded epoch of every teacher, by run and epoch.
+
+        Raises:
+            StudyError: A file of the study is missing or damaged.
+        """
+        require_whole(self.store)
         return recorded_teachers(self.store)
 
     def students(self) -> list[StudentRow]:

@@ -17,7 +17,7 @@ from goodteacher.report.comparison_page import answer_of_all, comparison_page, g
 from goodteacher.report.page import render_page
 from goodteacher.report.pairs import paired_differences
 from goodteacher.report.plots import Plot, plot_of, write_page
-from goodteacher.studies import Place, Store, holds_several, place_of, study_folders
+from goodteacher.studies import Place, Store, holds_several, place_of, require_whole, study_folders
 
 _SHOWN_ANYWAY = frozenset({"data", "teacher", "student"})
 """Settings that a comparison shows, whether they differ or not."""
@@ -102,7 +102,7 @@ def compare(*studies: str | Path) -> Comparison:
 
     Raises:
         ConfigError: There are fewer than two studies, or one is named twice.
-        StudyError: A folder is not a study, or one of its files is damaged.
+        StudyError: A folder is not a study, or one of its files is damaged or missing.
 
     Example::
 
@@ -115,6 +115,8 @@ def compare(*studies: str | Path) -> Comparison:
         only = f", but got one: {places[0]}" if places else ""
         raise ConfigError(f"A comparison needs at least two studies{only}. Name more of them.")
     stores = [Store.open(place) for place in places]
+    for store in stores:
+        require_whole(store)
     found = tuple(map(read_compared, stores, _names(stores)))
     differing = _differing(stores)
     differences, reasons = paired_differences(stores, found)

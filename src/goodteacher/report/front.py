@@ -83,6 +83,12 @@ def write_front_report(store: Store, going: Going | None = None) -> Place:
     Raises:
         StudyError: A file is damaged.
     """
+    store.write_text(REPORT_FILE, front_report_of(store, going))
+    return store.root / REPORT_FILE
+
+
+def front_report_of(store: Store, going: Going | None = None) -> str:
+    """Return what :func:`write_front_report` writes."""
     settings = read_toml(store.local(STUDENTS_FILE))["settings"]
     named = {
         "name": store.root.name,
@@ -93,8 +99,7 @@ def write_front_report(store: Store, going: Going | None = None) -> Place:
         page = front_page(store.read_json(FRONT_FILE, Front), **named)
     else:
         page = unfinished_front(_states(store), going, **named)
-    store.write_text(REPORT_FILE, render_page(page))
-    return store.root / REPORT_FILE
+    return render_page(page)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,10 @@ class Going:
         """Say in one paragraph what a reader of a page with an earlier answer must know."""
         if self.stopped:
             return f"The {self.what} was stopped at {self.when}, before its end. {self.again}"
-        return f"A {self.what} is running. Stage: {self.stage}. Written {self.when}."
+        return (
+            f"A {self.what} is running. Stage: {self.stage}. Written {self.when}. If no newer page "
+            "appears for a long time, it was stopped."
+        )
 
     @property
     def again(self) -> str:

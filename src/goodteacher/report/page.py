@@ -78,8 +78,13 @@ def write_report(store: Store, going: Going | None = None, tables: Tables | None
     Raises:
         StudyError: A result file is missing that every study has, or holds something else.
     """
-    store.write_text(REPORT_FILE, render(_read(store, tables), going))
+    store.write_text(REPORT_FILE, report_of(store, going, tables))
     return store.root / REPORT_FILE
+
+
+def report_of(store: Store, going: Going | None = None, tables: Tables | None = None) -> str:
+    """Return what :func:`write_report` writes."""
+    return render(_read(store, tables), going)
 
 
 def render(findings: Findings | Verified, going: Going | None = None) -> str:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from goodteacher.errors import ConfigError, GoodteacherError
-from goodteacher.report.page import POLICY, render_page
+from goodteacher.report.front import front_report_of
+from goodteacher.report.page import POLICY, render_page, report_of
 from goodteacher.report.parts import REPORT_FILE, Page
 from goodteacher.report.standalone import asset
 from goodteacher.studies import Place, Store, holds_several, study_folders
@@ -29,6 +30,7 @@ LIVE_POLICY = f"{POLICY}; connect-src 'self'"
 _NAMES = (ADDRESS, "localhost")
 _FOLDER_NAME = re.compile(r"[\w-][\w.-]*")
 _WAITING = "none"
+_RUNNING = "<title>Running: "
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Live:
 
     def __init__(self, folder: Place) -> None:
         self.folder = folder
+        self._ended: dict[Place, tuple[str, str]] = {}
 
     def answer(self, path: str) -> Answer:
         """Return what is at a path of an address, without its query."""
@@ -62,12 +65,33 @@ class Live:
         where, _, name = path.rpartition("/")
         if where not in places or name not in ("", REPORT_FILE, "version"):
             return Answer(HTTPStatus.NOT_FOUND, "There is no such page here.\n")
-        text = _report_in(places[where])
+        text = self._report(places[where])
         version = hashlib.sha256(text.encode()).hexdigest()[:16] if text else _WAITING
         if name == "version":
             return Answer(HTTPStatus.OK, version)
         page = text or _waiting_page(places[where])
         return Answer(HTTPStatus.OK, live(page, version), "text/html; charset=utf-8")
+
+    def _report(self, place: Place) -> str:
+        """Return the report in a folder, or what it is now if who wrote it was killed.
+
+        Such a page says for ever that something is running.
+        """
+        text = _report_in(place)
+        if _RUNNING not in text or self._is_held(place):
+            return text
+        seen, ended = self._ended.get(place, ("", ""))
+        if seen != text:
+            if _report_in(place) != text:  # the work has ended just now, with a page of its own
+                return self._report(place)
+            ended = _ended_report(Store(place)) or text
+            self._ended[place] = text, ended
+        return ended
+
+    def _is_held(self, place: Place) -> bool:
+        """Say whether a process holds a study, or the folder of several that it is in."""
+        above = (place.parent,) if isinstance(place, Path) else ()
+        return any(Store(each).is_held() for each in (place, *above))
 
     def _places(self) -> Mapping[str, Place]:
         """Return the folder of each report, by what stands before its name in an address."""
@@ -195,6 +219,14 @@ def _report_in(place: Place) -> str:
         return ""
     try:
         return store.read_text(REPORT_FILE) if store.exists(REPORT_FILE) else ""
+    except (GoodteacherError, OSError):
+        return ""
+
+
+def _ended_report(store: Store) -> str:
+    """Return the report of a study on which nobody works; empty where it cannot be made."""
+    try:
+        return front_report_of(store) if holds_several(store.root) else report_of(store)
     except (GoodteacherError, OSError):
         return ""
 

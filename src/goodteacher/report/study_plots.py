@@ -11,7 +11,7 @@ from goodteacher.report.findings import Findings, read_findings
 from goodteacher.report.parts import Panel, View
 from goodteacher.report.plots import Plot, plot_of
 from goodteacher.report.rungs import RungScores, first_rung
-from goodteacher.studies import FRONT_FILE, SWEET_SPOT_FILE, VERDICT_FILE, Store
+from goodteacher.studies import FRONT_FILE, SWEET_SPOT_FILE, VERDICT_FILE, Store, require_whole
 
 
 def map_plot(store: Store) -> Plot:
@@ -118,8 +118,13 @@ def _labelled(panels: Iterable[Panel]) -> Iterable[View]:
             yield View(view.label or panel.title, view.figure, view.caption, view.table)
 
 
+def _findings(store: Store) -> Findings:
+    require_whole(store)
+    return read_findings(store)
+
+
 def _with_students(store: Store) -> tuple[Findings, RungScores]:
-    findings = read_findings(store)
+    findings = _findings(store)
     rung = first_rung(findings.students)
     if rung is None:
         raise StudyError(
@@ -130,7 +135,7 @@ def _with_students(store: Store) -> tuple[Findings, RungScores]:
 
 
 def _with_teachers(store: Store) -> Findings:
-    findings = read_findings(store)
+    findings = _findings(store)
     if not findings.healthy:
         raise StudyError(
             f"{store.root} has no teacher that can be used yet, so there is no figure of "

@@ -99,6 +99,9 @@ class Files(Protocol):
     def all_notes(self) -> Mapping[str, Sequence[Note]]:
         """Return what was noted of every file."""
 
+    def noted_folders(self) -> Collection[str]:
+        """Return the folders whose files have notes of their own; each name ends with ``/``."""
+
     def note(self, name: str) -> None:
         """Note what a file holds now."""
 
@@ -127,6 +130,9 @@ class Files(Protocol):
         Raises:
             StudyError: Another process holds it.
         """
+
+    def is_held(self) -> bool:
+        """Say whether a process holds the study; at a URL one that was killed seems to do so."""
 
 
 def files_of(place: Place, *, noted: bool = True) -> Files:

@@ -3,10 +3,11 @@
 A line is noted before a file takes its name, so after a kill or a power cut either the version
 before or the one that was being written is known: a file is as it was written if it holds what one
 of the last two notes of its name says. In a folder the notes of a folder's files are in its
-``.checksums.jsonl``, which is appended; at a URL, where nothing can be appended, each process has
-pieces of its own below ``.checksums/``. Each line says itself whether it is whole. What other
-libraries append to while they work, and the log of events, whose lines are sealed one by one, have
-no notes.
+``.checksums.jsonl``, which is appended; that of the study lists the folders that have one, so that
+a folder is missed that is gone with its notes. At a URL, where nothing can be appended, each
+process has pieces of its own below ``.checksums/``. Each line says itself whether it is whole. What
+other libraries append to while they work, and the log of events, whose lines are sealed one by one,
+have no notes.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from goodteacher.errors import StudyError
@@ -32,6 +33,8 @@ NOTES_FOLDER = ".checksums"
 FORMAT = 1
 """Of a note. A note of a later format was written by a later version of goodteacher."""
 _SEAL = ', "crc32": "'
+_FOLDER = "folder"
+"""In place of a digest."""
 _FREE = frozenset({EVENTS_FILE, EVENTS_FOLDER, "tensorboard", "wandb", "mlruns"})
 """What lies at the top of a study and is appended to."""
 
@@ -65,6 +68,18 @@ def read_event(line: str) -> dict[str, Any] | None:
         with contextlib.suppress(ValueError):
             event = json.loads(line)
     return event if isinstance(event, dict) and "event" in event else None
+
+
+def by_time(lines: Iterable[str]) -> list[str]:
+    """Return the lines of several parts of a log in order of their times."""
+    return sorted(lines, key=_time)
+
+
+def _time(line: str) -> float:
+    try:
+        return float(json.loads(line)["time"])
+    except (ValueError, KeyError, TypeError):
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -109,6 +124,11 @@ def note_of(name: str, path: Path | None, *, known: bool = False) -> Note:
     return Note(name, path.stat().st_size, digest_of(path, known=known), time.time())
 
 
+def folder_note(folder: str) -> Note:
+    """Return the note that files of a folder have notes: it is missed where all of it is gone."""
+    return Note(f"{folder}/", 0, _FOLDER, time.time())
+
+
 def read_note(line: str, where: object) -> Note | None:
     """Return the note of a line; None where it is torn or damaged.
 
@@ -132,8 +152,7 @@ def read_note(line: str, where: object) -> Note | None:
 
 def is_free(name: str) -> bool:
     """Say whether a file of a study has no notes: it is appended to, hidden, or temporary."""
-    parts = PurePosixPath(name).parts
-    return parts[0] in _FREE or any(part.startswith(".") for part in parts)
+    return name.startswith(".") or "/." in name or name.partition("/")[0] in _FREE
 
 
 def latest(notes: Sequence[Note]) -> Note | None:
@@ -177,6 +196,12 @@ def digest_of(path: Path, *, known: bool = True) -> str:
     return found
 
 
+COMPACTED_FROM = 64 * 1024
+"""Bytes below which notes stay as they are."""
+_COMPARED = 200
+"""Bytes at the end of what was read, by which a file is known that was only appended to."""
+
+
 @dataclass
 class FolderNotes:
     """The notes of a folder of this machine, read as far as they are written.
@@ -187,8 +212,9 @@ class FolderNotes:
 
     path: Path
     _notes: dict[str, list[Note]] = field(default_factory=dict)
-    _seen: tuple[int, ...] = ()
-    _read: bytes = b""
+    _seen: tuple[int, ...] = (0, 0, 0)
+    _read: int = 0
+    _last: bytes = b""
     _alone: threading.Lock = field(default_factory=threading.Lock)
 
     def all(self) -> Mapping[str, Sequence[Note]]:
@@ -198,40 +224,77 @@ class FolderNotes:
                 state = self.path.stat()
                 seen = (state.st_ino, state.st_size, state.st_mtime_ns)
                 if seen != self._seen:
-                    self._go_on(self.path.read_bytes())
+                    self._go_on(grown=seen[0] == self._seen[0] and seen[1] > self._seen[1])
                     self._seen = seen
             except OSError:
-                self._notes, self._seen, self._read = {}, (), b""
+                self._begin_anew()
             return self._notes
 
-    def _go_on(self, content: bytes) -> None:
-        """Read what is new: up to the last whole line."""
-        if not content.startswith(self._read):
-            self._notes, self._read = {}, b""
-        new, end, _ = content[len(self._read) :].rpartition(b"\n")
+    def _begin_anew(self) -> None:
+        self._notes, self._seen, self._read, self._last = {}, (0, 0, 0), 0, b""
+
+    def _go_on(self, *, grown: bool) -> None:
+        """Read what is new, up to the last whole line: all of it unless the file was appended."""
+        with self.path.open("rb") as file:
+            file.seek(self._read - len(self._last))
+            if not grown or file.read(len(self._last)) != self._last:
+                self._begin_anew()
+                file.seek(0)
+            content = file.read()
+        new, end, _ = content.rpartition(b"\n")
         for line in new.decode("utf-8", "replace").split("\n"):
             note = read_note(line, self.path.parent)
             if note is not None:
                 self._notes.setdefault(note.file, []).append(note)
-        self._read = content[: len(self._read) + len(new) + len(end)]
+        self._read += len(new) + len(end)
+        self._last = (new + end)[-_COMPARED:] or self._last
 
     def add(self, note: Note) -> None:
         """Append a note; it is on the disk when this returns. Several processes may."""
         last = latest(self.all().get(note.file, ()))
         if last is not None and (last.size, last.sha256) == (note.size, note.sha256):
             return
+        while not self._append(f"{note.line()}\n".encode()):
+            pass
+
+    def _append(self, lines: bytes) -> bool:
+        """Append lines; False where a shorter file took the place of the one that has them now."""
         handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             size = os.fstat(handle).st_size
             torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-            line = f"{note.line()}\n".encode()
-            os.write(handle, b"\n" + line if torn else line)
+            os.write(handle, b"\n" + lines if torn else lines)
             os.fsync(handle)
+            return os.fstat(handle).st_ino == self.path.stat().st_ino
+        except FileNotFoundError:  # the folder was removed meanwhile, with its files
+            return True
         finally:
             os.close(handle)
 
+    def compact(self) -> None:
+        """Leave the two notes of each file that count, where there are many more.
 
-@lru_cache(maxsize=4096)
+        One process may at a time, while others add notes: a kill or a power cut leaves all notes or
+        those that count.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            notes = self.all()
+            counting = [note for of in notes.values() for note in of[-2:]]
+            if sum(map(len, notes.values())) < 2 * len(counting):
+                return
+            short = self.path.with_name(f"{NOTES_FILE}.part")
+            with self.path.open("rb") as old:
+                read = self._read
+                short.write_text("".join(f"{note.line()}\n" for note in counting), "utf-8")
+                sync(short)
+                short.replace(self.path)
+                sync(self.path.parent)
+                old.seek(read)
+                if added := old.read():  # meanwhile, by another process
+                    self._append(added)
+
+
+@lru_cache(maxsize=65_536)
 def _folder_notes(path: Path) -> FolderNotes:
     return FolderNotes(path)
 
@@ -247,6 +310,21 @@ def by_name(lines: Iterable[str], where: object) -> dict[str, list[Note]]:
     for note in filter(None, (read_note(line, where) for line in lines)):
         found.setdefault(note.file, []).append(note)
     return {name: sorted(notes, key=lambda note: note.time) for name, notes in found.items()}
+
+
+def merged(first: Sequence[Note], second: Sequence[Note]) -> Sequence[Note]:
+    """Return the notes of a file that a study has in two places, since it was at a URL meanwhile.
+
+    They are in order of their times.
+    """
+    if not (first and second):
+        return first or second
+    return sorted((*first, *second), key=lambda note: note.time)
+
+
+def folders_in(notes: Mapping[str, Sequence[Note]]) -> list[str]:
+    """Return the folders that the notes of a study list; each name ends with ``/``."""
+    return [name for name in notes if name.endswith("/")]
 
 
 def sync(path: Path) -> None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from goodteacher.config import Frozen
-from goodteacher.errors import StudyError
+from goodteacher.errors import StorageError, StudyError
 from goodteacher.studies.places import Place
 
 ModelT = TypeVar("ModelT", bound=Frozen)
@@ -74,18 +74,20 @@ def damage(path: Path) -> str | None:
     return None
 
 
-def not_written(where: Place, error: Exception) -> StudyError:
+def not_written(where: Place, error: Exception, *, at_the_door: bool = False) -> StudyError:
     """Return what says why a file cannot be written, and what to do about it.
 
     Args:
         where: The file.
         error: What happened: of the system, or of a library that tells its number in its text.
+        at_the_door: Nothing has begun: another folder could have been named.
     """
     number = getattr(error, "errno", None)
     if number is None and (told := _OS_ERROR.search(str(error))):
         number = int(told[1])
     reason = os.strerror(number) if number else str(error).rstrip(".")
-    return StudyError(f"{where} cannot be written: {reason}. {_ADVICE.get(number or 0, _UNKNOWN)}")
+    text = f"{where} cannot be written: {reason}. {_ADVICE.get(number or 0, _UNKNOWN)}"
+    return StudyError(text) if at_the_door or number == errno.ENAMETOOLONG else StorageError(text)
 
 
 _OS_ERROR = re.compile(r"os error (\d+)")

@@ -31,7 +31,9 @@ TEST_FILE = "/test.safetensors"
 """What the students of a task say about the test split, once that is open."""
 LAST_FILES = ("rows.parquet", "trajectory.jsonl", BLENDS_FILE)
 """The last file of a task, which says that the task is done."""
-OWN_FOLDERS = frozenset({"students", "teachers", "student", "baseline", RECORDED_FOLDER})
+TASK_FOLDERS = frozenset({"students", "teachers"})
+"""With a folder for each task."""
+OWN_FOLDERS = TASK_FOLDERS | frozenset({"student", "baseline", RECORDED_FOLDER})
 OWN_FILES = frozenset(
     {
         CONFIG_FILE,

@@ -6,7 +6,7 @@ import math
 from pathlib import PurePosixPath
 
 from goodteacher.config import Frozen
-from goodteacher.studies.files import STUDENTS_FILE
+from goodteacher.studies.files import STUDENTS_FILE, TASK_FOLDERS
 from goodteacher.studies.places import Place
 from goodteacher.studies.restoring import audit, last_file_of
 from goodteacher.studies.store import Store
@@ -21,11 +21,12 @@ class Health(Frozen):
         num_files: Files that were looked at.
         num_bytes: Their size.
         damaged: Files that were changed, cut or replaced since they were written.
-        missing: Files that are gone.
+        missing: Files that are gone; the name of a folder of which nothing is left ends with ``/``.
         unknown: Files without a checksum, so that nobody knows whether they are whole.
         tasks: Tasks that are done again to restore them, by key.
         seconds: What these took, by the log; None where it does not say of all.
         advice: What restores them; empty where nothing is wrong.
+        at_work: Whether a process is at work on the study.
     """
 
     study: str
@@ -37,6 +38,7 @@ class Health(Frozen):
     tasks: tuple[str, ...] = ()
     seconds: float | None = 0.0
     advice: str = ""
+    at_work: bool = False
 
     @property
     def whole(self) -> bool:
@@ -77,10 +79,14 @@ def health_of(place: Place | str, *, accept: bool = False) -> Health:
         tasks=tuple(tasks),
         seconds=math.fsum(known) if len(known) == len(tasks) else None,
         advice=what_restores(found.names, None) if found.names else "",
+        at_work=store.is_held(),
     )
 
 
 def _task(store: Store, name: str) -> str | None:
     """Return the key of the task that a file is of."""
     last = last_file_of(store, name)
-    return None if last is None else str(PurePosixPath(*PurePosixPath(last).parent.parts[1:]))
+    if last is not None:
+        return str(PurePosixPath(*PurePosixPath(last).parent.parts[1:]))
+    top, _, below = name.rstrip("/").partition("/")
+    return below if name.endswith("/") and top in TASK_FOLDERS else None

@@ -9,6 +9,7 @@ import shutil
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -17,18 +18,27 @@ from filelock import FileLock, Timeout
 from goodteacher.data import inside
 from goodteacher.errors import StudyError
 from goodteacher.studies.checksums import (
+    COMPACTED_FROM,
     NOTES_FILE,
     NOTES_FOLDER,
     Note,
     by_name,
+    by_time,
+    folder_note,
     folder_notes,
+    folders_in,
     is_free,
+    merged,
     note_of,
     sync,
 )
 from goodteacher.studies.damage import not_written
-from goodteacher.studies.files import EVENTS_FILE
+from goodteacher.studies.files import EVENTS_FILE, EVENTS_FOLDER
 from goodteacher.studies.progress import Progress
+
+_LOCK = ".lock"
+_WAIT = 0.5
+"""Seconds: whoever looks whether a lock is held has it for a moment."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,7 @@ class LocalFiles:
             if not is_free(name):
                 sync(temporary)
             if self._has_notes_of(name):
-                folder_notes(target.parent).add(note_of(target.name, temporary))
+                self._add(name, note_of(target.name, temporary))
             temporary.replace(target)
             sync(target.parent)
         finally:
@@ -122,8 +132,15 @@ class LocalFiles:
         """Remove a file, if it is there."""
         path = self._inside(name)
         if self.notes(name) and self._has_notes_of(name):
-            folder_notes(path.parent).add(note_of(path.name, None))
+            self._add(name, note_of(path.name, None))
         path.unlink(missing_ok=True)
+
+    def _add(self, name: str, note: Note) -> None:
+        """Add a note of a file to those of its folder, which those of the study list."""
+        folder = name.rpartition("/")[0]
+        if folder:
+            folder_notes(self.place).add(folder_note(folder))
+        folder_notes(self.place / folder).add(note)
 
     def _has_notes_of(self, name: str) -> bool:
         return self.noted and not is_free(name)
@@ -137,7 +154,8 @@ class LocalFiles:
     def notes(self, name: str, *, again: bool = False) -> Sequence[Note]:
         """Return what was noted of a file, by a study of a folder or of a URL."""
         path = self.place.joinpath(name)
-        return folder_notes(path.parent).all().get(path.name) or self._pieces().get(name, ())
+        own = folder_notes(path.parent).all().get(path.name, ())
+        return merged(own, self._pieces().get(name, ()))
 
     def _pieces(self) -> Mapping[str, Sequence[Note]]:
         """Return what was noted while the study was at a URL."""
@@ -149,25 +167,29 @@ class LocalFiles:
 
     def all_notes(self) -> Mapping[str, Sequence[Note]]:
         """Return what was noted in every folder."""
-        found = dict(self._pieces())
-        for path in self.place.rglob(NOTES_FILE):
-            below = path.parent.relative_to(self.place).as_posix()
-            for name, notes in folder_notes(path.parent).all().items():
-                found[name if below == "." else f"{below}/{name}"] = notes
-        return {name: notes for name, notes in found.items() if not is_free(name)}
+        found: dict[str, Sequence[Note]] = dict(self._pieces())
+        for path in (name for name, _ in _below(self.place) if name.endswith(NOTES_FILE)):
+            below = path.removesuffix(NOTES_FILE)
+            for name, notes in folder_notes(self.place / below).all().items():
+                found[below + name] = merged(notes, found.get(below + name, ()))
+        return {n: of for n, of in found.items() if not is_free(n) and not n.endswith("/")}
+
+    def noted_folders(self) -> Collection[str]:
+        """Return those that the notes of the study list."""
+        return folders_in(folder_notes(self.place).all())
 
     def note(self, name: str) -> None:
         """Note what a file holds now."""
         path = self.place.joinpath(name)
-        folder_notes(path.parent).add(note_of(path.name, path))
+        self._add(name, note_of(path.name, path))
 
     def sizes(self) -> Mapping[str, int]:
         """Walk through all folders."""
         found = {}
-        for path in self.place.rglob("*"):
-            name = path.relative_to(self.place).as_posix()
-            if not is_free(name) and path.is_file():
-                found[name] = path.stat().st_size
+        for name, entry in _below(self.place):
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                if not is_free(name):
+                    found[name] = entry.stat().st_size
         return found
 
     def num_bytes(self, folder: str) -> int:
@@ -188,34 +210,69 @@ class LocalFiles:
             handle.write(line + "\n")
 
     def logged(self) -> Iterable[str]:
-        """Return the lines; a missing log has none."""
-        path = self.log_place
-        return path.read_text("utf-8", "replace").splitlines() if path.exists() else []
+        """Return the lines, with those of a study that was at a URL; a missing log has none."""
+        path, pieces = self.log_place, sorted(self.place.glob(f"{EVENTS_FOLDER}/*.jsonl"))
+        own = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
+        if not pieces:
+            return own
+        copied = (piece.read_text("utf-8", "replace").splitlines() for piece in pieces)
+        return by_time([*chain.from_iterable(copied), *own])
 
     @contextlib.contextmanager
     def lock(self, progress: Progress) -> Iterator[None]:
         """Hold the folder by a lock of the system, which ends with the process."""
-        lock = FileLock(self._inside(".lock"))
+        lock = FileLock(self._inside(_LOCK))
         try:
-            lock.acquire(blocking=False)
+            lock.acquire(timeout=_WAIT, poll_interval=_WAIT / 10)
         except Timeout:  # an OSError too
             raise StudyError(
                 f"{self.place} is in use by another goodteacher process. "
                 "Wait for it, end it, or name another folder."
             ) from None
         except OSError as error:
-            raise StudyError(
-                f"{self.place} cannot be written: {error.strerror}. Is the folder yours? Copy it "
-                "to where you may write."
-            ) from error
+            raise not_written(self._inside(_LOCK), error) from error
         try:
+            self._compact()
             yield
+            self._compact()
         finally:
             lock.release()
+
+    def _compact(self) -> None:
+        """Make long notes short; a disk that is too full for it has the long ones."""
+        for folder in ("", *self.noted_folders()):
+            with contextlib.suppress(OSError):
+                if Path(f"{self.place}/{folder}{NOTES_FILE}").stat().st_size >= COMPACTED_FROM:
+                    folder_notes(self.place / folder).compact()
+
+    def is_held(self) -> bool:
+        """Try the lock, for a moment."""
+        if not self.exists(_LOCK):
+            return False
+        try:
+            with FileLock(self._inside(_LOCK)).acquire(blocking=False):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # a folder that nobody writes here
+            return False
 
     def _inside(self, name: str) -> Path:
         """Return a path below the folder; a folder of somebody else's may hold links."""
         return inside(self.place, name, error=StudyError)
+
+
+def _below(place: Path, above: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield each file below a folder, by its name there; folders that are links are left out."""
+    try:
+        entries = list(os.scandir(place / above))
+    except (FileNotFoundError, PermissionError):  # removed meanwhile, or not ours
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(place, f"{above}{entry.name}/")
+        elif entry.is_file():
+            yield above + entry.name, entry
 
 
 def _make(folder: Path) -> None:
@@ -235,11 +292,11 @@ def check_usable(path: Path) -> None:
     try:
         parent = next(each for each in (path, *path.absolute().parents) if each.exists())
     except OSError as error:  # such as a name that is too long
-        raise not_written(path, error) from error
+        raise not_written(path, error, at_the_door=True) from error
     if path.exists() and not path.is_dir():
         raise StudyError(f"{path} is a file, but a study is a folder. Name another with --out.")
     if parent == path and not os.access(path, os.W_OK | os.X_OK):
-        raise not_written(path, PermissionError(errno.EACCES, ""))
+        raise not_written(path, PermissionError(errno.EACCES, ""), at_the_door=True)
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise StudyError(
             f"{path} cannot be made: {parent} is not a folder that you may write to. "

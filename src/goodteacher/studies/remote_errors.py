@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from goodteacher.errors import GoodteacherError, StudyError
+from goodteacher.errors import GoodteacherError, StorageError, StudyError
 from goodteacher.studies.places import Url
 from goodteacher.studies.progress import logger
 
@@ -44,6 +44,7 @@ def persistently(place: Url, call: Callable[[], T], *, patience: float | None = 
         FileNotFoundError: As ``call`` does.
         FileExistsError: As ``call`` does.
         OvertakenError: A conditional write failed.
+        StorageError: The service could not be reached.
         StudyError: Everything else, in words.
     """
     patience = PATIENCE if patience is None else patience
@@ -58,7 +59,8 @@ def persistently(place: Url, call: Callable[[], T], *, patience: float | None = 
                 raise OvertakenError(str(error)) from error
             waited = time.monotonic() - begun
             if not is_passing(error) or waited + pause > patience:
-                raise StudyError(told(place, error, waited)) from error
+                kind = StorageError if is_passing(error) else StudyError
+                raise kind(told(place, error, waited)) from error
             if pause == _PAUSES[0]:
                 logger.log(logging.INFO, "%s cannot be reached; trying again", place)
             time.sleep(pause * random.uniform(0.8, 1.2))

@@ -22,13 +22,13 @@ from typing import Any, cast
 
 from goodteacher.data import inside
 from goodteacher.errors import PackageError, StudyError
-from goodteacher.studies.checksums import NOTES_FILE, NOTES_FOLDER, Note, is_free, note_of
+from goodteacher.studies.checksums import NOTES_FILE, NOTES_FOLDER, Note, by_time, is_free, note_of
 from goodteacher.studies.fetched import fetched
-from goodteacher.studies.files import EVENTS_FOLDER
+from goodteacher.studies.files import EVENTS_FILE, EVENTS_FOLDER
 from goodteacher.studies.places import Url
 from goodteacher.studies.progress import Progress
 from goodteacher.studies.remote_errors import missing_bucket, persistently
-from goodteacher.studies.remote_lock import RemoteLock
+from goodteacher.studies.remote_lock import LOCK_FILE, RemoteLock
 from goodteacher.studies.remote_log import RemoteLog
 from goodteacher.studies.remote_notes import RemoteNotes
 
@@ -217,6 +217,10 @@ class RemoteFiles:
         """Move an object below ``.damaged``; what was noted of it stays."""
         persistently(self.place, lambda: self.fs.mv(self.at(name), self.at(f".damaged/{name}")))
 
+    def is_held(self) -> bool:
+        """Ask whether the lock is there."""
+        return self.exists(LOCK_FILE)
+
     def notes(self, name: str, *, again: bool = False) -> Sequence[Note]:
         """Return what was noted of an object."""
         return self._noted.of(name, again=again)
@@ -224,6 +228,10 @@ class RemoteFiles:
     def all_notes(self) -> Mapping[str, Sequence[Note]]:
         """Return what was noted of all objects."""
         return self._noted.all(list(self.names()))
+
+    def noted_folders(self) -> Collection[str]:
+        """Return those of a study that was copied from a folder."""
+        return self._noted.folders()
 
     def note(self, name: str) -> None:
         """Note what an object holds now."""
@@ -247,7 +255,10 @@ class RemoteFiles:
         self._log.add(line)
 
     def logged(self) -> Iterable[str]:
-        """Return the lines of all pieces, by time."""
+        """Return the lines of all pieces, by time, and of the file of a study from a folder."""
+        with contextlib.suppress(FileNotFoundError):
+            copied = self.read(EVENTS_FILE).decode("utf-8", "replace").splitlines()
+            return by_time([*copied, *self._log.lines()])
         return self._log.lines()
 
     @contextlib.contextmanager

@@ -7,12 +7,12 @@ next piece begins. Whoever reads takes the lines of all pieces, by their times.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import uuid
 from typing import Protocol
 
+from goodteacher.studies.checksums import by_time
 from goodteacher.studies.files import EVENTS_FOLDER
 from goodteacher.studies.places import Url
 
@@ -65,12 +65,4 @@ class RemoteLog:
         """Return the lines of all pieces, by time; of one time, in the order of the pieces."""
         names = sorted(self._files.names(self._folder))
         pieces = (self._files.read(name).decode("utf-8", "replace") for name in names)
-        lines = [line for piece in pieces for line in piece.splitlines()]
-        return sorted(lines, key=_time)
-
-
-def _time(line: str) -> float:
-    try:
-        return float(json.loads(line)["time"])
-    except (ValueError, KeyError, TypeError):
-        return 0.0
+        return by_time(line for piece in pieces for line in piece.splitlines())

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from goodteacher.studies.checksums import NOTES_FILE, NOTES_FOLDER, Note, by_name, is_free
+from goodteacher.studies.checksums import (
+    NOTES_FILE,
+    NOTES_FOLDER,
+    Note,
+    by_name,
+    folders_in,
+    is_free,
+    merged,
+)
 from goodteacher.studies.remote_log import Objects, RemoteLog
 
 
@@ -47,7 +55,7 @@ class RemoteNotes:
         with self._alone:
             if again or name not in self._notes:
                 self._refresh()
-            return self._notes.get(name) or self._of_folder(name)
+            return merged(self._notes.get(name, ()), self._of_folder(name))
 
     def all(self, names: Sequence[str]) -> Mapping[str, Sequence[Note]]:
         """Return the notes of every file.
@@ -57,11 +65,17 @@ class RemoteNotes:
         """
         with self._alone:
             self._refresh()
-            found: dict[str, Sequence[Note]] = {}
+            found: dict[str, Sequence[Note]] = dict(self._notes)
             for folder in (name for name in names if PurePosixPath(name).name == NOTES_FILE):
                 for file, notes in self._folder(str(PurePosixPath(folder).parent)).items():
-                    found[str(PurePosixPath(folder).parent / file)] = notes
-            return {n: notes for n, notes in {**found, **self._notes}.items() if not is_free(n)}
+                    below = folder.removesuffix(NOTES_FILE)
+                    found[below + file] = merged(notes, found.get(below + file, ()))
+            return {n: of for n, of in found.items() if not is_free(n) and not n.endswith("/")}
+
+    def folders(self) -> Collection[str]:
+        """Return the folders that the notes of a study list that was copied from a folder."""
+        with self._alone:
+            return folders_in(self._folder("."))
 
     def _refresh(self) -> None:
         """Get the pieces that have grown."""

@@ -8,9 +8,10 @@ goes on as it would have. Tasks are pure functions, so the study ends with the s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 
 from goodteacher.data import shorten
@@ -39,6 +40,8 @@ from goodteacher.studies.verified import is_of_export, is_of_verify, what_restor
 _PRODUCTS = ("student/", "baseline/", TABLE_FILE, CONFIRMED_FILE)
 """What is written together with the answer, which is therefore written again."""
 _SHOWN = 4
+_SHARES = 64
+"""Of files that are read at a time, each by one thread."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Audit:
 
     Attributes:
         damaged: Changed, cut or replaced.
-        missing: Gone.
+        missing: Gone; the name of a folder of which nothing is left ends with ``/``.
         unknown: There without a checksum, so that nobody knows whether they are whole.
         num_files: All files that were looked at.
         num_bytes: Their size.
@@ -81,9 +84,11 @@ def audit(files: Files, *, contents: bool = True) -> Audit:
     if contents and isinstance(files, LocalFiles):
         whole = [name for name in known if name not in damaged]
         with ThreadPoolExecutor() as pool:
-            digests = pool.map(lambda name: digest_of(files.local(name)), whole)
-            read = zip(whole, digests, strict=True)
-            damaged += [n for n, sha256 in read if not fits(notes[n], sizes[n], sha256)]
+            shares = [whole[first::_SHARES] for first in range(_SHARES)]
+            for share, read in zip(shares, pool.map(partial(_digests, files), shares), strict=True):
+                found = zip(share, read, strict=True)
+                damaged += [n for n, sha256 in found if not fits(notes[n], sizes[n], sha256)]
+    missing += _folders_gone(files, {*sizes, *notes})
     unknown = sizes.keys() - notes.keys()
     return Audit(
         damaged=tuple(sorted(damaged)),
@@ -94,10 +99,28 @@ def audit(files: Files, *, contents: bool = True) -> Audit:
     )
 
 
+def _digests(files: LocalFiles, names: Sequence[str]) -> list[str]:
+    return [digest_of(files.local(name)) for name in names]
+
+
+def _folders_gone(files: Files, names: Collection[str]) -> list[str]:
+    """Return the folders of which neither files nor notes are left, though there were."""
+    there = set[str]()
+    for name in names:
+        folder = name.rpartition("/")[0]
+        while folder and f"{folder}/" not in there:
+            there.add(f"{folder}/")
+            folder = folder.rpartition("/")[0]
+    gone = {name for name in files.noted_folders() if is_own(name) and name not in there}
+    return [
+        name for name in gone if not {f"{above}/" for above in PurePosixPath(name).parents} & gone
+    ]
+
+
 def is_own(name: str) -> bool:
     """Say whether a name is one that goodteacher gives, rather than a file of the user's."""
-    top, _, below = name.partition("/")
-    return top in OWN_FOLDERS if below else top in OWN_FILES
+    top, slash, _ = name.partition("/")
+    return top in OWN_FOLDERS if slash else top in OWN_FILES
 
 
 def require_whole(store: Store, *, makes: Callable[[str], bool] = lambda _: False) -> None:
@@ -159,7 +182,8 @@ def restore(
 
 def _undo(store: Store, name: str) -> None:
     """Remove what says that a file has been made."""
-    if name.startswith(_PRODUCTS) or (name.endswith(TEST_FILE) and not is_of_verify(name)):
+    is_tested = name.endswith((TEST_FILE, "/"))  # or a folder that is gone, with all that it held
+    if name.startswith(_PRODUCTS) or (is_tested and not is_of_verify(name)):
         for answer in (SWEET_SPOT_FILE, RESULT_FILE):
             _drop(store, answer)
     last = last_file_of(store, name)

@@ -243,6 +243,10 @@ class Store:
         """
         return self.files.lock(progress or Silent())
 
+    def is_held(self) -> bool:
+        """Say whether a process is at work on the study; see :meth:`Files.is_held`."""
+        return self.files.is_held()
+
     # Writing: whole or not at all.
 
     @contextlib.contextmanager
@@ -342,7 +346,7 @@ class Store:
         """
         what = f"a table of {kind.__name__}"
         with reading(self.root / name, what), _table(content_of(self.files, name)) as file:
-            return [kind.model_validate(row) for row in file.read().to_pylist()]
+            return [kind.model_validate(row) for row in file.read(use_threads=False).to_pylist()]
 
     def read_tensors(self, name: str) -> dict[str, torch.Tensor]:
         """Read named tensors, tied ones under each of their names.
