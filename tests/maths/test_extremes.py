@@ -47,6 +47,21 @@ def batch(num_classes, *, num_examples=16, scale=1.0, seed=0):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_student_with_a_logit_that_is_not_finite_leaves_the_others_alone(name, value):
+    students = torch.stack([batch(5, seed=seed)[0] for seed in range(3)]).float()
+    _, teacher, labels = batch(5)
+    term = teacher_term(name)
+    alone = term(students, teacher.float(), labels, temperature=4.0)
+    students[1, 2, 3] = value
+    found = term(students, teacher.float(), labels, temperature=4.0)
+    assert torch.equal(found[[0, 2]], alone[[0, 2]])
+    assert found[1] != alone[1]
+    if name != "dist" or value != -math.inf:  # it correlates probabilities, and 0 is one
+        assert not torch.isfinite(found[1])
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("num_classes", [2, 10, 1000, 20_000])
 @pytest.mark.parametrize("temperature", TEMPERATURES)
 @pytest.mark.parametrize("scale", [1.0, 1e4])

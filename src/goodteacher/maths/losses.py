@@ -100,7 +100,8 @@ def distillation_loss(
 
     Args:
         student_logits: `[..., N, C]`: one student, or a stack of students. Half precisions are
-            computed in float32; float64 stays float64.
+            computed in float32; float64 stays float64. Finite: a student with an infinite logit
+            has a loss that is no number, or infinite, and a search counts it as diverged.
         teacher_logits: `[..., N, C]`; its leading axes broadcast to those of the students. `-inf`
             is probability 0. A constant: no gradient flows to it.
         labels: int64 `[N]` in `0..C-1`, shared by all students. -1 (`UNLABELLED`) marks an example
