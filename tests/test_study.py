@@ -295,10 +295,8 @@ def test_student_that_diverges_is_a_row_with_a_status(tmp_path):
     with pytest.raises(RunError, match=r"3 of 3 students of .*Lower --student-learning-rate"):
         search(dataset(), out=tmp_path / "wild", **settings)
     study = Study(tmp_path / "wild")
-    tables = study.folder.glob("students/*/rows.parquet")
-    rows = [
-        r for t in tables for r in study.store.read_table(t.relative_to(study.folder), StudentRow)
-    ]
+    tables = study.store.matching("students/*/rows.parquet")
+    rows = [row for table in tables for row in study.store.read_table(table, StudentRow)]
     assert {row.status for row in rows} == {"diverged"}
     assert all(row.training_loss is None and row.selection_accuracy == 0 for row in rows)
     assert not study.finished

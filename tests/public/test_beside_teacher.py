@@ -11,11 +11,11 @@ from goodteacher import search
 from goodteacher.cli import app
 from goodteacher.data import Dataset, Split
 from goodteacher.delivery import quantization
-from goodteacher.errors import ModelError
+from goodteacher.errors import ModelError, StudyError
 from goodteacher.public.exporting import export
 from goodteacher.public.model_card import model_card
 from goodteacher.studies import Store
-from tests.made import SETTINGS, arrays, dataset
+from tests.made import SETTINGS, accepted, arrays, dataset
 
 QUICK = {**SETTINGS, "seeds": 2, "search_seeds": 1, "student_epochs": 4, "rungs": 1}
 QUICK |= {"learning_rates": (0.02,), "epochs": 6}
@@ -293,6 +293,9 @@ def test_checkpoint_that_is_gone_is_told(study, tmp_path):
     shutil.copytree(study.folder, tmp_path / "moved")
     for path in Store(tmp_path / "moved").root.glob("teachers/*/checkpoints/*"):
         path.unlink()
+    with pytest.raises(StudyError, match="checkpoints"):
+        export(tmp_path / "moved", out=tmp_path / "out", format="safetensors")
+    accepted(tmp_path / "moved")
     found = export(tmp_path / "moved", out=tmp_path / "out", format="safetensors").teacher
     assert found.timed == ()
     assert "no checkpoint" in found.why_not_run
