@@ -321,6 +321,39 @@ def test_a_compressed_table_is_refused_once_it_is_longer_than_allowed(tmp_path, 
         load_dataset(tmp_path / name)
 
 
+ROW = b'{"text": "null", "label": "a"}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"null", 1),
+        (b"\xef\xbb\xbf\n \t null\n", 2),
+        (b'null"text", label: 1', 1),
+        (ROW + b"\r\n\n null\r\n" + ROW, 4),
+        (ROW * 40_000 + b"null\n", 40_001),  # pyarrow reads blocks of a mebibyte
+    ],
+)
+def test_a_line_of_json_that_is_null_is_refused_by_its_number(tmp_path, content, line):
+    (tmp_path / "x.jsonl").write_bytes(content)
+    with pytest.raises(DataError, match=rf"x\.jsonl: line {line} is null"):
+        load_dataset(tmp_path / "x.jsonl")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ROW,
+        b'{"text":\nnull, "label": "a"}\n',
+        b'{"text": [\n"x",\nnull\n], "label":\n\n null}',
+        b'{"text": "x",\n"label": null}\n' + ROW,
+        b'{"text": "no\\nnull", "label": "a"}\n',
+    ],
+)
+def test_null_inside_an_object_is_a_value(content):
+    check_json_lines(content, "x.jsonl")
+
+
 def test_json_lines_with_a_key_of_their_own_each_are_refused(tmp_path):
     lines = "\n".join(f'{{"label": "a", "k{n}": 1}}' for n in range(3000))
     with at_most(0.05), pytest.raises(DataError, match="3001 different keys in 3000 rows"):

@@ -27,6 +27,7 @@ _BYTES = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
 _ROWS_AT_ONCE = 4096
 _READ_AT_ONCE = 2**24
 _KEY = re.compile(rb'(?<!\\)"((?:[^"\\]|\\.)*)"\s*:')
+_NULL_LINE = re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[^\s:,\[][ \t\r]*\n)\s*null\b")
 
 
 def check_parquet(
@@ -146,15 +147,24 @@ def check_text_table(
 
 
 def check_json_lines(content: bytes, what: str) -> None:
-    """Refuse JSON lines whose rows, each with the keys of all others, would not fit into memory.
+    """Refuse JSON lines that pyarrow must not be given.
+
+    Rows each get the keys of all others, which may not fit into memory. And pyarrow 26 ends the
+    process where a block of lines begins with `null`, which is no example anyway.
 
     Args:
         content: The lines.
         what: Their name, for the message.
 
     Raises:
-        DataError: They do not fit.
+        DataError: A line is `null`, or they do not fit.
     """
+    if (found := _NULL_LINE.search(content)) is not None:
+        number = content.count(b"\n", 0, found.end()) + 1
+        raise DataError(
+            f"{what}: line {number} is null. Each line must be an object, such as "
+            '{"text": "...", "label": "..."}. Leave that line out.'
+        )
     rows = content.count(b"\n") + 1
     keys = {found[1] for found in _KEY.finditer(content)}
     advice = f"It has {len(keys)} different keys in {rows} rows: do its values stand where keys do?"
