@@ -239,6 +239,19 @@ def test_array_that_is_there_twice_is_refused(folder):
         load_dataset(folder)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_arrow_column_whose_name_is_no_utf8_is_refused(tmp_path, stream):
+    table = pa.table({"pixel": [1.0, 2.0], "other": [1.0, 2.0]})
+    sink = pa.BufferOutputStream()
+    writer = (pa.ipc.new_stream if stream else pa.ipc.new_file)(sink, table.schema)
+    writer.write_table(table)
+    writer.close()
+    path = tmp_path / "x_train.arrow"
+    path.write_bytes(sink.getvalue().to_pybytes().replace(b"pixel", b"pix\xe1l"))
+    with pytest.raises(DataError, match=r"x_train\.arrow has a column whose name is no UTF-8"):
+        open_arrow(path)
+
+
 @pytest.mark.parametrize("name", ["y_train", "ids_train"])
 def test_labels_and_ids_in_an_arrow_file_are_refused(folder, name):
     (folder / f"{name}.npy").unlink(missing_ok=True)

@@ -71,12 +71,18 @@ def open_arrow(path: Path) -> Mapped | Fields:
         DataError: It is no Arrow file, or a column holds something else.
     """
     table = _table(path)
-    doubled = [name for name, count in Counter(table.column_names).items() if count > 1]
+    try:
+        names = table.column_names
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} has a column whose name is no UTF-8. The file may be damaged. Write it again."
+        ) from error
+    doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
         raise DataError(f"{path} has two columns called {doubled[0]!r}. Rename or remove one.")
     columns = {
         name: Mapped(tuple(_rows(table.column(name), f"column {name!r} of {path}")))
-        for name in table.column_names
+        for name in names
     }
     if not columns or not table.num_rows:
         raise DataError(f"{path} has no rows. Is it the right file?")
