@@ -248,7 +248,9 @@ def test_arrow_column_whose_name_is_no_utf8_is_refused(tmp_path, stream):
     writer.close()
     path = tmp_path / "x_train.arrow"
     path.write_bytes(sink.getvalue().to_pybytes().replace(b"pixel", b"pix\xe1l"))
-    with pytest.raises(DataError, match=r"x_train\.arrow has a column whose name is no UTF-8"):
+    with pytest.raises(
+        DataError, match=r"x_train\.arrow has a column whose name is not valid UTF-8"
+    ):
         open_arrow(path)
 
 
