@@ -75,7 +75,8 @@ def open_arrow(path: Path) -> Mapped | Fields:
         names = table.column_names
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path} has a column whose name is not valid UTF-8. The file may be damaged. Write it again."
+            f"{path} has a column whose name is not valid UTF-8. The file may be damaged. "
+            "Write it again."
         ) from error
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
