@@ -8,7 +8,7 @@ images as they are stored; how a network wants them comes after.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import tee
 from typing import Any, cast
 
@@ -145,10 +145,12 @@ class Examples:
         """
         if not self.mixes(view):
             return self._labels[positions.to(self.device)]
-        rows = self._labels[positions.to(self.device)]
-        partners, shares = (x.to(self.device) for x in self._mixing(positions, view))
-        own, others = (F.one_hot(x, num_classes).float() for x in (rows, self._labels[partners]))
-        return torch.lerp(others, own, shares[:, None])
+        return self._mix(
+            lambda rows: F.one_hot(self._labels[rows], num_classes).float(),
+            positions,
+            view,
+            self.device,
+        )
 
     def mixes(self, view: int) -> bool:
         """Say whether a view mixes each image with another."""
@@ -165,11 +167,20 @@ class Examples:
         Returns:
             float32 [B, C]: plain rows where the view mixes nothing.
         """
-        rows = values[positions.to(values.device)]
         if not self.mixes(view):
-            return rows
-        partners, shares = (x.to(values.device) for x in self._mixing(positions, view))
-        return torch.lerp(values[partners], rows, shares[:, None])
+            return values[positions.to(values.device)]
+        return self._mix(values.__getitem__, positions, view, values.device)
+
+    def _mix(
+        self,
+        rows_at: Callable[[Tensor], Tensor],
+        positions: Tensor,
+        view: int,
+        device: torch.device,
+    ) -> Tensor:
+        """Mix the rows of examples, which a function returns by their positions on a device."""
+        partners, shares = (x.to(device) for x in self._mixing(positions, view))
+        return torch.lerp(rows_at(partners), rows_at(positions.to(device)), shares[:, None])
 
     def _seen(self, stored: Batch, positions: Tensor, view: int) -> Any:
         """Return views of some examples as stored, before any mixing."""

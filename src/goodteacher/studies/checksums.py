@@ -322,6 +322,24 @@ def merged(first: Sequence[Note], second: Sequence[Note]) -> Sequence[Note]:
     return sorted((*first, *second), key=lambda note: note.time)
 
 
+def joined(
+    pieces: Mapping[str, Sequence[Note]],
+    folders: Iterable[tuple[str, Mapping[str, Sequence[Note]]]],
+) -> dict[str, Sequence[Note]]:
+    """Return the notes of all files of a study, by their names in it.
+
+    Args:
+        pieces: Notes from when the study was at a URL.
+        folders: The notes of each folder, by what stands before a file's name: empty, or ending
+            with ``/``.
+    """
+    found = dict(pieces)
+    for below, own in folders:
+        for name, notes in own.items():
+            found[below + name] = merged(notes, found.get(below + name, ()))
+    return {n: of for n, of in found.items() if not is_free(n) and not n.endswith("/")}
+
+
 def folders_in(notes: Mapping[str, Sequence[Note]]) -> list[str]:
     """Return the folders that the notes of a study list; each name ends with ``/``."""
     return [name for name in notes if name.endswith("/")]

@@ -28,6 +28,7 @@ from goodteacher.studies.checksums import (
     folder_notes,
     folders_in,
     is_free,
+    joined,
     merged,
     note_of,
     sync,
@@ -167,12 +168,10 @@ class LocalFiles:
 
     def all_notes(self) -> Mapping[str, Sequence[Note]]:
         """Return what was noted in every folder."""
-        found: dict[str, Sequence[Note]] = dict(self._pieces())
-        for path in (name for name, _ in _below(self.place) if name.endswith(NOTES_FILE)):
-            below = path.removesuffix(NOTES_FILE)
-            for name, notes in folder_notes(self.place / below).all().items():
-                found[below + name] = merged(notes, found.get(below + name, ()))
-        return {n: of for n, of in found.items() if not is_free(n) and not n.endswith("/")}
+        names = (name for name, _ in _below(self.place) if name.endswith(NOTES_FILE))
+        folders = (name.removesuffix(NOTES_FILE) for name in names)
+        notes = ((below, folder_notes(self.place / below).all()) for below in folders)
+        return joined(self._pieces(), notes)
 
     def noted_folders(self) -> Collection[str]:
         """Return those that the notes of the study list."""

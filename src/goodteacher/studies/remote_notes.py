@@ -18,7 +18,7 @@ from goodteacher.studies.checksums import (
     Note,
     by_name,
     folders_in,
-    is_free,
+    joined,
     merged,
 )
 from goodteacher.studies.remote_log import Objects, RemoteLog
@@ -65,12 +65,10 @@ class RemoteNotes:
         """
         with self._alone:
             self._refresh()
-            found: dict[str, Sequence[Note]] = dict(self._notes)
-            for folder in (name for name in names if PurePosixPath(name).name == NOTES_FILE):
-                for file, notes in self._folder(str(PurePosixPath(folder).parent)).items():
-                    below = folder.removesuffix(NOTES_FILE)
-                    found[below + file] = merged(notes, found.get(below + file, ()))
-            return {n: of for n, of in found.items() if not is_free(n) and not n.endswith("/")}
+            lists = [name for name in names if PurePosixPath(name).name == NOTES_FILE]
+            folders = [name.removesuffix(NOTES_FILE) for name in lists]
+            notes = [(below, self._folder(str(PurePosixPath(below)))) for below in folders]
+            return joined(self._notes, notes)
 
     def folders(self) -> Collection[str]:
         """Return the folders that the notes of a study list that was copied from a folder."""
